@@ -1,0 +1,15 @@
+//! The product's own rules: what may come back, what may be destroyed, and in which order.
+//!
+//! Knows no HTTP, no SQL and no storage protocol; the adapters ([`crate::db`], [`crate::store`],
+//! [`crate::auth`]) implement the traits that are declared here.
+
+pub mod image;
+pub mod location;
+pub mod lock;
+pub mod pending;
+pub mod principal;
+pub mod repo;
+pub mod revert;
+pub mod scrub;
+pub mod store;
+pub mod time;

@@ -1,0 +1,204 @@
+//! An image with its children, and the state machine's reading of it.
+
+use std::fmt;
+
+use super::location::Location;
+use super::time::Timestamp;
+
+/// `images.id`: 1 to 36 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ImageId(String);
+
+/// No image can have this id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an image id has 1 to 36 visible ASCII characters")]
+pub struct ImpossibleImageId;
+
+impl ImageId {
+    /// Longest id that Glance's column holds.
+    pub const MAX_LEN: usize = 36;
+
+    /// Accepts what Glance's column can hold and a path segment can carry.
+    pub fn parse(text: &str) -> Result<Self, ImpossibleImageId> {
+        let fits = (1..=Self::MAX_LEN).contains(&text.len());
+        if fits && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ImpossibleImageId)
+        }
+    }
+
+    /// The id as stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `images.status`, Glance's words (`glance/domain/__init__.py`, `ImageStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are Glance's own")]
+pub enum ImageStatus {
+    Queued,
+    Saving,
+    Uploading,
+    Importing,
+    Active,
+    Killed,
+    Deleted,
+    PendingDelete,
+    Deactivated,
+}
+
+impl ImageStatus {
+    const ALL: [(Self, &'static str); 9] = [
+        (Self::Queued, "queued"),
+        (Self::Saving, "saving"),
+        (Self::Uploading, "uploading"),
+        (Self::Importing, "importing"),
+        (Self::Active, "active"),
+        (Self::Killed, "killed"),
+        (Self::Deleted, "deleted"),
+        (Self::PendingDelete, "pending_delete"),
+        (Self::Deactivated, "deactivated"),
+    ];
+
+    /// Reads Glance's spelling; `None` for a word that Glance does not use.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, name)| *name == text).map(|(status, _)| *status)
+    }
+
+    /// Glance's spelling.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(status, _)| *status == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl fmt::Display for ImageStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The status and times of an image's row exactly as it was read. Every write says that the row
+/// must still be so: this is the compare of each compare-and-set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowVersion(pub String);
+
+/// A row of `image_properties`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Property {
+    /// `name`.
+    pub name: String,
+    /// `value`, NULL included.
+    pub value: Option<String>,
+    /// `deleted`.
+    pub deleted: bool,
+    /// `deleted_at`.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A row of `image_tags`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// `value`.
+    pub value: String,
+    /// `deleted`.
+    pub deleted: bool,
+    /// `deleted_at`.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A row of `image_members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// `member`: the project that the image is shared with.
+    pub member: String,
+    /// `status`: `pending`, `accepted` or `rejected`.
+    pub status: String,
+    /// `deleted`.
+    pub deleted: bool,
+    /// `deleted_at`.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// A row of `images` with its children, deleted ones included.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the names are those of Glance's columns")]
+pub struct Image {
+    pub id: ImageId,
+    pub name: Option<String>,
+    pub disk_format: Option<String>,
+    pub container_format: Option<String>,
+    pub visibility: String,
+    pub size: Option<i64>,
+    pub virtual_size: Option<i64>,
+    pub status: ImageStatus,
+    pub checksum: Option<String>,
+    pub os_hash_algo: Option<String>,
+    pub os_hash_value: Option<String>,
+    pub protected: bool,
+    pub os_hidden: bool,
+    pub min_ram: i32,
+    pub min_disk: i32,
+    pub owner: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub deleted: bool,
+    pub version: RowVersion,
+    pub locations: Vec<Location>,
+    pub properties: Vec<Property>,
+    pub tags: Vec<Tag>,
+    pub members: Vec<Member>,
+}
+
+/// Where an image stands in the life that a delete, a revert and a scrub give it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// `active`, with data.
+    Live,
+    /// `pending_delete`, with data that waits: may be reverted, may be claimed.
+    Pending,
+    /// `deleted`, with data still to be destroyed: the scrubber has it.
+    Claimed,
+    /// `deleted`, nothing left.
+    Scrubbed,
+    /// `active` with no live location while some wait: upstream's `--restore`, or a DELETE that
+    /// died half way.
+    Broken,
+    /// `pending_delete` with nothing that waits: a killed glance-scrubber, or `db purge`.
+    Empty,
+    /// `pending_delete` while `deleted` is still 0: a DELETE between its transactions.
+    Deleting,
+    /// Any other status: not ours to touch.
+    Other,
+}
+
+impl Image {
+    /// Reads the state off the row and its locations.
+    pub fn state(&self) -> State {
+        let pending = self.locations.iter().any(Location::is_pending);
+        let live = self.locations.iter().any(Location::is_live);
+        match self.status {
+            ImageStatus::Active if pending && !live => State::Broken,
+            ImageStatus::Active => State::Live,
+            ImageStatus::PendingDelete if !self.deleted => State::Deleting,
+            ImageStatus::PendingDelete if pending => State::Pending,
+            ImageStatus::PendingDelete => State::Empty,
+            ImageStatus::Deleted if pending => State::Claimed,
+            ImageStatus::Deleted => State::Scrubbed,
+            ImageStatus::Queued
+            | ImageStatus::Saving
+            | ImageStatus::Uploading
+            | ImageStatus::Importing
+            | ImageStatus::Killed
+            | ImageStatus::Deactivated => State::Other,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Advisory locks: they give order, not safety. Safety rests on the compare-and-set of
+//! [`super::repo::ImageRepo`].
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::image::ImageId;
+use super::repo::RepoError;
+
+/// The adapter's side of a lock that is held; dropping it gives the lock up too, a little later.
+#[async_trait]
+pub trait HeldLock: Debug + Send + Sync {
+    /// Gives the lock up and waits until it is free.
+    async fn release(self: Box<Self>);
+}
+
+/// Proof that the lock of one image is held: no guard, no write.
+#[derive(Debug)]
+pub struct ImageGuard {
+    id: ImageId,
+    held: Box<dyn HeldLock>,
+}
+
+impl ImageGuard {
+    /// For lock adapters: binds a held lock to its image.
+    pub fn new(id: ImageId, held: Box<dyn HeldLock>) -> Self {
+        Self { id, held }
+    }
+
+    /// The image that is locked.
+    pub fn id(&self) -> &ImageId {
+        &self.id
+    }
+
+    /// Gives the lock up.
+    pub async fn release(self) {
+        self.held.release().await;
+    }
+}
+
+/// Proof that this process is the one that runs a scrub pass.
+#[derive(Debug)]
+pub struct PassGuard(Box<dyn HeldLock>);
+
+impl PassGuard {
+    /// For lock adapters.
+    pub fn new(held: Box<dyn HeldLock>) -> Self {
+        Self(held)
+    }
+
+    /// Gives the lock up.
+    pub async fn release(self) {
+        self.0.release().await;
+    }
+}
+
+/// Locks shared by every process on the same Glance database.
+#[async_trait]
+pub trait ImageLock: Debug + Send + Sync {
+    /// Takes the lock of an image if nobody has it.
+    async fn try_lock(&self, id: &ImageId) -> Result<Option<ImageGuard>, RepoError>;
+
+    /// Takes the one lock of scrub passes if nobody has it.
+    async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError>;
+}

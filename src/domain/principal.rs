@@ -1,0 +1,94 @@
+//! Who calls, and the proof that the caller is an admin.
+
+use std::fmt::{self, Debug};
+
+use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
+
+/// An authenticated caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The issuer's name for the caller: a JWT `sub`, a Keystone user id.
+    pub subject: String,
+    /// The configured issuer that vouches for the caller.
+    pub issuer: String,
+    /// Whether the issuer's rules make the caller an admin.
+    pub is_admin: bool,
+}
+
+/// A principal shown to be an admin. Nothing can be reverted, listed or shown without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin(Principal);
+
+/// The caller is known, and is no admin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not an admin")]
+pub struct NotAdmin(pub Principal);
+
+impl Admin {
+    /// The operator at the command line: whoever can read the database's password from Glance's
+    /// configuration has no further door to pass.
+    pub fn local_operator() -> Self {
+        Self(Principal {
+            subject: "operator".to_owned(),
+            issuer: "command line".to_owned(),
+            is_admin: true,
+        })
+    }
+
+    /// Who it is.
+    pub fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
+
+impl TryFrom<Principal> for Admin {
+    type Error = NotAdmin;
+
+    fn try_from(principal: Principal) -> Result<Self, NotAdmin> {
+        if principal.is_admin { Ok(Self(principal)) } else { Err(NotAdmin(principal)) }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.subject, self.issuer)
+    }
+}
+
+/// What a caller presented; never printed.
+#[derive(Debug)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// Wraps a header's value.
+    pub fn new(presented: &str) -> Self {
+        Self(SecretString::from(presented))
+    }
+
+    /// The token itself, for the verifier alone.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// Why a caller is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// The token is not good. The reason is for the log: callers all get the same answer.
+    #[error("the token was refused: {reason}")]
+    Invalid {
+        /// A stable word, such as `expired` or `unknown_issuer`.
+        reason: &'static str,
+    },
+    /// The verifier cannot be asked now.
+    #[error("tokens cannot be verified now: {0}")]
+    Unavailable(String),
+}
+
+/// Tells who presents a token.
+#[async_trait]
+pub trait Authenticator: Debug + Send + Sync {
+    /// Verifies the token; never panics, whatever it is given.
+    async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError>;
+}

@@ -1,0 +1,173 @@
+//! Access to Glance's tables. Reads see deleted rows; writes are compare-and-set.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use super::image::{Image, ImageId};
+use super::location::{Location, LocationValue};
+use super::lock::ImageGuard;
+use super::pending::RevertPlan;
+use super::scrub::{Claim, Settled};
+use super::time::Timestamp;
+
+/// What became of a compare-and-set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// The row was as read, and is changed.
+    Done,
+    /// The row had changed, or another node won at COMMIT; nothing was written.
+    Stale,
+}
+
+/// The database could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// No connection, or it broke; whether a write happened is not known.
+    #[error("the database cannot be reached: {0}")]
+    Unavailable(String),
+    /// A row holds what Glance never writes.
+    #[error(transparent)]
+    BadRow(#[from] BadRow),
+    /// The database refused a statement: a missing grant, another schema.
+    #[error("the database refused a statement: {0}")]
+    Refused(String),
+    /// A write was attempted without the guard of its image: a bug.
+    #[error("image {0} was to be written without its lock")]
+    NotLocked(ImageId),
+}
+
+/// One image whose rows cannot be read; others can.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("image {image}: {table}.{column} cannot be read: {problem}")]
+pub struct BadRow {
+    /// `images.id`.
+    pub image: String,
+    /// The table at fault.
+    pub table: &'static str,
+    /// The column at fault.
+    pub column: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// In what order pending images are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PendingSort {
+    /// `deleted_at:desc`: the newest mistake first.
+    #[default]
+    NewestFirst,
+    /// `deleted_at:asc`: the next to be scrubbed first.
+    OldestFirst,
+}
+
+/// Where a page of pending images starts: after this row of the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingMarker {
+    /// `images.deleted_at` of the last image seen.
+    pub deleted_at: Timestamp,
+    /// Its id.
+    pub id: ImageId,
+}
+
+/// Which pending images to list.
+#[derive(Debug, Clone, Default)]
+pub struct PendingQuery {
+    /// Only those of this project.
+    pub owner: Option<String>,
+    /// Only those of exactly this name.
+    pub name: Option<String>,
+    /// Only those deleted at this time or later.
+    pub deleted_after: Option<Timestamp>,
+    /// Only those deleted before this time.
+    pub deleted_before: Option<Timestamp>,
+    /// The order.
+    pub sort: PendingSort,
+    /// Start after this one.
+    pub marker: Option<PendingMarker>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// One line of the list of pending images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of Glance's columns")]
+pub struct PendingSummary {
+    pub id: ImageId,
+    pub name: Option<String>,
+    pub owner: Option<String>,
+    pub size: Option<i64>,
+    pub visibility: String,
+    pub disk_format: Option<String>,
+    pub container_format: Option<String>,
+    pub created_at: Timestamp,
+    pub deleted_at: Timestamp,
+}
+
+/// A location that keeps its data alive, whichever image a scrub looks at.
+#[derive(Debug, Clone)]
+pub struct HeldLocation {
+    /// `image_locations.image_id`.
+    pub image: ImageId,
+    /// The row.
+    pub location: Location,
+}
+
+/// Glance's tables.
+#[async_trait]
+pub trait ImageRepo: Debug + Send + Sync {
+    /// Reads an image with all its children.
+    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError>;
+
+    /// Reads images with their locations (no other children), those that exist.
+    async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError>;
+
+    /// Carries a revert out: one transaction over the image and its children.
+    async fn revert(
+        &self,
+        guard: &ImageGuard,
+        plan: &RevertPlan,
+        now: Timestamp,
+    ) -> Result<Write, RepoError>;
+
+    /// A page of pending images.
+    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError>;
+
+    /// A page of images that a scrub pass has to look at, in the order of their ids: PENDING,
+    /// EMPTY and CLAIMED ones deleted at `before` or earlier, and living ones with a location
+    /// removed at `before` or earlier beside a live one.
+    async fn list_due(
+        &self,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<ImageId>, RepoError>;
+
+    /// Claims images for the scrubber, or renews claims that a dead process left: one
+    /// transaction, an answer for each.
+    async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Write>, RepoError>;
+
+    /// Writes down what became of a batch: one transaction.
+    async fn settle(&self, settled: &[Settled], now: Timestamp) -> Result<(), RepoError>;
+
+    /// Which of these values are named by a row that keeps its data alive: a live location, or
+    /// one of an image deleted after `before`, which may still be reverted.
+    async fn held_among(
+        &self,
+        values: &[LocationValue],
+        before: Timestamp,
+    ) -> Result<HashSet<LocationValue>, RepoError>;
+
+    /// A page, by row id, of the locations that keep their data alive (see
+    /// [`ImageRepo::held_among`]).
+    async fn held_locations(
+        &self,
+        before: Timestamp,
+        after: i32,
+        limit: u32,
+    ) -> Result<Vec<HeldLocation>, RepoError>;
+
+    /// Whether the database answers and Glance's tables can be read.
+    async fn ping(&self) -> Result<(), RepoError>;
+}

@@ -1,0 +1,173 @@
+//! What the product asks of the places where image data lies.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use super::image::ImageId;
+use super::location::{Location, LocationValue};
+
+/// The name of a configured store: a backend's section, or the scheme in the single-store form.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreId(pub String);
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A location in plain text. May hold credentials: `Debug` shows the scheme alone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StoreUri(String);
+
+impl StoreUri {
+    /// Takes a text that has a scheme, `scheme://rest`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, _) = text.split_once("://")?;
+        let known_shape = !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        known_shape.then(|| Self(text.to_owned()))
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before `://`, in lower case.
+    pub fn scheme(&self) -> String {
+        self.0.split("://").next().unwrap_or_default().to_ascii_lowercase()
+    }
+}
+
+impl fmt::Debug for StoreUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUri({}://..)", self.scheme())
+    }
+}
+
+/// The data that a location names is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A store could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing can be said of the data: time-outs, an unmounted share, a missing bucket.
+    #[error("the store cannot be asked: {0}")]
+    Unreachable(String),
+    /// The store knows us and says no.
+    #[error("the store refuses: {0}")]
+    Refused(String),
+    /// The location is not one that this store may touch.
+    #[error("the location is not acceptable: {0}")]
+    BadLocation(String),
+    /// The configuration does not let us look.
+    #[error("the location cannot be verified: {0}")]
+    NotVerifiable(String),
+}
+
+/// How a request to destroy data ended. A bare "not found" is not among the answers: absence is
+/// [`Deletion::Gone`] only where the store itself was seen to be healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deletion {
+    /// The store confirmed the removal.
+    Deleted,
+    /// Proof that the data was not there.
+    Gone,
+    /// In use; the data is intact.
+    Held(String),
+    /// Not allowed; the data is intact.
+    Refused(String),
+    /// Some of it was destroyed.
+    Partial(String),
+    /// Nothing is known.
+    Uncertain(String),
+    /// Read only in Glance: there is nothing for us to delete.
+    NotOurs,
+}
+
+/// A stream of an object's bytes.
+pub type ObjectStream = BoxStream<'static, Result<Vec<u8>, StoreError>>;
+
+/// One configured store.
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// Its name in Glance's configuration.
+    fn id(&self) -> &StoreId;
+
+    /// How many characters of the URI name this store itself; `None` where the URI lies elsewhere.
+    /// The longest match wins.
+    fn claims(&self, uri: &StoreUri) -> Option<usize>;
+
+    /// Whether the store itself is there and can be read, whatever it holds.
+    async fn health(&self) -> Result<(), StoreError>;
+
+    /// Asks for the size of an image's data; `None` is proof of absence.
+    async fn stat(&self, image: &ImageId, uri: &StoreUri)
+    -> Result<Option<ObjectInfo>, StoreError>;
+
+    /// Reads an image's data from its beginning; `None` is proof of absence.
+    async fn read(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError>;
+
+    /// Destroys an image's data. Never an `Err`: each outcome says what became of the data.
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion;
+}
+
+/// A location that is understood: its plain URI, and the store that has it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The URI, decrypted.
+    pub uri: StoreUri,
+}
+
+/// A location that no configured store can be matched to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unplaced {
+    /// The value is no URI, neither plain nor decrypted.
+    #[error("location {0} cannot be read: it is no URI, or metadata_encryption_key is not its key")]
+    Unreadable(i32),
+    /// No store of the configuration has this URI.
+    #[error("location {location}: no configured store has {scheme}:// URIs of this place")]
+    NoStore {
+        /// `image_locations.id`.
+        location: i32,
+        /// The URI's scheme.
+        scheme: String,
+    },
+    /// The scheme is Glance's, and this product has no driver for it.
+    #[error("location {location}: there is no driver for {scheme}:// locations")]
+    NoDriver {
+        /// `image_locations.id`.
+        location: i32,
+        /// The URI's scheme.
+        scheme: String,
+    },
+}
+
+/// All configured stores.
+pub trait Stores: Debug + Send + Sync {
+    /// Reads a location and finds its store.
+    fn place(&self, location: &Location) -> Result<Placed, Unplaced>;
+
+    /// The plain URI of a stored value.
+    fn uri(&self, value: &LocationValue) -> Option<StoreUri>;
+
+    /// Whether stored values may be encrypted, so that equal data may have unequal values.
+    fn encrypted(&self) -> bool;
+
+    /// Every store, for checks.
+    fn all(&self) -> Vec<Arc<dyn Store>>;
+}

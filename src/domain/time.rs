@@ -1,0 +1,39 @@
+//! Time as Glance stores it, and the clock that is passed in.
+
+use std::fmt::Debug;
+
+use chrono::{NaiveDateTime, SubsecRound};
+
+/// A moment in UTC without a zone, as in Glance's columns.
+pub type Timestamp = NaiveDateTime;
+
+/// Where the present comes from; tests bring their own.
+pub trait Clock: Debug + Send + Sync {
+    /// The present, in UTC.
+    fn now(&self) -> Timestamp;
+
+    /// The present cut to whole seconds: all that MariaDB's `datetime` keeps, so that what is
+    /// written and what is answered are the same on every database.
+    fn now_in_seconds(&self) -> Timestamp {
+        self.now().trunc_subsecs(0)
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the machine's clock is read"
+    )]
+    fn now(&self) -> Timestamp {
+        chrono::Utc::now().naive_utc()
+    }
+}
+
+/// `2026-11-22T12:59:35Z`, as oslo's `timeutils.isotime` prints a time.
+pub fn isotime(time: Timestamp) -> String {
+    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,4 @@
+//! Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
+
+pub mod config;
+pub mod domain;
