@@ -13,3 +13,4 @@ pub mod revert;
 pub mod scrub;
 pub mod store;
 pub mod time;
+pub mod verify;

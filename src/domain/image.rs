@@ -85,10 +85,17 @@ impl fmt::Display for ImageStatus {
     }
 }
 
-/// The status and times of an image's row exactly as it was read. Every write says that the row
-/// must still be so: this is the compare of each compare-and-set.
+/// The times of an image's row exactly as the database prints them, empty for NULL. Every write
+/// says that the row must still be so, beside its status: the compare of each compare-and-set.
+/// Text, because SQLite keeps times as text and a value that went through a parser may not be
+/// equal to its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowVersion(pub String);
+pub struct RowVersion {
+    /// `deleted_at` as printed.
+    pub deleted_at: String,
+    /// `updated_at` as printed.
+    pub updated_at: String,
+}
 
 /// A row of `image_properties`.
 #[derive(Debug, Clone, PartialEq, Eq)]

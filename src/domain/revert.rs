@@ -1,5 +1,18 @@
 //! Taking a deleted image back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::image::{Image, ImageId};
+use super::location::Location;
+use super::lock::{ImageGuard, ImageLock};
+use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
+use super::principal::Admin;
+use super::repo::{ImageRepo, PendingQuery, PendingSummary, RepoError, Write};
+use super::store::Stores;
+use super::time::Clock;
+use super::verify::{Finding, verify};
+
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
@@ -10,4 +23,308 @@ pub enum Verify {
     Checksum,
     /// Do not look.
     None,
+}
+
+/// What a caller asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct RevertRequest {
+    /// Say what would happen, write nothing.
+    pub dry_run: bool,
+    /// The proof wanted.
+    pub verify: Verify,
+    /// Which children come back.
+    pub children: Children,
+    /// Make the image protected, so that the next mistake is refused.
+    pub protect: bool,
+}
+
+impl RevertRequest {
+    /// Everything comes back, proved in this way.
+    pub fn whole(verify: Verify) -> Self {
+        let children = Children { properties: true, tags: true, members: true };
+        Self { dry_run: false, verify, children, protect: false }
+    }
+}
+
+/// A revert that was done, or would be in a dry run.
+#[derive(Debug, Clone)]
+pub struct Reverted {
+    /// The image as it now is.
+    pub image: Image,
+    /// What came back.
+    pub restored: RestoredCounts,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why a revert did not happen. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RevertError {
+    /// Glance's database has no such image.
+    #[error("there is no image {0}")]
+    NotFound(ImageId),
+    /// The image is not one that can be reverted.
+    #[error("image {0} cannot be reverted: {1}")]
+    NotPending(ImageId, NotPending),
+    /// Somebody else has the image's lock.
+    #[error("image {0} is being worked on by the scrubber or by another revert")]
+    Busy(ImageId),
+    /// No location has the image's data any more.
+    #[error("the data of image {id} is not there: {}", .findings.join("; "))]
+    DataMissing {
+        /// The image.
+        id: ImageId,
+        /// What was found, a location each.
+        findings: Vec<String>,
+    },
+    /// A store could not be asked.
+    #[error("whether the data of image {id} is there cannot be told: {problem}")]
+    StoreUnavailable {
+        /// The image.
+        id: ImageId,
+        /// What the store said.
+        problem: String,
+    },
+    /// The database could not serve.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+/// One location, looked at.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The row.
+    pub location: Location,
+    /// Whether it was deleted with the image, or removed from the living image before.
+    pub together: bool,
+    /// What is there.
+    pub finding: Finding,
+}
+
+/// What a revert would do.
+#[derive(Debug)]
+pub struct Preview {
+    /// The image as it stands.
+    pub image: Image,
+    /// Why it cannot be reverted, if it cannot.
+    pub obstacle: Option<RevertError>,
+    /// Its waiting locations.
+    pub locations: Vec<Judged>,
+    /// `image_locations.id` of those that would come back.
+    pub chosen: Vec<i32>,
+    /// Names of the properties that would come back.
+    pub properties: Vec<String>,
+    /// Tags that would come back.
+    pub tags: Vec<String>,
+    /// Members that would come back.
+    pub members: Vec<String>,
+}
+
+/// The settings of a [`Reverter`].
+#[derive(Debug, Clone, Copy)]
+pub struct RevertSettings {
+    /// How long to wait for an image's lock.
+    pub lock_wait: Duration,
+    /// How time decides what was deleted together.
+    pub windows: Windows,
+}
+
+/// Takes images back.
+#[derive(Debug)]
+pub struct Reverter {
+    repo: Arc<dyn ImageRepo>,
+    lock: Arc<dyn ImageLock>,
+    stores: Arc<dyn Stores>,
+    clock: Arc<dyn Clock>,
+    settings: RevertSettings,
+}
+
+/// A row that changes under our hands is read again so often; then the caller may.
+const ATTEMPTS: usize = 3;
+
+/// How often a taken lock is asked for again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+impl Reverter {
+    /// Puts the parts together.
+    pub fn new(
+        repo: Arc<dyn ImageRepo>,
+        lock: Arc<dyn ImageLock>,
+        stores: Arc<dyn Stores>,
+        clock: Arc<dyn Clock>,
+        settings: RevertSettings,
+    ) -> Self {
+        Self { repo, lock, stores, clock, settings }
+    }
+
+    /// Takes an image back, whole, or says why not.
+    pub async fn revert(
+        &self,
+        _by: &Admin,
+        id: &ImageId,
+        request: &RevertRequest,
+    ) -> Result<Reverted, RevertError> {
+        let guard = self.wait_for_lock(id).await?;
+        let result = self.revert_locked(&guard, request).await;
+        guard.release().await;
+        result
+    }
+
+    /// Says what a revert would do. Takes no lock and writes nothing.
+    pub async fn preview(&self, _by: &Admin, id: &ImageId) -> Result<Preview, RevertError> {
+        let image = self.read(id).await?;
+        let mut preview = Preview {
+            image: image.clone(),
+            obstacle: None,
+            locations: Vec::new(),
+            chosen: Vec::new(),
+            properties: Vec::new(),
+            tags: Vec::new(),
+            members: Vec::new(),
+        };
+        let pending = match image.into_pending_delete(self.clock.now(), self.settings.windows) {
+            Ok(pending) => pending,
+            Err(reason) => {
+                preview.obstacle = Some(RevertError::NotPending(id.clone(), reason));
+                return Ok(preview);
+            }
+        };
+        preview.locations = self.judge(&pending, Verify::Exists).await;
+        match choose(id, &preview.locations) {
+            Ok(chosen) => preview.chosen = chosen,
+            Err(obstacle) => preview.obstacle = Some(obstacle),
+        }
+        preview.properties = pending.properties().iter().map(|p| p.name.clone()).collect();
+        preview.tags = pending.tags().iter().map(|t| t.value.clone()).collect();
+        preview.members = pending.members().iter().map(|m| m.member.clone()).collect();
+        Ok(preview)
+    }
+
+    /// A page of the images that wait.
+    pub async fn list(
+        &self,
+        _by: &Admin,
+        query: &PendingQuery,
+    ) -> Result<Vec<PendingSummary>, RepoError> {
+        self.repo.list_pending(query).await
+    }
+
+    async fn revert_locked(
+        &self,
+        guard: &ImageGuard,
+        request: &RevertRequest,
+    ) -> Result<Reverted, RevertError> {
+        let id = guard.id();
+        for _ in 0..ATTEMPTS {
+            let image = self.read(id).await?;
+            let pending = image
+                .into_pending_delete(self.clock.now(), self.settings.windows)
+                .map_err(|reason| RevertError::NotPending(id.clone(), reason))?;
+            let judged = self.judge(&pending, request.verify).await;
+            let chosen = choose(id, &judged)?;
+            let warnings = warnings(&judged, &chosen);
+            let plan = pending.plan(chosen, request.children, request.protect);
+            let now = self.clock.now_in_seconds();
+            let reverted = Reverted { image: plan.applied(now), restored: plan.counts(), warnings };
+            if request.dry_run || self.repo.revert(guard, &plan, now).await? == Write::Done {
+                return Ok(reverted);
+            }
+        }
+        Err(RevertError::Busy(id.clone()))
+    }
+
+    async fn read(&self, id: &ImageId) -> Result<Image, RevertError> {
+        self.repo.get(id).await?.ok_or_else(|| RevertError::NotFound(id.clone()))
+    }
+
+    async fn wait_for_lock(&self, id: &ImageId) -> Result<ImageGuard, RevertError> {
+        let deadline = tokio::time::Instant::now() + self.settings.lock_wait;
+        loop {
+            if let Some(guard) = self.lock.try_lock(id).await? {
+                return Ok(guard);
+            }
+            if tokio::time::Instant::now() + LOCK_POLL > deadline {
+                return Err(RevertError::Busy(id.clone()));
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+    }
+
+    /// Looks at the locations deleted with the image; at those removed earlier only if none of
+    /// the others has the data.
+    async fn judge(&self, pending: &PendingDelete, how: Verify) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        for (together, locations) in
+            [(true, pending.locations_together()), (false, pending.locations_removed_earlier())]
+        {
+            let settled = judged.iter().any(|j: &Judged| j.finding.is_good());
+            for location in locations {
+                let finding = if settled {
+                    Finding::Unchecked
+                } else {
+                    verify(&*self.stores, pending.image(), location, how).await
+                };
+                judged.push(Judged { location: location.clone(), together, finding });
+            }
+        }
+        judged
+    }
+}
+
+/// Which locations come back: all good ones deleted with the image, else the last good one that
+/// was removed earlier. A store that cannot be asked stops everything: what is left out of an
+/// active image now is scrubbed later.
+fn choose(id: &ImageId, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
+    let mut good: Vec<i32> = judged
+        .iter()
+        .filter(|j| j.together && j.finding.is_good())
+        .map(|j| j.location.id)
+        .collect();
+    let relevant = judged.iter().filter(|j| j.together || good.is_empty());
+    for one in relevant {
+        if let Finding::Unknown(problem) = &one.finding {
+            let problem = problem.clone();
+            return Err(RevertError::StoreUnavailable { id: id.clone(), problem });
+        }
+    }
+    if good.is_empty() {
+        let earlier = judged.iter().find(|j| !j.together && j.finding.is_good());
+        good.extend(earlier.map(|j| j.location.id));
+    }
+    if judged.is_empty() {
+        return Err(RevertError::NotPending(id.clone(), NotPending::NoLocations));
+    }
+    if good.is_empty() {
+        let findings = judged.iter().filter_map(describe).collect();
+        return Err(RevertError::DataMissing { id: id.clone(), findings });
+    }
+    Ok(good)
+}
+
+fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
+    let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
+    let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
+    let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
+        format!(
+            "location {} had been removed before the delete and is the only one with data",
+            j.location.id
+        )
+    });
+    let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
+    let unproved =
+        unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
+    left_out.chain(fallback).chain(unproved).collect()
+}
+
+fn describe(judged: &Judged) -> Option<String> {
+    let id = judged.location.id;
+    match &judged.finding {
+        Finding::Present | Finding::Unchecked => None,
+        Finding::Missing => Some(format!("location {id} has no data any more")),
+        Finding::WrongSize { found, expected } => {
+            Some(format!("location {id} holds {found} bytes instead of {expected}"))
+        }
+        Finding::WrongChecksum => Some(format!("location {id} holds other data than was uploaded")),
+        Finding::Unknown(problem) => Some(problem.clone()),
+    }
 }

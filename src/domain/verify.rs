@@ -1,0 +1,149 @@
+//! The proof that an image's data is still there.
+
+use aws_lc_rs::digest;
+use futures::StreamExt;
+use md5::{Digest, Md5};
+
+use super::image::Image;
+use super::location::Location;
+use super::revert::Verify;
+use super::store::{ObjectStream, Placed, StoreError, Stores};
+
+/// What was found where a location points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// The data is there, of the right size (and the right hash, where it was asked for).
+    Present,
+    /// Nobody looked.
+    Unchecked,
+    /// Proof that it is not there.
+    Missing,
+    /// Something else is there.
+    WrongSize {
+        /// Bytes found.
+        found: u64,
+        /// Bytes that Glance knows.
+        expected: u64,
+    },
+    /// Data of the right size and another content.
+    WrongChecksum,
+    /// Nothing can be said.
+    Unknown(String),
+}
+
+impl Finding {
+    /// Whether a location with this finding may serve an active image.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Present | Self::Unchecked)
+    }
+}
+
+/// Looks at the data of one location.
+pub async fn verify(
+    stores: &dyn Stores,
+    image: &Image,
+    location: &Location,
+    how: Verify,
+) -> Finding {
+    if how == Verify::None {
+        return Finding::Unchecked;
+    }
+    let placed = match stores.place(location) {
+        Ok(placed) => placed,
+        Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
+    };
+    let finding = size(&placed, image).await;
+    let finding = match finding {
+        Ok(Finding::Present) if how == Verify::Checksum => checksum(&placed, image).await,
+        other => other,
+    };
+    finding.unwrap_or_else(|error| {
+        Finding::Unknown(format!(
+            "location {} in store {}: {error}",
+            location.id,
+            placed.store.id()
+        ))
+    })
+}
+
+async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
+    let Some(object) = placed.store.stat(&image.id, &placed.uri).await? else {
+        return Ok(Finding::Missing);
+    };
+    let expected = image.size.map(|size| u64::try_from(size).unwrap_or_default());
+    Ok(match expected {
+        Some(expected) if expected != object.size => {
+            Finding::WrongSize { found: object.size, expected }
+        }
+        Some(_) | None => Finding::Present,
+    })
+}
+
+async fn checksum(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
+    let (mut hasher, expected) = Hasher::of(image)?;
+    let Some(stream) = placed.store.read(&image.id, &placed.uri).await? else {
+        return Ok(Finding::Missing);
+    };
+    hasher.consume(stream).await?;
+    Ok(if hasher.finish().eq_ignore_ascii_case(expected) {
+        Finding::Present
+    } else {
+        Finding::WrongChecksum
+    })
+}
+
+/// The hashes that Glance may have stored (`[DEFAULT] hashing_algorithm`; MD5 in `checksum`).
+enum Hasher {
+    Sha(digest::Context),
+    Md5(Md5),
+}
+
+impl Hasher {
+    /// The hasher for an image, and the value that it must give.
+    fn of(image: &Image) -> Result<(Self, &str), StoreError> {
+        if let (Some(name), Some(value)) = (&image.os_hash_algo, &image.os_hash_value) {
+            let algorithm = match name.as_str() {
+                "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+                "sha224" => &digest::SHA224,
+                "sha256" => &digest::SHA256,
+                "sha384" => &digest::SHA384,
+                "sha512" => &digest::SHA512,
+                "sha3_256" => &digest::SHA3_256,
+                "sha3_384" => &digest::SHA3_384,
+                "sha3_512" => &digest::SHA3_512,
+                "md5" => return Ok((Self::Md5(Md5::new()), value)),
+                other => {
+                    return Err(StoreError::NotVerifiable(format!(
+                        "os_hash_algo {other} is not one that can be computed here; use verify=exists"
+                    )));
+                }
+            };
+            return Ok((Self::Sha(digest::Context::new(algorithm)), value));
+        }
+        match &image.checksum {
+            Some(value) => Ok((Self::Md5(Md5::new()), value)),
+            None => Err(StoreError::NotVerifiable(
+                "Glance has no checksum of this image; use verify=exists".to_owned(),
+            )),
+        }
+    }
+
+    async fn consume(&mut self, mut stream: ObjectStream) -> Result<(), StoreError> {
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk?;
+            match self {
+                Self::Sha(context) => context.update(&chunk),
+                Self::Md5(hasher) => hasher.update(&chunk),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> String {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self {
+            Self::Sha(context) => hex(context.finish().as_ref()),
+            Self::Md5(hasher) => hex(&hasher.finalize()),
+        }
+    }
+}
