@@ -146,21 +146,23 @@ pub trait ImageRepo: Debug + Send + Sync {
 
     /// Claims images for the scrubber, or renews claims that a dead process left: one
     /// transaction, an answer for each.
-    async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Write>, RepoError>;
+    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError>;
 
     /// Writes down what became of a batch: one transaction.
-    async fn settle(&self, settled: &[Settled], now: Timestamp) -> Result<(), RepoError>;
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError>;
 
-    /// Which of these values are named by a row that keeps its data alive: a live location, or
-    /// one of an image deleted after `before`, which may still be reverted.
-    async fn held_among(
+    /// Which values that wait to be scrubbed in images of this range of ids, both ends included,
+    /// are also named by a row that keeps its data alive: a live location, or one of an image
+    /// deleted after `before`, which may still be reverted.
+    async fn held_in_range(
         &self,
-        values: &[LocationValue],
+        first: &ImageId,
+        last: &ImageId,
         before: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError>;
 
     /// A page, by row id, of the locations that keep their data alive (see
-    /// [`ImageRepo::held_among`]).
+    /// [`ImageRepo::held_in_range`]).
     async fn held_locations(
         &self,
         before: Timestamp,

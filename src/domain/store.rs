@@ -106,6 +106,10 @@ pub trait Store: Debug + Send + Sync {
     /// The longest match wins.
     fn claims(&self, uri: &StoreUri) -> Option<usize>;
 
+    /// Whether this location may be touched for this image at all; does no I/O. An image with a
+    /// location that is not acceptable is never claimed.
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError>;
+
     /// Whether the store itself is there and can be read, whatever it holds.
     async fn health(&self) -> Result<(), StoreError>;
 

@@ -1,0 +1,59 @@
+//! Glance's tables behind [`crate::domain::repo::ImageRepo`], and the locks beside them.
+//!
+//! One text of SQL, in [`statements`], for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
+//! in [`dialect`] and [`lock`]. The type parameter never leaves this module. No statement here
+//! creates, inserts or deletes a row: Glance's tables are Glance's.
+
+mod connect;
+mod dialect;
+mod error;
+mod lock;
+mod read;
+mod repo;
+mod statement;
+mod statements;
+
+use std::sync::Arc;
+
+use crate::config::{DatabaseConfig, DatabaseKind};
+use crate::domain::lock::ImageLock;
+use crate::domain::repo::ImageRepo;
+
+pub use self::connect::ConnectError;
+
+/// Glance's database: its tables and its locks, over one pool of connections.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The tables.
+    pub repo: Arc<dyn ImageRepo>,
+    /// The advisory locks.
+    pub lock: Arc<dyn ImageLock>,
+}
+
+impl Database {
+    /// Prepares a pool; connects when the first statement needs it, so that a database that is
+    /// down is waited for and not died of. Must be called inside a tokio runtime.
+    pub fn open(config: &DatabaseConfig, pool_size: u32) -> Result<Self, ConnectError> {
+        match config.kind {
+            DatabaseKind::Mysql => {
+                let pool = connect::mysql(config, pool_size);
+                let session = lock::Session::new(pool.clone(), &config.database);
+                Ok(Self::of(pool, lock::AdvisoryLock::shared(session)))
+            }
+            DatabaseKind::Postgres => {
+                let pool = connect::postgres(config, pool_size);
+                let session = lock::Session::new(pool.clone(), &config.database);
+                Ok(Self::of(pool, lock::AdvisoryLock::shared(session)))
+            }
+            DatabaseKind::Sqlite => {
+                let pool = connect::sqlite(config, pool_size)?;
+                let pass_file = format!("{}.glance-revert-scrub", config.database);
+                Ok(Self::of(pool, lock::AdvisoryLock::local(pass_file.into())))
+            }
+        }
+    }
+
+    fn of<D: dialect::Dialect>(pool: sqlx::Pool<D>, lock: lock::AdvisoryLock) -> Self {
+        Self { repo: Arc::new(repo::SqlRepo::new(pool)), lock: Arc::new(lock) }
+    }
+}

@@ -1,0 +1,152 @@
+//! From the configuration to a pool of connections.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions};
+use sqlx::{Connection, Database, Pool};
+
+use crate::config::{DatabaseConfig, DatabaseTls};
+
+/// A request waits so long for a connection before it is told that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection idle for longer is asked whether it still lives before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// How long a writer of SQLite waits for the others.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// SQLite has one writer; more connections than this only cost memory.
+const SQLITE_POOL: u32 = 4;
+
+/// The database cannot be opened as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// SQLite's file is not there. We never make it: an empty database is not Glance's.
+    #[error("[database] connection: there is no SQLite file {0}; is it Glance's own?")]
+    NoSuchFile(String),
+}
+
+fn pool_options<D: Database>(pool_size: u32) -> PoolOptions<D> {
+    PoolOptions::new()
+        .max_connections(pool_size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut D::Connection, meta| {
+            Box::pin(async move {
+                let lives = meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok();
+                Ok(lives)
+            })
+        })
+}
+
+pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Pool<MySql> {
+    let mut options = MySqlConnectOptions::new().database(&config.database);
+    if let Some(host) = &config.host {
+        options = options.host(host);
+    }
+    if let Some(port) = config.port {
+        options = options.port(port);
+    }
+    if let Some(socket) = &config.socket {
+        options = options.socket(socket);
+    }
+    if let Some(user) = &config.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &config.password {
+        options = options.password(password.expose_secret());
+    }
+    if let Some(charset) = &config.charset {
+        options = options.charset(charset);
+    }
+    options = options.ssl_mode(match mode(&config.tls) {
+        Tls::Off => MySqlSslMode::Preferred,
+        Tls::Encrypted => MySqlSslMode::Required,
+        Tls::KnownAuthority => MySqlSslMode::VerifyCa,
+        Tls::KnownServer => MySqlSslMode::VerifyIdentity,
+    });
+    if let Some(ca) = &config.tls.ca {
+        options = options.ssl_ca(ca);
+    }
+    if let Some(certificate) = &config.tls.certificate {
+        options = options.ssl_client_cert(certificate);
+    }
+    if let Some(key) = &config.tls.key {
+        options = options.ssl_client_key(key);
+    }
+    pool_options(pool_size).connect_lazy_with(options)
+}
+
+pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Pool<Postgres> {
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .database(&config.database)
+        .application_name("glance-revert");
+    if let Some(host) = &config.host {
+        options = options.host(host);
+    }
+    if let Some(port) = config.port {
+        options = options.port(port);
+    }
+    if let Some(socket) = &config.socket {
+        options = options.socket(socket);
+    }
+    if let Some(user) = &config.user {
+        options = options.username(user);
+    }
+    if let Some(password) = &config.password {
+        options = options.password(password.expose_secret());
+    }
+    options = options.ssl_mode(match mode(&config.tls) {
+        Tls::Off => PgSslMode::Prefer,
+        Tls::Encrypted => PgSslMode::Require,
+        Tls::KnownAuthority => PgSslMode::VerifyCa,
+        Tls::KnownServer => PgSslMode::VerifyFull,
+    });
+    if let Some(ca) = &config.tls.ca {
+        options = options.ssl_root_cert(ca);
+    }
+    if let Some(certificate) = &config.tls.certificate {
+        options = options.ssl_client_cert(certificate);
+    }
+    if let Some(key) = &config.tls.key {
+        options = options.ssl_client_key(key);
+    }
+    pool_options(pool_size).connect_lazy_with(options)
+}
+
+/// Leaves `journal_mode` as Glance has it, and foreign keys off as Glance has them.
+pub(super) fn sqlite(
+    config: &DatabaseConfig,
+    pool_size: u32,
+) -> Result<Pool<Sqlite>, ConnectError> {
+    if !std::path::Path::new(&config.database).is_file() {
+        return Err(ConnectError::NoSuchFile(config.database.clone()));
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(&config.database)
+        .create_if_missing(false)
+        .foreign_keys(false)
+        .busy_timeout(BUSY_TIMEOUT);
+    Ok(pool_options(pool_size.min(SQLITE_POOL)).connect_lazy_with(options))
+}
+
+enum Tls {
+    Off,
+    Encrypted,
+    KnownAuthority,
+    KnownServer,
+}
+
+fn mode(tls: &DatabaseTls) -> Tls {
+    if tls.verify_identity {
+        Tls::KnownServer
+    } else if tls.verify_certificate {
+        Tls::KnownAuthority
+    } else if tls.required {
+        Tls::Encrypted
+    } else {
+        Tls::Off
+    }
+}

@@ -1,0 +1,64 @@
+//! What a database's answer means.
+
+use sqlx::error::DatabaseError;
+
+use crate::domain::repo::{BadRow, RepoError};
+
+/// Another transaction won: Galera's certification and deadlocks (1213), a lock waited for too
+/// long (1205), PostgreSQL's serialization failure and deadlock. All of them roll back.
+const LOST_RACE: [&str; 3] = ["40001", "40P01", "1205"];
+
+/// Whether the transaction was rolled back because another one won.
+pub(super) fn lost_race(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| codes(error).any(|c| LOST_RACE.contains(&&*c) || c == "1213"))
+}
+
+/// SQLSTATE, and MySQL's own number.
+fn codes(error: &dyn DatabaseError) -> impl Iterator<Item = String> {
+    let number = error
+        .try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>()
+        .map(|error| error.number().to_string());
+    error.code().map(std::borrow::Cow::into_owned).into_iter().chain(number)
+}
+
+/// Whether the error speaks of the server or the connection, not of the statement: SQLSTATE
+/// classes 08, 53 and 57P, MySQL's 1040 (too many connections), 1053 (shutdown), 1927 (killed),
+/// 1047 (a Galera node that is not ready), and SQLite's "busy" and "locked".
+fn is_about_the_server(error: &dyn DatabaseError) -> bool {
+    let sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+    codes(error).any(|code| {
+        let by_class = ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
+        by_class
+            || ["1040", "1047", "1053", "1927"].contains(&&*code)
+            || (sqlite && ["5", "6", "14", "261", "517"].contains(&&*code))
+    })
+}
+
+/// An error of a whole statement.
+pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
+    match &error {
+        sqlx::Error::Database(inner) if lost_race(&error) || is_about_the_server(&**inner) => {
+            RepoError::Unavailable(error.to_string())
+        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => RepoError::Unavailable(error.to_string()),
+        _ => RepoError::Refused(error.to_string()),
+    }
+}
+
+/// An error of one column of one image.
+pub(super) fn bad_row(
+    image: &str,
+    table: &'static str,
+    column: &'static str,
+    problem: impl ToString,
+) -> BadRow {
+    BadRow { image: image.to_owned(), table, column, problem: problem.to_string() }
+}

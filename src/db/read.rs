@@ -1,0 +1,217 @@
+//! From rows to the domain's types.
+
+use serde_json::{Map, Value};
+
+use super::dialect::Dialect;
+use super::error::{bad_row, repo_error};
+use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
+use crate::domain::location::{Location, LocationStatus, LocationValue};
+use crate::domain::repo::{BadRow, HeldLocation, PendingSummary, RepoError};
+use crate::domain::time::Timestamp;
+
+/// Reads columns of one row; an error names the image and the column.
+struct Columns<'r, D: Dialect> {
+    row: &'r D::Row,
+    image: String,
+    table: &'static str,
+}
+
+impl<'r, D: Dialect> Columns<'r, D> {
+    /// The row of an image, whose id the column `id_column` holds.
+    fn of(
+        row: &'r D::Row,
+        table: &'static str,
+        id_column: &'static str,
+    ) -> Result<Self, RepoError> {
+        let image = D::text(row, id_column).map_err(repo_error)?.unwrap_or_default();
+        Ok(Self { row, image, table })
+    }
+
+    fn bad(&self, column: &'static str, problem: impl ToString) -> BadRow {
+        bad_row(&self.image, self.table, column, problem)
+    }
+
+    fn text(&self, column: &'static str) -> Result<Option<String>, BadRow> {
+        D::text(self.row, column).map_err(|error| self.bad(column, error))
+    }
+
+    fn needed_text(&self, column: &'static str) -> Result<String, BadRow> {
+        self.text(column)?.ok_or_else(|| self.bad(column, "NULL"))
+    }
+
+    fn int(&self, column: &'static str) -> Result<i32, BadRow> {
+        D::int(self.row, column).map_err(|error| self.bad(column, error))
+    }
+
+    fn big(&self, column: &'static str) -> Result<Option<i64>, BadRow> {
+        D::big(self.row, column).map_err(|error| self.bad(column, error))
+    }
+
+    fn bool(&self, column: &'static str) -> Result<bool, BadRow> {
+        D::bool(self.row, column).map_err(|error| self.bad(column, error))
+    }
+
+    fn time(&self, column: &'static str) -> Result<Option<Timestamp>, BadRow> {
+        D::maybe_time(self.row, column).map_err(|error| self.bad(column, error))
+    }
+
+    fn needed_time(&self, column: &'static str) -> Result<Timestamp, BadRow> {
+        self.time(column)?.ok_or_else(|| self.bad(column, "NULL"))
+    }
+
+    fn id(&self) -> Result<ImageId, BadRow> {
+        ImageId::parse(&self.image).map_err(|error| self.bad("id", error))
+    }
+}
+
+/// Groups the rows of [`super::statements::IMAGE`] or [`super::statements::IMAGES`] by image.
+pub(super) fn images<D: Dialect>(rows: &[D::Row]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+    let mut images: Vec<(String, Result<Image, BadRow>)> = Vec::new();
+    for row in rows {
+        let columns = Columns::<D>::of(row, "images", "id")?;
+        let known = images.iter().position(|(id, _)| *id == columns.image);
+        let at = known.unwrap_or_else(|| {
+            images.push((columns.image.clone(), image(&columns)));
+            images.len() - 1
+        });
+        if let Some((_, image)) = images.get_mut(at)
+            && let Ok(known) = image
+            && let Err(bad) = add_child(known, &columns)
+        {
+            *image = Err(bad);
+        }
+    }
+    Ok(images.into_iter().map(|(_, image)| image.map(in_order)).collect())
+}
+
+/// Glance shows children in the order of their rows.
+fn in_order(mut image: Image) -> Image {
+    image.locations.sort_by_key(|location| location.id);
+    image
+}
+
+fn image<D: Dialect>(columns: &Columns<'_, D>) -> Result<Image, BadRow> {
+    let status = columns.needed_text("status")?;
+    let unknown = || columns.bad("status", format!("{status} is no status of Glance's"));
+    Ok(Image {
+        id: columns.id()?,
+        name: columns.text("name")?,
+        disk_format: columns.text("disk_format")?,
+        container_format: columns.text("container_format")?,
+        visibility: columns.needed_text("visibility")?,
+        size: columns.big("size")?,
+        virtual_size: columns.big("virtual_size")?,
+        status: ImageStatus::parse(&status).ok_or_else(unknown)?,
+        checksum: columns.text("checksum")?,
+        os_hash_algo: columns.text("os_hash_algo")?,
+        os_hash_value: columns.text("os_hash_value")?,
+        protected: columns.bool("protected")?,
+        os_hidden: columns.bool("os_hidden")?,
+        min_ram: columns.int("min_ram")?,
+        min_disk: columns.int("min_disk")?,
+        owner: columns.text("owner")?,
+        created_at: columns.needed_time("created_at")?,
+        updated_at: columns.time("updated_at")?,
+        deleted_at: columns.time("deleted_at")?,
+        deleted: columns.bool("deleted")?,
+        version: RowVersion {
+            deleted_at: columns.text("deleted_at_text")?.unwrap_or_default(),
+            updated_at: columns.text("updated_at_text")?.unwrap_or_default(),
+        },
+        locations: Vec::new(),
+        properties: Vec::new(),
+        tags: Vec::new(),
+        members: Vec::new(),
+    })
+}
+
+fn add_child<D: Dialect>(image: &mut Image, columns: &Columns<'_, D>) -> Result<(), BadRow> {
+    let Some(kind) = columns.text("c_kind")? else { return Ok(()) };
+    let deleted = columns.bool("c_deleted")?;
+    let deleted_at = columns.time("c_deleted_at")?;
+    match kind.as_str() {
+        "location" => {
+            let names =
+                Names { id: "c_id", value: "c_value", metadata: "c_name", status: "c_status" };
+            image.locations.push(location(columns, &names, deleted, deleted_at)?);
+        }
+        "property" => image.properties.push(Property {
+            name: columns.needed_text("c_name")?,
+            value: columns.text("c_value")?,
+            deleted,
+            deleted_at,
+        }),
+        "tag" => {
+            image.tags.push(Tag { value: columns.needed_text("c_value")?, deleted, deleted_at })
+        }
+        _ => image.members.push(Member {
+            member: columns.needed_text("c_value")?,
+            status: columns.needed_text("c_status")?,
+            deleted,
+            deleted_at,
+        }),
+    }
+    Ok(())
+}
+
+/// What a statement calls the columns of a location.
+struct Names {
+    id: &'static str,
+    value: &'static str,
+    metadata: &'static str,
+    status: &'static str,
+}
+
+fn location<D: Dialect>(
+    columns: &Columns<'_, D>,
+    names: &Names,
+    deleted: bool,
+    deleted_at: Option<Timestamp>,
+) -> Result<Location, BadRow> {
+    let bad = |column, problem: String| bad_row(&columns.image, "image_locations", column, problem);
+    let status = columns.needed_text(names.status)?;
+    let metadata = columns.text(names.metadata)?;
+    Ok(Location {
+        id: columns.int(names.id)?,
+        value: LocationValue::new(columns.needed_text(names.value)?),
+        metadata: metadata_of(metadata.as_deref()).map_err(|problem| bad("meta_data", problem))?,
+        status: LocationStatus::parse(&status)
+            .ok_or_else(|| bad("status", format!("{status} is no status of Glance's")))?,
+        deleted,
+        deleted_at,
+    })
+}
+
+fn metadata_of(text: Option<&str>) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text.unwrap_or("null")) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err("it is JSON, but no object".to_owned()),
+        Err(error) => Err(format!("it is no JSON: {error}")),
+    }
+}
+
+/// A row of a list of pending images.
+pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, RepoError> {
+    let columns = Columns::<D>::of(row, "images", "id")?;
+    Ok(PendingSummary {
+        id: columns.id()?,
+        name: columns.text("name")?,
+        owner: columns.text("owner")?,
+        size: columns.big("size")?,
+        visibility: columns.needed_text("visibility")?,
+        disk_format: columns.text("disk_format")?,
+        container_format: columns.text("container_format")?,
+        created_at: columns.needed_time("created_at")?,
+        deleted_at: columns.needed_time("deleted_at")?,
+    })
+}
+
+/// A row of [`super::statements::HELD_LOCATIONS`].
+pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
+    let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
+    let names = Names { id: "id", value: "value", metadata: "meta_data", status: "status" };
+    let (deleted, deleted_at) = (columns.bool("deleted")?, columns.time("deleted_at")?);
+    let location = location(&columns, &names, deleted, deleted_at)?;
+    Ok(HeldLocation { image: columns.id()?, location })
+}

@@ -1,0 +1,323 @@
+//! The one implementation of [`ImageRepo`], for every dialect.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Pool, Transaction};
+
+use super::dialect::{Dialect, count_statement};
+use super::error::{lost_race, repo_error};
+use super::read;
+use super::statement::Statement;
+use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS, VALUE_SLOTS};
+use crate::domain::image::{Image, ImageId, RowVersion};
+use crate::domain::location::LocationValue;
+use crate::domain::lock::ImageGuard;
+use crate::domain::pending::RevertPlan;
+use crate::domain::repo::{
+    BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
+    RepoError, Write,
+};
+use crate::domain::scrub::{Claim, Settled, WorkKind};
+use crate::domain::time::Timestamp;
+
+/// A settlement that lost a race is written again so often.
+const SETTLE_ATTEMPTS: usize = 5;
+
+/// Glance's tables in one family of databases.
+#[derive(Debug)]
+pub(super) struct SqlRepo<D: Dialect> {
+    pool: Pool<D>,
+}
+
+impl<D: Dialect> SqlRepo<D> {
+    pub(super) fn new(pool: Pool<D>) -> Self {
+        Self { pool }
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<D>, RepoError> {
+        self.pool.acquire().await.map_err(repo_error)
+    }
+
+    async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
+        let mut connection = self.connection().await?;
+        D::fetch(&mut connection, statement).await.map_err(repo_error)
+    }
+}
+
+async fn begin<D: Dialect>(
+    connection: &mut PoolConnection<D>,
+) -> Result<Transaction<'_, D>, sqlx::Error> {
+    count_statement();
+    connection.begin_with(D::BEGIN).await
+}
+
+async fn commit<D: Dialect>(transaction: Transaction<'_, D>) -> Result<(), sqlx::Error> {
+    count_statement();
+    transaction.commit().await
+}
+
+/// `Stale` where another transaction won, be it at COMMIT.
+fn or_stale<T>(result: Result<T, sqlx::Error>, stale: T) -> Result<T, RepoError> {
+    match result {
+        Err(error) if lost_race(&error) => Ok(stale),
+        other => other.map_err(repo_error),
+    }
+}
+
+/// Says that the row must be as it was read (`unchanged!` of [`super::statements`]).
+fn bind_unchanged(statement: Statement, image: &Image) -> Statement {
+    let RowVersion { deleted_at, updated_at } = &image.version;
+    statement.bind(image.status.as_str()).bind(deleted_at.as_str()).bind(updated_at.as_str())
+}
+
+#[async_trait]
+impl<D: Dialect> ImageRepo for SqlRepo<D> {
+    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError> {
+        let id_text = id.as_str();
+        let statement = (0..5).fold(Statement::new(sql::IMAGE), |s, _| s.bind(id_text));
+        let rows = self.fetch(statement).await?;
+        let image = read::images::<D>(&rows)?.into_iter().next().transpose()?;
+        // MariaDB compares without regard to case
+        Ok(image.filter(|image| image.id == *id))
+    }
+
+    async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        let mut images = Vec::with_capacity(ids.len());
+        for some in ids.chunks(IMAGE_SLOTS) {
+            let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+            let statement = Statement::new(sql::IMAGES).bind_list(IMAGE_SLOTS, &some);
+            images.extend(read::images::<D>(&self.fetch(statement).await?)?);
+        }
+        Ok(images)
+    }
+
+    async fn revert(
+        &self,
+        guard: &ImageGuard,
+        plan: &RevertPlan,
+        now: Timestamp,
+    ) -> Result<Write, RepoError> {
+        must_be_locked(guard, plan.id())?;
+        let mut connection = self.connection().await?;
+        or_stale(revert(&mut connection, plan, now).await, Write::Stale)
+    }
+
+    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+        let rows = self.fetch(list_pending(query)).await?;
+        rows.iter().map(read::summary::<D>).collect()
+    }
+
+    async fn list_due(
+        &self,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        let after = after.map_or("", ImageId::as_str);
+        let statement = Statement::new(sql::LIST_DUE).bind(after);
+        let statement = statement.bind(before).bind(before).bind(before).bind(i64::from(limit));
+        let rows = self.fetch(statement).await?;
+        let ids = rows.iter().map(|row| D::text(row, "id").map_err(repo_error));
+        let mut parsed = Vec::with_capacity(rows.len());
+        for id in ids {
+            // an id that cannot be parsed can neither be written by Glance nor claimed by us
+            parsed.extend(ImageId::parse(&id?.unwrap_or_default()));
+        }
+        Ok(parsed)
+    }
+
+    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+        for claim in claims {
+            must_be_locked(claim.guard, &claim.work.image().id)?;
+        }
+        let mut connection = self.connection().await?;
+        let all_stale = vec![Write::Stale; claims.len()];
+        or_stale(claim_all(&mut connection, claims).await, all_stale)
+    }
+
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError> {
+        let mut connection = self.connection().await?;
+        for _ in 0..SETTLE_ATTEMPTS {
+            let done = settle_all(&mut connection, settled, now).await.map(|()| true);
+            if or_stale(done, false)? {
+                return Ok(());
+            }
+        }
+        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+    }
+
+    async fn held_in_range(
+        &self,
+        first: &ImageId,
+        last: &ImageId,
+        before: Timestamp,
+    ) -> Result<HashSet<LocationValue>, RepoError> {
+        let range = Statement::new(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
+        let waiting = values::<D>(&self.fetch(range).await?)?;
+        let mut held = HashSet::new();
+        for some in waiting.chunks(VALUE_SLOTS) {
+            let some: Vec<_> = some.iter().map(LocationValue::as_stored).collect();
+            let statement = Statement::new(sql::HELD_AMONG).bind(before);
+            let rows = self.fetch(statement.bind_list(VALUE_SLOTS, &some)).await?;
+            held.extend(values::<D>(&rows)?);
+        }
+        Ok(held)
+    }
+
+    async fn held_locations(
+        &self,
+        before: Timestamp,
+        after: i32,
+        limit: u32,
+    ) -> Result<Vec<HeldLocation>, RepoError> {
+        let statement = Statement::new(sql::HELD_LOCATIONS).bind(before).bind(after);
+        let rows = self.fetch(statement.bind(i64::from(limit))).await?;
+        rows.iter().map(read::held::<D>).collect()
+    }
+
+    async fn ping(&self) -> Result<(), RepoError> {
+        self.fetch(Statement::new(sql::PING)).await.map(drop)
+    }
+}
+
+fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
+    if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
+}
+
+fn values<D: Dialect>(rows: &[D::Row]) -> Result<Vec<LocationValue>, RepoError> {
+    let value = |row| D::text(row, "value").map_err(repo_error);
+    rows.iter().map(|row| Ok(LocationValue::new(value(row)?.unwrap_or_default()))).collect()
+}
+
+async fn revert<D: Dialect>(
+    connection: &mut PoolConnection<D>,
+    plan: &RevertPlan,
+    now: Timestamp,
+) -> Result<Write, sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    let protect = i32::from(plan.protect());
+    let statement = Statement::new(sql::REVERT_IMAGE).bind(now).bind(protect);
+    let statement = bind_unchanged(statement.bind(plan.id().as_str()), plan.image());
+    let mut as_planned = D::execute(&mut transaction, statement).await? == 1;
+    for (statement, expected) in children(plan, now) {
+        if as_planned {
+            as_planned = D::execute(&mut transaction, statement).await? == expected as u64;
+        }
+    }
+    if !as_planned {
+        transaction.rollback().await?;
+        return Ok(Write::Stale);
+    }
+    commit(transaction).await?;
+    Ok(Write::Done)
+}
+
+/// The statements for an image's children, each with the number of rows that it must find.
+fn children(plan: &RevertPlan, now: Timestamp) -> Vec<(Statement, usize)> {
+    let of_image = |sql| Statement::new(sql).bind(now).bind(plan.id().as_str());
+    let mut statements: Vec<_> = plan
+        .locations()
+        .chunks(LOCATION_SLOTS)
+        .map(|ids| (of_image(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, ids), ids.len()))
+        .collect();
+    let counts = plan.counts();
+    let (from, until) = plan.property_window();
+    let properties = of_image(sql::REVERT_PROPERTIES).bind(from).bind(until);
+    let moment = plan.image().version.deleted_at.as_str();
+    let at_moment = |sql| of_image(sql).bind(moment).bind(plan.id().as_str());
+    statements.push((properties, counts.properties));
+    statements.push((at_moment(sql::REVERT_TAGS), counts.tags));
+    statements.push((at_moment(sql::REVERT_MEMBERS), counts.members));
+    statements.retain(|(_, expected)| *expected > 0);
+    statements
+}
+
+async fn claim_all<D: Dialect>(
+    connection: &mut PoolConnection<D>,
+    claims: &[Claim<'_>],
+) -> Result<Vec<Write>, sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    let mut writes = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let image = claim.work.image();
+        let won = match claim.work.kind() {
+            WorkKind::Due | WorkKind::Resumed => {
+                let statement = Statement::new(sql::CLAIM_IMAGE).bind(claim.stamp);
+                let statement = bind_unchanged(statement.bind(image.id.as_str()), image);
+                D::execute(&mut transaction, statement).await? == 1
+            }
+            WorkKind::Leftovers => claim_leftovers::<D>(&mut transaction, claim).await?,
+        };
+        writes.push(if won { Write::Done } else { Write::Stale });
+    }
+    commit(transaction).await?;
+    Ok(writes)
+}
+
+async fn claim_leftovers<D: Dialect>(
+    connection: &mut D::Connection,
+    claim: &Claim<'_>,
+) -> Result<bool, sqlx::Error> {
+    let mut won = true;
+    for location in claim.work.targets() {
+        let statement = Statement::new(sql::CLAIM_LOCATION).bind(claim.stamp).bind(location.id);
+        let statement = statement.bind(claim.work.image().id.as_str());
+        won &= D::execute(connection, statement).await? == 1;
+    }
+    Ok(won)
+}
+
+async fn settle_all<D: Dialect>(
+    connection: &mut PoolConnection<D>,
+    settled: &[Settled<'_>],
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    for one in settled {
+        let id = one.guard.id().as_str();
+        for location in &one.deleted {
+            let statement = Statement::new(sql::LOCATION_DELETED).bind(now).bind(now);
+            D::execute(&mut transaction, statement.bind(*location).bind(id)).await?;
+        }
+        if let Some(stamp) = one.give_back {
+            let statement = Statement::new(sql::GIVE_BACK).bind(id).bind(stamp);
+            D::execute(&mut transaction, statement).await?;
+        }
+    }
+    commit(transaction).await
+}
+
+fn list_pending(query: &PendingQuery) -> Statement {
+    let (sql, start) = match query.sort {
+        PendingSort::NewestFirst => (sql::LIST_PENDING_NEWEST, far_future()),
+        PendingSort::OldestFirst => (sql::LIST_PENDING_OLDEST, far_past()),
+    };
+    let (seen_at, seen_id) = match &query.marker {
+        Some(PendingMarker { deleted_at, id }) => (*deleted_at, id.as_str()),
+        None => (start, ""),
+    };
+    let (owner, name) = (query.owner.as_deref(), query.name.as_deref());
+    Statement::new(sql)
+        .bind(owner)
+        .bind(owner)
+        .bind(name)
+        .bind(name)
+        .bind(query.deleted_after.unwrap_or_else(far_past))
+        .bind(query.deleted_before.unwrap_or_else(far_future))
+        .bind(seen_at)
+        .bind(seen_at)
+        .bind(seen_id)
+        .bind(i64::from(query.limit))
+}
+
+/// Before anything that Glance can have stored.
+fn far_past() -> Timestamp {
+    chrono::DateTime::UNIX_EPOCH.naive_utc()
+}
+
+/// After anything that Glance can have stored, and still a date for every database.
+fn far_future() -> Timestamp {
+    chrono::NaiveDate::from_ymd_opt(9999, 1, 1).unwrap_or_default().into()
+}

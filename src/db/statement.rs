@@ -1,0 +1,87 @@
+//! A statement with its values, the same for every dialect.
+
+use sqlx::Arguments;
+use sqlx::error::BoxDynError;
+
+use super::dialect::Dialect;
+use crate::domain::time::Timestamp;
+
+/// A value to bind.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Text(Option<String>),
+    Int(i32),
+    Big(i64),
+    Time(Timestamp),
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
+    }
+}
+
+impl From<Option<&str>> for Value {
+    fn from(text: Option<&str>) -> Self {
+        Self::Text(text.map(str::to_owned))
+    }
+}
+
+impl From<i32> for Value {
+    fn from(number: i32) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Big(number)
+    }
+}
+
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
+        Self::Time(time)
+    }
+}
+
+/// One of the constants of [`super::statements`], and what its `?` stand for.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) sql: &'static str,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    pub(super) fn new(sql: &'static str) -> Self {
+        Self { sql, values: Vec::new() }
+    }
+
+    pub(super) fn bind(self, value: impl Into<Value>) -> Self {
+        self.bind_value(value.into())
+    }
+
+    pub(super) fn bind_value(mut self, value: Value) -> Self {
+        self.values.push(value);
+        self
+    }
+
+    /// Fills a list of `slots` places; unused ones repeat the last value.
+    pub(super) fn bind_list<V: Into<Value> + Clone>(mut self, slots: usize, values: &[V]) -> Self {
+        for slot in 0..slots {
+            if let Some(value) = values.get(slot).or(values.last()) {
+                self = self.bind(value.clone());
+            }
+        }
+        self
+    }
+
+    pub(super) fn arguments<D: Dialect>(self) -> Result<D::Arguments, BoxDynError> {
+        let mut arguments = D::Arguments::default();
+        arguments.reserve(self.values.len(), 16 * self.values.len());
+        for value in self.values {
+            D::push(&mut arguments, value)?;
+        }
+        Ok(arguments)
+    }
+}

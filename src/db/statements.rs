@@ -1,0 +1,228 @@
+//! Every text of SQL, once, for all three dialects.
+//!
+//! Columns are always listed, so that grants on columns suffice. Lists have a fixed number of
+//! places, so that every text is a constant (see [`super::statement::Statement::bind_list`]).
+
+/// Places in [`CLAIMED_IMAGES`].
+pub(super) const IMAGE_SLOTS: usize = 16;
+/// Places in [`REVERT_LOCATIONS`].
+pub(super) const LOCATION_SLOTS: usize = 8;
+/// Places in [`HELD_AMONG`].
+pub(super) const VALUE_SLOTS: usize = 512;
+
+/// 8 places.
+macro_rules! slots8 {
+    () => {
+        "?,?,?,?,?,?,?,?"
+    };
+}
+
+/// 64 places.
+macro_rules! slots64 {
+    () => {
+        concat!(
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!(),
+            ",",
+            slots8!()
+        )
+    };
+}
+
+/// The image's columns; its times also as the database prints them, for the compare-and-set.
+/// `visibility` is an enum on PostgreSQL, which has no plain way to text that all three know.
+macro_rules! image_columns {
+    () => {
+        "i.id, i.name, i.disk_format, i.container_format, i.size, i.virtual_size, i.status, \
+         i.checksum, i.os_hash_algo, i.os_hash_value, i.protected, i.os_hidden, i.min_ram, \
+         i.min_disk, i.owner, i.created_at, i.updated_at, i.deleted_at, i.deleted, \
+         CASE i.visibility WHEN 'public' THEN 'public' WHEN 'private' THEN 'private' \
+         WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility, \
+         COALESCE(CONCAT(i.deleted_at, ''), '') AS deleted_at_text, \
+         COALESCE(CONCAT(i.updated_at, ''), '') AS updated_at_text"
+    };
+}
+
+/// The row of an image is still as it was read.
+macro_rules! unchanged {
+    () => {
+        "status = ? AND COALESCE(CONCAT(deleted_at, ''), '') = ? \
+         AND COALESCE(CONCAT(updated_at, ''), '') = ?"
+    };
+}
+
+/// A location that keeps its data alive, whatever other image names the same data: it is live, or
+/// its image can still be reverted.
+macro_rules! holds_data {
+    () => {
+        "((l.status = 'active' AND l.deleted = FALSE) OR (l.status = 'pending_delete' \
+         AND i.status = 'pending_delete' AND i.deleted_at > ?))"
+    };
+}
+
+/// An image and all its children, a row each, in one round trip.
+pub(super) const IMAGE: &str = concat!(
+    "SELECT ",
+    image_columns!(),
+    ", c.kind AS c_kind, c.id AS c_id, c.name AS c_name, \
+     c.value AS c_value, c.status AS c_status, c.deleted AS c_deleted, \
+     c.deleted_at AS c_deleted_at FROM images i LEFT JOIN (\
+     SELECT 'location' AS kind, image_id, id, meta_data AS name, value, status, deleted, \
+     deleted_at FROM image_locations WHERE image_id = ? \
+     UNION ALL SELECT 'property', image_id, id, name, value, NULL, deleted, deleted_at \
+     FROM image_properties WHERE image_id = ? \
+     UNION ALL SELECT 'tag', image_id, id, NULL, value, NULL, deleted, deleted_at \
+     FROM image_tags WHERE image_id = ? \
+     UNION ALL SELECT 'member', image_id, id, NULL, member, status, deleted, deleted_at \
+     FROM image_members WHERE image_id = ?) c ON c.image_id = i.id WHERE i.id = ?"
+);
+
+/// Images with their locations, in the row shape of [`IMAGE`].
+pub(super) const IMAGES: &str = concat!(
+    "SELECT ",
+    image_columns!(),
+    ", CASE WHEN l.id IS NULL THEN NULL ELSE 'location' END AS \
+     c_kind, l.id AS c_id, l.meta_data AS c_name, l.value AS c_value, l.status AS c_status, \
+     l.deleted AS c_deleted, l.deleted_at AS c_deleted_at \
+     FROM images i LEFT JOIN image_locations l ON l.image_id = i.id WHERE i.id IN (",
+    slots8!(),
+    ",",
+    slots8!(),
+    ")"
+);
+
+pub(super) const REVERT_IMAGE: &str = concat!(
+    "UPDATE images SET status = 'active', deleted = FALSE, deleted_at = NULL, updated_at = ?, \
+     protected = CASE WHEN ? = 1 THEN TRUE ELSE protected END WHERE id = ? AND ",
+    unchanged!()
+);
+
+pub(super) const REVERT_LOCATIONS: &str = concat!(
+    "UPDATE image_locations SET status = 'active', deleted = FALSE, deleted_at = NULL, \
+     updated_at = ? WHERE image_id = ? AND id IN (",
+    slots8!(),
+    ") \
+     AND status = 'pending_delete' AND deleted_at IS NOT NULL"
+);
+
+pub(super) const REVERT_PROPERTIES: &str = "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
+     WHERE image_id = ? AND deleted = TRUE AND deleted_at >= ? AND deleted_at <= ? \
+     AND SUBSTR(name, 1, 10) <> 'os_glance_'";
+
+/// Tags of the delete, but for those that are there again. The inner DISTINCT keeps MySQL from
+/// merging the subquery into the table that it updates, which it refuses.
+pub(super) const REVERT_TAGS: &str = "UPDATE image_tags SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
+     WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
+     AND value NOT IN (SELECT value FROM (SELECT DISTINCT value FROM image_tags \
+     WHERE image_id = ? AND deleted = FALSE) live)";
+
+/// As [`REVERT_TAGS`].
+pub(super) const REVERT_MEMBERS: &str = "UPDATE image_members SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
+     WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
+     AND member NOT IN (SELECT member FROM (SELECT DISTINCT member FROM image_members \
+     WHERE image_id = ? AND deleted = FALSE) live)";
+
+/// A page of a list; `$order` is the direction and `$past` the comparison that goes on in it.
+macro_rules! list_pending {
+    ($order:literal, $past:literal) => {
+        concat!(
+            "SELECT i.id, i.name, i.owner, i.size, i.disk_format, i.container_format, \
+             i.created_at, i.deleted_at, \
+             CASE i.visibility WHEN 'public' THEN 'public' WHEN 'private' THEN 'private' \
+             WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility FROM images i \
+             WHERE i.status = 'pending_delete' AND i.deleted = TRUE \
+             AND (? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
+             AND i.deleted_at >= ? AND i.deleted_at < ? \
+             AND (i.deleted_at ",
+            $past,
+            " ? OR (i.deleted_at = ? AND i.id ",
+            $past,
+            " ?)) \
+             ORDER BY i.deleted_at ",
+            $order,
+            ", i.id ",
+            $order,
+            " LIMIT ?"
+        )
+    };
+}
+
+pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<");
+pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">");
+
+/// By primary key: each row is walked once a pass, however long the backlog.
+pub(super) const LIST_DUE: &str = "SELECT i.id FROM images i WHERE i.id > ? AND (\
+     (i.status = 'pending_delete' AND i.deleted = TRUE AND i.deleted_at <= ?) \
+     OR (i.status = 'deleted' AND i.deleted = TRUE AND i.deleted_at <= ? AND EXISTS (\
+     SELECT 1 FROM image_locations l WHERE l.image_id = i.id AND l.status = 'pending_delete')) \
+     OR (i.status = 'active' AND EXISTS (SELECT 1 FROM image_locations l \
+     WHERE l.image_id = i.id AND l.status = 'pending_delete' \
+     AND (l.deleted_at <= ? OR l.deleted_at IS NULL)) AND EXISTS (\
+     SELECT 1 FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
+     AND v.deleted = FALSE))) ORDER BY i.id LIMIT ?";
+
+/// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
+pub(super) const CLAIM_IMAGE: &str = concat!(
+    "UPDATE images SET status = 'deleted', updated_at = ? WHERE id = ? AND deleted = TRUE AND ",
+    unchanged!()
+);
+
+/// Takes a removed location of a living image out of every revert's reach.
+pub(super) const CLAIM_LOCATION: &str = "UPDATE image_locations SET deleted_at = NULL, updated_at = ? \
+     WHERE id = ? AND image_id = ? AND status = 'pending_delete' AND deleted = TRUE";
+
+pub(super) const LOCATION_DELETED: &str = "UPDATE image_locations SET status = 'deleted', deleted = TRUE, deleted_at = ?, \
+     updated_at = ? WHERE id = ? AND image_id = ? AND status = 'pending_delete'";
+
+pub(super) const GIVE_BACK: &str = "UPDATE images SET status = 'pending_delete' \
+     WHERE id = ? AND status = 'deleted' AND deleted = TRUE AND updated_at = ?";
+
+/// Values that wait in a range of images.
+pub(super) const WAITING_VALUES: &str = "SELECT l.value FROM image_locations l WHERE l.image_id >= ? AND l.image_id <= ? \
+     AND l.status = 'pending_delete'";
+
+/// `value` has no index: one walk over the table for a whole page of values.
+pub(super) const HELD_AMONG: &str = concat!(
+    "SELECT l.value FROM image_locations l JOIN images i ON i.id = l.image_id WHERE ",
+    holds_data!(),
+    " AND l.value IN (",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ",",
+    slots64!(),
+    ")"
+);
+
+pub(super) const HELD_LOCATIONS: &str = concat!(
+    "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
+     FROM image_locations l JOIN images i ON i.id = l.image_id WHERE ",
+    holds_data!(),
+    " AND l.id > ? ORDER BY l.id LIMIT ?"
+);
+
+/// Reads one row of each table that a revert writes.
+pub(super) const PING: &str = "SELECT 1 AS one FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
+     LEFT JOIN image_properties p ON p.image_id = i.id LEFT JOIN image_tags t \
+     ON t.image_id = i.id LEFT JOIN image_members m ON m.image_id = i.id LIMIT 1";

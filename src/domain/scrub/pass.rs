@@ -1,0 +1,266 @@
+//! One pass: pages of candidates, batches of claims.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+use futures::stream;
+use tokio_util::sync::CancellationToken;
+
+use super::brakes::Brakes;
+use super::destroy::{Claimed, Destroyer, Outcome};
+use super::held::Held;
+use super::work::{Claim, Work, WorkKind};
+use super::{ScrubReport, Scrubber};
+use crate::domain::image::ImageId;
+use crate::domain::lock::ImageGuard;
+use crate::domain::repo::{RepoError, Write};
+use crate::domain::store::Placed;
+use crate::domain::time::Timestamp;
+
+/// Ids read at a time.
+const PAGE: u32 = 512;
+
+pub(super) struct Pass<'a> {
+    scrubber: &'a Scrubber,
+    stop: &'a CancellationToken,
+    before: Timestamp,
+    brakes: Brakes,
+    held: Option<Held>,
+    report: ScrubReport,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(scrubber: &'a Scrubber, stop: &'a CancellationToken) -> Self {
+        let before = scrubber.clock.now() - scrubber.settings.scrub_time;
+        let brakes = Brakes::new(before, scrubber.settings.absent_brake);
+        Self { scrubber, stop, before, brakes, held: None, report: ScrubReport::default() }
+    }
+
+    pub(super) fn into_report(self) -> ScrubReport {
+        self.report
+    }
+
+    pub(super) async fn run(&mut self) -> Result<(), RepoError> {
+        let mut after: Option<ImageId> = None;
+        loop {
+            let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
+            for ids in page.chunks(self.scrubber.batch_size()) {
+                if self.stop.is_cancelled() {
+                    self.report.interrupted = true;
+                    return self.finish().await;
+                }
+                self.refresh_held(&page).await?;
+                self.batch(ids).await?;
+                self.tell_progress();
+            }
+            match page.last() {
+                Some(last) => after = Some(last.clone()),
+                None => return self.finish().await,
+            }
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), RepoError> {
+        self.report.alarms = self.brakes.alarms().await;
+        self.report.waiting_after_failure =
+            self.scrubber.with_backoff(|backoff| backoff.len() as u64);
+        Ok(())
+    }
+
+    fn tell_progress(&self) {
+        if let Some(progress) = &self.scrubber.progress {
+            progress(&self.report);
+        }
+    }
+
+    async fn batch(&mut self, ids: &[ImageId]) -> Result<(), RepoError> {
+        self.report.seen += ids.len() as u64;
+        let mut guards = HashMap::new();
+        let result = self.batch_locked(ids, &mut guards).await;
+        for guard in guards.into_values() {
+            guard.release().await;
+        }
+        result
+    }
+
+    async fn batch_locked(
+        &mut self,
+        ids: &[ImageId],
+        guards: &mut HashMap<ImageId, ImageGuard>,
+    ) -> Result<(), RepoError> {
+        self.lock(ids, guards).await?;
+        let works = self.read(guards).await?;
+        let claimed = self.claim(works, guards).await?;
+        let (scrubber, stop) = (self.scrubber, self.stop);
+        let destroyer =
+            Destroyer { scrubber, brakes: &self.brakes, held: self.held.as_ref(), stop };
+        let outcomes: Vec<_> = stream::iter(claimed)
+            .map(async |claimed| {
+                let outcome = destroyer.destroy(&claimed).await;
+                (claimed, outcome)
+            })
+            .buffer_unordered(scrubber.settings.pool_size)
+            .collect()
+            .await;
+        self.settle(outcomes).await
+    }
+
+    async fn lock(
+        &mut self,
+        ids: &[ImageId],
+        guards: &mut HashMap<ImageId, ImageGuard>,
+    ) -> Result<(), RepoError> {
+        let now = self.scrubber.clock.now();
+        for id in ids {
+            if self.scrubber.with_backoff(|backoff| backoff.waits(id, now)) {
+                self.report.backed_off += 1;
+            } else if let Some(guard) = self.scrubber.lock.try_lock(id).await? {
+                guards.insert(id.clone(), guard);
+            } else {
+                self.report.contended += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the locked images, and keeps those whose every location can be destroyed: an image
+    /// that we could only half destroy is not begun.
+    async fn read(
+        &mut self,
+        guards: &HashMap<ImageId, ImageGuard>,
+    ) -> Result<Vec<(Work, Vec<Placed>)>, RepoError> {
+        let ids: Vec<_> = guards.keys().cloned().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut works = Vec::new();
+        for image in self.scrubber.repo.get_many(&ids).await? {
+            match image {
+                Ok(image) => {
+                    let Some(work) = image.into_work(self.before) else { continue };
+                    if let Some(placed) = self.place(&work).await {
+                        works.push((work, placed));
+                    }
+                }
+                Err(bad) => {
+                    if let Ok(id) = ImageId::parse(&bad.image) {
+                        self.fail(&id, bad.to_string());
+                    } else {
+                        self.report.fail_unreadable(&bad.image, bad.to_string());
+                    }
+                }
+            }
+        }
+        Ok(works)
+    }
+
+    async fn place(&mut self, work: &Work) -> Option<Vec<Placed>> {
+        let mut all = Vec::new();
+        for location in work.targets() {
+            let placed = self.scrubber.stores.place(location).map_err(|error| error.to_string());
+            let accepted = placed.and_then(|placed| {
+                match placed.store.accepts(&work.image().id, &placed.uri) {
+                    Ok(()) => Ok(placed),
+                    Err(error) => Err(format!("location {}: {error}", location.id)),
+                }
+            });
+            match accepted {
+                Ok(placed) => all.push(placed),
+                Err(reason) => {
+                    self.fail(&work.image().id, reason);
+                    return None;
+                }
+            }
+        }
+        for placed in &all {
+            if self.brakes.pass(&placed.store).await.is_err() {
+                self.report.deferred += 1;
+                return None;
+            }
+        }
+        Some(all)
+    }
+
+    async fn claim<'g>(
+        &mut self,
+        works: Vec<(Work, Vec<Placed>)>,
+        guards: &'g HashMap<ImageId, ImageGuard>,
+    ) -> Result<Vec<Claimed<'g>>, RepoError> {
+        let now = self.scrubber.clock.now();
+        let mut claimed: Vec<_> = works
+            .into_iter()
+            .filter_map(|(work, placed)| {
+                let guard = guards.get(&work.image().id)?;
+                let stamp = work.stamp(now);
+                Some(Claimed { guard, work, placed, stamp })
+            })
+            .collect();
+        if claimed.is_empty() {
+            return Ok(claimed);
+        }
+        let claims: Vec<_> = claimed
+            .iter()
+            .map(|one| Claim { guard: one.guard, work: &one.work, stamp: one.stamp })
+            .collect();
+        let mut writes = self.scrubber.repo.claim(&claims).await?.into_iter();
+        drop(claims);
+        claimed.retain(|_| writes.next() == Some(Write::Done));
+        let resumed = claimed.iter().filter(|one| one.work.kind() == WorkKind::Resumed).count();
+        self.report.resumed += resumed as u64;
+        Ok(claimed)
+    }
+
+    /// Learns again which of a page's values somebody else still needs, if it was long ago.
+    async fn refresh_held(&mut self, page: &[ImageId]) -> Result<(), RepoError> {
+        let is_fresh = self.held.as_ref().is_some_and(|held| held.is_fresh(page));
+        let ([first, .., last] | [first @ last]) = page else { return Ok(()) };
+        if !is_fresh {
+            self.held = Some(Held::read(self.scrubber, first, last, self.before).await?);
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, outcomes: Vec<(Claimed<'_>, Outcome)>) -> Result<(), RepoError> {
+        let settled: Vec<_> =
+            outcomes.iter().filter_map(|(one, outcome)| one.settled(outcome)).collect();
+        if !settled.is_empty() {
+            let now = self.scrubber.clock.now_in_seconds();
+            self.scrubber.repo.settle(&settled, now).await?;
+        }
+        for (claimed, outcome) in outcomes {
+            self.count(&claimed, outcome);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
+        let id = &claimed.work.image().id;
+        if claimed.may_give_back(&outcome) {
+            self.report.given_back += 1;
+        } else {
+            self.report.locations_deleted += outcome.deleted.len() as u64;
+            self.report.data_gone += outcome.gone;
+            self.report.data_shared += outcome.shared;
+        }
+        self.report.interrupted |= outcome.stopped;
+        if let Some(reason) = outcome.left {
+            self.fail(id, reason);
+            return;
+        }
+        if outcome.stopped {
+            return;
+        }
+        self.scrubber.with_backoff(|backoff| backoff.succeeded(id));
+        match claimed.work.kind() {
+            WorkKind::Due | WorkKind::Resumed => self.report.scrubbed += 1,
+            WorkKind::Leftovers => self.report.leftovers += outcome.deleted.len() as u64,
+        }
+        tracing::debug!(image_id = id.as_str(), "image scrubbed");
+    }
+
+    fn fail(&mut self, id: &ImageId, reason: String) {
+        let now = self.scrubber.clock.now();
+        self.scrubber.with_backoff(|backoff| backoff.failed(id, now));
+        self.report.fail(id, reason);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a pass did.
+
+use crate::domain::image::ImageId;
+
+/// So many failures are told one by one; the rest is counted.
+const FAILURES_TOLD: usize = 100;
+
+/// Counts of one pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScrubReport {
+    /// Another process runs a pass; this one did nothing.
+    pub skipped: bool,
+    /// The pass was told to stop before its end.
+    pub interrupted: bool,
+    /// Images looked at.
+    pub seen: u64,
+    /// Images whose last waiting location is gone.
+    pub scrubbed: u64,
+    /// Claims of a dead process that were taken up again.
+    pub resumed: u64,
+    /// Locations set to `deleted`.
+    pub locations_deleted: u64,
+    /// Locations whose data was proved absent.
+    pub data_gone: u64,
+    /// Locations whose data another image still uses: the row is done with, the data stays.
+    pub data_shared: u64,
+    /// Removed locations of living images that were destroyed.
+    pub leftovers: u64,
+    /// Images given back untouched.
+    pub given_back: u64,
+    /// Images in other hands: locked, or changed between two looks.
+    pub contended: u64,
+    /// Images that failed lately and are left alone for now.
+    pub backed_off: u64,
+    /// Images left alone because a store of theirs is stopped for this pass.
+    pub deferred: u64,
+    /// Images that failed.
+    pub failed: u64,
+    /// The first failures, one by one.
+    pub failures: Vec<ScrubFailure>,
+    /// Stores stopped for this pass, each with the reason: somebody should look.
+    pub alarms: Vec<String>,
+    /// Images that wait after failures, this pass's and earlier ones'.
+    pub waiting_after_failure: u64,
+}
+
+/// One image that could not be scrubbed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrubFailure {
+    /// `images.id`.
+    pub image: String,
+    /// What was in the way.
+    pub reason: String,
+}
+
+impl ScrubReport {
+    pub(super) fn fail(&mut self, image: &ImageId, reason: String) {
+        self.fail_unreadable(image.as_str(), reason);
+    }
+
+    pub(super) fn fail_unreadable(&mut self, image: &str, reason: String) {
+        tracing::warn!(image_id = image, reason, "image not scrubbed");
+        self.failed += 1;
+        if self.failures.len() < FAILURES_TOLD {
+            self.failures.push(ScrubFailure { image: image.to_owned(), reason });
+        }
+    }
+}
