@@ -33,6 +33,8 @@ impl World {
             "images/links",
             "images/hard",
             "images/sub",
+            "images/what?x",
+            "images/part#x",
             "images2",
             "outside",
         ] {
@@ -67,6 +69,8 @@ impl World {
         vec![
             format!("images/{OTHER}"),
             format!("images/sub/{OTHER}"),
+            format!("images/what?x/{ID}"),
+            format!("images/part#x/{ID}"),
             format!("images2/{ID}"),
             format!("outside/{ID}"),
             "outside/victim".to_owned(),
@@ -171,6 +175,8 @@ fn hostile() -> Vec<String> {
         // what urlparse cuts off or takes out
         "file://{}/images/ID?x",
         "file://{}/images/ID#x",
+        "file://{}/images/what?x/ID",
+        "file://{}/images/part#x/ID",
         "file://{}/images/?/../outside/ID",
         "file://{}/images/ID\0",
         "file://{}/images/ID\0/../../outside/ID",
