@@ -1,0 +1,69 @@
+//! The places where image data lies: one file a store, with the URI grammar of its scheme beside
+//! it, and [`ConfiguredStores`], which finds the store of a location.
+//!
+//! Implements [`crate::domain::store`]; knows no HTTP API, no SQL and no rule of revert or scrub.
+//! A store never says a bare "not found": absence is an answer only where the store itself was
+//! seen to be healthy.
+
+pub mod file;
+pub mod http;
+
+mod crypt;
+mod registry;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::RevertConfig;
+
+pub use registry::ConfiguredStores;
+
+/// What `[revert]` tells the stores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// `any_file_name`: lets the file store touch files not named after their image.
+    pub any_file_name: bool,
+    /// `http_verify_hosts`: `host` (any port) or `host:port`; IPv6 addresses in brackets.
+    pub http_verify_hosts: Vec<String>,
+    /// `store_timeout`: how long one call to a store may take.
+    pub store_timeout: Duration,
+}
+
+impl From<&RevertConfig> for StoreOptions {
+    fn from(config: &RevertConfig) -> Self {
+        Self {
+            any_file_name: config.any_file_name,
+            http_verify_hosts: config.http_verify_hosts.clone(),
+            store_timeout: config.store_timeout,
+        }
+    }
+}
+
+/// The stores cannot be built as they are configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreSetupError {
+    /// The key has no AES key's length.
+    #[error(
+        "metadata_encryption_key has {0} bytes; set the 16, 24 or 32 bytes that glance-api is set to"
+    )]
+    KeyLength(usize),
+    /// A file store has no data directory.
+    #[error("store {0}: set filesystem_store_datadir or filesystem_store_datadirs")]
+    NoDataDir(String),
+    /// A data directory cannot confine anything.
+    #[error("store {store}: the data directory {path:?} {reason}")]
+    DataDir {
+        /// The store's name.
+        store: String,
+        /// The directory as configured.
+        path: PathBuf,
+        /// What is wrong, as the end of a sentence.
+        reason: &'static str,
+    },
+    /// An entry of `http_verify_hosts` is no host.
+    #[error("http_verify_hosts: {0:?} is neither a host nor host:port; leave out scheme and path")]
+    VerifyHost(String),
+    /// The HTTP client cannot be built (no CA certificates, as a rule).
+    #[error("the HTTP client for http_verify_hosts cannot be built: {0}")]
+    HttpClient(String),
+}

@@ -1,0 +1,147 @@
+//! The file store: local disks, NFS, `CephFS`.
+//!
+//! `glance_store`'s driver unlinks whatever path a location names, and calls an unmounted share
+//! "not found". This one touches regular files inside its data directories only, never through a
+//! symbolic link, and takes absence as proven only where the data directory can be listed. That
+//! an empty mount point is not the store is for the scrub's canary to find out.
+
+mod confined;
+mod fault;
+mod path;
+mod workers;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::try_unfold;
+use rustix::io::Errno;
+
+use self::confined::{Confined, Removal, probe};
+use self::fault::Fault;
+use self::path::{DataDir, Target};
+use self::workers::Workers;
+use super::StoreSetupError;
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectInfo, ObjectStream, Store, StoreError, StoreId, StoreUri,
+};
+
+/// Bytes read at a time.
+const CHUNK: usize = 512 * 1024;
+
+/// One `file` store of the configuration.
+#[derive(Debug)]
+pub struct FileStore {
+    id: StoreId,
+    datadirs: Vec<DataDir>,
+    any_file_name: bool,
+    workers: Workers,
+}
+
+impl FileStore {
+    /// Takes the data directories as configured; nothing is opened yet. Each call to the store
+    /// may take `timeout`.
+    pub fn new(
+        id: StoreId,
+        datadirs: &[PathBuf],
+        any_file_name: bool,
+        timeout: Duration,
+    ) -> Result<Self, StoreSetupError> {
+        if datadirs.is_empty() {
+            return Err(StoreSetupError::NoDataDir(id.0));
+        }
+        let parse = |path: &PathBuf| {
+            DataDir::parse(path).map_err(|reason| StoreSetupError::DataDir {
+                store: id.0.clone(),
+                path: path.clone(),
+                reason,
+            })
+        };
+        let datadirs = datadirs.iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Self { id, datadirs, any_file_name, workers: Workers::new(timeout) })
+    }
+
+    fn target(&self, image: &ImageId, uri: &StoreUri) -> Result<Target, Fault> {
+        path::target(&self.datadirs, self.any_file_name, image, uri)
+            .map_err(|reason| Fault::Location(reason.to_owned()))
+    }
+
+    async fn remove(&self, image: &ImageId, uri: &StoreUri) -> Result<Removal, Fault> {
+        let target = self.target(image, uri)?;
+        self.workers.run(move |give_up| Confined::open(&target)?.remove(give_up)).await
+    }
+}
+
+#[async_trait]
+impl Store for FileStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        path::claimed(&self.datadirs, uri)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        for datadir in &self.datadirs {
+            let path = Arc::clone(datadir.path());
+            self.workers.run(move |_| probe(&path)).await?;
+        }
+        Ok(())
+    }
+
+    async fn stat(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectInfo>, StoreError> {
+        let target = self.target(image, uri)?;
+        let size = self.workers.run(move |_| Confined::open(&target)?.size()).await?;
+        Ok(size.map(|size| ObjectInfo { size }))
+    }
+
+    async fn read(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let target = self.target(image, uri)?;
+        let path = target.path();
+        let file = self.workers.run(move |_| Confined::open(&target)?.file()).await?;
+        Ok(file.map(|file| stream(self.workers.clone(), path, file)))
+    }
+
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
+        match self.remove(image, uri).await {
+            Ok(Removal::Removed) => Deletion::Deleted,
+            Ok(Removal::Absent) => Deletion::Gone,
+            Err(fault) => fault.into(),
+        }
+    }
+}
+
+fn stream(workers: Workers, path: PathBuf, file: File) -> ObjectStream {
+    try_unfold((workers, path, file), |(workers, path, file)| async move {
+        let shown = path.clone();
+        let read = workers.run(move |_| {
+            next_chunk(file).map_err(|error| {
+                Fault::Entry(shown, Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            })
+        });
+        let (chunk, file) = read.await?;
+        Ok((!chunk.is_empty()).then_some((chunk, (workers, path, file))))
+    })
+    .boxed()
+}
+
+fn next_chunk(file: File) -> std::io::Result<(Vec<u8>, File)> {
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut limited = file.take(CHUNK as u64);
+    limited.read_to_end(&mut chunk)?;
+    Ok((chunk, limited.into_inner()))
+}

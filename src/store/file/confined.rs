@@ -1,0 +1,210 @@
+//! The kernel's half of the confinement: a file is reached from its data directory's descriptor
+//! and never through a symbolic link. The data directory itself may be one: that is the
+//! operator's choice.
+//!
+//! All of this blocks; [`super::workers`] keeps it off the runtime.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+use super::fault::Fault;
+use super::path::Target;
+
+const FOLDER: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What became of a removal that met no fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// The file was there and is removed.
+    Removed,
+    /// The data directory is healthy and the file is not in it.
+    Absent,
+}
+
+/// A target whose data directory and folder are open.
+#[derive(Debug)]
+pub(super) struct Confined<'t> {
+    target: &'t Target,
+    datadir: OwnedFd,
+    /// `None` where the file lies in the data directory itself.
+    folder: Option<OwnedFd>,
+}
+
+impl<'t> Confined<'t> {
+    /// Opens the data directory and the folder that the file lies in.
+    pub(super) fn open(target: &'t Target) -> Result<Self, Fault> {
+        let datadir = open_datadir(&target.datadir)?;
+        let folder = if target.folder.as_os_str().is_empty() {
+            None
+        } else {
+            let opened = open_beneath(datadir.as_fd(), &target.folder);
+            Some(opened.map_err(|errno| Fault::Entry(target.path(), errno))?)
+        };
+        Ok(Self { target, datadir, folder })
+    }
+
+    /// The file's size in bytes; `None` is proof of absence.
+    pub(super) fn size(&self) -> Result<Option<u64>, Fault> {
+        match statat(self.parent(), &self.target.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                self.require_regular(stat.st_mode)?;
+                u64::try_from(stat.st_size).map(Some).map_err(|_| self.fault(Errno::OVERFLOW))
+            }
+            Err(Errno::NOENT) => self.prove_listable().map(|()| None),
+            Err(errno) => Err(self.fault(errno)),
+        }
+    }
+
+    /// Opens the file for reading; `None` is proof of absence.
+    pub(super) fn file(&self) -> Result<Option<File>, Fault> {
+        // Looked at before it is opened, because opening a device can have effects.
+        if self.size()?.is_none() {
+            return Ok(None);
+        }
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        match openat(self.parent(), &self.target.name, flags, Mode::empty()) {
+            Ok(file) => {
+                let stat = fstat(&file).map_err(|errno| self.fault(errno))?;
+                self.require_regular(stat.st_mode)?;
+                Ok(Some(file.into()))
+            }
+            Err(Errno::NOENT) => self.prove_listable().map(|()| None),
+            Err(errno) => Err(self.fault(errno)),
+        }
+    }
+
+    /// Removes the file, unless `give_up` has passed: what was reported as doubtful must not be
+    /// destroyed by a thread that a network share held up.
+    pub(super) fn remove(&self, give_up: Instant) -> Result<Removal, Fault> {
+        if self.size()?.is_none() {
+            return Ok(Removal::Absent);
+        }
+        if Instant::now() >= give_up {
+            return Err(self.fault(Errno::TIMEDOUT));
+        }
+        match unlinkat(self.parent(), &self.target.name, AtFlags::empty()) {
+            Ok(()) => Ok(Removal::Removed),
+            Err(Errno::NOENT) => self.prove_listable().map(|()| Removal::Absent),
+            Err(errno) => Err(self.fault(errno)),
+        }
+    }
+
+    fn parent(&self) -> BorrowedFd<'_> {
+        self.folder.as_ref().unwrap_or(&self.datadir).as_fd()
+    }
+
+    fn require_regular(&self, mode: u32) -> Result<(), Fault> {
+        let kind = FileType::from_raw_mode(mode);
+        if kind == FileType::RegularFile {
+            return Ok(());
+        }
+        let path = self.target.path();
+        Err(Fault::Location(format!("{} is no regular file ({kind:?})", path.display())))
+    }
+
+    fn prove_listable(&self) -> Result<(), Fault> {
+        list(self.datadir.as_fd())
+            .map_err(|errno| Fault::DataDir(self.target.datadir.to_path_buf(), errno))
+    }
+
+    fn fault(&self, errno: Errno) -> Fault {
+        Fault::Entry(self.target.path(), errno)
+    }
+}
+
+/// Whether the data directory can be opened and listed.
+pub(super) fn probe(datadir: &Path) -> Result<(), Fault> {
+    let opened = open_datadir(datadir)?;
+    list(opened.as_fd()).map_err(|errno| Fault::DataDir(datadir.to_path_buf(), errno))
+}
+
+fn open_datadir(path: &Path) -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).map_err(|errno| Fault::DataDir(path.to_path_buf(), errno))
+}
+
+/// Reads one entry: a directory that was removed, or lies on a dead share, can be open and still
+/// not be read. Not even an empty one has no entry: there is `.`.
+fn list(datadir: BorrowedFd<'_>) -> Result<(), Errno> {
+    Dir::read_from(datadir)?.read().ok_or(Errno::NOENT)?.map(|_| ())
+}
+
+fn open_beneath(datadir: BorrowedFd<'_>, folder: &Path) -> Result<OwnedFd, Errno> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(datadir, folder, FOLDER, Mode::empty(), resolve) {
+        // Kernels before 5.6 and gVisor have no openat2; older seccomp profiles answer EPERM.
+        Err(Errno::NOSYS | Errno::PERM) => walk_beneath(datadir, folder),
+        result => result,
+    }
+}
+
+/// `open_beneath` one component at a time; the folder has no `..` in it.
+fn walk_beneath(datadir: BorrowedFd<'_>, folder: &Path) -> Result<OwnedFd, Errno> {
+    let mut opened: Option<OwnedFd> = None;
+    for component in folder {
+        let parent = opened.as_ref().map_or(datadir, AsFd::as_fd);
+        opened = Some(openat(parent, component, FOLDER, Mode::empty())?);
+    }
+    opened.ok_or(Errno::INVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_into_a_folder_refuse_symbolic_links() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("a/b")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("a/link")).unwrap();
+        std::fs::create_dir(outside.path().join("b")).unwrap();
+        std::fs::write(root.path().join("a/file"), "").unwrap();
+        let datadir = open_datadir(root.path()).unwrap();
+        for enter in [open_beneath, walk_beneath] {
+            let enter = |folder: &str| enter(datadir.as_fd(), Path::new(folder)).map(|_| ());
+            assert_eq!(enter("a/b"), Ok(()));
+            assert_eq!(enter("a/missing"), Err(Errno::NOENT));
+            assert_eq!(enter("a/file"), Err(Errno::NOTDIR));
+            for linked in ["a/link", "a/link/b"] {
+                let refusal = enter(linked).unwrap_err();
+                assert!(matches!(refusal, Errno::LOOP | Errno::NOTDIR), "{linked}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_data_directory_removed_while_open_proves_no_absence() {
+        let root = tempfile::tempdir().unwrap();
+        let datadir = root.path().join("images");
+        std::fs::create_dir(&datadir).unwrap();
+        let target =
+            Target { datadir: datadir.as_path().into(), folder: "".into(), name: "x".to_owned() };
+        let confined = Confined::open(&target).unwrap();
+        assert_eq!(confined.size(), Ok(None));
+        std::fs::remove_dir(&datadir).unwrap();
+        assert!(matches!(confined.size(), Err(Fault::DataDir(..))));
+    }
+
+    #[test]
+    fn a_removal_that_comes_too_late_leaves_the_file() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("x");
+        std::fs::write(&file, "data").unwrap();
+        let target =
+            Target { datadir: root.path().into(), folder: "".into(), name: "x".to_owned() };
+        let confined = Confined::open(&target).unwrap();
+        assert!(confined.remove(Instant::now()).is_err());
+        assert!(file.exists());
+    }
+}

@@ -1,0 +1,152 @@
+//! What can go wrong with a file, and what it means for the data: the one errno table.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::domain::store::{Deletion, StoreError};
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The location is not one to touch; nothing was.
+    Location(String),
+    /// The data directory cannot be opened or listed.
+    DataDir(PathBuf, Errno),
+    /// The folder or the file in it; absence of the file itself is no fault.
+    Entry(PathBuf, Errno),
+    /// The deadline passed.
+    Late(Duration),
+    /// The thread that did the work ended without an answer.
+    Lost,
+}
+
+/// What an errno says of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Forbidden,
+    InUse,
+    BadPath,
+    Unknown,
+}
+
+fn meaning(errno: Errno) -> Meaning {
+    match errno {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Meaning::Forbidden,
+        Errno::BUSY | Errno::TXTBSY => Meaning::InUse,
+        Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR => Meaning::BadPath,
+        _ => Meaning::Unknown,
+    }
+}
+
+impl Fault {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Location(_) => Meaning::BadPath,
+            Self::Entry(_, errno) => meaning(*errno),
+            // A data directory that is no directory says nothing of the location.
+            Self::DataDir(_, errno) => match meaning(*errno) {
+                Meaning::Forbidden => Meaning::Forbidden,
+                Meaning::InUse | Meaning::BadPath | Meaning::Unknown => Meaning::Unknown,
+            },
+            Self::Late(_) | Self::Lost => Meaning::Unknown,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Location(reason) => reason.clone(),
+            Self::DataDir(path, errno) => {
+                let hint = hint(*errno, "is it mounted?");
+                format!("the data directory {}: {errno}{hint}", path.display())
+            }
+            Self::Entry(path, errno) => {
+                let hint = hint(*errno, "its folder is missing");
+                format!("{}: {errno}{hint}", path.display())
+            }
+            Self::Late(limit) => format!(
+                "no answer from the file system within {} s; does a network share hang?",
+                limit.as_secs_f32()
+            ),
+            Self::Lost => "the call ended without an answer".to_owned(),
+        }
+    }
+}
+
+fn hint(errno: Errno, missing: &str) -> String {
+    match errno {
+        Errno::NOENT => format!("; {missing}"),
+        Errno::ACCESS | Errno::PERM => {
+            "; run as the user that owns the data directory, and look for immutable files"
+                .to_owned()
+        }
+        Errno::ROFS => "; the file system is mounted read-only".to_owned(),
+        _ => String::new(),
+    }
+}
+
+impl From<Fault> for Deletion {
+    fn from(fault: Fault) -> Self {
+        let message = fault.message();
+        match fault.meaning() {
+            Meaning::Forbidden => Self::Refused(message),
+            Meaning::InUse => Self::Held(message),
+            Meaning::BadPath => Self::Uncertain(format!("the data was not touched: {message}")),
+            Meaning::Unknown => Self::Uncertain(message),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        let message = fault.message();
+        match fault.meaning() {
+            Meaning::Forbidden => Self::Refused(message),
+            Meaning::BadPath => Self::BadLocation(message),
+            Meaning::InUse | Meaning::Unknown => Self::Unreachable(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deletion(errno: Errno) -> Deletion {
+        Fault::Entry(PathBuf::from("/d/x"), errno).into()
+    }
+
+    #[test]
+    fn each_errno_says_what_became_of_the_data() {
+        for errno in [Errno::ACCESS, Errno::PERM, Errno::ROFS] {
+            assert!(matches!(deletion(errno), Deletion::Refused(_)), "{errno}");
+        }
+        for errno in [Errno::BUSY, Errno::TXTBSY] {
+            assert!(matches!(deletion(errno), Deletion::Held(_)), "{errno}");
+        }
+        for errno in [
+            Errno::NOENT,
+            Errno::NOTDIR,
+            Errno::LOOP,
+            Errno::NAMETOOLONG,
+            Errno::ISDIR,
+            Errno::IO,
+            Errno::STALE,
+            Errno::TIMEDOUT,
+            Errno::NOSPC,
+        ] {
+            assert!(matches!(deletion(errno), Deletion::Uncertain(_)), "{errno}");
+        }
+    }
+
+    #[test]
+    fn a_missing_data_directory_proves_nothing() {
+        let fault = || Fault::DataDir(PathBuf::from("/d"), Errno::NOENT);
+        let Deletion::Uncertain(message) = Deletion::from(fault()) else { panic!("not in doubt") };
+        assert!(message.contains("is it mounted?"));
+        assert!(matches!(StoreError::from(fault()), StoreError::Unreachable(_)));
+        let not_a_folder = Fault::DataDir(PathBuf::from("/d"), Errno::NOTDIR);
+        assert!(matches!(StoreError::from(not_a_folder), StoreError::Unreachable(_)));
+    }
+}

@@ -1,0 +1,76 @@
+//! Blocking calls with a deadline: a hard NFS mount can hang a thread for ever.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+
+use super::fault::Fault;
+
+/// More hanging threads than this would starve the runtime's pool, which all stores share.
+const THREADS: usize = 64;
+
+/// Runs blocking calls of one store.
+#[derive(Debug, Clone)]
+pub(super) struct Workers {
+    permits: Arc<Semaphore>,
+    limit: Duration,
+}
+
+impl Workers {
+    /// `limit` is how long one call may take, the wait for a thread included.
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { permits: Arc::new(Semaphore::new(THREADS)), limit }
+    }
+
+    /// Runs `work`, which is told when its answer stops being of interest. A hanging thread keeps
+    /// its permit until the kernel lets go of it.
+    pub(super) async fn run<T, W>(&self, work: W) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        W: FnOnce(Instant) -> Result<T, Fault> + Send + 'static,
+    {
+        let deadline = Instant::now() + self.limit;
+        let limit = self.limit;
+        let call = async {
+            let permit =
+                Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Lost)?;
+            let job = move || {
+                let _permit = permit;
+                if Instant::now() >= deadline { Err(Fault::Late(limit)) } else { work(deadline) }
+            };
+            tokio::task::spawn_blocking(job).await.map_err(|_| Fault::Lost)?
+        };
+        timeout_at(deadline.into(), call).await.unwrap_or(Err(Fault::Late(limit)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_hangs_is_given_up_at_the_deadline() {
+        let workers = Workers::new(Duration::from_millis(20));
+        let (let_go, hang) = std::sync::mpsc::channel::<()>();
+        let answer = workers.run(move |_| hang.recv().map_err(|_| Fault::Lost)).await;
+        assert_eq!(answer, Err(Fault::Late(Duration::from_millis(20))));
+        assert_eq!(workers.permits.available_permits(), THREADS - 1);
+        let_go.send(()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_is_not_begun_after_its_deadline() {
+        let workers = Workers::new(Duration::ZERO);
+        let answer: Result<(), Fault> = workers.run(|_| panic!("it was begun")).await;
+        assert_eq!(answer, Err(Fault::Late(Duration::ZERO)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_answer() {
+        let workers = Workers::new(Duration::from_secs(30));
+        let answer: Result<(), Fault> = workers.run(|_| panic!("on purpose")).await;
+        assert_eq!(answer, Err(Fault::Lost));
+    }
+}

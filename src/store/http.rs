@@ -1,0 +1,180 @@
+//! The http store: `http(s)://` locations, read-only in Glance.
+//!
+//! Users choose these URIs, so asking about one is a request forged on their behalf. Nothing is
+//! connected to unless the operator lists the host in `http_verify_hosts`; redirects and proxies
+//! of the environment are not followed. A scrub never connects.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode, Url};
+
+use super::{StoreOptions, StoreSetupError};
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectInfo, ObjectStream, Store, StoreError, StoreId, StoreUri,
+};
+
+/// `glance_store`'s prefix of this store, `http`.
+const CLAIMED: usize = 4;
+
+/// The `http` store; there is one even where the configuration names none.
+#[derive(Debug)]
+pub struct HttpStore {
+    id: StoreId,
+    /// `None` where no host is listed: nothing can connect then.
+    asking: Option<Asking>,
+}
+
+#[derive(Debug)]
+struct Asking {
+    client: Client,
+    hosts: Vec<String>,
+    limit: Duration,
+}
+
+impl HttpStore {
+    /// Builds the store, and a client if there is a host to be asked.
+    pub fn new(id: StoreId, options: &StoreOptions) -> Result<Self, StoreSetupError> {
+        let hosts = options.http_verify_hosts.clone();
+        if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
+            return Err(StoreSetupError::VerifyHost(bad.clone()));
+        }
+        if hosts.is_empty() {
+            return Ok(Self { id, asking: None });
+        }
+        let limit = options.store_timeout;
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .referer(false)
+            .user_agent("glance-revert")
+            .connect_timeout(limit)
+            .read_timeout(limit)
+            .build()
+            .map_err(|error| StoreSetupError::HttpClient(root_cause(&error)))?;
+        Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
+    }
+
+    /// Sends one request; `None` is the server's word that there is nothing.
+    async fn ask(&self, method: Method, uri: &StoreUri) -> Result<Option<Response>, StoreError> {
+        let url = parse(uri)?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let Some(asking) = self.asking.as_ref().filter(|asking| asking.may_ask(&url)) else {
+            return Err(StoreError::NotVerifiable(format!(
+                "{host} is not in [revert] http_verify_hosts; list it there, or revert with \
+                 verify = none"
+            )));
+        };
+        // The client takes user and password out of the URL and sends them as basic auth.
+        let sent = tokio::time::timeout(asking.limit, asking.client.request(method, url).send());
+        let response = sent
+            .await
+            .map_err(|_| StoreError::Unreachable(format!("{host} did not answer in time")))?
+            .map_err(|error| no_answer(&host, error))?;
+        answered(&host, response)
+    }
+}
+
+impl Asking {
+    fn may_ask(&self, url: &Url) -> bool {
+        let Some(host) = url.host_str() else { return false };
+        let port = url.port_or_known_default().unwrap_or_default();
+        let with_port = format!("{host}:{port}");
+        self.hosts
+            .iter()
+            .any(|listed| [host, &with_port].iter().any(|name| listed.eq_ignore_ascii_case(name)))
+    }
+}
+
+#[async_trait]
+impl Store for HttpStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        matches!(uri.scheme().as_str(), "http" | "https").then_some(CLAIMED)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn stat(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectInfo>, StoreError> {
+        let Some(response) = self.ask(Method::HEAD, uri).await? else { return Ok(None) };
+        // Not Response::content_length, which speaks of the body: HEAD has none.
+        let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let size = length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+            StoreError::Unreachable("the server answers 200 without a Content-Length".to_owned())
+        })?;
+        Ok(Some(ObjectInfo { size }))
+    }
+
+    async fn read(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let Some(response) = self.ask(Method::GET, uri).await? else { return Ok(None) };
+        let host = response.url().host_str().unwrap_or_default().to_owned();
+        let chunks = response.bytes_stream().map_ok(|chunk| chunk.to_vec());
+        Ok(Some(chunks.map_err(move |error| no_answer(&host, error)).boxed()))
+    }
+
+    async fn delete(&self, _image: &ImageId, uri: &StoreUri) -> Deletion {
+        match self.claims(uri) {
+            Some(_) => Deletion::NotOurs,
+            None => Deletion::Uncertain("it is not an http:// or https:// URI".to_owned()),
+        }
+    }
+}
+
+fn parse(uri: &StoreUri) -> Result<Url, StoreError> {
+    // The parser's own error could quote the URI.
+    Url::parse(uri.as_str())
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| StoreError::BadLocation("it is not an http:// or https:// URI".to_owned()))
+}
+
+fn answered(host: &str, response: Response) -> Result<Option<Response>, StoreError> {
+    let status = response.status();
+    match status {
+        StatusCode::OK => Ok(Some(response)),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(StoreError::Refused(format!("{host} answers {status}")))
+        }
+        _ if status.is_redirection() => Err(StoreError::Unreachable(format!(
+            "{host} answers {status}, and redirects are not followed"
+        ))),
+        _ => Err(StoreError::Unreachable(format!("{host} answers {status}"))),
+    }
+}
+
+fn no_answer(host: &str, error: reqwest::Error) -> StoreError {
+    StoreError::Unreachable(format!("{host}: {}", root_cause(&error.without_url())))
+}
+
+/// The innermost cause: the outer ones say "error sending request".
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@?#*".contains(c))
+}

@@ -1,0 +1,223 @@
+//! The http store: who it talks to, and what it makes of the answers.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::store::{Deletion, ObjectInfo, Store, StoreError, StoreId, StoreUri};
+use glance_revert::store::http::HttpStore;
+use glance_revert::store::{StoreOptions, StoreSetupError};
+
+/// Answers every connection with one fixed text and keeps what was asked.
+struct Server {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn answering(answer: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (seen, answer) = (Arc::clone(&requests), answer.to_owned());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                seen.lock().unwrap().push(request_head(&mut connection));
+                connection.write_all(answer.as_bytes()).ok();
+            }
+        });
+        Self { address, requests }
+    }
+
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    fn uri(&self, userinfo: &str, rest: &str) -> StoreUri {
+        uri(&format!("http://{userinfo}{}{rest}", self.address))
+    }
+}
+
+fn request_head(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && connection.read(&mut byte).unwrap_or(0) == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+fn head_of(status: &str, headers: &str) -> String {
+    format!("HTTP/1.1 {status}\r\n{headers}Connection: close\r\n\r\n")
+}
+
+fn options(hosts: &[&str], store_timeout: Duration) -> StoreOptions {
+    let http_verify_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+    StoreOptions { any_file_name: false, http_verify_hosts, store_timeout }
+}
+
+fn store(hosts: &[&str]) -> HttpStore {
+    let options = options(hosts, Duration::from_secs(30));
+    HttpStore::new(StoreId("web".to_owned()), &options).unwrap()
+}
+
+fn uri(text: &str) -> StoreUri {
+    StoreUri::parse(text).unwrap()
+}
+
+fn image() -> ImageId {
+    ImageId::parse("0a1b2c3d-0000-4000-8000-000000000001").unwrap()
+}
+
+#[tokio::test]
+async fn a_delete_never_connects() {
+    let server = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
+    let uri = server.uri("", "/image.raw");
+    for store in [store(&[]), store(&["127.0.0.1"])] {
+        assert_eq!(store.delete(&image(), &uri).await, Deletion::NotOurs);
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+    // The same server does count: a listed host that is asked shows up.
+    store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap();
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_listed_is_never_asked() {
+    let server = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
+    let another_port = format!("127.0.0.1:{}", server.address.port() ^ 1);
+    for hosts in [&[][..], &["localhost"], &["127.0.0.10"], &["27.0.0.1"], &[&another_port]] {
+        for userinfo in ["", "127.0.0.10@", "localhost:80@"] {
+            let uri = server.uri(userinfo, "/image.raw?from=localhost#27.0.0.1");
+            let error = store(hosts).stat(&image(), &uri).await.unwrap_err();
+            let StoreError::NotVerifiable(message) = error else { panic!("{error}") };
+            assert!(message.contains("http_verify_hosts"), "{message}");
+            assert!(store(hosts).read(&image(), &uri).await.is_err());
+        }
+    }
+    assert_eq!(server.requests(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_size_is_the_content_length_of_a_head() {
+    let server = Server::answering(&head_of("200 OK", "Content-Length: 5000000000\r\n"));
+    let with_port = server.address.to_string();
+    for hosts in [["127.0.0.1"], [with_port.as_str()]] {
+        let answer = store(&hosts).stat(&image(), &server.uri("", "/a/image.raw?v=1")).await;
+        assert_eq!(answer, Ok(Some(ObjectInfo { size: 5_000_000_000 })));
+    }
+    let requests = server.requests();
+    assert!(requests.iter().all(|head| head.starts_with("HEAD /a/image.raw?v=1 HTTP/1.1\r\n")));
+}
+
+#[tokio::test]
+async fn user_and_password_travel_as_basic_auth_and_stay_out_of_errors() {
+    let server = Server::answering(&head_of("403 Forbidden", "Content-Length: 0\r\n"));
+    let uri = server.uri("glance:p%40ss@", "/image.raw");
+    let error = store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap_err();
+    assert!(matches!(error, StoreError::Refused(_)), "{error}");
+    assert!(error.to_string().contains("403"), "{error}");
+    let head = server.requests().concat();
+    // base64 of "glance:p@ss"
+    assert!(head.to_lowercase().contains("authorization: basic z2xhbmnlonbac3m="), "{head}");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unheard = StoreUri::parse(&format!("http://glance:p%40ss@{closed}/x")).unwrap();
+    let silent = store(&["127.0.0.1"]).stat(&image(), &unheard).await.unwrap_err();
+    assert!(matches!(silent, StoreError::Unreachable(_)), "{silent}");
+    for shown in [error.to_string(), silent.to_string(), format!("{error:?} {silent:?}")] {
+        assert!(!shown.contains("p%40ss") && !shown.contains("p@ss"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn not_found_and_gone_are_the_server_s_word_for_absence() {
+    for status in ["404 Not Found", "410 Gone"] {
+        let server = Server::answering(&head_of(status, "Content-Length: 3\r\n"));
+        let uri = server.uri("", "/x");
+        assert_eq!(store(&["127.0.0.1"]).stat(&image(), &uri).await, Ok(None), "{status}");
+        assert!(store(&["127.0.0.1"]).read(&image(), &uri).await.unwrap().is_none(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn every_other_answer_says_nothing_of_the_data() {
+    for (status, headers) in [
+        ("200 OK", ""),
+        ("200 OK", "Content-Length: many\r\n"),
+        ("204 No Content", ""),
+        ("206 Partial Content", "Content-Length: 7\r\n"),
+        ("405 Method Not Allowed", "Content-Length: 7\r\n"),
+        ("429 Too Many Requests", "Content-Length: 7\r\n"),
+        ("500 Internal Server Error", "Content-Length: 7\r\n"),
+        ("503 Service Unavailable", "Content-Length: 7\r\n"),
+    ] {
+        let server = Server::answering(&head_of(status, headers));
+        let answer = store(&["127.0.0.1"]).stat(&image(), &server.uri("", "/x")).await;
+        assert!(matches!(answer, Err(StoreError::Unreachable(_))), "{status}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let inner = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
+    let location = format!("Location: http://{}/secret\r\nContent-Length: 0\r\n", inner.address);
+    let outer = Server::answering(&head_of("302 Found", &location));
+    let uri = outer.uri("", "/x");
+    let error = store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
+    assert!(store(&["127.0.0.1"]).read(&image(), &uri).await.is_err());
+    assert_eq!((outer.requests().len(), inner.requests().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_body_is_read_to_its_end() {
+    let answer = head_of("200 OK", "Content-Length: 10\r\n") + "0123456789";
+    let server = Server::answering(&answer);
+    let stream = store(&["127.0.0.1"]).read(&image(), &server.uri("", "/x")).await;
+    let chunks: Vec<Vec<u8>> = stream.unwrap().unwrap().try_collect().await.unwrap();
+    assert_eq!(chunks.concat(), b"0123456789");
+    assert!(server.requests()[0].starts_with("GET /x HTTP/1.1\r\n"));
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_short_is_an_error() {
+    let answer = head_of("200 OK", "Content-Length: 10\r\n") + "01234";
+    let server = Server::answering(&answer);
+    let stream = store(&["127.0.0.1"]).read(&image(), &server.uri("", "/x")).await;
+    let end = stream.unwrap().unwrap().try_collect::<Vec<_>>().await;
+    assert!(matches!(end, Err(StoreError::Unreachable(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up() {
+    // Connections are completed by the kernel and never accepted.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = options(&["127.0.0.1"], Duration::from_millis(50));
+    let store = HttpStore::new(StoreId("web".to_owned()), &options).unwrap();
+    let uri = uri(&format!("http://{}/x", listener.local_addr().unwrap()));
+    let error = store.stat(&image(), &uri).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn other_schemes_are_neither_claimed_nor_answered() {
+    let store = store(&["127.0.0.1"]);
+    let file = uri("file:///etc/passwd");
+    assert_eq!(store.claims(&file), None);
+    assert!(matches!(store.delete(&image(), &file).await, Deletion::Uncertain(_)));
+    assert!(matches!(store.stat(&image(), &file).await, Err(StoreError::BadLocation(_))));
+    assert!(store.claims(&uri("HTTPS://host/x")).is_some());
+}
+
+#[test]
+fn an_entry_of_http_verify_hosts_that_is_no_host_is_refused() {
+    for entry in ["http://host", "host/path", "user@host", "", "*", "a b"] {
+        let options = options(&["good.example", entry], Duration::from_secs(1));
+        let error = HttpStore::new(StoreId("web".to_owned()), &options).unwrap_err();
+        assert_eq!(error, StoreSetupError::VerifyHost(entry.to_owned()));
+    }
+}

@@ -1,0 +1,143 @@
+//! From a row of `image_locations` to its store.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
+use glance_revert::domain::store::{Stores, Unplaced};
+use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
+use secrecy::SecretString;
+use serde_json::json;
+
+const KEY: &str = "thisisa16bytekey";
+/// `file:///var/lib/glance/images/0a1b2c3d-0000-4000-8000-000000000001` under `KEY`.
+const CIPHER: &str = "qXyzN6uq3voGqbNSfdGHyfv00fdT0QrHLRbSnsnWTv2adO4dG4cYFkeBo8Y9lj2fX5qi1aocvw5__3Rp-OHHwuK9JxS1AiTKZ15nOa11n1in4HRx9OHLkcNn9f1cxjwg";
+
+fn file(id: &str, datadirs: &[&str]) -> StoreConfig {
+    let datadirs = datadirs.iter().map(PathBuf::from).collect();
+    StoreConfig { id: id.to_owned(), kind: StoreKind::File { datadirs, timeout: None } }
+}
+
+fn unsupported(id: &str) -> StoreConfig {
+    StoreConfig { id: id.to_owned(), kind: StoreKind::Unsupported { kind: "rbd".to_owned() } }
+}
+
+fn options() -> StoreOptions {
+    StoreOptions {
+        any_file_name: false,
+        http_verify_hosts: Vec::new(),
+        store_timeout: Duration::from_secs(30),
+    }
+}
+
+fn stores(configs: &[StoreConfig], key: Option<&str>) -> ConfiguredStores {
+    ConfiguredStores::new(configs, &options(), key.map(SecretString::from)).unwrap()
+}
+
+fn location(value: &str, store: Option<&str>) -> Location {
+    let metadata = store.map_or(json!({}), |store| json!({"store": store}));
+    Location {
+        id: 7,
+        value: LocationValue::new(value.to_owned()),
+        metadata: metadata.as_object().unwrap().clone(),
+        status: LocationStatus::PendingDelete,
+        deleted: true,
+        deleted_at: None,
+    }
+}
+
+fn place(stores: &ConfiguredStores, value: &str, store: Option<&str>) -> Result<String, Unplaced> {
+    stores.place(&location(value, store)).map(|placed| placed.store.id().0.clone())
+}
+
+#[test]
+fn a_location_is_placed_by_the_store_it_names_or_by_the_longest_prefix() {
+    let stores = stores(
+        &[
+            file("shelf", &["/srv/images"]),
+            file("twin", &["/srv/images"]),
+            file("deep", &["/srv/images/deep"]),
+        ],
+        None,
+    );
+    let named = |value, store| place(&stores, value, store).unwrap();
+    assert_eq!(named("file:///srv/images/x", Some("twin")), "twin");
+    assert_eq!(named("file:///srv/images/x", None), "shelf", "the first of equals");
+    assert_eq!(named("file:///srv/images/deep/x", None), "deep");
+    assert_eq!(named("file:///srv/images/deep/x", Some("shelf")), "shelf", "named, and inside");
+    assert_eq!(named("file:///srv/images/x", Some("renamed")), "shelf", "unknown name");
+    assert_eq!(named("file:///srv/images/x", Some("deep")), "shelf", "named, and outside");
+}
+
+#[test]
+fn a_sibling_whose_name_begins_alike_has_no_store() {
+    let stores = stores(&[file("shelf", &["/srv/images"])], None);
+    let nowhere = Err(Unplaced::NoStore { location: 7, scheme: "file".to_owned() });
+    assert_eq!(place(&stores, "file:///srv/images2/x", None), nowhere);
+    assert_eq!(place(&stores, "file:///srv/images2/x", Some("shelf")), nowhere);
+}
+
+#[test]
+fn http_locations_go_to_the_http_store_even_where_none_is_configured() {
+    let none = stores(&[file("shelf", &["/srv/images"])], None);
+    assert_eq!(place(&none, "https://host/x", Some("shelf")).as_deref(), Ok("http"));
+    assert_eq!(none.all().len(), 1);
+    let web = StoreConfig { id: "web".to_owned(), kind: StoreKind::Http };
+    let configured = stores(&[file("shelf", &["/srv/images"]), web], None);
+    assert_eq!(place(&configured, "http://host/x", None).as_deref(), Ok("web"));
+    assert_eq!(configured.all().len(), 2);
+}
+
+#[test]
+fn schemes_without_a_driver_are_said_to_have_none() {
+    let stores = stores(&[file("shelf", &["/srv/images"]), unsupported("fast")], None);
+    for scheme in [
+        "rbd",
+        "swift",
+        "swift+http",
+        "swift+https",
+        "swift+config",
+        "s3",
+        "s3+http",
+        "s3+https",
+        "cinder",
+        "vsphere",
+    ] {
+        let value = format!("{scheme}://somewhere/images/x/snap");
+        let expected = Unplaced::NoDriver { location: 7, scheme: scheme.to_owned() };
+        assert_eq!(place(&stores, &value, Some("fast")), Err(expected));
+    }
+    let unknown = Unplaced::NoStore { location: 7, scheme: "gopher".to_owned() };
+    assert_eq!(place(&stores, "gopher://host/x", None), Err(unknown));
+    assert_eq!(place(&stores, "no uri", None), Err(Unplaced::Unreadable(7)));
+}
+
+#[test]
+fn encrypted_and_plain_values_name_the_same_place() {
+    let configs = [file("shelf", &["/var/lib/glance/images"])];
+    let plain = "file:///var/lib/glance/images/0a1b2c3d-0000-4000-8000-000000000001";
+    let with_key = stores(&configs, Some(KEY));
+    assert!(with_key.encrypted());
+    for value in [CIPHER, plain] {
+        let placed = with_key.place(&location(value, None)).unwrap();
+        assert_eq!((placed.uri.as_str(), placed.store.id().0.as_str()), (plain, "shelf"));
+    }
+    let wrong_key = stores(&configs, Some("another-16-bytes"));
+    assert_eq!(place(&wrong_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
+    let no_key = stores(&configs, None);
+    assert!(!no_key.encrypted());
+    assert_eq!(place(&no_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
+}
+
+#[test]
+fn a_configuration_that_cannot_work_says_what_to_set() {
+    let build = |configs: &[StoreConfig], key: Option<&str>| {
+        ConfiguredStores::new(configs, &options(), key.map(SecretString::from)).unwrap_err()
+    };
+    assert_eq!(build(&[], Some("short")), StoreSetupError::KeyLength(5));
+    let none = build(&[file("shelf", &[])], None).to_string();
+    assert!(none.contains("shelf") && none.contains("filesystem_store_datadir"), "{none}");
+    let relative = build(&[file("shelf", &["images"])], None).to_string();
+    assert!(relative.contains("shelf") && relative.contains("absolute"), "{relative}");
+}
