@@ -87,6 +87,10 @@ impl Store for FileStore {
         path::claimed(&self.datadirs, uri)
     }
 
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.target(image, uri).map(drop)
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         for datadir in &self.datadirs {
             let path = Arc::clone(datadir.path());

@@ -101,6 +101,10 @@ impl Store for HttpStore {
         matches!(uri.scheme().as_str(), "http" | "https").then_some(CLAIMED)
     }
 
+    fn accepts(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         Ok(())
     }
