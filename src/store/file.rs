@@ -88,7 +88,8 @@ impl Store for FileStore {
     }
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
-        self.target(image, uri).map(drop)
+        self.target(image, uri)?;
+        Ok(())
     }
 
     async fn health(&self) -> Result<(), StoreError> {
