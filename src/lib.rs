@@ -1,4 +1,5 @@
 //! Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
 
+pub mod auth;
 pub mod config;
 pub mod domain;

@@ -1,0 +1,8 @@
+//! The verifier from the outside: tokens and key files, good and hostile.
+
+mod claims;
+mod forgery;
+mod headers;
+mod keyfiles;
+mod keysets;
+mod support;
