@@ -10,6 +10,7 @@ mod json;
 mod jwt;
 mod keyfile;
 mod keys;
+mod mint;
 mod refusal;
 mod setup;
 mod token;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use jwt::JwtAuthenticator;
 pub use keys::KeyProblem;
+pub use mint::{DemoIssuer, MintError};
 pub use setup::AuthSetupError;
 
 use crate::domain::principal::Authenticator;

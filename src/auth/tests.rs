@@ -5,4 +5,5 @@ mod forgery;
 mod headers;
 mod keyfiles;
 mod keysets;
+mod mint;
 mod support;
