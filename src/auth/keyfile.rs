@@ -187,19 +187,23 @@ fn read(source: &JwtKeys, allowed: &[Algorithm]) -> Result<KeySet, KeyProblem> {
 mod tests {
     use super::*;
 
+    fn inner(path: &Path) -> Inner {
+        let state =
+            State { keys: Arc::default(), seen: None, checked: Timestamp::default(), busy: false };
+        Inner {
+            section: "main".to_owned(),
+            source: JwtKeys::JwksFile(path.to_owned()),
+            allowed: vec![Algorithm::Es256],
+            state: Mutex::new(state),
+        }
+    }
+
     #[test]
     fn a_refused_version_is_looked_into_once() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("jwks.json");
         fs::write(&path, "{}").unwrap();
-        let state =
-            State { keys: Arc::default(), seen: None, checked: Timestamp::default(), busy: false };
-        let inner = Inner {
-            section: "main".to_owned(),
-            source: JwtKeys::JwksFile(path.clone()),
-            allowed: vec![Algorithm::Es256],
-            state: Mutex::new(state),
-        };
+        let inner = inner(&path);
         let (first, look) = inner.look(None);
         assert!(matches!(look, Look::Refused(KeyProblem::NotJwks(_))), "{look:?}");
         let (second, look) = inner.look(first.as_ref());
@@ -208,5 +212,16 @@ mod tests {
         fs::write(&path, "{\"keys\": []}").unwrap();
         let (_, look) = inner.look(second.as_ref());
         assert!(matches!(look, Look::Taken(_)), "{look:?}");
+    }
+
+    #[test]
+    fn one_caller_looks_at_a_time_and_once_a_second() {
+        let inner = inner(Path::new("/missing"));
+        let second = |number| Timestamp::default() + TimeDelta::seconds(number);
+        assert!(!inner.start_look(second(0)), "just read");
+        assert!(inner.start_look(second(1)));
+        assert!(!inner.start_look(second(5)), "the first look has not ended");
+        inner.finish_look();
+        assert!(inner.start_look(second(6)));
     }
 }

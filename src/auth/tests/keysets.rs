@@ -88,6 +88,14 @@ fn keys_that_are_not_for_us_are_passed_over() {
 }
 
 #[test]
+fn a_key_for_an_algorithm_that_the_issuer_may_not_use_is_passed_over() {
+    let rsa = rsa_jwk(&json!({"alg": "RS256"}));
+    let text = json!({"keys": [rsa, ec(&json!({"alg": "ES256"}))]}).to_string();
+    assert_eq!(jwks_file(&text, &[Es256]), Ok(vec![Es256]));
+    assert_eq!(jwks_file(&text, &[Ps256]), Ok(vec![]));
+}
+
+#[test]
 fn secrets_refuse_the_file_and_are_not_shown() {
     refused(
         keys(&[json!({"kty": "oct", "k": "c2VjcmV0", "kid": "h"})]),
