@@ -1,0 +1,37 @@
+//! Who calls: verifiers of the tokens that requests carry.
+//!
+//! The header chooses the verifier, and a token that one refuses is never tried by another. There
+//! is no way to run without authentication. This module knows the domain and the configuration,
+//! nothing of HTTP.
+
+mod algorithm;
+mod claims;
+mod json;
+mod jwt;
+mod keyfile;
+mod keys;
+mod mint;
+mod refusal;
+mod setup;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use jwt::JwtAuthenticator;
+pub use keys::KeyProblem;
+pub use mint::{DemoIssuer, MintError};
+pub use setup::AuthSetupError;
+
+use crate::domain::principal::Authenticator;
+
+/// The verifiers, one for each header.
+#[derive(Debug, Clone)]
+pub struct Authenticators {
+    /// For `Authorization: Bearer`.
+    pub bearer: Arc<dyn Authenticator>,
+    /// For `X-Auth-Token`; `None` where no Keystone is configured, and the header is then refused.
+    pub keystone: Option<Arc<dyn Authenticator>>,
+}

@@ -1,0 +1,135 @@
+//! Public keys, each bound to exactly one algorithm, and the choice among them.
+
+pub(super) mod jwks;
+mod material;
+pub(super) mod pem;
+
+use std::fmt;
+use std::io;
+
+use jsonwebtoken::DecodingKey;
+
+use super::algorithm::Algorithm;
+use super::json::JsonFault;
+use super::refusal::Refusal;
+
+/// Why a key file is not taken. The texts name the key, and never show any of it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyProblem {
+    /// The file is not there, or may not be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// A folder, a pipe or a device.
+    #[error("is not a regular file")]
+    NotAFile,
+    /// More than any real set of keys needs.
+    #[error("is larger than 256 KiB, which no set of public keys needs to be")]
+    TooLarge,
+    /// Not the JSON of RFC 7517.
+    #[error("is not a JWKS document: {0}")]
+    NotJwks(String),
+    /// Too many keys.
+    #[error("has more than 64 keys")]
+    TooManyKeys,
+    /// Not one PEM block with a public key.
+    #[error("is not one PEM public key: {0}")]
+    NotPem(&'static str),
+    /// One key is dangerous or broken.
+    #[error("{key} {problem}")]
+    BadKey {
+        /// Which key.
+        key: KeyLabel,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Nothing in the file could ever verify a token.
+    #[error(
+        "has no key that could verify a token: it must hold a signature key for one of the \
+         section's algorithms"
+    )]
+    NoneUsable,
+}
+
+/// How a message names a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyLabel {
+    /// By its `kid`.
+    Kid(String),
+    /// By its place in the document, from 1.
+    Place(usize),
+    /// The only one.
+    Only,
+}
+
+impl fmt::Display for KeyLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kid(kid) => write!(f, "key {kid:?}"),
+            Self::Place(place) => write!(f, "key number {place}"),
+            Self::Only => f.write_str("the key"),
+        }
+    }
+}
+
+impl From<JsonFault> for KeyProblem {
+    fn from(fault: JsonFault) -> Self {
+        Self::NotJwks(fault.to_string())
+    }
+}
+
+/// A public key and the one algorithm that it may be used with.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    kid: Option<String>,
+    algorithm: Algorithm,
+    decoding: DecodingKey,
+}
+
+impl Key {
+    /// Whether `signature` (base64url) is this key's under `message`.
+    pub(super) fn verifies(&self, message: &str, signature: &str) -> bool {
+        let algorithm = self.algorithm.of_crate();
+        jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding, algorithm)
+            .unwrap_or(false)
+    }
+}
+
+/// The keys of one issuer; no two have the same `kid`.
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Vec<Key>);
+
+impl KeySet {
+    /// Whether no token can be verified.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, key: Key, label: KeyLabel) -> Result<(), KeyProblem> {
+        if key.kid.is_some() && self.0.iter().any(|known| known.kid == key.kid) {
+            let problem = "occurs twice: give each key a kid of its own";
+            return Err(KeyProblem::BadKey { key: label, problem });
+        }
+        self.0.push(key);
+        Ok(())
+    }
+
+    /// Finds the key for a token: the one of its `kid`, or the only one that fits. A `kid` finds a
+    /// key without one only where that is the whole set, as with a PEM file.
+    pub(super) fn select(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Key, Refusal> {
+        let Some(kid) = kid else {
+            let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);
+            return match (fitting.next(), fitting.next()) {
+                (Some(key), None) => Ok(key),
+                (Some(_), Some(_)) => Err(Refusal::KidMissing),
+                (None, _) => Err(Refusal::KeyUnknown),
+            };
+        };
+        let named = self.0.iter().find(|key| key.kid.as_deref() == Some(kid));
+        let key = match (named, self.0.as_slice()) {
+            (Some(key), _) => key,
+            (None, [only]) if only.kid.is_none() => only,
+            (None, _) => return Err(Refusal::KeyUnknown),
+        };
+        if key.algorithm == algorithm { Ok(key) } else { Err(Refusal::KeyAlgorithm) }
+    }
+}

@@ -1,0 +1,47 @@
+//! Why the configured issuers cannot be used.
+
+use std::path::PathBuf;
+
+use super::keys::KeyProblem;
+
+/// What is wrong with a `[revert_jwt:<name>]` section. Each message names the section.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthSetupError {
+    /// The key file cannot be used.
+    #[error("[revert_jwt:{section}] {option} = {}: {problem}", path.display())]
+    Keys {
+        /// The section's `<name>`.
+        section: String,
+        /// `jwks_file` or `public_key_file`.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        problem: KeyProblem,
+    },
+    /// A token could not be told to belong to one of the two.
+    #[error(
+        "[revert_jwt:{first}] and [revert_jwt:{second}] have the same issuer, {issuer}: \
+         put their keys into one file, and keep one section"
+    )]
+    DuplicateIssuer {
+        /// The section that came first.
+        first: String,
+        /// The section that repeats its issuer.
+        second: String,
+        /// The `issuer` of both.
+        issuer: String,
+    },
+    /// `algorithms` names one that is not offered.
+    #[error(
+        "[revert_jwt:{section}] algorithms: {algorithm} is not accepted; \
+         choose from RS256, PS256, ES256, ES384, EdDSA"
+    )]
+    Algorithm {
+        /// The section's `<name>`.
+        section: String,
+        /// The name that was given.
+        algorithm: String,
+    },
+}
