@@ -1,0 +1,291 @@
+//! `[database]`: Glance's connection, taken apart into discrete settings.
+//!
+//! SQLAlchemy splits the URL ([`url`]), and the driver that the URL names gives its parameters a
+//! meaning: `PyMySQL`'s and psycopg2's are followed here, so that Glance and this service always
+//! reach the same database.
+
+mod option_file;
+mod tls;
+pub mod url;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::options;
+use super::reader::Reader;
+use option_file::OptionFile;
+use url::{DatabaseUrl, UrlError};
+
+/// Which family of database Glance uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// MariaDB, MySQL, Galera.
+    Mysql,
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite, a file.
+    Sqlite,
+}
+
+/// `[database] connection`, taken apart as SQLAlchemy does.
+#[derive(Debug, Clone)]
+pub struct DatabaseConfig {
+    /// From the scheme.
+    pub kind: DatabaseKind,
+    /// Host name or address; `None` for the default (`localhost`) or a socket.
+    pub host: Option<String>,
+    /// Port; `None` for the default.
+    pub port: Option<u16>,
+    /// `unix_socket` (MySQL) or a `host` that is a folder (PostgreSQL).
+    pub socket: Option<PathBuf>,
+    /// User name, percent-decoded.
+    pub user: Option<String>,
+    /// Password, percent-decoded.
+    pub password: Option<SecretString>,
+    /// The database's name; for SQLite the file's path.
+    pub database: String,
+    /// `charset`.
+    pub charset: Option<String>,
+    /// TLS.
+    pub tls: DatabaseTls,
+}
+
+/// TLS settings of the connection URL and of `read_default_file`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DatabaseTls {
+    /// Whether the connection must be encrypted.
+    pub required: bool,
+    /// Whether the server's certificate must be valid.
+    pub verify_certificate: bool,
+    /// Whether the server's name must be in its certificate.
+    pub verify_identity: bool,
+    /// `ssl_ca`, `sslrootcert`; `None` for the system's.
+    pub ca: Option<PathBuf>,
+    /// `ssl_cert`, `sslcert`.
+    pub certificate: Option<PathBuf>,
+    /// `ssl_key`, `sslkey`.
+    pub key: Option<PathBuf>,
+}
+
+/// Why a connection is refused. Never shows a piece of it that may be secret.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// SQLAlchemy would not read it either.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// No such database here.
+    #[error(
+        "{0:?} is no kind of database that is known; use mysql+pymysql, postgresql+psycopg2 or \
+         sqlite, or a relative of theirs"
+    )]
+    Scheme(String),
+    /// `sqlite://`, `sqlite:///:memory:`.
+    #[error("a database in memory cannot be shared with Glance; write sqlite:////path/to/file")]
+    Memory,
+    /// `sqlite://host/file`, `sqlite:///file:..`.
+    #[error("SQLite needs the path of a file alone; write sqlite:////path/to/file")]
+    SqliteForm,
+    /// Neither in the URL nor in its parameters.
+    #[error("the database has no name; write it after the host: ..@host/glance")]
+    NoDatabase,
+    /// An unescaped `@`, most likely.
+    #[error("the host has an `@`; an `@` in the password is written %40")]
+    Host,
+    /// Several hosts, as libpq takes them.
+    #[error("names several hosts; name the one that Glance writes to, or a proxy before them")]
+    SeveralHosts,
+    /// Not a number, or too large.
+    #[error("the port is not a number up to 65535")]
+    Port,
+    /// A word that the driver does not know.
+    #[error("{name}={value:?} is unknown; choose from {known}")]
+    Word {
+        /// The parameter.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it may be.
+        known: &'static str,
+    },
+    /// `ssl_capath`.
+    #[error("ssl_capath, a folder of certificates, cannot be used; name one file with ssl_ca")]
+    CaFolder,
+    /// The file of `read_default_file`; without it TLS and password would silently be others.
+    #[error("read_default_file={path}: {reason}; make it readable here, as it is for Glance")]
+    OptionFile {
+        /// As the URL has it.
+        path: PathBuf,
+        /// From the operating system.
+        reason: String,
+    },
+}
+
+/// Reads the section; `None` after noting why not.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
+    let mut section = reader.section(&["database"], options::DATABASE);
+    let parameters = section.text("connection_parameters").unwrap_or_default();
+    let refused = section.has_problem("connection");
+    let connection = section.text("connection").unwrap_or_default();
+    if connection.is_empty() {
+        if !refused && !section.has_problem("connection") {
+            let advice = "must be set; name Glance's own glance-api.conf with --config-file, or \
+                          set OS_DATABASE__CONNECTION";
+            section.problem("connection", advice);
+        }
+        return None;
+    }
+    match DatabaseConfig::parse(&connection, &parameters) {
+        Ok(database) => Some(database),
+        Err(error) => {
+            section.problem("connection", error.to_string());
+            None
+        }
+    }
+}
+
+impl DatabaseConfig {
+    /// Takes `[database] connection` and `connection_parameters` apart. Reads the file that
+    /// `read_default_file` names.
+    ///
+    /// # Errors
+    /// What cannot be reached from here, or not as Glance reaches it.
+    pub fn parse(connection: &str, parameters: &str) -> Result<Self, DatabaseError> {
+        let mut url = DatabaseUrl::parse(connection)?;
+        url.add_query(parameters);
+        let dialect = url.scheme.split('+').next().unwrap_or_default();
+        match dialect {
+            "mysql" | "mariadb" => mysql(&url),
+            "postgresql" | "postgres" => postgres(&url),
+            "sqlite" => sqlite(url),
+            _ => Err(DatabaseError::Scheme(url.scheme)),
+        }
+    }
+}
+
+fn sqlite(url: DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
+    if url.host.is_some() || url.user.is_some() || url.port.is_some() {
+        return Err(DatabaseError::SqliteForm);
+    }
+    let database = url.database.unwrap_or_default();
+    if database.is_empty() || database == ":memory:" {
+        return Err(DatabaseError::Memory);
+    }
+    if database.starts_with("file:") {
+        return Err(DatabaseError::SqliteForm);
+    }
+    Ok(DatabaseConfig {
+        kind: DatabaseKind::Sqlite,
+        host: None,
+        port: None,
+        socket: None,
+        user: None,
+        password: None,
+        database,
+        charset: None,
+        tls: DatabaseTls::default(),
+    })
+}
+
+/// `PyMySQL` lets parameters go before the URL's own parts, asks the option file for what is then
+/// empty, and takes a socket before a host.
+fn mysql(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
+    let file = default_file(url)?;
+    let or_file = |value: Option<String>, name: &str| value.or_else(|| file.get(name));
+    let password = first(url, &["password", "passwd"])
+        .or_else(|| url.password.as_ref().map(|secret| secret.expose_secret().to_owned()))
+        .filter(|password| !password.is_empty());
+    let socket = or_file(url.parameter("unix_socket"), "socket").map(PathBuf::from);
+    let host = or_file(host(url)?, "host");
+    let database = first(url, &["database", "db"]).or_else(|| present(url.database.clone()));
+    Ok(DatabaseConfig {
+        kind: DatabaseKind::Mysql,
+        host: host.filter(|_| socket.is_none()),
+        port: or_file(port(url), "port").map(|port| number(&port)).transpose()?,
+        socket,
+        user: or_file(user(url), "user"),
+        password: or_file(password, "password").map(SecretString::from),
+        database: or_file(database, "database").ok_or(DatabaseError::NoDatabase)?,
+        charset: or_file(url.parameter("charset"), "default-character-set"),
+        tls: tls::mysql(url, &file)?,
+    })
+}
+
+/// psycopg2 lets parameters go before the URL's own parts; a host that is a path is a folder with
+/// a socket in it.
+fn postgres(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
+    let (mut host, mut port) = (host(url)?, port(url));
+    if let Some((name, own_port)) = host.as_deref().and_then(|host| host.split_once(':'))
+        && url.parameter("host").is_some()
+        && !own_port.contains(':')
+        && !name.starts_with('/')
+    {
+        port = present(Some(own_port.to_owned())).or(port);
+        host = present(Some(name.to_owned()));
+    }
+    let (socket, host) = match host {
+        Some(folder) if folder.starts_with('/') => (Some(PathBuf::from(folder)), None),
+        host => (None, host),
+    };
+    let database = first(url, &["dbname"]).or_else(|| present(url.database.clone()));
+    let password = url.parameter("password").map(SecretString::from);
+    Ok(DatabaseConfig {
+        kind: DatabaseKind::Postgres,
+        host,
+        port: port.map(|port| number(&port)).transpose()?,
+        socket,
+        user: user(url),
+        password: password.or_else(|| url.password.clone()),
+        database: database.ok_or(DatabaseError::NoDatabase)?,
+        charset: None,
+        tls: tls::postgres(url)?,
+    })
+}
+
+fn default_file(url: &DatabaseUrl) -> Result<OptionFile, DatabaseError> {
+    let group = url.parameter("read_default_group");
+    let path = match (url.parameter("read_default_file"), &group) {
+        (Some(path), _) => path,
+        (None, Some(_)) => "/etc/my.cnf".to_owned(),
+        (None, None) => return Ok(OptionFile::default()),
+    };
+    let group = group.unwrap_or_else(|| "client".to_owned());
+    match fs::read_to_string(Path::new(&path)) {
+        Ok(text) => Ok(OptionFile::parse(&text, &group)),
+        Err(error) => {
+            Err(DatabaseError::OptionFile { path: path.into(), reason: error.to_string() })
+        }
+    }
+}
+
+fn user(url: &DatabaseUrl) -> Option<String> {
+    url.parameter("user").or_else(|| present(url.user.clone()))
+}
+
+fn host(url: &DatabaseUrl) -> Result<Option<String>, DatabaseError> {
+    let host = url.parameter("host").or_else(|| present(url.host.clone()));
+    if url.parameters("host").count() > 1 || host.as_ref().is_some_and(|host| host.contains(',')) {
+        return Err(DatabaseError::SeveralHosts);
+    }
+    match host {
+        Some(host) if host.contains('@') => Err(DatabaseError::Host),
+        host => Ok(host),
+    }
+}
+
+fn port(url: &DatabaseUrl) -> Option<String> {
+    url.parameter("port").or_else(|| url.port.map(|port| port.to_string()))
+}
+
+fn number(port: &str) -> Result<u16, DatabaseError> {
+    port.trim().parse().map_err(|_| DatabaseError::Port)
+}
+
+fn first(url: &DatabaseUrl, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| url.parameter(name))
+}
+
+fn present(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}

@@ -1,0 +1,157 @@
+//! What `PyMySQL` (through SQLAlchemy), libpq and the MySQL client make of their TLS parameters.
+
+use std::path::PathBuf;
+
+use super::option_file::OptionFile;
+use super::url::DatabaseUrl;
+use super::{DatabaseError, DatabaseTls};
+
+/// The MySQL client's `ssl-mode`; SQLAlchemy hands `ssl_mode` to mysqlclient.
+const MYSQL_MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY";
+const POSTGRES_MODES: &str = "disable, allow, prefer, require, verify-ca, verify-full";
+
+/// `PyMySQL`: a CA alone asks for everything; `ssl_verify_cert` and `ssl_verify_identity`, where
+/// given, say what is verified, even both off; a certificate without a CA only encrypts.
+pub(super) fn mysql(url: &DatabaseUrl, file: &OptionFile) -> Result<DatabaseTls, DatabaseError> {
+    if url.parameter("ssl_disabled").is_some_and(|value| is_true(&value)) {
+        return Ok(DatabaseTls::default());
+    }
+    if url.parameter("ssl_capath").or_else(|| file.get("ssl-capath")).is_some() {
+        return Err(DatabaseError::CaFolder);
+    }
+    let path = |parameter: &str, option: &str| {
+        url.parameter(parameter).or_else(|| file.get(option)).map(PathBuf::from)
+    };
+    let tls = DatabaseTls {
+        ca: path("ssl_ca", "ssl-ca"),
+        certificate: path("ssl_cert", "ssl-cert"),
+        key: path("ssl_key", "ssl-key"),
+        ..DatabaseTls::default()
+    };
+    let has_files = tls.ca.is_some() || tls.certificate.is_some() || tls.key.is_some();
+    let (verify, identity) =
+        (url.parameter("ssl_verify_cert"), url.parameter("ssl_verify_identity"));
+    if verify.is_some() || identity.is_some() {
+        let verify_identity = identity.is_some_and(|value| is_true(&value));
+        let verify_certificate = verify_identity || verify.is_some_and(|value| is_true(&value));
+        return Ok(DatabaseTls { required: true, verify_certificate, verify_identity, ..tls });
+    }
+    if let Some(mode) = url.parameter("ssl_mode").or_else(|| file.get("ssl-mode")) {
+        return mysql_mode(tls, mode);
+    }
+    let verify_certificate = tls.ca.is_some() || file.is_on("ssl-verify-server-cert");
+    let check_hostname = url.parameter("ssl_check_hostname").is_none_or(|value| is_true(&value));
+    let asked = url.parameter("ssl").is_some_and(|value| is_true(&value)) || file.is_on("ssl");
+    Ok(DatabaseTls {
+        required: has_files || verify_certificate || asked,
+        verify_certificate,
+        verify_identity: verify_certificate && check_hostname,
+        ..tls
+    })
+}
+
+fn mysql_mode(tls: DatabaseTls, mode: String) -> Result<DatabaseTls, DatabaseError> {
+    let (required, verify_certificate, verify_identity) = match mode.to_uppercase().as_str() {
+        "DISABLED" | "PREFERRED" => (false, false, false),
+        "REQUIRED" => (true, false, false),
+        "VERIFY_CA" => (true, true, false),
+        "VERIFY_IDENTITY" => (true, true, true),
+        _ => {
+            let (name, known) = ("ssl_mode", MYSQL_MODES);
+            return Err(DatabaseError::Word { name, value: mode, known });
+        }
+    };
+    Ok(DatabaseTls { required, verify_certificate, verify_identity, ..tls })
+}
+
+/// libpq: `require` verifies the certificate too where a root certificate is named; the root
+/// `system` means the system's own, and then everything is verified.
+pub(super) fn postgres(url: &DatabaseUrl) -> Result<DatabaseTls, DatabaseError> {
+    let root = url.parameter("sslrootcert");
+    let system = root.as_deref() == Some("system");
+    let ca = root.filter(|_| !system).map(PathBuf::from);
+    let default = if system { "verify-full" } else { "prefer" };
+    let mode = url.parameter("sslmode").unwrap_or_else(|| default.to_owned());
+    let (required, verify_certificate, verify_identity) = match mode.as_str() {
+        "disable" | "allow" | "prefer" => (false, false, false),
+        "require" => (true, ca.is_some(), false),
+        "verify-ca" => (true, true, false),
+        "verify-full" => (true, true, true),
+        _ => {
+            let (name, known) = ("sslmode", POSTGRES_MODES);
+            return Err(DatabaseError::Word { name, value: mode, known });
+        }
+    };
+    Ok(DatabaseTls {
+        required,
+        verify_certificate,
+        verify_identity,
+        ca,
+        certificate: url.parameter("sslcert").map(PathBuf::from),
+        key: url.parameter("sslkey").map(PathBuf::from),
+    })
+}
+
+/// What `PyMySQL` takes for a true word; anything else that is not plainly false is a choice of
+/// more safety (`required`).
+fn is_true(value: &str) -> bool {
+    !["", "0", "false", "off", "no", "none"].contains(&value.to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_mysql(query: &str, file: &str) -> DatabaseTls {
+        let url = DatabaseUrl::parse(&format!("mysql://h/d?{query}")).unwrap();
+        mysql(&url, &OptionFile::parse(file, "client")).unwrap()
+    }
+
+    fn of_postgres(query: &str) -> DatabaseTls {
+        postgres(&DatabaseUrl::parse(&format!("postgresql://h/d?{query}")).unwrap()).unwrap()
+    }
+
+    /// Encrypted, certificate verified, name verified.
+    fn asks(tls: &DatabaseTls) -> (bool, bool, bool) {
+        (tls.required, tls.verify_certificate, tls.verify_identity)
+    }
+
+    #[test]
+    fn a_ca_alone_asks_for_everything() {
+        let tls = of_mysql("ssl_ca=/ca.pem", "");
+        assert_eq!(tls.ca, Some(PathBuf::from("/ca.pem")));
+        assert_eq!(asks(&tls), (true, true, true));
+        assert_eq!(asks(&of_mysql("", "[client]\nssl-ca=/ca.pem\nssl=1")), (true, true, true));
+        let unchecked = of_mysql("ssl_ca=/ca.pem&ssl_check_hostname=false", "");
+        assert_eq!(asks(&unchecked), (true, true, false));
+    }
+
+    #[test]
+    fn words_about_verifying_go_before_everything_else() {
+        assert_eq!(asks(&of_mysql("ssl_verify_cert=true", "")), (true, true, false));
+        assert_eq!(asks(&of_mysql("ssl_ca=/c&ssl_verify_cert=false", "")), (true, false, false));
+        assert_eq!(asks(&of_mysql("ssl_verify_identity=1", "")), (true, true, true));
+    }
+
+    #[test]
+    fn encryption_alone_verifies_nothing() {
+        assert_eq!(asks(&of_mysql("ssl_cert=/c&ssl_key=/k", "")), (true, false, false));
+        assert_eq!(asks(&of_mysql("", "[client]\nssl")), (true, false, false));
+        assert_eq!(asks(&of_mysql("", "")), (false, false, false));
+    }
+
+    #[test]
+    fn postgres_modes_are_those_of_libpq() {
+        assert_eq!(asks(&of_postgres("")), (false, false, false));
+        assert_eq!(asks(&of_postgres("sslmode=require")), (true, false, false));
+        assert_eq!(asks(&of_postgres("sslmode=require&sslrootcert=/c")), (true, true, false));
+        assert_eq!(asks(&of_postgres("sslmode=verify-full&sslrootcert=/c")), (true, true, true));
+        assert_eq!(asks(&of_postgres("sslrootcert=system")), (true, true, true));
+    }
+
+    #[test]
+    fn unknown_modes_are_refused() {
+        let url = DatabaseUrl::parse("postgresql://h/d?sslmode=on").unwrap();
+        assert!(postgres(&url).unwrap_err().to_string().contains("verify-full"));
+    }
+}

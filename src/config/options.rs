@@ -1,0 +1,89 @@
+//! The options that are read: name, type, default, help. One table drives the defaults, the
+//! refusal of unknown options, and the sample configuration.
+
+mod glance;
+mod ours;
+mod sample;
+
+pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE};
+pub use ours::{REVERT, REVERT_JWT};
+pub use sample::sample;
+
+/// One option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionSpec {
+    /// As in the files.
+    pub name: &'static str,
+    /// What its text must be, for people: `seconds`, `boolean`, `list`.
+    pub kind: &'static str,
+    /// The value where nothing sets it, as it would be written; `None` for unset.
+    pub default: Option<&'static str>,
+    /// What the sample shows where there is no default.
+    pub example: &'static str,
+    /// One sentence or two.
+    pub help: &'static str,
+    /// Whether the value, and all of its pieces, must never be printed.
+    pub secret: bool,
+}
+
+impl OptionSpec {
+    const fn new(
+        name: &'static str,
+        kind: &'static str,
+        default: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind, default: Some(default), example: default, help, secret: false }
+    }
+
+    const fn unset(
+        name: &'static str,
+        kind: &'static str,
+        example: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self { name, kind, default: None, example, help, secret: false }
+    }
+
+    const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+}
+
+/// The group of our own options.
+pub const REVERT_GROUP: &str = "revert";
+
+/// What stands before an issuer's name in its group.
+pub const REVERT_JWT_PREFIX: &str = "revert_jwt:";
+
+/// Finds an option by name.
+pub fn find(table: &'static [OptionSpec], name: &str) -> Option<&'static OptionSpec> {
+    table.iter().find(|option| option.name == name)
+}
+
+/// The option whose name is most like a given one.
+pub fn nearest(table: &'static [OptionSpec], name: &str) -> Option<&'static str> {
+    let likeness = |option: &&OptionSpec| strsim::jaro_winkler(option.name, name);
+    table.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map(|option| option.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_option_is_the_one_that_was_meant() {
+        assert_eq!(nearest(REVERT, "lockwait"), Some("lock_wait"));
+        assert_eq!(nearest(REVERT, "bnid"), Some("bind"));
+        assert_eq!(nearest(REVERT_JWT, "audience"), Some("audiences"));
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for table in [REVERT, REVERT_JWT, DEFAULT, DATABASE, GLANCE_STORE, FILE_STORE] {
+            for option in table {
+                assert_eq!(find(table, option.name), Some(option));
+            }
+        }
+    }
+}

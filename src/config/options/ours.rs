@@ -1,0 +1,168 @@
+//! `[revert]` and `[revert_jwt:<name>]`.
+
+use super::OptionSpec;
+
+/// `[revert]`.
+pub const REVERT: &[OptionSpec] = &[
+    OptionSpec::new(
+        "bind",
+        "address and port",
+        "127.0.0.1:9393",
+        "Where the API listens. Another address than loopback needs allow_plaintext.",
+    ),
+    OptionSpec::new(
+        "ops_bind",
+        "address and port",
+        "127.0.0.1:9394",
+        "Where probes and metrics are served. No secrets there, but do not open it to the world.",
+    ),
+    OptionSpec::new(
+        "allow_plaintext",
+        "boolean",
+        "false",
+        "Lets bind be another address than loopback: without TLS, tokens can be read on the way.",
+    ),
+    OptionSpec::new(
+        "verify",
+        "exists, checksum or none",
+        "exists",
+        "How a revert proves that the data is there, where the request does not say.",
+    ),
+    OptionSpec::new(
+        "lock_wait",
+        "seconds",
+        "5",
+        "How long a revert waits for its image while a scrub pass holds it.",
+    ),
+    OptionSpec::new(
+        "scrubber",
+        "boolean",
+        "true",
+        "Whether this process also scrubs; false runs the API alone.",
+    ),
+    OptionSpec::new(
+        "location_window",
+        "seconds",
+        "60",
+        "How long before its image a location may have been deleted and still come back with it.",
+    ),
+    OptionSpec::new(
+        "delete_grace",
+        "seconds",
+        "60",
+        "How long a DELETE may stay half done before it counts as interrupted.",
+    ),
+    OptionSpec::new(
+        "absent_brake",
+        "integer, 1 or more",
+        "20",
+        "So many absent objects in a row stop a store for the pass: it may not be mounted.",
+    ),
+    OptionSpec::new(
+        "any_file_name",
+        "boolean",
+        "false",
+        "Lets the file store touch files that are not named after their image.",
+    ),
+    OptionSpec::new(
+        "http_verify_hosts",
+        "list of host names",
+        "",
+        "Hosts that a revert may ask about http and https locations.",
+    ),
+    OptionSpec::new(
+        "store_timeout",
+        "seconds, more than 0",
+        "30",
+        "How long one call to a store may take.",
+    ),
+    OptionSpec::new(
+        "db_pool_size",
+        "integer, 2 to 1000",
+        "16",
+        "Connections to the database. A lock holds one while its work uses another.",
+    ),
+    OptionSpec::new(
+        "request_timeout",
+        "seconds, more than lock_wait",
+        "60",
+        "How long a request may take; reading data for checksum is not counted.",
+    ),
+    OptionSpec::new(
+        "max_connections",
+        "integer, 1 or more",
+        "1024",
+        "Open connections to the API.",
+    ),
+    OptionSpec::new(
+        "shutdown_grace",
+        "seconds",
+        "60",
+        "How long requests under way may take to end after the signal to stop.",
+    ),
+    OptionSpec::new("log_format", "text or json", "text", "How log lines are written."),
+];
+
+/// `[revert_jwt:<name>]`.
+pub const REVERT_JWT: &[OptionSpec] = &[
+    OptionSpec::unset(
+        "issuer",
+        "text, required",
+        "https://keycloak.example.org/realms/cloud",
+        "Compared with the token's iss, byte by byte.",
+    ),
+    OptionSpec::unset(
+        "audiences",
+        "list, required",
+        "glance-revert",
+        "One of them must be in the token's aud.",
+    ),
+    OptionSpec::unset(
+        "jwks_file",
+        "absolute path",
+        "/etc/glance/keycloak.jwks.json",
+        "The issuer's keys as a JSON Web Key Set. This, or public_key_file.",
+    ),
+    OptionSpec::unset(
+        "public_key_file",
+        "absolute path",
+        "/etc/glance/automation.pub.pem",
+        "The issuer's one public key in PEM. This, or jwks_file.",
+    ),
+    OptionSpec::new(
+        "algorithms",
+        "list",
+        "RS256, PS256, ES256, ES384, EdDSA",
+        "Accepted signatures; there are no others to choose from.",
+    ),
+    OptionSpec::new(
+        "role_claims",
+        "list of JSON pointers",
+        "/roles, /realm_access/roles",
+        "Where a token lists its roles, as arrays of strings.",
+    ),
+    OptionSpec::new(
+        "admin_roles",
+        "list",
+        "glance-revert-admin",
+        "Roles that make a caller an admin.",
+    ),
+    OptionSpec::new(
+        "subjects",
+        "list",
+        "",
+        "Callers who are admins by their sub (system:serviceaccount:NS:NAME). No wildcards.",
+    ),
+    OptionSpec::new(
+        "leeway",
+        "seconds, at most 300",
+        "30",
+        "How far the issuer's clock and ours may differ.",
+    ),
+    OptionSpec::new(
+        "require_at_jwt",
+        "boolean",
+        "false",
+        "Refuses tokens whose header typ is not at+jwt.",
+    ),
+];

@@ -1,0 +1,111 @@
+//! The sample configuration, written from the table.
+
+use std::fmt::Write;
+
+use super::{OptionSpec, REVERT, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+
+const HEAD: &str = "\
+# glance-revert: what it adds to Glance's own configuration.
+#
+# Put it beside Glance's files, as /etc/glance/glance.conf.d/glance-revert.conf for example. The
+# database, the stores and scrub_time are read from glance-api.conf. Every option can be set from
+# the environment too, where it goes before the files: OS_REVERT__LOCK_WAIT=10.
+#
+# A comment starts in the first column; what follows a value on its line belongs to the value.
+";
+
+const ISSUERS: &str = "\
+# Who may call with `Authorization: Bearer <JWT>`: a section for each issuer, with a name of your
+# choice. From the environment: OS_REVERT_JWT_KEYCLOAK__ISSUER. An issuer gives its keys either as
+# a set, as this one does ..
+";
+
+const SECOND_ISSUER: &str = "\
+# .. or as one public key, as this one does. The other options are the same.
+#[revert_jwt:automation]
+#issuer = https://automation.example.org
+#audiences = glance-revert
+";
+
+/// The text of `deploy/glance-revert.conf.sample`: every option of ours in a comment, with its
+/// default or an example. A comment of text has a blank after its `#`, an option has none.
+pub fn sample() -> String {
+    let is_second_key = |option: &&OptionSpec| option.name == "public_key_file";
+    let mut text = format!("{HEAD}\n[{REVERT_GROUP}]\n");
+    for option in REVERT {
+        describe(&mut text, option);
+    }
+    let _ = write!(text, "\n{ISSUERS}#[{REVERT_JWT_PREFIX}keycloak]\n");
+    REVERT_JWT
+        .iter()
+        .filter(|option| !is_second_key(option))
+        .for_each(|option| describe(&mut text, option));
+    let _ = write!(text, "\n{SECOND_ISSUER}");
+    REVERT_JWT.iter().filter(is_second_key).for_each(|option| describe(&mut text, option));
+    text
+}
+
+fn describe(text: &mut String, option: &OptionSpec) {
+    let default = match option.default {
+        Some("") => "empty by default",
+        Some(_) => "the default is shown",
+        None => "no default",
+    };
+    let _ = write!(
+        text,
+        "\n# {}\n# ({}; {default})\n#{} = {}",
+        option.help, option.kind, option.name, option.example
+    );
+    let kept = text.trim_end().len();
+    text.truncate(kept);
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Environment, Sources};
+
+    const COMMITTED: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/glance-revert.conf.sample"));
+
+    fn load(sample: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sample.conf");
+        std::fs::write(&file, sample).unwrap();
+        let environment =
+            Environment::from_iter([("OS_DATABASE__CONNECTION", "sqlite:////glance.sqlite")]);
+        let config_files = vec![file];
+        Config::load(&Sources { config_files, config_dirs: vec![], environment }).unwrap()
+    }
+
+    #[test]
+    fn the_committed_sample_is_what_the_table_says() {
+        let fresh = std::env::temp_dir().join("glance-revert.conf.sample");
+        if COMMITTED != sample() {
+            std::fs::write(&fresh, sample()).unwrap();
+        }
+        assert!(COMMITTED == sample(), "copy {} to deploy/", fresh.display());
+    }
+
+    #[test]
+    fn the_sample_loads_as_it_is() {
+        assert!(load(COMMITTED).issuers.is_empty());
+    }
+
+    #[test]
+    fn the_sample_loads_with_every_option_uncommented() {
+        let uncommented: Vec<&str> = COMMITTED
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(option) if !option.is_empty() && !option.starts_with(' ') => option,
+                _ => line,
+            })
+            .collect();
+        let uncommented = uncommented.join("\n");
+        for option in REVERT.iter().chain(REVERT_JWT) {
+            assert!(uncommented.contains(&format!("\n{} =", option.name)), "{}", option.name);
+        }
+        assert_eq!(load(&uncommented).issuers.len(), 2);
+    }
+}

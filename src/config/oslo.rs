@@ -1,0 +1,289 @@
+//! What oslo.config would see: the options of several files and of the environment, merged.
+//!
+//! Knows the rules of reading, nothing about any option.
+
+pub mod ini;
+mod substitute;
+pub mod types;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::environment::Environment;
+use ini::{Item, ParseError};
+pub use substitute::SubstitutionError;
+
+/// The section without which a name is looked up last, the only one whose case matters.
+pub const DEFAULT_GROUP: &str = "DEFAULT";
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of a file.
+    File {
+        /// As it was named.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+    },
+    /// A variable of the environment.
+    Environment(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{} line {line}", path.display()),
+            Self::Environment(name) => write!(f, "environment {name}"),
+        }
+    }
+}
+
+/// A value, filled in, and where it was written.
+#[derive(Clone)]
+pub struct Found {
+    /// The text, or why it cannot be filled in.
+    pub value: Result<String, SubstitutionError>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Files and environment, merged.
+#[derive(Clone, Default)]
+pub struct Settings {
+    environment: Environment,
+    groups: Vec<(String, Origin)>,
+    entries: Vec<Entry>,
+    defaults: BTreeMap<(String, String), String>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    group: String,
+    name: String,
+    value: String,
+    origin: Origin,
+}
+
+impl Settings {
+    /// Starts with the environment, which goes before every file.
+    pub fn new(environment: Environment) -> Self {
+        Self { environment, ..Self::default() }
+    }
+
+    /// Adds a file; a later one goes before an earlier one.
+    ///
+    /// # Errors
+    /// Every line that oslo.config refuses; nothing of the file is then taken.
+    pub fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Vec<ParseError>> {
+        let mut group = String::new();
+        for item in ini::parse(text)? {
+            match item {
+                Item::Section { name, line } => {
+                    group = normalized(&name);
+                    if !self.groups.iter().any(|(known, _)| *known == group) {
+                        let origin = Origin::File { path: path.to_owned(), line };
+                        self.groups.push((group.clone(), origin));
+                    }
+                }
+                Item::Assignment { name, value, line } => {
+                    let origin = Origin::File { path: path.to_owned(), line };
+                    self.entries.push(Entry { group: group.clone(), name, value, origin });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Names an option that a value may refer to although nothing sets it.
+    pub fn set_default(&mut self, group: &str, name: &str, value: &str) {
+        self.defaults.insert((group.to_owned(), name.to_owned()), value.to_owned());
+    }
+
+    /// An option's value: of the environment, else the last one of the last file that has it.
+    pub fn get(&self, group: &str, name: &str) -> Option<Found> {
+        let (value, origin) = self.raw(group, name)?;
+        Some(self.found(group, name, value, origin))
+    }
+
+    /// All values of an option that may be repeated, in the order of the files. The environment
+    /// holds one, and goes before them all.
+    pub fn get_all(&self, group: &str, name: &str) -> Vec<Found> {
+        if let Some((variable, value)) = self.environment.get(group, name) {
+            return vec![self.found(group, name, value, Origin::Environment(variable))];
+        }
+        self.entries_of(group, name)
+            .map(|entry| self.found(group, name, &entry.value, entry.origin.clone()))
+            .collect()
+    }
+
+    /// The sections of the files in order of appearance, empty ones too; lower case, but `DEFAULT`.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.groups.iter().map(|(group, origin)| (group.as_str(), origin))
+    }
+
+    /// The options that the files set in a section.
+    pub fn options(&self, group: &str) -> impl Iterator<Item = (&str, &Origin)> {
+        self.entries
+            .iter()
+            .filter(move |entry| entry.group == group)
+            .map(|entry| (entry.name.as_str(), &entry.origin))
+    }
+
+    /// The environment it was made with.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    fn entries_of(&self, group: &str, name: &str) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.group == group && entry.name == name)
+    }
+
+    fn raw(&self, group: &str, name: &str) -> Option<(&str, Origin)> {
+        if let Some((variable, value)) = self.environment.get(group, name) {
+            return Some((value, Origin::Environment(variable)));
+        }
+        let entry = self.entries_of(group, name).next_back()?;
+        Some((&entry.value, entry.origin.clone()))
+    }
+
+    fn found(&self, group: &str, name: &str, value: &str, origin: Origin) -> Found {
+        let mut trail = vec![(group.to_owned(), name.to_owned())];
+        Found { value: self.fill_in(group, value, &mut trail), origin }
+    }
+
+    fn fill_in(
+        &self,
+        group: &str,
+        text: &str,
+        trail: &mut Trail,
+    ) -> Result<String, SubstitutionError> {
+        substitute::expand(text, |reference| self.refer(group, reference, trail))
+    }
+
+    /// A bare name is looked for beside the value, then in `DEFAULT`.
+    fn refer(
+        &self,
+        group: &str,
+        reference: &str,
+        trail: &mut Trail,
+    ) -> Result<String, SubstitutionError> {
+        let places = match reference.split_once('.') {
+            Some((DEFAULT_GROUP, _)) => vec![],
+            Some(place) => vec![place],
+            None => vec![(group, reference), (DEFAULT_GROUP, reference)],
+        };
+        for (group, name) in places {
+            let key = (group.to_owned(), name.to_owned());
+            let raw = self.raw(group, name).map(|(value, _)| value);
+            let Some(value) = raw.or_else(|| self.defaults.get(&key).map(String::as_str)) else {
+                continue;
+            };
+            if trail.contains(&key) {
+                return Err(SubstitutionError::Circular(reference.to_owned()));
+            }
+            trail.push(key);
+            let filled = self.fill_in(group, value, trail);
+            trail.pop();
+            return filled;
+        }
+        Err(SubstitutionError::Unknown(reference.to_owned()))
+    }
+}
+
+/// The options being filled in, outermost first.
+type Trail = Vec<(String, String)>;
+
+fn normalized(group: &str) -> String {
+    if group == DEFAULT_GROUP { group.to_owned() } else { group.to_lowercase() }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("environment", &self.environment)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(files: &[&str]) -> Settings {
+        let mut settings = Settings::default();
+        for (index, text) in files.iter().enumerate() {
+            settings.add_file(Path::new(&format!("{index}.conf")), text).unwrap();
+        }
+        settings
+    }
+
+    fn value(settings: &Settings, group: &str, name: &str) -> String {
+        settings.get(group, name).unwrap().value.unwrap()
+    }
+
+    #[test]
+    fn the_last_value_of_the_last_file_wins_and_says_where_it_is() {
+        let settings = settings(&["[DEFAULT]\na = 1\n", "[DEFAULT]\na = 2\na = 3\n"]);
+        let found = settings.get("DEFAULT", "a").unwrap();
+        assert_eq!(found.value.unwrap(), "3");
+        assert_eq!(found.origin.to_string(), "1.conf line 3");
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_files() {
+        let mut settings = Settings::new(Environment::from_iter([("OS_DEFAULT__A", "env")]));
+        settings.add_file(Path::new("x"), "[DEFAULT]\na = file\n").unwrap();
+        assert_eq!(value(&settings, "DEFAULT", "a"), "env");
+        assert_eq!(settings.get_all("DEFAULT", "a").len(), 1);
+    }
+
+    #[test]
+    fn repeated_values_keep_the_order_of_the_files() {
+        let settings = settings(&["[s]\nd = a\nd = b\n", "[S]\nd = c\n"]);
+        let all: Vec<_> =
+            settings.get_all("s", "d").into_iter().map(|found| found.value.unwrap()).collect();
+        assert_eq!(all, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn sections_merge_whatever_their_case_but_default_is_upper_case() {
+        let settings = settings(&["[Database]\na = 1\n[database]\nb = 2\n[default]\nc = 3\n"]);
+        assert_eq!(value(&settings, "database", "a"), "1");
+        assert_eq!(value(&settings, "database", "b"), "2");
+        assert!(settings.get("DEFAULT", "c").is_none());
+    }
+
+    #[test]
+    fn a_reference_is_looked_up_beside_the_value_then_in_default() {
+        let mut settings = settings(&[
+            "[DEFAULT]\nx = far\ny = far\n[s]\nx = near\na = $x-$y-$t.z\n[t]\nz = $n\n",
+        ]);
+        settings.set_default("DEFAULT", "n", "none");
+        assert_eq!(value(&settings, "s", "a"), "near-far-none");
+    }
+
+    #[test]
+    fn unknown_and_circular_references_are_refused() {
+        let settings = settings(&["[s]\na = pa$word\nb = $c\nc = $b\n"]);
+        let refused = |name| settings.get("s", name).unwrap().value.unwrap_err();
+        assert_eq!(refused("a"), SubstitutionError::Unknown("word".to_owned()));
+        assert_eq!(refused("b"), SubstitutionError::Circular("b".to_owned()));
+    }
+
+    #[test]
+    fn printing_shows_no_values() {
+        let settings = settings(&["[database]\nconnection = hidden\n"]);
+        let found = settings.get("database", "connection").unwrap();
+        assert!(!format!("{settings:?} {found:?}").contains("hidden"));
+    }
+}

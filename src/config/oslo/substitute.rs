@@ -1,0 +1,80 @@
+//! `$name`, `${name}`, `$group.name`: other options inside a value; `$$` and `\$` are a dollar.
+
+/// Why a value could not be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubstitutionError {
+    /// oslo.config refuses a name that is no option. For a secret the name must not be shown: it
+    /// is a piece of the secret.
+    #[error("`${0}` names no option that is set; write `$$` for a dollar")]
+    Unknown(String),
+    /// Two options that need each other, or one that needs itself.
+    #[error("`${0}` leads back to this option")]
+    Circular(String),
+}
+
+/// Replaces every reference by what `look_up` says. A dollar that starts no name stays.
+pub(super) fn expand(
+    text: &str,
+    mut look_up: impl FnMut(&str) -> Result<String, SubstitutionError>,
+) -> Result<String, SubstitutionError> {
+    let text = text.replace("\\$", "$$");
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        if let Some(after) = after.strip_prefix('$') {
+            expanded.push('$');
+            rest = after;
+        } else if let Some((name, after)) = reference(after) {
+            expanded.push_str(&look_up(name)?);
+            rest = after;
+        } else {
+            expanded.push('$');
+            rest = after;
+        }
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// The name right after a dollar, and what follows it.
+fn reference(text: &str) -> Option<(&str, &str)> {
+    if let Some(inner) = text.strip_prefix('{') {
+        let (name, after) = identifier(inner)?;
+        return after.strip_prefix('}').map(|after| (name, after));
+    }
+    identifier(text)
+}
+
+fn identifier(text: &str) -> Option<(&str, &str)> {
+    if !text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let part_of_name = |c: char| c == '_' || c == '.' || c.is_ascii_alphanumeric();
+    let end = text.find(|c| !part_of_name(c)).unwrap_or(text.len());
+    Some(text.split_at(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(text: &str) -> String {
+        expand(text, |name| Ok(format!("<{name}>"))).unwrap()
+    }
+
+    #[test]
+    fn names_are_replaced_plain_and_braced() {
+        assert_eq!(expanded("$a/${b}c/$g.o"), "<a>/<b>c/<g.o>");
+    }
+
+    #[test]
+    fn escaped_and_lonely_dollars_stay() {
+        assert_eq!(expanded(r"$$a \$b $1 ${a $"), "$a $b $1 ${a $");
+    }
+
+    #[test]
+    fn the_answer_is_not_read_again() {
+        assert_eq!(expand("$a", |_| Ok("$b".to_owned())).unwrap(), "$b");
+    }
+}

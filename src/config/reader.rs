@@ -1,0 +1,239 @@
+//! Typed reads that never stop at a problem: each is noted, and a stand-in is handed back, so that
+//! one run shows them all.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::options::{self, OptionSpec};
+use super::oslo::{Found, Origin, Settings, types};
+use super::problem::Problem;
+
+/// Reads options and gathers what is wrong with them.
+pub(super) struct Reader<'a> {
+    settings: &'a Settings,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(settings: &'a Settings) -> Self {
+        Self { settings, problems: Vec::new() }
+    }
+
+    pub(super) fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// The options of a table in one section, or in the first of several that sets them.
+    pub(super) fn section(
+        &mut self,
+        groups: &[&str],
+        table: &'static [OptionSpec],
+    ) -> Section<'_, 'a> {
+        let groups = groups.iter().map(|&group| group.to_owned()).collect();
+        Section { reader: self, groups, table }
+    }
+
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+}
+
+/// One section, seen through its table.
+pub(super) struct Section<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    groups: Vec<String>,
+    table: &'static [OptionSpec],
+}
+
+impl Section<'_, '_> {
+    /// Notes a problem of an option, with the place where the option is set, else its section's.
+    pub(super) fn problem(&mut self, option: &str, message: impl Into<String>) {
+        let set = self
+            .groups
+            .iter()
+            .find_map(|group| Some((group, self.reader.settings.get(group, option)?.origin)));
+        let (group, origin) = if let Some((group, origin)) = set {
+            (group.clone(), Some(origin))
+        } else {
+            let group = self.groups.first().cloned().unwrap_or_default();
+            let section = self.reader.settings.groups().find(|(name, _)| *name == group);
+            let origin = section.map(|(_, origin)| origin.clone());
+            (group, origin)
+        };
+        self.note(group, option, origin, message.into());
+    }
+
+    /// Whether anything sets the option.
+    pub(super) fn is_set(&self, option: &str) -> bool {
+        self.groups.iter().any(|group| self.reader.settings.get(group, option).is_some())
+    }
+
+    pub(super) fn has_problem(&self, option: &str) -> bool {
+        let noted =
+            |problem: &Problem| problem.option == option && self.groups.contains(&problem.group);
+        self.reader.problems.iter().any(noted)
+    }
+
+    /// The text as it is, or the default; `None` where there is neither.
+    pub(super) fn text(&mut self, option: &str) -> Option<String> {
+        self.read(option, |text| Ok(text.to_owned()))
+    }
+
+    /// Text that must be there.
+    pub(super) fn required_text(&mut self, option: &str) -> String {
+        let text = self.text(option).unwrap_or_default();
+        if text.is_empty() && !self.has_problem(option) {
+            self.problem(option, "must be set");
+        }
+        text
+    }
+
+    /// A path from the root of the file system; empty is unset.
+    pub(super) fn path(&mut self, option: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(option).filter(|text| !text.is_empty())?);
+        if !path.is_absolute() {
+            self.problem(option, "must be an absolute path");
+        }
+        Some(path)
+    }
+
+    pub(super) fn boolean(&mut self, option: &str) -> bool {
+        self.read(option, types::boolean).unwrap_or_default()
+    }
+
+    /// A whole number within a range; empty is unset.
+    pub(super) fn integer<T: TryFrom<i64> + Default>(
+        &mut self,
+        option: &str,
+        range: RangeInclusive<i64>,
+    ) -> T {
+        let within = |text: &str| {
+            let number = types::integer(text)?;
+            let fits = range.contains(&number).then(|| T::try_from(number).ok()).flatten();
+            fits.ok_or_else(|| format!("{number} is out of range: {}", describe(&range)))
+        };
+        self.read_unless_empty(option, within).unwrap_or_default()
+    }
+
+    /// Whole seconds, as Glance's options have them.
+    pub(super) fn whole_seconds(&mut self, option: &str) -> Duration {
+        let parse = |text: &str| {
+            let number = types::integer(text)?;
+            types::seconds(&number.to_string())
+        };
+        self.read_unless_empty(option, parse).unwrap_or_default()
+    }
+
+    /// Seconds, whole or with a fraction.
+    pub(super) fn seconds(&mut self, option: &str) -> Duration {
+        self.read_unless_empty(option, types::seconds).unwrap_or_default()
+    }
+
+    /// Seconds, more than none.
+    pub(super) fn some_seconds(&mut self, option: &str) -> Duration {
+        let seconds = self.seconds(option);
+        if seconds.is_zero() {
+            self.problem(option, "must be more than 0 seconds");
+        }
+        seconds
+    }
+
+    pub(super) fn list(&mut self, option: &str) -> Vec<String> {
+        self.read(option, |text| Ok(types::list(text))).unwrap_or_default()
+    }
+
+    /// A list with something in each of its places.
+    pub(super) fn words(&mut self, option: &str) -> Vec<String> {
+        let mut words = self.list(option);
+        if words.iter().any(String::is_empty) {
+            self.problem(option, "has an empty part between its commas");
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    pub(super) fn dictionary(&mut self, option: &str) -> Vec<(String, String)> {
+        self.read(option, types::dictionary).unwrap_or_default()
+    }
+
+    /// All values of an option that may be repeated, of the first section that has any.
+    pub(super) fn repeated(&mut self, option: &str) -> Vec<String> {
+        let settings = self.reader.settings;
+        let all = self.groups.clone().into_iter().find_map(|group| {
+            let all = settings.get_all(&group, option);
+            (!all.is_empty()).then_some((group, all))
+        });
+        let Some((group, all)) = all else { return Vec::new() };
+        all.into_iter().filter_map(|found| self.filled(&group, option, found).0).collect()
+    }
+
+    /// Reads any type. What is refused counts as not set.
+    pub(super) fn read<T>(
+        &mut self,
+        option: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if let Some((group, (text, origin))) = self.raw(option)
+            && let Some(text) = text
+        {
+            match parse(&text) {
+                Ok(value) => return Some(value),
+                Err(message) => self.note(group, option, Some(origin), message),
+            }
+        }
+        parse(options::find(self.table, option)?.default?).ok()
+    }
+
+    fn read_unless_empty<T>(
+        &mut self,
+        option: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let default = options::find(self.table, option)?.default?;
+        let or_default =
+            |text: &str| parse(if types::strip(text).is_empty() { default } else { text });
+        self.read(option, or_default)
+    }
+
+    fn raw(&mut self, option: &str) -> Option<(String, (Option<String>, Origin))> {
+        let settings = self.reader.settings;
+        let groups = self.groups.clone();
+        let (group, found) = groups
+            .into_iter()
+            .find_map(|group| settings.get(&group, option).map(|found| (group, found)))?;
+        let filled = self.filled(&group, option, found);
+        Some((group, filled))
+    }
+
+    /// The text of a value, `None` (and a problem) where it refers to what is not there.
+    fn filled(&mut self, group: &str, option: &str, found: Found) -> (Option<String>, Origin) {
+        match found.value {
+            Ok(text) => (Some(text), found.origin),
+            Err(error) => {
+                let secret = options::find(self.table, option).is_some_and(|known| known.secret);
+                let message = if secret {
+                    "a `$` is followed by what is no option; write `$$` for a dollar".to_owned()
+                } else {
+                    error.to_string()
+                };
+                self.note(group.to_owned(), option, Some(found.origin.clone()), message);
+                (None, found.origin)
+            }
+        }
+    }
+
+    fn note(&mut self, group: String, option: &str, origin: Option<Origin>, message: String) {
+        let option = option.to_owned();
+        self.reader.problem(Problem { origin, group, option, message });
+    }
+}
+
+fn describe(range: &RangeInclusive<i64>) -> String {
+    let (least, most) = (range.start(), range.end());
+    if *most == i64::MAX { format!("{least} or more") } else { format!("{least} to {most}") }
+}

@@ -1,0 +1,143 @@
+//! `[revert]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::domain::revert::Verify;
+
+use super::options;
+use super::reader::{Reader, Section};
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[revert]`.
+#[derive(Debug, Clone)]
+pub struct RevertConfig {
+    /// `bind` (127.0.0.1:9393): the API.
+    pub bind: SocketAddr,
+    /// `ops_bind` (127.0.0.1:9394): probes and metrics.
+    pub ops_bind: SocketAddr,
+    /// `allow_plaintext` (false): lets `bind` be another address than loopback, without TLS.
+    pub allow_plaintext: bool,
+    /// `verify` (exists): where a request does not say.
+    pub verify: Verify,
+    /// `lock_wait` (5): how long a revert waits for its image's lock.
+    pub lock_wait: Duration,
+    /// `scrubber` (true); false runs the API alone.
+    pub scrubber: bool,
+    /// `location_window` (60): how long before the image its locations may have been deleted and
+    /// still count as deleted with it.
+    pub location_window: Duration,
+    /// `delete_grace` (60): how long a DELETE may stay between its transactions.
+    pub delete_grace: Duration,
+    /// `absent_brake` (20): so many absent objects in a row stop a store for the pass.
+    pub absent_brake: usize,
+    /// `any_file_name` (false): lets the file store touch files not named after their image.
+    pub any_file_name: bool,
+    /// `http_verify_hosts` (empty): hosts that a revert may ask about `http(s)` locations; lower
+    /// case.
+    pub http_verify_hosts: Vec<String>,
+    /// `store_timeout` (30): how long one call to a store may take.
+    pub store_timeout: Duration,
+    /// `db_pool_size` (16): connections to the database, at least 2.
+    pub db_pool_size: u32,
+    /// `request_timeout` (60): how long a request may take, reading for `checksum` excepted; longer
+    /// than `lock_wait`.
+    pub request_timeout: Duration,
+    /// `max_connections` (1024): open connections to the API.
+    pub max_connections: usize,
+    /// `shutdown_grace` (60): how long a drain may take.
+    pub shutdown_grace: Duration,
+    /// `log_format` (text).
+    pub log_format: LogFormat,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
+    let mut section = reader.section(&[options::REVERT_GROUP], options::REVERT);
+    let revert = RevertConfig {
+        bind: address(&mut section, "bind"),
+        ops_bind: address(&mut section, "ops_bind"),
+        allow_plaintext: section.boolean("allow_plaintext"),
+        verify: section.read("verify", verify).unwrap_or_default(),
+        lock_wait: section.seconds("lock_wait"),
+        scrubber: section.boolean("scrubber"),
+        location_window: section.seconds("location_window"),
+        delete_grace: section.seconds("delete_grace"),
+        absent_brake: section.integer("absent_brake", 1..=i64::MAX),
+        any_file_name: section.boolean("any_file_name"),
+        http_verify_hosts: hosts(&mut section),
+        store_timeout: section.some_seconds("store_timeout"),
+        db_pool_size: section.integer("db_pool_size", 2..=1000),
+        request_timeout: section.some_seconds("request_timeout"),
+        max_connections: section.integer("max_connections", 1..=i64::MAX),
+        shutdown_grace: section.seconds("shutdown_grace"),
+        log_format: section.read("log_format", log_format).unwrap_or_default(),
+    };
+    check(&mut section, &revert);
+    revert
+}
+
+/// What no option can tell alone.
+fn check(section: &mut Section<'_, '_>, revert: &RevertConfig) {
+    if !revert.bind.ip().is_loopback() && !revert.allow_plaintext {
+        section.problem(
+            "bind",
+            format!(
+                "{} is not loopback and there is no TLS: tokens would cross the network in the \
+                 clear. Listen on 127.0.0.1 behind something that encrypts, or set \
+                 allow_plaintext = true where the network is trusted",
+                revert.bind
+            ),
+        );
+    }
+    if revert.bind == revert.ops_bind && revert.bind.port() != 0 {
+        section.problem("ops_bind", "must differ from bind");
+    }
+    if revert.request_timeout <= revert.lock_wait {
+        section.problem("request_timeout", "must be longer than lock_wait");
+    }
+}
+
+fn address(section: &mut Section<'_, '_>, option: &str) -> SocketAddr {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| {
+            format!("{text:?} is not an address and a port; write 127.0.0.1:9393 or [::1]:9393")
+        })
+    };
+    section.read(option, parse).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn hosts(section: &mut Section<'_, '_>) -> Vec<String> {
+    let option = "http_verify_hosts";
+    let hosts = section.words(option);
+    if hosts.iter().any(|host| host.contains(['/', '*', '@']) || host.contains(char::is_whitespace))
+    {
+        section.problem(option, "must be names of hosts, with no scheme, path or wildcard");
+    }
+    hosts.iter().map(|host| host.to_lowercase()).collect()
+}
+
+fn verify(text: &str) -> Result<Verify, String> {
+    match text {
+        "exists" => Ok(Verify::Exists),
+        "checksum" => Ok(Verify::Checksum),
+        "none" => Ok(Verify::None),
+        _ => Err(format!("{text:?} is none of exists, checksum, none")),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{text:?} is neither text nor json")),
+    }
+}

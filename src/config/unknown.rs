@@ -1,0 +1,91 @@
+//! Refuses what looks like ours and is not: a misspelled option would otherwise be silence.
+
+use super::options::{self, OptionSpec, REVERT, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+use super::oslo::Origin;
+use super::problem::Problem;
+use super::reader::Reader;
+
+/// Looks through the files and the environment. `backends` are Glance's own sections, whatever
+/// they are called.
+pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
+    let settings = reader.settings();
+    let is_backend = |name: &str| backends.iter().any(|backend| backend.to_lowercase() == name);
+    for (group, origin) in settings.groups() {
+        match table(group) {
+            Some(table) => {
+                for (option, origin) in settings.options(group) {
+                    check_option(reader, table, group, option, origin);
+                }
+            }
+            None if is_ours_misspelled(group) && !is_backend(group) => {
+                reader.problem(unknown_group(group, origin.clone()));
+            }
+            None => {}
+        }
+    }
+    for (variable, group, option) in settings.environment().options() {
+        let origin = Origin::Environment(variable.to_owned());
+        let name = group.to_lowercase();
+        match environment_table(group) {
+            Some(table) => {
+                // The lower-case twin of a variable is never read.
+                let known = option.to_lowercase();
+                let option = if option == known.to_uppercase() { known } else { option.to_owned() };
+                check_option(reader, table, &name, &option, &origin);
+            }
+            None if is_ours_misspelled(&name) && !is_backend(&name) => {
+                reader.problem(unknown_group(&name, origin));
+            }
+            None => {}
+        }
+    }
+}
+
+fn check_option(
+    reader: &mut Reader<'_>,
+    table: &'static [OptionSpec],
+    group: &str,
+    option: &str,
+    origin: &Origin,
+) {
+    if options::find(table, option).is_some() {
+        return;
+    }
+    let nearest = options::nearest(table, option).unwrap_or_default();
+    reader.problem(Problem {
+        origin: Some(origin.clone()),
+        group: group.to_owned(),
+        option: option.to_owned(),
+        message: format!("unknown option; the nearest known one is {nearest}"),
+    });
+}
+
+fn table(group: &str) -> Option<&'static [OptionSpec]> {
+    if group == REVERT_GROUP {
+        return Some(REVERT);
+    }
+    group.starts_with(REVERT_JWT_PREFIX).then_some(REVERT_JWT)
+}
+
+fn environment_table(group: &str) -> Option<&'static [OptionSpec]> {
+    match group.strip_prefix("REVERT")? {
+        "" => Some(REVERT),
+        rest => {
+            rest.strip_prefix("_JWT_").is_some_and(|name| !name.is_empty()).then_some(REVERT_JWT)
+        }
+    }
+}
+
+fn is_ours_misspelled(group: &str) -> bool {
+    let group = group.trim();
+    group.starts_with(REVERT_GROUP) || strsim::osa_distance(group, REVERT_GROUP) <= 1
+}
+
+fn unknown_group(group: &str, origin: Origin) -> Problem {
+    Problem {
+        origin: Some(origin),
+        group: group.to_owned(),
+        option: String::new(),
+        message: "unknown section; ours are [revert] and [revert_jwt:<name>]".to_owned(),
+    }
+}
