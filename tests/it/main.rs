@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod revert;
+mod scrub;
 mod store_file;
 mod store_http;
 mod store_registry;
+mod support;

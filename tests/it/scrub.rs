@@ -1,0 +1,272 @@
+//! What a pass destroys, what it leaves, and what it does when a store or a row is bad.
+
+use glance_revert::domain::image::ImageId;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::database::{Kind, on_each_database};
+use crate::support::rows::{DELETED, REMOVED};
+use crate::support::world::{HOUR, World};
+
+const SCRUBBED: &str = "deleted deleted time";
+const PENDING: &str = "pending_delete deleted time";
+const LIVE: &str = "active kept no time";
+
+on_each_database! {
+    a_due_image_is_scrubbed_and_a_younger_one_is_not,
+    images_of_every_visibility_are_scrubbed,
+    a_claim_that_a_dead_process_left_is_finished,
+    an_image_without_locations_ends_as_deleted,
+    a_removed_location_of_a_living_image_is_scrubbed_when_it_is_due,
+    a_removed_location_is_left_while_it_may_be_the_only_one,
+    data_that_a_living_image_names_stays,
+    data_of_an_image_that_can_still_be_reverted_stays,
+    an_image_with_a_location_outside_the_store_is_left_whole,
+    an_image_without_a_driver_is_left_whole,
+    an_http_location_is_done_with_unasked,
+    a_row_that_cannot_be_read_is_reported_and_the_pass_goes_on,
+    an_image_whose_lock_is_taken_is_left_for_the_next_pass,
+    only_one_pass_runs_at_a_time,
+    a_store_that_is_away_is_left_alone,
+    absence_is_not_believed_while_a_living_image_is_absent_too,
+    a_run_of_absent_objects_stops_the_store,
+    a_pass_that_is_stopped_gives_back_what_it_did_not_touch,
+    an_image_that_failed_is_not_tried_again_at_once,
+    a_backlog_of_more_than_a_page_is_scrubbed_whole,
+    a_half_finished_delete_is_left_alone,
+}
+
+async fn a_due_image_is_scrubbed_and_a_younger_one_is_not(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("due").await;
+    world.deleted_image("young").await;
+    world.db.execute("UPDATE images SET deleted_at = '2026-11-22 11:59:30.000000' WHERE id = 'young'").await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.locations_deleted, report.failed), (1, 1, 0), "{report:?}");
+    assert_eq!((world.status("due").await, world.locations("due").await), (SCRUBBED.into(), SCRUBBED.into()));
+    assert_eq!(world.status("young").await, PENDING);
+    assert!(!world.has_data("due") && world.has_data("young"));
+}
+
+async fn images_of_every_visibility_are_scrubbed(kind: Kind) {
+    let world = World::new(kind).await;
+    for visibility in ["public", "private", "shared", "community"] {
+        world.deleted_image(visibility).await;
+        world.db.execute(&format!("UPDATE images SET visibility = '{visibility}' WHERE id = '{visibility}'")).await;
+    }
+    assert_eq!(world.scrub().await.scrubbed, 4);
+}
+
+async fn a_claim_that_a_dead_process_left_is_finished(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("whole").await;
+    world.deleted_image("half").await;
+    std::fs::remove_file(world.datadir().join("half")).unwrap();
+    world.db.execute("UPDATE images SET status = 'deleted'").await;
+    let report = world.scrub().await;
+    assert_eq!((report.resumed, report.scrubbed, report.data_gone), (2, 2, 1), "{report:?}");
+    assert_eq!(world.locations("half").await, SCRUBBED);
+    assert_eq!(world.locations("whole").await, SCRUBBED);
+    assert!(!world.has_data("whole"));
+}
+
+async fn an_image_without_locations_ends_as_deleted(kind: Kind) {
+    let world = World::new(kind).await;
+    world.rows().image("a", "pending_delete", 8, Some(DELETED)).await;
+    assert_eq!(world.scrub().await.scrubbed, 1);
+    assert_eq!(world.status("a").await, SCRUBBED);
+}
+
+async fn a_removed_location_of_a_living_image_is_scrubbed_when_it_is_due(kind: Kind) {
+    let world = World::new(kind).await;
+    std::fs::create_dir(world.datadir().join("second")).unwrap();
+    std::fs::write(world.datadir().join("second/a"), b"contents").unwrap();
+    world.live_image("a").await;
+    world.rows().location("a", &world.uri("second/a"), "pending_delete", Some(REMOVED)).await;
+    let report = world.scrub().await;
+    assert_eq!((report.leftovers, report.scrubbed), (1, 0), "{report:?}");
+    assert_eq!(world.status("a").await, LIVE);
+    assert_eq!(world.locations("a").await, format!("{LIVE}, {SCRUBBED}"));
+    assert!(world.has_data("a") && !world.has_data("second/a"));
+}
+
+async fn a_removed_location_is_left_while_it_may_be_the_only_one(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.db.execute("UPDATE images SET status = 'active', deleted = FALSE").await;
+    assert_eq!(world.scrub().await.seen, 0);
+    assert!(world.has_data("a"));
+    world.revert("a").await.unwrap();
+}
+
+async fn data_that_a_living_image_names_stays(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.live_image("b").await;
+    world.rows().location("b", &world.uri("a"), "active", None).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.data_shared), (1, 1), "{report:?}");
+    assert_eq!(world.locations("a").await, SCRUBBED);
+    assert!(world.has_data("a"));
+}
+
+async fn data_of_an_image_that_can_still_be_reverted_stays(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    let young = "2026-11-22 11:59:30.000000";
+    world.rows().image("b", "pending_delete", 8, Some(young)).await;
+    world.rows().location("b", &world.uri("a"), "pending_delete", Some(young)).await;
+    assert_eq!(world.scrub().await.data_shared, 1);
+    assert!(world.has_data("a"));
+}
+
+async fn an_image_with_a_location_outside_the_store_is_left_whole(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    std::fs::write(world.datadir().join("victim"), b"contents").unwrap();
+    world.rows().location("a", &world.uri("victim"), "pending_delete", Some(DELETED)).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed), (0, 1), "{report:?}");
+    assert_eq!(world.status("a").await, PENDING);
+    assert!(world.has_data("a") && world.has_data("victim"));
+}
+
+async fn an_image_without_a_driver_is_left_whole(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.rows().location("a", "vsphere://host/folder/x/a?dsName=d", "pending_delete", Some(DELETED)).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed), (0, 1));
+    assert!(report.failures[0].reason.contains("no driver"), "{report:?}");
+    assert_eq!(world.status("a").await, PENDING);
+    assert!(world.has_data("a"));
+}
+
+async fn an_http_location_is_done_with_unasked(kind: Kind) {
+    let world = World::new(kind).await;
+    world.rows().image("a", "pending_delete", 8, Some(DELETED)).await;
+    world.rows().location("a", "http://127.0.0.1:9/image", "pending_delete", Some(DELETED)).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.locations_deleted, report.data_gone), (1, 1, 0));
+    assert_eq!(world.locations("a").await, SCRUBBED);
+}
+
+async fn a_row_that_cannot_be_read_is_reported_and_the_pass_goes_on(kind: Kind) {
+    let world = World::new(kind).await;
+    for id in ["bad-json", "good", "no-metadata"] {
+        world.deleted_image(id).await;
+    }
+    let set = |value, id| format!("UPDATE image_locations SET meta_data = {value} WHERE image_id = '{id}'");
+    world.db.execute(&set("'{nonsense'", "bad-json")).await;
+    world.db.execute(&set("NULL", "no-metadata")).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed), (2, 1), "{report:?}");
+    assert_eq!(report.failures[0].image, "bad-json");
+    assert!(report.failures[0].reason.contains("meta_data"), "{report:?}");
+    assert!(world.has_data("bad-json"));
+}
+
+async fn an_image_whose_lock_is_taken_is_left_for_the_next_pass(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    let database = world.open();
+    let guard = database.lock.try_lock(&ImageId::parse("a").unwrap()).await.unwrap().unwrap();
+    let scrubber = world.scrubber(&database);
+    let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
+    assert_eq!((report.contended, report.scrubbed), (1, 0), "{report:?}");
+    guard.release().await;
+    let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
+    assert_eq!(report.scrubbed, 1, "{report:?}");
+}
+
+async fn only_one_pass_runs_at_a_time(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    let pass = world.open().lock.try_lock_pass().await.unwrap().unwrap();
+    assert!(world.scrub().await.skipped);
+    assert!(world.has_data("a"));
+    pass.release().await;
+    assert_eq!(world.scrub().await.scrubbed, 1);
+}
+
+async fn a_store_that_is_away_is_left_alone(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
+    let report = world.scrub().await;
+    assert_eq!((report.deferred, report.scrubbed, report.alarms.len()), (1, 0, 1), "{report:?}");
+    assert_eq!(world.status("a").await, PENDING);
+}
+
+/// An empty folder where the share should be mounted.
+async fn absence_is_not_believed_while_a_living_image_is_absent_too(kind: Kind) {
+    let world = World::new(kind).await;
+    world.live_image("alive").await;
+    world.deleted_image("a").await;
+    std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
+    std::fs::create_dir(world.datadir()).unwrap();
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.given_back, report.alarms.len()), (0, 1, 1), "{report:?}");
+    assert_eq!((world.status("a").await, world.locations("a").await), (PENDING.into(), PENDING.into()));
+    std::fs::remove_dir(world.datadir()).unwrap();
+    std::fs::rename(world.datadir().with_extension("away"), world.datadir()).unwrap();
+    world.revert("a").await.unwrap();
+}
+
+async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
+    let world = World::new(kind).await;
+    for number in 0..40 {
+        let id = format!("a{number:02}");
+        world.rows().deleted_image(&id, &world.uri(&id), 8).await;
+    }
+    let report = world.scrub().await;
+    assert_eq!((report.data_gone, report.scrubbed, report.alarms.len()), (20, 20, 1), "{report:?}");
+    let left = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
+    assert_eq!(left.len(), 20);
+}
+
+async fn a_pass_that_is_stopped_gives_back_what_it_did_not_touch(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let report = world.scrubber(&world.open()).run_once(&stop).await.unwrap();
+    assert!(report.interrupted);
+    assert_eq!(world.status("a").await, PENDING);
+    assert!(world.has_data("a"));
+}
+
+async fn an_image_that_failed_is_not_tried_again_at_once(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.rows().location("a", "cinder://nothing", "pending_delete", Some(DELETED)).await;
+    let database = world.open();
+    let scrubber = world.scrubber(&database);
+    let stop = CancellationToken::new();
+    assert_eq!(scrubber.run_once(&stop).await.unwrap().failed, 1);
+    let second = scrubber.run_once(&stop).await.unwrap();
+    assert_eq!((second.failed, second.backed_off), (0, 1), "{second:?}");
+    world.clock.advance(HOUR);
+    assert_eq!(scrubber.run_once(&stop).await.unwrap().failed, 1);
+}
+
+async fn a_backlog_of_more_than_a_page_is_scrubbed_whole(kind: Kind) {
+    let world = World::new(kind).await;
+    for number in 0..600 {
+        let id = format!("image-{number}");
+        std::fs::write(world.datadir().join(&id), b"contents").unwrap();
+        world.rows().image(&id, "pending_delete", 8, Some(DELETED)).await;
+        world.rows().location(&id, &world.uri(&id), "pending_delete", Some(DELETED)).await;
+    }
+    let report = world.scrub().await;
+    assert_eq!((report.seen, report.scrubbed, report.failed), (600, 600, 0), "{report:?}");
+    assert_eq!(std::fs::read_dir(world.datadir()).unwrap().count(), 0);
+    assert_eq!(world.scrub().await.seen, 0);
+}
+
+async fn a_half_finished_delete_is_left_alone(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.db.execute("UPDATE images SET deleted = FALSE, deleted_at = NULL").await;
+    assert_eq!(world.scrub().await.seen, 0);
+    assert!(world.has_data("a"));
+}

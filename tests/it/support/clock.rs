@@ -1,0 +1,34 @@
+//! A clock that goes when it is told to.
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use glance_revert::domain::time::{Clock, Timestamp};
+
+/// Stands at noon of 2026-11-22 until it is moved.
+#[derive(Debug)]
+pub(crate) struct FixedClock(Mutex<Timestamp>);
+
+impl Default for FixedClock {
+    fn default() -> Self {
+        let noon = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(12, 0, 0).unwrap();
+        Self(Mutex::new(noon))
+    }
+}
+
+impl FixedClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.lock() += by;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Timestamp> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        *self.lock()
+    }
+}

@@ -1,0 +1,167 @@
+//! Everything between the API and the real database: repo, locks, a file store, a fixed clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use glance_revert::config::{DatabaseConfig, StoreConfig, StoreKind};
+use glance_revert::db::Database;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::pending::Windows;
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::revert::{
+    RevertError, RevertRequest, RevertSettings, Reverted, Reverter, Verify,
+};
+use glance_revert::domain::scrub::{ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::domain::store::Stores;
+use glance_revert::store::{ConfiguredStores, StoreOptions};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::FixedClock;
+use super::database::{Kind, TestDatabase};
+use super::rows::Rows;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// A Glance database of one kind, with a data directory.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) db: TestDatabase,
+    pub(crate) clock: Arc<FixedClock>,
+    pub(crate) stores: Arc<dyn Stores>,
+    folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let folder = TempDir::new().unwrap();
+        let datadir = folder.path().join("images");
+        std::fs::create_dir(&datadir).unwrap();
+        let stores = [StoreConfig {
+            id: "file".to_owned(),
+            kind: StoreKind::File { datadirs: vec![datadir], timeout: None },
+        }];
+        let options = StoreOptions {
+            any_file_name: false,
+            http_verify_hosts: Vec::new(),
+            store_timeout: Duration::from_secs(10),
+        };
+        let stores = Arc::new(ConfiguredStores::new(&stores, &options, None).unwrap());
+        Self { db: TestDatabase::create(kind).await, clock: Arc::default(), stores, folder }
+    }
+
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows(&self.db)
+    }
+
+    /// A connection pool and a lock session of its own, as another process would have.
+    pub(crate) fn open(&self) -> Database {
+        let config = DatabaseConfig::parse(&self.db.url(), "").unwrap();
+        Database::open(&config, 4).unwrap()
+    }
+
+    pub(crate) fn datadir(&self) -> PathBuf {
+        self.folder.path().join("images")
+    }
+
+    pub(crate) fn uri(&self, id: &str) -> String {
+        format!("file://{}", self.datadir().join(id).display())
+    }
+
+    pub(crate) fn has_data(&self, id: &str) -> bool {
+        self.datadir().join(id).exists()
+    }
+
+    /// An image of 8 bytes with everything, deleted an hour ago; its file is there.
+    pub(crate) async fn deleted_image(&self, id: &str) {
+        std::fs::write(self.datadir().join(id), b"contents").unwrap();
+        self.rows().deleted_image(id, &self.uri(id), 8).await;
+    }
+
+    /// A living image, so that the store can show something.
+    pub(crate) async fn live_image(&self, id: &str) {
+        std::fs::write(self.datadir().join(id), b"contents").unwrap();
+        self.rows().image(id, "active", 8, None).await;
+        self.rows().location(id, &self.uri(id), "active", None).await;
+    }
+
+    pub(crate) fn reverter(&self, database: &Database) -> Reverter {
+        let windows = Windows { location: Duration::from_secs(60), grace: Duration::from_secs(60) };
+        Reverter::new(
+            Arc::clone(&database.repo),
+            Arc::clone(&database.lock),
+            Arc::clone(&self.stores),
+            self.clock.clone(),
+            RevertSettings { lock_wait: Duration::from_millis(200), windows },
+        )
+    }
+
+    pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {
+        let settings = ScrubSettings {
+            scrub_time: Duration::from_secs(60),
+            pool_size: 4,
+            absent_brake: 20,
+        };
+        Scrubber::new(
+            Arc::clone(&database.repo),
+            Arc::clone(&database.lock),
+            Arc::clone(&self.stores),
+            self.clock.clone(),
+            settings,
+        )
+    }
+
+    pub(crate) async fn revert(&self, id: &str) -> Result<Reverted, RevertError> {
+        self.revert_with(id, &RevertRequest::whole(Verify::Exists)).await
+    }
+
+    pub(crate) async fn revert_with(
+        &self,
+        id: &str,
+        request: &RevertRequest,
+    ) -> Result<Reverted, RevertError> {
+        let reverter = self.reverter(&self.open());
+        reverter.revert(&Admin::local_operator(), &ImageId::parse(id).unwrap(), request).await
+    }
+
+    pub(crate) async fn scrub(&self) -> ScrubReport {
+        self.scrubber(&self.open()).run_once(&CancellationToken::new()).await.unwrap()
+    }
+
+    /// `status deleted` of an image, in words that are the same on every database.
+    pub(crate) async fn status(&self, id: &str) -> String {
+        let sql = format!(
+            "SELECT status, CASE WHEN deleted = TRUE THEN 'deleted' ELSE 'kept' END, \
+             CASE WHEN deleted_at IS NULL THEN 'no time' ELSE 'time' END FROM images \
+             WHERE id = '{id}'"
+        );
+        joined(&self.db.rows(&sql).await)
+    }
+
+    /// `status deleted` of an image's locations, by row id.
+    pub(crate) async fn locations(&self, id: &str) -> String {
+        let sql = format!(
+            "SELECT status, CASE WHEN deleted = TRUE THEN 'deleted' ELSE 'kept' END, \
+             CASE WHEN deleted_at IS NULL THEN 'no time' ELSE 'time' END \
+             FROM image_locations WHERE image_id = '{id}' ORDER BY id"
+        );
+        joined(&self.db.rows(&sql).await)
+    }
+
+    /// The column's values in the live rows of a child table, sorted.
+    pub(crate) async fn live(&self, table: &str, column: &str, id: &str) -> String {
+        let sql = format!(
+            "SELECT {column} FROM {table} WHERE image_id = '{id}' AND deleted = FALSE \
+             AND deleted_at IS NULL ORDER BY {column}"
+        );
+        joined(&self.db.rows(&sql).await)
+    }
+}
+
+fn joined(rows: &[Vec<Option<String>>]) -> String {
+    let line = |row: &Vec<Option<String>>| {
+        row.iter().map(|cell| cell.as_deref().unwrap_or("NULL")).collect::<Vec<_>>().join(" ")
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join(", ")
+}
