@@ -126,10 +126,9 @@ pub enum DatabaseError {
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let mut section = reader.section(&["database"], options::DATABASE);
     let parameters = section.text("connection_parameters").unwrap_or_default();
-    let refused = section.has_problem("connection");
     let connection = section.text("connection").unwrap_or_default();
     if connection.is_empty() {
-        if !refused && !section.has_problem("connection") {
+        if !section.has_problem("connection") {
             let advice = "must be set; name Glance's own glance-api.conf with --config-file, or \
                           set OS_DATABASE__CONNECTION";
             section.problem("connection", advice);

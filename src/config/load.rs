@@ -51,7 +51,9 @@ impl Sources {
 
     fn default_files(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         let (file, folder) = (root.join(DEFAULT_FILE), root.join(DEFAULT_FOLDER));
-        let mut files: Vec<PathBuf> = file.exists().then_some(file).into_iter().collect();
+        // A file behind a closed folder is kept: reading it will tell.
+        let absent = matches!(file.try_exists(), Ok(false));
+        let mut files = if absent { Vec::new() } else { vec![file] };
         match configuration_files(&folder) {
             Ok(found) => files.extend(found),
             Err(error) if error.kind() == ErrorKind::NotFound => {}

@@ -162,7 +162,8 @@ impl Settings {
         substitute::expand(text, |reference| self.refer(group, reference, trail))
     }
 
-    /// A bare name is looked for beside the value, then in `DEFAULT`.
+    /// A bare name is looked for beside the value, then in `DEFAULT`. oslo.config knows the options
+    /// that its program registers; here whatever the files set can be referred to.
     fn refer(
         &self,
         group: &str,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod config_oslo;
 mod revert;
 mod scrub;
 mod store_file;

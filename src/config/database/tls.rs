@@ -19,15 +19,7 @@ pub(super) fn mysql(url: &DatabaseUrl, file: &OptionFile) -> Result<DatabaseTls,
     if url.parameter("ssl_capath").or_else(|| file.get("ssl-capath")).is_some() {
         return Err(DatabaseError::CaFolder);
     }
-    let path = |parameter: &str, option: &str| {
-        url.parameter(parameter).or_else(|| file.get(option)).map(PathBuf::from)
-    };
-    let tls = DatabaseTls {
-        ca: path("ssl_ca", "ssl-ca"),
-        certificate: path("ssl_cert", "ssl-cert"),
-        key: path("ssl_key", "ssl-key"),
-        ..DatabaseTls::default()
-    };
+    let tls = mysql_files(url, file);
     let has_files = tls.ca.is_some() || tls.certificate.is_some() || tls.key.is_some();
     let (verify, identity) =
         (url.parameter("ssl_verify_cert"), url.parameter("ssl_verify_identity"));
@@ -48,6 +40,18 @@ pub(super) fn mysql(url: &DatabaseUrl, file: &OptionFile) -> Result<DatabaseTls,
         verify_identity: verify_certificate && check_hostname,
         ..tls
     })
+}
+
+fn mysql_files(url: &DatabaseUrl, file: &OptionFile) -> DatabaseTls {
+    let path = |parameter: &str, option: &str| {
+        url.parameter(parameter).or_else(|| file.get(option)).map(PathBuf::from)
+    };
+    DatabaseTls {
+        ca: path("ssl_ca", "ssl-ca"),
+        certificate: path("ssl_cert", "ssl-cert"),
+        key: path("ssl_key", "ssl-key"),
+        ..DatabaseTls::default()
+    }
 }
 
 fn mysql_mode(tls: DatabaseTls, mode: String) -> Result<DatabaseTls, DatabaseError> {
