@@ -1,5 +1,7 @@
 //! What a database's answer means.
 
+use std::fmt::Display;
+
 use sqlx::error::DatabaseError;
 
 use crate::domain::repo::{BadRow, RepoError};
@@ -37,20 +39,23 @@ fn is_about_the_server(error: &dyn DatabaseError) -> bool {
 }
 
 /// An error of a whole statement.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
-    match &error {
-        sqlx::Error::Database(inner) if lost_race(&error) || is_about_the_server(&**inner) => {
-            RepoError::Unavailable(error.to_string())
-        }
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => RepoError::Unavailable(error.to_string()),
-        _ => RepoError::Refused(error.to_string()),
-    }
+    let away = match &error {
+        sqlx::Error::Database(inner) => lost_race(&error) || is_about_the_server(&**inner),
+        other => matches!(
+            other,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+                | sqlx::Error::BeginFailed
+        ),
+    };
+    let text = error.to_string();
+    if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
 }
 
 /// An error of one column of one image.
@@ -58,7 +63,7 @@ pub(super) fn bad_row(
     image: &str,
     table: &'static str,
     column: &'static str,
-    problem: impl ToString,
+    problem: impl Display,
 ) -> BadRow {
     BadRow { image: image.to_owned(), table, column, problem: problem.to_string() }
 }

@@ -181,10 +181,7 @@ impl LockDialect for MySql {
 
     /// Names are the server's, at most 64 characters: 4 + 16 + 1 + 36.
     fn key(database: &str, name: &str) -> Value {
-        let database = sha256(database)
-            .iter()
-            .take(8)
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let database = hex::encode(&sha256(database)[..8]);
         format!("grv.{database}.{name}").as_str().into()
     }
 

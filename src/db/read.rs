@@ -1,5 +1,7 @@
 //! From rows to the domain's types.
 
+use std::fmt::Display;
+
 use serde_json::{Map, Value};
 
 use super::dialect::Dialect;
@@ -27,7 +29,7 @@ impl<'r, D: Dialect> Columns<'r, D> {
         Ok(Self { row, image, table })
     }
 
-    fn bad(&self, column: &'static str, problem: impl ToString) -> BadRow {
+    fn bad(&self, column: &'static str, problem: impl Display) -> BadRow {
         bad_row(&self.image, self.table, column, problem)
     }
 
@@ -142,7 +144,7 @@ fn add_child<D: Dialect>(image: &mut Image, columns: &Columns<'_, D>) -> Result<
             deleted_at,
         }),
         "tag" => {
-            image.tags.push(Tag { value: columns.needed_text("c_value")?, deleted, deleted_at })
+            image.tags.push(Tag { value: columns.needed_text("c_value")?, deleted, deleted_at });
         }
         _ => image.members.push(Member {
             member: columns.needed_text("c_value")?,

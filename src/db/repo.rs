@@ -177,6 +177,11 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         rows.iter().map(read::held::<D>).collect()
     }
 
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        let mut connection = self.connection().await?;
+        rehearse(&mut connection).await.map_err(repo_error)
+    }
+
     async fn ping(&self) -> Result<(), RepoError> {
         self.fetch(Statement::new(sql::PING)).await.map(drop)
     }
@@ -287,6 +292,27 @@ async fn settle_all<D: Dialect>(
         }
     }
     commit(transaction).await
+}
+
+async fn rehearse<D: Dialect>(connection: &mut PoolConnection<D>) -> Result<(), sqlx::Error> {
+    let (id, now) = (" ", far_past());
+    let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
+    let of_child = |sql| Statement::new(sql).bind(now).bind(id);
+    let mut transaction = begin(connection).await?;
+    for statement in [
+        unchanged(Statement::new(sql::REVERT_IMAGE).bind(now).bind(0).bind(id)),
+        of_child(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, &[0]),
+        of_child(sql::REVERT_PROPERTIES).bind(now).bind(now),
+        of_child(sql::REVERT_TAGS).bind("").bind(id),
+        of_child(sql::REVERT_MEMBERS).bind("").bind(id),
+        unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
+        Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
+        Statement::new(sql::LOCATION_DELETED).bind(now).bind(now).bind(0).bind(id),
+        Statement::new(sql::GIVE_BACK).bind(id).bind(now),
+    ] {
+        D::execute(&mut transaction, statement).await?;
+    }
+    transaction.rollback().await
 }
 
 fn list_pending(query: &PendingQuery) -> Statement {

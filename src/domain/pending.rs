@@ -78,8 +78,8 @@ impl Image {
         };
         if let Some(since) = quiet_since {
             let quiet = (now - since).to_std().unwrap_or_default();
-            if quiet < windows.grace {
-                return Err(NotPending::DeleteInProgress { retry_after: windows.grace - quiet });
+            if let Some(retry_after) = windows.grace.checked_sub(quiet).filter(|d| !d.is_zero()) {
+                return Err(NotPending::DeleteInProgress { retry_after });
             }
         }
         let Some(at) = self.deleted_at.or_else(|| self.last_location_delete()) else {

@@ -170,6 +170,10 @@ pub trait ImageRepo: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<HeldLocation>, RepoError>;
 
+    /// Whether all that a revert and a scrub write is allowed: each statement is run on an image
+    /// that cannot exist, in a transaction that is rolled back.
+    async fn rehearse(&self) -> Result<(), RepoError>;
+
     /// Whether the database answers and Glance's tables can be read.
     async fn ping(&self) -> Result<(), RepoError>;
 }

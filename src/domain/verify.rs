@@ -140,10 +140,9 @@ impl Hasher {
     }
 
     fn finish(self) -> String {
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
-            Self::Sha(context) => hex(context.finish().as_ref()),
-            Self::Md5(hasher) => hex(&hasher.finalize()),
+            Self::Sha(context) => hex::encode(context.finish()),
+            Self::Md5(hasher) => hex::encode(hasher.finalize()),
         }
     }
 }

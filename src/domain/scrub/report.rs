@@ -1,12 +1,14 @@
 //! What a pass did.
 
+use serde::Serialize;
+
 use crate::domain::image::ImageId;
 
 /// So many failures are told one by one; the rest is counted.
 const FAILURES_TOLD: usize = 100;
 
 /// Counts of one pass.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ScrubReport {
     /// Another process runs a pass; this one did nothing.
     pub skipped: bool,
@@ -45,7 +47,7 @@ pub struct ScrubReport {
 }
 
 /// One image that could not be scrubbed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScrubFailure {
     /// `images.id`.
     pub image: String,

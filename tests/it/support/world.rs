@@ -22,7 +22,7 @@ use super::clock::FixedClock;
 use super::database::{Kind, TestDatabase};
 use super::rows::Rows;
 
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 /// A Glance database of one kind, with a data directory.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl World {
     }
 
     pub(crate) fn reverter(&self, database: &Database) -> Reverter {
-        let windows = Windows { location: Duration::from_secs(60), grace: Duration::from_secs(60) };
+        let windows = Windows { location: Duration::from_mins(1), grace: Duration::from_mins(1) };
         Reverter::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
@@ -98,11 +98,8 @@ impl World {
     }
 
     pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {
-        let settings = ScrubSettings {
-            scrub_time: Duration::from_secs(60),
-            pool_size: 4,
-            absent_brake: 20,
-        };
+        let settings =
+            ScrubSettings { scrub_time: Duration::from_mins(1), pool_size: 4, absent_brake: 20 };
         Scrubber::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
