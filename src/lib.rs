@@ -3,5 +3,6 @@
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod server;
 pub mod store;
 pub mod telemetry;
