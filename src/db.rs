@@ -1,10 +1,12 @@
 //! Glance's tables behind [`crate::domain::repo::ImageRepo`], and the locks beside them.
 //!
-//! One text of SQL, in [`statements`], for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
-//! in [`dialect`] and [`lock`]. The type parameter never leaves this module. No statement here
-//! creates, inserts or deletes a row: Glance's tables are Glance's.
+//! One text of SQL, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
+//! in `dialect` and `lock`. The type parameter never leaves this module. No statement
+//! creates, inserts or deletes a row: Glance's tables are Glance's ([`demo`] has a database of its
+//! own).
 
 mod connect;
+pub mod demo;
 mod dialect;
 mod error;
 mod lock;

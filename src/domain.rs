@@ -1,7 +1,6 @@
 //! The product's own rules: what may come back, what may be destroyed, and in which order.
 //!
-//! Knows no HTTP, no SQL and no storage protocol; the adapters ([`crate::db`], [`crate::store`],
-//! [`crate::auth`]) implement the traits that are declared here.
+//! Knows no HTTP, no SQL and no storage protocol; the adapters (`db`, `store`, `auth`) implement the traits that are declared here.
 
 pub mod image;
 pub mod location;

@@ -4,4 +4,6 @@ pub mod auth;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod server;
 pub mod store;
+pub mod telemetry;

@@ -10,6 +10,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Database, Row, SqlSafeStr, SqlStr};
 
 use super::statement::{Statement, Value};
 use crate::domain::time::Timestamp;
+use crate::telemetry::metric;
 
 /// A family of databases: how it is spoken to. Everything above is written once against this.
 pub(super) trait Dialect: Database {
@@ -158,7 +159,7 @@ impl Dialect for Sqlite {
 
 /// Each statement is one round trip; the bench reads how many a revert takes.
 pub(super) fn count_statement() {
-    metrics::counter!("glance_revert_db_statements_total").increment(1);
+    metrics::counter!(metric::DB_STATEMENTS_TOTAL).increment(1);
 }
 
 /// PostgreSQL's placeholders: each `?` becomes `$1`, `$2` and so on. No constant has a `?` in a

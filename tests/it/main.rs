@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
 mod config_oslo;
+mod listen;
+mod ops;
 mod revert;
 mod scrub;
+mod signals;
 mod store_file;
 mod store_http;
 mod store_registry;

@@ -1,0 +1,73 @@
+//! One connection, from its first byte to its last.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::debug;
+
+use super::write_timeout::WriteTimeout;
+
+/// How long a client may go on sending after our last answer.
+const LINGER: Duration = Duration::from_secs(1);
+/// A client that has sent nothing for so long after our last answer is done sending.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// What every connection of a listener shares.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) http: http1::Builder,
+    pub(super) router: Router,
+    pub(super) write_timeout: Duration,
+    pub(super) stop: CancellationToken,
+}
+
+/// Serves a client until one of the two closes. After `stop` the request in flight is answered,
+/// with `Connection: close`, and a connection without one is closed at once.
+pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Shared) {
+    let Shared { http, router, write_timeout, stop } = shared;
+    let mut stream = WriteTimeout::new(stream, write_timeout);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let ended = {
+        let mut connection = pin!(http.serve_connection(TokioIo::new(&mut stream), service));
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%peer, %error, "the connection ended early");
+    }
+    close(stream.into_inner()).await;
+}
+
+/// Closes in a way that lets the client read the last answer. A socket that is closed with bytes
+/// still unread is reset by the kernel, and a client that was in the middle of sending too much
+/// would see "connection reset" in place of its 413 or 431.
+async fn close(mut stream: TcpStream) {
+    // The peer may be gone already; there is nobody to tell.
+    let _ = stream.shutdown().await;
+    let discard = async {
+        let mut scratch = [0; 1024];
+        while let Ok(Ok(1..)) = timeout(QUIET, stream.read(&mut scratch)).await {}
+    };
+    let _ = timeout(LINGER, discard).await;
+}

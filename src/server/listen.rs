@@ -1,0 +1,206 @@
+//! A listener: accepts, limits, drains.
+//!
+//! `axum::serve` sets no timer, so a client that says nothing keeps its connection for ever. Here
+//! every wait for a client has an end: for a request's head (and for the next request of a
+//! connection that is kept alive) and for a client that does not read its answer. How long a
+//! request and its body may take as a whole is the router's business.
+//!
+//! Heads that cannot be read are answered by hyper, without a body: 400, 414 and 431. A client
+//! that goes away takes its handler with it: hyper drops the handler's future, at any `.await`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use super::connection::{self, Shared};
+
+/// The pause after an accept that failed for a reason of ours (no file descriptors left): long
+/// enough not to spin, short enough not to be noticed once descriptors are free again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// A full listener says so at most once in this time.
+const FULL_WARNING_EVERY: Duration = Duration::from_mins(1);
+/// hyper takes no smaller buffer.
+const SMALLEST_HEAD: usize = 8 * 1024;
+
+/// How much a listener puts up with.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections open at a time, at least 1. When all are taken nothing is accepted until one
+    /// ends: new clients wait in the kernel's queue, which costs this process no memory, and get
+    /// their turn when the timers here have closed the idle ones.
+    pub max_connections: usize,
+    /// For a request's head to arrive, and for the next request on a connection kept alive.
+    pub head_timeout: Duration,
+    /// For a client to take the next bytes of its answer.
+    pub write_timeout: Duration,
+    /// Bytes of a request's head, at least 8 KiB; more is answered 431. So are 100 headers.
+    pub max_head_bytes: usize,
+    /// For the requests in flight to end, once the listener is told to stop.
+    pub drain_timeout: Duration,
+}
+
+impl Limits {
+    /// The usual limits, with those that an operator sets.
+    pub fn new(max_connections: usize, drain_timeout: Duration) -> Self {
+        Self {
+            max_connections,
+            head_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            max_head_bytes: 32 * 1024,
+            drain_timeout,
+        }
+    }
+
+    fn http(&self) -> http1::Builder {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            .max_buf_size(self.max_head_bytes.max(SMALLEST_HEAD));
+        http
+    }
+}
+
+/// How a listener ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Drained {
+    /// Connections that were cut because the drain took too long.
+    pub cut: usize,
+}
+
+/// Serves clients until `stop`, then drains: the socket is closed, requests in flight are
+/// answered, connections without one are closed at once, and what is left after
+/// [`Limits::drain_timeout`] is cut. Handlers find the client's address as
+/// `axum::extract::ConnectInfo<SocketAddr>`.
+///
+/// Dropping the future cuts all connections.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Drained {
+    let shared = Shared {
+        http: limits.http(),
+        router,
+        write_timeout: limits.write_timeout,
+        stop: stop.clone(),
+    };
+    let mut acceptor = Acceptor::new(listener, limits.max_connections);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            (stream, peer, slot) = acceptor.next() => {
+                let connection = connection::run(stream, peer, shared.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+    drop(acceptor);
+    drain(connections, limits.drain_timeout).await
+}
+
+async fn drain(mut connections: JoinSet<()>, limit: Duration) -> Drained {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if timeout(limit, all).await.is_ok() {
+        return Drained { cut: 0 };
+    }
+    connections.abort_all();
+    let mut cut = 0;
+    while let Some(ended) = connections.join_next().await {
+        match ended {
+            Err(error) if error.is_cancelled() => cut += 1,
+            other => report(other),
+        }
+    }
+    Drained { cut }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a connection's task failed, please report this as a bug");
+    }
+}
+
+/// The socket, and the free places.
+struct Acceptor {
+    listener: TcpListener,
+    slots: Arc<Semaphore>,
+    warned: Option<Instant>,
+}
+
+impl Acceptor {
+    fn new(listener: TcpListener, max_connections: usize) -> Self {
+        let slots = max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        Self { listener, slots: Arc::new(Semaphore::new(slots)), warned: None }
+    }
+
+    /// The next client. Safe to drop and to call again.
+    async fn next(&mut self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+        loop {
+            let slot = self.slot().await;
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    // Fails only for a client that is gone; the first read will say so.
+                    let _ = stream.set_nodelay(true);
+                    return (stream, peer, slot);
+                }
+                Err(error) if is_of_the_client(&error) => debug!(%error, "a client gave up"),
+                Err(error) => {
+                    error!(%error, "no connection can be accepted; is the limit of open files too low?");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn slot(&mut self) -> OwnedSemaphorePermit {
+        loop {
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                return slot;
+            }
+            self.warn_full();
+            // Only waits: the place itself is taken above, or by nobody.
+            drop(self.slots.acquire().await);
+        }
+    }
+
+    fn warn_full(&mut self) {
+        if self.warned.is_none_or(|at| at.elapsed() >= FULL_WARNING_EVERY) {
+            self.warned = Some(Instant::now());
+            warn!("all connections are taken, new clients wait; see [revert] max_connections");
+        }
+    }
+}
+
+/// Errors of accept(2) that concern one client that is gone before it was served.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

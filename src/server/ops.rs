@@ -1,0 +1,84 @@
+//! The second listener: probes and metrics, without authentication, so on loopback by default.
+
+mod readiness;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::readiness::Readiness;
+use crate::domain::repo::ImageRepo;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// The Prometheus text format's own media type.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Debug, Clone)]
+struct OpsState {
+    readiness: Arc<Readiness>,
+    metrics: PrometheusHandle,
+}
+
+/// The routes of the second listener.
+///
+/// * `/livez`: 200 while the process answers; never looks at the database, whose failure a
+///   restart does not heal.
+/// * `/readyz`: 200, or 503 while the database does not answer or `draining` is cancelled.
+/// * `/healthcheck`: the same in the words of oslo.middleware's healthcheck.
+/// * `/metrics`: Prometheus text.
+///
+/// The database is asked at most once a second, however many probes there are, and has two
+/// seconds to answer: give a probe a time-out of at least three.
+pub fn router(
+    repo: Arc<dyn ImageRepo>,
+    draining: CancellationToken,
+    metrics: PrometheusHandle,
+) -> Router {
+    Router::new()
+        .route("/livez", get(async || answer(StatusCode::OK, TEXT, "ok")))
+        .route("/readyz", get(readyz))
+        .route("/healthcheck", get(healthcheck))
+        .route("/metrics", get(scrape))
+        .with_state(OpsState { readiness: Arc::new(Readiness::new(repo, draining)), metrics })
+}
+
+async fn readyz(State(state): State<OpsState>) -> Response {
+    let checks = state.readiness.checks().await;
+    let body = serde_json::json!({
+        "ready": checks.ready(),
+        "checks": { "database": checks.database, "draining": checks.draining },
+    });
+    answer(status(checks.ready()), JSON, body.to_string())
+}
+
+async fn healthcheck(State(state): State<OpsState>) -> Response {
+    let checks = state.readiness.checks().await;
+    let word = if checks.draining {
+        "DRAINING"
+    } else if checks.database {
+        "OK"
+    } else {
+        "DATABASE UNAVAILABLE"
+    };
+    answer(status(checks.ready()), TEXT, word)
+}
+
+async fn scrape(State(state): State<OpsState>) -> Response {
+    answer(StatusCode::OK, PROMETHEUS, state.metrics.render())
+}
+
+fn status(ready: bool) -> StatusCode {
+    if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: impl IntoResponse) -> Response {
+    (status, [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], body).into_response()
+}

@@ -1,0 +1,87 @@
+//! The signals that end the process: the first asks, the second insists.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How far the end of the process has come. Clones share their state.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Finish what is in flight, take nothing new. A part of the process that ends by itself
+    /// cancels it too, so that the others follow.
+    pub soft: CancellationToken,
+    /// Leave now.
+    pub hard: CancellationToken,
+}
+
+impl Shutdown {
+    /// One step further: soft, then hard.
+    fn advance(&self, signal: &str) {
+        if self.soft.is_cancelled() {
+            warn!(signal, "stopping at once; a pass that is cut is finished by the next one");
+            self.hard.cancel();
+        } else {
+            info!(
+                signal,
+                "stopping: requests in flight are finished; signal again to stop at once"
+            );
+            self.soft.cancel();
+        }
+    }
+}
+
+/// Listens for SIGTERM and SIGINT from now on. SIGHUP is logged and otherwise ignored: the
+/// configuration is read once, and a lost terminal is no reason to stop.
+///
+/// # Errors
+/// The operating system's, where a handler cannot be installed.
+pub fn shutdown_signal() -> io::Result<Shutdown> {
+    let terminate = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
+    let shutdown = Shutdown::default();
+    tokio::spawn(listen(terminate, interrupt, hangup, shutdown.clone()));
+    Ok(shutdown)
+}
+
+async fn listen(
+    mut terminate: Signal,
+    mut interrupt: Signal,
+    mut hangup: Signal,
+    shutdown: Shutdown,
+) {
+    while !shutdown.hard.is_cancelled() {
+        tokio::select! {
+            Some(()) = terminate.recv() => shutdown.advance("SIGTERM"),
+            Some(()) = interrupt.recv() => shutdown.advance("SIGINT"),
+            Some(()) = hangup.recv() => {
+                warn!("SIGHUP is ignored; restart to read the configuration again");
+            }
+            else => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_signal_is_soft_and_the_second_is_hard() {
+        let shutdown = Shutdown::default();
+        shutdown.advance("SIGTERM");
+        assert!(shutdown.soft.is_cancelled() && !shutdown.hard.is_cancelled());
+        shutdown.advance("SIGINT");
+        assert!(shutdown.hard.is_cancelled());
+    }
+
+    #[test]
+    fn a_signal_after_a_stop_from_within_is_hard() {
+        let shutdown = Shutdown::default();
+        shutdown.soft.cancel();
+        shutdown.advance("SIGTERM");
+        assert!(shutdown.hard.is_cancelled());
+    }
+}

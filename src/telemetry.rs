@@ -1,0 +1,29 @@
+//! What the process tells of itself: log lines and metrics.
+
+mod logging;
+pub mod metric;
+mod recorder;
+
+pub use self::logging::init_logging;
+pub use self::recorder::{init_metrics, keep_up};
+
+/// Telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log filter cannot be read.
+    #[error(
+        "the log filter {filter:?} cannot be read: {problem}; write it as info,glance_revert=debug"
+    )]
+    BadFilter {
+        /// As it was given.
+        filter: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// This process writes its log already.
+    #[error("logging is set up already")]
+    LoggingTaken,
+    /// The recorder was not accepted: another one is installed.
+    #[error("the metrics recorder cannot be installed: {0}")]
+    Recorder(#[from] metrics_exporter_prometheus::BuildError),
+}

@@ -1,0 +1,78 @@
+//! The names of all metrics. Dashboards and alerts are built on them: a name never changes its
+//! meaning, and each one is described in [`ALL`].
+
+/// Requests answered by the API; labels `operation`, `method`, `status`.
+pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
+/// Seconds from a request's head to its answer; labels `operation`, `method`.
+pub const HTTP_REQUEST_DURATION_SECONDS: &str = "glance_revert_http_request_duration_seconds";
+/// Reverts asked for; label `outcome`: `reverted`, or the `reason` of the error.
+pub const REVERTS_TOTAL: &str = "glance_revert_reverts_total";
+/// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `skipped`, `failed`.
+pub const SCRUB_PASSES_TOTAL: &str = "glance_revert_scrub_passes_total";
+/// Seconds that a pass took.
+pub const SCRUB_PASS_DURATION_SECONDS: &str = "glance_revert_scrub_pass_duration_seconds";
+/// When the last pass finished, in Unix seconds; 0 before the first.
+pub const SCRUB_LAST_PASS_TIMESTAMP_SECONDS: &str =
+    "glance_revert_scrub_last_pass_timestamp_seconds";
+/// Images whose last location was scrubbed.
+pub const SCRUB_IMAGES_SCRUBBED_TOTAL: &str = "glance_revert_scrub_images_scrubbed_total";
+/// Locations whose data a store confirmed to have deleted.
+pub const SCRUB_LOCATIONS_DELETED_TOTAL: &str = "glance_revert_scrub_locations_deleted_total";
+/// Locations whose data was proved to be absent already.
+pub const SCRUB_DATA_GONE_TOTAL: &str = "glance_revert_scrub_data_gone_total";
+/// Images given back because the store refused with the data intact.
+pub const SCRUB_GIVEN_BACK_TOTAL: &str = "glance_revert_scrub_given_back_total";
+/// Attempts to scrub an image that failed; a later pass tries again.
+pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
+/// Times that a brake stopped a store for a pass. Each one wants a person to look.
+pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
+/// Images whose last attempt failed and that wait for the next one.
+pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
+/// Statements sent to the database, those of transactions and locks among them: one round trip
+/// each.
+pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
+/// When the process started, in Unix seconds; the name is Prometheus's own.
+pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
+/// Always 1; label `version`.
+pub const BUILD_INFO: &str = "glance_revert_build_info";
+
+/// What a metric is, for its description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Observations in buckets.
+    Histogram,
+}
+
+/// Every metric, with its help text.
+pub const ALL: [(Kind, &str, &str); 16] = [
+    (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
+    (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
+    (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
+    (Kind::Counter, SCRUB_PASSES_TOTAL, "Passes of the scrubber, by outcome."),
+    (Kind::Histogram, SCRUB_PASS_DURATION_SECONDS, "Time that a pass of the scrubber took."),
+    (Kind::Gauge, SCRUB_LAST_PASS_TIMESTAMP_SECONDS, "When the last pass finished; 0 for never."),
+    (Kind::Counter, SCRUB_IMAGES_SCRUBBED_TOTAL, "Images whose last location was scrubbed."),
+    (Kind::Counter, SCRUB_LOCATIONS_DELETED_TOTAL, "Locations whose data was deleted."),
+    (Kind::Counter, SCRUB_DATA_GONE_TOTAL, "Locations whose data was absent already."),
+    (Kind::Counter, SCRUB_GIVEN_BACK_TOTAL, "Images given back, their data intact."),
+    (Kind::Counter, SCRUB_FAILURES_TOTAL, "Attempts to scrub an image that failed."),
+    (Kind::Counter, SCRUB_ALARMS_TOTAL, "Times that a brake stopped a store for a pass."),
+    (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
+    (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
+    (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
+    (Kind::Gauge, BUILD_INFO, "Always 1, labelled with the version."),
+];
+
+/// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.
+pub(super) const FROM_ZERO: [&str; 6] = [
+    SCRUB_IMAGES_SCRUBBED_TOTAL,
+    SCRUB_LOCATIONS_DELETED_TOTAL,
+    SCRUB_DATA_GONE_TOTAL,
+    SCRUB_GIVEN_BACK_TOTAL,
+    SCRUB_FAILURES_TOTAL,
+    SCRUB_ALARMS_TOTAL,
+];

@@ -1,0 +1,257 @@
+//! Probes and metrics, with a database that can be made to fail.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::to_bytes;
+use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
+use glance_revert::domain::image::{Image, ImageId};
+use glance_revert::domain::location::LocationValue;
+use glance_revert::domain::lock::ImageGuard;
+use glance_revert::domain::pending::RevertPlan;
+use glance_revert::domain::repo::{
+    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSummary, RepoError, Write,
+};
+use glance_revert::domain::scrub::{Claim, Settled};
+use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
+use glance_revert::server::ops;
+use glance_revert::telemetry::init_metrics;
+use tokio::time::{Instant, advance};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+#[derive(Debug, Clone, Copy)]
+enum Database {
+    Answers,
+    Fails,
+    Hangs,
+}
+
+/// A repo that can only be pinged.
+#[derive(Debug)]
+struct PingRepo {
+    database: Mutex<Database>,
+    pings: Mutex<usize>,
+}
+
+fn not_here<T>() -> Result<T, RepoError> {
+    Err(RepoError::Refused("this repo can only be pinged".to_owned()))
+}
+
+#[async_trait]
+impl ImageRepo for PingRepo {
+    async fn ping(&self) -> Result<(), RepoError> {
+        *self.pings.lock().unwrap() += 1;
+        let database = *self.database.lock().unwrap();
+        match database {
+            Database::Answers => Ok(()),
+            Database::Fails => Err(RepoError::Unavailable("secret-host:3306".to_owned())),
+            Database::Hangs => std::future::pending().await,
+        }
+    }
+
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        not_here()
+    }
+
+    async fn get(&self, _: &ImageId) -> Result<Option<Image>, RepoError> {
+        not_here()
+    }
+
+    async fn get_many(&self, _: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        not_here()
+    }
+
+    async fn revert(
+        &self,
+        _: &ImageGuard,
+        _: &RevertPlan,
+        _: Timestamp,
+    ) -> Result<Write, RepoError> {
+        not_here()
+    }
+
+    async fn list_pending(&self, _: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+        not_here()
+    }
+
+    async fn list_due(
+        &self,
+        _: Timestamp,
+        _: Option<&ImageId>,
+        _: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        not_here()
+    }
+
+    async fn claim(&self, _: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+        not_here()
+    }
+
+    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<(), RepoError> {
+        not_here()
+    }
+
+    async fn held_in_range(
+        &self,
+        _: &ImageId,
+        _: &ImageId,
+        _: Timestamp,
+    ) -> Result<HashSet<LocationValue>, RepoError> {
+        not_here()
+    }
+
+    async fn held_locations(
+        &self,
+        _: Timestamp,
+        _: i32,
+        _: u32,
+    ) -> Result<Vec<HeldLocation>, RepoError> {
+        not_here()
+    }
+}
+
+struct Ops {
+    router: Router,
+    repo: Arc<PingRepo>,
+    draining: CancellationToken,
+}
+
+struct Answer {
+    status: StatusCode,
+    content_type: String,
+    body: String,
+}
+
+impl Ops {
+    fn with(database: Database) -> Self {
+        let repo = Arc::new(PingRepo { database: Mutex::new(database), pings: Mutex::new(0) });
+        let draining = CancellationToken::new();
+        let metrics = init_metrics(SystemClock.now()).unwrap();
+        let router = ops::router(Arc::clone(&repo) as _, draining.clone(), metrics);
+        Self { router, repo, draining }
+    }
+
+    fn set(&self, database: Database) {
+        *self.repo.database.lock().unwrap() = database;
+    }
+
+    fn pings(&self) -> usize {
+        *self.repo.pings.lock().unwrap()
+    }
+
+    async fn call(&self, method: &str, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path).body(String::new()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        Answer { status, content_type, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path).await
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_answers_makes_ready() {
+    let ops = Ops::with(Database::Answers);
+    let ready = ops.get("/readyz").await;
+    assert_eq!((ready.status, ready.content_type.as_str()), (StatusCode::OK, "application/json"));
+    let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+    let expected = serde_json::json!(
+        {"ready": true, "checks": {"database": true, "draining": false}}
+    );
+    assert_eq!(body, expected);
+    let health = ops.get("/healthcheck").await;
+    assert_eq!((health.status, health.body.as_str()), (StatusCode::OK, "OK"));
+    assert!(health.content_type.starts_with("text/plain"), "{}", health.content_type);
+}
+
+#[tokio::test]
+async fn a_database_that_fails_makes_unready_without_saying_where_it_is() {
+    let ops = Ops::with(Database::Fails);
+    for path in ["/readyz", "/healthcheck"] {
+        let answer = ops.get(path).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(!answer.body.contains("secret-host"), "{}", answer.body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_hangs_makes_unready_after_two_seconds() {
+    let ops = Ops::with(Database::Hangs);
+    let started = Instant::now();
+    assert_eq!(ops.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(started.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_that_come_together_share_one_ping() {
+    let ops = Ops::with(Database::Hangs);
+    let (one, two) = tokio::join!(ops.get("/readyz"), ops.get("/healthcheck"));
+    assert_eq!((one.status, two.status), (StatusCode::SERVICE_UNAVAILABLE, one.status));
+    assert_eq!(ops.pings(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_the_database_is_good_for_a_second() {
+    let ops = Ops::with(Database::Answers);
+    assert_eq!(ops.get("/readyz").await.status, StatusCode::OK);
+    ops.set(Database::Fails);
+    advance(Duration::from_millis(900)).await;
+    assert_eq!(ops.get("/readyz").await.status, StatusCode::OK);
+    advance(Duration::from_millis(200)).await;
+    assert_eq!(ops.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    ops.set(Database::Answers);
+    advance(Duration::from_millis(1100)).await;
+    assert_eq!(ops.get("/readyz").await.status, StatusCode::OK);
+    assert_eq!(ops.pings(), 3);
+}
+
+#[tokio::test]
+async fn a_process_on_its_way_out_is_alive_and_not_ready() {
+    let ops = Ops::with(Database::Answers);
+    ops.draining.cancel();
+    let ready = ops.get("/readyz").await;
+    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(ready.body.contains(r#""draining":true"#), "{}", ready.body);
+    assert_eq!(ops.get("/healthcheck").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ops.get("/livez").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn livez_never_looks_at_the_database() {
+    let ops = Ops::with(Database::Fails);
+    let live = ops.get("/livez").await;
+    assert_eq!((live.status, live.body.as_str()), (StatusCode::OK, "ok"));
+    assert_eq!(ops.pings(), 0);
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text_with_build_and_start_time() {
+    let answer = Ops::with(Database::Answers).get("/metrics").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
+    let build = format!("glance_revert_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    assert!(answer.body.contains(&build), "{}", answer.body);
+    assert!(answer.body.contains("\nprocess_start_time_seconds 1"), "{}", answer.body);
+    assert!(answer.body.contains("\nglance_revert_scrub_alarms_total "), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn other_paths_are_404_and_other_methods_405() {
+    let ops = Ops::with(Database::Answers);
+    assert_eq!(ops.get("/v2/images").await.status, StatusCode::NOT_FOUND);
+    for path in ["/livez", "/readyz", "/healthcheck", "/metrics"] {
+        assert_eq!(ops.call("POST", path).await.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
+}
