@@ -5,7 +5,7 @@ use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
 use std::time::Duration;
 
 use crate::support::database::{Kind, on_each_database};
-use crate::support::rows::{DELETED, DELETE_BEGAN, REMOVED};
+use crate::support::rows::{DELETE_BEGAN, DELETED, REMOVED};
 use crate::support::world::World;
 
 const LIVE: &str = "active kept no time";
@@ -266,10 +266,7 @@ async fn the_second_of_two_reverts_finds_the_image_active(kind: Kind) {
         (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
         other => panic!("one of the two must win: {other:?}"),
     };
-    assert!(
-        matches!(refused, RevertError::NotPending(_, NotPending::AlreadyActive)),
-        "{refused}"
-    );
+    assert!(matches!(refused, RevertError::NotPending(_, NotPending::AlreadyActive)), "{refused}");
     assert_eq!(world.status("a").await, LIVE);
 }
 

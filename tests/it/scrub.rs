@@ -39,10 +39,16 @@ async fn a_due_image_is_scrubbed_and_a_younger_one_is_not(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("due").await;
     world.deleted_image("young").await;
-    world.db.execute("UPDATE images SET deleted_at = '2026-11-22 11:59:30.000000' WHERE id = 'young'").await;
+    world
+        .db
+        .execute("UPDATE images SET deleted_at = '2026-11-22 11:59:30.000000' WHERE id = 'young'")
+        .await;
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.locations_deleted, report.failed), (1, 1, 0), "{report:?}");
-    assert_eq!((world.status("due").await, world.locations("due").await), (SCRUBBED.into(), SCRUBBED.into()));
+    assert_eq!(
+        (world.status("due").await, world.locations("due").await),
+        (SCRUBBED.into(), SCRUBBED.into())
+    );
     assert_eq!(world.status("young").await, PENDING);
     assert!(!world.has_data("due") && world.has_data("young"));
 }
@@ -51,7 +57,12 @@ async fn images_of_every_visibility_are_scrubbed(kind: Kind) {
     let world = World::new(kind).await;
     for visibility in ["public", "private", "shared", "community"] {
         world.deleted_image(visibility).await;
-        world.db.execute(&format!("UPDATE images SET visibility = '{visibility}' WHERE id = '{visibility}'")).await;
+        world
+            .db
+            .execute(&format!(
+                "UPDATE images SET visibility = '{visibility}' WHERE id = '{visibility}'"
+            ))
+            .await;
     }
     assert_eq!(world.scrub().await.scrubbed, 4);
 }
@@ -133,7 +144,10 @@ async fn an_image_with_a_location_outside_the_store_is_left_whole(kind: Kind) {
 async fn an_image_without_a_driver_is_left_whole(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
-    world.rows().location("a", "vsphere://host/folder/x/a?dsName=d", "pending_delete", Some(DELETED)).await;
+    world
+        .rows()
+        .location("a", "vsphere://host/folder/x/a?dsName=d", "pending_delete", Some(DELETED))
+        .await;
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (0, 1));
     assert!(report.failures[0].reason.contains("no driver"), "{report:?}");
@@ -155,7 +169,9 @@ async fn a_row_that_cannot_be_read_is_reported_and_the_pass_goes_on(kind: Kind) 
     for id in ["bad-json", "good", "no-metadata"] {
         world.deleted_image(id).await;
     }
-    let set = |value, id| format!("UPDATE image_locations SET meta_data = {value} WHERE image_id = '{id}'");
+    let set = |value, id| {
+        format!("UPDATE image_locations SET meta_data = {value} WHERE image_id = '{id}'")
+    };
     world.db.execute(&set("'{nonsense'", "bad-json")).await;
     world.db.execute(&set("NULL", "no-metadata")).await;
     let report = world.scrub().await;
@@ -206,7 +222,10 @@ async fn absence_is_not_believed_while_a_living_image_is_absent_too(kind: Kind) 
     std::fs::create_dir(world.datadir()).unwrap();
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.given_back, report.alarms.len()), (0, 1, 1), "{report:?}");
-    assert_eq!((world.status("a").await, world.locations("a").await), (PENDING.into(), PENDING.into()));
+    assert_eq!(
+        (world.status("a").await, world.locations("a").await),
+        (PENDING.into(), PENDING.into())
+    );
     std::fs::remove_dir(world.datadir()).unwrap();
     std::fs::rename(world.datadir().with_extension("away"), world.datadir()).unwrap();
     world.revert("a").await.unwrap();

@@ -23,10 +23,17 @@ fn quoted(text: Option<&str>) -> String {
 
 impl Rows<'_> {
     /// A row of `images`: `deleted_at` says whether it is deleted.
-    pub(crate) async fn image(&self, id: &str, status: &str, size: usize, deleted_at: Option<&str>) {
+    pub(crate) async fn image(
+        &self,
+        id: &str,
+        status: &str,
+        size: usize,
+        deleted_at: Option<&str>,
+    ) {
         let deleted = if deleted_at.is_some() { "TRUE" } else { "FALSE" };
         let deleted_at = quoted(deleted_at);
-        let updated_at = if deleted_at == "NULL" { quoted(Some(CREATED)) } else { deleted_at.clone() };
+        let updated_at =
+            if deleted_at == "NULL" { quoted(Some(CREATED)) } else { deleted_at.clone() };
         self.0
             .execute(&format!(
                 "INSERT INTO images (id, name, disk_format, container_format, size, virtual_size, \
@@ -39,7 +46,13 @@ impl Rows<'_> {
     }
 
     /// A row of `image_locations`; live without `deleted_at`.
-    pub(crate) async fn location(&self, image: &str, value: &str, status: &str, deleted_at: Option<&str>) {
+    pub(crate) async fn location(
+        &self,
+        image: &str,
+        value: &str,
+        status: &str,
+        deleted_at: Option<&str>,
+    ) {
         let deleted = if status == "active" { "FALSE" } else { "TRUE" };
         self.0
             .execute(&format!(
@@ -53,9 +66,22 @@ impl Rows<'_> {
     }
 
     /// A row of `image_properties`.
-    pub(crate) async fn property(&self, image: &str, name: &str, value: Option<&str>, deleted_at: Option<&str>) {
+    pub(crate) async fn property(
+        &self,
+        image: &str,
+        name: &str,
+        value: Option<&str>,
+        deleted_at: Option<&str>,
+    ) {
         let value = quoted(value);
-        self.child("image_properties", &format!("name, value"), image, &format!("'{name}', {value}"), deleted_at).await;
+        self.child(
+            "image_properties",
+            &format!("name, value"),
+            image,
+            &format!("'{name}', {value}"),
+            deleted_at,
+        )
+        .await;
     }
 
     /// A row of `image_tags`.
@@ -69,7 +95,14 @@ impl Rows<'_> {
         self.child("image_members", "member, can_share, status", image, &values, deleted_at).await;
     }
 
-    async fn child(&self, table: &str, columns: &str, image: &str, values: &str, deleted_at: Option<&str>) {
+    async fn child(
+        &self,
+        table: &str,
+        columns: &str,
+        image: &str,
+        values: &str,
+        deleted_at: Option<&str>,
+    ) {
         let deleted = if deleted_at.is_some() { "TRUE" } else { "FALSE" };
         self.0
             .execute(&format!(

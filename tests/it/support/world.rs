@@ -98,11 +98,8 @@ impl World {
     }
 
     pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {
-        let settings = ScrubSettings {
-            scrub_time: Duration::from_secs(60),
-            pool_size: 4,
-            absent_brake: 20,
-        };
+        let settings =
+            ScrubSettings { scrub_time: Duration::from_secs(60), pool_size: 4, absent_brake: 20 };
         Scrubber::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
