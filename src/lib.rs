@@ -1,5 +1,6 @@
 //! Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
 
+pub mod api;
 pub mod auth;
 pub mod config;
 pub mod db;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::image::{Image, ImageId};
+use super::image::{Image, ImageId, ImageStatus};
 use super::location::Location;
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
 use super::principal::Admin;
-use super::repo::{ImageRepo, PendingQuery, PendingSummary, RepoError, Write};
+use super::repo::{ImageRepo, PendingMarker, PendingQuery, PendingSummary, RepoError, Write};
 use super::store::Stores;
 use super::time::Clock;
 use super::verify::{Finding, verify};
@@ -207,6 +207,18 @@ impl Reverter {
         query: &PendingQuery,
     ) -> Result<Vec<PendingSummary>, RepoError> {
         self.repo.list_pending(query).await
+    }
+
+    /// Where an image stands in the list; `None` for one that does not wait.
+    pub async fn position(
+        &self,
+        _by: &Admin,
+        id: &ImageId,
+    ) -> Result<Option<PendingMarker>, RepoError> {
+        let image = self.repo.get(id).await?;
+        let waiting = image.filter(|i| i.status == ImageStatus::PendingDelete && i.deleted);
+        let deleted_at = waiting.and_then(|image| image.deleted_at);
+        Ok(deleted_at.map(|deleted_at| PendingMarker { deleted_at, id: id.clone() }))
     }
 
     async fn revert_locked(

@@ -2,6 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod api_auth;
+mod api_errors;
+mod api_middleware;
+mod api_openapi;
+mod api_pending;
+mod api_revert;
+mod api_versions;
 mod config_oslo;
 mod listen;
 mod ops;

@@ -1,6 +1,10 @@
 //! What the tests stand on.
 
+pub(crate) mod api;
 pub(crate) mod clock;
 pub(crate) mod database;
+pub(crate) mod fakes;
+pub(crate) mod images;
+pub(crate) mod log;
 pub(crate) mod rows;
 pub(crate) mod world;

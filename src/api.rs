@@ -1,0 +1,51 @@
+//! The HTTP API: extract, one call into the domain, answer.
+//!
+//! Knows the domain and nothing of databases, storage protocols or token formats: what it needs
+//! of them comes in [`state::ApiState`] as trait objects.
+
+pub mod auth;
+pub mod docs;
+pub mod document;
+pub mod error;
+pub mod extract;
+pub mod middleware;
+pub mod openapi;
+pub mod pending_deletes;
+pub mod revert;
+pub mod state;
+pub mod versions;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use error::{ApiError, RequestError};
+use state::ApiState;
+
+/// The whole API, ready to be served.
+///
+/// Every answer passes [`middleware::answer`], also those to unknown paths and wrong methods.
+pub fn router(state: ApiState) -> Router {
+    let (operations, _) = operations().split_for_parts();
+    operations
+        .merge(versions::undocumented())
+        .merge(docs::router())
+        .fallback(async || ApiError::from(RequestError::UnknownUri))
+        .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn_with_state(state.clone(), middleware::answer))
+        .with_state(state)
+}
+
+/// Each operation once, as a route and as a part of the OpenAPI document.
+fn operations() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(revert::revert_image))
+        .routes(routes!(pending_deletes::list::list_pending_deletes))
+        .routes(routes!(pending_deletes::show::get_pending_delete))
+        .routes(routes!(versions::get_versions))
+        .routes(routes!(versions::list_versions))
+        .routes(routes!(versions::get_v2))
+        .routes(routes!(docs::get_openapi))
+}

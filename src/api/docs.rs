@@ -1,0 +1,50 @@
+//! The OpenAPI document and the page that shows it, both part of the binary.
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use super::openapi;
+use super::openapi::responses::OpenErrors;
+use super::state::ApiState;
+
+/// The page needs its own scripts, and styles that it writes itself; it asks nobody else.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; frame-ancestors 'none'";
+
+/// Show this document
+///
+/// The description of the API in OpenAPI 3.0.3. A page that shows it is at `/docs`.
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "getOpenapi", tag = "versions", security(),
+    responses(
+        (status = 200, description = "The document.", body = Object,
+            content_type = "application/json",
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        OpenErrors
+    )
+)]
+pub(crate) async fn get_openapi() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi::to_json);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
+/// `/docs`: Swagger UI.
+pub(crate) fn router() -> Router<ApiState> {
+    // Without a validator: the page's default sends the document to another site.
+    let config = Config::from("/openapi.json").validator_url("none");
+    Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(guarded))
+}
+
+async fn guarded(mut response: Response) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+    ];
+    response.headers_mut().extend(headers);
+    response
+}

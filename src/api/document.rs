@@ -1,0 +1,243 @@
+//! The image document, exactly as Glance shows it (`glance/api/v2/images.py`, `_format_image`),
+//! so that every Glance client can parse the answer of a revert.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::state::ApiState;
+use crate::domain::image::Image;
+use crate::domain::location::Location;
+use crate::domain::time::isotime;
+
+/// Names that a property cannot take in a document.
+const BASE_ATTRIBUTES: [&str; 25] = [
+    "name",
+    "disk_format",
+    "container_format",
+    "visibility",
+    "size",
+    "virtual_size",
+    "status",
+    "checksum",
+    "protected",
+    "min_ram",
+    "min_disk",
+    "owner",
+    "os_hidden",
+    "os_hash_algo",
+    "os_hash_value",
+    "id",
+    "created_at",
+    "updated_at",
+    "locations",
+    "direct_url",
+    "tags",
+    "self",
+    "file",
+    "schema",
+    "stores",
+];
+
+/// Properties that Glance keeps to itself.
+const HIDDEN_PROPERTIES: [&str; 2] = ["os_glance_stage_host", "os_glance_hash_op_host"];
+
+/// An image as Glance's Image API v2 shows it. Custom properties stand beside these fields, each
+/// as a string.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Image, example = super::openapi::examples::image)]
+pub struct ImageDocument {
+    /// Name; not unique.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Format of the disk, such as `qcow2` or `raw`.
+    #[schema(required)]
+    pub disk_format: Option<String>,
+    /// Format of the container, such as `bare`.
+    #[schema(required)]
+    pub container_format: Option<String>,
+    /// Who may see the image: `public`, `private`, `shared` or `community`.
+    pub visibility: String,
+    /// Size of the data in bytes.
+    #[schema(required)]
+    pub size: Option<i64>,
+    /// Size of the disk in bytes, once the data is unpacked.
+    #[schema(required)]
+    pub virtual_size: Option<i64>,
+    /// Status; `active` after a revert.
+    pub status: String,
+    /// MD5 of the data.
+    #[schema(required)]
+    pub checksum: Option<String>,
+    /// Whether Glance refuses to delete the image.
+    pub protected: bool,
+    /// Memory that a server needs to boot the image, in MiB.
+    pub min_ram: i32,
+    /// Disk that a server needs to boot the image, in GiB.
+    pub min_disk: i32,
+    /// Project that owns the image.
+    #[schema(required)]
+    pub owner: Option<String>,
+    /// Whether lists leave the image out by default.
+    pub os_hidden: bool,
+    /// Algorithm of `os_hash_value`.
+    #[schema(required)]
+    pub os_hash_algo: Option<String>,
+    /// Hash of the data, in hexadecimal.
+    #[schema(required)]
+    pub os_hash_value: Option<String>,
+    /// Id.
+    pub id: String,
+    /// When the image was created, UTC.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When the image was last changed, UTC; a revert sets it.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+    /// Where the data is; only with Glance's `show_multiple_locations`. Credentials are left out.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Vec<LocationDocument>>,
+    /// Where the data is; only with Glance's `show_image_direct_url`. Credentials are left out.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direct_url: Option<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Path of the image in Glance.
+    #[serde(rename = "self")]
+    pub self_link: String,
+    /// Path of the data in Glance.
+    pub file: String,
+    /// Path of the schema in Glance.
+    pub schema: String,
+    /// Stores that hold the data, joined by commas; only where Glance has `enabled_backends`.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stores: Option<String>,
+    /// Custom properties.
+    #[serde(flatten)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// One place where the data is.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImageLocation)]
+pub struct LocationDocument {
+    /// URL of the data, without credentials.
+    pub url: String,
+    /// What Glance knows about the place, such as `{"store": "fast"}`.
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+}
+
+impl ImageDocument {
+    /// Shows an image as Glance would with the same configuration.
+    #[must_use]
+    pub fn of(image: &Image, state: &ApiState) -> Self {
+        let live: Vec<&Location> = image.locations.iter().filter(|l| l.is_live()).collect();
+        let settings = state.settings;
+        let locations = || live.iter().filter_map(|l| location(l, state)).collect::<Vec<_>>();
+        let direct_url =
+            || live.iter().find_map(|l| location(l, state)).map(|location| location.url);
+        let stores: Vec<_> = live.iter().filter_map(|l| l.store()).collect();
+        Self {
+            name: image.name.clone(),
+            disk_format: image.disk_format.clone(),
+            container_format: image.container_format.clone(),
+            visibility: image.visibility.clone(),
+            size: image.size,
+            virtual_size: image.virtual_size,
+            status: image.status.to_string(),
+            checksum: image.checksum.clone(),
+            protected: image.protected,
+            min_ram: image.min_ram,
+            min_disk: image.min_disk,
+            owner: image.owner.clone(),
+            os_hidden: image.os_hidden,
+            os_hash_algo: image.os_hash_algo.clone(),
+            os_hash_value: image.os_hash_value.clone(),
+            id: image.id.to_string(),
+            created_at: isotime(image.created_at),
+            updated_at: isotime(image.updated_at.unwrap_or(image.created_at)),
+            locations: settings.show_multiple_locations.then(locations),
+            direct_url: settings.show_image_direct_url.then(direct_url).flatten(),
+            tags: image.tags.iter().filter(|t| !t.deleted).map(|t| t.value.clone()).collect(),
+            self_link: format!("/v2/images/{}", image.id),
+            file: format!("/v2/images/{}/file", image.id),
+            schema: "/v2/schemas/image".to_owned(),
+            stores: (settings.multi_store && !stores.is_empty()).then(|| stores.join(",")),
+            properties: properties(image),
+        }
+    }
+}
+
+/// Base attributes win over a property of the same name; NULL is shown as an empty string
+/// (`glance/schema.py`, `Schema.filter`).
+fn properties(image: &Image) -> BTreeMap<String, String> {
+    let shown = |name: &str| !BASE_ATTRIBUTES.contains(&name) && !HIDDEN_PROPERTIES.contains(&name);
+    let live = image.properties.iter().filter(|p| !p.deleted && shown(&p.name));
+    live.map(|p| (p.name.clone(), p.value.clone().unwrap_or_default())).collect()
+}
+
+/// `None` for a location that cannot be decrypted: there is no URL to show.
+fn location(location: &Location, state: &ApiState) -> Option<LocationDocument> {
+    let uri = state.stores.uri(&location.value)?;
+    Some(LocationDocument {
+        url: without_credentials(uri.as_str()),
+        metadata: location.metadata.clone(),
+    })
+}
+
+/// The text with what stands between `://` and `@` left out of every URL in it.
+///
+/// Secret keys of `s3` and `swift` URLs may hold slashes, so there the last `@` counts; elsewhere
+/// a path may hold an `@`, so the search ends with the authority.
+pub(crate) fn without_credentials(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace);
+    words.map(|word| url_without_credentials(word).unwrap_or_else(|| word.to_owned())).collect()
+}
+
+fn url_without_credentials(word: &str) -> Option<String> {
+    let (scheme, rest) = word.split_once("://")?;
+    let path_may_hold_at =
+        ["http", "https", "file", "filesystem", "rbd"].iter().any(|known| scheme.ends_with(known))
+            && !scheme.contains('+');
+    let end = if path_may_hold_at { rest.find('/').unwrap_or(rest.len()) } else { rest.len() };
+    let at = rest.get(..end)?.rfind('@')?;
+    Some(format!("{scheme}://{}", rest.get(at + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_left_out_of_urls() {
+        for (with, without) in [
+            ("swift+https://acct:user:key@auth/v3/c/o", "swift+https://auth/v3/c/o"),
+            ("s3://AK:se/cr+et@host/bucket/key", "s3://host/bucket/key"),
+            ("s3+https://AK:se/cr+et@host/bucket/key", "s3+https://host/bucket/key"),
+            ("http://user:pass@host/a@b", "http://host/a@b"),
+            ("vsphere://u:p@vc/folder/x?dsName=d", "vsphere://vc/folder/x?dsName=d"),
+        ] {
+            assert_eq!(without_credentials(with), without);
+        }
+    }
+
+    #[test]
+    fn urls_without_credentials_stay_as_they_are() {
+        for url in ["file:///srv/a@b/image", "rbd://fsid/pool/image/snap", "http://host/a@b", "x"] {
+            assert_eq!(without_credentials(url), url);
+        }
+    }
+
+    #[test]
+    fn credentials_are_left_out_of_sentences_too() {
+        let text = "no answer from swift+https://a:b@host/c: timed out, see https://u:p@x/y";
+        let clean = "no answer from swift+https://host/c: timed out, see https://x/y";
+        assert_eq!(without_credentials(text), clean);
+    }
+}

@@ -1,0 +1,268 @@
+//! The one table from errors to statuses, reasons and messages. Every match is exhaustive: a new
+//! variant has to be looked at here.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use super::ApiError;
+use crate::api::document::without_credentials;
+use crate::domain::image::ImageId;
+use crate::domain::pending::NotPending;
+use crate::domain::principal::{AuthError, NotAdmin};
+use crate::domain::repo::RepoError;
+use crate::domain::revert::RevertError;
+
+/// After what is over in moments: a lock, a restarting database.
+const SOON: Duration = Duration::from_secs(5);
+
+/// After what lasts as long as a scrub of one image may.
+const LATER: Duration = Duration::from_secs(30);
+
+/// What is wrong with a request itself, or with how it was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestError {
+    /// A header, parameter or body that cannot be used; the message says which.
+    Invalid(String),
+    /// No operation has this path.
+    UnknownUri,
+    /// No image can have the id in the path.
+    ImpossibleImageId,
+    /// The path is known, the method is not.
+    Method,
+    /// The request took longer than `request_timeout`.
+    Timeout,
+    /// The body is too large.
+    TooLarge,
+    /// The request line is too long.
+    UriTooLong,
+    /// A body that is not said to be JSON.
+    MediaType,
+    /// The headers are too large.
+    HeadersTooLarge,
+    /// No token was sent.
+    TokenMissing,
+    /// A bug; the text is for the log.
+    Internal(String),
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        use RequestError as E;
+        use StatusCode as S;
+        match error {
+            E::Invalid(message) => Self::new(S::BAD_REQUEST, "request.invalid", message),
+            E::UnknownUri => Self::new(
+                S::NOT_FOUND,
+                "uri.not_found",
+                "There is nothing at this address. GET /openapi.json lists what there is.",
+            ),
+            E::ImpossibleImageId => Self::new(
+                S::NOT_FOUND,
+                "image.not_found",
+                "No image can have this id: an id has 1 to 36 visible ASCII characters. Check it \
+                 with GET /v2/pending-deletes.",
+            ),
+            E::Method => Self::new(
+                S::METHOD_NOT_ALLOWED,
+                "request.method_not_allowed",
+                "This address does not take this method; the Allow header lists those it takes.",
+            ),
+            E::Timeout => Self::new(
+                S::REQUEST_TIMEOUT,
+                "request.timeout",
+                "The request took too long and was given up. Look at the image with GET \
+                 /v2/pending-deletes/{image_id} before you try again: a revert may have been \
+                 carried out.",
+            ),
+            E::TooLarge => Self::new(
+                S::PAYLOAD_TOO_LARGE,
+                "request.too_large",
+                "The body is larger than 64 KiB; no request needs that much.",
+            ),
+            E::UriTooLong => Self::new(
+                S::URI_TOO_LONG,
+                "request.uri_too_long",
+                "The address is longer than 8 KiB; use fewer or shorter parameters.",
+            ),
+            E::MediaType => Self::new(
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "request.unsupported_media_type",
+                "The body must be JSON: send Content-Type: application/json, or no body at all.",
+            ),
+            E::HeadersTooLarge => Self::new(
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "request.headers_too_large",
+                "The headers are larger than 32 KiB; send a token and what the request needs.",
+            ),
+            E::TokenMissing => Self::new(
+                S::UNAUTHORIZED,
+                "auth.token_missing",
+                "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
+            ),
+            E::Internal(cause) => internal(cause),
+        }
+    }
+}
+
+/// Fixed words: the cause is the log's.
+fn internal(cause: impl Into<String>) -> ApiError {
+    let message = "Something went wrong inside the service. Its log has the cause under this \
+                   request id.";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).cause(cause)
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Invalid { reason } => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "auth.token_invalid",
+                "The token was refused. Get a new one from an issuer that this service accepts \
+                 and try again; the service's log has the cause under this request id.",
+            )
+            .cause(reason),
+            AuthError::Unavailable(cause) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "auth.unavailable",
+                "Tokens cannot be verified now. Try again soon; if it lasts, see whether Keystone \
+                 or the token issuer can be reached from the service.",
+            )
+            .retry_after(SOON)
+            .cause(cause),
+        }
+    }
+}
+
+impl From<NotAdmin> for ApiError {
+    fn from(denied: NotAdmin) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "auth.not_admin",
+            "The token is good, but its holder is not an admin here. Use a token with the admin \
+             role.",
+        )
+        .cause(denied.to_string())
+    }
+}
+
+impl From<&RepoError> for ApiError {
+    fn from(error: &RepoError) -> Self {
+        match error {
+            RepoError::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "db.unavailable",
+                "Glance's database cannot be reached. Try again soon; look at the image with GET \
+                 /v2/pending-deletes/{image_id} first if this was a revert.",
+            )
+            .retry_after(SOON)
+            .cause(error.to_string()),
+            RepoError::BadRow(_) | RepoError::Refused(_) | RepoError::NotLocked(_) => {
+                internal(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<RepoError> for ApiError {
+    fn from(error: RepoError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&RevertError> for ApiError {
+    fn from(error: &RevertError) -> Self {
+        match error {
+            RevertError::NotFound(id) => Self::new(
+                StatusCode::NOT_FOUND,
+                "image.not_found",
+                format!(
+                    "Glance's database has no image {id}. Check the id; GET /v2/pending-deletes \
+                     lists the images that can be reverted."
+                ),
+            ),
+            RevertError::NotPending(id, why) => not_pending(id, why),
+            RevertError::Busy(id) => scrub_in_progress(
+                format!(
+                    "Image {id} is being worked on by the scrubber or by another revert. Nothing \
+                     was changed; try again in a moment."
+                ),
+                SOON,
+            ),
+            RevertError::DataMissing { id, findings } => conflict(
+                "image.data_missing",
+                format!(
+                    "The data of image {id} is not there, so nothing was changed: {}. Bring the \
+                     data back to its place, or upload the image again.",
+                    findings.join("; ")
+                ),
+            ),
+            RevertError::StoreUnavailable { id, problem } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store.unavailable",
+                format!(
+                    "Whether the data of image {id} is there cannot be told, so nothing was \
+                     changed: {}. Try again when the store answers, or send {{\"verify\": \
+                     \"none\"}} if you know that the data is there.",
+                    without_credentials(problem)
+                ),
+            )
+            .retry_after(LATER)
+            .cause(problem.as_str()),
+            RevertError::Repo(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevertError> for ApiError {
+    fn from(error: RevertError) -> Self {
+        Self::from(&error)
+    }
+}
+
+fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
+    match why {
+        NotPending::AlreadyActive => conflict(
+            "image.already_active",
+            format!("Image {id} is active already; there is nothing to revert."),
+        ),
+        NotPending::ScrubInProgress => scrub_in_progress(
+            format!(
+                "The scrubber is destroying the data of image {id}. It may still give the image \
+                 back if its store refuses; look again later."
+            ),
+            LATER,
+        ),
+        NotPending::AlreadyScrubbed => conflict(
+            "image.already_scrubbed",
+            format!(
+                "The data of image {id} has been destroyed, so it cannot come back. Upload the \
+                 image again, or bring it back from a backup."
+            ),
+        ),
+        NotPending::NoLocations => conflict(
+            "image.no_locations",
+            format!(
+                "Image {id} has no location left to bring back: a scrub was cut short, or the \
+                 rows were purged. Upload the image again, or bring it back from a backup."
+            ),
+        ),
+        NotPending::DeleteInProgress { retry_after } => conflict(
+            "image.delete_in_progress",
+            format!("A delete of image {id} is still under way in Glance. Try again later."),
+        )
+        .retry_after(*retry_after),
+        NotPending::OtherStatus(status) => conflict(
+            "image.not_pending_delete",
+            format!("Image {id} is {status}; only images in pending_delete can be reverted."),
+        ),
+    }
+}
+
+fn conflict(reason: &'static str, message: String) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, reason, message)
+}
+
+fn scrub_in_progress(message: String, wait: Duration) -> ApiError {
+    conflict("image.scrub_in_progress", message).retry_after(wait)
+}

@@ -1,0 +1,138 @@
+//! The OpenAPI document, generated from the handlers.
+//!
+//! utoipa writes OpenAPI 3.1; what is published is 3.0.3, which every client generator reads
+//! (some fail on 3.1's `type: [string, "null"]`). See [`downgrade`].
+
+pub mod downgrade;
+pub mod examples;
+pub mod responses;
+mod yaml;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi as Document};
+use utoipa::{Modify, OpenApi};
+
+use super::error::ErrorBody;
+
+/// What the handlers do not say: title, licence, ways to authenticate, answers that all share.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "glance-revert",
+        description = "Takes OpenStack Glance images back that were deleted with \
+            `delayed_delete` and still wait to be scrubbed. For admins alone.\n\n\
+            Every answer carries `x-openstack-request-id`; every error has the body `Error`.",
+        license(name = "Apache-2.0", url = "https://www.apache.org/licenses/LICENSE-2.0"),
+        contact(name = "The operators of this service")
+    ),
+    servers((url = "/", description = "The service that served this document")),
+    tags(
+        (name = "images", description = "Take a deleted image back."),
+        (name = "pending deletes", description = "Deleted images that can still be reverted."),
+        (name = "versions", description = "What this service is; open to everybody.")
+    ),
+    components(schemas(ErrorBody)),
+    modifiers(&Shared)
+)]
+struct Base;
+
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut Document) {
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme("bearerAuth", bearer());
+        components.add_security_scheme("keystoneToken", keystone());
+        components.responses.extend(responses::shared());
+        let no_scopes: [&str; 0] = [];
+        document.security = Some(vec![
+            SecurityRequirement::new("bearerAuth", no_scopes),
+            SecurityRequirement::new("keystoneToken", no_scopes),
+        ]);
+    }
+}
+
+fn bearer() -> SecurityScheme {
+    let about = "A JWT of an issuer that the service is configured for.";
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+    SecurityScheme::Http(scheme.description(Some(about)).build())
+}
+
+fn keystone() -> SecurityScheme {
+    let about = "A Keystone token with the admin role; where the service knows a Keystone.";
+    SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Auth-Token", about)))
+}
+
+/// The document without operations; the router adds each with its route.
+pub(crate) fn base() -> Document {
+    Base::openapi()
+}
+
+/// The document, OpenAPI 3.0.3.
+#[must_use]
+pub fn document() -> Value {
+    let (_, generated) = super::operations().split_for_parts();
+    // Plain data with text keys: serialising it cannot fail.
+    let mut document = downgrade::to_3_0(serde_json::to_value(&generated).unwrap_or_default());
+    bodies_are_optional(&mut document);
+    document
+}
+
+/// utoipa says that a body is required unless it may be `null`; here it may be left out.
+fn bodies_are_optional(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let operations = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
+    for operation in operations.flat_map(Map::values_mut) {
+        if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+            body.insert("required".to_owned(), Value::Bool(false));
+        }
+    }
+}
+
+/// The document as JSON text, in a stable order, with a newline at its end.
+#[must_use]
+pub fn to_json() -> String {
+    let text = serde_json::to_string_pretty(&Ordered(document())).unwrap_or_default();
+    format!("{text}\n")
+}
+
+/// The document as YAML text, in a stable order, with a newline at its end.
+#[must_use]
+pub fn to_yaml() -> String {
+    let mut document = document();
+    let mut text = String::new();
+    for part in READING_ORDER {
+        let taken = document.as_object_mut().and_then(|parts| parts.remove_entry(part));
+        text.extend(taken.map(|(name, part)| yaml::to_yaml(&json!({name: part}))));
+    }
+    text
+}
+
+/// The parts of the document as people read them; all below is sorted by name.
+const READING_ORDER: [&str; 7] =
+    ["openapi", "info", "servers", "tags", "security", "paths", "components"];
+
+struct Ordered(Value);
+
+impl Serialize for Ordered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = READING_ORDER.iter().filter_map(|part| self.0.get(part).map(|of| (part, of)));
+        serializer.collect_map(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_document_is_written() {
+        let document = document();
+        assert!(document.as_object().unwrap().keys().all(|k| READING_ORDER.contains(&k.as_str())));
+        assert_eq!(serde_json::from_str::<Value>(&to_json()).unwrap(), document);
+    }
+}

@@ -1,0 +1,103 @@
+//! Examples of answers, for the OpenAPI document.
+
+use serde_json::{Value, json};
+
+const ID: &str = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222";
+const PROJECT: &str = "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f";
+
+/// An image that is active again.
+pub(crate) fn image() -> Value {
+    json!({
+        "os_distro": "debian",
+        "hw_disk_bus": "virtio",
+        "name": "debian-13",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "visibility": "shared",
+        "size": 64,
+        "virtual_size": 64,
+        "status": "active",
+        "checksum": "c8cbbeba08339a1e26d7ceb26b4c0136",
+        "protected": false,
+        "min_ram": 0,
+        "min_disk": 0,
+        "owner": PROJECT,
+        "os_hidden": false,
+        "os_hash_algo": "sha512",
+        "os_hash_value": "0b0a68c315a220857f4779f3a2828125819385e07b9cac810945b67d3c98d7c8\
+                          7f2dfa63a28d164b40a4720faa23627ce10b3f118385170941eb80069bf8fd6a",
+        "id": ID,
+        "created_at": "2026-11-22T12:59:35Z",
+        "updated_at": "2026-11-22T13:20:01Z",
+        "tags": ["blue"],
+        "self": format!("/v2/images/{ID}"),
+        "file": format!("/v2/images/{ID}/file"),
+        "schema": "/v2/schemas/image",
+        "stores": "fast"
+    })
+}
+
+/// A page of the list.
+pub(crate) fn page() -> Value {
+    json!({
+        "pending_deletes": [{
+            "id": ID,
+            "name": "debian-13",
+            "owner": PROJECT,
+            "size": 64,
+            "visibility": "shared",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "created_at": "2026-11-22T12:59:35Z",
+            "deleted_at": "2026-11-22T13:10:00Z",
+            "scrub_at": "2026-11-29T13:10:00Z",
+            "seconds_left": 604_199
+        }],
+        "first": "/v2/pending-deletes?limit=1",
+        "next": format!("/v2/pending-deletes?limit=1&marker=2026-11-22T13%3A10%3A00.000000_{ID}")
+    })
+}
+
+/// What a revert would do.
+pub(crate) fn preview() -> Value {
+    json!({
+        "id": ID,
+        "name": "debian-13",
+        "owner": PROJECT,
+        "status": "pending_delete",
+        "size": 64,
+        "visibility": "shared",
+        "disk_format": "raw",
+        "container_format": "bare",
+        "created_at": "2026-11-22T12:59:35Z",
+        "deleted_at": "2026-11-22T13:10:00Z",
+        "revertible": true,
+        "reason": null,
+        "message": null,
+        "scrub_at": "2026-11-29T13:10:00Z",
+        "seconds_left": 604_199,
+        "locations": [{
+            "id": 1,
+            "store": "fast",
+            "scheme": "file",
+            "deleted_with_image": true,
+            "comes_back": true,
+            "data": "present",
+            "problem": null
+        }],
+        "properties": ["os_distro", "hw_disk_bus"],
+        "tags": ["blue"],
+        "members": ["0f1e2d3c4b5a69788796a5b4c3d2e1f0"]
+    })
+}
+
+/// The version document.
+pub(crate) fn versions() -> Value {
+    json!({
+        "versions": [{
+            "id": "v2.0",
+            "status": "CURRENT",
+            "links": [{"rel": "self", "href": "/v2/"}]
+        }]
+    })
+}

@@ -1,0 +1,5 @@
+//! `/v2/pending-deletes`: the images that can still be reverted.
+
+pub mod list;
+pub mod query;
+pub mod show;

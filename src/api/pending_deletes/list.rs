@@ -1,0 +1,131 @@
+//! `GET /v2/pending-deletes`.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::query::{ListParameters, Marker};
+use crate::api::auth::AdminCaller;
+use crate::api::error::ApiError;
+use crate::api::extract::{JsonAnswer, Parameters};
+use crate::api::openapi::responses::AdminErrors;
+use crate::api::state::ApiState;
+use crate::domain::repo::PendingSummary;
+use crate::domain::time::isotime;
+
+/// A page of images that can still be reverted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::page)]
+pub struct PendingDeletes {
+    /// The images, in the order asked for.
+    pub pending_deletes: Vec<PendingDeleteSummary>,
+    /// Path and query of the first page.
+    pub first: String,
+    /// Path and query of the next page; not there on the last one.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// An image that can still be reverted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PendingDeleteSummary {
+    /// Id.
+    pub id: String,
+    /// Name; not unique.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Project that owns the image.
+    #[schema(required)]
+    pub owner: Option<String>,
+    /// Size of the data in bytes.
+    #[schema(required)]
+    pub size: Option<i64>,
+    /// Who could see the image: `public`, `private`, `shared` or `community`.
+    pub visibility: String,
+    /// Format of the disk, such as `qcow2` or `raw`.
+    #[schema(required)]
+    pub disk_format: Option<String>,
+    /// Format of the container, such as `bare`.
+    #[schema(required)]
+    pub container_format: Option<String>,
+    /// When the image was created, UTC.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When the image was deleted, UTC.
+    #[schema(format = DateTime)]
+    pub deleted_at: String,
+    /// From when on the scrubber may destroy the data, UTC.
+    #[schema(format = DateTime)]
+    pub scrub_at: String,
+    /// Seconds until `scrub_at`, 0 once it has passed.
+    pub seconds_left: i64,
+}
+
+impl PendingDeleteSummary {
+    fn of(image: &PendingSummary, state: &ApiState) -> Self {
+        let (scrub_at, seconds_left) = state.scrub_at(image.deleted_at);
+        Self {
+            id: image.id.to_string(),
+            name: image.name.clone(),
+            owner: image.owner.clone(),
+            size: image.size,
+            visibility: image.visibility.clone(),
+            disk_format: image.disk_format.clone(),
+            container_format: image.container_format.clone(),
+            created_at: isotime(image.created_at),
+            deleted_at: isotime(image.deleted_at),
+            scrub_at: isotime(scrub_at),
+            seconds_left,
+        }
+    }
+}
+
+/// List the images that can still be reverted
+///
+/// Every image in `pending_delete`, of all projects and of any visibility, a page at a time.
+#[utoipa::path(
+    get,
+    path = "/v2/pending-deletes",
+    operation_id = "listPendingDeletes",
+    tag = "pending deletes",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "A page; the last one has no `next`.", body = PendingDeletes,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors
+    )
+)]
+pub(crate) async fn list_pending_deletes(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<JsonAnswer<PendingDeletes>, ApiError> {
+    let mut query = parameters.to_query()?;
+    let limit = usize::try_from(parameters.limit()?).unwrap_or(usize::MAX);
+    query.marker = match parameters.marker()? {
+        None => None,
+        Some(Marker::Position(marker)) => Some(marker),
+        Some(Marker::Image(id)) => match state.reverter.position(&admin, &id).await? {
+            Some(marker) => Some(marker),
+            None => return Ok(JsonAnswer(page(&parameters, &[], limit, &state))),
+        },
+    };
+    let found = state.reverter.list(&admin, &query).await?;
+    Ok(JsonAnswer(page(&parameters, &found, limit, &state)))
+}
+
+fn page(
+    parameters: &ListParameters,
+    found: &[PendingSummary],
+    limit: usize,
+    state: &ApiState,
+) -> PendingDeletes {
+    let (shown, more) = found.split_at(found.len().min(limit));
+    let last = shown.last().filter(|_| !more.is_empty());
+    PendingDeletes {
+        pending_deletes: shown.iter().map(|one| PendingDeleteSummary::of(one, state)).collect(),
+        first: parameters.first_link(),
+        next: last.map(|last| parameters.next_link(last)),
+    }
+}

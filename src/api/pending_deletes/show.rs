@@ -1,0 +1,183 @@
+//! `GET /v2/pending-deletes/{image_id}`.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::auth::AdminCaller;
+use crate::api::document::without_credentials;
+use crate::api::error::ApiError;
+use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
+use crate::api::openapi::responses::{AdminErrors, ImageErrors};
+use crate::api::state::ApiState;
+use crate::domain::image::ImageStatus;
+use crate::domain::revert::{Judged, Preview};
+use crate::domain::time::isotime;
+use crate::domain::verify::Finding;
+
+/// What a revert of an image would do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::preview)]
+pub struct PendingDeletePreview {
+    /// Id.
+    pub id: String,
+    /// Name; not unique.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Project that owns the image.
+    #[schema(required)]
+    pub owner: Option<String>,
+    /// Status as it is now, such as `pending_delete`.
+    pub status: String,
+    /// Size of the data in bytes.
+    #[schema(required)]
+    pub size: Option<i64>,
+    /// Who can see the image while it is active: `public`, `private`, `shared` or `community`.
+    pub visibility: String,
+    /// Format of the disk, such as `qcow2` or `raw`.
+    #[schema(required)]
+    pub disk_format: Option<String>,
+    /// Format of the container, such as `bare`.
+    #[schema(required)]
+    pub container_format: Option<String>,
+    /// When the image was created, UTC.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When the image was deleted, UTC; null for one that is not deleted.
+    #[schema(required, format = DateTime)]
+    pub deleted_at: Option<String>,
+    /// Whether a revert would be carried out now.
+    pub revertible: bool,
+    /// Why not, as the `reason` of the error that a revert would answer; null if it may.
+    #[schema(required)]
+    pub reason: Option<String>,
+    /// Why not, and what to do, in words; null if it may.
+    #[schema(required)]
+    pub message: Option<String>,
+    /// From when on the scrubber may destroy the data, UTC; null where it will not.
+    #[schema(required, format = DateTime)]
+    pub scrub_at: Option<String>,
+    /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
+    #[schema(required)]
+    pub seconds_left: Option<i64>,
+    /// The locations whose data waits to be scrubbed.
+    pub locations: Vec<LocationPreview>,
+    /// Names of the properties that would come back. Among them are those that a user removed
+    /// before the delete.
+    pub properties: Vec<String>,
+    /// Tags that would come back.
+    pub tags: Vec<String>,
+    /// Members that would come back.
+    pub members: Vec<String>,
+}
+
+/// One location, and what was found there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LocationPreview {
+    /// Number of the row in Glance's `image_locations`.
+    pub id: i32,
+    /// Store that has it; null where no configured store does.
+    #[schema(required)]
+    pub store: Option<String>,
+    /// Scheme of its URL, such as `file` or `rbd`; null where the URL cannot be decrypted.
+    #[schema(required)]
+    pub scheme: Option<String>,
+    /// Whether it was deleted with the image, not removed from the living image before.
+    pub deleted_with_image: bool,
+    /// Whether it would come back.
+    pub comes_back: bool,
+    /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `unknown` or
+    /// `not_checked`; more may come.
+    pub data: String,
+    /// What is wrong, in words; null if nothing is.
+    #[schema(required)]
+    pub problem: Option<String>,
+}
+
+impl PendingDeletePreview {
+    fn of(preview: &Preview, state: &ApiState) -> Self {
+        let image = &preview.image;
+        let obstacle = preview.obstacle.as_ref().map(ApiError::from);
+        let pending = image.status == ImageStatus::PendingDelete && image.deleted;
+        let due = image.deleted_at.filter(|_| pending).map(|at| state.scrub_at(at));
+        Self {
+            id: image.id.to_string(),
+            name: image.name.clone(),
+            owner: image.owner.clone(),
+            status: image.status.to_string(),
+            size: image.size,
+            visibility: image.visibility.clone(),
+            disk_format: image.disk_format.clone(),
+            container_format: image.container_format.clone(),
+            created_at: isotime(image.created_at),
+            deleted_at: image.deleted_at.map(isotime),
+            revertible: obstacle.is_none(),
+            reason: obstacle.as_ref().map(|error| error.reason.to_owned()),
+            message: obstacle.map(|error| error.message),
+            scrub_at: due.map(|(at, _)| isotime(at)),
+            seconds_left: due.map(|(_, seconds)| seconds),
+            locations: preview.locations.iter().map(|l| location(l, preview, state)).collect(),
+            properties: preview.properties.clone(),
+            tags: preview.tags.clone(),
+            members: preview.members.clone(),
+        }
+    }
+}
+
+fn location(judged: &Judged, preview: &Preview, state: &ApiState) -> LocationPreview {
+    let row = &judged.location;
+    let placed = state.stores.place(row).ok().map(|placed| placed.store.id().to_string());
+    let (data, problem) = words(&judged.finding);
+    LocationPreview {
+        id: row.id,
+        store: placed.or_else(|| row.store().map(str::to_owned)),
+        scheme: state.stores.uri(&row.value).map(|uri| uri.scheme()),
+        deleted_with_image: judged.together,
+        comes_back: preview.chosen.contains(&row.id),
+        data: data.to_owned(),
+        problem,
+    }
+}
+
+fn words(finding: &Finding) -> (&'static str, Option<String>) {
+    match finding {
+        Finding::Present => ("present", None),
+        Finding::Unchecked => ("not_checked", None),
+        Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
+        Finding::WrongSize { found, expected } => {
+            ("wrong_size", Some(format!("It holds {found} bytes instead of {expected}.")))
+        }
+        Finding::WrongChecksum => {
+            ("wrong_checksum", Some("It holds other data than was uploaded.".to_owned()))
+        }
+        Finding::Unknown(problem) => ("unknown", Some(without_credentials(problem))),
+    }
+}
+
+/// Show what a revert would do
+///
+/// Says whether the image may be reverted, why not, what would come back, and whether the data is
+/// there. Asks the stores, changes nothing.
+#[utoipa::path(
+    get,
+    path = "/v2/pending-deletes/{image_id}",
+    operation_id = "getPendingDelete",
+    tag = "pending deletes",
+    params(("image_id" = String, Path, description = "The image's id.",
+        example = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222")),
+    responses(
+        (status = 200, description = "Any image that Glance's database has, whatever its status.",
+            body = PendingDeletePreview,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors, ImageErrors
+    )
+)]
+pub(crate) async fn get_pending_delete(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    ImageIdPath(id): ImageIdPath,
+    _: NoParameters,
+) -> Result<JsonAnswer<PendingDeletePreview>, ApiError> {
+    let preview = state.reverter.preview(&admin, &id).await?;
+    Ok(JsonAnswer(PendingDeletePreview::of(&preview, &state)))
+}

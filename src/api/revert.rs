@@ -1,0 +1,226 @@
+//! `POST /v2/images/{image_id}/actions/revert`.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
+
+use super::auth::AdminCaller;
+use super::document::ImageDocument;
+use super::error::ApiError;
+use super::extract::{ImageIdPath, JsonAnswer, NoParameters, OptionalBody};
+use super::middleware::RequestContext;
+use super::openapi::responses::{AdminErrors, ImageErrors, RevertErrors};
+use super::state::ApiState;
+use crate::domain::pending::Children;
+use crate::domain::revert::{RevertRequest, Reverted, Verify};
+
+const RESTORED: HeaderName = HeaderName::from_static("openstack-image-revert-restored");
+const WARNINGS: HeaderName = HeaderName::from_static("openstack-image-revert-warnings");
+const DRY_RUN: HeaderName = HeaderName::from_static("openstack-image-revert-dry-run");
+
+/// Longest value of the header with the warnings, in bytes; proxies cut or refuse more.
+const MAX_WARNINGS: usize = 4096;
+
+/// What a caller may ask for; every field may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RevertRequest)]
+pub struct RevertBody {
+    /// Say what would happen, write nothing.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub dry_run: bool,
+    /// How to prove that the data is there before anything is written. The service's
+    /// configuration has the default, normally `exists`.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false, value_type = Option<VerifyWord>)]
+    pub verify: Option<VerifyWord>,
+    /// Whether properties come back. Among them are those that a user removed before the delete:
+    /// Glance's rows do not tell them apart.
+    #[serde(default)]
+    #[schema(default = "restore")]
+    pub properties: ChildrenWord,
+    /// Whether tags come back.
+    #[serde(default)]
+    #[schema(default = "restore")]
+    pub tags: ChildrenWord,
+    /// Whether members come back. One that was revoked before the delete never does.
+    #[serde(default)]
+    #[schema(default = "restore")]
+    pub members: ChildrenWord,
+    /// Make the image protected, so that Glance refuses to delete it again.
+    #[serde(default)]
+    #[schema(default = false)]
+    pub protect: bool,
+}
+
+/// How to prove that the data is there: `exists` asks the store for the size, `checksum` reads all
+/// of it and compares the hash, `none` does not look.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(try_from = "String", rename_all = "snake_case")]
+#[schema(as = Verify)]
+pub enum VerifyWord {
+    /// Ask the store for the size.
+    Exists,
+    /// Read it all and compare the hash.
+    Checksum,
+    /// Do not look.
+    None,
+}
+
+/// Whether rows of one kind come back: `restore`, or `skip` to leave them deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(try_from = "String", rename_all = "snake_case")]
+#[schema(as = RestoreOrSkip)]
+pub enum ChildrenWord {
+    /// They come back.
+    #[default]
+    Restore,
+    /// They stay deleted.
+    Skip,
+}
+
+// By way of a string: serde would also read a variant from `{"exists": null}`.
+impl TryFrom<String> for VerifyWord {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        match word.as_str() {
+            "exists" => Ok(Self::Exists),
+            "checksum" => Ok(Self::Checksum),
+            "none" => Ok(Self::None),
+            _ => Err(format!("verify is exists, checksum or none, not {word:?}")),
+        }
+    }
+}
+
+impl TryFrom<String> for ChildrenWord {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        match word.as_str() {
+            "restore" => Ok(Self::Restore),
+            "skip" => Ok(Self::Skip),
+            _ => Err(format!("properties, tags, members are restore or skip, not {word:?}")),
+        }
+    }
+}
+
+/// Reads a field that may be left out and may not be null.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<VerifyWord>, D::Error> {
+    VerifyWord::deserialize(from).map(Some)
+}
+
+impl RevertBody {
+    fn into_request(self, default_verify: Verify) -> RevertRequest {
+        let verify = match self.verify {
+            None => default_verify,
+            Some(VerifyWord::Exists) => Verify::Exists,
+            Some(VerifyWord::Checksum) => Verify::Checksum,
+            Some(VerifyWord::None) => Verify::None,
+        };
+        RevertRequest {
+            dry_run: self.dry_run,
+            verify,
+            children: Children {
+                properties: self.properties == ChildrenWord::Restore,
+                tags: self.tags == ChildrenWord::Restore,
+                members: self.members == ChildrenWord::Restore,
+            },
+            protect: self.protect,
+        }
+    }
+}
+
+/// Take a deleted image back
+///
+/// Makes an image that is still `pending_delete` `active` again, with its locations, properties,
+/// tags and members, after its data was shown to be there. The answer is the image document as
+/// Glance shows it; what came back is told in headers. If any other status is answered, nothing
+/// was changed (after 408 and `db.unavailable`, look before you try again).
+#[utoipa::path(
+    post,
+    path = "/v2/images/{image_id}/actions/revert",
+    operation_id = "revertImage",
+    tag = "images",
+    params(("image_id" = String, Path, description = "The image's id.",
+        example = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222")),
+    request_body(
+        content = RevertBody,
+        description = "Options. No body at all means the defaults.",
+        examples(
+            ("defaults" = (summary = "Everything comes back", value = json!({}))),
+            ("dry_run" = (summary = "Only say what would happen, after reading all of the data",
+                value = json!({"dry_run": true, "verify": "checksum"}))),
+            ("protect" = (summary = "Members stay away, and the image becomes protected",
+                value = json!({"members": "skip", "protect": true})))
+        )
+    ),
+    responses(
+        (status = 200, description = "The image is active again, or would be in a dry run.",
+            body = ImageDocument,
+            headers(
+                ("x-openstack-request-id" = String, description = "The request's id."),
+                ("OpenStack-Image-Revert-Restored" = String, description =
+                    "What came back: `locations=1, properties=4, tags=2, members=1`."),
+                ("OpenStack-Image-Revert-Warnings" = String, description =
+                    "What to know, joined by `; `. Only there if there is something to know."),
+                ("OpenStack-Image-Revert-Dry-Run" = String, description =
+                    "`true` in a dry run, else not there.")
+            )),
+        AdminErrors, ImageErrors, RevertErrors
+    )
+)]
+pub(crate) async fn revert_image(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+    ImageIdPath(id): ImageIdPath,
+    _: NoParameters,
+    OptionalBody(body): OptionalBody<RevertBody>,
+) -> Result<Response, ApiError> {
+    let request = body.into_request(state.settings.default_verify);
+    if request.verify == Verify::Checksum {
+        context.take_your_time();
+    }
+    let reverted = state.reverter.revert(&admin, &id, &request).await?;
+    let headers = headers(&reverted, request.dry_run);
+    Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state))).into_response())
+}
+
+fn headers(reverted: &Reverted, dry_run: bool) -> HeaderMap {
+    let counts = reverted.restored;
+    let restored = format!(
+        "locations={}, properties={}, tags={}, members={}",
+        counts.locations, counts.properties, counts.tags, counts.members
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(RESTORED, header_value(&restored));
+    if !reverted.warnings.is_empty() {
+        headers.insert(WARNINGS, header_value(&reverted.warnings.join("; ")));
+    }
+    if dry_run {
+        headers.insert(DRY_RUN, HeaderValue::from_static("true"));
+    }
+    headers
+}
+
+/// Visible ASCII and spaces pass; all else becomes `?`.
+fn header_value(text: &str) -> HeaderValue {
+    let safe = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let text: String = text.chars().map(safe).take(MAX_WARNINGS).collect();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_are_visible_ascii() {
+        assert_eq!(header_value("höwdy\r\nX: y").to_str().unwrap(), "h?wdy??X: y");
+    }
+}

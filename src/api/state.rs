@@ -1,0 +1,63 @@
+//! What every handler may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+
+use crate::domain::principal::Authenticator;
+use crate::domain::revert::{Reverter, Verify};
+use crate::domain::store::Stores;
+use crate::domain::time::{Clock, Timestamp};
+
+/// The parts that the API is put together from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// The use cases.
+    pub reverter: Arc<Reverter>,
+    /// The present, for `seconds_left`.
+    pub clock: Arc<dyn Clock>,
+    /// Reads locations, for the documents that show them.
+    pub stores: Arc<dyn Stores>,
+    /// Verifies `Authorization: Bearer`.
+    pub bearer: Arc<dyn Authenticator>,
+    /// Verifies `X-Auth-Token`; `None` refuses every one of them.
+    pub keystone: Option<Arc<dyn Authenticator>>,
+    /// Keystone's public address (`www_authenticate_uri`), told to callers without a good token.
+    pub www_authenticate: Option<String>,
+    /// Settings.
+    pub settings: ApiSettings,
+}
+
+/// The settings of the API; all come from the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiSettings {
+    /// `scrub_time`: how long a deleted image can be reverted.
+    pub scrub_time: Duration,
+    /// `[revert] verify`: where a request does not say.
+    pub default_verify: Verify,
+    /// Whether `enabled_backends` is set: image documents then have `stores`.
+    pub multi_store: bool,
+    /// `show_multiple_locations`: image documents then have `locations`.
+    pub show_multiple_locations: bool,
+    /// `show_image_direct_url`: image documents then have `direct_url`.
+    pub show_image_direct_url: bool,
+    /// `[revert] request_timeout`: how long a request may take, reading for `checksum` excepted.
+    pub request_timeout: Duration,
+}
+
+impl ApiState {
+    /// When the scrubber may claim an image deleted at `deleted_at`, and how many seconds are left
+    /// until then, never fewer than none.
+    pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> (Timestamp, i64) {
+        let wait = TimeDelta::from_std(self.settings.scrub_time).unwrap_or(TimeDelta::MAX);
+        let at = deleted_at.checked_add_signed(wait).unwrap_or(LAST).min(LAST);
+        (at, (at - self.clock.now()).num_seconds().max(0))
+    }
+}
+
+/// The last day that `YYYY-MM-DD` can say: for a `scrub_time` that means "never".
+const LAST: Timestamp = match NaiveDate::from_ymd_opt(9999, 12, 31) {
+    Some(day) => day.and_time(chrono::NaiveTime::MIN),
+    None => Timestamp::MAX,
+};

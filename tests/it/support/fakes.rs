@@ -1,0 +1,351 @@
+//! The domain's traits in memory, with faults on demand.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use glance_revert::domain::image::{Image, ImageId, ImageStatus};
+use glance_revert::domain::location::{Location, LocationValue};
+use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
+use glance_revert::domain::pending::RevertPlan;
+use glance_revert::domain::principal::{AuthError, Authenticator, Principal, Token};
+use glance_revert::domain::repo::{
+    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSort, PendingSummary, RepoError, Write,
+};
+use glance_revert::domain::scrub::{Claim, Settled};
+use glance_revert::domain::store::{
+    Deletion, ObjectInfo, ObjectStream, Placed, Store, StoreError, StoreId, StoreUri, Stores,
+    Unplaced,
+};
+use glance_revert::domain::time::Timestamp;
+
+/// What a [`FakeRepo`] does instead of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RepoFault {
+    Unavailable,
+    Refused,
+    BadRow,
+    Panic,
+    Hang,
+}
+
+/// Images in memory.
+#[derive(Debug, Default)]
+pub(crate) struct FakeRepo {
+    pub(crate) images: Mutex<BTreeMap<String, Image>>,
+    pub(crate) fault: Mutex<Option<RepoFault>>,
+    /// How many calls came.
+    pub(crate) calls: Mutex<usize>,
+}
+
+impl FakeRepo {
+    pub(crate) fn put(&self, image: Image) {
+        self.images.lock().unwrap().insert(image.id.to_string(), image);
+    }
+
+    pub(crate) fn read(&self, id: &str) -> Image {
+        self.images.lock().unwrap()[id].clone()
+    }
+
+    async fn serve(&self) -> Result<(), RepoError> {
+        *self.calls.lock().unwrap() += 1;
+        let fault = *self.fault.lock().unwrap();
+        match fault {
+            None => Ok(()),
+            Some(RepoFault::Unavailable) => {
+                Err(RepoError::Unavailable("10.0.0.9 hung up on user glance".to_owned()))
+            }
+            Some(RepoFault::Refused) => {
+                Err(RepoError::Refused("no grant for glance@10.0.0.9".to_owned()))
+            }
+            Some(RepoFault::BadRow) => Err(RepoError::BadRow(BadRow {
+                image: "x".to_owned(),
+                table: "images",
+                column: "status",
+                problem: "no such status".to_owned(),
+            })),
+            Some(RepoFault::Panic) => panic!("a secret of the fake"),
+            Some(RepoFault::Hang) => std::future::pending().await,
+        }
+    }
+}
+
+fn summary(image: &Image) -> PendingSummary {
+    PendingSummary {
+        id: image.id.clone(),
+        name: image.name.clone(),
+        owner: image.owner.clone(),
+        size: image.size,
+        visibility: image.visibility.clone(),
+        disk_format: image.disk_format.clone(),
+        container_format: image.container_format.clone(),
+        created_at: image.created_at,
+        deleted_at: image.deleted_at.unwrap(),
+    }
+}
+
+fn wanted(query: &PendingQuery, image: &PendingSummary) -> bool {
+    let place = (image.deleted_at, image.id.clone());
+    query.owner.as_ref().is_none_or(|owner| image.owner.as_ref() == Some(owner))
+        && query.name.as_ref().is_none_or(|name| image.name.as_ref() == Some(name))
+        && query.deleted_after.is_none_or(|after| image.deleted_at >= after)
+        && query.deleted_before.is_none_or(|before| image.deleted_at < before)
+        && query.marker.as_ref().is_none_or(|marker| {
+            let marker = (marker.deleted_at, marker.id.clone());
+            match query.sort {
+                PendingSort::NewestFirst => place < marker,
+                PendingSort::OldestFirst => place > marker,
+            }
+        })
+}
+
+/// For the calls that only the scrubber makes.
+fn not_here<T>() -> Result<T, RepoError> {
+    Err(RepoError::Refused("the API has no use for this call".to_owned()))
+}
+
+#[async_trait]
+impl ImageRepo for FakeRepo {
+    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError> {
+        self.serve().await?;
+        Ok(self.images.lock().unwrap().get(id.as_str()).cloned())
+    }
+
+    async fn get_many(&self, _: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        not_here()
+    }
+
+    async fn revert(
+        &self,
+        guard: &ImageGuard,
+        plan: &RevertPlan,
+        now: Timestamp,
+    ) -> Result<Write, RepoError> {
+        self.serve().await?;
+        assert_eq!(guard.id(), plan.id(), "the guard of another image");
+        let mut images = self.images.lock().unwrap();
+        let image = images.get_mut(plan.id().as_str()).unwrap();
+        if image.status != plan.image().status || image.version != plan.image().version {
+            return Ok(Write::Stale);
+        }
+        *image = plan.applied(now);
+        Ok(Write::Done)
+    }
+
+    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        let pending = images.values().filter(|i| i.status == ImageStatus::PendingDelete);
+        let mut found: Vec<_> = pending.map(summary).filter(|i| wanted(query, i)).collect();
+        found.sort_by_key(|image| (image.deleted_at, image.id.clone()));
+        if query.sort == PendingSort::NewestFirst {
+            found.reverse();
+        }
+        found.truncate(usize::try_from(query.limit).unwrap());
+        Ok(found)
+    }
+
+    async fn list_due(
+        &self,
+        _: Timestamp,
+        _: Option<&ImageId>,
+        _: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        not_here()
+    }
+
+    async fn claim(&self, _: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+        not_here()
+    }
+
+    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<(), RepoError> {
+        not_here()
+    }
+
+    async fn held_in_range(
+        &self,
+        _: &ImageId,
+        _: &ImageId,
+        _: Timestamp,
+    ) -> Result<HashSet<LocationValue>, RepoError> {
+        not_here()
+    }
+
+    async fn held_locations(
+        &self,
+        _: Timestamp,
+        _: i32,
+        _: u32,
+    ) -> Result<Vec<HeldLocation>, RepoError> {
+        not_here()
+    }
+
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), RepoError> {
+        self.serve().await
+    }
+}
+
+/// Locks in memory.
+#[derive(Debug, Default)]
+pub(crate) struct FakeLock {
+    pub(crate) held: Arc<Mutex<HashSet<String>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    name: String,
+    held: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.held.lock().unwrap().remove(&self.name);
+    }
+}
+
+#[async_trait]
+impl HeldLock for Held {
+    async fn release(self: Box<Self>) {}
+}
+
+impl FakeLock {
+    fn take(&self, name: &str) -> Option<Box<Held>> {
+        let taken = self.held.lock().unwrap().insert(name.to_owned());
+        taken.then(|| Box::new(Held { name: name.to_owned(), held: Arc::clone(&self.held) }))
+    }
+}
+
+#[async_trait]
+impl ImageLock for FakeLock {
+    async fn try_lock(&self, id: &ImageId) -> Result<Option<ImageGuard>, RepoError> {
+        let id = id.clone();
+        Ok(self.take(id.as_str()).map(|held| ImageGuard::new(id, held)))
+    }
+
+    async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError> {
+        Ok(self.take("pass").map(|held| PassGuard::new(held)))
+    }
+}
+
+/// One store called `fast` that has every `file://` URI, and what lies in it.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeStore {
+    id: StoreId,
+    pub(crate) objects: Arc<Mutex<HashMap<String, Vec<u8>>>>,
+    pub(crate) down: Arc<Mutex<Option<StoreError>>>,
+    /// How long each call takes.
+    pub(crate) pause: Arc<Mutex<Duration>>,
+}
+
+impl Default for FakeStore {
+    fn default() -> Self {
+        Self {
+            id: StoreId("fast".to_owned()),
+            objects: Arc::default(),
+            down: Arc::default(),
+            pause: Arc::default(),
+        }
+    }
+}
+
+impl FakeStore {
+    pub(crate) fn put(&self, uri: &str, data: &[u8]) {
+        self.objects.lock().unwrap().insert(uri.to_owned(), data.to_vec());
+    }
+
+    async fn ask(&self, uri: &StoreUri) -> Result<Option<Vec<u8>>, StoreError> {
+        let pause = *self.pause.lock().unwrap();
+        tokio::time::sleep(pause).await;
+        match self.down.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => Ok(self.objects.lock().unwrap().get(uri.as_str()).cloned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        (uri.scheme() == "file").then_some(1)
+    }
+
+    fn accepts(&self, _: &ImageId, _: &StoreUri) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.down.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    async fn stat(&self, _: &ImageId, uri: &StoreUri) -> Result<Option<ObjectInfo>, StoreError> {
+        let data = self.ask(uri).await?;
+        Ok(data.map(|data| ObjectInfo { size: u64::try_from(data.len()).unwrap() }))
+    }
+
+    async fn read(&self, _: &ImageId, uri: &StoreUri) -> Result<Option<ObjectStream>, StoreError> {
+        let data = self.ask(uri).await?;
+        Ok(data.map(|data| futures::stream::iter([Ok(data)]).boxed()))
+    }
+
+    async fn delete(&self, _: &ImageId, uri: &StoreUri) -> Deletion {
+        match self.objects.lock().unwrap().remove(uri.as_str()) {
+            Some(_) => Deletion::Deleted,
+            None => Deletion::Gone,
+        }
+    }
+}
+
+impl Stores for FakeStore {
+    fn place(&self, location: &Location) -> Result<Placed, Unplaced> {
+        let uri = self.uri(&location.value).ok_or(Unplaced::Unreadable(location.id))?;
+        if self.claims(&uri).is_none() {
+            return Err(Unplaced::NoStore { location: location.id, scheme: uri.scheme() });
+        }
+        Ok(Placed { store: Arc::new(self.clone()), uri })
+    }
+
+    fn uri(&self, value: &LocationValue) -> Option<StoreUri> {
+        StoreUri::parse(value.as_stored())
+    }
+
+    fn encrypted(&self) -> bool {
+        false
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Store>> {
+        vec![Arc::new(self.clone())]
+    }
+}
+
+/// Knows the tokens `<prefix>-admin` and `<prefix>-reader`; `<prefix>-down` finds it unavailable.
+#[derive(Debug)]
+pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
+
+#[async_trait]
+impl Authenticator for FakeAuthenticator {
+    async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError> {
+        let known = token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
+        let principal = |is_admin| Principal {
+            subject: "someone".to_owned(),
+            issuer: self.0.to_owned(),
+            is_admin,
+        };
+        match known {
+            Some("admin") => Ok(principal(true)),
+            Some("reader") => Ok(principal(false)),
+            Some("down") => Err(AuthError::Unavailable("connect to 10.0.0.7 failed".to_owned())),
+            Some("expired") => Err(AuthError::Invalid { reason: "expired" }),
+            _ => Err(AuthError::Invalid { reason: "unknown" }),
+        }
+    }
+}

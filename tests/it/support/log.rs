@@ -1,0 +1,45 @@
+//! The log of the whole test binary, kept in memory.
+//!
+//! One subscriber for all threads, installed before the first request: tracing remembers whether
+//! anybody listens, and subscribers that come and go beside other tests upset that memory.
+
+use std::io::{Result, Write};
+use std::sync::{Mutex, Once};
+
+use serde_json::Value;
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Begins to listen; more calls change nothing.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_max_level(tracing::Level::INFO)
+            .with_writer(|| Log)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// The lines of one request.
+pub(crate) fn lines_of(request_id: &str) -> Vec<Value> {
+    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["request_id"] == request_id).collect()
+}
