@@ -1,10 +1,23 @@
 //! Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
+//!
+//! Floors, from the top; a module may use those below its own:
+//!
+//! | floor | modules |
+//! |---|---|
+//! | what an operator types | [`cli`] |
+//! | the composition root | [`server`] |
+//! | what drives the rules | [`api`], [`scrubber`] |
+//! | what the rules stand on | [`db`], [`store`], [`auth`] |
+//! | what everybody may know | [`telemetry`], [`config`] |
+//! | the rules | [`domain`] |
 
 pub mod api;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod scrubber;
 pub mod server;
 pub mod store;
 pub mod telemetry;

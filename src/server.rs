@@ -1,9 +1,246 @@
-//! The process around the API: listeners, probes, signals.
-//!
-//! Knows sockets and how a process ends; knows nothing of images.
+//! The composition root: the one place that knows every concrete type.
 
 mod connection;
 pub mod listen;
 pub mod ops;
 pub mod signals;
 mod write_timeout;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+
+use self::listen::{Drained, Limits};
+use self::signals::Shutdown;
+use crate::api::state::{ApiSettings, ApiState, View};
+use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator};
+use crate::config::Config;
+use crate::db::{ConnectError, Database};
+use crate::domain::pending::Windows;
+use crate::domain::repo::ImageRepo;
+use crate::domain::revert::{RevertSettings, Reverter};
+use crate::domain::scrub::{ScrubSettings, Scrubber};
+use crate::domain::store::Stores;
+use crate::domain::time::{Clock, SystemClock};
+use crate::store::{ConfiguredStores, StoreOptions, StoreSetupError};
+use crate::{api, scrubber, telemetry};
+
+/// Connections to the second listener; probes and one scraper need few.
+const OPS_CONNECTIONS: usize = 64;
+
+/// The configuration is well-formed, and still cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Of the database.
+    #[error(transparent)]
+    Database(#[from] ConnectError),
+    /// Of a store.
+    #[error(transparent)]
+    Store(#[from] StoreSetupError),
+    /// Of an issuer of tokens.
+    #[error(transparent)]
+    Auth(#[from] AuthSetupError),
+    /// Nobody could call.
+    #[error(
+        "no [revert_jwt:<name>] section is configured, so nobody could call the API; add one with \
+         issuer, audiences and jwks_file or public_key_file"
+    )]
+    NobodyMayCall,
+}
+
+/// An address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("[revert] {option} = {address}: cannot be listened on: {error}")]
+pub struct BindError {
+    option: &'static str,
+    address: SocketAddr,
+    #[source]
+    error: std::io::Error,
+}
+
+/// Everything that the configuration describes, built and not started.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// Glance's database.
+    pub database: Database,
+    /// Glance's stores.
+    pub stores: Arc<dyn Stores>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Takes images back.
+    pub reverter: Arc<Reverter>,
+}
+
+impl Parts {
+    /// Builds the parts; connects to nothing yet. Must be called inside a tokio runtime.
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let database = Database::open(&config.database, config.revert.db_pool_size)?;
+        let key = config.glance.metadata_encryption_key.clone();
+        let options = StoreOptions::from(&config.revert);
+        let stores: Arc<dyn Stores> =
+            Arc::new(ConfiguredStores::new(&config.stores, &options, key)?);
+        let settings = RevertSettings {
+            lock_wait: config.revert.lock_wait,
+            windows: Windows {
+                location: config.revert.location_window,
+                grace: config.revert.delete_grace,
+            },
+        };
+        let reverter = Arc::new(Reverter::new(
+            Arc::clone(&database.repo),
+            Arc::clone(&database.lock),
+            Arc::clone(&stores),
+            Arc::clone(&clock),
+            settings,
+        ));
+        Ok(Self { config, database, stores, clock, reverter })
+    }
+
+    /// A scrubber over the same parts.
+    pub fn scrubber(&self) -> Scrubber {
+        Scrubber::new(
+            Arc::clone(&self.database.repo),
+            Arc::clone(&self.database.lock),
+            Arc::clone(&self.stores),
+            Arc::clone(&self.clock),
+            ScrubSettings {
+                scrub_time: self.config.glance.scrub_time,
+                pool_size: self.config.glance.scrub_pool_size,
+                absent_brake: self.config.revert.absent_brake,
+            },
+        )
+    }
+
+    /// The verifiers of tokens.
+    pub fn authenticators(&self) -> Result<Authenticators, SetupError> {
+        if self.config.issuers.is_empty() {
+            return Err(SetupError::NobodyMayCall);
+        }
+        let jwt = JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?;
+        Ok(Authenticators { bearer: Arc::new(jwt), keystone: None })
+    }
+
+    /// What the API is put together from.
+    pub fn api_state(&self) -> Result<ApiState, SetupError> {
+        let authenticators = self.authenticators()?;
+        Ok(ApiState {
+            reverter: Arc::clone(&self.reverter),
+            view: self.view(),
+            bearer: authenticators.bearer,
+            keystone: authenticators.keystone,
+            www_authenticate: None,
+        })
+    }
+
+    /// How results are shown.
+    pub fn view(&self) -> View {
+        let glance = &self.config.glance;
+        View {
+            clock: Arc::clone(&self.clock),
+            stores: Arc::clone(&self.stores),
+            settings: ApiSettings {
+                scrub_time: glance.scrub_time,
+                default_verify: self.config.revert.verify,
+                multi_store: glance.multi_store,
+                show_multiple_locations: glance.show_multiple_locations,
+                show_image_direct_url: glance.show_image_direct_url,
+                request_timeout: self.config.revert.request_timeout,
+            },
+        }
+    }
+}
+
+/// Both listeners, bound, and what they serve.
+#[derive(Debug)]
+pub struct Server {
+    parts: Parts,
+    state: ApiState,
+    api: TcpListener,
+    ops: TcpListener,
+    metrics: PrometheusHandle,
+}
+
+impl Server {
+    /// Binds both addresses.
+    pub async fn bind(
+        parts: Parts,
+        state: ApiState,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, BindError> {
+        let api = bind("bind", parts.config.revert.bind).await?;
+        let ops = bind("ops_bind", parts.config.revert.ops_bind).await?;
+        Ok(Self { parts, state, api, ops, metrics })
+    }
+
+    /// Where the API is.
+    pub fn api_address(&self) -> std::io::Result<SocketAddr> {
+        self.api.local_addr()
+    }
+
+    /// Where probes and metrics are.
+    pub fn ops_address(&self) -> std::io::Result<SocketAddr> {
+        self.ops.local_addr()
+    }
+
+    /// Serves, and scrubs if the configuration says so, until `shutdown` asks for the end; then
+    /// finishes the requests and the location in hand. Probes are answered to the last.
+    pub async fn run(self, shutdown: Shutdown) -> Drained {
+        let revert = &self.parts.config.revert;
+        let (soft, hard) = (shutdown.soft, shutdown.hard);
+        let repo = Arc::clone(&self.parts.database.repo);
+        let ops = ops::router(Arc::clone(&repo), soft.clone(), self.metrics.clone());
+        let ops_limits = Limits::new(OPS_CONNECTIONS, std::time::Duration::from_secs(1));
+        let ops = tokio::spawn(listen::serve(self.ops, ops, ops_limits, hard.clone()));
+        let tasks = TaskTracker::new();
+        tasks.spawn(telemetry::keep_up(self.metrics.clone(), soft.clone()));
+        tasks.spawn(wait_for_database(repo, soft.clone()));
+        if revert.scrubber {
+            let scrubber = Arc::new(self.parts.scrubber());
+            let (clock, wakeup_time) =
+                (Arc::clone(&self.parts.clock), self.parts.config.glance.wakeup_time);
+            tasks.spawn(scrubber::run(scrubber, clock, wakeup_time, soft.clone()));
+        }
+        tasks.close();
+        let limits = Limits::new(revert.max_connections, revert.shutdown_grace);
+        let router = api::router(self.state);
+        let serve = listen::serve(self.api, router, limits, soft.clone());
+        let everything = async {
+            let drained = serve.await;
+            if tokio::time::timeout(revert.shutdown_grace, tasks.wait()).await.is_err() {
+                tracing::warn!(
+                    "the scrubber did not stop in time; the next pass goes on from there"
+                );
+            }
+            drained
+        };
+        let drained = hard.run_until_cancelled(everything).await.unwrap_or(Drained { cut: 0 });
+        hard.cancel();
+        if let Err(error) = ops.await {
+            tracing::error!(%error, "the second listener ended badly");
+        }
+        drained
+    }
+}
+
+async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|error| BindError { option, address, error })
+}
+
+/// Says at the start whether the database is there, and keeps saying so until it is.
+async fn wait_for_database(repo: Arc<dyn ImageRepo>, stop: tokio_util::sync::CancellationToken) {
+    let mut pause = std::time::Duration::from_secs(1);
+    while let Err(error) = repo.ping().await {
+        tracing::error!(%error, retry_in = pause.as_secs(), "the database does not serve; retrying");
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        pause = (pause * 2).min(std::time::Duration::from_secs(30));
+    }
+    tracing::info!("the database serves");
+}

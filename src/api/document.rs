@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::state::ApiState;
+use super::state::View;
 use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::time::isotime;
@@ -136,12 +136,12 @@ pub struct LocationDocument {
 impl ImageDocument {
     /// Shows an image as Glance would with the same configuration.
     #[must_use]
-    pub fn of(image: &Image, state: &ApiState) -> Self {
+    pub fn of(image: &Image, view: &View) -> Self {
         let live: Vec<&Location> = image.locations.iter().filter(|l| l.is_live()).collect();
-        let settings = state.settings;
-        let locations = || live.iter().filter_map(|l| location(l, state)).collect::<Vec<_>>();
+        let settings = view.settings;
+        let locations = || live.iter().filter_map(|l| location(l, view)).collect::<Vec<_>>();
         let direct_url =
-            || live.iter().find_map(|l| location(l, state)).map(|location| location.url);
+            || live.iter().find_map(|l| location(l, view)).map(|location| location.url);
         let stores: Vec<_> = live.iter().filter_map(|l| l.store()).collect();
         Self {
             name: image.name.clone(),
@@ -183,8 +183,8 @@ fn properties(image: &Image) -> BTreeMap<String, String> {
 }
 
 /// `None` for a location that cannot be decrypted: there is no URL to show.
-fn location(location: &Location, state: &ApiState) -> Option<LocationDocument> {
-    let uri = state.stores.uri(&location.value)?;
+fn location(location: &Location, view: &View) -> Option<LocationDocument> {
+    let uri = view.stores.uri(&location.value)?;
     Some(LocationDocument {
         url: without_credentials(uri.as_str()),
         metadata: location.metadata.clone(),

@@ -76,7 +76,7 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
 
     let mut response = match oversized(&request) {
         Some(error) => ApiError::from(error).into_response(),
-        None => within(state.settings.request_timeout, &context, next.run(request)).await,
+        None => within(state.view.settings.request_timeout, &context, next.run(request)).await,
     };
     let error = take_error(&mut response);
     if let Some(error) = &error {

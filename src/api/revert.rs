@@ -182,13 +182,13 @@ pub(crate) async fn revert_image(
     _: NoParameters,
     OptionalBody(body): OptionalBody<RevertBody>,
 ) -> Result<Response, ApiError> {
-    let request = body.into_request(state.settings.default_verify);
+    let request = body.into_request(state.view.settings.default_verify);
     if request.verify == Verify::Checksum {
         context.take_your_time();
     }
     let reverted = state.reverter.revert(&admin, &id, &request).await?;
     let headers = headers(&reverted, request.dry_run);
-    Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state))).into_response())
+    Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state.view))).into_response())
 }
 
 fn headers(reverted: &Reverted, dry_run: bool) -> HeaderMap {

@@ -15,16 +15,23 @@ use crate::domain::time::{Clock, Timestamp};
 pub struct ApiState {
     /// The use cases.
     pub reverter: Arc<Reverter>,
-    /// The present, for `seconds_left`.
-    pub clock: Arc<dyn Clock>,
-    /// Reads locations, for the documents that show them.
-    pub stores: Arc<dyn Stores>,
+    /// How results are shown.
+    pub view: View,
     /// Verifies `Authorization: Bearer`.
     pub bearer: Arc<dyn Authenticator>,
     /// Verifies `X-Auth-Token`; `None` refuses every one of them.
     pub keystone: Option<Arc<dyn Authenticator>>,
     /// Keystone's public address (`www_authenticate_uri`), told to callers without a good token.
     pub www_authenticate: Option<String>,
+}
+
+/// What turns a result of the domain into a document; the command line shows the same ones.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The present, for `seconds_left`.
+    pub clock: Arc<dyn Clock>,
+    /// Reads locations, for the documents that show them.
+    pub stores: Arc<dyn Stores>,
     /// Settings.
     pub settings: ApiSettings,
 }
@@ -46,7 +53,7 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
 }
 
-impl ApiState {
+impl View {
     /// When the scrubber may claim an image deleted at `deleted_at`, and how many seconds are left
     /// until then, never fewer than none.
     pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> (Timestamp, i64) {

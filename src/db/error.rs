@@ -41,19 +41,19 @@ fn is_about_the_server(error: &dyn DatabaseError) -> bool {
 /// An error of a whole statement.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
-    let away = match &error {
-        sqlx::Error::Database(inner) => lost_race(&error) || is_about_the_server(&**inner),
-        other => matches!(
-            other,
-            sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-                | sqlx::Error::BeginFailed
-        ),
-    };
+    let connection_lost = matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+    );
+    let away = connection_lost
+        || lost_race(&error)
+        || error.as_database_error().is_some_and(is_about_the_server);
     let text = error.to_string();
     if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
 }

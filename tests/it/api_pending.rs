@@ -54,7 +54,7 @@ async fn a_line_of_the_list_says_how_long_is_left() {
 
 #[tokio::test]
 async fn a_scrub_time_of_for_ever_has_a_date_too() {
-    let api = TestApi::with(|state| state.settings.scrub_time = std::time::Duration::MAX);
+    let api = TestApi::with(|state| state.view.settings.scrub_time = std::time::Duration::MAX);
     api.repo.put(seed());
     let page = api.get("/v2/pending-deletes").await.json();
     assert_eq!(page["pending_deletes"][0]["scrub_at"], "9999-12-31T00:00:00Z");

@@ -25,8 +25,8 @@ fn sent_in(content_type: Option<&str>, body: &'static str) -> axum::http::Reques
 #[tokio::test]
 async fn the_answer_is_glances_own_document_but_for_updated_at() {
     let api = TestApi::with(|state| {
-        state.settings.show_multiple_locations = true;
-        state.settings.show_image_direct_url = true;
+        state.view.settings.show_multiple_locations = true;
+        state.view.settings.show_image_direct_url = true;
     });
     api.repo.put(seed());
     let answer = api.revert(ID).await;
@@ -45,7 +45,7 @@ async fn the_answer_is_glances_own_document_but_for_updated_at() {
 
 #[tokio::test]
 async fn fields_that_glance_shows_on_demand_are_shown_on_demand() {
-    let api = TestApi::with(|state| state.settings.multi_store = false);
+    let api = TestApi::with(|state| state.view.settings.multi_store = false);
     api.repo.put(seed());
     let document = api.revert(ID).await.json();
     for field in ["locations", "direct_url", "stores"] {
@@ -87,9 +87,9 @@ async fn nulls_stay_null_and_no_property_hides_a_field() {
 #[tokio::test]
 async fn credentials_of_locations_are_not_shown() {
     let api = TestApi::with(|state| {
-        state.settings.show_multiple_locations = true;
-        state.settings.show_image_direct_url = true;
-        state.settings.default_verify = Verify::None;
+        state.view.settings.show_multiple_locations = true;
+        state.view.settings.show_image_direct_url = true;
+        state.view.settings.default_verify = Verify::None;
     });
     let mut image = seed();
     image.locations = vec![location(1, "swift+https://acct:u:se/cret@swift.example/v1/c/o")];

@@ -9,7 +9,7 @@ use crate::api::auth::AdminCaller;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::AdminErrors;
-use crate::api::state::ApiState;
+use crate::api::state::{ApiState, View};
 use crate::domain::repo::PendingSummary;
 use crate::domain::time::isotime;
 
@@ -63,8 +63,9 @@ pub struct PendingDeleteSummary {
 }
 
 impl PendingDeleteSummary {
-    fn of(image: &PendingSummary, state: &ApiState) -> Self {
-        let (scrub_at, seconds_left) = state.scrub_at(image.deleted_at);
+    /// Shows an image of the list.
+    pub fn of(image: &PendingSummary, view: &View) -> Self {
+        let (scrub_at, seconds_left) = view.scrub_at(image.deleted_at);
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -108,23 +109,23 @@ pub(crate) async fn list_pending_deletes(
         Some(Marker::Position(marker)) => Some(marker),
         Some(Marker::Image(id)) => match state.reverter.position(&admin, &id).await? {
             Some(marker) => Some(marker),
-            None => return Ok(JsonAnswer(page(&parameters, &[], limit, &state))),
+            None => return Ok(JsonAnswer(page(&parameters, &[], limit, &state.view))),
         },
     };
     let found = state.reverter.list(&admin, &query).await?;
-    Ok(JsonAnswer(page(&parameters, &found, limit, &state)))
+    Ok(JsonAnswer(page(&parameters, &found, limit, &state.view)))
 }
 
 fn page(
     parameters: &ListParameters,
     found: &[PendingSummary],
     limit: usize,
-    state: &ApiState,
+    view: &View,
 ) -> PendingDeletes {
     let (shown, more) = found.split_at(found.len().min(limit));
     let last = shown.last().filter(|_| !more.is_empty());
     PendingDeletes {
-        pending_deletes: shown.iter().map(|one| PendingDeleteSummary::of(one, state)).collect(),
+        pending_deletes: shown.iter().map(|one| PendingDeleteSummary::of(one, view)).collect(),
         first: parameters.first_link(),
         next: last.map(|last| parameters.next_link(last)),
     }

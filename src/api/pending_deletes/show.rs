@@ -9,7 +9,7 @@ use crate::api::document::without_credentials;
 use crate::api::error::ApiError;
 use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
 use crate::api::openapi::responses::{AdminErrors, ImageErrors};
-use crate::api::state::ApiState;
+use crate::api::state::{ApiState, View};
 use crate::domain::image::ImageStatus;
 use crate::domain::revert::{Judged, Preview};
 use crate::domain::time::isotime;
@@ -95,11 +95,12 @@ pub struct LocationPreview {
 }
 
 impl PendingDeletePreview {
-    fn of(preview: &Preview, state: &ApiState) -> Self {
+    /// Shows a preview.
+    pub fn of(preview: &Preview, view: &View) -> Self {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
         let pending = image.status == ImageStatus::PendingDelete && image.deleted;
-        let due = image.deleted_at.filter(|_| pending).map(|at| state.scrub_at(at));
+        let due = image.deleted_at.filter(|_| pending).map(|at| view.scrub_at(at));
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -116,7 +117,7 @@ impl PendingDeletePreview {
             message: obstacle.map(|error| error.message),
             scrub_at: due.map(|(at, _)| isotime(at)),
             seconds_left: due.map(|(_, seconds)| seconds),
-            locations: preview.locations.iter().map(|l| location(l, preview, state)).collect(),
+            locations: preview.locations.iter().map(|l| location(l, preview, view)).collect(),
             properties: preview.properties.clone(),
             tags: preview.tags.clone(),
             members: preview.members.clone(),
@@ -124,14 +125,14 @@ impl PendingDeletePreview {
     }
 }
 
-fn location(judged: &Judged, preview: &Preview, state: &ApiState) -> LocationPreview {
+fn location(judged: &Judged, preview: &Preview, view: &View) -> LocationPreview {
     let row = &judged.location;
-    let placed = state.stores.place(row).ok().map(|placed| placed.store.id().to_string());
+    let placed = view.stores.place(row).ok().map(|placed| placed.store.id().to_string());
     let (data, problem) = words(&judged.finding);
     LocationPreview {
         id: row.id,
         store: placed.or_else(|| row.store().map(str::to_owned)),
-        scheme: state.stores.uri(&row.value).map(|uri| uri.scheme()),
+        scheme: view.stores.uri(&row.value).map(|uri| uri.scheme()),
         deleted_with_image: judged.together,
         comes_back: preview.chosen.contains(&row.id),
         data: data.to_owned(),
@@ -179,5 +180,5 @@ pub(crate) async fn get_pending_delete(
     _: NoParameters,
 ) -> Result<JsonAnswer<PendingDeletePreview>, ApiError> {
     let preview = state.reverter.preview(&admin, &id).await?;
-    Ok(JsonAnswer(PendingDeletePreview::of(&preview, &state)))
+    Ok(JsonAnswer(PendingDeletePreview::of(&preview, &state.view)))
 }

@@ -60,7 +60,7 @@ pub(super) struct Destroyer<'a> {
 }
 
 impl Destroyer<'_> {
-    pub(super) async fn destroy(&self, claimed: &Claimed<'_>) -> Outcome {
+    pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Outcome) {
         let mut outcome = Outcome::default();
         for (location, placed) in claimed.work.targets().iter().zip(&claimed.placed) {
             if self.stop.is_cancelled() {
@@ -73,10 +73,10 @@ impl Destroyer<'_> {
             } else if let Err(reason) = self.brakes.pass(&placed.store).await {
                 outcome.left = Some(format!("store {} is stopped: {reason}", placed.store.id()));
             } else {
-                self.destroy_one(claimed, location, placed, &mut outcome).await;
+                self.destroy_one(&claimed, location, placed, &mut outcome).await;
             }
         }
-        outcome
+        (claimed, outcome)
     }
 
     async fn destroy_one(

@@ -94,14 +94,9 @@ impl<'a> Pass<'a> {
         let (scrubber, stop) = (self.scrubber, self.stop);
         let destroyer =
             Destroyer { scrubber, brakes: &self.brakes, held: self.held.as_ref(), stop };
-        let outcomes: Vec<_> = stream::iter(claimed)
-            .map(async |claimed| {
-                let outcome = destroyer.destroy(&claimed).await;
-                (claimed, outcome)
-            })
-            .buffer_unordered(scrubber.settings.pool_size)
-            .collect()
-            .await;
+        let destructions: Vec<_> = claimed.into_iter().map(|one| destroyer.destroy(one)).collect();
+        let at_a_time = scrubber.settings.pool_size;
+        let outcomes = stream::iter(destructions).buffer_unordered(at_a_time).collect().await;
         self.settle(outcomes).await
     }
 

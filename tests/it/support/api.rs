@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use glance_revert::api::state::{ApiSettings, ApiState};
+use glance_revert::api::state::{ApiSettings, ApiState, View};
 use glance_revert::domain::pending::Windows;
 use glance_revert::domain::revert::{RevertSettings, Reverter, Verify};
 use glance_revert::domain::store::Stores;
@@ -101,21 +101,20 @@ impl TestApi {
             Arc::clone(&shared_clock),
             RevertSettings { lock_wait: Duration::from_millis(10), windows },
         );
+        let settings = ApiSettings {
+            scrub_time: Duration::from_hours(1),
+            default_verify: Verify::Exists,
+            multi_store: true,
+            show_multiple_locations: false,
+            show_image_direct_url: false,
+            request_timeout: Duration::from_mins(1),
+        };
         let mut state = ApiState {
             reverter: Arc::new(reverter),
-            clock: shared_clock,
-            stores,
+            view: View { clock: shared_clock, stores, settings },
             bearer: Arc::new(FakeAuthenticator("jwt")),
             keystone: Some(Arc::new(FakeAuthenticator("keystone"))),
             www_authenticate: Some(KEYSTONE.to_owned()),
-            settings: ApiSettings {
-                scrub_time: Duration::from_hours(1),
-                default_verify: Verify::Exists,
-                multi_store: true,
-                show_multiple_locations: false,
-                show_image_direct_url: false,
-                request_timeout: Duration::from_mins(1),
-            },
         };
         change(&mut state);
         let router = glance_revert::api::router(state);

@@ -1,0 +1,170 @@
+//! The command line: what to do, and with which exit code it ends.
+
+mod check;
+mod demo;
+mod healthcheck;
+mod list;
+mod openapi;
+mod output;
+mod revert;
+mod scrub;
+mod serve;
+mod show;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, Environment, Sources};
+use crate::domain::repo::RepoError;
+use crate::server::{BindError, Parts, SetupError};
+use crate::telemetry::{self, TelemetryError};
+
+/// Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
+#[derive(Debug, Parser)]
+#[command(name = "glance-revert", version, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    sources: SourceArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+struct SourceArgs {
+    /// A configuration file of Glance's or ours; may be repeated, a later one goes before an
+    /// earlier one [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
+    #[arg(long, global = true, value_name = "FILE")]
+    config_file: Vec<PathBuf>,
+    /// A folder whose *.conf files are read, after the files; may be repeated
+    #[arg(long, global = true, value_name = "FOLDER")]
+    config_dir: Vec<PathBuf>,
+    /// Which log lines to write, for example `info,glance_revert=debug`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API, and scrub
+    Serve,
+    /// Run one scrub pass, as a cron job does
+    Scrub(scrub::ScrubArgs),
+    /// Take deleted images back, straight on the database; safe while servers run
+    Revert(revert::RevertArgs),
+    /// List the images that can still be taken back
+    List(list::ListArgs),
+    /// Show what taking one image back would do
+    Show(show::ShowArgs),
+    /// Try the configuration, the database, the stores and the keys
+    Check,
+    /// Print the OpenAPI document
+    Openapi(openapi::OpenapiArgs),
+    /// Ask a running server whether it is well; for containers
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Try it all out: a small Glance database with deleted images, and the service on it
+    Demo(demo::DemoArgs),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// All done.
+    Ok = 0,
+    /// Something of what was asked for could not be done.
+    Failed = 1,
+    /// The configuration is wrong (`EX_USAGE` of sysexits.h).
+    Usage = 64,
+    /// The database does not answer (`EX_UNAVAILABLE`).
+    Unavailable = 69,
+    /// Somebody else is at it; try later (`EX_TEMPFAIL`).
+    TryLater = 75,
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// Anything the operating system refuses.
+    #[error("{what}: {error}")]
+    System { what: String, error: std::io::Error },
+    /// Whatever else stands in the way, and what to do about it.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl CliError {
+    fn system(what: impl fmt::Display) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.to_string();
+        move |error| Self::System { what, error }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Setup(_) | Self::Telemetry(_) => Exit::Usage,
+            Self::Repo(RepoError::Unavailable(_)) => Exit::Unavailable,
+            Self::Repo(_) | Self::Bind(_) | Self::System { .. } | Self::Other(_) => Exit::Failed,
+        }
+    }
+}
+
+type Outcome = Result<Exit, CliError>;
+
+impl SourceArgs {
+    fn load(&self) -> Result<Config, CliError> {
+        let sources = Sources {
+            config_files: self.config_file.clone(),
+            config_dirs: self.config_dir.clone(),
+            environment: Environment::from_process(),
+        };
+        Ok(Config::load(&sources)?)
+    }
+
+    /// The parts for a command that prints results: its log is for warnings.
+    fn parts(&self) -> Result<Parts, CliError> {
+        let config = self.load()?;
+        let filter = self.log.as_deref().or((!config.glance.debug).then_some("warn"));
+        telemetry::init_logging(config.revert.log_format, config.glance.debug, filter)?;
+        Ok(Parts::new(config)?)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match run(cli) {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::complain(&error);
+            error.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+#[tokio::main]
+async fn run(cli: Cli) -> Outcome {
+    let sources = cli.sources;
+    match cli.command {
+        Command::Serve => serve::run(&sources).await,
+        Command::Scrub(args) => scrub::run(&sources, &args).await,
+        Command::Revert(args) => revert::run(&sources, &args).await,
+        Command::List(args) => list::run(&sources, &args).await,
+        Command::Show(args) => show::run(&sources, &args).await,
+        Command::Check => check::run(&sources).await,
+        Command::Openapi(args) => openapi::run(&args),
+        Command::Healthcheck(args) => healthcheck::run(&sources, &args).await,
+        Command::Demo(args) => demo::run(&args).await,
+    }
+}

@@ -1,0 +1,118 @@
+//! `glance-revert check`.
+
+use super::output::{line, table};
+use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::config::StoreKind;
+use crate::domain::image::ImageId;
+use crate::server::Parts;
+
+/// One thing that was tried.
+struct Tried {
+    what: String,
+    verdict: Verdict,
+    note: String,
+}
+
+#[derive(PartialEq)]
+enum Verdict {
+    Works,
+    Warning,
+    Broken,
+}
+
+/// Exit codes: 0 all works; 1 something does not; 64 the configuration is wrong.
+pub(super) async fn run(sources: &SourceArgs) -> Outcome {
+    let parts = sources.parts()?;
+    let mut tried = settings(&parts);
+    tried.extend(database(&parts).await);
+    tried.extend(stores(&parts).await);
+    tried.push(of("tokens", parts.authenticators(), "an issuer's keys are read"));
+    let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
+    let mut table = table(&["CHECK", "RESULT", "NOTE"]);
+    for one in tried {
+        table.add_row([one.what, one.verdict.word().to_owned(), one.note]);
+    }
+    line(table.trim_fmt())?;
+    Ok(if broken { Exit::Failed } else { Exit::Ok })
+}
+
+impl Verdict {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Works => "ok",
+            Self::Warning => "warning",
+            Self::Broken => "BROKEN",
+        }
+    }
+}
+
+fn of<T, E: std::fmt::Display>(what: &str, result: Result<T, E>, works: &str) -> Tried {
+    let (verdict, note) = match result {
+        Ok(_) => (Verdict::Works, works.to_owned()),
+        Err(error) => (Verdict::Broken, error.to_string()),
+    };
+    Tried { what: what.to_owned(), verdict, note }
+}
+
+fn settings(parts: &Parts) -> Vec<Tried> {
+    let glance = &parts.config.glance;
+    let judged = |what: &str, works: bool, note: String| Tried {
+        what: what.to_owned(),
+        verdict: if works { Verdict::Works } else { Verdict::Warning },
+        note,
+    };
+    let delayed = if glance.delayed_delete {
+        "Glance keeps what is deleted"
+    } else {
+        "off: Glance destroys data at once, and nothing can be reverted"
+    };
+    let seconds = glance.scrub_time.as_secs();
+    let time = if seconds == 0 {
+        "0: nothing can be reverted after the next pass".to_owned()
+    } else {
+        format!("deleted images can be reverted for {seconds} seconds")
+    };
+    vec![
+        judged("delayed_delete", glance.delayed_delete, delayed.to_owned()),
+        judged("scrub_time", seconds > 0, time),
+    ]
+}
+
+async fn database(parts: &Parts) -> Vec<Tried> {
+    let repo = &parts.database.repo;
+    let reachable = of("database", repo.ping().await, "Glance's tables can be read");
+    if reachable.verdict != Verdict::Works {
+        return vec![reachable];
+    }
+    let writable =
+        of("grants", repo.rehearse().await, "all that a revert and a scrub write is allowed");
+    vec![reachable, writable, of("locks", lock(parts).await, "advisory locks can be taken")]
+}
+
+async fn lock(parts: &Parts) -> Result<(), CliError> {
+    let nobodys = ImageId::parse("check").map_err(|error| CliError::Other(error.to_string()))?;
+    if let Some(guard) = parts.database.lock.try_lock(&nobodys).await? {
+        guard.release().await;
+    }
+    Ok(())
+}
+
+async fn stores(parts: &Parts) -> Vec<Tried> {
+    let mut tried = Vec::new();
+    for store in parts.stores.all() {
+        tried.push(of(&format!("store {}", store.id()), store.health().await, "there"));
+    }
+    for store in &parts.config.stores {
+        if let StoreKind::Unsupported { kind } = &store.kind {
+            tried.push(Tried {
+                what: format!("store {}", store.id),
+                verdict: Verdict::Warning,
+                note: format!(
+                    "no driver for {kind}: its images are left alone, and can be \
+                               reverted with verify=none only"
+                ),
+            });
+        }
+    }
+    tried
+}

@@ -1,0 +1,156 @@
+//! `glance-revert demo`: all of it on one machine, with nothing else installed.
+
+mod images;
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::line;
+use super::{CliError, Exit, Outcome, serve};
+use crate::auth::DemoIssuer;
+use crate::config::{Config, Environment, LogFormat, Sources};
+use crate::domain::time::{Clock, SystemClock};
+use crate::server::Server;
+use crate::server::signals::shutdown_signal;
+use crate::telemetry;
+
+const ISSUER: &str = "https://demo.glance-revert.invalid";
+const AUDIENCE: &str = "glance-revert-demo";
+const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
+const PORTS: [u16; 2] = [9393, 9394];
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// A new folder to work in, kept at the end [default: a temporary one, removed at the end]
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: &DemoArgs) -> Outcome {
+    telemetry::init_logging(LogFormat::Text, false, None)?;
+    let folder = Folder::create(args.folder.as_deref())?;
+    let now = SystemClock.now();
+    let images = images::write(&folder.path, now).await?;
+    let config = configure(&folder.path)?;
+    let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
+    let server = serve::start(config).await?;
+    introduce(&folder.path, &images, &server)?;
+    let drained = server.run(shutdown).await;
+    tracing::debug!(?drained, "stopped");
+    Ok(Exit::Ok)
+}
+
+/// The demo's folder; removed at the end unless the caller chose it.
+struct Folder {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Folder {
+    fn create(chosen: Option<&Path>) -> Result<Self, CliError> {
+        let temporary =
+            || std::env::temp_dir().join(format!("glance-revert-demo-{}", std::process::id()));
+        let path = chosen.map_or_else(temporary, Path::to_owned);
+        std::fs::create_dir(&path).map_err(CliError::system(path.display()))?;
+        let path = path.canonicalize().map_err(CliError::system(path.display()))?;
+        Ok(Self { path, keep: chosen.is_some() })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.keep
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, folder = %self.path.display(), "the folder is left");
+        }
+    }
+}
+
+/// Writes the two files that an operator would: Glance's and the drop-in; and the admin's token.
+fn configure(folder: &Path) -> Result<Config, CliError> {
+    let issuer =
+        DemoIssuer::generate(ISSUER, AUDIENCE).map_err(|e| CliError::Other(e.to_string()))?;
+    let token = issuer
+        .token("admin", &["glance-revert-admin"], SystemClock.now(), TOKEN_LIFETIME)
+        .map_err(|error| CliError::Other(error.to_string()))?;
+    let glance = format!(
+        "[DEFAULT]\ndelayed_delete = True\nscrub_time = 3600\nwakeup_time = 30\n\n\
+         [database]\nconnection = sqlite:///{0}/glance.db\n\n\
+         [glance_store]\nstores = file\nfilesystem_store_datadir = {0}/images\n",
+        folder.display()
+    );
+    let [bind, ops_bind] = PORTS.map(free_address);
+    let revert = format!(
+        "[revert]\nbind = {bind}\nops_bind = {ops_bind}\n\n\
+         [revert_jwt:demo]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\n\
+         jwks_file = {}/jwks.json\n",
+        folder.display()
+    );
+    let header = format!("Authorization: Bearer {}\n", token.expose());
+    write(folder, "glance-api.conf", &glance)?;
+    write(folder, "glance-revert.conf", &revert)?;
+    write(folder, "jwks.json", &issuer.jwks())?;
+    write(folder, "admin-header", &header)?;
+    write(folder, "admin-token", token.expose())?;
+    let config_files = ["glance-api.conf", "glance-revert.conf"].map(|name| folder.join(name));
+    Ok(Config::load(&Sources {
+        config_files: config_files.into(),
+        config_dirs: Vec::new(),
+        environment: Environment::default(),
+    })?)
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> Result<(), CliError> {
+    let path = folder.join(name);
+    std::fs::write(&path, text).map_err(CliError::system(path.display()))
+}
+
+/// The usual port, or any free one where something else has it.
+fn free_address(port: u16) -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], port));
+    match TcpListener::bind(usual) {
+        Ok(_) => usual,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    }
+}
+
+fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result<(), CliError> {
+    let api = server.api_address().map_err(CliError::system("the bound address"))?;
+    let ops = server.ops_address().map_err(CliError::system("the bound address"))?;
+    let folder = folder.display();
+    line(format!("A small Glance cloud after some mistakes, in {folder}:\n"))?;
+    for image in images {
+        line(format!("  {}  {:<16} {}", image.id, image.name, image.story))?;
+    }
+    let (curl, api) = (format!("curl -sS -H @{folder}/admin-header"), format!("http://{api}/v2"));
+    line(format!(
+        "\nAn admin's token, good for 12 hours (also in {folder}/admin-token and, as a header, in \
+         {folder}/admin-header):\n"
+    ))?;
+    line(
+        std::fs::read_to_string(format!("{folder}/admin-token"))
+            .map_err(CliError::system("the token"))?,
+    )?;
+    line("\nWhat can be taken back, and what of one image would come back:\n")?;
+    line(format!("  {curl} {api}/pending-deletes"))?;
+    for image in images.iter().filter(|image| image.pending) {
+        line(format!("  {curl} {api}/pending-deletes/{}", image.id))?;
+    }
+    line("\nTake one back; ask first, if you like:\n")?;
+    for image in images.iter().filter(|image| image.pending) {
+        let url = format!("{api}/images/{}/actions/revert", image.id);
+        line(format!("  {curl} -i -X POST {url}"))?;
+        line(format!(
+            "  {curl} -i -X POST -H 'Content-Type: application/json' -d '{{\"dry_run\": true}}' {url}"
+        ))?;
+    }
+    line(format!(
+        "\nMore:\n\n  curl -sS http://{ops}/readyz\n  curl -sS http://{ops}/metrics\n  \
+         http://{}/docs in a browser\n\nCtrl-C ends the demo.",
+        api.trim_start_matches("http://").trim_end_matches("/v2")
+    ))
+}

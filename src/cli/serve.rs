@@ -1,0 +1,59 @@
+//! `glance-revert serve`.
+
+use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::config::Config;
+use crate::domain::time::{Clock, SystemClock};
+use crate::server::signals::shutdown_signal;
+use crate::server::{Parts, Server};
+use crate::telemetry;
+
+pub(super) async fn run(sources: &SourceArgs) -> Outcome {
+    let config = sources.load()?;
+    telemetry::init_logging(config.revert.log_format, config.glance.debug, sources.log.as_deref())?;
+    let server = start(config).await?;
+    let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
+    let drained = server.run(shutdown).await;
+    if drained.cut > 0 {
+        tracing::warn!(connections = drained.cut, "stopped; some connections were cut");
+    } else {
+        tracing::info!("stopped");
+    }
+    Ok(Exit::Ok)
+}
+
+/// Binds and says where.
+pub(super) async fn start(config: Config) -> Result<Server, CliError> {
+    let metrics = telemetry::init_metrics(SystemClock.now())?;
+    warn(&config);
+    let scrubber = config.revert.scrubber;
+    let parts = Parts::new(config)?;
+    let state = parts.api_state()?;
+    let server = Server::bind(parts, state, metrics).await?;
+    let address = |found: std::io::Result<std::net::SocketAddr>| {
+        found.map_err(CliError::system("the bound address"))
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        api = %address(server.api_address())?,
+        ops = %address(server.ops_address())?,
+        scrubber,
+        "serving"
+    );
+    Ok(server)
+}
+
+/// Settings that are allowed, and probably not meant.
+fn warn(config: &Config) {
+    if !config.glance.delayed_delete {
+        tracing::warn!(
+            "[DEFAULT] delayed_delete is off: Glance destroys data at once, and nothing can be \
+             reverted; set delayed_delete = True for glance-api"
+        );
+    }
+    if config.revert.scrubber && config.glance.scrub_time.is_zero() {
+        tracing::warn!(
+            "[DEFAULT] scrub_time is 0: deleted images cannot be reverted after the next pass; \
+             set it to the time in which mistakes are noticed, for example 604800 (a week)"
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `glance-revert show`.
+
+use clap::Args;
+
+use super::output::{complain, json, left, line, size, table};
+use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::api::error::ApiError;
+use crate::api::pending_deletes::show::PendingDeletePreview;
+use crate::domain::image::ImageId;
+use crate::domain::principal::Admin;
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The image
+    #[arg(value_name = "IMAGE_ID")]
+    id: String,
+    /// Print it for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit codes: 0 the image can be taken back; 1 it cannot, or there is none.
+pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
+    let parts = sources.parts()?;
+    let preview = match ImageId::parse(&args.id) {
+        Ok(id) => parts.reverter.preview(&Admin::local_operator(), &id).await,
+        Err(_) => {
+            return Err(CliError::Other(format!("there can be no image {:?}", args.id)));
+        }
+    };
+    let preview = match preview {
+        Ok(preview) => PendingDeletePreview::of(&preview, &parts.view()),
+        Err(error) => {
+            let error = ApiError::from(error);
+            complain(&format!("{}: {}", error.reason, error.message));
+            return Ok(Exit::Failed);
+        }
+    };
+    let exit = if preview.revertible { Exit::Ok } else { Exit::Failed };
+    if args.json {
+        json(&preview)?;
+    } else {
+        tell(preview)?;
+    }
+    Ok(exit)
+}
+
+fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
+    let mut facts = table(&["FIELD", "VALUE"]);
+    let verdict = match (image.reason, image.message) {
+        (Some(reason), Some(message)) => format!("no: {reason}: {message}"),
+        _ => "yes".to_owned(),
+    };
+    let time_left = match (image.scrub_at, image.seconds_left) {
+        (Some(at), Some(seconds)) => format!("{at} ({})", left(seconds)),
+        _ => "-".to_owned(),
+    };
+    for (field, value) in [
+        ("id", image.id),
+        ("name", image.name.unwrap_or_default()),
+        ("owner", image.owner.unwrap_or_default()),
+        ("status", image.status),
+        ("size", size(image.size)),
+        ("deleted at", image.deleted_at.unwrap_or_else(|| "-".to_owned())),
+        ("scrubbed from", time_left),
+        ("can be taken back", verdict),
+        ("properties", image.properties.join(", ")),
+        ("tags", image.tags.join(", ")),
+        ("members", image.members.join(", ")),
+    ] {
+        facts.add_row([field.to_owned(), value]);
+    }
+    line(facts.trim_fmt())?;
+    if image.locations.is_empty() {
+        return Ok(());
+    }
+    let mut locations = table(&["LOCATION", "STORE", "DATA", "COMES BACK", "NOTE"]);
+    for location in image.locations {
+        locations.add_row([
+            location.id.to_string(),
+            location.store.unwrap_or_else(|| "-".to_owned()),
+            location.data,
+            if location.comes_back { "yes" } else { "no" }.to_owned(),
+            location.problem.unwrap_or_default(),
+        ]);
+    }
+    line("")?;
+    line(locations.trim_fmt())
+}

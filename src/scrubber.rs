@@ -1,0 +1,104 @@
+//! The loop around [`Scrubber::run_once`]: it waits, runs and tells; the rules are elsewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::repo::RepoError;
+use crate::domain::scrub::{ScrubReport, Scrubber};
+use crate::domain::time::Clock;
+use crate::telemetry::metric;
+
+/// After a pass that the database broke off, the next one comes sooner than `wakeup_time` says.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Runs passes, `wakeup_time` apart, until it is told to stop. A pass in hand is finished up to
+/// the location in hand.
+pub async fn run(
+    scrubber: Arc<Scrubber>,
+    clock: Arc<dyn Clock>,
+    wakeup_time: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        let pause = match pass(&scrubber, &*clock, &stop).await {
+            Ok(_) => wakeup_time,
+            Err(_) => wakeup_time.min(RETRY),
+        };
+        // a wakeup_time of 0 must not become a busy loop
+        let pause = pause.max(Duration::from_secs(1));
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// One pass, logged and counted.
+pub async fn pass(
+    scrubber: &Scrubber,
+    clock: &dyn Clock,
+    stop: &CancellationToken,
+) -> Result<ScrubReport, RepoError> {
+    let began = tokio::time::Instant::now();
+    let result = scrubber.run_once(stop).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let ended = clock.now().and_utc().timestamp_millis();
+    match &result {
+        Ok(report) if report.skipped => {
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "skipped").increment(1);
+            tracing::info!("scrub pass skipped: another process runs one");
+        }
+        Ok(report) => {
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => if report.interrupted { "interrupted" } else { "finished" }).increment(1);
+            metrics::histogram!(metric::SCRUB_PASS_DURATION_SECONDS).record(seconds);
+            metrics::gauge!(metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS)
+                .set(as_float(ended) / 1000.0);
+            count(report);
+            tell(report, seconds);
+        }
+        Err(error) => {
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "failed").increment(1);
+            tracing::error!(%error, "scrub pass broken off; it goes on when the database answers");
+        }
+    }
+    result
+}
+
+fn count(report: &ScrubReport) {
+    metrics::counter!(metric::SCRUB_IMAGES_SCRUBBED_TOTAL).increment(report.scrubbed);
+    metrics::counter!(metric::SCRUB_LOCATIONS_DELETED_TOTAL).increment(report.locations_deleted);
+    metrics::counter!(metric::SCRUB_DATA_GONE_TOTAL).increment(report.data_gone);
+    metrics::counter!(metric::SCRUB_GIVEN_BACK_TOTAL).increment(report.given_back);
+    metrics::counter!(metric::SCRUB_FAILURES_TOTAL).increment(report.failed);
+    metrics::counter!(metric::SCRUB_ALARMS_TOTAL).increment(report.alarms.len() as u64);
+    metrics::gauge!(metric::SCRUB_FAILING_IMAGES)
+        .set(as_float(report.waiting_after_failure.cast_signed()));
+}
+
+fn tell(report: &ScrubReport, seconds: f64) {
+    for alarm in &report.alarms {
+        tracing::error!(alarm, "a store is left alone for this pass: please look at it");
+    }
+    tracing::info!(
+        seconds,
+        seen = report.seen,
+        scrubbed = report.scrubbed,
+        resumed = report.resumed,
+        locations_deleted = report.locations_deleted,
+        data_gone = report.data_gone,
+        data_shared = report.data_shared,
+        given_back = report.given_back,
+        contended = report.contended,
+        backed_off = report.backed_off,
+        deferred = report.deferred,
+        failed = report.failed,
+        interrupted = report.interrupted,
+        "scrub pass done"
+    );
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; these stay below 2^52")]
+fn as_float(number: i64) -> f64 {
+    number as f64
+}
