@@ -15,12 +15,7 @@ use uuid::Uuid;
 
 use super::error::{ApiError, RequestError};
 use super::state::ApiState;
-
-/// Requests answered, by `method`, `operation` (the route) and `status`.
-pub const REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
-
-/// How long requests took, in seconds, by `method` and `operation` (the route).
-pub const REQUEST_SECONDS: &str = "glance_revert_http_request_duration_seconds";
+use crate::telemetry::metric;
 
 /// OpenStack's header for request ids, both ways.
 pub const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -203,14 +198,18 @@ impl Line<'_> {
     fn count(&self) {
         let operation = self.operation.to_owned();
         metrics::counter!(
-            REQUESTS_TOTAL,
+            metric::HTTP_REQUESTS_TOTAL,
             "method" => self.method,
             "operation" => operation.clone(),
             "status" => self.status.as_str().to_owned()
         )
         .increment(1);
-        metrics::histogram!(REQUEST_SECONDS, "method" => self.method, "operation" => operation)
-            .record(self.started.elapsed().as_secs_f64());
+        metrics::histogram!(
+            metric::HTTP_REQUEST_DURATION_SECONDS,
+            "method" => self.method,
+            "operation" => operation
+        )
+        .record(self.started.elapsed().as_secs_f64());
     }
 }
 

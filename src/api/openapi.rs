@@ -6,10 +6,9 @@
 pub mod downgrade;
 pub mod examples;
 pub mod responses;
-mod yaml;
 
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -100,16 +99,22 @@ pub fn to_json() -> String {
     format!("{text}\n")
 }
 
-/// The document as YAML text, in a stable order, with a newline at its end.
+/// The document as YAML text, in a stable order.
 #[must_use]
 pub fn to_yaml() -> String {
-    let mut document = document();
-    let mut text = String::new();
-    for part in READING_ORDER {
-        let taken = document.as_object_mut().and_then(|parts| parts.remove_entry(part));
-        text.extend(taken.map(|(name, part)| yaml::to_yaml(&json!({name: part}))));
+    let text = yaml_serde::to_string(&Ordered(document())).unwrap_or_default();
+    let lines: Vec<_> = text.lines().map(with_time_as_text).collect();
+    lines.join("\n") + "\n"
+}
+
+/// Readers of YAML 1.1 (`PyYAML`) take an unquoted time for something else than text.
+fn with_time_as_text(line: &str) -> String {
+    match line.split_once(": ") {
+        Some((key, value)) if chrono::DateTime::parse_from_rfc3339(value).is_ok() => {
+            format!("{key}: '{value}'")
+        }
+        Some(_) | None => line.to_owned(),
     }
-    text
 }
 
 /// The parts of the document as people read them; all below is sorted by name.
@@ -130,9 +135,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn times_in_yaml_are_text_for_every_reader() {
+        assert_eq!(with_time_as_text("  a: 2026-11-22T12:59:35Z"), "  a: '2026-11-22T12:59:35Z'");
+        assert_eq!(with_time_as_text("  a: text"), "  a: text");
+    }
+
+    #[test]
     fn every_part_of_the_document_is_written() {
         let document = document();
         assert!(document.as_object().unwrap().keys().all(|k| READING_ORDER.contains(&k.as_str())));
         assert_eq!(serde_json::from_str::<Value>(&to_json()).unwrap(), document);
+        assert_eq!(yaml_serde::from_str::<Value>(&to_yaml()).unwrap(), document);
     }
 }

@@ -16,6 +16,7 @@ use super::openapi::responses::{AdminErrors, ImageErrors, RevertErrors};
 use super::state::ApiState;
 use crate::domain::pending::Children;
 use crate::domain::revert::{RevertRequest, Reverted, Verify};
+use crate::telemetry::metric;
 
 const RESTORED: HeaderName = HeaderName::from_static("openstack-image-revert-restored");
 const WARNINGS: HeaderName = HeaderName::from_static("openstack-image-revert-warnings");
@@ -186,7 +187,10 @@ pub(crate) async fn revert_image(
     if request.verify == Verify::Checksum {
         context.take_your_time();
     }
-    let reverted = state.reverter.revert(&admin, &id, &request).await?;
+    let result = state.reverter.revert(&admin, &id, &request).await.map_err(ApiError::from);
+    let outcome = result.as_ref().map_or_else(|error| error.reason, |_| "reverted");
+    metrics::counter!(metric::REVERTS_TOTAL, "outcome" => outcome).increment(1);
+    let reverted = result?;
     let headers = headers(&reverted, request.dry_run);
     Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state.view))).into_response())
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Method, Request};
-use glance_revert::api::middleware::{REQUEST_SECONDS, REQUESTS_TOTAL};
+use glance_revert::telemetry::metric::{HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_TOTAL};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::support::api::{TestApi, admin};
@@ -72,9 +72,9 @@ async fn metrics_are_counted_by_route_not_by_address() {
     let text = recorder.handle().render();
     let route = "/v2/pending-deletes/{image_id}";
     for line in [
-        format!(r#"{REQUESTS_TOTAL}{{method="GET",operation="{route}",status="404"}} 2"#),
-        format!(r#"{REQUESTS_TOTAL}{{method="GET",operation="unmatched",status="404"}} 2"#),
-        format!(r#"{REQUEST_SECONDS}_count{{method="GET",operation="{route}"}} 2"#),
+        format!(r#"{HTTP_REQUESTS_TOTAL}{{method="GET",operation="{route}",status="404"}} 2"#),
+        format!(r#"{HTTP_REQUESTS_TOTAL}{{method="GET",operation="unmatched",status="404"}} 2"#),
+        format!(r#"{HTTP_REQUEST_DURATION_SECONDS}_count{{method="GET",operation="{route}"}} 2"#),
     ] {
         assert!(text.contains(&line), "{line}\n{text}");
     }
