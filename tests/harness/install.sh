@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# What the servers need and a fresh Debian does not have; sourced by tests/run.
+
+export PATH=$PATH:/usr/sbin:/sbin
+
+# glance-scrubber --restore wants pgrep; uWSGI is compiled against Python's headers.
+install_packages() {
+    local missing=()
+    command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null ||
+        missing+=(mariadb-server mariadb-client)
+    postgres_bin >/dev/null || missing+=(postgresql)
+    command -v cc >/dev/null && command -v make >/dev/null || missing+=(build-essential)
+    command -v setpriv >/dev/null || missing+=(util-linux)
+    command -v pgrep >/dev/null || missing+=(procps)
+    find_python >/dev/null || missing+=(python3 python3-dev python3-venv)
+    [[ ${#missing[@]} -eq 0 ]] && return
+    [[ $EUID -eq 0 ]] || die "not root; install these Debian packages and run again: ${missing[*]}"
+    say "installing ${missing[*]}"
+    apt_install "${missing[@]}"
+}
+
+# Debian starts the servers that it installs; ours are private, so it is told not to.
+apt_install() {
+    local policy=/usr/sbin/policy-rc.d ours='' status=0
+    if [[ ! -e $policy ]]; then
+        ours=1
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    {
+        export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+        apt-get -o DPkg::Lock::Timeout=300 -qq update &&
+            apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@"
+    } </dev/null >&2 || status=$?
+    [[ -z $ours ]] || rm -f "$policy"
+    [[ $status -eq 0 ]] || die "apt-get could not install $*"
+}
+
+# The first Python that can make a virtual environment and compile against itself.
+find_python() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        if command -v "$python" >/dev/null && "$python" - 2>/dev/null <<'PY'; then
+import ensurepip, os, sys, sysconfig, venv
+header = os.path.join(sysconfig.get_paths()["include"], "Python.h")
+sys.exit(sys.version_info < (3, 10) or not os.path.exists(header))
+PY
+            command -v "$python"
+            return
+        fi
+    done
+    return 1
+}
+
+# Makes $venv, named after all that decides what is in it. The marker is written last: an
+# interrupted install has none and is made anew. `flock` keeps two runs from making the same one.
+make_venv() {
+    local python
+    python=$(find_python) || die "no Python 3.10 or newer with headers and venv"
+    stamp=$({ cat "$root/tests/requirements.txt"; "$python" -VV; command -v "$python"; } |
+        sha256sum | cut -c1-12)
+    venv=$cache/venv-$stamp
+    mkdir -p "$cache"
+    (
+        flock 9
+        [[ -e $venv/.complete ]] && exit
+        say "installing Glance into $venv"
+        rm -rf "$venv"
+        "$python" -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 \
+            -r "$root/tests/requirements.txt" </dev/null >&2
+        touch "$venv/.complete"
+    ) 9>"$cache/lock"
+}
