@@ -3,8 +3,11 @@
 pub(crate) mod api;
 pub(crate) mod clock;
 pub(crate) mod database;
+pub(crate) mod env;
 pub(crate) mod fakes;
+pub(crate) mod glance;
 pub(crate) mod images;
 pub(crate) mod log;
+pub(crate) mod process;
 pub(crate) mod rows;
 pub(crate) mod world;

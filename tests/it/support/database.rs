@@ -1,39 +1,228 @@
-//! temp
-use sqlx::{AssertSqlSafe, Row, SqlitePool};
-#[derive(Debug, Clone, Copy)]
+//! An empty Glance database of its own for each test.
+
+use std::fs;
+use std::thread;
+
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Column, MySqlPool, PgPool, Row, SqlitePool, TypeInfo, raw_sql};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::env;
+
+/// Glance's tables for tests without servers.
+const SQLITE_SCHEMA: &str = include_str!("../../fixtures/schema/sqlite.sql");
+
+/// Enough for a test that looks on while the product works.
+const CONNECTIONS: u32 = 3;
+
+/// The databases that Glance knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
+    Mariadb,
+    Postgres,
 }
+
+#[derive(Debug)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Mariadb(MySqlPool),
+    Postgres(PgPool),
+}
+
+/// A new Glance database; it goes away with the value.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
-    pool: SqlitePool,
-    dir: tempfile::TempDir,
+    kind: Kind,
+    url: String,
+    pool: Pool,
+    _folder: TempDir,
 }
+
 impl TestDatabase {
-    pub(crate) async fn create(_kind: Kind) -> Self {
-        let dir = tempfile::TempDir::new().unwrap();
-        let path = dir.path().join("glance.db");
-        let pool =
-            SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(std::fs::read_to_string("/tmp/gs/schema/sqlite.sql").unwrap()))
-            .execute(&pool)
-            .await
-            .unwrap();
-        Self { pool, dir }
+    /// Makes one: the tables of the real `glance-manage db_sync` where `tests/run` is there, for
+    /// SQLite without it the five tables written by hand.
+    pub(crate) async fn create(kind: Kind) -> Self {
+        let folder = TempDir::new().unwrap();
+        let name = format!("t_{}", Uuid::new_v4().simple());
+        let (url, pool) = match kind {
+            Kind::Sqlite => {
+                let file = folder.path().join("glance.db");
+                let real = env::schema().map(|schema| schema.join("sqlite.db"));
+                if let Some(real) = &real {
+                    fs::copy(real, &file).unwrap();
+                }
+                let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+                let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
+                let pool = pool.connect_with(options.foreign_keys(false)).await.unwrap();
+                if real.is_none() {
+                    raw_sql(SQLITE_SCHEMA).execute(&pool).await.unwrap();
+                }
+                (format!("sqlite:///{}", file.display()), Pool::Sqlite(pool))
+            }
+            Kind::Mariadb | Kind::Postgres => {
+                let server = server_url(kind);
+                administer(kind, format!("CREATE DATABASE {name}{}", template(kind))).await;
+                let url = format!("{server}/{name}");
+                let pool = connect(kind, &url).await;
+                (url, pool)
+            }
+        };
+        let database = Self { kind, url, pool, _folder: folder };
+        if kind == Kind::Mariadb {
+            let schema = env::schema().unwrap();
+            let tables = fs::read_to_string(schema.join("mariadb.sql")).unwrap();
+            database.execute(&tables).await;
+        }
+        database
     }
+
+    /// As `[database] connection` has it.
     pub(crate) fn url(&self) -> String {
-        format!("sqlite:///{}", self.dir.path().join("glance.db").display())
+        self.url.clone()
     }
+
+    /// Runs statements, separated by semicolons.
     pub(crate) async fn execute(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+        let query = raw_sql(AssertSqlSafe(sql.to_owned()));
+        match &self.pool {
+            Pool::Sqlite(pool) => drop(query.execute(pool).await.unwrap()),
+            Pool::Mariadb(pool) => drop(query.execute(pool).await.unwrap()),
+            Pool::Postgres(pool) => drop(query.execute(pool).await.unwrap()),
+        }
     }
+
+    /// The rows of a query, each value as the database itself writes it; booleans are `1` and
+    /// `0` everywhere.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        let rows =
-            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&self.pool).await.unwrap();
-        rows.iter().map(|r| (0..r.len()).map(|i| r.get_unchecked(i)).collect()).collect()
+        let query = raw_sql(AssertSqlSafe(sql.to_owned()));
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let rows = query.fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| cells(row, |i| row.get_unchecked(i))).collect()
+            }
+            Pool::Mariadb(pool) => {
+                let rows = query.fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| cells(row, |i| row.get_unchecked(i))).collect()
+            }
+            Pool::Postgres(pool) => {
+                let rows = query.fetch_all(pool).await.unwrap();
+                rows.iter().map(|row| cells(row, |i| row.get_unchecked(i))).collect()
+            }
+        }
     }
 }
+
+impl Drop for TestDatabase {
+    /// Best effort: what stays goes with the private server.
+    fn drop(&mut self) {
+        let force = match self.kind {
+            Kind::Sqlite => return,
+            Kind::Mariadb => "",
+            Kind::Postgres => " WITH (FORCE)",
+        };
+        let (kind, name) = (self.kind, self.url.rsplit('/').next().unwrap_or_default());
+        let sql = format!("DROP DATABASE {name}{force}");
+        // A thread, because the test's runtime is busy with dropping this.
+        let dropper = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(administer(kind, sql)))
+        });
+        drop(dropper.join());
+    }
+}
+
+fn cells<R: Row>(row: &R, cell: impl Fn(usize) -> Option<String>) -> Vec<Option<String>> {
+    let text = |column: &<R::Database as sqlx::Database>::Column| {
+        let text = cell(column.ordinal());
+        match (column.type_info().name(), text.as_deref()) {
+            ("BOOL", Some("t")) => Some("1".to_owned()),
+            ("BOOL", Some("f")) => Some("0".to_owned()),
+            _ => text,
+        }
+    };
+    row.columns().iter().map(text).collect()
+}
+
+fn server_url(kind: Kind) -> String {
+    env::required(match kind {
+        Kind::Mariadb => "GLANCE_REVERT_TEST_MARIADB",
+        Kind::Postgres => "GLANCE_REVERT_TEST_POSTGRES",
+        Kind::Sqlite => unreachable!("SQLite has no server"),
+    })
+}
+
+fn template(kind: Kind) -> &'static str {
+    if kind == Kind::Postgres { " TEMPLATE glance_template" } else { "" }
+}
+
+/// One statement on the server itself.
+async fn administer(kind: Kind, sql: String) {
+    let home = if kind == Kind::Postgres { "postgres" } else { "mysql" };
+    let query = raw_sql(AssertSqlSafe(sql));
+    match connect(kind, &format!("{}/{home}", server_url(kind))).await {
+        Pool::Mariadb(pool) => {
+            query.execute(&pool).await.unwrap();
+            pool.close().await;
+        }
+        Pool::Postgres(pool) => {
+            query.execute(&pool).await.unwrap();
+            pool.close().await;
+        }
+        Pool::Sqlite(_) => unreachable!("SQLite has no server"),
+    }
+}
+
+async fn connect(kind: Kind, url: &str) -> Pool {
+    let (_, rest) = url.split_once("://").unwrap();
+    match kind {
+        Kind::Mariadb => {
+            let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS);
+            Pool::Mariadb(pool.connect(&format!("mysql://{rest}")).await.unwrap())
+        }
+        Kind::Postgres => {
+            let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
+            Pool::Postgres(pool.connect(&format!("postgres://{rest}")).await.unwrap())
+        }
+        Kind::Sqlite => unreachable!("SQLite has no server"),
+    }
+}
+
+/// From one list of `async fn(Kind)`, a test on each database; the ones that need servers are
+/// ignored by a bare `cargo test`. `with glance:` before the list says that all of them do.
 macro_rules! on_each_database {
-    ($($case:ident),* $(,)?) => { mod sqlite { $( #[tokio::test] async fn $case() { super::$case(crate::support::database::Kind::Sqlite).await } )* } };
+    (with glance: $($case:ident),+ $(,)?) => {
+        $crate::support::database::tests_on!(sqlite, Sqlite, [#[ignore = "needs the servers of make test"]], $($case),+);
+        $crate::support::database::tests_on!(mariadb, Mariadb, [#[ignore = "needs the servers of make test"]], $($case),+);
+        $crate::support::database::tests_on!(postgres, Postgres, [#[ignore = "needs the servers of make test"]], $($case),+);
+    };
+    ($($case:ident),+ $(,)?) => {
+        $crate::support::database::tests_on!(sqlite, Sqlite, [], $($case),+);
+        $crate::support::database::tests_on!(mariadb, Mariadb, [#[ignore = "needs the servers of make test"]], $($case),+);
+        $crate::support::database::tests_on!(postgres, Postgres, [#[ignore = "needs the servers of make test"]], $($case),+);
+    };
 }
 pub(crate) use on_each_database;
+
+macro_rules! tests_on {
+    ($module:ident, $kind:ident, $ignored:tt, $($case:ident),+) => {
+        mod $module {
+            $( $crate::support::database::test_on!($case, $kind, $ignored); )+
+        }
+    };
+}
+pub(crate) use tests_on;
+
+macro_rules! test_on {
+    ($case:ident, $kind:ident, [$($ignored:tt)*]) => {
+        #[tokio::test]
+        $($ignored)*
+        async fn $case() {
+            super::$case($crate::support::database::Kind::$kind).await;
+        }
+    };
+}
+pub(crate) use test_on;

@@ -1,0 +1,24 @@
+//! What `tests/run` tells the tests.
+
+use std::path::PathBuf;
+
+/// The variable's value; `None` where the tests run without servers.
+#[expect(clippy::disallowed_methods, reason = "the harness speaks to the tests by environment")]
+fn lookup(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The variable's value, for tests that are ignored without it.
+pub(crate) fn required(name: &str) -> String {
+    lookup(name).unwrap_or_else(|| panic!("{name} is not set: run this test with tests/run"))
+}
+
+/// A Python that has Glance.
+pub(crate) fn python() -> PathBuf {
+    required("GLANCE_REVERT_TEST_PYTHON").into()
+}
+
+/// The folder of what `glance-manage db_sync` made, where there is one.
+pub(crate) fn schema() -> Option<PathBuf> {
+    lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)
+}
