@@ -1,0 +1,42 @@
+# What there is to do here; CI calls the same targets.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help check fmt-check clippy doc test demo openapi openapi-check bench clean-cache
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
+
+check: fmt-check clippy doc ## Format, lints and documentation, without a warning
+
+fmt-check:
+	$(CARGO) fmt --check
+
+clippy:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+test: ## Run everything, with real databases and the real Glance (installs what it needs)
+	tests/run
+
+demo: ## Try the service out: a small Glance database with deleted images
+	$(CARGO) run --locked --release -- demo
+
+openapi: ## Write openapi/openapi.json and openapi/openapi.yaml
+	$(CARGO) run --locked -- openapi --write openapi
+
+openapi-check: ## Fail where openapi/ is not what the code says
+	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && \
+		$(CARGO) run --locked -- openapi --write "$$new" && \
+		diff -r openapi "$$new" || \
+		{ echo 'openapi/ is not what the code says; run: make openapi' >&2; exit 1; }
+
+bench: ## Measure the promises against the real glance-scrubber
+	benches/run
+
+clean-cache: ## Remove the Python packages and schemas that the tests keep
+	rm -rf "$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}"
