@@ -39,4 +39,5 @@ bench: ## Measure the promises against the real glance-scrubber
 	benches/run
 
 clean-cache: ## Remove the Python packages and schemas that the tests keep
-	rm -rf "$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}"
+	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/lock
