@@ -10,4 +10,5 @@ pub(crate) mod images;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod rows;
+pub(crate) mod service;
 pub(crate) mod world;
