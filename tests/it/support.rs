@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod api;
+pub(crate) mod binary;
 pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod env;
