@@ -13,6 +13,7 @@ mod cli;
 mod cli_faults;
 mod cli_help;
 mod config_oslo;
+mod floors;
 mod glance_smoke;
 mod listen;
 mod ops;

@@ -11,4 +11,5 @@ pub(crate) mod images;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod rows;
+pub(crate) mod source;
 pub(crate) mod world;
