@@ -15,6 +15,7 @@ mod cli_help;
 mod config_oslo;
 mod floors;
 mod glance_smoke;
+mod grants;
 mod listen;
 mod ops;
 mod revert;
