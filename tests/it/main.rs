@@ -18,6 +18,7 @@ mod glance_smoke;
 mod grants;
 mod listen;
 mod ops;
+mod readme;
 mod revert;
 mod schema;
 mod scrub;
