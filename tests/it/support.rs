@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod api;
+pub(crate) mod binary;
 pub(crate) mod clock;
 pub(crate) mod database;
 pub(crate) mod env;
@@ -11,4 +12,5 @@ pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod rows;
 pub(crate) mod service;
+pub(crate) mod source;
 pub(crate) mod world;

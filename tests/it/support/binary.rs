@@ -1,0 +1,61 @@
+//! The product's binary, run as an operator runs it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Standard output, which must be JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// Runs the binary. The environment of the test run is not the operator's, so it has none.
+pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+    let Output { status, stdout, stderr } = command.env_clear().args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { exit: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A configuration in a file of its own.
+#[derive(Debug)]
+pub(crate) struct ConfigFile(TempDir);
+
+impl ConfigFile {
+    /// Writes it; `FOLDER` in the text becomes the folder that the file is in.
+    pub(crate) fn new(text: &str) -> Self {
+        let config = Self(TempDir::new().unwrap());
+        let text = text.replace("FOLDER", config.0.path().to_str().unwrap());
+        config.put("glance.conf", &text);
+        config
+    }
+
+    /// Writes another file into the same folder.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.file(name), text).unwrap();
+    }
+
+    /// A file of the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the binary with this configuration.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let path = self.file("glance.conf");
+        let file = ["--config-file", path.to_str().unwrap()];
+        glance_revert(&[arguments, &file].concat())
+    }
+}
