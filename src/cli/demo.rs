@@ -141,12 +141,11 @@ fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result
         line(format!("  {curl} {api}/pending-deletes/{}", image.id))?;
     }
     line("\nTake one back; ask first, if you like:\n")?;
+    let dry_run = "-H 'Content-Type: application/json' -d '{\"dry_run\": true}'";
     for image in images.iter().filter(|image| image.pending) {
         let url = format!("{api}/images/{}/actions/revert", image.id);
+        line(format!("  {curl} -i -X POST {dry_run} {url}"))?;
         line(format!("  {curl} -i -X POST {url}"))?;
-        line(format!(
-            "  {curl} -i -X POST -H 'Content-Type: application/json' -d '{{\"dry_run\": true}}' {url}"
-        ))?;
     }
     line(format!(
         "\nMore:\n\n  curl -sS http://{ops}/readyz\n  curl -sS http://{ops}/metrics\n  \

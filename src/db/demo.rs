@@ -12,7 +12,7 @@ use super::statement::Statement;
 use crate::domain::time::Timestamp;
 
 /// Glance's five tables as `glance-manage db_sync` makes them.
-const SCHEMA: &str = include_str!("glance_schema.sql");
+const SCHEMA: &str = include_str!("demo.sql");
 
 /// An image of the demo.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::Postgres;
 
 use super::dialect::Dialect;
-use super::error::repo_error;
+use super::error::{is_about_the_server, repo_error};
 use super::statement::{Statement, Value};
 use crate::domain::image::ImageId;
 use crate::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
@@ -247,8 +247,8 @@ impl<D: LockDialect> Session<D> {
         };
         let statement = Statement::new(sql).bind_value(D::key(&self.database, name));
         let answer = D::fetch(connection, statement).await;
-        if answer.as_ref().is_err_and(|error| error.as_database_error().is_none()) {
-            // broken, and with it all its locks are gone; the next one starts afresh
+        if answer.as_ref().is_err_and(is_broken) {
+            // with it all its locks are gone; the next one starts afresh
             *held = None;
         }
         answer
@@ -262,10 +262,20 @@ impl<D: LockDialect> Session<D> {
     }
 }
 
+/// Whether the error is of the connection: cut by the network, or ended by the server.
+fn is_broken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_none_or(is_about_the_server)
+}
+
 #[async_trait]
 impl<D: LockDialect> SessionLock for Session<D> {
     async fn try_lock(&self, name: &str) -> Result<bool, RepoError> {
-        match self.ask(D::TRY_LOCK, name).await {
+        let mut answer = self.ask(D::TRY_LOCK, name).await;
+        if answer.as_ref().is_err_and(is_broken) {
+            // servers and proxies cut a connection that was idle for long
+            answer = self.ask(D::TRY_LOCK, name).await;
+        }
+        match answer {
             Ok(rows) => rows.first().map_or(Ok(false), D::granted).map_err(repo_error),
             Err(error) if D::has_none(&error) => {
                 tracing::debug!("the database has no named locks; its transactions must do");

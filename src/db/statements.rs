@@ -3,7 +3,7 @@
 //! Columns are always listed, so that grants on columns suffice. Lists have a fixed number of
 //! places, so that every text is a constant (see [`super::statement::Statement::bind_list`]).
 
-/// Places in [`CLAIMED_IMAGES`].
+/// Places in [`IMAGES`].
 pub(super) const IMAGE_SLOTS: usize = 16;
 /// Places in [`REVERT_LOCATIONS`].
 pub(super) const LOCATION_SLOTS: usize = 8;

@@ -1,10 +1,11 @@
 //! Taking a deleted image back.
 
+mod choice;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::image::{Image, ImageId, ImageStatus};
-use super::location::Location;
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
 use super::principal::Admin;
@@ -12,6 +13,9 @@ use super::repo::{ImageRepo, PendingMarker, PendingQuery, PendingSummary, RepoEr
 use super::store::Stores;
 use super::time::Clock;
 use super::verify::{Finding, verify};
+
+pub use self::choice::Judged;
+use self::choice::{choose, warnings};
 
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,17 +92,6 @@ pub enum RevertError {
     /// The database could not serve.
     #[error(transparent)]
     Repo(#[from] RepoError),
-}
-
-/// One location, looked at.
-#[derive(Debug, Clone)]
-pub struct Judged {
-    /// The row.
-    pub location: Location,
-    /// Whether it was deleted with the image, or removed from the living image before.
-    pub together: bool,
-    /// What is there.
-    pub finding: Finding,
 }
 
 /// What a revert would do.
@@ -280,63 +273,5 @@ impl Reverter {
             }
         }
         judged
-    }
-}
-
-/// Which locations come back: all good ones deleted with the image, else the last good one that
-/// was removed earlier. A store that cannot be asked stops everything: what is left out of an
-/// active image now is scrubbed later.
-fn choose(id: &ImageId, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
-    let mut good: Vec<i32> = judged
-        .iter()
-        .filter(|j| j.together && j.finding.is_good())
-        .map(|j| j.location.id)
-        .collect();
-    let relevant = judged.iter().filter(|j| j.together || good.is_empty());
-    for one in relevant {
-        if let Finding::Unknown(problem) = &one.finding {
-            let problem = problem.clone();
-            return Err(RevertError::StoreUnavailable { id: id.clone(), problem });
-        }
-    }
-    if good.is_empty() {
-        let earlier = judged.iter().find(|j| !j.together && j.finding.is_good());
-        good.extend(earlier.map(|j| j.location.id));
-    }
-    if judged.is_empty() {
-        return Err(RevertError::NotPending(id.clone(), NotPending::NoLocations));
-    }
-    if good.is_empty() {
-        let findings = judged.iter().filter_map(describe).collect();
-        return Err(RevertError::DataMissing { id: id.clone(), findings });
-    }
-    Ok(good)
-}
-
-fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
-    let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
-    let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
-    let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
-        format!(
-            "location {} had been removed before the delete and is the only one with data",
-            j.location.id
-        )
-    });
-    let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
-    let unproved =
-        unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
-    left_out.chain(fallback).chain(unproved).collect()
-}
-
-fn describe(judged: &Judged) -> Option<String> {
-    let id = judged.location.id;
-    match &judged.finding {
-        Finding::Present | Finding::Unchecked => None,
-        Finding::Missing => Some(format!("location {id} has no data any more")),
-        Finding::WrongSize { found, expected } => {
-            Some(format!("location {id} holds {found} bytes instead of {expected}"))
-        }
-        Finding::WrongChecksum => Some(format!("location {id} holds other data than was uploaded")),
-        Finding::Unknown(problem) => Some(problem.clone()),
     }
 }

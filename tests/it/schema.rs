@@ -23,7 +23,7 @@ async fn the_schema_written_by_hand_is_the_real_one() {
     let real = SqlitePool::connect_with(SqliteConnectOptions::new().filename(real).read_only(true));
     let real = real.await.unwrap();
     let ours = SqlitePool::connect("sqlite::memory:").await.unwrap();
-    raw_sql(include_str!("../fixtures/schema/sqlite.sql")).execute(&ours).await.unwrap();
+    raw_sql(include_str!("../../src/db/demo.sql")).execute(&ours).await.unwrap();
     for table in TABLES {
         assert_eq!(facts(&ours, table).await, facts(&real, table).await, "{table}");
     }

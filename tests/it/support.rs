@@ -11,5 +11,6 @@ pub(crate) mod images;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod rows;
+pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod world;

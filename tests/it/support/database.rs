@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::env;
 
 /// Glance's tables for tests without servers.
-const SQLITE_SCHEMA: &str = include_str!("../../fixtures/schema/sqlite.sql");
+const SQLITE_SCHEMA: &str = include_str!("../../../src/db/demo.sql");
 
 /// Enough for a test that looks on while the product works.
 const CONNECTIONS: u32 = 3;

@@ -1,0 +1,76 @@
+//! Which of the locations that were looked at come back.
+
+use super::RevertError;
+use crate::domain::image::ImageId;
+use crate::domain::location::Location;
+use crate::domain::pending::NotPending;
+use crate::domain::verify::Finding;
+
+/// One location, looked at.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The row.
+    pub location: Location,
+    /// Whether it was deleted with the image, or removed from the living image before.
+    pub together: bool,
+    /// What is there.
+    pub finding: Finding,
+}
+
+/// Which locations come back: all good ones deleted with the image, else the last good one that
+/// was removed earlier. A store that cannot be asked stops everything: what is left out of an
+/// active image now is scrubbed later.
+pub(super) fn choose(id: &ImageId, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
+    let mut good: Vec<i32> = judged
+        .iter()
+        .filter(|j| j.together && j.finding.is_good())
+        .map(|j| j.location.id)
+        .collect();
+    let relevant = judged.iter().filter(|j| j.together || good.is_empty());
+    for one in relevant {
+        if let Finding::Unknown(problem) = &one.finding {
+            let problem = problem.clone();
+            return Err(RevertError::StoreUnavailable { id: id.clone(), problem });
+        }
+    }
+    if good.is_empty() {
+        let earlier = judged.iter().find(|j| !j.together && j.finding.is_good());
+        good.extend(earlier.map(|j| j.location.id));
+    }
+    if judged.is_empty() {
+        return Err(RevertError::NotPending(id.clone(), NotPending::NoLocations));
+    }
+    if good.is_empty() {
+        let findings = judged.iter().filter_map(describe).collect();
+        return Err(RevertError::DataMissing { id: id.clone(), findings });
+    }
+    Ok(good)
+}
+
+pub(super) fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
+    let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
+    let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
+    let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
+        format!(
+            "location {} had been removed before the delete and is the only one with data",
+            j.location.id
+        )
+    });
+    let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
+    let unproved =
+        unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
+    left_out.chain(fallback).chain(unproved).collect()
+}
+
+fn describe(judged: &Judged) -> Option<String> {
+    let id = judged.location.id;
+    match &judged.finding {
+        Finding::Present | Finding::Unchecked => None,
+        Finding::Missing => Some(format!("location {id} has no data any more")),
+        Finding::WrongSize { found, expected } => {
+            Some(format!("location {id} holds {found} bytes instead of {expected}"))
+        }
+        Finding::WrongChecksum => Some(format!("location {id} holds other data than was uploaded")),
+        Finding::Unknown(problem) => Some(problem.clone()),
+    }
+}

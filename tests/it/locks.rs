@@ -1,0 +1,93 @@
+//! Advisory locks, between processes and within one.
+
+use glance_revert::db::Database;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::lock::ImageGuard;
+
+use crate::support::database::{Kind, on_each_database};
+use crate::support::world::World;
+
+on_each_database! {
+    a_lock_excludes_within_the_process_until_it_is_released,
+    a_lock_excludes_other_processes_until_it_is_released,
+    a_guard_that_is_dropped_lets_go,
+    the_pass_lock_excludes_other_processes_until_it_is_released,
+    locks_work_again_after_the_server_cut_the_connection,
+}
+
+async fn try_lock(database: &Database, id: &str) -> Option<ImageGuard> {
+    database.lock.try_lock(&ImageId::parse(id).unwrap()).await.unwrap()
+}
+
+async fn a_lock_excludes_within_the_process_until_it_is_released(kind: Kind) {
+    let world = World::new(kind).await;
+    let database = world.open();
+    let held = try_lock(&database, "a").await.unwrap();
+    assert!(try_lock(&database, "a").await.is_none());
+    assert!(try_lock(&database, "b").await.is_some());
+    held.release().await;
+    assert!(try_lock(&database, "a").await.is_some());
+}
+
+/// SQLite has no such locks; there the compare-and-set alone stands between processes.
+async fn a_lock_excludes_other_processes_until_it_is_released(kind: Kind) {
+    let world = World::new(kind).await;
+    let (one, other) = (world.open(), world.open());
+    let held = try_lock(&one, "a").await.unwrap();
+    assert_eq!(try_lock(&other, "a").await.is_some(), kind == Kind::Sqlite);
+    held.release().await;
+    assert!(try_lock(&other, "a").await.is_some());
+}
+
+async fn a_guard_that_is_dropped_lets_go(kind: Kind) {
+    let world = World::new(kind).await;
+    let database = world.open();
+    drop(try_lock(&database, "a").await.unwrap());
+    is_free_soon(&database, "a").await;
+}
+
+async fn is_free_soon(database: &Database, id: &str) {
+    let freed = async {
+        while try_lock(database, id).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), freed).await.unwrap();
+}
+
+async fn the_pass_lock_excludes_other_processes_until_it_is_released(kind: Kind) {
+    let world = World::new(kind).await;
+    let (one, other) = (world.open(), world.open());
+    let pass = one.lock.try_lock_pass().await.unwrap().unwrap();
+    assert!(one.lock.try_lock_pass().await.unwrap().is_none());
+    assert!(other.lock.try_lock_pass().await.unwrap().is_none());
+    pass.release().await;
+    assert!(other.lock.try_lock_pass().await.unwrap().is_some());
+}
+
+async fn locks_work_again_after_the_server_cut_the_connection(kind: Kind) {
+    let world = World::new(kind).await;
+    let (one, other) = (world.open(), world.open());
+    let held = try_lock(&one, "a").await.unwrap();
+    cut_connections(&world, kind).await;
+    assert!(try_lock(&one, "b").await.is_some(), "the next lock connects anew");
+    is_free_soon(&other, "a").await;
+    held.release().await;
+}
+
+/// Ends every session on the test's database but the one that asks.
+async fn cut_connections(world: &World, kind: Kind) {
+    let cut = match kind {
+        Kind::Sqlite => return,
+        Kind::Mariadb => {
+            "BEGIN NOT ATOMIC FOR session IN (SELECT id FROM information_schema.processlist \
+             WHERE db = DATABASE() AND id <> CONNECTION_ID()) \
+             DO EXECUTE IMMEDIATE CONCAT('KILL ', session.id); END FOR; END"
+        }
+        Kind::Postgres => {
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        }
+    };
+    world.db.execute(cut).await;
+}
