@@ -32,17 +32,20 @@ pub struct Cli {
     command: Command,
 }
 
+/// Keeps what every subcommand takes apart from what one of them takes.
+const CONFIGURATION: &str = "Configuration and log";
+
 #[derive(Debug, Clone, Args)]
 struct SourceArgs {
     /// A configuration file of Glance's or ours; may be repeated, a later one goes before an
     /// earlier one [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = CONFIGURATION)]
     config_file: Vec<PathBuf>,
     /// A folder whose *.conf files are read, after the files; may be repeated
-    #[arg(long, global = true, value_name = "FOLDER")]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = CONFIGURATION)]
     config_dir: Vec<PathBuf>,
     /// Which log lines to write, for example `info,glance_revert=debug`
-    #[arg(long, global = true, value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER", help_heading = CONFIGURATION)]
     log: Option<String>,
 }
 

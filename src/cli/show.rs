@@ -8,6 +8,7 @@ use crate::api::error::ApiError;
 use crate::api::pending_deletes::show::PendingDeletePreview;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
+use crate::domain::revert::RevertError;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -19,7 +20,8 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-/// Exit codes: 0 the image can be taken back; 1 it cannot, or there is none.
+/// Exit codes: 0 the image can be taken back; 1 it cannot, or there is none; 69 the database does
+/// not answer.
 pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
     let parts = sources.parts()?;
     let preview = match ImageId::parse(&args.id) {
@@ -30,6 +32,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
     };
     let preview = match preview {
         Ok(preview) => PendingDeletePreview::of(&preview, &parts.view()),
+        Err(RevertError::Repo(error)) => return Err(error.into()),
         Err(error) => {
             let error = ApiError::from(error);
             complain(&format!("{}: {}", error.reason, error.message));

@@ -21,7 +21,8 @@ install_packages() {
 
 # Debian starts the servers that it installs; ours are private, so it is told not to.
 apt_install() {
-    local policy=/usr/sbin/policy-rc.d ours='' status=0
+    local policy=/usr/sbin/policy-rc.d ours='' status=0 log
+    log=$(mktemp)
     if [[ ! -e $policy ]]; then
         ours=1
         printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -31,8 +32,10 @@ apt_install() {
         export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
         apt-get -o DPkg::Lock::Timeout=300 -qq update &&
             apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@"
-    } </dev/null >&2 || status=$?
+    } </dev/null >"$log" 2>&1 || status=$?
     [[ -z $ours ]] || rm -f "$policy"
+    [[ $status -eq 0 ]] || tail -n 40 "$log" >&2
+    rm -f "$log"
     [[ $status -eq 0 ]] || die "apt-get could not install $*"
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use futures::StreamExt;
 use reqwest::StatusCode;
 
-use crate::support::binary::{Service, Setup, until};
 use crate::support::crowd::{Fate, LONG_AGO, NOT_YET, bytes_of, ids, tally};
+use crate::support::daemon::{Service, Setup, until};
 use crate::support::database::{Kind, on_each_database};
 use crate::support::world::World;
 

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::binary::{Setup, until};
 use crate::support::crowd::{Fate, LONG_AGO, ids, tally};
+use crate::support::daemon::{Setup, until};
 use crate::support::database::{Kind, on_each_database, tests_on};
 use crate::support::proxy::{Fault, Proxy, closed_port, url_by};
 use crate::support::world::World;

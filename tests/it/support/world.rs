@@ -98,7 +98,7 @@ impl World {
             Arc::clone(&database.lock),
             Arc::clone(&self.stores),
             self.clock.clone(),
-            RevertSettings { lock_wait: Duration::from_millis(200), windows },
+            RevertSettings { lock_wait: Duration::from_secs(5), windows },
         )
     }
 

@@ -1,0 +1,37 @@
+-- A PostgreSQL role for glance-revert: what it reads and writes, column by column, and nothing
+-- else. Set a password; run it as the owner of Glance's tables, who must be allowed to make roles,
+-- in Glance's database:
+--
+--     psql -d glance -v ON_ERROR_STOP=1 -f postgresql.sql
+--
+-- then, in the drop-in:
+--
+--     [database]
+--     connection = postgresql+psycopg2://glance_revert:CHANGE_ME@database.example.org/glance
+--
+-- `glance-revert check` tries every statement. Advisory locks need no grant. Where CONNECT on the
+-- database or USAGE on its schema were taken from PUBLIC, grant them too.
+
+CREATE ROLE glance_revert LOGIN PASSWORD 'CHANGE_ME';
+
+GRANT SELECT (id, name, disk_format, container_format, size, virtual_size, status, checksum,
+              os_hash_algo, os_hash_value, protected, os_hidden, min_ram, min_disk, owner,
+              visibility, created_at, updated_at, deleted_at, deleted),
+      UPDATE (status, protected, updated_at, deleted_at, deleted)
+   ON images TO glance_revert;
+
+GRANT SELECT (id, image_id, value, meta_data, status, deleted_at, deleted),
+      UPDATE (status, updated_at, deleted_at, deleted)
+   ON image_locations TO glance_revert;
+
+GRANT SELECT (id, image_id, name, value, deleted_at, deleted),
+      UPDATE (updated_at, deleted_at, deleted)
+   ON image_properties TO glance_revert;
+
+GRANT SELECT (id, image_id, value, deleted_at, deleted),
+      UPDATE (updated_at, deleted_at, deleted)
+   ON image_tags TO glance_revert;
+
+GRANT SELECT (id, image_id, member, status, deleted_at, deleted),
+      UPDATE (updated_at, deleted_at, deleted)
+   ON image_members TO glance_revert;

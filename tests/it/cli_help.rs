@@ -1,0 +1,50 @@
+//! The words of the command line, pinned: operators and their scripts learn them by heart.
+
+use crate::support::binary::glance_revert;
+
+pub(crate) const SUBCOMMANDS: [&str; 9] =
+    ["serve", "scrub", "revert", "list", "show", "check", "openapi", "healthcheck", "demo"];
+
+fn help(arguments: &[&str]) -> String {
+    let run = glance_revert(&[arguments, &["--help"]].concat());
+    assert_eq!((run.exit, run.stderr.as_str()), (Some(0), ""));
+    run.stdout
+}
+
+/// The subcommands that the help lists, but for `help` itself.
+fn listed() -> Vec<String> {
+    let help = help(&[]);
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let words = commands.lines().filter_map(|line| line.split_whitespace().next());
+    words.filter(|word| *word != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn help_lists_every_subcommand() {
+    assert_eq!(listed(), SUBCOMMANDS);
+    insta::assert_snapshot!("glance_revert", help(&[]));
+}
+
+#[test]
+fn every_subcommand_explains_itself() {
+    for subcommand in SUBCOMMANDS {
+        insta::assert_snapshot!(format!("glance_revert_{subcommand}"), help(&[subcommand]));
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let run = glance_revert(&["--version"]);
+    let expected = format!("glance-revert {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((run.exit, run.stdout), (Some(0), expected));
+}
+
+#[test]
+fn arguments_that_do_not_exist_are_told_from_a_wrong_configuration() {
+    for wrong in [&["undelete"][..], &["revert"], &["list", "--everything"], &["scrub", "now"]] {
+        let run = glance_revert(wrong);
+        assert_eq!((run.exit, run.stdout.as_str()), (Some(2), ""), "{wrong:?}");
+        assert!(run.stderr.contains("Usage:") && run.stderr.contains("--help"), "{run:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! The database user of `deploy/sql/`: what it is granted is enough, and not one column more.
+
+use glance_revert::config::DatabaseConfig;
+use glance_revert::db::Database;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
+use glance_revert::domain::revert::{RevertRequest, Verify};
+use glance_revert::domain::time::Clock;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::support::binary::ConfigFile;
+use crate::support::database::{Kind, tests_on};
+use crate::support::world::World;
+
+tests_on!(
+    mariadb,
+    Mariadb,
+    [#[ignore = "needs the servers of make test"]],
+    all_that_the_product_does_is_granted,
+    nothing_but_reading_and_updating_columns_is_granted,
+    every_granted_column_is_needed
+);
+tests_on!(
+    postgres,
+    Postgres,
+    [#[ignore = "needs the servers of make test"]],
+    all_that_the_product_does_is_granted,
+    nothing_but_reading_and_updating_columns_is_granted,
+    every_granted_column_is_needed
+);
+
+const MARIADB: &str = include_str!("../../deploy/sql/mariadb.sql");
+const POSTGRES: &str = include_str!("../../deploy/sql/postgresql.sql");
+
+/// A Glance database, and a user that has what the committed file grants.
+struct Granted {
+    world: World,
+    kind: Kind,
+    user: String,
+    password: String,
+}
+
+impl Granted {
+    async fn new(kind: Kind) -> Self {
+        let world = World::new(kind).await;
+        let name = || Uuid::new_v4().simple().to_string();
+        let (user, password) = (format!("u_{}", &name()[..12]), name());
+        let committed = if kind == Kind::Mariadb { MARIADB } else { POSTGRES };
+        let sql = committed.replace("glance_revert", &user).replace("CHANGE_ME", &password);
+        world.db.execute(&sql).await;
+        Self { world, kind, user, password }
+    }
+
+    fn url(&self) -> String {
+        let url = self.world.db.url();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (_, place) = rest.rsplit_once('@').unwrap();
+        format!("{scheme}://{}:{}@{place}", self.user, self.password)
+    }
+
+    fn open(&self) -> Database {
+        Database::open(&DatabaseConfig::parse(&self.url(), "").unwrap(), 4).unwrap()
+    }
+
+    /// The user as GRANT and REVOKE name it.
+    fn grantee(&self) -> String {
+        if self.kind == Kind::Mariadb { format!("'{}'@'%'", self.user) } else { self.user.clone() }
+    }
+
+    /// `[table, privilege, column]` of everything granted.
+    async fn columns(&self) -> Vec<[String; 3]> {
+        let rows = self
+            .world
+            .db
+            .rows(&format!(
+                "SELECT table_name AS t, privilege_type AS p, column_name AS c \
+                 FROM information_schema.column_privileges WHERE grantee LIKE '%{}%'",
+                self.user
+            ))
+            .await;
+        let cell = |cell: Option<String>| cell.unwrap();
+        rows.into_iter().map(|row| <[_; 3]>::try_from(row).unwrap().map(cell)).collect()
+    }
+}
+
+/// Every statement that the product has, but for those that need a revert or a claim to be won;
+/// these are rehearsed.
+async fn everything(database: &Database, world: &World) -> Result<(), RepoError> {
+    let (repo, now) = (&database.repo, world.clock.now());
+    let id = ImageId::parse("a").unwrap();
+    repo.ping().await?;
+    repo.rehearse().await?;
+    repo.get(&id).await?;
+    repo.get_many(std::slice::from_ref(&id)).await?;
+    for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
+        repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }).await?;
+    }
+    repo.list_due(now, None, 1).await?;
+    repo.held_in_range(&id, &id, now).await?;
+    repo.held_locations(now, 0, 1).await?;
+    Ok(())
+}
+
+async fn all_that_the_product_does_is_granted(kind: Kind) {
+    let granted = Granted::new(kind).await;
+    let world = &granted.world;
+    let config = ConfigFile::new(&format!(
+        "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\n[database]\nconnection = {}\n\
+         [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n",
+        granted.url(),
+        world.datadir().display()
+    ));
+    let check = config.run(&["check", "--log", "trace"]);
+    let line = |what: &str| check.stdout.lines().find(|l| l.contains(what)).unwrap_or_default();
+    for what in ["database", "grants", "locks"] {
+        assert!(line(what).contains(" ok "), "{what} in {check:?}");
+    }
+    assert!(check.stderr.contains("TRACE") || check.stderr.contains("DEBUG"), "{check:?}");
+    let printed = format!("{}{}", check.stdout, check.stderr);
+    assert!(!printed.contains(&granted.password), "a password in {printed}");
+
+    for id in ["a", "b"] {
+        world.deleted_image(id).await;
+    }
+    let (database, admin) = (granted.open(), Admin::local_operator());
+    let request = RevertRequest { protect: true, ..RevertRequest::whole(Verify::Exists) };
+    let id = ImageId::parse("a").unwrap();
+    world.reverter(&database).revert(&admin, &id, &request).await.unwrap();
+    assert_eq!(world.status("a").await, "active kept no time");
+    let pass = world.scrubber(&database).run_once(&CancellationToken::new()).await.unwrap();
+    assert_eq!((pass.scrubbed, pass.failed), (1, 0), "{pass:?}");
+    assert!(world.has_data("a") && !world.has_data("b"));
+}
+
+async fn nothing_but_reading_and_updating_columns_is_granted(kind: Kind) {
+    let granted = Granted::new(kind).await;
+    let mut privileges: Vec<_> = granted.columns().await.into_iter().map(|[_, p, _]| p).collect();
+    privileges.sort_unstable();
+    privileges.dedup();
+    assert_eq!(privileges, ["SELECT", "UPDATE"]);
+    let whole_tables = format!(
+        "SELECT table_name AS t FROM information_schema.table_privileges WHERE grantee LIKE '%{}%'",
+        granted.user
+    );
+    assert_eq!(granted.world.db.rows(&whole_tables).await, Vec::<Vec<Option<String>>>::new());
+}
+
+async fn every_granted_column_is_needed(kind: Kind) {
+    let granted = Granted::new(kind).await;
+    let world = &granted.world;
+    world.deleted_image("a").await;
+    let database = granted.open();
+    everything(&database, world).await.unwrap();
+    let columns = granted.columns().await;
+    assert!(columns.len() > 50, "{columns:?}");
+    let mut needless = Vec::new();
+    for [table, privilege, column] in columns {
+        let what = format!("{privilege} ({column}) ON {table}");
+        world.db.execute(&format!("REVOKE {what} FROM {}", granted.grantee())).await;
+        match everything(&database, world).await {
+            Err(RepoError::Refused(_)) => {}
+            Err(error) => panic!("without {what}: {error}"),
+            Ok(()) => needless.push(what.clone()),
+        }
+        world.db.execute(&format!("GRANT {what} TO {}", granted.grantee())).await;
+    }
+    assert_eq!(needless, Vec::<String>::new());
+}
+
+#[test]
+fn both_databases_are_granted_the_same() {
+    let grants = |text: &str| {
+        let (_, grants) = text.split_once("\n\nGRANT").unwrap();
+        grants.replace("'glance_revert'@'%'", "glance_revert")
+    };
+    assert_eq!(grants(MARIADB), grants(POSTGRES));
+}

@@ -1,0 +1,223 @@
+//! Rust files as a list of tokens: just enough to see paths, functions and their lengths.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A word or a sign, and its line. Comments and literals leave none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Token {
+    text: String,
+    line: usize,
+}
+
+/// One file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    tokens: Vec<Token>,
+    lines: usize,
+}
+
+/// A folder of this repository.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Every Rust file of a folder of this repository, by its path in it.
+pub(crate) fn sources(name: &str) -> Vec<(PathBuf, Source)> {
+    let root = folder(name);
+    let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = Source::of(&fs::read_to_string(&path).unwrap());
+                found.push((path.strip_prefix(&root).unwrap().to_owned(), source));
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found
+}
+
+impl Source {
+    pub(crate) fn of(text: &str) -> Self {
+        Self { tokens: tokens(text), lines: text.lines().count() }
+    }
+
+    pub(crate) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Every word, with its line.
+    pub(crate) fn words(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.tokens.iter().map(|token| (token.line, token.text.as_str()))
+    }
+
+    /// The module behind each `crate::`, with its line; `crate::{a, b::c}` has two.
+    pub(crate) fn crate_paths(&self) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        for at in (0..self.tokens.len()).filter(|at| self.is(*at, "crate")) {
+            if !self.is(at + 1, "::") {
+                continue;
+            }
+            if !self.is(at + 2, "{") {
+                found.extend(self.tokens.get(at + 2).map(|token| (token.line, token.text.clone())));
+                continue;
+            }
+            let mut depth = 0;
+            for next in at + 2..=self.closing(at + 2) {
+                let token = &self.tokens[next];
+                depth += usize::from(token.text == "{");
+                depth -= usize::from(token.text == "}");
+                let starts = self.is(next - 1, "{") || self.is(next - 1, ",");
+                if depth == 1 && starts && token.text != "{" && token.text != "}" {
+                    found.push((token.line, token.text.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// Lines where `super::super::..` leaves a module `depth` below the crate's root for the root.
+    pub(crate) fn climbs_out(&self, depth: usize) -> Vec<usize> {
+        let inline: Vec<_> = (0..self.tokens.len())
+            .filter(|at| self.is(*at, "mod") && self.is(at + 2, "{"))
+            .map(|at| at..self.closing(at + 2))
+            .collect();
+        let mut found = Vec::new();
+        for at in (0..self.tokens.len()).filter(|at| self.is(*at, "super")) {
+            let continued = at >= 2 && self.is(at - 1, "::") && self.is(at - 2, "super");
+            let steps = (0..=depth + 8).take_while(|n| self.is(at + 2 * n, "super")).count();
+            let here = depth + inline.iter().filter(|range| range.contains(&at)).count();
+            let is_path = self.is(at + 2 * steps - 1, "::");
+            if is_path && !continued && steps >= here {
+                found.push(self.tokens[at].line);
+            }
+        }
+        found
+    }
+
+    /// Name, first line and number of lines of each function that has a body.
+    pub(crate) fn functions(&self) -> Vec<(String, usize, usize)> {
+        let mut found = Vec::new();
+        for at in (0..self.tokens.len()).filter(|at| self.is(*at, "fn")) {
+            let mut nested = 0_usize;
+            let end_of_head = (at..self.tokens.len()).find(|next| {
+                match self.tokens[*next].text.as_str() {
+                    "(" | "[" => nested += 1,
+                    ")" | "]" => nested = nested.saturating_sub(1),
+                    _ => {}
+                }
+                nested == 0 && *next > at && (self.is(*next, "{") || self.is(*next, ";"))
+            });
+            let Some(body) = end_of_head.filter(|body| self.is(*body, "{")) else { continue };
+            let (first, last) = (self.tokens[at].line, self.tokens[self.closing(body)].line);
+            found.push((self.tokens[at + 1].text.clone(), first, last - first + 1));
+        }
+        found
+    }
+
+    fn is(&self, at: usize, text: &str) -> bool {
+        self.tokens.get(at).is_some_and(|token| token.text == text)
+    }
+
+    /// Where the brace that opens at `open` closes.
+    fn closing(&self, open: usize) -> usize {
+        let mut depth = 0_usize;
+        for at in open..self.tokens.len() {
+            depth += usize::from(self.is(at, "{"));
+            depth -= usize::from(self.is(at, "}"));
+            if depth == 0 {
+                return at;
+            }
+        }
+        panic!("a brace of line {} is not closed", self.tokens[open].line)
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let (mut found, mut rest, mut line) = (Vec::new(), text, 1);
+    while !rest.is_empty() {
+        let (length, counts) = next(rest);
+        let (piece, after) = rest.split_at(length);
+        if counts {
+            found.push(Token { text: piece.to_owned(), line });
+        }
+        line += piece.matches('\n').count();
+        rest = after;
+    }
+    found
+}
+
+/// How long the next piece is, and whether it is a token.
+fn next(rest: &str) -> (usize, bool) {
+    let first = rest.chars().next().unwrap_or_default();
+    if first.is_whitespace() {
+        (first.len_utf8(), false)
+    } else if rest.starts_with("//") {
+        (rest.find('\n').unwrap_or(rest.len()), false)
+    } else if rest.starts_with("/*") {
+        (block_comment(rest), false)
+    } else if let Some(length) = raw_string(rest) {
+        (length, false)
+    } else if first == '"' || rest.starts_with("b\"") {
+        (quoted(rest, '"'), false)
+    } else if first == '\'' {
+        (character(rest).unwrap_or(1), false)
+    } else if first.is_alphanumeric() || first == '_' {
+        (rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()), true)
+    } else if rest.starts_with("::") {
+        (2, true)
+    } else {
+        (first.len_utf8(), true)
+    }
+}
+
+fn block_comment(rest: &str) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < rest.len() {
+        if rest[at..].starts_with("/*") {
+            (depth, at) = (depth + 1, at + 2);
+        } else if rest[at..].starts_with("*/") {
+            (depth, at) = (depth - 1, at + 2);
+            if depth == 0 {
+                return at;
+            }
+        } else {
+            at += rest[at..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    rest.len()
+}
+
+/// `r"..."`, `r#"..."#`, `br"..."`.
+fn raw_string(rest: &str) -> Option<usize> {
+    let after = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
+    let hashes = after.find(|c| c != '#')?;
+    let body = after[hashes..].strip_prefix('"')?;
+    let end = format!("\"{}", "#".repeat(hashes));
+    let start = rest.len() - body.len();
+    Some(body.find(&end).map_or(rest.len(), |at| start + at + end.len()))
+}
+
+/// The length of a literal up to its closing quote, which a backslash hides.
+fn quoted(rest: &str, quote: char) -> usize {
+    let start = rest.find(quote).unwrap_or_default() + 1;
+    let mut escaped = false;
+    for (at, c) in rest[start..].char_indices() {
+        if c == quote && !escaped {
+            return start + at + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    rest.len()
+}
+
+/// A character, and not a lifetime.
+fn character(rest: &str) -> Option<usize> {
+    let mut inner = rest.chars().skip(1);
+    let first = inner.next()?;
+    (first == '\\' || inner.next() == Some('\'')).then(|| quoted(rest, '\''))
+}
