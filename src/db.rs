@@ -6,6 +6,7 @@
 //! own).
 
 mod connect;
+mod connections;
 pub mod demo;
 mod dialect;
 mod error;
@@ -55,7 +56,10 @@ impl Database {
         }
     }
 
-    fn of<D: dialect::Dialect>(pool: sqlx::Pool<D>, lock: lock::AdvisoryLock) -> Self {
+    fn of<D: dialect::Dialect>(
+        pool: connections::Connections<D>,
+        lock: lock::AdvisoryLock,
+    ) -> Self {
         Self { repo: Arc::new(repo::SqlRepo::new(pool)), lock: Arc::new(lock) }
     }
 }

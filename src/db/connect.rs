@@ -4,17 +4,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use sqlx::mysql::{MySql, MySqlConnectOptions, MySqlSslMode};
-use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions};
-use sqlx::{Connection, Database, Pool};
 
+use super::connections::Connections;
 use crate::config::{DatabaseConfig, DatabaseTls};
 
-/// A request waits so long for a connection before it is told that the database is away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection idle for longer is asked whether it still lives before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// How long a writer of SQLite waits for the others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one writer; more connections than this only cost memory.
@@ -28,20 +23,7 @@ pub enum ConnectError {
     NoSuchFile(String),
 }
 
-fn pool_options<D: Database>(pool_size: u32) -> PoolOptions<D> {
-    PoolOptions::new()
-        .max_connections(pool_size)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection: &mut D::Connection, meta| {
-            Box::pin(async move {
-                let lives = meta.idle_for < TRUSTED_IDLE || connection.ping().await.is_ok();
-                Ok(lives)
-            })
-        })
-}
-
-pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Pool<MySql> {
+pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Connections<MySql> {
     let mut options = MySqlConnectOptions::new().database(&config.database);
     if let Some(host) = &config.host {
         options = options.host(host);
@@ -76,10 +58,10 @@ pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Pool<MySql> {
     if let Some(key) = &config.tls.key {
         options = options.ssl_client_key(key);
     }
-    pool_options(pool_size).connect_lazy_with(options)
+    Connections::lazy(pool_size, options)
 }
 
-pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Pool<Postgres> {
+pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Connections<Postgres> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&config.database)
         .application_name("glance-revert");
@@ -113,14 +95,14 @@ pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Pool<Postgres
     if let Some(key) = &config.tls.key {
         options = options.ssl_client_key(key);
     }
-    pool_options(pool_size).connect_lazy_with(options)
+    Connections::lazy(pool_size, options)
 }
 
 /// Leaves `journal_mode` as Glance has it, and foreign keys off as Glance has them.
 pub(super) fn sqlite(
     config: &DatabaseConfig,
     pool_size: u32,
-) -> Result<Pool<Sqlite>, ConnectError> {
+) -> Result<Connections<Sqlite>, ConnectError> {
     if !std::path::Path::new(&config.database).is_file() {
         return Err(ConnectError::NoSuchFile(config.database.clone()));
     }
@@ -129,7 +111,7 @@ pub(super) fn sqlite(
         .create_if_missing(false)
         .foreign_keys(false)
         .busy_timeout(BUSY_TIMEOUT);
-    Ok(pool_options(pool_size.min(SQLITE_POOL)).connect_lazy_with(options))
+    Ok(Connections::lazy(pool_size.min(SQLITE_POOL), options))
 }
 
 enum Tls {

@@ -8,6 +8,7 @@ use sqlx::postgres::Postgres;
 use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Row, SqlSafeStr, SqlStr};
 
+use super::connections::within;
 use super::statement::{Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
@@ -71,8 +72,10 @@ macro_rules! speak_sqlx {
         ) -> Result<Vec<Self::Row>, sqlx::Error> {
             count_statement();
             let sql = Self::sql(statement.sql);
+            let patience = statement.patience;
             let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
-            sqlx::query_with::<Self, _>(sql, arguments).fetch_all(connection).await
+            let query = sqlx::query_with::<Self, _>(sql, arguments);
+            within(patience, query.fetch_all(connection)).await
         }
 
         async fn execute(
@@ -81,8 +84,10 @@ macro_rules! speak_sqlx {
         ) -> Result<u64, sqlx::Error> {
             count_statement();
             let sql = Self::sql(statement.sql);
+            let patience = statement.patience;
             let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
-            let done = sqlx::query_with::<Self, _>(sql, arguments).execute(connection).await?;
+            let query = sqlx::query_with::<Self, _>(sql, arguments);
+            let done = within(patience, query.execute(connection)).await?;
             Ok(done.rows_affected())
         }
 

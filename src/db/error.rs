@@ -28,7 +28,7 @@ fn codes(error: &dyn DatabaseError) -> impl Iterator<Item = String> {
 /// Whether the error speaks of the server or the connection, not of the statement: SQLSTATE
 /// classes 08, 53 and 57P, MySQL's 1040 (too many connections), 1053 (shutdown), 1927 (killed),
 /// 1047 (a Galera node that is not ready), and SQLite's "busy" and "locked".
-pub(super) fn is_about_the_server(error: &dyn DatabaseError) -> bool {
+fn is_about_the_server(error: &dyn DatabaseError) -> bool {
     let sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
     codes(error).any(|code| {
         let by_class = ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
@@ -38,20 +38,31 @@ pub(super) fn is_about_the_server(error: &dyn DatabaseError) -> bool {
     })
 }
 
-/// An error of a whole statement.
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
-    let connection_lost = matches!(
+/// Whether the connection is of no use any more: it broke, nothing comes from it, or the server
+/// said good-bye on it.
+pub(super) fn connection_broke(error: &sqlx::Error) -> bool {
+    let without_word = matches!(
         error,
         sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed
     );
-    let away = connection_lost
+    let good_bye = |error: &dyn DatabaseError| {
+        codes(error).any(|code| {
+            code.starts_with("08") || code.starts_with("57P") || code == "1053" || code == "1927"
+        })
+    };
+    without_word || error.as_database_error().is_some_and(good_bye)
+}
+
+/// An error of a whole statement.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
+    let no_connection = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+    let away = no_connection
+        || connection_broke(&error)
         || lost_race(&error)
         || error.as_database_error().is_some_and(is_about_the_server);
     let text = error.to_string();

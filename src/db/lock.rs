@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use sqlx::Pool;
 use sqlx::mysql::MySql;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::Postgres;
 
+use super::connections::Connections;
 use super::dialect::Dialect;
-use super::error::{is_about_the_server, repo_error};
+use super::error::{connection_broke, repo_error};
 use super::statement::{Statement, Value};
 use crate::domain::image::ImageId;
 use crate::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
@@ -51,12 +51,7 @@ impl AdvisoryLock {
     async fn try_take(&self, name: &str) -> Result<Option<Box<dyn HeldLock>>, RepoError> {
         let Some(ours) = Taken::take(&self.taken, name) else { return Ok(None) };
         let beyond = match &self.beyond {
-            Beyond::Session(session) => {
-                if !session.try_lock(name).await? {
-                    return Ok(None);
-                }
-                HeldBeyond::Session { session: Arc::clone(session), released: false }
-            }
+            Beyond::Session(session) => return take_in_session(Arc::clone(session), ours).await,
             Beyond::PassFile(path) if name == PASS => match lock_file(path)? {
                 Some(file) => HeldBeyond::File(file),
                 None => return Ok(None),
@@ -65,6 +60,20 @@ impl AdvisoryLock {
         };
         Ok(Some(Box::new(Held { beyond, ours })))
     }
+}
+
+/// In a task of its own: a caller who leaves in the middle of the question would leave a lock that
+/// nobody gives up. So the task ends in any case, and a lock that nobody waits for is dropped.
+async fn take_in_session(
+    session: Arc<dyn SessionLock>,
+    ours: Taken,
+) -> Result<Option<Box<dyn HeldLock>>, RepoError> {
+    let task = tokio::spawn(async move {
+        let granted = session.try_lock(&ours.name).await?;
+        let beyond = HeldBeyond::Session { session, released: false };
+        Ok(granted.then(|| Box::new(Held { beyond, ours }) as Box<dyn HeldLock>))
+    });
+    task.await.unwrap_or_else(|error| Err(RepoError::Unavailable(error.to_string())))
 }
 
 #[async_trait]
@@ -229,53 +238,62 @@ fn sha256(text: &str) -> [u8; 32] {
 /// The connection that holds this process's locks.
 #[derive(Debug)]
 pub(super) struct Session<D: LockDialect> {
-    pool: Pool<D>,
+    connections: Connections<D>,
     database: String,
     connection: tokio::sync::Mutex<Option<PoolConnection<D>>>,
 }
 
 impl<D: LockDialect> Session<D> {
-    pub(super) fn new(pool: Pool<D>, database: &str) -> Self {
-        Self { pool, database: database.to_owned(), connection: tokio::sync::Mutex::default() }
+    pub(super) fn new(connections: Connections<D>, database: &str) -> Self {
+        Self {
+            connections,
+            database: database.to_owned(),
+            connection: tokio::sync::Mutex::default(),
+        }
     }
 
-    async fn ask(&self, sql: &'static str, name: &str) -> Result<Vec<D::Row>, sqlx::Error> {
+    /// A connection that broke has let go of all its locks, so the question is put again to a new
+    /// one: a database that was restarted since the last question costs nobody an answer.
+    async fn ask(&self, name: &str) -> Result<Vec<D::Row>, sqlx::Error> {
         let mut held = self.connection.lock().await;
-        let connection = match &mut *held {
-            Some(connection) => connection,
-            None => held.insert(self.connect().await?),
-        };
-        let statement = Statement::new(sql).bind_value(D::key(&self.database, name));
-        let answer = D::fetch(connection, statement).await;
-        if answer.as_ref().is_err_and(is_broken) {
-            // with it all its locks are gone; the next one starts afresh
+        if let Some(connection) = &mut *held {
+            let answer = self.say(connection, D::TRY_LOCK, name).await;
+            if !answer.as_ref().is_err_and(connection_broke) {
+                return answer;
+            }
             *held = None;
+        }
+        let mut connection = self.connect().await?;
+        let answer = self.say(&mut connection, D::TRY_LOCK, name).await;
+        if !answer.as_ref().is_err_and(connection_broke) {
+            *held = Some(connection);
         }
         answer
     }
 
+    async fn say(
+        &self,
+        connection: &mut PoolConnection<D>,
+        sql: &'static str,
+        name: &str,
+    ) -> Result<Vec<D::Row>, sqlx::Error> {
+        let statement = Statement::new(sql).bind_value(D::key(&self.database, name));
+        let answer = D::fetch(connection, statement).await;
+        self.connections.heed(connection, answer)
+    }
+
     /// Never goes back to the pool: there its locks would be held by nobody.
     async fn connect(&self) -> Result<PoolConnection<D>, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.connections.acquire().await?;
         connection.close_on_drop();
         Ok(connection)
     }
 }
 
-/// Whether the error is of the connection: cut by the network, or ended by the server.
-fn is_broken(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_none_or(is_about_the_server)
-}
-
 #[async_trait]
 impl<D: LockDialect> SessionLock for Session<D> {
     async fn try_lock(&self, name: &str) -> Result<bool, RepoError> {
-        let mut answer = self.ask(D::TRY_LOCK, name).await;
-        if answer.as_ref().is_err_and(is_broken) {
-            // servers and proxies cut a connection that was idle for long
-            answer = self.ask(D::TRY_LOCK, name).await;
-        }
-        match answer {
+        match self.ask(name).await {
             Ok(rows) => rows.first().map_or(Ok(false), D::granted).map_err(repo_error),
             Err(error) if D::has_none(&error) => {
                 tracing::debug!("the database has no named locks; its transactions must do");
@@ -286,8 +304,12 @@ impl<D: LockDialect> SessionLock for Session<D> {
     }
 
     async fn unlock(&self, name: &str) {
-        if let Err(error) = self.ask(D::UNLOCK, name).await {
+        let mut held = self.connection.lock().await;
+        // No new connection for this: it would hold none of the locks.
+        let Some(connection) = &mut *held else { return };
+        if let Err(error) = self.say(connection, D::UNLOCK, name).await {
             tracing::warn!(%error, "a lock was lost with its connection");
+            *held = None;
         }
     }
 }

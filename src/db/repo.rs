@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Pool, Transaction};
+use sqlx::{Connection, Transaction};
 
+use super::connections::{Connections, within};
 use super::dialect::{Dialect, count_statement};
-use super::error::{lost_race, repo_error};
+use super::error::{connection_broke, lost_race, repo_error};
 use super::read;
-use super::statement::Statement;
+use super::statement::{PATIENCE, Statement};
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS, VALUE_SLOTS};
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::location::LocationValue;
@@ -28,21 +29,32 @@ const SETTLE_ATTEMPTS: usize = 5;
 /// Glance's tables in one family of databases.
 #[derive(Debug)]
 pub(super) struct SqlRepo<D: Dialect> {
-    pool: Pool<D>,
+    connections: Connections<D>,
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    pub(super) fn new(pool: Pool<D>) -> Self {
-        Self { pool }
+    pub(super) fn new(connections: Connections<D>) -> Self {
+        Self { connections }
     }
 
     async fn connection(&self) -> Result<PoolConnection<D>, RepoError> {
-        self.pool.acquire().await.map_err(repo_error)
+        self.connections.acquire().await.map_err(repo_error)
     }
 
+    /// A question changes nothing, so one that a dead connection swallowed is put again.
     async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
-        let mut connection = self.connection().await?;
-        D::fetch(&mut connection, statement).await.map_err(repo_error)
+        match self.fetch_once(statement.clone()).await {
+            Err(error) if connection_broke(&error) && !is_late(&error) => {
+                self.fetch_once(statement).await.map_err(repo_error)
+            }
+            answer => answer.map_err(repo_error),
+        }
+    }
+
+    async fn fetch_once(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
+        let mut connection = self.connections.acquire().await?;
+        let answer = D::fetch(&mut connection, statement).await;
+        self.connections.heed(&mut connection, answer)
     }
 }
 
@@ -50,12 +62,17 @@ async fn begin<D: Dialect>(
     connection: &mut PoolConnection<D>,
 ) -> Result<Transaction<'_, D>, sqlx::Error> {
     count_statement();
-    connection.begin_with(D::BEGIN).await
+    within(PATIENCE, connection.begin_with(D::BEGIN)).await
 }
 
 async fn commit<D: Dialect>(transaction: Transaction<'_, D>) -> Result<(), sqlx::Error> {
     count_statement();
-    transaction.commit().await
+    within(PATIENCE, transaction.commit()).await
+}
+
+/// Another question would wait as long.
+fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// `Stale` where another transaction won, be it at COMMIT.
@@ -101,7 +118,8 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     ) -> Result<Write, RepoError> {
         must_be_locked(guard, plan.id())?;
         let mut connection = self.connection().await?;
-        or_stale(revert(&mut connection, plan, now).await, Write::Stale)
+        let written = revert(&mut connection, plan, now).await;
+        or_stale(self.connections.heed(&mut connection, written), Write::Stale)
     }
 
     async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
@@ -116,7 +134,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         limit: u32,
     ) -> Result<Vec<ImageId>, RepoError> {
         let after = after.map_or("", ImageId::as_str);
-        let statement = Statement::new(sql::LIST_DUE).bind(after);
+        let statement = Statement::walk(sql::LIST_DUE).bind(after);
         let statement = statement.bind(before).bind(before).bind(before).bind(i64::from(limit));
         let rows = self.fetch(statement).await?;
         let ids = rows.iter().map(|row| D::text(row, "id").map_err(repo_error));
@@ -134,14 +152,15 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         }
         let mut connection = self.connection().await?;
         let all_stale = vec![Write::Stale; claims.len()];
-        or_stale(claim_all(&mut connection, claims).await, all_stale)
+        let claimed = claim_all(&mut connection, claims).await;
+        or_stale(self.connections.heed(&mut connection, claimed), all_stale)
     }
 
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError> {
         let mut connection = self.connection().await?;
         for _ in 0..SETTLE_ATTEMPTS {
             let done = settle_all(&mut connection, settled, now).await.map(|()| true);
-            if or_stale(done, false)? {
+            if or_stale(self.connections.heed(&mut connection, done), false)? {
                 return Ok(());
             }
         }
@@ -154,12 +173,12 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         last: &ImageId,
         before: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError> {
-        let range = Statement::new(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
+        let range = Statement::walk(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
         let waiting = values::<D>(&self.fetch(range).await?)?;
         let mut held = HashSet::new();
         for some in waiting.chunks(VALUE_SLOTS) {
             let some: Vec<_> = some.iter().map(LocationValue::as_stored).collect();
-            let statement = Statement::new(sql::HELD_AMONG).bind(before);
+            let statement = Statement::walk(sql::HELD_AMONG).bind(before);
             let rows = self.fetch(statement.bind_list(VALUE_SLOTS, &some)).await?;
             held.extend(values::<D>(&rows)?);
         }
@@ -172,14 +191,15 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         after: i32,
         limit: u32,
     ) -> Result<Vec<HeldLocation>, RepoError> {
-        let statement = Statement::new(sql::HELD_LOCATIONS).bind(before).bind(after);
+        let statement = Statement::walk(sql::HELD_LOCATIONS).bind(before).bind(after);
         let rows = self.fetch(statement.bind(i64::from(limit))).await?;
         rows.iter().map(read::held::<D>).collect()
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
         let mut connection = self.connection().await?;
-        rehearse(&mut connection).await.map_err(repo_error)
+        let rehearsed = rehearse(&mut connection).await;
+        self.connections.heed(&mut connection, rehearsed).map_err(repo_error)
     }
 
     async fn ping(&self) -> Result<(), RepoError> {
@@ -212,7 +232,7 @@ async fn revert<D: Dialect>(
         }
     }
     if !as_planned {
-        transaction.rollback().await?;
+        within(PATIENCE, transaction.rollback()).await?;
         return Ok(Write::Stale);
     }
     commit(transaction).await?;
@@ -312,7 +332,7 @@ async fn rehearse<D: Dialect>(connection: &mut PoolConnection<D>) -> Result<(), 
     ] {
         D::execute(&mut transaction, statement).await?;
     }
-    transaction.rollback().await
+    within(PATIENCE, transaction.rollback()).await
 }
 
 fn list_pending(query: &PendingQuery) -> Statement {

@@ -1,5 +1,7 @@
 //! A statement with its values, the same for every dialect.
 
+use std::time::Duration;
+
 use sqlx::Arguments;
 use sqlx::error::BoxDynError;
 
@@ -45,16 +47,28 @@ impl From<Timestamp> for Value {
     }
 }
 
+/// How long an answer may take. A server that hangs, or a host that is gone without a word, would
+/// else be waited for until the kernel gives the connection up, which can be never.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// For statements that walk over whole tables.
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
+
 /// One of the constants of [`super::statements`], and what its `?` stand for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) sql: &'static str,
+    pub(super) patience: Duration,
     values: Vec<Value>,
 }
 
 impl Statement {
     pub(super) fn new(sql: &'static str) -> Self {
-        Self { sql, values: Vec::new() }
+        Self { sql, patience: PATIENCE, values: Vec::new() }
+    }
+
+    /// One that walks over a table.
+    pub(super) fn walk(sql: &'static str) -> Self {
+        Self { patience: LONG_PATIENCE, ..Self::new(sql) }
     }
 
     pub(super) fn bind(self, value: impl Into<Value>) -> Self {

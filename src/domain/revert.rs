@@ -226,7 +226,15 @@ impl Reverter {
                 .into_pending_delete(self.clock.now(), self.settings.windows)
                 .map_err(|reason| RevertError::NotPending(id.clone(), reason))?;
             let judged = self.judge(&pending, request.verify).await;
-            let chosen = choose(id, &judged)?;
+            let chosen = match choose(id, &judged) {
+                // A scrubber that came in between took the data with it: answer by what is there.
+                Err(RevertError::DataMissing { .. })
+                    if self.has_changed(pending.image()).await? =>
+                {
+                    continue;
+                }
+                chosen => chosen?,
+            };
             let warnings = warnings(&judged, &chosen);
             let plan = pending.plan(chosen, request.children, request.protect);
             let now = self.clock.now_in_seconds();
@@ -240,6 +248,11 @@ impl Reverter {
 
     async fn read(&self, id: &ImageId) -> Result<Image, RevertError> {
         self.repo.get(id).await?.ok_or_else(|| RevertError::NotFound(id.clone()))
+    }
+
+    async fn has_changed(&self, image: &Image) -> Result<bool, RevertError> {
+        let now = self.read(&image.id).await?;
+        Ok(now.status != image.status || now.version != image.version)
     }
 
     async fn wait_for_lock(&self, id: &ImageId) -> Result<ImageGuard, RevertError> {

@@ -3,13 +3,17 @@
 pub(crate) mod api;
 pub(crate) mod binary;
 pub(crate) mod clock;
+pub(crate) mod crowd;
+pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod env;
 pub(crate) mod fakes;
 pub(crate) mod glance;
 pub(crate) mod images;
 pub(crate) mod log;
+pub(crate) mod odds;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod rows;
 pub(crate) mod service;
 pub(crate) mod source;

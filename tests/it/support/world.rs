@@ -57,8 +57,13 @@ impl World {
 
     /// A connection pool and a lock session of its own, as another process would have.
     pub(crate) fn open(&self) -> Database {
+        self.open_many(4)
+    }
+
+    /// The same, of so many connections.
+    pub(crate) fn open_many(&self, connections: u32) -> Database {
         let config = DatabaseConfig::parse(&self.db.url(), "").unwrap();
-        Database::open(&config, 4).unwrap()
+        Database::open(&config, connections).unwrap()
     }
 
     pub(crate) fn datadir(&self) -> PathBuf {

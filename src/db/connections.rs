@@ -1,0 +1,130 @@
+//! A pool of connections, and what is known of them: a server that restarts takes all of them with
+//! it, and one broken connection must not be followed by an error for each of the others.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Connection, Database, Pool};
+use tokio::time::Instant;
+
+use super::error::connection_broke;
+
+/// A request waits so long for a connection before it is told that the database is away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection idle for longer is asked whether it still lives before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// A connection that lives says so at once; much less than [`ACQUIRE_TIMEOUT`], so that there is
+/// time left for a new one.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections to one database. Clones share them.
+pub(super) struct Connections<D: Database> {
+    pool: Pool<D>,
+    doubt: Doubt,
+}
+
+impl<D: Database> Clone for Connections<D> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), doubt: self.doubt.clone() }
+    }
+}
+
+impl<D: Database> fmt::Debug for Connections<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+impl<D: Database> Connections<D> {
+    /// At most `size` connections, made when they are needed.
+    pub(super) fn lazy(size: u32, options: <D::Connection as Connection>::Options) -> Self {
+        let doubt = Doubt::default();
+        let doubted = doubt.clone();
+        let pool = PoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(move |connection: &mut D::Connection, meta| {
+                let ask = meta.idle_for >= TRUSTED_IDLE || doubted.covers(meta.idle_for);
+                Box::pin(async move {
+                    if ask {
+                        within(PING_TIMEOUT, connection.ping()).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+        Self { pool, doubt }
+    }
+
+    pub(super) async fn acquire(&self) -> Result<PoolConnection<D>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    /// Passes an answer on. If it says that the connection broke, this one is closed, which ends
+    /// its transaction, and those that were idle meanwhile are asked before they are used.
+    pub(super) fn heed<T>(
+        &self,
+        connection: &mut PoolConnection<D>,
+        answer: Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        if answer.as_ref().is_err_and(connection_broke) {
+            self.doubt.raise();
+            connection.close_on_drop();
+        }
+        answer
+    }
+}
+
+/// When a connection broke last.
+#[derive(Debug, Clone, Default)]
+struct Doubt(Arc<Mutex<Option<Instant>>>);
+
+impl Doubt {
+    fn raise(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection has been idle since before.
+    fn covers(&self, idle_for: Duration) -> bool {
+        let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        raised.is_some_and(|at| idle_for >= at.elapsed())
+    }
+}
+
+/// Waits no longer than this for an answer of the database.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| {
+        let text = format!("no answer within {} s", limit.as_secs());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+    };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_connections_that_were_idle_when_another_broke_are_doubted() {
+        let doubt = Doubt::default();
+        assert!(!doubt.covers(Duration::from_mins(1)));
+        doubt.raise();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(doubt.covers(Duration::from_secs(3)));
+        assert!(!doubt.covers(Duration::from_secs(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_an_error() {
+        let error = within::<()>(Duration::from_secs(3), std::future::pending()).await.unwrap_err();
+        assert!(error.to_string().contains("no answer within 3 s"), "{error}");
+        assert!(connection_broke(&error));
+    }
+}

@@ -1,0 +1,188 @@
+//! Reverts against scrub passes that begin at the same moment, a thousand images on each
+//! database. Whoever wins, an active image has its bytes, and every caller was told the truth.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use glance_revert::db::Database;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::pending::NotPending;
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::revert::{RevertError, RevertRequest, Reverter, Verify};
+use glance_revert::domain::scrub::{ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::domain::store::Stores;
+use tokio::sync::Barrier;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::crowd::{Fate, LONG_AGO, ids, tally};
+use crate::support::database::{Kind, on_each_database};
+use crate::support::odds::{LocksOfNobody, RefusingStores};
+use crate::support::world::{HOUR, World};
+
+on_each_database! {
+    a_thousand_reverts_against_passes_never_leave_an_active_image_without_bytes,
+    the_compare_and_set_alone_decides_where_locks_exclude_nobody,
+    claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes,
+}
+
+const ROUNDS: usize = 50;
+const IMAGES: usize = 20;
+/// Reverts under way at a time.
+const CALLERS: usize = 4;
+
+/// What callers were told, by image.
+type Answers = BTreeMap<String, Result<(), RevertError>>;
+
+async fn pass(scrubber: &Scrubber, start: &Barrier) -> ScrubReport {
+    start.wait().await;
+    scrubber.run_once(&CancellationToken::new()).await.unwrap()
+}
+
+/// Reverts from the last image to the first, so that the pass, which goes the other way, is met.
+async fn reverts(reverter: &Reverter, ids: &[String], start: &Barrier) -> Answers {
+    start.wait().await;
+    let one = |id: String| async move {
+        let request = RevertRequest::whole(Verify::Exists);
+        let image = ImageId::parse(&id).unwrap();
+        let answer = reverter.revert(&Admin::local_operator(), &image, &request).await;
+        (id, answer.map(drop))
+    };
+    futures::stream::iter(ids.iter().rev().cloned())
+        .map(one)
+        .buffer_unordered(CALLERS)
+        .collect()
+        .await
+}
+
+fn is_about_the_scrub(error: &RevertError) -> bool {
+    matches!(
+        error,
+        RevertError::Busy(_)
+            | RevertError::NotPending(_, NotPending::ScrubInProgress | NotPending::AlreadyScrubbed)
+    )
+}
+
+/// After everything has ended: 200 is a whole active image with its bytes, and any other answer
+/// was given of an image that the scrubber has destroyed.
+#[derive(Debug, Default)]
+struct Verdict {
+    kept: usize,
+    scrubbed: usize,
+}
+
+impl Verdict {
+    async fn judge(&mut self, world: &World, prefix: &str, answers: &Answers) {
+        let fates = world.fates(prefix).await;
+        assert_eq!(fates.len(), answers.len());
+        for (id, fate) in &fates {
+            match (&answers[id], fate) {
+                (Ok(()), Fate::Live { file: true }) => self.kept += 1,
+                (Err(error), Fate::Scrubbed { file: false }) if is_about_the_scrub(error) => {
+                    self.scrubbed += 1;
+                }
+                (answer, fate) => {
+                    panic!("{id}: {answer:?}, and then {fate:?}; {:?}", tally(&fates))
+                }
+            }
+        }
+    }
+
+    /// A race that always ends the same way is none.
+    fn assert_raced(&self) {
+        eprintln!("{self:?}");
+        assert_eq!(self.kept + self.scrubbed, ROUNDS * IMAGES);
+        assert!(self.kept >= ROUNDS && self.scrubbed >= ROUNDS, "{self:?}");
+    }
+}
+
+async fn a_thousand_reverts_against_passes_never_leave_an_active_image_without_bytes(kind: Kind) {
+    let world = World::new(kind).await;
+    let (here, there) = (world.open(), world.open());
+    one_pass_a_round(&world, &here, &there).await;
+}
+
+/// Two nodes of Galera: each grants every lock.
+async fn the_compare_and_set_alone_decides_where_locks_exclude_nobody(kind: Kind) {
+    let world = World::new(kind).await;
+    one_pass_a_round(&world, &without_locks(world.open()), &without_locks(world.open())).await;
+}
+
+fn without_locks(database: Database) -> Database {
+    Database { lock: Arc::new(LocksOfNobody), ..database }
+}
+
+async fn one_pass_a_round(world: &World, here: &Database, there: &Database) {
+    let (reverter, scrubber) = (world.reverter(here), world.scrubber(there));
+    let mut verdict = Verdict::default();
+    for round in 0..ROUNDS {
+        let prefix = format!("r{round}");
+        let images = ids(&prefix, IMAGES);
+        world.crowd(&images, LONG_AGO).await;
+        let start = Barrier::new(2);
+        let (answers, report) =
+            tokio::join!(reverts(&reverter, &images, &start), pass(&scrubber, &start));
+        assert_eq!((report.failed, report.alarms.len()), (0, 0), "{report:?}");
+        verdict.judge(world, &prefix, &answers).await;
+    }
+    verdict.assert_raced();
+}
+
+/// Two scrubbers and the reverts of a third process at once, no locks, and a store that refuses
+/// a third of the deletes: a claim that is given back meets one that was resumed, and a revert.
+async fn claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes(kind: Kind) {
+    let world = World::new(kind).await;
+    let stores: Arc<dyn Stores> = Arc::new(RefusingStores::new(Arc::clone(&world.stores), 3));
+    let databases = [(); 3].map(|()| without_locks(world.open()));
+    let [one, two] =
+        [&databases[0], &databases[1]].map(|database| scrubber(&world, database, &stores));
+    let reverter = world.reverter(&databases[2]);
+    let (mut verdict, mut given_back, mut resumed) = (Verdict::default(), 0, 0);
+    for round in 0..ROUNDS {
+        let prefix = format!("g{round}");
+        let images = ids(&prefix, IMAGES);
+        world.crowd(&images, LONG_AGO).await;
+        let start = Barrier::new(3);
+        let (mut answers, first, second) = tokio::join!(
+            reverts(&reverter, &images, &start),
+            pass(&one, &start),
+            pass(&two, &start)
+        );
+        given_back += first.given_back + second.given_back;
+        resumed += first.resumed + second.resumed;
+        let waiting = after_the_storm(&world, &prefix, &answers).await;
+        // Whoever was told "in progress" of an image that was given back asks again.
+        answers.extend(reverts(&reverter, &waiting, &Barrier::new(1)).await);
+        world.clock.advance(HOUR);
+        assert_eq!(world.scrub().await.alarms.len(), 0);
+        verdict.judge(&world, &prefix, &answers).await;
+    }
+    verdict.assert_raced();
+    assert!(given_back > 0 && resumed > 0, "given back: {given_back}, resumed: {resumed}");
+}
+
+fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scrubber {
+    let settings =
+        ScrubSettings { scrub_time: Duration::from_mins(1), pool_size: 4, absent_brake: 1000 };
+    let (repo, lock) = (Arc::clone(&database.repo), Arc::clone(&database.lock));
+    Scrubber::new(repo, lock, Arc::clone(stores), world.clock.clone(), settings)
+}
+
+/// Checks what two scrubbers left; the images that wait again.
+async fn after_the_storm(world: &World, prefix: &str, answers: &Answers) -> Vec<String> {
+    let fates = world.fates(prefix).await;
+    for (id, fate) in &fates {
+        match (&answers[id], fate) {
+            (Ok(()), Fate::Live { file: true })
+            | (
+                Err(_),
+                Fate::Pending { file: true }
+                | Fate::Claimed { .. }
+                | Fate::Scrubbed { file: false },
+            ) => {}
+            (answer, fate) => panic!("{id}: {answer:?}, and then {fate:?}; {:?}", tally(&fates)),
+        }
+    }
+    fates.into_iter().filter(|(_, fate)| *fate == Fate::WAITS).map(|(id, _)| id).collect()
+}

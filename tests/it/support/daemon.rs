@@ -1,0 +1,161 @@
+//! The real binary, on a test's database and data directory.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use glance_revert::auth::DemoIssuer;
+use glance_revert::domain::time::{Clock, SystemClock};
+use reqwest::StatusCode;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use super::world::{HOUR, World};
+
+const ISSUER: &str = "https://issuer.example";
+const AUDIENCE: &str = "glance-revert";
+/// Whatever a test waits for comes sooner, or never.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Looks again and again until there is something.
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Configuration files for the binary, and a token that it accepts.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    folder: TempDir,
+    token: String,
+}
+
+impl Setup {
+    /// `revert` are lines for `[revert]`.
+    pub(crate) fn new(world: &World, database: &str, revert: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let issuer = DemoIssuer::generate(ISSUER, AUDIENCE).unwrap();
+        let token = issuer.token("admin", &["glance-revert-admin"], SystemClock.now(), HOUR);
+        let token = token.unwrap().expose().to_owned();
+        let jwks = folder.path().join("jwks.json");
+        fs::write(&jwks, issuer.jwks()).unwrap();
+        let text = format!(
+            "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\nwakeup_time = 1\n\
+             scrub_pool_size = 2\n[database]\nconnection = {database}\n\
+             [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
+             [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nlog_format = json\n{revert}\n\
+             [revert_jwt:test]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\njwks_file = {}\n",
+            world.datadir().display(),
+            jwks.display()
+        );
+        fs::write(folder.path().join("test.conf"), text).unwrap();
+        Self { folder, token }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+        let file = self.folder.path().join("test.conf");
+        command.args(arguments).arg("--config-file").arg(file);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output();
+        tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap()
+    }
+
+    /// Starts a command, to be killed; what it says is thrown away.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Starts `serve` and waits until it listens.
+    pub(crate) async fn serve(&self) -> Service {
+        let log = self.folder.path().join(format!("log-{}", uuid::Uuid::new_v4()));
+        let mut command = self.command(&["serve"]);
+        command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
+        let child = command.spawn().unwrap();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let token = self.token.clone();
+        let mut service =
+            Service { child, log, client, token, api: String::new(), ops: String::new() };
+        let line = service.said("serving").await;
+        line["api"].as_str().unwrap().clone_into(&mut service.api);
+        line["ops"].as_str().unwrap().clone_into(&mut service.ops);
+        service
+    }
+}
+
+/// `glance-revert serve`; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) child: Child,
+    log: PathBuf,
+    client: reqwest::Client,
+    token: String,
+    pub(crate) api: String,
+    ops: String,
+}
+
+impl Service {
+    /// Waits for a log line with this message.
+    pub(crate) async fn said(&self, message: &str) -> Value {
+        until(message, async || self.lines().into_iter().find(|line| line["message"] == message))
+            .await
+    }
+
+    /// The fields of each log line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = fs::read_to_string(&self.log).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines
+            .map(|line| if line["fields"].is_object() { line["fields"].clone() } else { line })
+            .collect()
+    }
+
+    /// Reverts over HTTP.
+    pub(crate) async fn revert(&self, id: &str) -> Result<reqwest::Response, reqwest::Error> {
+        let url = format!("http://{}/v2/images/{id}/actions/revert", self.api);
+        self.client.post(url).bearer_auth(&self.token).send().await
+    }
+
+    /// The value of the header with the token.
+    pub(crate) fn authorization(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    /// Asks the second listener.
+    pub(crate) async fn probe(&self, path: &str) -> StatusCode {
+        let url = format!("http://{}{path}", self.ops);
+        self.client.get(url).send().await.unwrap().status()
+    }
+
+    /// Waits until `/readyz` answers this.
+    pub(crate) async fn ready(&self, status: StatusCode) {
+        until("readiness", async || (self.probe("/readyz").await == status).then_some(())).await;
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) async fn terminate(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &pid]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        ended.unwrap().unwrap()
+    }
+}

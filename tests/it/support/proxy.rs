@@ -1,0 +1,171 @@
+//! A TCP proxy in front of a database, which fails when it is told to.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Where the next fault is: before or after this many messages from clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The message does not arrive.
+    Unsent(usize),
+    /// The message arrives; its answer does not.
+    Unanswered(usize),
+    /// The message does not arrive, and the connections stay open: a server that hangs.
+    Frozen(usize),
+}
+
+#[derive(Debug)]
+struct State {
+    target: String,
+    fault: Mutex<Option<Fault>>,
+    mute: Mutex<bool>,
+    frozen: watch::Sender<bool>,
+    /// Cuts every connection of its time.
+    cut: Mutex<CancellationToken>,
+}
+
+/// Listens on a port of its own, and stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    state: Arc<State>,
+    port: u16,
+    _stop: DropGuard,
+}
+
+/// The part `host:port` of a database URL.
+fn authority(url: &str) -> &str {
+    let (_, rest) = url.split_once('@').unwrap();
+    rest.split_once('/').unwrap().0
+}
+
+/// A port on which nobody listens.
+pub(crate) fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The database's URL by way of a port.
+pub(crate) fn url_by(port: u16, url: &str) -> String {
+    url.replace(authority(url), &format!("127.0.0.1:{port}"))
+}
+
+impl Proxy {
+    /// Stands in front of the database of this URL.
+    pub(crate) async fn start(url: &str) -> Self {
+        Self::start_on(0, url).await
+    }
+
+    /// On a port that was told to others before.
+    pub(crate) async fn start_on(port: u16, url: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(State {
+            target: authority(url).to_owned(),
+            fault: Mutex::default(),
+            mute: Mutex::default(),
+            frozen: watch::Sender::new(false),
+            cut: Mutex::default(),
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(accept(listener, Arc::clone(&state), stop.clone()));
+        Self { state, port, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn url(&self, url: &str) -> String {
+        url_by(self.port, url)
+    }
+
+    /// From now on; what was counted before is forgotten.
+    pub(crate) fn fail(&self, fault: Fault) {
+        *self.state.fault.lock().unwrap() = Some(fault);
+    }
+
+    /// Serves again. Whether the fault had come.
+    pub(crate) fn heal(&self) -> bool {
+        self.state.frozen.send_replace(false);
+        self.state.fault.lock().unwrap().take().is_none()
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>, stop: CancellationToken) {
+    while let Some(Ok((client, _))) = stop.run_until_cancelled(listener.accept()).await {
+        let (state, stop) = (Arc::clone(&state), stop.clone());
+        tokio::spawn(async move {
+            let cut = state.cut.lock().unwrap().clone();
+            let carry = cut.run_until_cancelled(state.carry(client));
+            stop.run_until_cancelled(carry).await;
+        });
+    }
+}
+
+impl State {
+    async fn carry(&self, client: TcpStream) {
+        // A server does not wait kindly for a client that connects and says nothing.
+        self.thaw().await;
+        let Ok(server) = TcpStream::connect(&self.target).await else { return };
+        client.set_nodelay(true).unwrap();
+        server.set_nodelay(true).unwrap();
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        tokio::select! {
+            () = self.up(from_client, to_server) => {}
+            () = self.down(from_server, to_client) => {}
+        }
+    }
+
+    async fn up(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(size @ 1..) = client.read(&mut buffer).await {
+            match self.due() {
+                Some(Fault::Unsent(_)) => self.cut(),
+                Some(Fault::Unanswered(_)) => *self.mute.lock().unwrap() = true,
+                Some(Fault::Frozen(_)) => drop(self.frozen.send_replace(true)),
+                None => {}
+            }
+            self.thaw().await;
+            if server.write_all(&buffer[..size]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn down(&self, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(size @ 1..) = server.read(&mut buffer).await {
+            if std::mem::take(&mut *self.mute.lock().unwrap()) {
+                self.cut();
+            }
+            self.thaw().await;
+            if client.write_all(&buffer[..size]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Yields even where nothing is frozen, so that a cut takes effect before anything is written.
+    async fn thaw(&self) {
+        tokio::task::yield_now().await;
+        drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
+    }
+
+    /// Counts a message; the fault, if this is its moment.
+    fn due(&self) -> Option<Fault> {
+        let mut fault = self.fault.lock().unwrap();
+        let left = match fault.as_mut()? {
+            Fault::Unsent(left) | Fault::Unanswered(left) | Fault::Frozen(left) => left,
+        };
+        if *left == 0 {
+            return fault.take();
+        }
+        *left -= 1;
+        None
+    }
+
+    fn cut(&self) {
+        std::mem::take(&mut *self.cut.lock().unwrap()).cancel();
+    }
+}
