@@ -63,11 +63,15 @@ macro_rules! unchanged {
 }
 
 /// A location that keeps its data alive, whatever other image names the same data: it is live, or
-/// its image can still be reverted.
+/// its image can still be reverted. That is so of a younger delete, of one that is between its
+/// transactions or died there, and of a BROKEN image.
 macro_rules! holds_data {
     () => {
         "((l.status = 'active' AND l.deleted = FALSE) OR (l.status = 'pending_delete' \
-         AND i.status = 'pending_delete' AND i.deleted_at > ?))"
+         AND ((i.status = 'pending_delete' AND (i.deleted = FALSE OR i.deleted_at IS NULL \
+         OR i.deleted_at > ?)) OR (i.status = 'active' AND NOT EXISTS (SELECT 1 \
+         FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
+         AND v.deleted = FALSE)))))"
     };
 }
 

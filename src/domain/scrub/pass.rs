@@ -184,7 +184,7 @@ impl<'a> Pass<'a> {
             }
         }
         for placed in &all {
-            if self.brakes.pass(&placed.store).await.is_err() {
+            if self.brakes.pass(placed).await.is_err() {
                 self.report.deferred += 1;
                 return None;
             }
@@ -215,7 +215,9 @@ impl<'a> Pass<'a> {
             .collect();
         let mut writes = self.scrubber.repo.claim(&claims).await?.into_iter();
         drop(claims);
+        let wanted = claimed.len();
         claimed.retain(|_| writes.next() == Some(Write::Done));
+        self.report.contended += (wanted - claimed.len()) as u64;
         let resumed = claimed.iter().filter(|one| one.work.kind() == WorkKind::Resumed).count();
         self.report.resumed += resumed as u64;
         Ok(claimed)
