@@ -42,6 +42,7 @@ on_each_database! {
     a_store_that_is_away_is_left_alone,
     absence_is_not_believed_while_a_living_image_is_absent_too,
     a_run_of_absent_objects_stops_the_store,
+    what_killed_passes_destroyed_does_not_stop_the_store,
     a_pass_that_is_stopped_gives_back_what_it_did_not_touch,
     an_image_that_failed_is_not_tried_again_at_once,
     a_backlog_of_more_than_a_page_is_scrubbed_whole,
@@ -367,6 +368,17 @@ async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
     assert_eq!((report.data_gone, report.scrubbed, report.alarms.len()), (20, 20, 1), "{report:?}");
     let left = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
     assert_eq!(left.len(), 20);
+}
+
+async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
+    let world = World::new(kind).await;
+    for number in 0..40 {
+        let id = format!("a{number:02}");
+        world.rows().deleted_image(&id, &world.uri(&id), 8).await;
+    }
+    world.db.execute("UPDATE images SET status = 'deleted'").await;
+    let report = world.scrub().await;
+    assert_eq!((report.resumed, report.data_gone, report.alarms.len()), (40, 40, 0), "{report:?}");
 }
 
 async fn a_pass_that_is_stopped_gives_back_what_it_did_not_touch(kind: Kind) {

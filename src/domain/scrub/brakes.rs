@@ -69,10 +69,12 @@ impl Brakes {
         }
     }
 
-    /// Whether the store's word that an object is absent may be believed.
+    /// Whether the store's word that an object is absent may be believed. What was `expected`, from
+    /// a claim that is taken up again, is no sign of an unmounted share and counts for nothing.
     pub(super) async fn believe_absent(
         &self,
         placed: &Placed,
+        expected: bool,
         repo: &dyn ImageRepo,
         stores: &dyn Stores,
     ) -> Result<bool, RepoError> {
@@ -86,6 +88,9 @@ impl Brakes {
         }
         if gate.stopped.is_some() {
             return Ok(false);
+        }
+        if expected {
+            return Ok(true);
         }
         gate.absent_in_a_row += 1;
         if gate.absent_in_a_row >= self.absent_brake {

@@ -104,7 +104,10 @@ impl Destroyer<'_> {
                 outcome.deleted.push(id);
             }
             Deletion::NotOurs => outcome.deleted.push(id),
-            Deletion::Gone => self.absent(location, placed, outcome).await,
+            Deletion::Gone => {
+                let expected = claimed.work.was_claimed(location);
+                self.absent(location, placed, expected, outcome).await;
+            }
             Deletion::Held(why) => outcome.left = Some(format!("location {id} is in use: {why}")),
             Deletion::Refused(why) => {
                 self.brakes.in_doubt(placed).await;
@@ -122,9 +125,15 @@ impl Destroyer<'_> {
         }
     }
 
-    async fn absent(&self, location: &Location, placed: &Placed, outcome: &mut Outcome) {
+    async fn absent(
+        &self,
+        location: &Location,
+        placed: &Placed,
+        expected: bool,
+        outcome: &mut Outcome,
+    ) {
         let (repo, stores) = (&*self.scrubber.repo, &*self.scrubber.stores);
-        match self.brakes.believe_absent(placed, repo, stores).await {
+        match self.brakes.believe_absent(placed, expected, repo, stores).await {
             Ok(true) => {
                 outcome.gone += 1;
                 outcome.deleted.push(location.id);
