@@ -133,9 +133,7 @@ fn add_child<D: Dialect>(image: &mut Image, columns: &Columns<'_, D>) -> Result<
     let deleted_at = columns.time("c_deleted_at")?;
     match kind.as_str() {
         "location" => {
-            let names =
-                Names { id: "c_id", value: "c_value", metadata: "c_name", status: "c_status" };
-            image.locations.push(location(columns, &names, deleted, deleted_at)?);
+            image.locations.push(location(columns, deleted, deleted_at)?);
         }
         "property" => image.properties.push(Property {
             name: columns.needed_text("c_name")?,
@@ -156,26 +154,17 @@ fn add_child<D: Dialect>(image: &mut Image, columns: &Columns<'_, D>) -> Result<
     Ok(())
 }
 
-/// What a statement calls the columns of a location.
-struct Names {
-    id: &'static str,
-    value: &'static str,
-    metadata: &'static str,
-    status: &'static str,
-}
-
 fn location<D: Dialect>(
     columns: &Columns<'_, D>,
-    names: &Names,
     deleted: bool,
     deleted_at: Option<Timestamp>,
 ) -> Result<Location, BadRow> {
     let bad = |column, problem: String| bad_row(&columns.image, "image_locations", column, problem);
-    let status = columns.needed_text(names.status)?;
-    let metadata = columns.text(names.metadata)?;
+    let status = columns.needed_text("c_status")?;
+    let metadata = columns.text("c_name")?;
     Ok(Location {
-        id: columns.int(names.id)?,
-        value: LocationValue::new(columns.needed_text(names.value)?),
+        id: columns.int("c_id")?,
+        value: LocationValue::new(columns.needed_text("c_value")?),
         metadata: metadata_of(metadata.as_deref()).map_err(|problem| bad("meta_data", problem))?,
         status: LocationStatus::parse(&status)
             .ok_or_else(|| bad("status", format!("{status} is no status of Glance's")))?,
@@ -209,11 +198,22 @@ pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, RepoEr
     })
 }
 
-/// A row of [`super::statements::HELD_LOCATIONS`].
+/// A row of [`super::statements::HELD_LOCATIONS`], which has two statuses. What cannot be read of
+/// it is left out: another image's bad row must neither stop a pass nor stop holding its data.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
     let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
-    let names = Names { id: "id", value: "value", metadata: "meta_data", status: "status" };
-    let (deleted, deleted_at) = (columns.bool("deleted")?, columns.time("deleted_at")?);
-    let location = location(&columns, &names, deleted, deleted_at)?;
-    Ok(HeldLocation { image: columns.id()?, location })
+    Ok(HeldLocation {
+        image: columns.id().ok(),
+        location: Location {
+            id: columns.int("id")?,
+            value: LocationValue::new(columns.needed_text("value")?),
+            metadata: metadata_of(columns.text("meta_data")?.as_deref()).unwrap_or_default(),
+            status: match columns.needed_text("status")?.as_str() {
+                "active" => LocationStatus::Active,
+                _ => LocationStatus::PendingDelete,
+            },
+            deleted: columns.bool("deleted")?,
+            deleted_at: columns.time("deleted_at")?,
+        },
+    })
 }

@@ -63,11 +63,15 @@ macro_rules! unchanged {
 }
 
 /// A location that keeps its data alive, whatever other image names the same data: it is live, or
-/// its image can still be reverted.
+/// its image can still be reverted. That is so of a younger delete, of one that is between its
+/// transactions or died there, and of a BROKEN image.
 macro_rules! holds_data {
     () => {
         "((l.status = 'active' AND l.deleted = FALSE) OR (l.status = 'pending_delete' \
-         AND i.status = 'pending_delete' AND i.deleted_at > ?))"
+         AND ((i.status = 'pending_delete' AND (i.deleted = FALSE OR i.deleted_at IS NULL \
+         OR i.deleted_at > ?)) OR (i.status = 'active' AND NOT EXISTS (SELECT 1 \
+         FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
+         AND v.deleted = FALSE)))))"
     };
 }
 
@@ -116,22 +120,41 @@ pub(super) const REVERT_LOCATIONS: &str = concat!(
      AND status = 'pending_delete' AND deleted_at IS NOT NULL"
 );
 
+/// Without the reserved ones. `REPLACE` tells case on every database; `=` does not on MariaDB.
 pub(super) const REVERT_PROPERTIES: &str = "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
      WHERE image_id = ? AND deleted = TRUE AND deleted_at >= ? AND deleted_at <= ? \
-     AND SUBSTR(name, 1, 10) <> 'os_glance_'";
+     AND LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))";
 
-/// Tags of the delete, but for those that are there again. The inner DISTINCT keeps MySQL from
-/// merging the subquery into the table that it updates, which it refuses.
-pub(super) const REVERT_TAGS: &str = "UPDATE image_tags SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
-     WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
-     AND value NOT IN (SELECT value FROM (SELECT DISTINCT value FROM image_tags \
-     WHERE image_id = ? AND deleted = FALSE) live)";
+/// Tags or members of the delete, but for those that are there again, letter by letter (see
+/// [`REVERT_PROPERTIES`]). The inner DISTINCT keeps MySQL from merging the subquery into the table
+/// that it updates, which it refuses.
+macro_rules! revert_unless_live {
+    ($table:literal, $column:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
+             WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
+             AND NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT id, ",
+            $column,
+            " AS word FROM ",
+            $table,
+            " WHERE image_id = ? AND deleted = FALSE) live WHERE LENGTH(live.word) = LENGTH(",
+            $table,
+            ".",
+            $column,
+            ") AND LENGTH(REPLACE(",
+            $table,
+            ".",
+            $column,
+            ", live.word, '')) = 0)"
+        )
+    };
+}
 
-/// As [`REVERT_TAGS`].
-pub(super) const REVERT_MEMBERS: &str = "UPDATE image_members SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
-     WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
-     AND member NOT IN (SELECT member FROM (SELECT DISTINCT member FROM image_members \
-     WHERE image_id = ? AND deleted = FALSE) live)";
+pub(super) const REVERT_TAGS: &str = revert_unless_live!("image_tags", "value");
+
+pub(super) const REVERT_MEMBERS: &str = revert_unless_live!("image_members", "member");
 
 /// A page of a list; `$order` is the direction and `$past` the comparison that goes on in it.
 macro_rules! list_pending {

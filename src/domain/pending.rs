@@ -67,7 +67,8 @@ impl Image {
     ) -> Result<PendingDelete, NotPending> {
         let quiet_since = match self.state() {
             State::Pending => None,
-            State::Broken if self.deleted_at.is_some() => None,
+            // upstream's --restore left it, and no later delete is under way
+            State::Broken if self.last_location_delete() <= self.deleted_at => None,
             State::Broken => self.last_location_delete(),
             State::Deleting => self.updated_at,
             State::Live => return Err(NotPending::AlreadyActive),
@@ -82,10 +83,11 @@ impl Image {
                 return Err(NotPending::DeleteInProgress { retry_after });
             }
         }
-        let Some(at) = self.deleted_at.or_else(|| self.last_location_delete()) else {
+        // where the delete died, `deleted_at` is none or that of an earlier delete
+        let Some(at) = self.deleted_at.max(self.last_location_delete()) else {
             return Err(NotPending::NoLocations);
         };
-        let until = if self.deleted_at.is_some() { at } else { at + windows.location };
+        let until = if self.deleted_at == Some(at) { at } else { at + windows.location };
         Ok(PendingDelete { image: self, at, until, window: windows.location })
     }
 

@@ -108,8 +108,8 @@ pub struct PendingSummary {
 /// A location that keeps its data alive, whichever image a scrub looks at.
 #[derive(Debug, Clone)]
 pub struct HeldLocation {
-    /// `image_locations.image_id`.
-    pub image: ImageId,
+    /// `image_locations.image_id`; `None` for an id that Glance never makes.
+    pub image: Option<ImageId>,
     /// The row.
     pub location: Location,
 }
@@ -152,8 +152,8 @@ pub trait ImageRepo: Debug + Send + Sync {
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError>;
 
     /// Which values that wait to be scrubbed in images of this range of ids, both ends included,
-    /// are also named by a row that keeps its data alive: a live location, or one of an image
-    /// deleted after `before`, which may still be reverted.
+    /// are also named by a row that keeps its data alive: a live location, or one of an image that
+    /// may still be reverted: deleted after `before`, half deleted, or BROKEN.
     async fn held_in_range(
         &self,
         first: &ImageId,

@@ -28,8 +28,7 @@ use super::repo::{ImageRepo, RepoError};
 use super::store::Stores;
 use super::time::Clock;
 
-/// Images claimed, and settled, in one transaction. Less than the default brake: what a crash
-/// leaves unsettled is found absent by the next pass and must not look like an unmounted share.
+/// Images claimed, and settled, in one transaction.
 const BATCH: usize = 16;
 
 /// The settings of a [`Scrubber`].
@@ -94,10 +93,6 @@ impl Scrubber {
         let result = pass.run().await;
         guard.release().await;
         result.map(|()| pass.into_report())
-    }
-
-    fn batch_size(&self) -> usize {
-        BATCH.min(self.settings.absent_brake.saturating_sub(1)).max(1)
     }
 
     fn with_backoff<T>(&self, act: impl FnOnce(&mut Backoff) -> T) -> T {

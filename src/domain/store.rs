@@ -106,6 +106,12 @@ pub trait Store: Debug + Send + Sync {
     /// The longest match wins.
     fn claims(&self, uri: &StoreUri) -> Option<usize>;
 
+    /// Which part of the store the URI lies in, where parts can be away one by one: a store with
+    /// several data directories, each a share of its own. What one shows proves nothing of another.
+    fn part(&self, _uri: &StoreUri) -> String {
+        String::new()
+    }
+
     /// Whether this location may be touched for this image at all; does no I/O. An image with a
     /// location that is not acceptable is never claimed.
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError>;

@@ -87,6 +87,12 @@ impl Store for FileStore {
         path::claimed(&self.datadirs, uri)
     }
 
+    fn part(&self, uri: &StoreUri) -> String {
+        path::part(&self.datadirs, uri)
+            .map(|datadir| datadir.display().to_string())
+            .unwrap_or_default()
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.target(image, uri)?;
         Ok(())

@@ -24,6 +24,8 @@ on_each_database! {
     an_image_can_be_protected_on_its_way_back,
     what_upstreams_restore_left_is_repaired,
     a_tag_that_was_added_again_is_not_doubled_by_a_repair,
+    words_that_differ_in_case_alone_are_different_words,
+    a_delete_of_a_repaired_image_is_left_alone_until_it_counts_as_dead,
     a_delete_between_its_transactions_is_left_alone_until_it_counts_as_dead,
     an_active_image_is_a_conflict,
     a_claimed_image_is_a_conflict,
@@ -211,6 +213,42 @@ async fn refusal(world: &World) -> NotPending {
         Err(RevertError::NotPending(_, reason)) => reason,
         other => panic!("expected a refusal, got {other:?}"),
     }
+}
+
+/// MariaDB thinks otherwise.
+async fn words_that_differ_in_case_alone_are_different_words(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.rows().property("a", "OS_GLANCE_x", Some("1"), Some(DELETE_BEGAN)).await;
+    world.rows().tag("a", "Blue", None).await;
+    world.rows().member("a", "FRIEND", None).await;
+    world.db.execute("UPDATE images SET status = 'active', deleted = FALSE").await;
+    let reverted = world.revert("a").await.unwrap();
+    let restored = reverted.restored;
+    assert_eq!((restored.properties, restored.tags, restored.members), (3, 1, 1));
+    let tags = world.db.rows("SELECT value FROM image_tags WHERE deleted = FALSE").await;
+    assert_eq!(tags.len(), 2);
+}
+
+/// `deleted_at` is that of the delete that upstream's --restore took back.
+async fn a_delete_of_a_repaired_image_is_left_alone_until_it_counts_as_dead(kind: Kind) {
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world
+        .db
+        .execute(
+            "UPDATE images SET status = 'active', deleted = FALSE; \
+             UPDATE image_locations SET deleted_at = '2026-11-22 11:59:30.000000'; \
+             UPDATE image_properties SET deleted_at = '2026-11-22 11:59:31.000000'",
+        )
+        .await;
+    let refused = world.revert("a").await.unwrap_err();
+    let RevertError::NotPending(_, NotPending::DeleteInProgress { .. }) = refused else {
+        panic!("{refused}")
+    };
+    world.clock.advance(Duration::from_mins(1));
+    let restored = world.revert("a").await.unwrap().restored;
+    assert_eq!((restored.locations, restored.properties), (1, 2));
 }
 
 async fn an_active_image_is_a_conflict(kind: Kind) {

@@ -1,12 +1,11 @@
 //! Brakes: an unmounted share must not turn every image into `deleted`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
 use crate::domain::repo::{ImageRepo, RepoError};
-use crate::domain::store::{Placed, Store, StoreId, Stores};
+use crate::domain::store::{Placed, StoreId, Stores};
 use crate::domain::time::Timestamp;
 
 /// Live images asked for before a store's word "absent" is believed.
@@ -15,16 +14,24 @@ const CANARIES: usize = 3;
 const PAGE: u32 = 500;
 const PAGES: usize = 20;
 
+/// What is stopped and proved by itself: a store, or a part of one.
+type Key = (StoreId, String);
+
+fn key(placed: &Placed) -> Key {
+    (placed.store.id().clone(), placed.store.part(&placed.uri))
+}
+
 /// The state of each store in one pass.
 #[derive(Debug)]
 pub(super) struct Brakes {
     before: Timestamp,
     absent_brake: usize,
-    gates: Mutex<HashMap<StoreId, Gate>>,
+    gates: Mutex<HashMap<Key, Gate>>,
 }
 
 #[derive(Debug, Default)]
 struct Gate {
+    asked: bool,
     stopped: Option<String>,
     absent_in_a_row: usize,
     canary_seen: bool,
@@ -35,43 +42,55 @@ impl Brakes {
         Self { before, absent_brake, gates: Mutex::default() }
     }
 
-    /// Whether the store may be worked on; asks for its health once a pass.
-    pub(super) async fn pass(&self, store: &Arc<dyn Store>) -> Result<(), String> {
+    /// Whether the store may be worked on; asks for its health once a pass, and again after it
+    /// gave no clear answer.
+    pub(super) async fn pass(&self, placed: &Placed) -> Result<(), String> {
         let mut gates = self.gates.lock().await;
-        if !gates.contains_key(store.id()) {
-            let stopped = store.health().await.err().map(|error| error.to_string());
-            gates.insert(store.id().clone(), Gate { stopped, ..Gate::default() });
+        let gate = gates.entry(key(placed)).or_default();
+        if !gate.asked && gate.stopped.is_none() {
+            gate.asked = true;
+            gate.stopped = placed.store.health().await.err().map(|error| error.to_string());
         }
-        match gates.get(store.id()).and_then(|gate| gate.stopped.clone()) {
-            Some(reason) => Err(reason),
-            None => Ok(()),
+        gate.stopped.clone().map_or(Ok(()), Err)
+    }
+
+    /// The store gave no clear answer, or refused: a share that goes away in the middle of a pass
+    /// must not have the whole backlog claimed for it.
+    pub(super) async fn in_doubt(&self, placed: &Placed) {
+        if let Some(gate) = self.gates.lock().await.get_mut(&key(placed)) {
+            gate.asked = false;
         }
     }
 
     /// The store destroyed something: it is no unmounted share.
-    pub(super) async fn destroyed(&self, store: &StoreId) {
-        if let Some(gate) = self.gates.lock().await.get_mut(store) {
+    pub(super) async fn destroyed(&self, placed: &Placed) {
+        if let Some(gate) = self.gates.lock().await.get_mut(&key(placed)) {
             gate.absent_in_a_row = 0;
         }
     }
 
-    /// Whether the store's word that an object is absent may be believed.
+    /// Whether the store's word that an object is absent may be believed. What was `expected`, from
+    /// a claim that is taken up again, is no sign of an unmounted share and counts for nothing.
     pub(super) async fn believe_absent(
         &self,
-        store: &Arc<dyn Store>,
+        placed: &Placed,
+        expected: bool,
         repo: &dyn ImageRepo,
         stores: &dyn Stores,
     ) -> Result<bool, RepoError> {
         let mut gates = self.gates.lock().await;
-        let gate = gates.entry(store.id().clone()).or_default();
+        let gate = gates.entry(key(placed)).or_default();
         if gate.stopped.is_none() && !gate.canary_seen {
-            match self.look_for_canary(store, repo, stores).await? {
+            match self.look_for_canary(placed, repo, stores).await? {
                 Canary::Seen | Canary::NoneKnown => gate.canary_seen = true,
                 Canary::Missing(why) => gate.stopped = Some(why),
             }
         }
         if gate.stopped.is_some() {
             return Ok(false);
+        }
+        if expected {
+            return Ok(true);
         }
         gate.absent_in_a_row += 1;
         if gate.absent_in_a_row >= self.absent_brake {
@@ -88,7 +107,10 @@ impl Brakes {
         let gates = self.gates.lock().await;
         let mut alarms: Vec<_> = gates
             .iter()
-            .filter_map(|(id, gate)| Some(format!("store {id}: {}", gate.stopped.as_ref()?)))
+            .filter_map(|((id, part), gate)| {
+                let part = if part.is_empty() { String::new() } else { format!(", {part}") };
+                Some(format!("store {id}{part}: {}", gate.stopped.as_ref()?))
+            })
             .collect();
         alarms.sort();
         alarms
@@ -96,7 +118,7 @@ impl Brakes {
 
     async fn look_for_canary(
         &self,
-        store: &Arc<dyn Store>,
+        absent: &Placed,
         repo: &dyn ImageRepo,
         stores: &dyn Stores,
     ) -> Result<Canary, RepoError> {
@@ -106,12 +128,13 @@ impl Brakes {
             let Some(last) = page.last() else { break };
             after = last.location.id;
             for held in page.iter().filter(|held| held.location.is_live()) {
-                let Ok(Placed { store: its, uri }) = stores.place(&held.location) else { continue };
-                if its.id() != store.id() {
+                let Some(image) = &held.image else { continue };
+                let Ok(alive) = stores.place(&held.location) else { continue };
+                if key(&alive) != key(absent) {
                     continue;
                 }
                 asked += 1;
-                if matches!(store.stat(&held.image, &uri).await, Ok(Some(_))) {
+                if matches!(alive.store.stat(image, &alive.uri).await, Ok(Some(_))) {
                     return Ok(Canary::Seen);
                 }
                 if asked == CANARIES {

@@ -67,16 +67,26 @@ impl Destroyer<'_> {
                 outcome.stopped = true;
                 break;
             }
-            if self.held.is_some_and(|held| held.contains(location, placed)) {
+            if self.is_shared(&claimed, location, placed) {
                 outcome.shared += 1;
                 outcome.deleted.push(location.id);
-            } else if let Err(reason) = self.brakes.pass(&placed.store).await {
+            } else if let Err(reason) = self.brakes.pass(placed).await {
                 outcome.left = Some(format!("store {} is stopped: {reason}", placed.store.id()));
             } else {
                 self.destroy_one(&claimed, location, placed, &mut outcome).await;
             }
         }
         (claimed, outcome)
+    }
+
+    /// Whether other rows need the same data: those of other images as they were when the page was
+    /// begun, those of this image as they were under its lock. A location that was removed and
+    /// added again is two rows.
+    fn is_shared(&self, claimed: &Claimed<'_>, location: &Location, placed: &Placed) -> bool {
+        let stores = &*self.scrubber.stores;
+        let mut live = claimed.work.image().locations.iter().filter(|other| other.is_live());
+        self.held.is_some_and(|held| held.contains(location, placed))
+            || live.any(|other| stores.uri(&other.value).as_ref() == Some(&placed.uri))
     }
 
     async fn destroy_one(
@@ -89,28 +99,41 @@ impl Destroyer<'_> {
         let id = location.id;
         match placed.store.delete(&claimed.work.image().id, &placed.uri).await {
             Deletion::Deleted => {
-                self.brakes.destroyed(placed.store.id()).await;
+                self.brakes.destroyed(placed).await;
                 outcome.touched = true;
                 outcome.deleted.push(id);
             }
             Deletion::NotOurs => outcome.deleted.push(id),
-            Deletion::Gone => self.absent(location, placed, outcome).await,
+            Deletion::Gone => {
+                let expected = claimed.work.was_claimed(location);
+                self.absent(location, placed, expected, outcome).await;
+            }
             Deletion::Held(why) => outcome.left = Some(format!("location {id} is in use: {why}")),
-            Deletion::Refused(why) => outcome.left = Some(format!("location {id} refused: {why}")),
+            Deletion::Refused(why) => {
+                self.brakes.in_doubt(placed).await;
+                outcome.left = Some(format!("location {id} refused: {why}"));
+            }
             Deletion::Partial(why) => {
                 outcome.touched = true;
                 outcome.left = Some(format!("location {id} is destroyed in part: {why}"));
             }
             Deletion::Uncertain(why) => {
+                self.brakes.in_doubt(placed).await;
                 outcome.touched = true;
                 outcome.left = Some(format!("location {id} in doubt: {why}"));
             }
         }
     }
 
-    async fn absent(&self, location: &Location, placed: &Placed, outcome: &mut Outcome) {
+    async fn absent(
+        &self,
+        location: &Location,
+        placed: &Placed,
+        expected: bool,
+        outcome: &mut Outcome,
+    ) {
         let (repo, stores) = (&*self.scrubber.repo, &*self.scrubber.stores);
-        match self.brakes.believe_absent(&placed.store, repo, stores).await {
+        match self.brakes.believe_absent(placed, expected, repo, stores).await {
             Ok(true) => {
                 outcome.gone += 1;
                 outcome.deleted.push(location.id);

@@ -10,7 +10,7 @@ use super::brakes::Brakes;
 use super::destroy::{Claimed, Destroyer, Outcome};
 use super::held::Held;
 use super::work::{Claim, Work, WorkKind};
-use super::{ScrubReport, Scrubber};
+use super::{BATCH, ScrubReport, Scrubber};
 use crate::domain::image::ImageId;
 use crate::domain::lock::ImageGuard;
 use crate::domain::repo::{RepoError, Write};
@@ -44,7 +44,7 @@ impl<'a> Pass<'a> {
         let mut after: Option<ImageId> = None;
         loop {
             let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
-            for ids in page.chunks(self.scrubber.batch_size()) {
+            for ids in page.chunks(BATCH) {
                 if self.stop.is_cancelled() {
                     self.report.interrupted = true;
                     return self.finish().await;
@@ -90,22 +90,6 @@ impl<'a> Pass<'a> {
     ) -> Result<(), RepoError> {
         self.lock(ids, guards).await?;
         let works = self.read(guards).await?;
-        let locations = |(work, _): &(Work, Vec<Placed>)| work.targets().len();
-        for portion in portions(works, self.scrubber.batch_size(), locations) {
-            if self.stop.is_cancelled() {
-                self.report.interrupted = true;
-                return Ok(());
-            }
-            self.portion(portion, guards).await?;
-        }
-        Ok(())
-    }
-
-    async fn portion(
-        &mut self,
-        works: Vec<(Work, Vec<Placed>)>,
-        guards: &HashMap<ImageId, ImageGuard>,
-    ) -> Result<(), RepoError> {
         let claimed = self.claim(works, guards).await?;
         let (scrubber, stop) = (self.scrubber, self.stop);
         let destroyer =
@@ -184,7 +168,7 @@ impl<'a> Pass<'a> {
             }
         }
         for placed in &all {
-            if self.brakes.pass(&placed.store).await.is_err() {
+            if self.brakes.pass(placed).await.is_err() {
                 self.report.deferred += 1;
                 return None;
             }
@@ -215,7 +199,9 @@ impl<'a> Pass<'a> {
             .collect();
         let mut writes = self.scrubber.repo.claim(&claims).await?.into_iter();
         drop(claims);
+        let wanted = claimed.len();
         claimed.retain(|_| writes.next() == Some(Write::Done));
+        self.report.contended += (wanted - claimed.len()) as u64;
         let resumed = claimed.iter().filter(|one| one.work.kind() == WorkKind::Resumed).count();
         self.report.resumed += resumed as u64;
         Ok(claimed)
@@ -273,40 +259,5 @@ impl<'a> Pass<'a> {
         let now = self.scrubber.clock.now();
         self.scrubber.with_backoff(|backoff| backoff.failed(id, now));
         self.report.fail(id, reason);
-    }
-}
-
-/// Cuts a batch so that no portion has more than `limit` locations, but for an image that has more
-/// by itself: what one transaction settles is what a crash can leave unsettled (see
-/// [`super::BATCH`]), and the brakes count locations.
-fn portions<T>(items: Vec<T>, limit: usize, locations: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let (mut portions, mut filled) = (Vec::<Vec<T>>::new(), 0);
-    for item in items {
-        let count = locations(&item);
-        match portions.last_mut() {
-            Some(portion) if filled + count <= limit => {
-                filled += count;
-                portion.push(item);
-            }
-            Some(_) | None => {
-                filled = count;
-                portions.push(vec![item]);
-            }
-        }
-    }
-    portions
-}
-
-#[cfg(test)]
-mod tests {
-    use super::portions;
-
-    #[test]
-    fn no_portion_has_more_locations_than_its_limit_but_for_one_image_alone() {
-        let cut = |counts: &[usize]| portions(counts.to_vec(), 16, |count| *count);
-        assert_eq!(cut(&[1; 16]), [[1; 16].to_vec()]);
-        assert_eq!(cut(&[2; 16]), [[2; 8].to_vec(), [2; 8].to_vec()]);
-        assert_eq!(cut(&[0, 15, 2, 40, 0, 1]), [vec![0, 15], vec![2], vec![40], vec![0, 1]]);
-        assert!(cut(&[]).is_empty());
     }
 }

@@ -73,6 +73,16 @@ impl Work {
         &self.targets
     }
 
+    /// Whether a pass that did not finish had claimed the location already. Then its data may be
+    /// gone, and its absence says nothing about the store.
+    pub fn was_claimed(&self, location: &Location) -> bool {
+        match self.kind {
+            WorkKind::Due => false,
+            WorkKind::Resumed => true,
+            WorkKind::Leftovers => location.deleted_at.is_none(),
+        }
+    }
+
     /// The `updated_at` that a claim writes: later than the row's own even where the database
     /// keeps whole seconds, so that a claim that was renewed can be told from the first one.
     pub fn stamp(&self, now: Timestamp) -> Timestamp {

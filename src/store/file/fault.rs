@@ -54,6 +54,11 @@ impl Fault {
         }
     }
 
+    /// The data directory or a folder in it was in the way, so that the file was not reached.
+    fn is_before_the_file(&self) -> bool {
+        matches!(self, Self::DataDir(..) | Self::Entry(_, Errno::NOENT))
+    }
+
     fn message(&self) -> String {
         match self {
             Self::Location(reason) => reason.clone(),
@@ -92,7 +97,8 @@ impl From<Fault> for Deletion {
         match fault.meaning() {
             Meaning::Forbidden => Self::Refused(message),
             Meaning::InUse => Self::Held(message),
-            Meaning::BadPath => Self::Uncertain(format!("the data was not touched: {message}")),
+            Meaning::BadPath => Self::Refused(format!("the data was not touched: {message}")),
+            Meaning::Unknown if fault.is_before_the_file() => Self::Refused(message),
             Meaning::Unknown => Self::Uncertain(message),
         }
     }
@@ -119,23 +125,22 @@ mod tests {
 
     #[test]
     fn each_errno_says_what_became_of_the_data() {
-        for errno in [Errno::ACCESS, Errno::PERM, Errno::ROFS] {
-            assert!(matches!(deletion(errno), Deletion::Refused(_)), "{errno}");
-        }
-        for errno in [Errno::BUSY, Errno::TXTBSY] {
-            assert!(matches!(deletion(errno), Deletion::Held(_)), "{errno}");
-        }
         for errno in [
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::ROFS,
             Errno::NOENT,
             Errno::NOTDIR,
             Errno::LOOP,
             Errno::NAMETOOLONG,
             Errno::ISDIR,
-            Errno::IO,
-            Errno::STALE,
-            Errno::TIMEDOUT,
-            Errno::NOSPC,
         ] {
+            assert!(matches!(deletion(errno), Deletion::Refused(_)), "{errno}");
+        }
+        for errno in [Errno::BUSY, Errno::TXTBSY] {
+            assert!(matches!(deletion(errno), Deletion::Held(_)), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::STALE, Errno::TIMEDOUT, Errno::NOSPC] {
             assert!(matches!(deletion(errno), Deletion::Uncertain(_)), "{errno}");
         }
     }
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn a_missing_data_directory_proves_nothing() {
         let fault = || Fault::DataDir(PathBuf::from("/d"), Errno::NOENT);
-        let Deletion::Uncertain(message) = Deletion::from(fault()) else { panic!("not in doubt") };
+        let Deletion::Refused(message) = Deletion::from(fault()) else { panic!("not refused") };
         assert!(message.contains("is it mounted?"));
         assert!(matches!(StoreError::from(fault()), StoreError::Unreachable(_)));
         let not_a_folder = Fault::DataDir(PathBuf::from("/d"), Errno::NOTDIR);

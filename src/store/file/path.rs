@@ -71,9 +71,12 @@ impl DataDir {
 /// How many characters of the longest data directory the URI's text begins with. Says where the
 /// location belongs, not that it is acceptable.
 pub(super) fn claimed(datadirs: &[DataDir], uri: &StoreUri) -> Option<usize> {
-    let path = raw_path(uri)?;
-    let (datadir, _) = deepest(datadirs, path)?;
-    Some(datadir.path.as_os_str().len())
+    part(datadirs, uri).map(|datadir| datadir.as_os_str().len())
+}
+
+/// The data directory that the location belongs to.
+pub(super) fn part<'d>(datadirs: &'d [DataDir], uri: &StoreUri) -> Option<&'d Path> {
+    deepest(datadirs, raw_path(uri)?).map(|(datadir, _)| &*datadir.path)
 }
 
 /// The file that a location names, if this store may touch it for this image.

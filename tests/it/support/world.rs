@@ -35,12 +35,19 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(kind: Kind) -> Self {
+        Self::with_datadirs(kind, &["images"]).await
+    }
+
+    /// One store over several folders; [`World::datadir`] is the first.
+    pub(crate) async fn with_datadirs(kind: Kind, names: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let datadir = folder.path().join("images");
-        std::fs::create_dir(&datadir).unwrap();
+        let datadirs: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
+        for datadir in &datadirs {
+            std::fs::create_dir(datadir).unwrap();
+        }
         let stores = [StoreConfig {
             id: "file".to_owned(),
-            kind: StoreKind::File { datadirs: vec![datadir], timeout: None },
+            kind: StoreKind::File { datadirs, timeout: None },
         }];
         let options = StoreOptions {
             any_file_name: false,
