@@ -7,7 +7,8 @@ use sqlx::error::DatabaseError;
 use crate::domain::repo::{BadRow, RepoError};
 
 /// Another transaction won: Galera's certification and deadlocks (1213), a lock waited for too
-/// long (1205), PostgreSQL's serialization failure and deadlock. All of them roll back.
+/// long (1205, which undoes the statement alone: the caller drops the transaction), PostgreSQL's
+/// serialization failure and deadlock.
 const LOST_RACE: [&str; 3] = ["40001", "40P01", "1205"];
 
 /// Whether the transaction was rolled back because another one won.

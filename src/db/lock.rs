@@ -118,12 +118,8 @@ struct Held {
 
 #[derive(Debug)]
 enum HeldBeyond {
-    Session {
-        session: Arc<dyn SessionLock>,
-        released: bool,
-    },
-    /// Closing it gives the lock up.
-    File(#[expect(dead_code, reason = "held for its lock")] File),
+    Session { session: Arc<dyn SessionLock>, released: bool },
+    File(File),
     Nothing,
 }
 
@@ -141,6 +137,12 @@ impl Drop for Held {
     /// A guard that was dropped and not released: a request was cut off. The name stays taken in
     /// this process until the database has let go of it.
     fn drop(&mut self) {
+        if let HeldBeyond::File(file) = &self.beyond
+            && let Err(error) = file.unlock()
+        {
+            // closing it gives the lock up too, unless a child process has it open
+            tracing::debug!(%error, "the lock of the pass ends with its file");
+        }
         let HeldBeyond::Session { session, released: false } = &self.beyond else { return };
         let (session, set) = (Arc::clone(session), Arc::clone(&self.ours.set));
         let name = std::mem::take(&mut self.ours.name);

@@ -6,7 +6,7 @@
 /// Places in [`IMAGES`].
 pub(super) const IMAGE_SLOTS: usize = 16;
 /// Places in [`REVERT_LOCATIONS`].
-pub(super) const LOCATION_SLOTS: usize = 8;
+pub(super) const LOCATION_SLOTS: usize = 64;
 /// Places in [`HELD_AMONG`].
 pub(super) const VALUE_SLOTS: usize = 512;
 
@@ -115,7 +115,7 @@ pub(super) const REVERT_IMAGE: &str = concat!(
 pub(super) const REVERT_LOCATIONS: &str = concat!(
     "UPDATE image_locations SET status = 'active', deleted = FALSE, deleted_at = NULL, \
      updated_at = ? WHERE image_id = ? AND id IN (",
-    slots8!(),
+    slots64!(),
     ") \
      AND status = 'pending_delete' AND deleted_at IS NOT NULL"
 );

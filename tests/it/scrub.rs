@@ -377,6 +377,7 @@ async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
         world.rows().deleted_image(&id, &world.uri(&id), 8).await;
     }
     world.db.execute("UPDATE images SET status = 'deleted'").await;
+    world.live_image("alive").await;
     let report = world.scrub().await;
     assert_eq!((report.resumed, report.data_gone, report.alarms.len()), (40, 40, 0), "{report:?}");
 }

@@ -34,7 +34,7 @@ struct Gate {
     asked: bool,
     stopped: Option<String>,
     absent_in_a_row: usize,
-    canary_seen: bool,
+    canary: Option<Canary>,
 }
 
 impl Brakes {
@@ -70,7 +70,8 @@ impl Brakes {
     }
 
     /// Whether the store's word that an object is absent may be believed. What was `expected`, from
-    /// a claim that is taken up again, is no sign of an unmounted share and counts for nothing.
+    /// a claim that is taken up again, counts for nothing where a living image shows that the
+    /// share is mounted.
     pub(super) async fn believe_absent(
         &self,
         placed: &Placed,
@@ -80,16 +81,16 @@ impl Brakes {
     ) -> Result<bool, RepoError> {
         let mut gates = self.gates.lock().await;
         let gate = gates.entry(key(placed)).or_default();
-        if gate.stopped.is_none() && !gate.canary_seen {
+        if gate.stopped.is_none() && gate.canary.is_none() {
             match self.look_for_canary(placed, repo, stores).await? {
-                Canary::Seen | Canary::NoneKnown => gate.canary_seen = true,
-                Canary::Missing(why) => gate.stopped = Some(why),
+                Ok(canary) => gate.canary = Some(canary),
+                Err(why) => gate.stopped = Some(why),
             }
         }
         if gate.stopped.is_some() {
             return Ok(false);
         }
-        if expected {
+        if expected && gate.canary == Some(Canary::Seen) {
             return Ok(true);
         }
         gate.absent_in_a_row += 1;
@@ -121,7 +122,7 @@ impl Brakes {
         absent: &Placed,
         repo: &dyn ImageRepo,
         stores: &dyn Stores,
-    ) -> Result<Canary, RepoError> {
+    ) -> Result<Result<Canary, String>, RepoError> {
         let (mut asked, mut after) = (0, 0);
         for _ in 0..PAGES {
             let page = repo.held_locations(self.before, after, PAGE).await?;
@@ -135,30 +136,26 @@ impl Brakes {
                 }
                 asked += 1;
                 if matches!(alive.store.stat(image, &alive.uri).await, Ok(Some(_))) {
-                    return Ok(Canary::Seen);
+                    return Ok(Ok(Canary::Seen));
                 }
                 if asked == CANARIES {
-                    return Ok(Canary::missing(asked));
+                    return Ok(Err(missing(asked)));
                 }
             }
         }
-        Ok(if asked == 0 { Canary::NoneKnown } else { Canary::missing(asked) })
+        Ok(if asked == 0 { Ok(Canary::NoneKnown) } else { Err(missing(asked)) })
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Canary {
     /// A live image's data is there.
     Seen,
     /// No live image has its data in this store: nothing to ask for.
     NoneKnown,
-    /// Live images have their data in this store, and it is not there.
-    Missing(String),
 }
 
-impl Canary {
-    fn missing(asked: usize) -> Self {
-        Self::Missing(format!(
-            "the data of {asked} live images is not there either; is it mounted?"
-        ))
-    }
+/// Live images have their data in this store, and it is not there.
+fn missing(asked: usize) -> String {
+    format!("the data of {asked} live images is not there either; is it mounted?")
 }
