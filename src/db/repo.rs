@@ -1,5 +1,7 @@
 //! The one implementation of [`ImageRepo`], for every dialect.
 
+mod claim;
+
 use std::collections::HashSet;
 
 use async_trait::async_trait;
@@ -20,7 +22,7 @@ use crate::domain::repo::{
     BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
     RepoError, Write,
 };
-use crate::domain::scrub::{Claim, Settled, WorkKind};
+use crate::domain::scrub::{Claim, Settled};
 use crate::domain::time::Timestamp;
 
 /// A settlement that lost a race is written again so often.
@@ -152,7 +154,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         }
         let mut connection = self.connection().await?;
         let all_stale = vec![Write::Stale; claims.len()];
-        let claimed = claim_all(&mut connection, claims).await;
+        let claimed = claim::all(&mut connection, claims).await;
         or_stale(self.connections.heed(&mut connection, claimed), all_stale)
     }
 
@@ -259,56 +261,21 @@ fn children(plan: &RevertPlan, now: Timestamp) -> Vec<(Statement, usize)> {
     statements
 }
 
-async fn claim_all<D: Dialect>(
-    connection: &mut PoolConnection<D>,
-    claims: &[Claim<'_>],
-) -> Result<Vec<Write>, sqlx::Error> {
-    let mut transaction = begin(connection).await?;
-    let mut writes = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let image = claim.work.image();
-        let won = match claim.work.kind() {
-            WorkKind::Due | WorkKind::Resumed => {
-                let statement = Statement::new(sql::CLAIM_IMAGE).bind(claim.stamp);
-                let statement = bind_unchanged(statement.bind(image.id.as_str()), image);
-                D::execute(&mut transaction, statement).await? == 1
-            }
-            WorkKind::Leftovers => claim_leftovers::<D>(&mut transaction, claim).await?,
-        };
-        writes.push(if won { Write::Done } else { Write::Stale });
-    }
-    commit(transaction).await?;
-    Ok(writes)
-}
-
-async fn claim_leftovers<D: Dialect>(
-    connection: &mut D::Connection,
-    claim: &Claim<'_>,
-) -> Result<bool, sqlx::Error> {
-    let mut won = true;
-    for location in claim.work.targets() {
-        let statement = Statement::new(sql::CLAIM_LOCATION).bind(claim.stamp).bind(location.id);
-        let statement = statement.bind(claim.work.image().id.as_str());
-        won &= D::execute(connection, statement).await? == 1;
-    }
-    Ok(won)
-}
-
 async fn settle_all<D: Dialect>(
     connection: &mut PoolConnection<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     let mut transaction = begin(connection).await?;
+    let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
+    for some in deleted.chunks(IMAGE_SLOTS) {
+        let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
+        D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
+    }
     for one in settled {
-        let id = one.guard.id().as_str();
-        for location in &one.deleted {
-            let statement = Statement::new(sql::LOCATION_DELETED).bind(now).bind(now);
-            D::execute(&mut transaction, statement.bind(*location).bind(id)).await?;
-        }
         if let Some(stamp) = one.give_back {
-            let statement = Statement::new(sql::GIVE_BACK).bind(id).bind(stamp);
-            D::execute(&mut transaction, statement).await?;
+            let statement = Statement::new(sql::GIVE_BACK).bind(one.guard.id().as_str());
+            D::execute(&mut transaction, statement.bind(stamp)).await?;
         }
     }
     commit(transaction).await
@@ -317,6 +284,7 @@ async fn settle_all<D: Dialect>(
 async fn rehearse<D: Dialect>(connection: &mut PoolConnection<D>) -> Result<(), sqlx::Error> {
     let (id, now) = (" ", far_past());
     let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
+    let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);
     let of_child = |sql| Statement::new(sql).bind(now).bind(id);
     let mut transaction = begin(connection).await?;
     for statement in [
@@ -327,7 +295,8 @@ async fn rehearse<D: Dialect>(connection: &mut PoolConnection<D>) -> Result<(), 
         of_child(sql::REVERT_MEMBERS).bind("").bind(id),
         unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
         Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
-        Statement::new(sql::LOCATION_DELETED).bind(now).bind(now).bind(0).bind(id),
+        of_many(Statement::new(sql::CLAIM_IMAGES).bind(now)).bind_list(IMAGE_SLOTS, &[""]),
+        Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now).bind_list(IMAGE_SLOTS, &[0]),
         Statement::new(sql::GIVE_BACK).bind(id).bind(now),
     ] {
         D::execute(&mut transaction, statement).await?;

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 pub(super) enum Value {
     Text(Option<String>),
     Int(i32),
-    Big(i64),
+    Big(Option<i64>),
     Time(Timestamp),
 }
 
@@ -37,7 +37,7 @@ impl From<i32> for Value {
 
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
-        Self::Big(number)
+        Self::Big(Some(number))
     }
 }
 

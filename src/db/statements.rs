@@ -3,7 +3,7 @@
 //! Columns are always listed, so that grants on columns suffice. Lists have a fixed number of
 //! places, so that every text is a constant (see [`super::statement::Statement::bind_list`]).
 
-/// Places in [`IMAGES`].
+/// Places in [`IMAGES`], [`CLAIM_IMAGES`] and [`LOCATIONS_DELETED`].
 pub(super) const IMAGE_SLOTS: usize = 16;
 /// Places in [`REVERT_LOCATIONS`].
 pub(super) const LOCATION_SLOTS: usize = 64;
@@ -14,6 +14,13 @@ pub(super) const VALUE_SLOTS: usize = 512;
 macro_rules! slots8 {
     () => {
         "?,?,?,?,?,?,?,?"
+    };
+}
+
+/// 16 places.
+macro_rules! slots16 {
+    () => {
+        concat!(slots8!(), ",", slots8!())
     };
 }
 
@@ -51,6 +58,22 @@ macro_rules! image_columns {
          WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility, \
          COALESCE(CONCAT(i.deleted_at, ''), '') AS deleted_at_text, \
          COALESCE(CONCAT(i.updated_at, ''), '') AS updated_at_text"
+    };
+}
+
+/// `deleted = TRUE`, in words that no index serves. Half of a table's rows may be deleted, and
+/// MariaDB would still walk its index on `deleted` beside the one on the image, and lock what it
+/// walks: reverts of unlike images would wait for each other, and end in deadlocks.
+macro_rules! is_deleted {
+    () => {
+        "CASE WHEN deleted = TRUE THEN 1 ELSE 0 END = 1"
+    };
+}
+
+/// The contrary of [`is_deleted`], for the same reason.
+macro_rules! is_kept {
+    () => {
+        "CASE WHEN deleted = TRUE THEN 1 ELSE 0 END = 0"
     };
 }
 
@@ -100,9 +123,7 @@ pub(super) const IMAGES: &str = concat!(
      c_kind, l.id AS c_id, l.meta_data AS c_name, l.value AS c_value, l.status AS c_status, \
      l.deleted AS c_deleted, l.deleted_at AS c_deleted_at \
      FROM images i LEFT JOIN image_locations l ON l.image_id = i.id WHERE i.id IN (",
-    slots8!(),
-    ",",
-    slots8!(),
+    slots16!(),
     ")"
 );
 
@@ -121,9 +142,13 @@ pub(super) const REVERT_LOCATIONS: &str = concat!(
 );
 
 /// Without the reserved ones. `REPLACE` tells case on every database; `=` does not on MariaDB.
-pub(super) const REVERT_PROPERTIES: &str = "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
-     WHERE image_id = ? AND deleted = TRUE AND deleted_at >= ? AND deleted_at <= ? \
-     AND LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))";
+pub(super) const REVERT_PROPERTIES: &str = concat!(
+    "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
+     WHERE image_id = ? AND ",
+    is_deleted!(),
+    " AND deleted_at >= ? AND deleted_at <= ? \
+     AND LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))"
+);
 
 /// Tags or members of the delete, but for those that are there again, letter by letter (see
 /// [`REVERT_PROPERTIES`]). The inner DISTINCT keeps MySQL from merging the subquery into the table
@@ -134,12 +159,16 @@ macro_rules! revert_unless_live {
             "UPDATE ",
             $table,
             " SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
-             WHERE image_id = ? AND deleted = TRUE AND CONCAT(deleted_at, '') = ? \
+             WHERE image_id = ? AND ",
+            is_deleted!(),
+            " AND CONCAT(deleted_at, '') = ? \
              AND NOT EXISTS (SELECT 1 FROM (SELECT DISTINCT id, ",
             $column,
             " AS word FROM ",
             $table,
-            " WHERE image_id = ? AND deleted = FALSE) live WHERE LENGTH(live.word) = LENGTH(",
+            " WHERE image_id = ? AND ",
+            is_kept!(),
+            ") live WHERE LENGTH(live.word) = LENGTH(",
             $table,
             ".",
             $column,
@@ -193,7 +222,7 @@ pub(super) const LIST_DUE: &str = "SELECT i.id FROM images i WHERE i.id > ? AND 
      WHERE l.image_id = i.id AND l.status = 'pending_delete' \
      AND (l.deleted_at <= ? OR l.deleted_at IS NULL)) AND EXISTS (\
      SELECT 1 FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
-     AND v.deleted = FALSE))) ORDER BY i.id LIMIT ?";
+     AND CASE WHEN v.deleted = TRUE THEN 1 ELSE 0 END = 0))) ORDER BY i.id LIMIT ?";
 
 /// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
 pub(super) const CLAIM_IMAGE: &str = concat!(
@@ -201,12 +230,28 @@ pub(super) const CLAIM_IMAGE: &str = concat!(
     unchanged!()
 );
 
+/// [`CLAIM_IMAGE`] for several: each row is found by its id and compared as one text, which
+/// `key` of the repo's claims makes of what was read. (`deleted` on its own would tempt SQLite to walk
+/// the index that it has on it.)
+pub(super) const CLAIM_IMAGES: &str = concat!(
+    "UPDATE images SET status = 'deleted', updated_at = ? WHERE id IN (",
+    slots16!(),
+    ") AND CONCAT(CASE WHEN deleted = TRUE THEN id ELSE '' END, ' ', status, ' ', \
+     COALESCE(CONCAT(deleted_at, ''), ''), ' ', COALESCE(CONCAT(updated_at, ''), '')) IN (",
+    slots16!(),
+    ")"
+);
+
 /// Takes a removed location of a living image out of every revert's reach.
 pub(super) const CLAIM_LOCATION: &str = "UPDATE image_locations SET deleted_at = NULL, updated_at = ? \
      WHERE id = ? AND image_id = ? AND status = 'pending_delete' AND deleted = TRUE";
 
-pub(super) const LOCATION_DELETED: &str = "UPDATE image_locations SET status = 'deleted', deleted = TRUE, deleted_at = ?, \
-     updated_at = ? WHERE id = ? AND image_id = ? AND status = 'pending_delete'";
+pub(super) const LOCATIONS_DELETED: &str = concat!(
+    "UPDATE image_locations SET status = 'deleted', deleted = TRUE, deleted_at = ?, \
+     updated_at = ? WHERE id IN (",
+    slots16!(),
+    ") AND status = 'pending_delete'"
+);
 
 pub(super) const GIVE_BACK: &str = "UPDATE images SET status = 'pending_delete' \
      WHERE id = ? AND status = 'deleted' AND deleted = TRUE AND updated_at = ?";

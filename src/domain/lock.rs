@@ -13,6 +13,10 @@ use super::repo::RepoError;
 pub trait HeldLock: Debug + Send + Sync {
     /// Gives the lock up and waits until it is free.
     async fn release(self: Box<Self>);
+
+    /// Lets go of a lock that [`ImageLock::release_all`] has given up. For adapters that have a way
+    /// of their own to give up several.
+    fn forget(self: Box<Self>) {}
 }
 
 /// Proof that the lock of one image is held: no guard, no write.
@@ -37,6 +41,11 @@ impl ImageGuard {
     pub async fn release(self) {
         self.held.release().await;
     }
+
+    /// For lock adapters: see [`HeldLock::forget`].
+    pub fn forget(self) {
+        self.held.forget();
+    }
 }
 
 /// Proof that this process is the one that runs a scrub pass.
@@ -60,6 +69,22 @@ impl PassGuard {
 pub trait ImageLock: Debug + Send + Sync {
     /// Takes the lock of an image if nobody has it.
     async fn try_lock(&self, id: &ImageId) -> Result<Option<ImageGuard>, RepoError>;
+
+    /// Takes the locks of those images that nobody has, in as few round trips as it can.
+    async fn try_lock_all(&self, ids: &[ImageId]) -> Result<Vec<ImageGuard>, RepoError> {
+        let mut guards = Vec::new();
+        for id in ids {
+            guards.extend(self.try_lock(id).await?);
+        }
+        Ok(guards)
+    }
+
+    /// Gives all of these locks up, in as few round trips as it can.
+    async fn release_all(&self, guards: Vec<ImageGuard>) {
+        for guard in guards {
+            guard.release().await;
+        }
+    }
 
     /// Takes the one lock of scrub passes if nobody has it.
     async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError>;

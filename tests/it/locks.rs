@@ -11,6 +11,7 @@ on_each_database! {
     a_lock_excludes_within_the_process_until_it_is_released,
     a_lock_excludes_other_processes_until_it_is_released,
     a_guard_that_is_dropped_lets_go,
+    several_images_are_locked_and_given_up_at_once_but_for_those_in_other_hands,
     the_pass_lock_excludes_other_processes_until_it_is_released,
     locks_work_again_after_the_server_cut_the_connection,
 }
@@ -44,6 +45,25 @@ async fn a_guard_that_is_dropped_lets_go(kind: Kind) {
     let database = world.open();
     drop(try_lock(&database, "a").await.unwrap());
     is_free_soon(&database, "a").await;
+}
+
+/// More than fit into one statement.
+async fn several_images_are_locked_and_given_up_at_once_but_for_those_in_other_hands(kind: Kind) {
+    let world = World::new(kind).await;
+    let (one, other) = (world.open(), world.open());
+    let ids: Vec<_> = (0..37).map(|n| ImageId::parse(&format!("i{n}")).unwrap()).collect();
+    let ours = try_lock(&one, "i3").await.unwrap();
+    let theirs = try_lock(&other, "i20").await.unwrap();
+    let guards = one.lock.try_lock_all(&ids).await.unwrap();
+    let got: Vec<_> = guards.iter().map(|guard| guard.id().as_str().to_owned()).collect();
+    let free =
+        |id: &&ImageId| id.as_str() != "i3" && (id.as_str() != "i20" || kind == Kind::Sqlite);
+    assert_eq!(got, ids.iter().filter(free).map(|id| id.as_str().to_owned()).collect::<Vec<_>>());
+    assert_eq!(try_lock(&other, "i36").await.is_some(), kind == Kind::Sqlite);
+    one.lock.release_all(guards).await;
+    ours.release().await;
+    theirs.release().await;
+    assert_eq!(other.lock.try_lock_all(&ids).await.unwrap().len(), ids.len());
 }
 
 async fn is_free_soon(database: &Database, id: &str) {

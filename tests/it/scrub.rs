@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::lock::{ImageGuard, ImageLock, PassGuard};
-use glance_revert::domain::repo::RepoError;
-use glance_revert::domain::scrub::Progress;
+use glance_revert::domain::repo::{RepoError, Write};
+use glance_revert::domain::scrub::{Claim, Progress};
+use glance_revert::domain::time::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::database::{Kind, on_each_database};
@@ -22,6 +23,7 @@ on_each_database! {
     a_due_image_is_scrubbed_and_a_younger_one_is_not,
     images_of_every_visibility_are_scrubbed,
     a_claim_that_a_dead_process_left_is_finished,
+    a_claim_of_several_images_takes_all_but_the_one_that_changed_meanwhile,
     an_image_without_locations_ends_as_deleted,
     a_removed_location_of_a_living_image_is_scrubbed_when_it_is_due,
     a_removed_location_is_left_while_it_may_be_the_only_one,
@@ -92,6 +94,37 @@ async fn a_claim_that_a_dead_process_left_is_finished(kind: Kind) {
     assert_eq!(world.locations("half").await, SCRUBBED);
     assert_eq!(world.locations("whole").await, SCRUBBED);
     assert!(!world.has_data("whole"));
+}
+
+async fn a_claim_of_several_images_takes_all_but_the_one_that_changed_meanwhile(kind: Kind) {
+    let world = World::new(kind).await;
+    let ids = ["a", "b", "c"].map(|id| ImageId::parse(id).unwrap());
+    for id in &ids {
+        world.deleted_image(id.as_str()).await;
+    }
+    let database = world.open();
+    let guards = database.lock.try_lock_all(&ids).await.unwrap();
+    let now = world.clock.now();
+    let images = database.repo.get_many(&ids).await.unwrap();
+    let mut works: Vec<_> =
+        images.into_iter().map(|image| image.unwrap().into_work(now).unwrap()).collect();
+    works.sort_by_key(|work| work.image().id.as_str().to_owned());
+    world
+        .db
+        .execute("UPDATE images SET updated_at = '2026-11-22 11:30:00.000000' WHERE id = 'b'")
+        .await;
+    let claims: Vec<_> = guards
+        .iter()
+        .zip(&works)
+        .map(|(guard, work)| Claim { guard, work, stamp: work.stamp(now) })
+        .collect();
+    let writes = database.repo.claim(&claims).await.unwrap();
+    assert_eq!(writes, [Write::Done, Write::Stale, Write::Done]);
+    let mut statuses = Vec::new();
+    for id in &ids {
+        statuses.push(world.status(id.as_str()).await);
+    }
+    assert_eq!(statuses, ["deleted deleted time", PENDING, "deleted deleted time"]);
 }
 
 async fn an_image_without_locations_ends_as_deleted(kind: Kind) {

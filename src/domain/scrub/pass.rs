@@ -77,9 +77,7 @@ impl<'a> Pass<'a> {
         self.report.seen += ids.len() as u64;
         let mut guards = HashMap::new();
         let result = self.batch_locked(ids, &mut guards).await;
-        for guard in guards.into_values() {
-            guard.release().await;
-        }
+        self.scrubber.lock.release_all(guards.into_values().collect()).await;
         result
     }
 
@@ -106,15 +104,12 @@ impl<'a> Pass<'a> {
         guards: &mut HashMap<ImageId, ImageGuard>,
     ) -> Result<(), RepoError> {
         let now = self.scrubber.clock.now();
-        for id in ids {
-            if self.scrubber.with_backoff(|backoff| backoff.waits(id, now)) {
-                self.report.backed_off += 1;
-            } else if let Some(guard) = self.scrubber.lock.try_lock(id).await? {
-                guards.insert(id.clone(), guard);
-            } else {
-                self.report.contended += 1;
-            }
-        }
+        let waits = |id: &&ImageId| self.scrubber.with_backoff(|backoff| backoff.waits(id, now));
+        let wanted: Vec<_> = ids.iter().filter(|id| !waits(id)).cloned().collect();
+        let taken = self.scrubber.lock.try_lock_all(&wanted).await?;
+        self.report.backed_off += (ids.len() - wanted.len()) as u64;
+        self.report.contended += (wanted.len() - taken.len()) as u64;
+        guards.extend(taken.into_iter().map(|guard| (guard.id().clone(), guard)));
         Ok(())
     }
 

@@ -113,6 +113,38 @@ impl Rows<'_> {
             .await;
     }
 
+    /// Images with a location, four properties, a tag and a member each, deleted at one moment;
+    /// few statements, so that there can be many images. `folder` is where their data would be.
+    pub(crate) async fn deleted_images(&self, ids: &[String], folder: &str, size: usize) {
+        let times = format!("'{CREATED}', '{DELETED}', '{DELETED}', TRUE");
+        let each = |row: &dyn Fn(&str) -> String| {
+            ids.iter().map(|id| row(id)).collect::<Vec<_>>().join(", ")
+        };
+        let times_of = "created_at, updated_at, deleted_at, deleted";
+        let image = |id: &str| {
+            format!("('{id}', {size}, 'pending_delete', 'shared', 0, 0, FALSE, FALSE, {times})")
+        };
+        let location = |id: &str| format!("('{id}', '{folder}{id}', 'pending_delete', {times})");
+        let property = |id: &str| {
+            let one = |name| format!("('{id}', '{name}', 'v', {times})");
+            ["p0", "p1", "p2", "p3"].map(one).join(", ")
+        };
+        let tag = |id: &str| format!("('{id}', 'blue', {times})");
+        let member = |id: &str| format!("('{id}', 'friend', FALSE, 'accepted', {times})");
+        let of_images = "id, size, status, visibility, min_disk, min_ram, protected, os_hidden";
+        for (table, columns, rows) in [
+            ("images", of_images, each(&image)),
+            ("image_locations", "image_id, value, status", each(&location)),
+            ("image_properties", "image_id, name, value", each(&property)),
+            ("image_tags", "image_id, value", each(&tag)),
+            ("image_members", "image_id, member, can_share, status", each(&member)),
+        ] {
+            self.0
+                .execute(&format!("INSERT INTO {table} ({columns}, {times_of}) VALUES {rows}"))
+                .await;
+        }
+    }
+
     /// An image with everything, deleted as Glance deletes: what comes back, and what must not.
     pub(crate) async fn deleted_image(&self, id: &str, location: &str, size: usize) {
         self.image(id, "pending_delete", size, Some(DELETED)).await;

@@ -1,0 +1,129 @@
+"""The three databases: an empty Glance in each, filled and emptied at will."""
+
+import os
+import shutil
+import sqlite3
+from urllib.parse import urlsplit
+
+import psycopg2
+import pymysql
+from pymysql.constants import CLIENT
+
+NAME = "glance_bench"
+
+
+class Database:
+    """A Glance database of the bench's own, made anew by `reset`."""
+
+    def reset(self):
+        raise NotImplementedError
+
+    def connect(self):
+        raise NotImplementedError
+
+    def execute(self, statements):
+        """Runs the statements in one transaction."""
+        connection = self.connect()
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        connection.commit()
+        connection.close()
+
+    def number(self, query):
+        connection = self.connect()
+        cursor = connection.cursor()
+        cursor.execute(query)
+        (number,) = cursor.fetchone()
+        connection.close()
+        return number
+
+    def settle(self):
+        """Statistics and write-back are up to date: the same start for both sides."""
+        raise NotImplementedError
+
+
+class MariaDb(Database):
+    label = "MariaDB"
+
+    def __init__(self, url, schema):
+        self.url = f"{url}/{NAME}"
+        self.server = urlsplit(url)
+        with open(os.path.join(schema, "mariadb.sql"), encoding="utf-8") as text:
+            self.schema = text.read()
+
+    def connect(self, database=NAME):
+        return pymysql.connect(
+            host=self.server.hostname,
+            port=self.server.port,
+            user=self.server.username,
+            password=self.server.password,
+            database=database,
+            client_flag=CLIENT.MULTI_STATEMENTS,
+        )
+
+    def reset(self):
+        connection = self.connect(None)
+        cursor = connection.cursor()
+        cursor.execute(f"DROP DATABASE IF EXISTS {NAME}")
+        cursor.execute(f"CREATE DATABASE {NAME} CHARACTER SET utf8mb4")
+        cursor.execute(f"USE {NAME}")
+        cursor.execute(self.schema)
+        while cursor.nextset():
+            pass
+        connection.commit()
+        connection.close()
+
+    def settle(self):
+        tables = "images, image_locations, image_properties, image_tags, image_members"
+        self.execute([f"ANALYZE TABLE {tables}"])
+
+    def sqlx_url(self):
+        return self.url.replace("mysql+pymysql:", "mysql:")
+
+
+class PostgreSql(Database):
+    label = "PostgreSQL"
+
+    def __init__(self, url):
+        self.url = f"{url}/{NAME}"
+        self.server = url.replace("postgresql+psycopg2:", "postgresql:")
+
+    def connect(self, database=NAME):
+        return psycopg2.connect(f"{self.server}/{database}")
+
+    def reset(self):
+        connection = self.connect("postgres")
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {NAME} TEMPLATE glance_template")
+        connection.close()
+
+    def settle(self):
+        connection = self.connect()
+        connection.autocommit = True
+        connection.cursor().execute("VACUUM ANALYZE")
+        connection.cursor().execute("CHECKPOINT")
+        connection.close()
+
+    def sqlx_url(self):
+        return f"{self.server}/{NAME}"
+
+
+class Sqlite(Database):
+    label = "SQLite"
+
+    def __init__(self, schema, folder):
+        self.path = os.path.join(folder, "glance.db")
+        self.url = f"sqlite:///{self.path}"
+        self.schema = os.path.join(schema, "sqlite.db")
+
+    def connect(self):
+        return sqlite3.connect(self.path)
+
+    def reset(self):
+        shutil.copyfile(self.schema, self.path)
+
+    def settle(self):
+        os.sync()

@@ -1,0 +1,91 @@
+"""Rows and files as Glance's delayed delete leaves them, the same at each call."""
+
+import datetime
+import os
+import random
+import shutil
+import uuid
+
+DATA = b"bench" * 20
+PER_STATEMENT = 500
+
+COLUMNS = {
+    "images": "id, name, size, status, created_at, updated_at, deleted_at, deleted, disk_format,"
+    " container_format, checksum, owner, min_disk, min_ram, protected, visibility, os_hidden,"
+    " os_hash_algo, os_hash_value",
+    "image_locations": "image_id, value, created_at, updated_at, deleted_at, deleted, meta_data,"
+    " status",
+    "image_properties": "image_id, name, value, created_at, updated_at, deleted_at, deleted",
+    "image_tags": "image_id, value, created_at, updated_at, deleted_at, deleted",
+    "image_members": "image_id, member, can_share, created_at, updated_at, deleted_at, deleted,"
+    " status",
+}
+
+
+class Images:
+    """`count` images that were deleted two days ago, each with so many properties, tags and
+    members. Ids are random, as Glance's are, and the same in each run."""
+
+    def __init__(self, count, properties=2, tags=1, members=0):
+        generator = random.Random(20261122)
+        self.ids = [str(uuid.UUID(int=generator.getrandbits(128), version=4)) for _ in range(count)]
+        self.children = (properties, tags, members)
+
+    def write(self, database, datadir):
+        """Makes database and data directory anew and fills both."""
+        shutil.rmtree(datadir, ignore_errors=True)
+        os.mkdir(datadir)
+        for image in self.ids:
+            with open(os.path.join(datadir, image), "wb") as file:
+                file.write(DATA)
+        database.reset()
+        database.execute(self.statements(datadir))
+        database.settle()
+        os.sync()
+
+    def statements(self, datadir):
+        now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
+        deleted = f"'{now - datetime.timedelta(days=2)}.000000'"
+        created = f"'{now - datetime.timedelta(days=30)}.000000'"
+        gone = f"{created}, {deleted}, {deleted}, TRUE"
+        owner = "8f1f4e0c5d2b4a3c9e7d6b5a4c3d2e1f"
+        rows = {
+            "images": lambda image: [
+                f"'{image}', 'bench', {len(DATA)}, 'pending_delete', {gone}, 'raw', 'bare',"
+                f" 'd41d8cd98f00b204e9800998ecf8427e', '{owner}', 0, 0, FALSE, 'shared', FALSE,"
+                f" 'sha512', '{'ab' * 64}'"
+            ],
+            "image_locations": lambda image: [
+                f"'{image}', 'file://{datadir}/{image}', {gone}, '{{\"store\": \"file\"}}',"
+                " 'pending_delete'"
+            ],
+            "image_properties": lambda image: [
+                f"'{image}', 'property_{number}', 'value {number}', {gone}"
+                for number in range(self.children[0])
+            ],
+            "image_tags": lambda image: [
+                f"'{image}', 'tag-{number}', {gone}" for number in range(self.children[1])
+            ],
+            "image_members": lambda image: [
+                f"'{image}', 'member-{number}', FALSE, {gone}, 'accepted'"
+                for number in range(self.children[2])
+            ],
+        }
+        for table, of_image in rows.items():
+            values = (row for image in self.ids for row in of_image(image))
+            yield from inserts(table, values)
+
+
+def inserts(table, values):
+    some = []
+    for row in values:
+        some.append(f"({row})")
+        if len(some) == PER_STATEMENT:
+            yield insert(table, some)
+            some = []
+    if some:
+        yield insert(table, some)
+
+
+def insert(table, some):
+    return f"INSERT INTO {table} ({COLUMNS[table]}) VALUES {', '.join(some)}"
