@@ -38,6 +38,10 @@ class Database:
         connection.close()
         return number
 
+    def deadlocks(self):
+        """Deadlocks since the server's start; None where the database does not count them."""
+        return None
+
     def settle(self):
         """Statistics and write-back are up to date: the same start for both sides."""
         raise NotImplementedError
@@ -77,6 +81,13 @@ class MariaDb(Database):
     def settle(self):
         tables = "images, image_locations, image_properties, image_tags, image_members"
         self.execute([f"ANALYZE TABLE {tables}"])
+
+    def deadlocks(self):
+        query = (
+            "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS"
+            " WHERE VARIABLE_NAME = 'INNODB_DEADLOCKS'"
+        )
+        return int(self.number(query))
 
     def sqlx_url(self):
         return self.url.replace("mysql+pymysql:", "mysql:")

@@ -143,7 +143,7 @@ def rate(bench):
     for database in (bench.mariadb, bench.postgres):
         images = Images(RATE_IMAGES * RATE_ROUNDS * 2, properties=4, tags=2, members=2)
         bench.prepare(database, images)
-        ours, bare = [], []
+        ours, bare, before = [], [], database.deadlocks()
         with Server(programs) as server:
             for number in range(0, len(images.ids), 2 * RATE_IMAGES):
                 api = f"127.0.0.1:{programs.api}"
@@ -159,6 +159,12 @@ def rate(bench):
         active = database.number("SELECT COUNT(*) FROM images WHERE status = 'active'")
         if active != len(images.ids):
             raise RuntimeError(f"{active} of {len(images.ids)} images are active")
+        if before is not None:
+            deadlocks = database.deadlocks() - before
+            yield Line(
+                f"deadlocks of {len(images.ids):,} such reverts, {database.label}",
+                str(deadlocks), "", "", "few: 1 in 1,000", deadlocks <= len(images.ids) / 1000,
+            )
         served, possible = statistics.median(ours), statistics.median(bare)
         yield Line(
             f"reverts a second, {CONNECTIONS} connections, {database.label}", f"{served:.0f}/s",

@@ -61,9 +61,8 @@ macro_rules! image_columns {
     };
 }
 
-/// `deleted = TRUE`, in words that no index serves. Half of a table's rows may be deleted, and
-/// MariaDB would still walk its index on `deleted` beside the one on the image, and lock what it
-/// walks: reverts of unlike images would wait for each other, and end in deadlocks.
+/// `deleted = TRUE`, in words that no index serves. Said plainly, concurrent reverts of unlike
+/// images deadlocked on MariaDB, waiting for each other's rows in its index on `deleted`.
 macro_rules! is_deleted {
     () => {
         "CASE WHEN deleted = TRUE THEN 1 ELSE 0 END = 1"
