@@ -325,8 +325,7 @@ async fn an_image_with_hundreds_of_children_comes_back_whole(kind: Kind) {
     assert_eq!((restored.properties, restored.tags, restored.members), (152, 151, 151));
 }
 
-/// Three attempts are all that a revert has: with an index on `deleted` that MariaDB walks, and
-/// locks, beside the one on the image, most of these end in deadlocks.
+/// Three attempts are all that a revert has: none of many at once may be lost to the others.
 async fn reverts_of_many_images_at_once_do_not_stand_in_each_others_way(kind: Kind) {
     const AT_ONCE: u32 = 12;
     let world = World::new(kind).await;
