@@ -40,4 +40,4 @@ bench: ## Measure the promises against the real glance-scrubber
 
 clean-cache: ## Remove the Python packages and schemas that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/lock
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/lock-*

@@ -8,6 +8,7 @@
 //! | the composition root | [`server`] |
 //! | what drives the rules | [`api`], [`scrubber`] |
 //! | what the rules stand on | [`db`], [`store`], [`auth`] |
+//! | how others are spoken to | [`net`] |
 //! | what everybody may know | [`telemetry`], [`config`] |
 //! | the rules | [`domain`] |
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod net;
 pub mod scrubber;
 pub mod server;
 pub mod store;

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::RevertConfig;
+use crate::net::OutboundError;
 
 pub use registry::ConfiguredStores;
 
@@ -63,7 +64,7 @@ pub enum StoreSetupError {
     /// An entry of `http_verify_hosts` is no host.
     #[error("http_verify_hosts: {0:?} is neither a host nor host:port; leave out scheme and path")]
     VerifyHost(String),
-    /// The HTTP client cannot be built (no CA certificates, as a rule).
-    #[error("the HTTP client for http_verify_hosts cannot be built: {0}")]
-    HttpClient(String),
+    /// The client for `http_verify_hosts` cannot be built (no CA certificates, as a rule).
+    #[error("http_verify_hosts: {0}")]
+    HttpClient(#[from] OutboundError),
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::net::{Outbound, root_cause};
 
 const TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -27,14 +28,11 @@ pub(super) async fn run(sources: &SourceArgs, args: &HealthcheckArgs) -> Outcome
     };
     let path = if args.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(address));
-    let answer = async {
-        let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        client.get(&url).send().await
-    };
-    match answer.await {
+    let client = Outbound::within(TIMEOUT).client().map_err(|e| CliError::Other(e.to_string()))?;
+    match client.get(&url).send().await {
         Ok(answer) if answer.status().is_success() => Ok(Exit::Ok),
         Ok(answer) => Err(CliError::Other(format!("{url} answered {}", answer.status()))),
-        Err(error) => Err(CliError::Other(format!("{url} did not answer: {error}"))),
+        Err(error) => Err(CliError::Other(format!("{url} did not answer: {}", root_cause(error)))),
     }
 }
 

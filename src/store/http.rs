@@ -4,20 +4,19 @@
 //! connected to unless the operator lists the host in `http_verify_hosts`; redirects and proxies
 //! of the environment are not followed. A scrub never connects.
 
-use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 
 use super::{StoreOptions, StoreSetupError};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectInfo, ObjectStream, Store, StoreError, StoreId, StoreUri,
 };
+use crate::net::{Client, Outbound, Response, root_cause};
 
 /// `glance_store`'s prefix of this store, `http`.
 const CLAIMED: usize = 4;
@@ -48,15 +47,9 @@ impl HttpStore {
             return Ok(Self { id, asking: None });
         }
         let limit = options.store_timeout;
-        let client = Client::builder()
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .user_agent("glance-revert")
-            .connect_timeout(limit)
-            .read_timeout(limit)
-            .build()
-            .map_err(|error| StoreSetupError::HttpClient(root_cause(&error)))?;
+        // Bodies are images, of any length.
+        let outbound = Outbound { timeout: None, ..Outbound::within(limit) };
+        let client = outbound.client()?;
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 
@@ -166,16 +159,7 @@ fn answered(host: &str, response: Response) -> Result<Option<Response>, StoreErr
 }
 
 fn no_answer(host: &str, error: reqwest::Error) -> StoreError {
-    StoreError::Unreachable(format!("{host}: {}", root_cause(&error.without_url())))
-}
-
-/// The innermost cause: the outer ones say "error sending request".
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    StoreError::Unreachable(format!("{host}: {}", root_cause(error)))
 }
 
 fn is_host(text: &str) -> bool {

@@ -55,23 +55,23 @@ PY
     return 1
 }
 
-# Makes $venv, named after all that decides what is in it. The marker is written last: an
-# interrupted install has none and is made anew. `flock` keeps two runs from making the same one.
+# Makes the virtual environment of tests/requirements/$1.txt, named after all that decides what is
+# in it; sets $venv, and $stamp, which names its content. The marker is written last: an interrupted
+# install has none and is made anew. `flock` keeps two runs from making the same one.
 make_venv() {
-    local python
+    local python requirements=$root/tests/requirements/$1.txt
     python=$(find_python) || die "no Python 3.10 or newer with headers and venv"
-    stamp=$({ cat "$root/tests/requirements.txt"; "$python" -VV; command -v "$python"; } |
-        sha256sum | cut -c1-12)
-    venv=$cache/venv-$stamp
+    stamp=$({ cat "$requirements"; "$python" -VV; command -v "$python"; } | sha256sum | cut -c1-12)
+    venv=$cache/venv-$1-$stamp
     mkdir -p "$cache"
     (
         flock 9
         [[ -e $venv/.complete ]] && exit
-        say "installing Glance into $venv"
+        say "installing $1 into $venv"
         rm -rf "$venv"
         "$python" -m venv "$venv"
         "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 \
-            -r "$root/tests/requirements.txt" </dev/null >&2
+            -r "$requirements" </dev/null >&2
         touch "$venv/.complete"
-    ) 9>"$cache/lock"
+    ) 9>"$cache/lock-$1"
 }

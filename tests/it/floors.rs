@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::support::source::{Source, folder, sources};
 
 /// From the ground up. A module uses its own floor's code and that of the floors below.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["domain"],
     &["config"],
     &["telemetry"],
+    &["net"],
     &["db", "store", "auth"],
     &["api", "scrubber"],
     &["server"],
@@ -22,7 +23,7 @@ const KEPT_APART: [(&str, &[&str]); 7] = [
     ("clap", &["cli"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
-    ("reqwest", &["store", "cli"]),
+    ("reqwest", &["net", "store"]),
     ("rustix", &["store"]),
     ("sqlx", &["db"]),
 ];

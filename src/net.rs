@@ -1,0 +1,132 @@
+//! The one way in which this process speaks HTTP to others: to issuers of tokens, to Keystone, to
+//! stores.
+//!
+//! A [`Client`] made here follows no redirect, takes no proxy from the environment, never retries
+//! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
+//! URL, which may carry credentials. What the answers mean is for those who ask.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use reqwest::{Client, Response};
+
+use reqwest::{Certificate, Identity};
+
+/// How a server is reached and proven to be the one that is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// For a connection to stand.
+    pub connect_timeout: Duration,
+    /// For the whole exchange, body included; `None` where bodies are streams of any length, and
+    /// then each read has `connect_timeout`.
+    pub timeout: Option<Duration>,
+    /// Trusted in place of the system's certificates: PEM, one or more.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and key, in PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Believes every certificate. The caller says so loudly in the log.
+    pub insecure: bool,
+}
+
+impl Outbound {
+    /// The system's certificates, one time-out for connection and answer.
+    pub fn within(timeout: Duration) -> Self {
+        Self {
+            connect_timeout: timeout,
+            timeout: Some(timeout),
+            ca_file: None,
+            identity: None,
+            insecure: false,
+        }
+    }
+
+    /// Builds the client; reads the files now.
+    pub fn client(&self) -> Result<Client, OutboundError> {
+        let mut builder = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .user_agent(concat!("glance-revert/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout);
+        builder = match self.timeout {
+            Some(timeout) => builder.timeout(timeout),
+            None => builder.read_timeout(self.connect_timeout),
+        };
+        if let Some(path) = &self.ca_file {
+            let pem = read(path)?;
+            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            if certificates.is_empty() {
+                return Err(OutboundError::NoCertificate(path.clone()));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some((certificate, key)) = &self.identity {
+            let mut pem = read(certificate)?;
+            pem.push(b'\n');
+            pem.extend(read(key)?);
+            let identity = Identity::from_pem(&pem)
+                .map_err(|_| OutboundError::NoIdentity(certificate.clone(), key.clone()))?;
+            builder = builder.identity(identity);
+        }
+        builder
+            .tls_danger_accept_invalid_certs(self.insecure)
+            .build()
+            .map_err(|error| OutboundError::Client(root_cause(error)))
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, OutboundError> {
+    std::fs::read(path).map_err(|error| OutboundError::File(path.to_owned(), error.to_string()))
+}
+
+/// A client cannot be built. No message holds a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundError {
+    /// A file cannot be read.
+    #[error("{} cannot be read: {}", .0.display(), .1)]
+    File(PathBuf, String),
+    /// The CA file has nothing in it.
+    #[error("{} holds no PEM certificate", .0.display())]
+    NoCertificate(PathBuf),
+    /// Certificate and key are not a pair in PEM.
+    #[error("{} and {} are not a PEM certificate and its key", .0.display(), .1.display())]
+    NoIdentity(PathBuf, PathBuf),
+    /// The TLS library's own word.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(String),
+}
+
+/// An answer's body could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is longer than it may be.
+    #[error("the body is longer than {0} bytes")]
+    TooLong(usize),
+    /// The connection failed.
+    #[error("{0}")]
+    Cut(String),
+}
+
+/// Reads a body of at most `limit` bytes; stops reading where there are more.
+pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| BodyError::Cut(root_cause(e)))? {
+        if chunk.len() > limit - body.len() {
+            return Err(BodyError::TooLong(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The innermost cause, without the URL: the outer ones say "error sending request".
+pub fn root_cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
