@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use crate::config::JwtIssuerConfig;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::time::Timestamp;
 
 /// 9999-12-31T23:59:59Z in seconds of the epoch: what lies beyond is no date but an attempt.
@@ -23,7 +23,11 @@ pub(super) fn check(
     let subject = subject(claims.get("sub"))?;
     let is_admin = issuer.subjects.iter().any(|admin| admin == subject)
         || has_role(claims, &issuer.role_claims, &issuer.admin_roles);
-    Ok(Principal { subject: subject.to_owned(), issuer: issuer.name.clone(), is_admin })
+    Ok(Principal {
+        is_admin,
+        token_ids: token_id(claims.get("jti")).into_iter().collect(),
+        ..Principal::new(&issuer.name, subject, AuthMethod::Jwt)
+    })
 }
 
 fn check_kind(claims: &Value) -> Result<(), Refusal> {
@@ -85,6 +89,12 @@ fn subject(claim: Option<&Value>) -> Result<&str, Refusal> {
         }
         Some(_) => Err(Refusal::SubInvalid),
     }
+}
+
+/// `jti` is for the audit record alone, so one that could forge lines there is left out.
+fn token_id(claim: Option<&Value>) -> Option<String> {
+    let id = claim?.as_str()?;
+    (!id.is_empty() && !id.chars().any(char::is_control)).then(|| id.to_owned())
 }
 
 /// Whether one of the pointers (RFC 6901) leads to an array of strings that has one of the roles.

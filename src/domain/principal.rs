@@ -14,6 +14,55 @@ pub struct Principal {
     pub issuer: String,
     /// Whether the issuer's rules make the caller an admin.
     pub is_admin: bool,
+    /// How that was proven.
+    pub method: AuthMethod,
+    /// The caller's name for people, where the issuer tells one. No control characters.
+    pub name: Option<String>,
+    /// What the token is good for: `project:<id>`, `system:all`; `None` where tokens have no scope.
+    pub scope: Option<String>,
+    /// What the issuer's own records call the token: a JWT's `jti`, Keystone's `audit_ids`. Never
+    /// the token itself.
+    pub token_ids: Vec<String>,
+}
+
+/// How a caller was proven to be who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A JWT, verified here.
+    Jwt,
+    /// A token that Keystone was asked about.
+    Keystone,
+    /// A Kubernetes token that the API server was asked about.
+    TokenReview,
+    /// No token: a person at the command line.
+    CommandLine,
+}
+
+impl AuthMethod {
+    /// A stable word, for records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Keystone => "keystone",
+            Self::TokenReview => "token_review",
+            Self::CommandLine => "command_line",
+        }
+    }
+}
+
+impl Principal {
+    /// A caller of whom nothing more is known, and no admin.
+    pub fn new(issuer: &str, subject: &str, method: AuthMethod) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            issuer: issuer.to_owned(),
+            is_admin: false,
+            method,
+            name: None,
+            scope: None,
+            token_ids: Vec::new(),
+        }
+    }
 }
 
 /// A principal shown to be an admin. Nothing can be reverted, listed or shown without one.
@@ -29,11 +78,8 @@ impl Admin {
     /// The operator at the command line: whoever can read the database's password from Glance's
     /// configuration has no further door to pass.
     pub fn local_operator() -> Self {
-        Self(Principal {
-            subject: "operator".to_owned(),
-            issuer: "command line".to_owned(),
-            is_admin: true,
-        })
+        let operator = Principal::new("command line", "operator", AuthMethod::CommandLine);
+        Self(Principal { is_admin: true, ..operator })
     }
 
     /// Who it is.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::{AUDIENCE, MAIN, NOW, Signer, World, claims, claims_and, token, usual};
-use crate::domain::principal::{Authenticator, Principal, Token};
+use crate::domain::principal::{AuthMethod, Authenticator, Principal, Token};
 
 fn with(more: &Value) -> String {
     usual(&claims(more))
@@ -264,8 +264,15 @@ async fn service_accounts_are_admins_by_their_exact_subject() {
 #[tokio::test]
 async fn the_principal_says_who_and_by_whose_word() {
     let world = World::new();
-    let token = Token::new(&with(&json!({"sub": "alice"})));
-    let expected =
-        Principal { subject: "alice".to_owned(), issuer: "main".to_owned(), is_admin: true };
-    assert_eq!(world.authenticator.authenticate(&token).await, Ok(expected));
+    let alice = Principal { is_admin: true, ..Principal::new("main", "alice", AuthMethod::Jwt) };
+    for (jti, token_ids) in [
+        (json!("id-1"), vec!["id-1".to_owned()]),
+        (json!("forged\nline"), vec![]),
+        (json!(1), vec![]),
+        (json!(null), vec![]),
+    ] {
+        let token = Token::new(&with(&json!({"sub": "alice", "jti": jti})));
+        let expected = Principal { token_ids, ..alice.clone() };
+        assert_eq!(world.authenticator.authenticate(&token).await, Ok(expected), "{jti}");
+    }
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::support::{AUDIENCE, TestClock, section};
 use crate::auth::{DemoIssuer, JwtAuthenticator};
 use crate::config::JwtKeys;
-use crate::domain::principal::{AuthError, Authenticator, Principal};
+use crate::domain::principal::{AuthError, AuthMethod, Authenticator, Principal};
 use crate::domain::time::Clock;
 
 #[tokio::test]
@@ -27,11 +27,8 @@ async fn tokens_of_the_demo_are_good_until_they_expire() {
     };
     let admin = mint(&["glance-revert-admin"]);
     let caller = mint(&[]);
-    let principal = |is_admin| Principal {
-        subject: "operator".to_owned(),
-        issuer: "demo".to_owned(),
-        is_admin,
-    };
+    let principal =
+        |is_admin| Principal { is_admin, ..Principal::new("demo", "operator", AuthMethod::Jwt) };
     assert_eq!(authenticator.authenticate(&admin).await, Ok(principal(true)));
     assert_eq!(authenticator.authenticate(&caller).await, Ok(principal(false)));
 

@@ -10,7 +10,7 @@ use glance_revert::domain::image::{Image, ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::RevertPlan;
-use glance_revert::domain::principal::{AuthError, Authenticator, Principal, Token};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal, Token};
 use glance_revert::domain::repo::{
     BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSort, PendingSummary, RepoError, Write,
 };
@@ -335,11 +335,8 @@ pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
 impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError> {
         let known = token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
-        let principal = |is_admin| Principal {
-            subject: "someone".to_owned(),
-            issuer: self.0.to_owned(),
-            is_admin,
-        };
+        let principal =
+            |is_admin| Principal { is_admin, ..Principal::new(self.0, "someone", AuthMethod::Jwt) };
         match known {
             Some("admin") => Ok(principal(true)),
             Some("reader") => Ok(principal(false)),
