@@ -26,7 +26,7 @@ pub use issuers::{JwtIssuerConfig, JwtKeys};
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
-pub use stores::{StoreConfig, StoreKind};
+pub use stores::{FileConfig, StoreConfig, StoreKind};
 
 /// Everything the product is told, validated.
 #[derive(Debug, Clone)]

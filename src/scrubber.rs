@@ -88,6 +88,7 @@ fn tell(report: &ScrubReport, seconds: f64) {
         locations_deleted = report.locations_deleted,
         data_gone = report.data_gone,
         data_shared = report.data_shared,
+        data_retained = report.data_retained,
         given_back = report.given_back,
         contended = report.contended,
         backed_off = report.backed_off,

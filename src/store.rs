@@ -30,6 +30,16 @@ pub struct StoreOptions {
     pub store_timeout: Duration,
 }
 
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            any_file_name: false,
+            http_verify_hosts: Vec::new(),
+            store_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 impl From<&RevertConfig> for StoreOptions {
     fn from(config: &RevertConfig) -> Self {
         Self {

@@ -118,10 +118,10 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         (DEFAULT_GROUP, options::DEFAULT),
         ("database", options::DATABASE),
         ("glance_store", options::GLANCE_STORE),
-        ("glance_store", options::FILE_STORE),
         (options::REVERT_GROUP, options::REVERT),
     ];
-    for (group, table) in tables {
+    let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));
+    for (group, table) in tables.into_iter().chain(of_stores) {
         for option in table {
             settings.set_default(group, option.name, option.default.unwrap_or_default());
         }

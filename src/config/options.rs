@@ -50,6 +50,9 @@ impl OptionSpec {
     }
 }
 
+/// The tables of all types of store.
+pub const STORES: &[&[OptionSpec]] = &[FILE_STORE];
+
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";
 
@@ -80,8 +83,9 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        for table in [REVERT, REVERT_JWT, DEFAULT, DATABASE, GLANCE_STORE, FILE_STORE] {
-            for option in table {
+        let own = [REVERT, REVERT_JWT, DEFAULT, DATABASE, GLANCE_STORE];
+        for table in own.iter().chain(STORES) {
+            for option in *table {
                 assert_eq!(find(table, option.name), Some(option));
             }
         }

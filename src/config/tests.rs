@@ -37,7 +37,7 @@ fn issuer(options: &str) -> String {
 
 fn datadirs(config: &Config) -> Vec<PathBuf> {
     match &config.stores[0].kind {
-        StoreKind::File { datadirs, .. } => datadirs.clone(),
+        StoreKind::File(file) => file.datadirs.clone(),
         StoreKind::Http | StoreKind::Unsupported { .. } => vec![],
     }
 }
@@ -53,7 +53,7 @@ fn a_connection_alone_gives_the_defaults_of_glance_and_ours() {
     assert_eq!(config.stores.len(), 2);
     assert_eq!(config.stores[0].id, "file");
     assert_eq!(datadirs(&config), [PathBuf::from("/var/lib/glance/images")]);
-    assert_eq!(config.stores[1].kind, StoreKind::Http);
+    assert!(matches!(config.stores[1].kind, StoreKind::Http));
     assert_eq!(config.revert.bind.to_string(), "127.0.0.1:9393");
     assert_eq!(config.revert.verify, Verify::Exists);
     assert_eq!(config.revert.db_pool_size, 16);
@@ -157,17 +157,18 @@ fn a_named_file_that_is_missing_is_refused() {
 #[test]
 fn several_stores_fall_back_to_the_shared_section() {
     let config = load(
-        "[DEFAULT]\nenabled_backends = Fast:file, ceph:rbd, web:http\n\
+        "[DEFAULT]\nenabled_backends = Fast:file, esx:vmware, web:http\n\
          [fast]\nfilesystem_store_timeout = 7\n\
          [backend_defaults]\nfilesystem_store_datadir = /shared\nfilesystem_store_timeout = 9\n",
     );
     assert!(config.glance.multi_store);
     let ids: Vec<&str> = config.stores.iter().map(|store| store.id.as_str()).collect();
-    assert_eq!(ids, ["Fast", "ceph", "web"]);
-    let timeout = Some(Duration::from_secs(7));
-    let datadirs = vec![PathBuf::from("/shared")];
-    assert_eq!(config.stores[0].kind, StoreKind::File { datadirs, timeout });
-    assert_eq!(config.stores[1].kind, StoreKind::Unsupported { kind: "rbd".to_owned() });
+    assert_eq!(ids, ["Fast", "esx", "web"]);
+    assert_eq!(datadirs(&config), [PathBuf::from("/shared")]);
+    let StoreKind::File(file) = &config.stores[0].kind else { panic!("no file store") };
+    assert_eq!(file.timeout, Some(Duration::from_secs(7)));
+    let StoreKind::Unsupported { kind } = &config.stores[1].kind else { panic!("a driver") };
+    assert_eq!(kind, "vmware");
 }
 
 #[test]

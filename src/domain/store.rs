@@ -49,11 +49,21 @@ impl fmt::Debug for StoreUri {
     }
 }
 
-/// The data that a location names is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Bytes.
-    pub size: u64,
+/// What a store says of the data that a location names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, as far as can be told without reading it.
+    Present {
+        /// Bytes.
+        size: u64,
+    },
+    /// Proof that it is not there: the store itself was seen to be healthy.
+    Absent,
+    /// Nobody can read it, but the store still keeps it (a delete marker of a versioned bucket, a
+    /// pool's trash). Where, and how an operator brings it back.
+    Hidden(String),
+    /// Something is there that cannot serve an image: parts of it are missing. Which.
+    Damaged(String),
 }
 
 /// A store could not answer.
@@ -79,11 +89,15 @@ pub enum StoreError {
 pub enum Deletion {
     /// The store confirmed the removal.
     Deleted,
+    /// Removed as Glance would have removed it, and yet the store keeps the bytes: an older
+    /// version, a trash. Where.
+    Retained(String),
     /// Proof that the data was not there.
     Gone,
-    /// In use; the data is intact.
+    /// In use; the data is as it was.
     Held(String),
-    /// Not allowed; the data is intact.
+    /// Not allowed, or the store was not reached before anything was asked of it: the data is as
+    /// it was.
     Refused(String),
     /// Some of it was destroyed.
     Partial(String),
@@ -119,9 +133,8 @@ pub trait Store: Debug + Send + Sync {
     /// Whether the store itself is there and can be read, whatever it holds.
     async fn health(&self) -> Result<(), StoreError>;
 
-    /// Asks for the size of an image's data; `None` is proof of absence.
-    async fn stat(&self, image: &ImageId, uri: &StoreUri)
-    -> Result<Option<ObjectInfo>, StoreError>;
+    /// Asks whether an image's data is there, and how much of it; reads none of it.
+    async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError>;
 
     /// Reads an image's data from its beginning; `None` is proof of absence.
     async fn read(

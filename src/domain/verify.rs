@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use super::image::Image;
 use super::location::Location;
 use super::revert::Verify;
-use super::store::{ObjectStream, Placed, StoreError, Stores};
+use super::store::{ObjectStream, Placed, Presence, StoreError, Stores};
 
 /// What was found where a location points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub enum Finding {
     Unchecked,
     /// Proof that it is not there.
     Missing,
+    /// Nobody can read it, but the store keeps it. Where, and how it is brought back.
+    Hidden(String),
+    /// Parts of it are missing. Which.
+    Damaged(String),
     /// Something else is there.
     WrongSize {
         /// Bytes found.
@@ -67,15 +71,15 @@ pub async fn verify(
 }
 
 async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
-    let Some(object) = placed.store.stat(&image.id, &placed.uri).await? else {
-        return Ok(Finding::Missing);
-    };
     let expected = image.size.map(|size| u64::try_from(size).unwrap_or_default());
-    Ok(match expected {
-        Some(expected) if expected != object.size => {
-            Finding::WrongSize { found: object.size, expected }
-        }
-        Some(_) | None => Finding::Present,
+    Ok(match placed.store.stat(&image.id, &placed.uri).await? {
+        Presence::Present { size: found } => match expected {
+            Some(expected) if expected != found => Finding::WrongSize { found, expected },
+            Some(_) | None => Finding::Present,
+        },
+        Presence::Absent => Finding::Missing,
+        Presence::Hidden(how) => Finding::Hidden(how),
+        Presence::Damaged(how) => Finding::Damaged(how),
     })
 }
 

@@ -14,7 +14,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -25,10 +24,11 @@ use self::confined::{Confined, Removal, probe};
 use self::fault::Fault;
 use self::path::{DataDir, Target};
 use self::workers::Workers;
-use super::StoreSetupError;
+use super::{StoreOptions, StoreSetupError};
+use crate::config::FileConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectInfo, ObjectStream, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
 };
 
 /// Bytes read at a time.
@@ -44,15 +44,13 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// Takes the data directories as configured; nothing is opened yet. Each call to the store
-    /// may take `timeout`.
+    /// Takes the data directories as configured; nothing is opened yet.
     pub fn new(
         id: StoreId,
-        datadirs: &[PathBuf],
-        any_file_name: bool,
-        timeout: Duration,
+        config: &FileConfig,
+        options: &StoreOptions,
     ) -> Result<Self, StoreSetupError> {
-        if datadirs.is_empty() {
+        if config.datadirs.is_empty() {
             return Err(StoreSetupError::NoDataDir(id.0));
         }
         let parse = |path: &PathBuf| {
@@ -62,8 +60,9 @@ impl FileStore {
                 reason,
             })
         };
-        let datadirs = datadirs.iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Self { id, datadirs, any_file_name, workers: Workers::new(timeout) })
+        let datadirs = config.datadirs.iter().map(parse).collect::<Result<_, _>>()?;
+        let workers = Workers::new(config.timeout.unwrap_or(options.store_timeout));
+        Ok(Self { id, datadirs, any_file_name: options.any_file_name, workers })
     }
 
     fn target(&self, image: &ImageId, uri: &StoreUri) -> Result<Target, Fault> {
@@ -106,14 +105,10 @@ impl Store for FileStore {
         Ok(())
     }
 
-    async fn stat(
-        &self,
-        image: &ImageId,
-        uri: &StoreUri,
-    ) -> Result<Option<ObjectInfo>, StoreError> {
+    async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
         let target = self.target(image, uri)?;
         let size = self.workers.run(move |_| Confined::open(&target)?.size()).await?;
-        Ok(size.map(|size| ObjectInfo { size }))
+        Ok(size.map_or(Presence::Absent, |size| Presence::Present { size }))
     }
 
     async fn read(

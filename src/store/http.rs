@@ -14,7 +14,7 @@ use reqwest::{Method, StatusCode, Url};
 use super::{StoreOptions, StoreSetupError};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectInfo, ObjectStream, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Client, Outbound, Response, root_cause};
 
@@ -102,18 +102,16 @@ impl Store for HttpStore {
         Ok(())
     }
 
-    async fn stat(
-        &self,
-        _image: &ImageId,
-        uri: &StoreUri,
-    ) -> Result<Option<ObjectInfo>, StoreError> {
-        let Some(response) = self.ask(Method::HEAD, uri).await? else { return Ok(None) };
+    async fn stat(&self, _image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        let Some(response) = self.ask(Method::HEAD, uri).await? else {
+            return Ok(Presence::Absent);
+        };
         // Not Response::content_length, which speaks of the body: HEAD has none.
         let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let size = length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
             StoreError::Unreachable("the server answers 200 without a Content-Length".to_owned())
         })?;
-        Ok(Some(ObjectInfo { size }))
+        Ok(Presence::Present { size })
     }
 
     async fn read(

@@ -12,7 +12,7 @@ use crate::config::{StoreConfig, StoreKind};
 use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
-/// Schemes whose locations are served here; Glance's other ones have no driver yet.
+/// Schemes whose locations there is a driver for.
 const SERVED_SCHEMES: [&str; 4] = ["file", "filesystem", "http", "https"];
 
 /// The stores of the configuration.
@@ -32,28 +32,13 @@ impl ConfiguredStores {
         metadata_encryption_key: Option<SecretString>,
     ) -> Result<Self, StoreSetupError> {
         let values = ValueReader::new(metadata_encryption_key)?;
-        let mut stores: Vec<Arc<dyn Store>> = Vec::new();
-        let mut http: Option<Arc<dyn Store>> = None;
+        let mut stores = Vec::new();
         for config in configs {
-            let id = StoreId(config.id.clone());
-            match &config.kind {
-                StoreKind::File { datadirs, timeout } => {
-                    let timeout = timeout.unwrap_or(options.store_timeout);
-                    let store = FileStore::new(id, datadirs, options.any_file_name, timeout)?;
-                    stores.push(Arc::new(store));
-                }
-                StoreKind::Http => {
-                    let store: Arc<dyn Store> = Arc::new(HttpStore::new(id, options)?);
-                    http.get_or_insert_with(|| Arc::clone(&store));
-                    stores.push(store);
-                }
-                StoreKind::Unsupported { .. } => {}
-            }
+            stores.extend(build(config, options)?);
         }
-        let http = match http {
-            Some(store) => store,
-            None => Arc::new(HttpStore::new(StoreId("http".to_owned()), options)?),
-        };
+        let is_http = |config: &StoreConfig| matches!(config.kind, StoreKind::Http);
+        let id = configs.iter().find(|config| is_http(config)).map_or("http", |config| &config.id);
+        let http = Arc::new(HttpStore::new(StoreId(id.to_owned()), options)?);
         Ok(Self { stores, http, values })
     }
 
@@ -74,6 +59,19 @@ impl ConfiguredStores {
             .map(|(store, _)| Arc::clone(store))
             .or_else(|| self.http.claims(uri).map(|_| Arc::clone(&self.http)))
     }
+}
+
+/// One store; `None` where there is no driver.
+fn build(
+    config: &StoreConfig,
+    options: &StoreOptions,
+) -> Result<Option<Arc<dyn Store>>, StoreSetupError> {
+    let id = StoreId(config.id.clone());
+    Ok(match &config.kind {
+        StoreKind::File(file) => Some(Arc::new(FileStore::new(id, file, options)?)),
+        StoreKind::Http => Some(Arc::new(HttpStore::new(id, options)?)),
+        StoreKind::Unsupported { .. } => None,
+    })
 }
 
 impl Stores for ConfiguredStores {

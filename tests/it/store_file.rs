@@ -8,8 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use glance_revert::config::FileConfig;
 use glance_revert::domain::image::ImageId;
-use glance_revert::domain::store::{Deletion, ObjectInfo, Store, StoreError, StoreId, StoreUri};
+use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
+use glance_revert::store::StoreOptions;
 use glance_revert::store::file::FileStore;
 use tempfile::TempDir;
 
@@ -103,7 +105,9 @@ impl World {
 }
 
 fn store(datadirs: &[PathBuf], any_file_name: bool) -> FileStore {
-    FileStore::new(StoreId("shelf".to_owned()), datadirs, any_file_name, LIMIT).unwrap()
+    let config = FileConfig { datadirs: datadirs.to_vec(), timeout: Some(LIMIT) };
+    let options = StoreOptions { any_file_name, ..StoreOptions::default() };
+    FileStore::new(StoreId("shelf".to_owned()), &config, &options).unwrap()
 }
 
 fn uri(text: &str) -> StoreUri {
@@ -282,7 +286,7 @@ async fn a_file_that_is_missing_from_a_healthy_data_directory_is_gone() {
     let store = world.store();
     assert_eq!(delete(&store, &uri).await, Deletion::Deleted);
     assert_eq!(delete(&store, &uri).await, Deletion::Gone);
-    assert_eq!(store.stat(&image(), &uri).await, Ok(None));
+    assert_eq!(store.stat(&image(), &uri).await, Ok(Presence::Absent));
     assert!(store.read(&image(), &uri).await.unwrap().is_none());
 }
 
@@ -369,7 +373,8 @@ async fn an_immutable_file_is_refused_and_intact() {
 async fn past_its_deadline_a_call_says_that_nothing_is_known() {
     let world = World::new();
     let id = StoreId("slow".to_owned());
-    let store = FileStore::new(id, &[world.path("images")], false, Duration::ZERO).unwrap();
+    let config = FileConfig { datadirs: vec![world.path("images")], timeout: Some(Duration::ZERO) };
+    let store = FileStore::new(id, &config, &StoreOptions::default()).unwrap();
     let uri = world.uri(&format!("images/{ID}"));
     assert!(matches!(delete(&store, &uri).await, Deletion::Uncertain(_)));
     assert!(world.path(&format!("images/{ID}")).exists());
@@ -384,7 +389,7 @@ async fn the_size_of_a_sparse_file_is_its_length() {
     let file = fs::OpenOptions::new().write(true).mode(0o640).open(path).unwrap();
     file.set_len(5_000_000_000).unwrap();
     let size = world.store().stat(&image(), &world.uri(&format!("images/{ID}"))).await;
-    assert_eq!(size, Ok(Some(ObjectInfo { size: 5_000_000_000 })));
+    assert_eq!(size, Ok(Presence::Present { size: 5_000_000_000 }));
 }
 
 #[tokio::test]
@@ -404,7 +409,7 @@ async fn an_empty_file_is_there_and_has_no_chunks() {
     let world = World::new();
     fs::write(world.path(&format!("images/{ID}")), "").unwrap();
     let uri = world.uri(&format!("images/{ID}"));
-    assert_eq!(world.store().stat(&image(), &uri).await, Ok(Some(ObjectInfo { size: 0 })));
+    assert_eq!(world.store().stat(&image(), &uri).await, Ok(Presence::Present { size: 0 }));
     let stream = world.store().read(&image(), &uri).await.unwrap().unwrap();
     assert!(stream.try_collect::<Vec<_>>().await.unwrap().is_empty());
 }
@@ -424,8 +429,9 @@ fn the_longest_data_directory_tells_how_much_a_store_claims() {
 fn data_directories_that_confine_nothing_are_refused() {
     for datadirs in [&[][..], &[Path::new("/")], &[Path::new("images")], &[Path::new("/a/../b")]] {
         let datadirs: Vec<PathBuf> = datadirs.iter().map(|path| path.to_path_buf()).collect();
+        let config = FileConfig { datadirs, timeout: None };
         let id = StoreId("shelf".to_owned());
-        let error = FileStore::new(id, &datadirs, false, LIMIT).unwrap_err();
+        let error = FileStore::new(id, &config, &StoreOptions::default()).unwrap_err();
         assert!(error.to_string().contains("shelf"), "{error}");
     }
 }

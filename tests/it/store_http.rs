@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use glance_revert::domain::image::ImageId;
-use glance_revert::domain::store::{Deletion, ObjectInfo, Store, StoreError, StoreId, StoreUri};
+use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
 use glance_revert::store::http::HttpStore;
 use glance_revert::store::{StoreOptions, StoreSetupError};
 
@@ -57,7 +57,7 @@ fn head_of(status: &str, headers: &str) -> String {
 
 fn options(hosts: &[&str], store_timeout: Duration) -> StoreOptions {
     let http_verify_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-    StoreOptions { any_file_name: false, http_verify_hosts, store_timeout }
+    StoreOptions { http_verify_hosts, store_timeout, ..StoreOptions::default() }
 }
 
 fn store(hosts: &[&str]) -> HttpStore {
@@ -108,7 +108,7 @@ async fn the_size_is_the_content_length_of_a_head() {
     let with_port = server.address.to_string();
     for hosts in [["127.0.0.1"], [with_port.as_str()]] {
         let answer = store(&hosts).stat(&image(), &server.uri("", "/a/image.raw?v=1")).await;
-        assert_eq!(answer, Ok(Some(ObjectInfo { size: 5_000_000_000 })));
+        assert_eq!(answer, Ok(Presence::Present { size: 5_000_000_000 }));
     }
     let requests = server.requests();
     assert!(requests.iter().all(|head| head.starts_with("HEAD /a/image.raw?v=1 HTTP/1.1\r\n")));
@@ -138,7 +138,11 @@ async fn not_found_and_gone_are_the_server_s_word_for_absence() {
     for status in ["404 Not Found", "410 Gone"] {
         let server = Server::answering(&head_of(status, "Content-Length: 3\r\n"));
         let uri = server.uri("", "/x");
-        assert_eq!(store(&["127.0.0.1"]).stat(&image(), &uri).await, Ok(None), "{status}");
+        assert_eq!(
+            store(&["127.0.0.1"]).stat(&image(), &uri).await,
+            Ok(Presence::Absent),
+            "{status}"
+        );
         assert!(store(&["127.0.0.1"]).read(&image(), &uri).await.unwrap().is_none(), "{status}");
     }
 }

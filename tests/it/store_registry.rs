@@ -1,9 +1,8 @@
 //! From a row of `image_locations` to its store.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::config::{FileConfig, StoreConfig, StoreKind};
 use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::store::{Stores, Unplaced};
 use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
@@ -16,19 +15,15 @@ const CIPHER: &str = "qXyzN6uq3voGqbNSfdGHyfv00fdT0QrHLRbSnsnWTv2adO4dG4cYFkeBo8
 
 fn file(id: &str, datadirs: &[&str]) -> StoreConfig {
     let datadirs = datadirs.iter().map(PathBuf::from).collect();
-    StoreConfig { id: id.to_owned(), kind: StoreKind::File { datadirs, timeout: None } }
+    StoreConfig { id: id.to_owned(), kind: StoreKind::File(FileConfig { datadirs, timeout: None }) }
 }
 
 fn unsupported(id: &str) -> StoreConfig {
-    StoreConfig { id: id.to_owned(), kind: StoreKind::Unsupported { kind: "rbd".to_owned() } }
+    StoreConfig { id: id.to_owned(), kind: StoreKind::Unsupported { kind: "vmware".to_owned() } }
 }
 
 fn options() -> StoreOptions {
-    StoreOptions {
-        any_file_name: false,
-        http_verify_hosts: Vec::new(),
-        store_timeout: Duration::from_secs(30),
-    }
+    StoreOptions::default()
 }
 
 fn stores(configs: &[StoreConfig], key: Option<&str>) -> ConfiguredStores {

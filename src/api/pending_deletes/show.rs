@@ -86,8 +86,9 @@ pub struct LocationPreview {
     pub deleted_with_image: bool,
     /// Whether it would come back.
     pub comes_back: bool,
-    /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `unknown` or
-    /// `not_checked`; more may come.
+    /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
+    /// (the store keeps it where nobody can read it), `damaged`, `unknown` or `not_checked`; more
+    /// may come.
     pub data: String,
     /// What is wrong, in words; null if nothing is.
     #[schema(required)]
@@ -145,6 +146,8 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::Present => ("present", None),
         Finding::Unchecked => ("not_checked", None),
         Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
+        Finding::Hidden(how) => ("hidden", Some(without_credentials(how))),
+        Finding::Damaged(how) => ("damaged", Some(without_credentials(how))),
         Finding::WrongSize { found, expected } => {
             ("wrong_size", Some(format!("It holds {found} bytes instead of {expected}.")))
         }

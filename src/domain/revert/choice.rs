@@ -67,6 +67,8 @@ fn describe(judged: &Judged) -> Option<String> {
     match &judged.finding {
         Finding::Present | Finding::Unchecked => None,
         Finding::Missing => Some(format!("location {id} has no data any more")),
+        Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),
+        Finding::Damaged(how) => Some(format!("the data of location {id} is damaged: {how}")),
         Finding::WrongSize { found, expected } => {
             Some(format!("location {id} holds {found} bytes instead of {expected}"))
         }

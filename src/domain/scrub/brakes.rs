@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio::sync::Mutex;
 
 use crate::domain::repo::{ImageRepo, RepoError};
-use crate::domain::store::{Placed, StoreId, Stores};
+use crate::domain::store::{Placed, Presence, StoreId, Stores};
 use crate::domain::time::Timestamp;
 
 /// Live images asked for before a store's word "absent" is believed.
@@ -135,7 +135,8 @@ impl Brakes {
                     continue;
                 }
                 asked += 1;
-                if matches!(alive.store.stat(image, &alive.uri).await, Ok(Some(_))) {
+                if matches!(alive.store.stat(image, &alive.uri).await, Ok(Presence::Present { .. }))
+                {
                     return Ok(Ok(Canary::Seen));
                 }
                 if asked == CANARIES {

@@ -25,6 +25,7 @@ pub(super) struct Outcome {
     pub(super) deleted: Vec<i32>,
     pub(super) gone: u64,
     pub(super) shared: u64,
+    pub(super) retained: u64,
     /// Bytes went, or may have gone.
     touched: bool,
     /// Why something is left, if something is.
@@ -102,6 +103,14 @@ impl Destroyer<'_> {
                 self.brakes.destroyed(placed).await;
                 outcome.touched = true;
                 outcome.deleted.push(id);
+            }
+            Deletion::Retained(how) => {
+                self.brakes.destroyed(placed).await;
+                outcome.touched = true;
+                outcome.retained += 1;
+                outcome.deleted.push(id);
+                let image = claimed.work.image().id.as_str();
+                tracing::warn!(image_id = image, location = id, how, "store keeps deleted data");
             }
             Deletion::NotOurs => outcome.deleted.push(id),
             Deletion::Gone => {

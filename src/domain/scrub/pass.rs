@@ -233,6 +233,7 @@ impl<'a> Pass<'a> {
             self.report.locations_deleted += outcome.deleted.len() as u64;
             self.report.data_gone += outcome.gone;
             self.report.data_shared += outcome.shared;
+            self.report.data_retained += outcome.retained;
         }
         self.report.interrupted |= outcome.stopped;
         if let Some(reason) = outcome.left {

@@ -26,6 +26,8 @@ pub struct ScrubReport {
     pub data_gone: u64,
     /// Locations whose data another image still uses: the row is done with, the data stays.
     pub data_shared: u64,
+    /// Locations whose data the store still keeps after its removal: a versioned bucket, a trash.
+    pub data_retained: u64,
     /// Removed locations of living images that were destroyed.
     pub leftovers: u64,
     /// Images given back untouched.

@@ -16,7 +16,7 @@ use glance_revert::domain::repo::{
 };
 use glance_revert::domain::scrub::{Claim, Settled};
 use glance_revert::domain::store::{
-    Deletion, ObjectInfo, ObjectStream, Placed, Store, StoreError, StoreId, StoreUri, Stores,
+    Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
     Unplaced,
 };
 use glance_revert::domain::time::Timestamp;
@@ -287,9 +287,11 @@ impl Store for FakeStore {
         self.down.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
-    async fn stat(&self, _: &ImageId, uri: &StoreUri) -> Result<Option<ObjectInfo>, StoreError> {
+    async fn stat(&self, _: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
         let data = self.ask(uri).await?;
-        Ok(data.map(|data| ObjectInfo { size: u64::try_from(data.len()).unwrap() }))
+        Ok(data.map_or(Presence::Absent, |data| Presence::Present {
+            size: u64::try_from(data.len()).unwrap(),
+        }))
     }
 
     async fn read(&self, _: &ImageId, uri: &StoreUri) -> Result<Option<ObjectStream>, StoreError> {

@@ -10,7 +10,7 @@ use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::store::{
-    Deletion, ObjectInfo, ObjectStream, Placed, Store, StoreError, StoreId, StoreUri, Stores,
+    Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
     Unplaced,
 };
 
@@ -96,7 +96,7 @@ impl Store for RefusingStore {
         self.inner.health().await
     }
 
-    async fn stat(&self, id: &ImageId, uri: &StoreUri) -> Result<Option<ObjectInfo>, StoreError> {
+    async fn stat(&self, id: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
         self.inner.stat(id, uri).await
     }
 

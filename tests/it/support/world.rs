@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_revert::config::{DatabaseConfig, StoreConfig, StoreKind};
+use glance_revert::config::{DatabaseConfig, FileConfig, StoreConfig, StoreKind};
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::Windows;
@@ -47,13 +47,10 @@ impl World {
         }
         let stores = [StoreConfig {
             id: "file".to_owned(),
-            kind: StoreKind::File { datadirs, timeout: None },
+            kind: StoreKind::File(FileConfig { datadirs, timeout: None }),
         }];
-        let options = StoreOptions {
-            any_file_name: false,
-            http_verify_hosts: Vec::new(),
-            store_timeout: Duration::from_secs(10),
-        };
+        let options =
+            StoreOptions { store_timeout: Duration::from_secs(10), ..StoreOptions::default() };
         let stores = Arc::new(ConfiguredStores::new(&stores, &options, None).unwrap());
         Self { db: TestDatabase::create(kind).await, clock: Arc::default(), stores, folder }
     }
