@@ -19,6 +19,29 @@ install_packages() {
     apt_install "${missing[@]}"
 }
 
+# Sets $ceph where there is all that its tests need; a machine may have no such packages, or those
+# of another Python.
+install_ceph() {
+    ceph=
+    if ! has_ceph && [[ $EUID -eq 0 ]]; then
+        say "installing Ceph"
+        (apt_install ceph-mon ceph-osd ceph-common radosgw python3-rbd) || true
+    fi
+    if has_ceph; then
+        ceph=1
+    else
+        say "no Ceph here: its tests are reported as ignored"
+    fi
+}
+
+has_ceph() {
+    local command
+    for command in ceph ceph-mon ceph-osd rbd radosgw; do
+        command -v "$command" >/dev/null || return
+    done
+    PYTHONPATH=/usr/lib/python3/dist-packages "$venv/bin/python" -c 'import rados, rbd' 2>/dev/null
+}
+
 # Debian starts the servers that it installs; ours are private, so it is told not to.
 apt_install() {
     local policy=/usr/sbin/policy-rc.d ours='' status=0 log

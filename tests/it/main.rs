@@ -9,6 +9,7 @@ mod api_openapi;
 mod api_pending;
 mod api_revert;
 mod api_versions;
+mod ceph_harness;
 mod cli;
 mod cli_faults;
 mod cli_help;

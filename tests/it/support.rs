@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod binary;
+pub(crate) mod ceph;
 pub(crate) mod clock;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
