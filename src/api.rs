@@ -4,15 +4,20 @@
 //! of them comes in [`state::ApiState`] as trait objects.
 
 pub mod auth;
+pub mod client;
+pub mod context;
 pub mod docs;
 pub mod document;
 pub mod error;
 pub mod extract;
+mod head;
+pub(crate) mod headers;
 pub mod middleware;
 pub mod openapi;
 pub mod pending_deletes;
 pub mod revert;
 pub mod state;
+pub mod throttle;
 pub mod versions;
 
 use axum::Router;

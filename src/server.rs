@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use self::listen::{Drained, Limits};
 use self::signals::Shutdown;
 use crate::api::state::{ApiSettings, ApiState, View};
+use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator};
 use crate::config::Config;
 use crate::db::{ConnectError, Database};
@@ -135,6 +136,8 @@ impl Parts {
             bearer: authenticators.bearer,
             keystone: authenticators.keystone,
             www_authenticate: None,
+            throttle: Arc::new(Throttle::new(self.config.revert.auth_failures_per_minute)),
+            trusted_proxies: self.config.revert.trusted_proxies.as_slice().into(),
         })
     }
 
@@ -151,6 +154,7 @@ impl Parts {
                 show_multiple_locations: glance.show_multiple_locations,
                 show_image_direct_url: glance.show_image_direct_url,
                 request_timeout: self.config.revert.request_timeout,
+                tls: false,
             },
         }
     }

@@ -1,13 +1,22 @@
 //! Who may call: the extractor that no guarded handler can do without.
+//!
+//! A client whose tokens were refused too often is limited. A limit must keep it from making
+//! others work (Keystone is asked about every token that it has not seen), and must not lock out
+//! an operator who shares its address with an attacker. Hence, while a client is limited:
+//!
+//! * a token that is verified here, without asking anybody, still is. If it is good, it is let in;
+//! * a token that would have to be asked about is, if it was good within the last minutes;
+//! * for every other token the answer is 429, as it is for tokens that are refused.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::context::RequestContext;
 use super::error::{ApiError, RequestError};
-use super::middleware::RequestContext;
 use super::state::ApiState;
-use crate::domain::principal::{Admin, AuthError, NotAdmin, Token};
+use crate::domain::principal::{Admin, AuthError, NotAdmin, Principal, Token};
+use crate::telemetry::metric;
 
 /// Where OpenStack clients put a Keystone token.
 pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
@@ -27,18 +36,58 @@ impl FromRequestParts<ApiState> for AdminCaller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        let (verifier, token) = match presented(&parts.headers)? {
-            Presented::Bearer(token) => (Some(&state.bearer), token),
-            Presented::Keystone(token) => (state.keystone.as_ref(), token),
-        };
-        let verifier = verifier.ok_or(AuthError::Invalid { reason: "keystone_not_configured" })?;
-        let principal = verifier.authenticate(&Token::new(token)).await?;
-        let context = parts.extensions.get::<RequestContext>();
-        if let Some(context) = context {
-            context.set_caller(principal.to_string());
-        }
-        Ok(Self(Admin::try_from(principal).map_err(|denied: NotAdmin| ApiError::from(denied))?))
+        let context = RequestContext::of(&parts.extensions)?;
+        let admin = admit(&parts.headers, &context, state).await;
+        admin.map(Self).inspect_err(|error| {
+            metrics::counter!(metric::AUTH_FAILURES_TOTAL, "reason" => error.reason).increment(1);
+        })
     }
+}
+
+async fn admit(
+    headers: &HeaderMap,
+    context: &RequestContext,
+    state: &ApiState,
+) -> Result<Admin, ApiError> {
+    let principal = authenticate(headers, context, state).await?;
+    context.set_caller(principal.to_string());
+    Admin::try_from(principal).map_err(|denied: NotAdmin| denied.into())
+}
+
+async fn authenticate(
+    headers: &HeaderMap,
+    context: &RequestContext,
+    state: &ApiState,
+) -> Result<Principal, ApiError> {
+    let (verifier, token) = match presented(headers)? {
+        Presented::Bearer(token) => (Some(&state.bearer), token),
+        Presented::Keystone(token) => (state.keystone.as_ref(), token),
+    };
+    let (throttle, client) = (&state.throttle, context.client().address());
+    let verdict = match verifier {
+        None => Err(AuthError::Invalid { reason: "keystone_not_configured" }),
+        Some(verifier) => {
+            let token = Token::new(token);
+            if let Some(wait) = throttle.limited(client)
+                && verifier.asks_others(&token)
+                && !throttle.remembers(&token)
+            {
+                return Err(RequestError::TooManyFailures { wait, cause: "not_verified" }.into());
+            }
+            let verdict = verifier.authenticate(&token).await;
+            if verdict.is_ok() {
+                throttle.remember(&token);
+            }
+            verdict
+        }
+    };
+    verdict.map_err(|error| match error {
+        AuthError::Invalid { reason } => match throttle.failed(client) {
+            Some(wait) => RequestError::TooManyFailures { wait, cause: reason }.into(),
+            None => error.into(),
+        },
+        AuthError::Unavailable(_) => error.into(),
+    })
 }
 
 /// Exactly one token must be there: two would let two parties see two callers.

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::auth::AdminCaller;
+use super::context::RequestContext;
 use super::document::ImageDocument;
 use super::error::ApiError;
 use super::extract::{ImageIdPath, JsonAnswer, NoParameters, OptionalBody};
-use super::middleware::RequestContext;
 use super::openapi::responses::{AdminErrors, ImageErrors, RevertErrors};
 use super::state::ApiState;
 use crate::domain::pending::Children;

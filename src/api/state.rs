@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
+use ipnet::IpNet;
 
+use super::throttle::Throttle;
 use crate::domain::principal::Authenticator;
 use crate::domain::revert::{Reverter, Verify};
 use crate::domain::store::Stores;
@@ -23,6 +25,10 @@ pub struct ApiState {
     pub keystone: Option<Arc<dyn Authenticator>>,
     /// Keystone's public address (`www_authenticate_uri`), told to callers without a good token.
     pub www_authenticate: Option<String>,
+    /// Counts refused tokens for each client.
+    pub throttle: Arc<Throttle>,
+    /// Peers whose word about their own client is taken.
+    pub trusted_proxies: Arc<[IpNet]>,
 }
 
 /// What turns a result of the domain into a document; the command line shows the same ones.
@@ -38,6 +44,7 @@ pub struct View {
 
 /// The settings of the API; all come from the configuration.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options, one by one")]
 pub struct ApiSettings {
     /// `scrub_time`: how long a deleted image can be reverted.
     pub scrub_time: Duration,
@@ -51,6 +58,8 @@ pub struct ApiSettings {
     pub show_image_direct_url: bool,
     /// `[revert] request_timeout`: how long a request may take, reading for `checksum` excepted.
     pub request_timeout: Duration,
+    /// Whether answers travel over TLS.
+    pub tls: bool,
 }
 
 impl View {

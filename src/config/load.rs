@@ -118,6 +118,7 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         (DEFAULT_GROUP, options::DEFAULT),
         ("database", options::DATABASE),
         ("glance_store", options::GLANCE_STORE),
+        ("oslo_middleware", options::OSLO_MIDDLEWARE),
         (options::REVERT_GROUP, options::REVERT),
     ];
     let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));

@@ -5,7 +5,7 @@ mod glance;
 mod ours;
 mod sample;
 
-pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE};
+pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
 pub use ours::{REVERT, REVERT_JWT};
 pub use sample::sample;
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let own = [REVERT, REVERT_JWT, DEFAULT, DATABASE, GLANCE_STORE];
+        let own = [REVERT, REVERT_JWT, DEFAULT, DATABASE, GLANCE_STORE, OSLO_MIDDLEWARE];
         for table in own.iter().chain(STORES) {
             for option in *table {
                 assert_eq!(find(table, option.name), Some(option));

@@ -1,7 +1,10 @@
 //! `[revert]`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::domain::revert::Verify;
 
@@ -27,6 +30,10 @@ pub struct RevertConfig {
     pub ops_bind: SocketAddr,
     /// `allow_plaintext` (false): lets `bind` be another address than loopback, without TLS.
     pub allow_plaintext: bool,
+    /// `trusted_proxies` (empty): peers whose word about their own client is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `auth_failures_per_minute` (20): refused tokens of a client, before it is limited.
+    pub auth_failures_per_minute: NonZeroU32,
     /// `verify` (exists): where a request does not say.
     pub verify: Verify,
     /// `lock_wait` (5): how long a revert waits for its image's lock.
@@ -61,11 +68,19 @@ pub struct RevertConfig {
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
+    let proxy_headers = reader
+        .section(&["oslo_middleware"], options::OSLO_MIDDLEWARE)
+        .boolean("enable_proxy_headers_parsing");
     let mut section = reader.section(&[options::REVERT_GROUP], options::REVERT);
     let revert = RevertConfig {
         bind: address(&mut section, "bind"),
         ops_bind: address(&mut section, "ops_bind"),
         allow_plaintext: section.boolean("allow_plaintext"),
+        trusted_proxies: networks(&mut section, proxy_headers),
+        auth_failures_per_minute: NonZeroU32::new(
+            section.integer("auth_failures_per_minute", 1..=i64::from(u32::MAX)),
+        )
+        .unwrap_or(NonZeroU32::MIN),
         verify: section.read("verify", verify).unwrap_or_default(),
         lock_wait: section.seconds("lock_wait"),
         scrubber: section.boolean("scrubber"),
@@ -113,6 +128,28 @@ fn address(section: &mut Section<'_, '_>, option: &str) -> SocketAddr {
         })
     };
     section.read(option, parse).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn networks(section: &mut Section<'_, '_>, proxy_headers: bool) -> Vec<IpNet> {
+    let option = "trusted_proxies";
+    let mut networks = Vec::new();
+    for word in section.words(option) {
+        match word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(network) => networks.push(network),
+            Err(_) => section.problem(
+                option,
+                format!("{word:?} is no address and no network; write 10.0.0.7 or 10.0.0.0/24"),
+            ),
+        }
+    }
+    if !networks.is_empty() && !proxy_headers {
+        section.problem(
+            option,
+            "has no effect while [oslo_middleware] enable_proxy_headers_parsing is false; set it \
+             to true, or leave trusted_proxies away",
+        );
+    }
+    networks
 }
 
 fn hosts(section: &mut Section<'_, '_>) -> Vec<String> {

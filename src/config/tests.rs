@@ -412,3 +412,26 @@ fn connections_that_cannot_be_followed_say_why() {
         assert!(told.contains(part), "{url}: {told}");
     }
 }
+
+const PROXY_HEADERS: &str = "[oslo_middleware]\nenable_proxy_headers_parsing = True\n";
+
+#[test]
+fn proxies_are_addresses_and_networks() {
+    let trusted = |list: &str| {
+        load(&format!("{PROXY_HEADERS}[revert]\ntrusted_proxies = {list}\n")).revert.trusted_proxies
+    };
+    let found: Vec<_> =
+        trusted("10.0.0.7, 10.1.0.0/24,fd00::/8").iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["10.0.0.7/32", "10.1.0.0/24", "fd00::/8"]);
+    assert_eq!(trusted(""), []);
+    for list in ["proxy.example.org", "10.0.0.0/33", "10.0.0.7:80", "*"] {
+        let told = refused(&format!("{PROXY_HEADERS}[revert]\ntrusted_proxies = {list}\n"));
+        assert!(told.contains("write 10.0.0.7 or 10.0.0.0/24"), "{told}");
+    }
+}
+
+#[test]
+fn proxies_that_nobody_would_listen_to_are_refused() {
+    let told = refused("[revert]\ntrusted_proxies = 10.0.0.7\n");
+    assert!(told.contains("enable_proxy_headers_parsing is false; set it to true"), "{told}");
+}

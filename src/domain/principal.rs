@@ -137,4 +137,10 @@ pub enum AuthError {
 pub trait Authenticator: Debug + Send + Sync {
     /// Verifies the token; never panics, whatever it is given.
     async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError>;
+
+    /// Whether verifying this token now makes another service work. A client whose tokens were
+    /// refused too often may not cause that; what is verified here costs nobody else anything.
+    fn asks_others(&self, _token: &Token) -> bool {
+        true
+    }
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::readiness::Readiness;
+use crate::api::headers;
 use crate::domain::repo::ImageRepo;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -47,7 +49,13 @@ pub fn router(
         .route("/readyz", get(readyz))
         .route("/healthcheck", get(healthcheck))
         .route("/metrics", get(scrape))
+        .layer(map_response(guarded))
         .with_state(OpsState { readiness: Arc::new(Readiness::new(repo, draining)), metrics })
+}
+
+async fn guarded(mut response: Response) -> Response {
+    headers::guard(response.headers_mut(), false);
+    response
 }
 
 async fn readyz(State(state): State<OpsState>) -> Response {
@@ -80,5 +88,5 @@ fn status(ready: bool) -> StatusCode {
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: impl IntoResponse) -> Response {
-    (status, [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], body).into_response()
+    (status, [(CONTENT_TYPE, content_type)], body).into_response()
 }

@@ -28,6 +28,8 @@ pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
 pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
 /// Images whose last attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
+/// Callers turned away; label `reason` as in the answer's body, `auth.token_invalid` for example.
+pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
 /// Statements sent to the database, those of transactions and locks among them: one round trip
 /// each.
 pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
@@ -48,7 +50,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 16] = [
+pub const ALL: [(Kind, &str, &str); 17] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -62,6 +64,7 @@ pub const ALL: [(Kind, &str, &str); 16] = [
     (Kind::Counter, SCRUB_FAILURES_TOTAL, "Attempts to scrub an image that failed."),
     (Kind::Counter, SCRUB_ALARMS_TOTAL, "Times that a brake stopped a store for a pass."),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
+    (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
     (Kind::Gauge, BUILD_INFO, "Always 1, labelled with the version."),

@@ -55,8 +55,8 @@ fn every_operation_has_one_tag_a_unique_id_and_all_its_errors() {
         assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{name}");
         let responses = operation["responses"].as_object().unwrap();
         let guarded = operation["security"] != serde_json::json!([]);
-        let common: &[&str] = &["408", "414", "431", "500"];
-        let admin: &[&str] = &["400", "401", "403", "503"];
+        let common: &[&str] = &["400", "408", "414", "431", "500"];
+        let admin: &[&str] = &["401", "403", "429", "503"];
         for status in common.iter().chain(if guarded { admin } else { &[] }) {
             let target = responses[*status]["$ref"].as_str().unwrap();
             let response = document.pointer(target.trim_start_matches('#')).unwrap();

@@ -4,10 +4,13 @@
 
 mod api_auth;
 mod api_errors;
+mod api_guard;
+mod api_headers;
 mod api_middleware;
 mod api_openapi;
 mod api_pending;
 mod api_revert;
+mod api_throttle;
 mod api_versions;
 mod ceph_harness;
 mod cli;

@@ -42,6 +42,13 @@ pub enum RequestError {
     HeadersTooLarge,
     /// No token was sent.
     TokenMissing,
+    /// The client's tokens were refused too often.
+    TooManyFailures {
+        /// Until the client has another attempt.
+        wait: Duration,
+        /// Why this token was refused; for the log.
+        cause: &'static str,
+    },
     /// A bug; the text is for the log.
     Internal(String),
 }
@@ -100,6 +107,15 @@ impl From<RequestError> for ApiError {
                 "auth.token_missing",
                 "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
             ),
+            E::TooManyFailures { wait, cause } => Self::new(
+                S::TOO_MANY_REQUESTS,
+                "auth.too_many_failures",
+                "Too many tokens from this address were refused. Wait as long as Retry-After says, \
+                 and send a token that is good. Who shares the address with whoever sends bad ones \
+                 goes on with a token that was good a moment ago, or with a JWT.",
+            )
+            .retry_after(wait)
+            .cause(cause),
             E::Internal(cause) => internal(cause),
         }
     }

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 /// Every status that is no success: its name in the document, what it means, an example.
-const SHARED: [Shared; 12] = [
+const SHARED: [Shared; 13] = [
     Shared {
         status: 400,
         name: "BadRequest",
@@ -80,6 +80,14 @@ const SHARED: [Shared; 12] = [
         message: "The body must be JSON: send Content-Type: application/json, or no body at all.",
     },
     Shared {
+        status: 429,
+        name: "TooManyRequests",
+        about: "Too many tokens of this client were refused (`auth.too_many_failures`). Try again \
+                after `Retry-After`.",
+        reason: "auth.too_many_failures",
+        message: "Too many tokens from this address were refused.",
+    },
+    Shared {
         status: 431,
         name: "HeadersTooLarge",
         about: "The headers are larger than 32 KiB (`request.headers_too_large`).",
@@ -131,7 +139,7 @@ impl Shared {
                 "WWW-Authenticate",
                 header(Type::String, "`Bearer`, and `Keystone uri=\"...\"` where one is known."),
             ),
-            409 | 503 => response.header(
+            409 | 429 | 503 => response.header(
                 "Retry-After",
                 header(Type::Integer, "Seconds to wait; only where waiting can help."),
             ),
@@ -181,13 +189,13 @@ pub(crate) struct RevertErrors;
 
 impl IntoResponses for OpenErrors {
     fn responses() -> Responses {
-        references(&[408, 414, 431, 500])
+        references(&[400, 408, 414, 431, 500])
     }
 }
 
 impl IntoResponses for AdminErrors {
     fn responses() -> Responses {
-        references(&[400, 401, 403, 408, 414, 431, 500, 503])
+        references(&[400, 401, 403, 408, 414, 429, 431, 500, 503])
     }
 }
 

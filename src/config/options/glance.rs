@@ -69,6 +69,14 @@ pub const DATABASE: &[OptionSpec] = &[
     .secret(),
 ];
 
+/// `[oslo_middleware]`.
+pub const OSLO_MIDDLEWARE: &[OptionSpec] = &[OptionSpec::new(
+    "enable_proxy_headers_parsing",
+    "boolean",
+    "false",
+    "Whether forwarding headers are looked at; here, those of [revert] trusted_proxies alone.",
+)];
+
 /// `[glance_store]`, beside a store's own options.
 pub const GLANCE_STORE: &[OptionSpec] = &[OptionSpec::new(
     "stores",

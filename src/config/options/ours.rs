@@ -23,6 +23,19 @@ pub const REVERT: &[OptionSpec] = &[
         "Lets bind be another address than loopback: without TLS, tokens can be read on the way.",
     ),
     OptionSpec::new(
+        "trusted_proxies",
+        "list of addresses and networks",
+        "",
+        "Peers whose X-Forwarded-For or Forwarded is believed; needs [oslo_middleware] \
+         enable_proxy_headers_parsing.",
+    ),
+    OptionSpec::new(
+        "auth_failures_per_minute",
+        "integer, 1 or more",
+        "20",
+        "So many refused tokens a minute are answered 401 for each client, more are 429.",
+    ),
+    OptionSpec::new(
         "verify",
         "exists, checksum or none",
         "exists",

@@ -1,12 +1,14 @@
 //! The true router over the fakes, and how to talk to it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use glance_revert::api::state::{ApiSettings, ApiState, View};
+use glance_revert::api::throttle::Throttle;
 use glance_revert::domain::pending::Windows;
 use glance_revert::domain::revert::{RevertSettings, Reverter, Verify};
 use glance_revert::domain::store::Stores;
@@ -108,6 +110,7 @@ impl TestApi {
             show_multiple_locations: false,
             show_image_direct_url: false,
             request_timeout: Duration::from_mins(1),
+            tls: false,
         };
         let mut state = ApiState {
             reverter: Arc::new(reverter),
@@ -115,13 +118,22 @@ impl TestApi {
             bearer: Arc::new(FakeAuthenticator("jwt")),
             keystone: Some(Arc::new(FakeAuthenticator("keystone"))),
             www_authenticate: Some(KEYSTONE.to_owned()),
+            throttle: Arc::new(Throttle::new(NonZeroU32::MAX)),
+            trusted_proxies: Arc::new([]),
         };
         change(&mut state);
         let router = glance_revert::api::router(state);
         Self { router, repo, lock, store, clock }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+    /// Sends as a client on a connection does: with a Host, unless the request has its own.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        let host = HeaderValue::from_static("glance-revert.example:9393");
+        request.headers_mut().entry(header::HOST).or_insert(host);
+        self.send_as_it_is(request).await
+    }
+
+    pub(crate) async fn send_as_it_is(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();

@@ -1,0 +1,122 @@
+//! What is known of a request while it runs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use axum::http::{Extensions, HeaderMap, HeaderName};
+use uuid::Uuid;
+
+use super::client::Client;
+use super::error::RequestError;
+
+/// OpenStack's header for request ids, both ways.
+pub const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// What is known of a request while it runs. Cheap to clone; clones share what they learn.
+#[derive(Debug, Clone)]
+pub struct RequestContext(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    id: String,
+    global_id: Option<String>,
+    client: Client,
+    caller: OnceLock<String>,
+    unhurried: AtomicBool,
+}
+
+impl RequestContext {
+    pub(super) fn new(headers: &HeaderMap, client: Client) -> Self {
+        Self(Arc::new(Known {
+            id: format!("req-{}", Uuid::new_v4()),
+            global_id: global_request_id(headers),
+            client,
+            caller: OnceLock::new(),
+            unhurried: AtomicBool::new(false),
+        }))
+    }
+
+    /// The context of a request that came through [`super::middleware::answer`].
+    pub(crate) fn of(extensions: &Extensions) -> Result<Self, RequestError> {
+        let context = extensions.get::<Self>().cloned();
+        context.ok_or_else(|| RequestError::Internal("a request has no context".to_owned()))
+    }
+
+    /// The request's own id.
+    pub(crate) fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The id that the caller gave to all that it does, if it has the one accepted form.
+    pub(crate) fn global_id(&self) -> Option<&str> {
+        self.0.global_id.as_deref()
+    }
+
+    /// Where the request comes from.
+    pub(crate) fn client(&self) -> Client {
+        self.0.client
+    }
+
+    /// Notes who calls, for the log.
+    pub(crate) fn set_caller(&self, caller: String) {
+        // The extractor runs once a request; a second caller could only be the same.
+        let _ = self.0.caller.set(caller);
+    }
+
+    /// Who calls, once that is known.
+    pub(crate) fn caller(&self) -> Option<&str> {
+        self.0.caller.get().map(String::as_str)
+    }
+
+    /// Lifts the deadline: what follows takes as long as its data is large.
+    pub(crate) fn take_your_time(&self) {
+        self.0.unhurried.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_unhurried(&self) -> bool {
+        self.0.unhurried.load(Ordering::Relaxed)
+    }
+}
+
+/// A global request id, if the header has the one form that oslo.middleware accepts.
+fn global_request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(X_OPENSTACK_REQUEST_ID)?.to_str().ok()?;
+    let uuid = text.strip_prefix("req-")?.as_bytes();
+    let fits = uuid.len() == 36
+        && uuid.iter().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        });
+    fits.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn global_id(text: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(X_OPENSTACK_REQUEST_ID, HeaderValue::from_str(text).unwrap());
+        global_request_id(&headers)
+    }
+
+    #[test]
+    fn a_global_request_id_of_oslos_form_is_taken() {
+        let id = "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a";
+        assert_eq!(global_id(id).as_deref(), Some(id));
+    }
+
+    #[test]
+    fn any_other_global_request_id_is_dropped() {
+        for text in [
+            "0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a",
+            "req-0A3F8C1E-5f0b-4a43-9d2c-6f1f3c8d7b1a",
+            "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a7",
+            "req-0a3f8c1e05f0b-4a43-9d2c-6f1f3c8d7b1a",
+            "req-",
+        ] {
+            assert_eq!(global_id(text), None, "{text}");
+        }
+    }
+}
