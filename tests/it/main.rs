@@ -35,4 +35,5 @@ mod signals;
 mod store_file;
 mod store_http;
 mod store_registry;
+mod store_suite;
 mod support;

@@ -1,6 +1,7 @@
-//! A TCP proxy in front of a database, which fails when it is told to.
+//! A TCP proxy in front of a database or a store, which fails when it is told to.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -25,6 +26,11 @@ struct State {
     fault: Mutex<Option<Fault>>,
     mute: Mutex<bool>,
     frozen: watch::Sender<bool>,
+    down: Mutex<bool>,
+    /// How long each piece of an answer is kept back.
+    delay: Mutex<Duration>,
+    /// So many bytes of answers still arrive.
+    left: Mutex<Option<usize>>,
     /// Cuts every connection of its time.
     cut: Mutex<CancellationToken>,
 }
@@ -61,13 +67,25 @@ impl Proxy {
 
     /// On a port that was told to others before.
     pub(crate) async fn start_on(port: u16, url: &str) -> Self {
+        Self::listen(port, authority(url)).await
+    }
+
+    /// Stands in front of a server at `host:port`.
+    pub(crate) async fn before(target: &str) -> Self {
+        Self::listen(0, target).await
+    }
+
+    async fn listen(port: u16, target: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
-            target: authority(url).to_owned(),
+            target: target.to_owned(),
             fault: Mutex::default(),
             mute: Mutex::default(),
             frozen: watch::Sender::new(false),
+            down: Mutex::default(),
+            delay: Mutex::default(),
+            left: Mutex::default(),
             cut: Mutex::default(),
         });
         let stop = CancellationToken::new();
@@ -79,6 +97,27 @@ impl Proxy {
         url_by(self.port, url)
     }
 
+    /// `host:port` of the proxy itself.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// From now on no connection lives, until [`Proxy::heal`].
+    pub(crate) fn go_down(&self) {
+        *self.state.down.lock().unwrap() = true;
+        self.state.cut();
+    }
+
+    /// From now on each piece of an answer takes so long.
+    pub(crate) fn slow_down(&self, delay: Duration) {
+        *self.state.delay.lock().unwrap() = delay;
+    }
+
+    /// Cuts the connection after so many more bytes of answers.
+    pub(crate) fn cut_answers_after(&self, bytes: usize) {
+        *self.state.left.lock().unwrap() = Some(bytes);
+    }
+
     /// From now on; what was counted before is forgotten.
     pub(crate) fn fail(&self, fault: Fault) {
         *self.state.fault.lock().unwrap() = Some(fault);
@@ -87,6 +126,9 @@ impl Proxy {
     /// Serves again. Whether the fault had come.
     pub(crate) fn heal(&self) -> bool {
         self.state.frozen.send_replace(false);
+        *self.state.down.lock().unwrap() = false;
+        *self.state.delay.lock().unwrap() = Duration::ZERO;
+        *self.state.left.lock().unwrap() = None;
         self.state.fault.lock().unwrap().take().is_none()
     }
 }
@@ -106,6 +148,9 @@ impl State {
     async fn carry(&self, client: TcpStream) {
         // A server does not wait kindly for a client that connects and says nothing.
         self.thaw().await;
+        if *self.down.lock().unwrap() {
+            return;
+        }
         let Ok(server) = TcpStream::connect(&self.target).await else { return };
         client.set_nodelay(true).unwrap();
         server.set_nodelay(true).unwrap();
@@ -140,8 +185,15 @@ impl State {
                 self.cut();
             }
             self.thaw().await;
-            if client.write_all(&buffer[..size]).await.is_err() {
+            let delay = *self.delay.lock().unwrap();
+            tokio::time::sleep(delay).await;
+            let arrives = self.arriving(size);
+            if client.write_all(&buffer[..arrives]).await.is_err() {
                 return;
+            }
+            if arrives < size {
+                self.cut();
+                tokio::task::yield_now().await;
             }
         }
     }
@@ -150,6 +202,15 @@ impl State {
     async fn thaw(&self) {
         tokio::task::yield_now().await;
         drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
+    }
+
+    /// How many of so many bytes of an answer are let through.
+    fn arriving(&self, size: usize) -> usize {
+        let mut left = self.left.lock().unwrap();
+        let Some(left) = left.as_mut() else { return size };
+        let arrives = size.min(*left);
+        *left -= arrives;
+        arrives
     }
 
     /// Counts a message; the fault, if this is its moment.
