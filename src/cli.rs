@@ -22,9 +22,12 @@ use crate::domain::repo::RepoError;
 use crate::server::{BindError, Parts, SetupError};
 use crate::telemetry::{self, TelemetryError};
 
+/// The package's version, and the commit where the build knew it.
+const VERSION: &str = env!("GLANCE_REVERT_VERSION");
+
 /// Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
 #[derive(Debug, Parser)]
-#[command(name = "glance-revert", version, propagate_version = true)]
+#[command(name = "glance-revert", version = VERSION, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
     sources: SourceArgs,

@@ -33,7 +33,7 @@ pub(super) async fn start(config: Config) -> Result<Server, CliError> {
         found.map_err(CliError::system("the bound address"))
     };
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
+        version = super::VERSION,
         api = %address(server.api_address())?,
         ops = %address(server.ops_address())?,
         scrubber,

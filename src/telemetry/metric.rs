@@ -35,7 +35,7 @@ pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
 pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
 /// When the process started, in Unix seconds; the name is Prometheus's own.
 pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
-/// Always 1; label `version`.
+/// Always 1; labels `version` and `commit`, which is empty where the build did not know it.
 pub const BUILD_INFO: &str = "glance_revert_build_info";
 
 /// What a metric is, for its description.
@@ -67,7 +67,7 @@ pub const ALL: [(Kind, &str, &str); 17] = [
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
-    (Kind::Gauge, BUILD_INFO, "Always 1, labelled with the version."),
+    (Kind::Gauge, BUILD_INFO, "Always 1, labelled with version and commit."),
 ];
 
 /// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.

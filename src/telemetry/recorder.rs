@@ -71,7 +71,8 @@ fn set_first_values(started: Timestamp) {
     }
     gauge!(metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS).set(0.0);
     gauge!(metric::SCRUB_FAILING_IMAGES).set(0.0);
-    gauge!(metric::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GLANCE_REVERT_COMMIT"));
+    gauge!(metric::BUILD_INFO, "version" => version, "commit" => commit).set(1.0);
     gauge!(metric::PROCESS_START_TIME_SECONDS).set(seconds(started));
 }
 

@@ -34,9 +34,13 @@ fn every_subcommand_explains_itself() {
 }
 
 #[test]
-fn the_version_is_that_of_the_package() {
+fn the_version_is_that_of_the_package_with_the_commit_where_it_is_known() {
     let run = glance_revert(&["--version"]);
-    let expected = format!("glance-revert {}\n", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = match env!("GLANCE_REVERT_COMMIT") {
+        "" => format!("glance-revert {version}\n"),
+        commit => format!("glance-revert {version} ({commit})\n"),
+    };
     assert_eq!((run.exit, run.stdout), (Some(0), expected));
 }
 

@@ -241,7 +241,11 @@ async fn metrics_are_prometheus_text_with_build_and_start_time() {
     let answer = Ops::with(Database::Answers).get("/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
-    let build = format!("glance_revert_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    let build = format!(
+        "glance_revert_build_info{{version=\"{}\",commit=\"{}\"}} 1",
+        env!("CARGO_PKG_VERSION"),
+        env!("GLANCE_REVERT_COMMIT"),
+    );
     assert!(answer.body.contains(&build), "{}", answer.body);
     assert!(answer.body.contains("\nprocess_start_time_seconds 1"), "{}", answer.body);
     assert!(answer.body.contains("\nglance_revert_scrub_alarms_total "), "{}", answer.body);
