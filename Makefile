@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc test demo openapi openapi-check bench clean-cache
+.PHONY: help check fmt-check clippy doc test demo openapi openapi-check bench image-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -38,6 +38,9 @@ openapi-check: ## Fail where openapi/ is not what the code says
 bench: ## Measure the promises against the real glance-scrubber
 	benches/run
 
-clean-cache: ## Remove the Python packages and schemas that the tests keep
+image-test: ## Build the images without an engine, run them, and say what could not be run
+	tests/image/run
+
+clean-cache: ## Remove the Python packages, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/lock-*
