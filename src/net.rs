@@ -5,6 +5,9 @@
 //! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
 //! URL, which may carry credentials. What the answers mean is for those who ask.
 
+pub mod flight;
+pub mod keystone;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -23,6 +23,7 @@ mod floors;
 mod glance_smoke;
 mod grants;
 mod interop;
+mod keystone_login;
 mod listen;
 mod locks;
 mod ops;

@@ -1,0 +1,185 @@
+//! Keystone's identity API, v3: logging in, reading the catalog, asking what a token is worth.
+//!
+//! No text made here holds a word of a Keystone's answer: its bodies can repeat the token that
+//! they were asked about. What an answer means for a caller is for those who ask.
+
+mod address;
+mod catalog;
+mod credentials;
+mod login;
+mod service_user;
+
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use self::address::{AddressError, KeystoneUrl};
+pub use self::catalog::{Catalog, Interface};
+pub use self::credentials::{
+    ApplicationCredential, Credentials, Domain, Password, Project, Scope, User,
+};
+pub use self::login::{LoginError, Session};
+pub use self::service_user::ServiceUser;
+
+use super::{Client, Response, body, root_cause};
+
+const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+/// Says that the asker enforces access rules. Keystone answers 404 for an application credential
+/// that has some to those who do not say so.
+const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
+
+/// The longest catalog that is read: large clouds have some tens of KiB.
+const LONGEST_BODY: usize = 4 * 1024 * 1024;
+/// The first pause before a retry; each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How hard a Keystone is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For one question with all of its retries.
+    pub deadline: Duration,
+    /// How often a connection that could not be made is tried again. What was sent once is never
+    /// sent again.
+    pub retries: u32,
+}
+
+/// One Keystone.
+#[derive(Debug, Clone)]
+pub struct KeystoneApi {
+    http: Client,
+    url: KeystoneUrl,
+    patience: Patience,
+}
+
+/// What a Keystone answered, read to its end.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Whether it says that it is JSON. All that Keystone itself says is.
+    pub is_json: bool,
+    /// The token of a login.
+    pub(super) subject_token: Option<SecretString>,
+    /// May hold tokens: for parsing alone.
+    pub body: Vec<u8>,
+}
+
+/// A Keystone gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No connection, or one that broke.
+    #[error("Keystone cannot be reached: {0}")]
+    Unreachable(String),
+    /// Not in time.
+    #[error("Keystone did not answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// The answer is longer than any that Keystone gives.
+    #[error("Keystone's answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// A token that cannot stand in a header.
+    #[error("a token has characters that no token has")]
+    NotAToken,
+}
+
+impl KeystoneApi {
+    /// Connects to nothing yet.
+    pub fn new(http: Client, url: KeystoneUrl, patience: Patience) -> Self {
+        Self { http, url, patience }
+    }
+
+    /// Asks with `asker` what `subject` is worth, without the catalog:
+    /// `GET /v3/auth/tokens?nocatalog`.
+    pub async fn validate(
+        &self,
+        asker: &SecretString,
+        subject: &SecretString,
+    ) -> Result<Answer, CallError> {
+        let url = self.url.join("/auth/tokens?nocatalog");
+        let (asker, subject) = (secret_header(asker)?, secret_header(subject)?);
+        let send = || {
+            self.http
+                .get(&url)
+                .header(header::ACCEPT, "application/json")
+                .header(X_AUTH_TOKEN, asker.clone())
+                .header(X_SUBJECT_TOKEN, subject.clone())
+                .header(ACCESS_RULES, "1")
+        };
+        self.ask(send).await
+    }
+
+    /// `POST /v3/auth/tokens`, once, with this body.
+    async fn log_in(&self, body: &[u8], catalog: bool) -> Result<Answer, CallError> {
+        let path = if catalog { "/auth/tokens" } else { "/auth/tokens?nocatalog" };
+        let url = self.url.join(path);
+        let send = || {
+            self.http
+                .post(&url)
+                .header(header::ACCEPT, "application/json")
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_vec())
+        };
+        self.ask(send).await
+    }
+
+    async fn ask(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<Answer, CallError> {
+        let deadline = self.patience.deadline;
+        let exchange = async { Answer::read(self.connect(request).await?).await };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(CallError::TimedOut(deadline)))
+    }
+
+    /// Sends, again only where not even a connection stood.
+    async fn connect(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<Response, CallError> {
+        let mut pause = FIRST_PAUSE;
+        let mut left = self.patience.retries;
+        loop {
+            match request().send().await {
+                Err(error) if error.is_connect() && left > 0 => {
+                    left -= 1;
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) if error.is_timeout() && !error.is_connect() => {
+                    return Err(CallError::TimedOut(self.patience.deadline));
+                }
+                Err(error) => return Err(CallError::Unreachable(root_cause(error))),
+                Ok(response) => return Ok(response),
+            }
+        }
+    }
+}
+
+impl Answer {
+    async fn read(response: Response) -> Result<Self, CallError> {
+        let status = response.status().as_u16();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let is_json = header(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
+        let subject_token = header(X_SUBJECT_TOKEN).map(SecretString::from);
+        let body = body(response, LONGEST_BODY).await.map_err(|error| match error {
+            super::BodyError::TooLong(limit) => CallError::TooLong(limit),
+            super::BodyError::Cut(cause) => CallError::Unreachable(cause),
+        })?;
+        Ok(Self { status, is_json, subject_token, body })
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// A value that no log of the HTTP library shows.
+fn secret_header(token: &SecretString) -> Result<HeaderValue, CallError> {
+    let mut value =
+        HeaderValue::from_str(token.expose_secret()).map_err(|_| CallError::NotAToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

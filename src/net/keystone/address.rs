@@ -1,0 +1,103 @@
+//! Where a Keystone is, however the deployers write it.
+
+use std::fmt;
+
+use reqwest::Url;
+
+/// The base of a Keystone's v3 API.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeystoneUrl(String);
+
+/// An address that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Not a URL, or of another scheme.
+    #[error("must be an http or https URL, such as https://keystone.example.org/v3")]
+    NotHttp,
+    /// It would be shown in logs, and Keystone does not look at it.
+    #[error("must not hold a user or a password: they have options of their own")]
+    Userinfo,
+    /// Nothing can be joined to it.
+    #[error("must not have a query or a fragment")]
+    Query,
+}
+
+impl KeystoneUrl {
+    /// Takes an `auth_url` with or without its version. `/v2.0`, which old rows and files still
+    /// name, becomes `/v3`: Keystone has had no other version since 2017.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let url = Url::parse(text.trim()).map_err(|_| AddressError::NotHttp)?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(AddressError::NotHttp);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(AddressError::Userinfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(AddressError::Query);
+        }
+        let base = url.as_str().trim_end_matches('/');
+        let versions = ["/v3", "/v2.0"];
+        let base = versions.iter().find_map(|version| base.strip_suffix(version)).unwrap_or(base);
+        Ok(Self(format!("{}/v3", base.trim_end_matches('/'))))
+    }
+
+    /// Whether what is sent there can be read on the way.
+    pub fn is_plaintext(&self) -> bool {
+        self.0.starts_with("http:")
+    }
+
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+}
+
+impl fmt::Display for KeystoneUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for KeystoneUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeystoneUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_leads_to_version_3() {
+        for (written, base) in [
+            ("http://k:5000", "http://k:5000/v3"),
+            ("http://k:5000/", "http://k:5000/v3"),
+            ("http://k:5000/v3", "http://k:5000/v3"),
+            ("http://k:5000/v3/", "http://k:5000/v3"),
+            (" http://k:5000/v2.0 ", "http://k:5000/v3"),
+            ("https://cloud.example/identity", "https://cloud.example/identity/v3"),
+            ("https://cloud.example/identity/v3/", "https://cloud.example/identity/v3"),
+            ("https://cloud.example/identity//v2.0/", "https://cloud.example/identity/v3"),
+            ("http://[::1]:5000", "http://[::1]:5000/v3"),
+        ] {
+            assert_eq!(KeystoneUrl::parse(written).unwrap().to_string(), base, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for (written, error) in [
+            ("", AddressError::NotHttp),
+            ("keystone:5000", AddressError::NotHttp),
+            ("ftp://k/", AddressError::NotHttp),
+            ("/v3", AddressError::NotHttp),
+            ("http://", AddressError::NotHttp),
+            ("http://glance:secret@k:5000", AddressError::Userinfo),
+            ("http://k:5000/?a=b", AddressError::Query),
+            ("http://k:5000/#v3", AddressError::Query),
+        ] {
+            assert_eq!(KeystoneUrl::parse(written), Err(error), "{written}");
+        }
+    }
+}

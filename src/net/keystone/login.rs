@@ -1,0 +1,114 @@
+//! One login, and what its answer says.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Answer, CallError, Catalog, Credentials, KeystoneApi};
+use crate::domain::time::Timestamp;
+
+/// A token of our own, and what came with it.
+#[derive(Clone)]
+pub struct Session {
+    /// For `X-Auth-Token`.
+    pub token: SecretString,
+    /// From when on no service takes it.
+    pub expires_at: Timestamp,
+    /// Where the other services are; empty where none was asked for.
+    pub catalog: Catalog,
+    /// The project that the token is good for, if it is for one.
+    pub project_id: Option<String>,
+}
+
+/// Why there is no session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// No answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// 401 or 403.
+    #[error(
+        "Keystone refuses our credentials ({0}): check user, domain, project and password, or the \
+         application credential; the account may also be locked or its password expired"
+    )]
+    Refused(u16),
+    /// What answers is not a Keystone.
+    #[error("what answers at auth_url is not a Keystone v3 ({0}): check its host, port and path")]
+    NotKeystone(u16),
+    /// 5xx or 429.
+    #[error("Keystone is there and cannot serve ({0})")]
+    Unavailable(u16),
+    /// Any other status.
+    #[error("Keystone answered our login with {0}: it may not know this way to log in")]
+    Unexpected(u16),
+    /// A success that does not say what it has to.
+    #[error("Keystone's answer to our login {0}")]
+    BadAnswer(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Body {
+    token: TokenBody,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    expires_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    catalog: Catalog,
+    project: Option<ProjectBody>,
+}
+
+#[derive(Deserialize)]
+struct ProjectBody {
+    id: String,
+}
+
+impl KeystoneApi {
+    /// Logs in, with the catalog if it is wanted.
+    pub async fn login(
+        &self,
+        credentials: &Credentials,
+        catalog: bool,
+    ) -> Result<Session, LoginError> {
+        let mut outcome = Err(LoginError::BadAnswer("was not asked for"));
+        for body in credentials.bodies() {
+            outcome = session(self.log_in(&body, catalog).await?);
+            if !matches!(outcome, Err(LoginError::Refused(_))) {
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+fn session(answer: Answer) -> Result<Session, LoginError> {
+    match answer.status {
+        200 | 201 if answer.is_json => {}
+        401 | 403 if answer.is_json => return Err(LoginError::Refused(answer.status)),
+        429 | 500.. => return Err(LoginError::Unavailable(answer.status)),
+        status if !answer.is_json || status == 404 => return Err(LoginError::NotKeystone(status)),
+        status => return Err(LoginError::Unexpected(status)),
+    }
+    let token = answer.subject_token.ok_or(LoginError::BadAnswer("has no X-Subject-Token"))?;
+    let body: Body = serde_json::from_slice(&answer.body)
+        .map_err(|_| LoginError::BadAnswer("is not the JSON that it should be"))?;
+    let expires_at = body.token.expires_at.ok_or(LoginError::BadAnswer("has no expires_at"))?;
+    Ok(Session {
+        token,
+        expires_at: expires_at.naive_utc(),
+        catalog: body.token.catalog,
+        project_id: body.token.project.map(|project| project.id),
+    })
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("expires_at", &self.expires_at)
+            .field("project_id", &self.project_id)
+            .finish_non_exhaustive()
+    }
+}
