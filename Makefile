@@ -3,13 +3,13 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc test demo openapi openapi-check bench image-test clean-cache
+.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
-check: fmt-check clippy doc ## Format, lints and documentation, without a warning
+check: fmt-check clippy doc deny ## Format, lints, documentation and dependencies, without a fault
 
 fmt-check:
 	$(CARGO) fmt --check
@@ -19,6 +19,14 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+deny: ## Hold what is linked against deny.toml
+	tests/supply deny
+
+SBOM ?= target/glance-revert.cdx.json
+sbom: ## Write what is in the binary, as CycloneDX JSON [SBOM=target/glance-revert.cdx.json]
+	@mkdir -p $(dir $(SBOM))
+	tests/supply sbom $(abspath $(SBOM))
 
 test: ## Run everything, with real databases and the real Glance (installs what it needs)
 	tests/run
@@ -41,6 +49,6 @@ bench: ## Measure the promises against the real glance-scrubber
 image-test: ## Build the images without an engine, run them, and say what could not be run
 	tests/image/run
 
-clean-cache: ## Remove the Python packages, schemas and layers that the tests keep
+clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/lock-*

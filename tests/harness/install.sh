@@ -42,6 +42,14 @@ has_ceph() {
     PYTHONPATH=/usr/lib/python3/dist-packages "$venv/bin/python" -c 'import rados, rbd' 2>/dev/null
 }
 
+# A Python for tools alone, where nothing else of the tests is wanted.
+install_python() {
+    find_python >/dev/null && return
+    [[ $EUID -eq 0 ]] || die "no Python 3.10 or newer with headers and venv"
+    say "installing Python"
+    apt_install python3 python3-dev python3-venv
+}
+
 # Debian starts the servers that it installs; ours are private, so it is told not to.
 apt_install() {
     local policy=/usr/sbin/policy-rc.d ours='' status=0 log
