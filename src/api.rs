@@ -18,6 +18,7 @@ pub mod pending_deletes;
 pub mod revert;
 pub mod state;
 pub mod throttle;
+pub(crate) mod unreadable;
 pub mod versions;
 
 use axum::Router;

@@ -118,9 +118,15 @@ impl CliError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Setup(_) | Self::Telemetry(_) => Exit::Usage,
+            Self::Config(_)
+            | Self::Setup(_)
+            | Self::Telemetry(_)
+            | Self::Bind(BindError::Tls(_)) => Exit::Usage,
             Self::Repo(RepoError::Unavailable(_)) => Exit::Unavailable,
-            Self::Repo(_) | Self::Bind(_) | Self::System { .. } | Self::Other(_) => Exit::Failed,
+            Self::Repo(_)
+            | Self::Bind(BindError::Address { .. })
+            | Self::System { .. }
+            | Self::Other(_) => Exit::Failed,
         }
     }
 }

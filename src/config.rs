@@ -17,6 +17,7 @@ mod revert;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod unknown;
 
 pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
@@ -27,6 +28,7 @@ pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
 pub use stores::{FileConfig, StoreConfig, StoreKind};
+pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 
 /// Everything the product is told, validated.
 #[derive(Debug, Clone)]

@@ -3,7 +3,9 @@
 mod connection;
 pub mod listen;
 pub mod ops;
+mod own_errors;
 pub mod signals;
+pub mod tls;
 mod write_timeout;
 
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use self::listen::{Drained, Limits};
 use self::signals::Shutdown;
+use self::tls::{Tls, TlsError};
 use crate::api::state::{ApiSettings, ApiState, View};
 use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator};
@@ -52,14 +55,23 @@ pub enum SetupError {
     NobodyMayCall,
 }
 
-/// An address cannot be listened on.
+/// The listeners cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("[revert] {option} = {address}: cannot be listened on: {error}")]
-pub struct BindError {
-    option: &'static str,
-    address: SocketAddr,
-    #[source]
-    error: std::io::Error,
+pub enum BindError {
+    /// An address cannot be listened on.
+    #[error("[revert] {option} = {address}: cannot be listened on: {error}")]
+    Address {
+        /// Its option.
+        option: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Everything that the configuration describes, built and not started.
@@ -154,7 +166,7 @@ impl Parts {
                 show_multiple_locations: glance.show_multiple_locations,
                 show_image_direct_url: glance.show_image_direct_url,
                 request_timeout: self.config.revert.request_timeout,
-                tls: false,
+                tls: self.config.revert.tls.is_some(),
             },
         }
     }
@@ -166,20 +178,23 @@ pub struct Server {
     parts: Parts,
     state: ApiState,
     api: TcpListener,
+    tls: Option<Arc<Tls>>,
     ops: TcpListener,
     metrics: PrometheusHandle,
 }
 
 impl Server {
-    /// Binds both addresses.
+    /// Reads the certificate, if there is one, and binds both addresses.
     pub async fn bind(
         parts: Parts,
         state: ApiState,
         metrics: PrometheusHandle,
     ) -> Result<Self, BindError> {
-        let api = bind("bind", parts.config.revert.bind).await?;
-        let ops = bind("ops_bind", parts.config.revert.ops_bind).await?;
-        Ok(Self { parts, state, api, ops, metrics })
+        let revert = &parts.config.revert;
+        let tls = revert.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+        let api = bind("bind", revert.bind).await?;
+        let ops = bind("ops_bind", revert.ops_bind).await?;
+        Ok(Self { parts, state, api, tls, ops, metrics })
     }
 
     /// Where the API is.
@@ -210,12 +225,18 @@ impl Server {
                 (Arc::clone(&self.parts.clock), self.parts.config.glance.wakeup_time);
             tasks.spawn(scrubber::run(scrubber, clock, wakeup_time, soft.clone()));
         }
-        tasks.close();
         let limits = Limits::new(revert.max_connections, revert.shutdown_grace);
         let router = api::router(self.state);
-        let serve = listen::serve(self.api, router, limits, soft.clone());
+        if let Some(tls) = &self.tls {
+            tasks.spawn(Arc::clone(tls).keep_fresh(soft.clone()));
+        }
+        tasks.close();
+        let (api, tls, stop) = (self.api, self.tls, soft.clone());
         let everything = async {
-            let drained = serve.await;
+            let drained = match tls {
+                None => listen::serve(api, router, limits, stop).await,
+                Some(tls) => listen::serve_tls(api, tls, router, limits, stop).await,
+            };
             if tokio::time::timeout(revert.shutdown_grace, tasks.wait()).await.is_err() {
                 tracing::warn!(
                     "the scrubber did not stop in time; the next pass goes on from there"
@@ -233,7 +254,7 @@ impl Server {
 }
 
 async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|error| BindError { option, address, error })
+    TcpListener::bind(address).await.map_err(|error| BindError::Address { option, address, error })
 }
 
 /// Says at the start whether the database is there, and keeps saying so until it is.

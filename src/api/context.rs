@@ -28,7 +28,7 @@ struct Known {
 impl RequestContext {
     pub(super) fn new(headers: &HeaderMap, client: Client) -> Self {
         Self(Arc::new(Known {
-            id: format!("req-{}", Uuid::new_v4()),
+            id: new_request_id(),
             global_id: global_request_id(headers),
             client,
             caller: OnceLock::new(),
@@ -76,6 +76,11 @@ impl RequestContext {
     pub(super) fn is_unhurried(&self) -> bool {
         self.0.unhurried.load(Ordering::Relaxed)
     }
+}
+
+/// An id for one request.
+pub(super) fn new_request_id() -> String {
+    format!("req-{}", Uuid::new_v4())
 }
 
 /// A global request id, if the header has the one form that oslo.middleware accepts.

@@ -77,6 +77,11 @@ impl ApiError {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             parts.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        Response::from_parts(parts, Body::from(self.body(request_id)))
+    }
+
+    /// The body, as JSON.
+    pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         let body = ErrorBody {
             error: ErrorDetail {
                 code: self.status.as_u16(),
@@ -86,8 +91,8 @@ impl ApiError {
                 request_id: request_id.to_owned(),
             },
         };
-        let body = serde_json::to_vec(&body).unwrap_or_default();
-        Response::from_parts(parts, Body::from(body))
+        // Plain data: serialising it cannot fail.
+        serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 

@@ -5,6 +5,7 @@ use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::config::StoreKind;
 use crate::domain::image::ImageId;
 use crate::server::Parts;
+use crate::server::tls::Tls;
 
 /// One thing that was tried.
 struct Tried {
@@ -27,6 +28,9 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     tried.extend(database(&parts).await);
     tried.extend(stores(&parts).await);
     tried.push(of("tokens", parts.authenticators(), "an issuer's keys are read"));
+    if let Some(tls) = &parts.config.revert.tls {
+        tried.push(of("TLS", Tls::load(tls), "certificate and key belong together"));
+    }
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
     let mut table = table(&["CHECK", "RESULT", "NOTE"]);
     for one in tried {

@@ -25,7 +25,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
 pub(super) async fn start(config: Config) -> Result<Server, CliError> {
     let metrics = telemetry::init_metrics(SystemClock.now())?;
     warn(&config);
-    let scrubber = config.revert.scrubber;
+    let (scrubber, tls) = (config.revert.scrubber, config.revert.tls.is_some());
     let parts = Parts::new(config)?;
     let state = parts.api_state()?;
     let server = Server::bind(parts, state, metrics).await?;
@@ -36,6 +36,7 @@ pub(super) async fn start(config: Config) -> Result<Server, CliError> {
         version = super::VERSION,
         api = %address(server.api_address())?,
         ops = %address(server.ops_address())?,
+        tls,
         scrubber,
         "serving"
     );

@@ -10,6 +10,7 @@ use crate::domain::revert::Verify;
 
 use super::options;
 use super::reader::{Reader, Section};
+use super::tls::{self, TlsConfig};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +31,8 @@ pub struct RevertConfig {
     pub ops_bind: SocketAddr,
     /// `allow_plaintext` (false): lets `bind` be another address than loopback, without TLS.
     pub allow_plaintext: bool,
+    /// `tls_*`: TLS of `bind`; `None` without `tls_cert_file`.
+    pub tls: Option<TlsConfig>,
     /// `trusted_proxies` (empty): peers whose word about their own client is taken.
     pub trusted_proxies: Vec<IpNet>,
     /// `auth_failures_per_minute` (20): refused tokens of a client, before it is limited.
@@ -76,6 +79,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         bind: address(&mut section, "bind"),
         ops_bind: address(&mut section, "ops_bind"),
         allow_plaintext: section.boolean("allow_plaintext"),
+        tls: tls::read(&mut section),
         trusted_proxies: networks(&mut section, proxy_headers),
         auth_failures_per_minute: NonZeroU32::new(
             section.integer("auth_failures_per_minute", 1..=i64::from(u32::MAX)),
@@ -102,13 +106,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
 
 /// What no option can tell alone.
 fn check(section: &mut Section<'_, '_>, revert: &RevertConfig) {
-    if !revert.bind.ip().is_loopback() && !revert.allow_plaintext {
+    let tls_is_meant =
+        ["tls_cert_file", "tls_key_file"].iter().any(|option| section.is_set(option));
+    if !revert.bind.ip().is_loopback() && !tls_is_meant && !revert.allow_plaintext {
         section.problem(
             "bind",
             format!(
                 "{} is not loopback and there is no TLS: tokens would cross the network in the \
-                 clear. Listen on 127.0.0.1 behind something that encrypts, or set \
-                 allow_plaintext = true where the network is trusted",
+                 clear. Set tls_cert_file and tls_key_file, or listen on 127.0.0.1 behind something \
+                 that encrypts, or set allow_plaintext = true where the network is trusted",
                 revert.bind
             ),
         );

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,14 +12,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::own_errors::OwnErrors;
+use super::tls::{Handshakes, Shaken};
 use super::write_timeout::WriteTimeout;
+use crate::api::error::RequestError;
+use crate::api::unreadable;
 
 /// How long a client may go on sending after our last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,6 +35,8 @@ const QUIET: Duration = Duration::from_millis(200);
 pub(super) struct Shared {
     pub(super) http: http1::Builder,
     pub(super) router: Router,
+    /// `None` for a listener without TLS.
+    pub(super) handshakes: Option<Arc<Handshakes>>,
     pub(super) write_timeout: Duration,
     pub(super) stop: CancellationToken,
 }
@@ -37,8 +44,22 @@ pub(super) struct Shared {
 /// Serves a client until one of the two closes. After `stop` the request in flight is answered,
 /// with `Connection: close`, and a connection without one is closed at once.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Shared) {
-    let Shared { http, router, write_timeout, stop } = shared;
-    let mut stream = WriteTimeout::new(stream, write_timeout);
+    let Some(handshakes) = shared.handshakes.clone() else {
+        return serve(stream, peer, shared).await;
+    };
+    let shaken = shared.stop.run_until_cancelled(handshakes.shake(stream, peer)).await;
+    match shaken {
+        Some(Shaken::Done(stream)) => serve(*stream, peer, shared).await,
+        Some(Shaken::NoTls(stream)) => tell_of_tls(stream, peer).await,
+        Some(Shaken::Refused(stream)) => close(stream).await,
+        Some(Shaken::Failed) | None => {}
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAddr, shared: Shared) {
+    let Shared { http, router, write_timeout, handshakes, stop } = shared;
+    let stream = WriteTimeout::new(stream, write_timeout);
+    let mut stream = OwnErrors::new(stream, peer.ip(), handshakes.is_some());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)
@@ -56,16 +77,27 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Shared) {
     if let Err(error) = ended {
         debug!(%peer, %error, "the connection ended early");
     }
-    close(stream.into_inner()).await;
+    close(stream.into_inner().into_inner()).await;
+}
+
+/// Whoever speaks HTTP to a TLS port most likely wrote `http://` for `https://`.
+async fn tell_of_tls(mut stream: TcpStream, peer: SocketAddr) {
+    let told = "This port speaks TLS: write https:// in place of http://. What was sent could be \
+                read on the way; if there was a token in it, have it revoked.";
+    let error = RequestError::Invalid(told.to_owned());
+    let answer = unreadable::answer(&error.into(), peer.ip(), false, None);
+    // The peer may be gone, or not read: a few bytes fit into any socket's buffer.
+    let _ = timeout(LINGER, stream.write_all(&answer)).await;
+    close(stream).await;
 }
 
 /// Closes in a way that lets the client read the last answer. A socket that is closed with bytes
 /// still unread is reset by the kernel, and a client that was in the middle of sending too much
 /// would see "connection reset" in place of its 413 or 431.
-async fn close(mut stream: TcpStream) {
-    // The peer may be gone already; there is nobody to tell.
-    let _ = stream.shutdown().await;
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let discard = async {
+        // The peer may be gone already; there is nobody to tell.
+        let _ = stream.shutdown().await;
         let mut scratch = [0; 1024];
         while let Ok(Ok(1..)) = timeout(QUIET, stream.read(&mut scratch)).await {}
     };

@@ -5,8 +5,8 @@
 //! connection that is kept alive) and for a client that does not read its answer. How long a
 //! request and its body may take as a whole is the router's business.
 //!
-//! Heads that cannot be read are answered by hyper, without a body: 400, 414 and 431. A client
-//! that goes away takes its handler with it: hyper drops the handler's future, at any `.await`.
+//! A client that goes away takes its handler with it: hyper drops the handler's future, at any
+//! `.await`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::connection::{self, Shared};
+use super::tls::{Handshakes, Tls};
 
 /// The pause after an accept that failed for a reason of ours (no file descriptors left): long
 /// enough not to spin, short enough not to be noticed once descriptors are free again.
@@ -40,7 +41,8 @@ pub struct Limits {
     /// ends: new clients wait in the kernel's queue, which costs this process no memory, and get
     /// their turn when the timers here have closed the idle ones.
     pub max_connections: usize,
-    /// For a request's head to arrive, and for the next request on a connection kept alive.
+    /// For a TLS handshake, for a request's head to arrive, and for the next request on a
+    /// connection kept alive.
     pub head_timeout: Duration,
     /// For a client to take the next bytes of its answer.
     pub write_timeout: Duration,
@@ -91,9 +93,34 @@ pub async fn serve(
     limits: Limits,
     stop: CancellationToken,
 ) -> Drained {
+    accept(listener, None, router, limits, stop).await
+}
+
+/// The same over TLS.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<Tls>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Drained {
+    // Half of the places are left to those who are through.
+    let most = limits.max_connections / 2;
+    let handshakes = Arc::new(Handshakes::new(tls, limits.head_timeout, most));
+    accept(listener, Some(handshakes), router, limits, stop).await
+}
+
+async fn accept(
+    listener: TcpListener,
+    handshakes: Option<Arc<Handshakes>>,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) -> Drained {
     let shared = Shared {
         http: limits.http(),
         router,
+        handshakes,
         write_timeout: limits.write_timeout,
         stop: stop.clone(),
     };

@@ -30,6 +30,14 @@ pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
 /// Callers turned away; label `reason` as in the answer's body, `auth.token_invalid` for example.
 pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
+/// Handshakes that did not end in a connection; label `reason`: `refused` (by one of the two),
+/// `timeout`, `crowded` (ousted by newer ones).
+pub const TLS_HANDSHAKE_FAILURES_TOTAL: &str = "glance_revert_tls_handshake_failures_total";
+/// New versions of the TLS files; label `outcome`: `taken`, `refused`.
+pub const TLS_RELOADS_TOTAL: &str = "glance_revert_tls_reloads_total";
+/// When the API's certificate expires, in Unix seconds; only with TLS.
+pub const TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: &str =
+    "glance_revert_tls_certificate_expiry_timestamp_seconds";
 /// Statements sent to the database, those of transactions and locks among them: one round trip
 /// each.
 pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
@@ -50,7 +58,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 17] = [
+pub const ALL: [(Kind, &str, &str); 20] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -65,6 +73,13 @@ pub const ALL: [(Kind, &str, &str); 17] = [
     (Kind::Counter, SCRUB_ALARMS_TOTAL, "Times that a brake stopped a store for a pass."),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
+    (Kind::Counter, TLS_HANDSHAKE_FAILURES_TOTAL, "TLS handshakes that failed, by reason."),
+    (Kind::Counter, TLS_RELOADS_TOTAL, "New versions of the TLS files, by outcome."),
+    (
+        Kind::Gauge,
+        TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS,
+        "When the API's certificate expires, in Unix seconds.",
+    ),
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
     (Kind::Gauge, BUILD_INFO, "Always 1, labelled with version and commit."),

@@ -94,6 +94,38 @@ async fn read_to_close(client: &mut TcpStream) -> String {
     seen
 }
 
+/// What hyper would answer without a body has the body and the headers that all answers have.
+fn assert_our_error(answer: &str, status: u16, reason: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    for header in
+        ["connection: close", "x-frame-options: DENY", "cache-control: no-store", "date: "]
+    {
+        assert!(head.contains(&format!("\r\n{header}")), "{header} in {head}");
+    }
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (&body["error"]["code"], &body["error"]["reason"]),
+        (&status.into(), &reason.into())
+    );
+    let id = body["error"]["request_id"].as_str().unwrap();
+    assert!(head.contains(&format!("\r\nx-openstack-request-id: {id}")), "{head}");
+}
+
+#[tokio::test]
+async fn what_hyper_refuses_is_answered_after_the_request_before_it() {
+    let server = Server::start(Router::new(), patient()).await;
+    let mut client = server.connect().await;
+    client
+        .write_all(&[GET, b"GET /hello HTTP/1.1\r\nHost: x\r\nNo Header\r\n\r\n"].concat())
+        .await
+        .unwrap();
+    let answers = read_to_close(&mut client).await;
+    let (first, second) = answers.split_once("hello").unwrap();
+    assert!(first.starts_with("HTTP/1.1 200 "), "{answers}");
+    assert_our_error(second, 400, "request.invalid");
+}
+
 #[tokio::test]
 async fn a_silent_client_is_closed_when_the_head_takes_too_long() {
     let server = Server::start(Router::new(), Limits { head_timeout: SOON, ..patient() }).await;
@@ -121,8 +153,7 @@ async fn a_head_of_200_headers_is_431_and_closed() {
     let mut client = server.connect().await;
     let head = format!("GET /hello HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: v\r\n".repeat(200));
     client.write_all(head.as_bytes()).await.unwrap();
-    let answer = read_to_close(&mut client).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_our_error(&read_to_close(&mut client).await, 431, "request.headers_too_large");
 }
 
 #[tokio::test]
@@ -131,8 +162,7 @@ async fn a_head_of_40_kib_is_431_and_closed() {
     let mut client = server.connect().await;
     let head = format!("GET /hello HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "v".repeat(40 * 1024));
     client.write_all(head.as_bytes()).await.unwrap();
-    let answer = read_to_close(&mut client).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert_our_error(&read_to_close(&mut client).await, 431, "request.headers_too_large");
 }
 
 #[tokio::test]
@@ -140,8 +170,7 @@ async fn what_is_no_http_is_400_and_closed() {
     let server = Server::start(Router::new(), patient()).await;
     let mut client = server.connect().await;
     client.write_all(b"\x16\x03\x01 hello over there\r\n\r\n").await.unwrap();
-    let answer = read_to_close(&mut client).await;
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_our_error(&read_to_close(&mut client).await, 400, "request.invalid");
 }
 
 #[tokio::test]

@@ -38,3 +38,4 @@ mod store_http;
 mod store_registry;
 mod store_suite;
 mod support;
+mod tls;

@@ -14,6 +14,7 @@ pub(crate) mod glance;
 pub(crate) mod images;
 pub(crate) mod log;
 pub(crate) mod odds;
+pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod rows;

@@ -8,7 +8,7 @@ pub const REVERT: &[OptionSpec] = &[
         "bind",
         "address and port",
         "127.0.0.1:9393",
-        "Where the API listens. Another address than loopback needs allow_plaintext.",
+        "Where the API listens. Another address than loopback needs TLS, or allow_plaintext.",
     ),
     OptionSpec::new(
         "ops_bind",
@@ -21,6 +21,36 @@ pub const REVERT: &[OptionSpec] = &[
         "boolean",
         "false",
         "Lets bind be another address than loopback: without TLS, tokens can be read on the way.",
+    ),
+    OptionSpec::unset(
+        "tls_cert_file",
+        "absolute path",
+        "/etc/glance/tls/tls.crt",
+        "The API's certificate and the intermediate ones, in PEM. Read again when it changes.",
+    ),
+    OptionSpec::unset(
+        "tls_key_file",
+        "absolute path",
+        "/etc/glance/tls/tls.key",
+        "The certificate's private key in PEM. Read again when it changes.",
+    ),
+    OptionSpec::unset(
+        "tls_client_auth",
+        "off, optional or required",
+        "required",
+        "Whether clients show certificates, beside their tokens; unset is off.",
+    ),
+    OptionSpec::unset(
+        "tls_client_ca_file",
+        "absolute path",
+        "/etc/glance/tls/clients-ca.crt",
+        "The authorities of clients' certificates, in PEM. Read again when it changes.",
+    ),
+    OptionSpec::new(
+        "tls_client_allowed_sans",
+        "list of DNS names, URIs, email addresses",
+        "",
+        "One of them must be in a client's certificate; empty takes all that are good.",
     ),
     OptionSpec::new(
         "trusted_proxies",

@@ -1,0 +1,89 @@
+//! TLS of the API's listener: the certificate as its files have it now, and the handshakes.
+
+mod clients;
+mod files;
+mod handshake;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use self::files::Files;
+pub use self::files::TlsError;
+pub(super) use self::handshake::{Handshakes, Shaken};
+use crate::config::TlsConfig;
+use crate::telemetry::metric;
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the listener shows and believes. New handshakes use what the files say; connections that
+/// stand go on with what they began with.
+#[derive(Debug)]
+pub struct Tls {
+    config: TlsConfig,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    server: Arc<ServerConfig>,
+    /// What the last look found: each version of the files is judged, and told of, once.
+    seen: Result<[u8; 32], String>,
+}
+
+impl Tls {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// What cannot be used is refused here; later it is logged, and the old one stays.
+    pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
+        let files = Files::read(config)?;
+        let server = files.judge(&config.clients)?;
+        let current = RwLock::new(Current { server, seen: Ok(files.digest()) });
+        Ok(Self { config: config.clone(), current })
+    }
+
+    /// For the next handshake.
+    fn acceptor(&self) -> TlsAcceptor {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        TlsAcceptor::from(Arc::clone(&current.server))
+    }
+
+    /// Looks at the files again and again, until `stop`.
+    pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+            let tls = Arc::clone(&self);
+            if let Err(error) = tokio::task::spawn_blocking(move || tls.look()).await {
+                tracing::error!(%error, "the look at the TLS files did not end");
+            }
+        }
+    }
+
+    /// Looks at the files, and takes what is new if it is good. Blocks for as long as the disk.
+    pub fn look(&self) {
+        let files = Files::read(&self.config);
+        let seen = files.as_ref().map(Files::digest).map_err(ToString::to_string);
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
+            return;
+        }
+        let judged = files.and_then(|files| files.judge(&self.config.clients));
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        current.seen = seen;
+        let outcome = match judged {
+            Ok(server) => {
+                current.server = server;
+                tracing::info!("the new TLS files are in use");
+                "taken"
+            }
+            Err(error) => {
+                tracing::error!(%error, "the new TLS files cannot be used; the old ones stay");
+                "refused"
+            }
+        };
+        metrics::counter!(metric::TLS_RELOADS_TOTAL, "outcome" => outcome).increment(1);
+    }
+}
