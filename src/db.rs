@@ -49,7 +49,7 @@ impl Database {
                 Ok(Self::of(pool, lock::AdvisoryLock::shared(session)))
             }
             DatabaseKind::Sqlite => {
-                let pool = connect::sqlite(config, pool_size)?;
+                let pool = connect::sqlite(config)?;
                 let pass_file = format!("{}.glance-revert-scrub", config.database);
                 Ok(Self::of(pool, lock::AdvisoryLock::local(pass_file.into())))
             }

@@ -12,8 +12,9 @@ use crate::config::{DatabaseConfig, DatabaseTls};
 
 /// How long a writer of SQLite waits for the others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// SQLite has one writer; more connections than this only cost memory.
-const SQLITE_POOL: u32 = 4;
+/// SQLite has one writer, and a connection that writes empties the caches of all others: with
+/// several, taken in turn, each statement reads its pages anew.
+const SQLITE_POOL: u32 = 1;
 
 /// Of each connection, negative for KiB. The kernel has the file in its memory already; SQLite's
 /// default of 2 MiB only makes a pass grow with its backlog.
@@ -103,10 +104,7 @@ pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Connections<P
 }
 
 /// Leaves `journal_mode` as Glance has it, and foreign keys off as Glance has them.
-pub(super) fn sqlite(
-    config: &DatabaseConfig,
-    pool_size: u32,
-) -> Result<Connections<Sqlite>, ConnectError> {
+pub(super) fn sqlite(config: &DatabaseConfig) -> Result<Connections<Sqlite>, ConnectError> {
     if !std::path::Path::new(&config.database).is_file() {
         return Err(ConnectError::NoSuchFile(config.database.clone()));
     }
@@ -116,7 +114,7 @@ pub(super) fn sqlite(
         .foreign_keys(false)
         .pragma("cache_size", SQLITE_CACHE)
         .busy_timeout(BUSY_TIMEOUT);
-    Ok(Connections::lazy(pool_size.min(SQLITE_POOL), options))
+    Ok(Connections::lazy(SQLITE_POOL, options))
 }
 
 enum Tls {

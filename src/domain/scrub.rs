@@ -8,6 +8,7 @@ mod backoff;
 mod brakes;
 mod destroy;
 mod held;
+mod pace;
 mod pass;
 mod report;
 mod work;
@@ -27,9 +28,6 @@ use super::lock::ImageLock;
 use super::repo::{ImageRepo, RepoError};
 use super::store::Stores;
 use super::time::Clock;
-
-/// Images claimed, and settled, in one transaction.
-const BATCH: usize = 16;
 
 /// The settings of a [`Scrubber`].
 #[derive(Debug, Clone, Copy)]

@@ -260,15 +260,17 @@ async fn a_file_that_is_none_is_given_back(kind: Kind) {
 
 async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
     let world = World::new(kind).await;
-    for number in 0..40 {
+    for number in 0..56 {
         world.deleted_image(&format!("a{number:02}")).await;
     }
     let (from, to) = (world.datadir(), world.datadir().with_extension("away"));
     let unmount: Progress = Arc::new(move |_| drop(std::fs::rename(&from, &to)));
     let scrubber = world.scrubber(&world.open()).with_progress(unmount);
     let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
-    assert_eq!((report.scrubbed, report.deferred), (16, 8), "{report:?}");
-    assert_eq!((report.given_back, report.failed, report.alarms.len()), (16, 16, 1), "{report:?}");
+    // The second batch is the last one: of 32, or of 16 where the first was slow.
+    assert!([16, 32].contains(&report.given_back), "{report:?}");
+    assert_eq!((report.scrubbed, report.deferred), (16, 40 - report.given_back), "{report:?}");
+    assert_eq!((report.failed, report.alarms.len()), (report.given_back, 1), "{report:?}");
     let claimed = world.db.rows("SELECT id FROM images WHERE status = 'deleted'").await;
     assert_eq!(claimed.len(), 16);
 }

@@ -11,14 +11,19 @@ use crate::domain::image::{Image, RowVersion};
 use crate::domain::repo::Write;
 use crate::domain::scrub::{Claim, WorkKind};
 
-/// All with one statement, if it finds them all as they were read; else one by one.
+/// All with one statement for every few, if these find them all as they were read; else one by
+/// one.
 pub(super) async fn all<D: Dialect>(
     connection: &mut PoolConnection<D>,
     claims: &[Claim<'_>],
 ) -> Result<Vec<Write>, sqlx::Error> {
-    if let Some(statement) = together(claims) {
+    if let Some(statements) = together(claims) {
         let mut transaction = begin(connection).await?;
-        if D::execute(&mut transaction, statement).await? == claims.len() as u64 {
+        let mut found = 0;
+        for statement in statements {
+            found += D::execute(&mut transaction, statement).await?;
+        }
+        if found == claims.len() as u64 {
             commit(transaction).await?;
             return Ok(vec![Write::Done; claims.len()]);
         }
@@ -27,19 +32,22 @@ pub(super) async fn all<D: Dialect>(
     each(connection, claims).await
 }
 
-/// The one statement for claims that differ in nothing but their image.
-fn together(claims: &[Claim<'_>]) -> Option<Statement> {
+/// The statements for claims that differ in nothing but their image.
+fn together(claims: &[Claim<'_>]) -> Option<Vec<Statement>> {
     let stamp = claims.first()?.stamp;
     let alike =
         |claim: &Claim<'_>| claim.stamp == stamp && claim.work.kind() != WorkKind::Leftovers;
-    if claims.len() > IMAGE_SLOTS || !claims.iter().all(alike) {
+    if !claims.iter().all(alike) {
         return None;
     }
-    let ids: Vec<_> = claims.iter().map(|claim| claim.work.image().id.as_str()).collect();
-    let keys: Vec<_> = claims.iter().map(|claim| key(claim.work.image())).collect();
-    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-    let statement = Statement::new(sql::CLAIM_IMAGES).bind(stamp);
-    Some(statement.bind_list(IMAGE_SLOTS, &ids).bind_list(IMAGE_SLOTS, &keys))
+    let statement = |some: &[Claim<'_>]| {
+        let ids: Vec<_> = some.iter().map(|claim| claim.work.image().id.as_str()).collect();
+        let keys: Vec<_> = some.iter().map(|claim| key(claim.work.image())).collect();
+        let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+        let statement = Statement::new(sql::CLAIM_IMAGES).bind(stamp);
+        statement.bind_list(IMAGE_SLOTS, &ids).bind_list(IMAGE_SLOTS, &keys)
+    };
+    Some(claims.chunks(IMAGE_SLOTS).map(statement).collect())
 }
 
 /// What [`sql::CLAIM_IMAGES`] compares.

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 
 use futures::StreamExt;
 use futures::stream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::brakes::Brakes;
 use super::destroy::{Claimed, Destroyer, Outcome};
 use super::held::Held;
+use super::pace::Pace;
 use super::work::{Claim, Work, WorkKind};
-use super::{BATCH, ScrubReport, Scrubber};
+use super::{ScrubReport, Scrubber};
 use crate::domain::image::ImageId;
 use crate::domain::lock::ImageGuard;
 use crate::domain::repo::{RepoError, Write};
@@ -26,6 +28,7 @@ pub(super) struct Pass<'a> {
     before: Timestamp,
     brakes: Brakes,
     held: Option<Held>,
+    pace: Pace,
     report: ScrubReport,
 }
 
@@ -33,7 +36,15 @@ impl<'a> Pass<'a> {
     pub(super) fn new(scrubber: &'a Scrubber, stop: &'a CancellationToken) -> Self {
         let before = scrubber.clock.now() - scrubber.settings.scrub_time;
         let brakes = Brakes::new(before, scrubber.settings.absent_brake);
-        Self { scrubber, stop, before, brakes, held: None, report: ScrubReport::default() }
+        Self {
+            scrubber,
+            stop,
+            before,
+            brakes,
+            held: None,
+            pace: Pace::new(),
+            report: ScrubReport::default(),
+        }
     }
 
     pub(super) fn into_report(self) -> ScrubReport {
@@ -44,13 +55,18 @@ impl<'a> Pass<'a> {
         let mut after: Option<ImageId> = None;
         loop {
             let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
-            for ids in page.chunks(BATCH) {
+            let mut rest = page.as_slice();
+            while !rest.is_empty() {
+                let (ids, later) = rest.split_at(self.pace.batch().min(rest.len()));
+                rest = later;
                 if self.stop.is_cancelled() {
                     self.report.interrupted = true;
                     return self.finish().await;
                 }
                 self.refresh_held(&page).await?;
+                let (began, failed) = (Instant::now(), self.report.failed);
                 self.batch(ids).await?;
+                self.pace.took(began.elapsed(), self.report.failed == failed);
                 self.tell_progress();
             }
             match page.last() {
