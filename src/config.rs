@@ -27,7 +27,7 @@ pub use issuers::{JwtIssuerConfig, JwtKeys};
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
-pub use stores::{FileConfig, StoreConfig, StoreKind};
+pub use stores::{FileConfig, S3Config, S3Endpoint, S3Keys, StoreConfig, StoreKind, UrlFormat};
 pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 
 /// Everything the product is told, validated.

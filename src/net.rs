@@ -7,12 +7,14 @@
 
 pub mod flight;
 pub mod keystone;
+mod retry;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use reqwest::{Client, Response};
+pub use retry::retried;
 
 use reqwest::{Certificate, Identity};
 

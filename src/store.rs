@@ -7,6 +7,7 @@
 
 pub mod file;
 pub mod http;
+pub mod s3;
 
 mod crypt;
 mod registry;
@@ -26,6 +27,8 @@ pub struct StoreOptions {
     pub any_file_name: bool,
     /// `http_verify_hosts`: `host` (any port) or `host:port`; IPv6 addresses in brackets.
     pub http_verify_hosts: Vec<String>,
+    /// `location_credentials_hosts`, as above.
+    pub location_credentials_hosts: Vec<String>,
     /// `store_timeout`: how long one call to a store may take.
     pub store_timeout: Duration,
 }
@@ -35,6 +38,7 @@ impl Default for StoreOptions {
         Self {
             any_file_name: false,
             http_verify_hosts: Vec::new(),
+            location_credentials_hosts: Vec::new(),
             store_timeout: Duration::from_secs(30),
         }
     }
@@ -45,8 +49,21 @@ impl From<&RevertConfig> for StoreOptions {
         Self {
             any_file_name: config.any_file_name,
             http_verify_hosts: config.http_verify_hosts.clone(),
+            location_credentials_hosts: config.location_credentials_hosts.clone(),
             store_timeout: config.store_timeout,
         }
+    }
+}
+
+impl StoreOptions {
+    /// Whether credentials in a location may be used at this `host` or `host:port`, where the
+    /// configuration has none.
+    pub(crate) fn trusts_credentials_for(&self, authority: &str) -> bool {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        let is_named = |listed: &String| {
+            [authority, host].iter().any(|name| listed.eq_ignore_ascii_case(name))
+        };
+        self.location_credentials_hosts.iter().any(is_named)
     }
 }
 
@@ -70,6 +87,14 @@ pub enum StoreSetupError {
         path: PathBuf,
         /// What is wrong, as the end of a sentence.
         reason: &'static str,
+    },
+    /// A service's address cannot be used.
+    #[error("store {store}: {reason}")]
+    Endpoint {
+        /// The store's name.
+        store: String,
+        /// The option and what is wrong with it.
+        reason: String,
     },
     /// An entry of `http_verify_hosts` is no host.
     #[error("http_verify_hosts: {0:?} is neither a host nor host:port; leave out scheme and path")]

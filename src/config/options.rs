@@ -3,10 +3,12 @@
 
 mod glance;
 mod ours;
+mod s3;
 mod sample;
 
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
 pub use ours::{REVERT, REVERT_JWT};
+pub use s3::S3_STORE;
 pub use sample::sample;
 
 /// One option.
@@ -51,7 +53,7 @@ impl OptionSpec {
 }
 
 /// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] = &[FILE_STORE];
+pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

@@ -55,6 +55,9 @@ pub struct RevertConfig {
     /// `http_verify_hosts` (empty): hosts that a revert may ask about `http(s)` locations; lower
     /// case.
     pub http_verify_hosts: Vec<String>,
+    /// `location_credentials_hosts` (empty): hosts of stores for which credentials in a location
+    /// may be used where the configuration has none; lower case.
+    pub location_credentials_hosts: Vec<String>,
     /// `store_timeout` (30): how long one call to a store may take.
     pub store_timeout: Duration,
     /// `db_pool_size` (16): connections to the database, at least 2.
@@ -92,7 +95,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         delete_grace: section.seconds("delete_grace"),
         absent_brake: section.integer("absent_brake", 1..=i64::MAX),
         any_file_name: section.boolean("any_file_name"),
-        http_verify_hosts: hosts(&mut section),
+        http_verify_hosts: hosts(&mut section, "http_verify_hosts"),
+        location_credentials_hosts: hosts(&mut section, "location_credentials_hosts"),
         store_timeout: section.some_seconds("store_timeout"),
         db_pool_size: section.integer("db_pool_size", 2..=1000),
         request_timeout: section.some_seconds("request_timeout"),
@@ -158,8 +162,7 @@ fn networks(section: &mut Section<'_, '_>, proxy_headers: bool) -> Vec<IpNet> {
     networks
 }
 
-fn hosts(section: &mut Section<'_, '_>) -> Vec<String> {
-    let option = "http_verify_hosts";
+fn hosts(section: &mut Section<'_, '_>, option: &str) -> Vec<String> {
     let hosts = section.words(option);
     if hosts.iter().any(|host| host.contains(['/', '*', '@']) || host.contains(char::is_whitespace))
     {

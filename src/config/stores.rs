@@ -2,8 +2,10 @@
 //! type of store has a file of its own.
 
 mod file;
+mod s3;
 
 pub use file::FileConfig;
+pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 
 use super::options;
 use super::oslo::DEFAULT_GROUP;
@@ -32,6 +34,8 @@ pub enum StoreKind {
     File(FileConfig),
     /// `http`.
     Http,
+    /// `s3`.
+    S3(S3Config),
     /// A type of glance_store's that this version has no driver for (`vmware`, ..).
     Unsupported {
         /// glance_store's word.
@@ -77,18 +81,28 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
     stores
 }
 
-/// glance_store only warns of a type that it does not know, so it is no error here.
+/// glance_store only warns of a type that it does not know, or that nothing is configured of, so
+/// neither is an error here.
 fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     let kinds = reader.section(&["glance_store"], options::GLANCE_STORE).words("stores");
     let mut stores: Vec<StoreConfig> = Vec::new();
     for kind in kinds {
         let kind = short(&kind);
-        if stores.iter().all(|store| store.id != kind) {
+        if stores.iter().all(|store| store.id != kind) && is_configured(reader, &kind) {
             let id = kind.clone();
             stores.push(StoreConfig { id, kind: store_kind(reader, &["glance_store"], kind) });
         }
     }
     stores
+}
+
+/// Whether a type that cannot do without options of its own has any.
+fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
+    let needed = match kind {
+        "s3" => "s3_store_host",
+        _ => return true,
+    };
+    reader.section(&["glance_store"], options::GLANCE_STORE).is_set(needed)
 }
 
 /// The type behind a dotted name of old (`glance.store.filesystem.Store`).
@@ -107,6 +121,7 @@ fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKi
     match kind.as_str() {
         "file" => StoreKind::File(file::read(&mut reader.section(groups, options::FILE_STORE))),
         "http" => StoreKind::Http,
+        "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
         _ => StoreKind::Unsupported { kind },
     }
 }

@@ -38,7 +38,7 @@ fn issuer(options: &str) -> String {
 fn datadirs(config: &Config) -> Vec<PathBuf> {
     match &config.stores[0].kind {
         StoreKind::File(file) => file.datadirs.clone(),
-        StoreKind::Http | StoreKind::Unsupported { .. } => vec![],
+        StoreKind::Http | StoreKind::S3(_) | StoreKind::Unsupported { .. } => vec![],
     }
 }
 
@@ -169,6 +169,33 @@ fn several_stores_fall_back_to_the_shared_section() {
     assert_eq!(file.timeout, Some(Duration::from_secs(7)));
     let StoreKind::Unsupported { kind } = &config.stores[1].kind else { panic!("a driver") };
     assert_eq!(kind, "vmware");
+}
+
+#[test]
+fn a_bucket_is_read_from_its_section() {
+    let config = load(
+        "[DEFAULT]\nenabled_backends = cold:s3\n[cold]\ns3_store_host = https://S3.example.org/\n\
+         s3_store_access_key = AK\ns3_store_secret_key = S/K+T\ns3_store_bucket = images\n",
+    );
+    let StoreKind::S3(s3) = &config.stores[0].kind else { panic!("no s3 store") };
+    assert_eq!(s3.endpoint.authority, "s3.example.org");
+    assert_eq!((s3.bucket.as_str(), s3.region.as_str()), ("images", "us-east-1"));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("AK\"") && !shown.contains("S/K+T"), "{shown}");
+}
+
+#[test]
+fn a_bucket_that_cannot_work_is_refused_and_one_that_nobody_configured_is_left_out() {
+    let told = refused(
+        "[DEFAULT]\nenabled_backends = cold:s3\n[cold]\ns3_store_host = s3.example.org\n\
+         s3_store_access_key = AK\ns3_store_bucket = a/b\ns3_store_bucket_url_format = odd\n",
+    );
+    for option in ["s3_store_host", "s3_store_secret_key", "s3_store_bucket", "url_format"] {
+        assert!(told.contains(option), "{told}");
+    }
+    let config = load("[glance_store]\nstores = file,s3\n");
+    assert_eq!(config.stores.len(), 1, "glance_store warns, and goes on without it");
+    assert!(refused("[glance_store]\nstores = s3\ns3_store_host = https://h\n").contains("bucket"));
 }
 
 #[test]

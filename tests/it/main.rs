@@ -36,6 +36,7 @@ mod signals;
 mod store_file;
 mod store_http;
 mod store_registry;
+mod store_s3;
 mod store_suite;
 mod support;
 mod tls;

@@ -7,6 +7,7 @@
 mod cases;
 mod file;
 mod http;
+mod s3;
 mod stand;
 
 use stand::Stand;

@@ -18,6 +18,7 @@ pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod rows;
+pub(crate) mod s3;
 pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod world;

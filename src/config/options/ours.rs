@@ -114,6 +114,12 @@ pub const REVERT: &[OptionSpec] = &[
         "Hosts that a revert may ask about http and https locations.",
     ),
     OptionSpec::new(
+        "location_credentials_hosts",
+        "list of host names",
+        "",
+        "Hosts of stores for which keys in old locations may be used where no option sets any.",
+    ),
+    OptionSpec::new(
         "store_timeout",
         "seconds, more than 0",
         "30",

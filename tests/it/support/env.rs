@@ -18,6 +18,11 @@ pub(crate) fn python() -> PathBuf {
     required("GLANCE_REVERT_TEST_PYTHON").into()
 }
 
+/// moto's server.
+pub(crate) fn moto() -> PathBuf {
+    required("GLANCE_REVERT_TEST_MOTO").into()
+}
+
 /// The folder of what `glance-manage db_sync` made, where there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)

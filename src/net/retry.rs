@@ -1,0 +1,44 @@
+//! Trying again what changes nothing.
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+
+/// Tries after the first one.
+const MORE: usize = 2;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Asks at most three times, with pauses that double and are jittered, as long as `again` says
+/// that the error may pass. Only for requests that change nothing; the caller bounds the whole.
+pub async fn retried<T, E, F>(ask: impl FnMut() -> F, again: impl FnMut(&E) -> bool) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MORE);
+    ask.retry(pauses.with_jitter()).when(again).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    async fn asked(answers: &[Result<u8, bool>]) -> (Result<u8, bool>, usize) {
+        let asked = Cell::new(0);
+        let ask = || {
+            let answer = answers[asked.get()];
+            asked.set(asked.get() + 1);
+            async move { answer }
+        };
+        let answer = retried(ask, |passes| *passes).await;
+        (answer, asked.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
+        assert_eq!(asked(&[Ok(1)]).await, (Ok(1), 1));
+        assert_eq!(asked(&[Err(true), Err(true), Ok(1)]).await, (Ok(1), 3));
+        assert_eq!(asked(&[Err(true), Err(true), Err(true)]).await, (Err(true), 3));
+        assert_eq!(asked(&[Err(false)]).await, (Err(false), 1));
+    }
+}

@@ -1,0 +1,237 @@
+//! The S3 store: one bucket of Amazon's S3, of Ceph's RGW, or of another service that speaks alike.
+//!
+//! `glance_store`'s driver calls a missing bucket, a key behind a delete marker and an absent key
+//! all "not found". Here absence is proved by listing the bucket, and what a versioned bucket
+//! keeps is said to be kept. Host, bucket and keys are the configuration's; a row only names an
+//! object.
+
+mod client;
+mod fault;
+mod uri;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{StatusCode, Url};
+use rusty_s3::{Bucket, Credentials, UrlStyle};
+use secrecy::ExposeSecret;
+use tokio::time::Instant;
+
+use self::client::{Call, S3Client, answered, header};
+use self::fault::Fault;
+use self::uri::Place;
+use super::{StoreOptions, StoreSetupError};
+use crate::config::{S3Config, UrlFormat};
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+};
+use crate::net::{Outbound, Response, root_cause};
+
+const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
+const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
+
+/// One `s3` store of the configuration.
+#[derive(Debug)]
+pub struct S3Store {
+    id: StoreId,
+    place: Place,
+    client: S3Client,
+    keys: Option<Credentials>,
+    /// Whether the keys that a row carries may be used where the configuration has none.
+    may_use_keys_of_rows: bool,
+    limit: Duration,
+}
+
+/// What one location asks for.
+struct Object {
+    key: String,
+    call: Call,
+}
+
+impl S3Store {
+    /// Takes the store as configured; connects to nothing.
+    pub fn new(
+        id: StoreId,
+        config: &S3Config,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreSetupError> {
+        let wrong = |reason: String| StoreSetupError::Endpoint { store: id.0.clone(), reason };
+        let endpoint = &config.endpoint;
+        let scheme = if endpoint.https { "https" } else { "http" };
+        let url = format!("{scheme}://{}/{}", endpoint.authority, endpoint.prefix);
+        let url = Url::parse(&url).map_err(|error| wrong(format!("s3_store_host: {error}")))?;
+        let style = match config.url_format {
+            UrlFormat::Path => UrlStyle::Path,
+            UrlFormat::Virtual => UrlStyle::VirtualHost,
+        };
+        let bucket = Bucket::new(url, style, config.bucket.clone(), config.region.clone())
+            .map_err(|error| wrong(format!("s3_store_bucket: {error}")))?;
+        let limit = options.store_timeout;
+        // Bodies are images, of any length.
+        let outbound =
+            Outbound { timeout: None, ca_file: config.ca_file.clone(), ..Outbound::within(limit) };
+        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
+        let keys = config
+            .keys
+            .as_ref()
+            .map(|keys| Credentials::new(keys.access.expose_secret(), keys.secret.expose_secret()));
+        let may_use_keys_of_rows = options.trusts_credentials_for(&endpoint.authority);
+        let place = Place::new(endpoint, &config.bucket);
+        let client = S3Client { http, bucket };
+        Ok(Self { id, place, client, keys, may_use_keys_of_rows, limit })
+    }
+
+    fn call(&self, keys: Option<Credentials>) -> Call {
+        Call { keys, until: Instant::now() + self.limit }
+    }
+
+    fn object(&self, uri: &StoreUri) -> Result<Object, Fault> {
+        let wrong = |reason: &str| Fault::Location(reason.to_owned());
+        let inside = self
+            .place
+            .find(uri)
+            .ok_or_else(|| wrong("it does not lie in s3_store_bucket of s3_store_host"))?;
+        let key = inside.key().map_err(wrong)?.to_owned();
+        let of_row = || inside.credentials().filter(|_| self.may_use_keys_of_rows);
+        let keys = self.keys.clone().or_else(of_row).ok_or_else(|| {
+            Fault::NoKeys(
+                "set s3_store_access_key and s3_store_secret_key (those of the location are used \
+                 only for hosts in [revert] location_credentials_hosts)"
+                    .to_owned(),
+            )
+        })?;
+        Ok(Object { key, call: self.call(Some(keys)) })
+    }
+
+    async fn presence(&self, object: &Object) -> Result<Presence, Fault> {
+        let response = self.client.head(&object.key, &object.call).await?;
+        match response.status() {
+            StatusCode::OK => size(&response).map(|size| Presence::Present { size }),
+            StatusCode::NOT_FOUND if has_delete_marker(&response) => {
+                Ok(Presence::Hidden(HIDDEN.to_owned()))
+            }
+            StatusCode::NOT_FOUND => self.prove_absent(object).await,
+            _ => Err(answered(response, &object.call).await),
+        }
+    }
+
+    /// A HEAD says the same of a missing bucket and of a missing key, and has no body to tell.
+    async fn prove_absent(&self, object: &Object) -> Result<Presence, Fault> {
+        if self.client.lists(&object.key, &object.call).await? {
+            let text = "the bucket lists the object and yet does not serve it";
+            return Err(Fault::Unclear(text.to_owned()));
+        }
+        let hidden = self.client.keeps_versions(&object.key, &object.call).await?;
+        Ok(if hidden { Presence::Hidden(HIDDEN.to_owned()) } else { Presence::Absent })
+    }
+
+    /// Deletes what was seen, and looks whether it went.
+    async fn remove(&self, object: &Object) -> Result<Deletion, Fault> {
+        let response = self.client.delete(&object.key, &object.call).await?;
+        if !response.status().is_success() {
+            return Err(answered(response, &object.call).await);
+        }
+        if has_delete_marker(&response) {
+            return Ok(Deletion::Retained(RETAINED.to_owned()));
+        }
+        let after = self.client.head(&object.key, &object.call).await?;
+        match after.status() {
+            StatusCode::NOT_FOUND if has_delete_marker(&after) => {
+                Ok(Deletion::Retained(RETAINED.to_owned()))
+            }
+            StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
+            StatusCode::OK => {
+                let text = "the service confirmed the removal, and the object is still there";
+                Err(Fault::Unclear(text.to_owned()))
+            }
+            _ => Err(answered(after, &object.call).await),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        self.place.find(uri).map(|inside| inside.length)
+    }
+
+    fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.object(uri)?;
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        let call = self.call(self.keys.clone());
+        let response = self.client.head_bucket(&call).await?;
+        match (response.status(), &self.keys) {
+            (StatusCode::OK, Some(_)) => {
+                self.client.lists("", &call).await?;
+                Ok(())
+            }
+            // Without keys of its own, the store can only be seen to answer.
+            (StatusCode::OK | StatusCode::FORBIDDEN, None) => Ok(()),
+            _ => Err(answered(response, &call).await.into()),
+        }
+    }
+
+    async fn stat(&self, _image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        Ok(self.presence(&self.object(uri)?).await?)
+    }
+
+    async fn read(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let object = self.object(uri)?;
+        let response = self.client.get(&object.key, &object.call).await?;
+        match response.status() {
+            StatusCode::OK => {
+                let chunks = response.bytes_stream().map_ok(|chunk| chunk.to_vec());
+                let cut = |error| StoreError::Unreachable(root_cause(error));
+                Ok(Some(chunks.map_err(cut).boxed()))
+            }
+            StatusCode::NOT_FOUND => match self.presence(&object).await? {
+                Presence::Absent | Presence::Hidden(_) => Ok(None),
+                Presence::Present { .. } | Presence::Damaged(_) => {
+                    Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
+                }
+            },
+            _ => Err(answered(response, &object.call).await.into()),
+        }
+    }
+
+    async fn delete(&self, _image: &ImageId, uri: &StoreUri) -> Deletion {
+        let object = match self.object(uri) {
+            Ok(object) => object,
+            Err(fault) => return fault.before_deletion(),
+        };
+        match self.presence(&object).await {
+            Ok(Presence::Present { .. } | Presence::Damaged(_)) => {
+                self.remove(&object).await.unwrap_or_else(Fault::of_deletion)
+            }
+            Ok(Presence::Absent) => Deletion::Gone,
+            Ok(Presence::Hidden(how)) => Deletion::Retained(how),
+            Err(fault) => fault.before_deletion(),
+        }
+    }
+}
+
+/// Not `Response::content_length`, which speaks of the body: HEAD has none.
+fn size(response: &Response) -> Result<u64, Fault> {
+    let length = header(response.headers(), CONTENT_LENGTH.as_str());
+    length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        Fault::Unclear("the service answers 200 without a Content-Length".to_owned())
+    })
+}
+
+fn has_delete_marker(response: &Response) -> bool {
+    header(response.headers(), "x-amz-delete-marker").is_some_and(|mark| mark == "true")
+}

@@ -1,0 +1,178 @@
+//! Signed requests to one bucket, and what of the answers is needed.
+
+use std::time::Duration;
+
+use instant_xml::FromXml;
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode, Url};
+use rusty_s3::actions::{GetObject, ListObjectsV2, S3Action};
+use rusty_s3::{Bucket, Credentials};
+use tokio::time::{Instant, timeout_at};
+
+use super::fault::{Fault, is_busy};
+use crate::net::{self, Client, Response, retried};
+
+/// How long a signature is good for; a request is sent at once.
+const SIGNED_FOR: Duration = Duration::from_mins(5);
+/// A listing of one key, or an error.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// Speaks to one bucket.
+#[derive(Debug)]
+pub(super) struct S3Client {
+    pub(super) http: Client,
+    pub(super) bucket: Bucket,
+}
+
+/// Where one call stands: who asks, and until when.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) keys: Option<Credentials>,
+    pub(super) until: Instant,
+}
+
+impl S3Client {
+    /// HEAD of the bucket.
+    pub(super) async fn head_bucket(&self, call: &Call) -> Result<Response, Fault> {
+        let url = self.bucket.head_bucket(call.keys.as_ref()).sign(SIGNED_FOR);
+        self.ask(Method::HEAD, url, call).await
+    }
+
+    /// HEAD of an object.
+    pub(super) async fn head(&self, key: &str, call: &Call) -> Result<Response, Fault> {
+        let url = self.bucket.head_object(call.keys.as_ref(), key).sign(SIGNED_FOR);
+        self.ask(Method::HEAD, url, call).await
+    }
+
+    /// GET of an object.
+    pub(super) async fn get(&self, key: &str, call: &Call) -> Result<Response, Fault> {
+        let url = self.bucket.get_object(call.keys.as_ref(), key).sign(SIGNED_FOR);
+        self.ask(Method::GET, url, call).await
+    }
+
+    /// DELETE of an object; sent once.
+    pub(super) async fn delete(&self, key: &str, call: &Call) -> Result<Response, Fault> {
+        let url = self.bucket.delete_object(call.keys.as_ref(), key).sign(SIGNED_FOR);
+        self.send(Method::DELETE, url, call).await
+    }
+
+    /// Whether the bucket lists the key. That it can be listed at all shows that it is there.
+    pub(super) async fn lists(&self, key: &str, call: &Call) -> Result<bool, Fault> {
+        let mut action = self.bucket.list_objects_v2(call.keys.as_ref());
+        action.with_prefix(key);
+        action.with_max_keys(1);
+        let body = self.listing(action.sign(SIGNED_FOR), call).await?;
+        let listed = ListObjectsV2::parse_response(&body).map_err(|error| unreadable(&error))?;
+        // The key itself is the first of those that begin with it.
+        Ok(listed.contents.first().is_some_and(|object| object.key == key))
+    }
+
+    /// Whether the bucket keeps older versions of the key, or the mark of its deletion. A service
+    /// that knows no versions keeps none.
+    pub(super) async fn keeps_versions(&self, key: &str, call: &Call) -> Result<bool, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        for (name, value) in [("max-keys", "1"), ("prefix", key), ("versions", "")] {
+            action.query_mut().insert(name, value);
+        }
+        match self.listing(action.sign(SIGNED_FOR), call).await {
+            Ok(body) => {
+                let kept: Versions =
+                    instant_xml::from_str(&body).map_err(|error| unreadable(&error))?;
+                let keys = kept.versions.iter().map(|kept| &kept.key);
+                Ok(keys.chain(kept.markers.iter().map(|kept| &kept.key)).any(|kept| kept == key))
+            }
+            Err(Fault::Answered(status, _)) if !is_busy(status) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn listing(&self, url: Url, call: &Call) -> Result<String, Fault> {
+        let response = self.ask(Method::GET, url, call).await?;
+        if response.status() != StatusCode::OK {
+            return Err(answered(response, call).await);
+        }
+        text(response, call).await
+    }
+
+    /// Asks what changes nothing, again if need be.
+    async fn ask(&self, method: Method, url: Url, call: &Call) -> Result<Response, Fault> {
+        let ask = || async {
+            let response = self.send(method.clone(), url.clone(), call).await?;
+            if is_busy(response.status()) {
+                return Err(answered(response, call).await);
+            }
+            Ok(response)
+        };
+        retried(ask, Fault::may_pass).await
+    }
+
+    async fn send(&self, method: Method, url: Url, call: &Call) -> Result<Response, Fault> {
+        let sent = timeout_at(call.until, self.http.request(method, url).send());
+        let answer = sent.await.map_err(|_| late())?;
+        answer.map_err(|error| {
+            let unreached = error.is_connect();
+            let cause = net::root_cause(error);
+            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
+        })
+    }
+}
+
+/// `ListObjectVersions`, as far as it matters.
+#[derive(Debug, FromXml)]
+#[xml(rename = "ListVersionsResult", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Versions {
+    versions: Vec<Version>,
+    markers: Vec<Marker>,
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "Version", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Version {
+    #[xml(rename = "Key")]
+    key: String,
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "DeleteMarker", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Marker {
+    #[xml(rename = "Key")]
+    key: String,
+}
+
+/// The answer as a fault, with the word in its body that says which.
+pub(super) async fn answered(response: Response, call: &Call) -> Fault {
+    let status = response.status();
+    let region = header(response.headers(), "x-amz-bucket-region").map(|region| {
+        let region = word(region);
+        format!("the bucket is in {region}")
+    });
+    let body = text(response, call).await.unwrap_or_default();
+    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+    let code = code.map(|(code, _)| word(code));
+    let notes: Vec<String> = code.into_iter().chain(region).filter(|n| !n.is_empty()).collect();
+    Fault::Answered(status, notes.join(", "))
+}
+
+/// What may be shown of a text that a service made.
+fn word(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
+}
+
+/// A header's text.
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+async fn text(response: Response, call: &Call) -> Result<String, Fault> {
+    let body = timeout_at(call.until, net::body(response, LONGEST_BODY)).await;
+    let body = body.map_err(|_| late())?.map_err(|error| Fault::Cut(error.to_string()))?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+fn late() -> Fault {
+    Fault::Late("the service did not answer in time".to_owned())
+}
+
+fn unreadable(error: &instant_xml::Error) -> Fault {
+    Fault::Unclear(format!("the service's listing cannot be read: {error}"))
+}
