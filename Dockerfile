@@ -20,7 +20,7 @@ ENV CARGO_INCREMENTAL=0 \
 # The dependencies alone, on a program that does nothing: this layer is kept until they change.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches && \
-    echo 'fn main() {}' | tee src/main.rs >benches/load.rs && \
+    echo 'fn main() {}' >src/main.rs && cp src/main.rs benches/load.rs && \
     touch src/lib.rs && \
     cargo build --locked --release --bin glance-revert && \
     rm -r src benches

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test clean-cache
+.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test deploy-check clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -49,6 +49,9 @@ bench: ## Measure the promises against the real glance-scrubber
 image-test: ## Build the images without an engine, run them, and say what could not be run
 	tests/image/run
 
+deploy-check: ## Render, validate and lint deploy/, the Dockerfile, scripts and workflows
+	tests/deploy/run
+
 clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/lock-*

@@ -18,6 +18,7 @@ mod cli_faults;
 mod cli_help;
 mod config_oslo;
 mod crash;
+mod deploy;
 mod faults;
 mod floors;
 mod glance_smoke;
