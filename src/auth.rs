@@ -1,8 +1,7 @@
 //! Who calls: verifiers of the tokens that requests carry.
 //!
 //! The header chooses the verifier, and a token that one refuses is never tried by another. There
-//! is no way to run without authentication. This module knows the domain and the configuration,
-//! nothing of HTTP.
+//! is no way to run without authentication. Who has to be asked is asked by way of [`crate::net`].
 
 mod algorithm;
 mod claims;
@@ -10,6 +9,7 @@ mod json;
 mod jwt;
 mod keyfile;
 mod keys;
+mod keystone;
 mod mint;
 mod refusal;
 mod setup;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 pub use jwt::JwtAuthenticator;
 pub use keys::KeyProblem;
+pub use keystone::{KeystoneAuthenticator, KeystoneReport};
 pub use mint::{DemoIssuer, MintError};
 pub use setup::AuthSetupError;
 

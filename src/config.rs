@@ -8,6 +8,7 @@ pub mod database;
 mod environment;
 mod glance;
 mod issuers;
+mod keystone;
 mod load;
 pub mod options;
 pub mod oslo;
@@ -24,6 +25,7 @@ pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use environment::Environment;
 pub use glance::GlanceConfig;
 pub use issuers::{JwtIssuerConfig, JwtKeys};
+pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
@@ -41,6 +43,8 @@ pub struct Config {
     pub stores: Vec<StoreConfig>,
     /// `[revert]`.
     pub revert: RevertConfig,
+    /// `[keystone_authtoken]`; `None` where no Keystone is named.
+    pub keystone: Option<KeystoneConfig>,
     /// `[revert_jwt:<name>]`, in the order of the files; then those that only the environment has.
     pub issuers: Vec<JwtIssuerConfig>,
 }

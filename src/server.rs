@@ -20,10 +20,11 @@ use self::signals::Shutdown;
 use self::tls::{Tls, TlsError};
 use crate::api::state::{ApiSettings, ApiState, View};
 use crate::api::throttle::Throttle;
-use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator};
+use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
 use crate::config::Config;
 use crate::db::{ConnectError, Database};
 use crate::domain::pending::Windows;
+use crate::domain::principal::Authenticator;
 use crate::domain::repo::ImageRepo;
 use crate::domain::revert::{RevertSettings, Reverter};
 use crate::domain::scrub::{ScrubSettings, Scrubber};
@@ -49,8 +50,9 @@ pub enum SetupError {
     Auth(#[from] AuthSetupError),
     /// Nobody could call.
     #[error(
-        "no [revert_jwt:<name>] section is configured, so nobody could call the API; add one with \
-         issuer, audiences and jwks_file or public_key_file"
+        "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
+         [keystone_authtoken] auth_type and auth_url, or add a [revert_jwt:<name>] section with \
+         issuer, audiences and its keys"
     )]
     NobodyMayCall,
 }
@@ -132,11 +134,20 @@ impl Parts {
 
     /// The verifiers of tokens.
     pub fn authenticators(&self) -> Result<Authenticators, SetupError> {
-        if self.config.issuers.is_empty() {
+        let keystone = self.keystone()?;
+        if self.config.issuers.is_empty() && keystone.is_none() {
             return Err(SetupError::NobodyMayCall);
         }
         let jwt = JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?;
-        Ok(Authenticators { bearer: Arc::new(jwt), keystone: None })
+        let keystone = keystone.map(|keystone| Arc::new(keystone) as Arc<dyn Authenticator>);
+        Ok(Authenticators { bearer: Arc::new(jwt), keystone })
+    }
+
+    /// The verifier of Keystone's tokens, where a Keystone is configured.
+    pub fn keystone(&self) -> Result<Option<KeystoneAuthenticator>, SetupError> {
+        let Some(config) = &self.config.keystone else { return Ok(None) };
+        let allowed = &self.config.revert.allowed_projects;
+        Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
     }
 
     /// What the API is put together from.
@@ -147,7 +158,11 @@ impl Parts {
             view: self.view(),
             bearer: authenticators.bearer,
             keystone: authenticators.keystone,
-            www_authenticate: None,
+            www_authenticate: self
+                .config
+                .keystone
+                .as_ref()
+                .and_then(|keystone| keystone.www_authenticate_uri.clone()),
             throttle: Arc::new(Throttle::new(self.config.revert.auth_failures_per_minute)),
             trusted_proxies: self.config.revert.trusted_proxies.as_slice().into(),
         })

@@ -21,6 +21,10 @@ use crate::telemetry::metric;
 /// Where OpenStack clients put a Keystone token.
 pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
+/// Where one service says that it calls for somebody else. It could only let an expired token in,
+/// or a call that its access rules do not allow, and neither is ever let in here.
+const X_SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
+
 /// An admin. Stands first in a handler's signature, so that nothing is parsed, read or looked up
 /// for anybody else.
 #[derive(Debug)]
@@ -92,6 +96,10 @@ async fn authenticate(
 
 /// Exactly one token must be there: two would let two parties see two callers.
 fn presented(headers: &HeaderMap) -> Result<Presented<'_>, ApiError> {
+    if headers.contains_key(X_SERVICE_TOKEN) {
+        let text = "X-Service-Token is not accepted: send the caller's own token alone.";
+        return Err(RequestError::Invalid(text.into()).into());
+    }
     let bearer: Vec<_> = headers.get_all(header::AUTHORIZATION).iter().collect();
     let keystone: Vec<_> = headers.get_all(X_AUTH_TOKEN).iter().collect();
     match (bearer.as_slice(), keystone.as_slice()) {

@@ -1,10 +1,11 @@
-//! Why the configured issuers cannot be used.
+//! Why the configured issuers, or the configured Keystone, cannot be used.
 
 use std::path::PathBuf;
 
 use super::keys::KeyProblem;
 
-/// What is wrong with a `[revert_jwt:<name>]` section. Each message names the section.
+/// What is wrong with a `[revert_jwt:<name>]` section or with `[keystone_authtoken]`. Each message
+/// names the section.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthSetupError {
     /// The key file cannot be used.
@@ -43,5 +44,13 @@ pub enum AuthSetupError {
         section: String,
         /// The name that was given.
         algorithm: String,
+    },
+    /// Keystone's section cannot be used.
+    #[error("[keystone_authtoken] {option}: {problem}")]
+    Keystone {
+        /// The option, or several.
+        option: &'static str,
+        /// What is wrong.
+        problem: String,
     },
 }

@@ -2,6 +2,7 @@
 
 use super::output::{line, table};
 use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::auth::KeystoneReport;
 use crate::config::StoreKind;
 use crate::domain::image::ImageId;
 use crate::server::Parts;
@@ -27,7 +28,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     let mut tried = settings(&parts);
     tried.extend(database(&parts).await);
     tried.extend(stores(&parts).await);
-    tried.push(of("tokens", parts.authenticators(), "an issuer's keys are read"));
+    tried.extend(tokens(&parts).await);
     if let Some(tls) = &parts.config.revert.tls {
         tried.push(of("TLS", Tls::load(tls), "certificate and key belong together"));
     }
@@ -117,6 +118,21 @@ async fn stores(parts: &Parts) -> Vec<Tried> {
                 ),
             });
         }
+    }
+    tried
+}
+
+async fn tokens(parts: &Parts) -> Vec<Tried> {
+    let mut tried = vec![of("tokens", parts.authenticators(), "somebody may call")];
+    if let Ok(Some(keystone)) = parts.keystone() {
+        tried.push(match keystone.probe().await {
+            Ok(KeystoneReport { works, warning }) => Tried {
+                what: "keystone".to_owned(),
+                verdict: if warning.is_some() { Verdict::Warning } else { Verdict::Works },
+                note: std::iter::once(works).chain(warning).collect::<Vec<_>>().join("; "),
+            },
+            Err(problem) => of("keystone", Err::<(), _>(problem), ""),
+        });
     }
     tried
 }

@@ -1,7 +1,7 @@
 //! `glance-revert serve`.
 
 use super::{CliError, Exit, Outcome, SourceArgs};
-use crate::config::Config;
+use crate::config::{Config, KeystoneConfig};
 use crate::domain::time::{Clock, SystemClock};
 use crate::server::signals::shutdown_signal;
 use crate::server::{Parts, Server};
@@ -51,10 +51,28 @@ fn warn(config: &Config) {
              reverted; set delayed_delete = True for glance-api"
         );
     }
+    if let Some(keystone) = &config.keystone {
+        warn_of_keystone(keystone);
+    }
     if config.revert.scrubber && config.glance.scrub_time.is_zero() {
         tracing::warn!(
             "[DEFAULT] scrub_time is 0: deleted images cannot be reverted after the next pass; \
              set it to the time in which mistakes are noticed, for example 604800 (a week)"
+        );
+    }
+}
+
+fn warn_of_keystone(keystone: &KeystoneConfig) {
+    if keystone.insecure {
+        tracing::warn!(
+            "[keystone_authtoken] insecure is on: whoever can answer in Keystone's place decides \
+             who is an admin; set cafile instead"
+        );
+    }
+    if !keystone.unused.is_empty() {
+        tracing::info!(
+            options = keystone.unused.join(", "),
+            "these options of [keystone_authtoken] are not used here"
         );
     }
 }

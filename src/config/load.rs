@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::oslo::{DEFAULT_GROUP, Settings};
 use super::problem::{ConfigError, Problem};
 use super::reader::Reader;
-use super::{Config, Environment, database, glance, issuers, options, revert, stores, unknown};
+use super::{
+    Config, Environment, database, glance, issuers, keystone, options, revert, stores, unknown,
+};
 
 /// Read when nothing is named, as the deployments have them.
 const DEFAULT_FILE: &str = "etc/glance/glance-api.conf";
@@ -84,12 +86,13 @@ impl Config {
         let database = database::read(&mut reader);
         let stores = stores::read(&mut reader);
         let revert = revert::read(&mut reader);
+        let keystone = keystone::read(&mut reader);
         let issuers = issuers::read(&mut reader);
         let backends = stores::backend_names(&mut reader);
         unknown::check(&mut reader, &backends);
         match (database, reader.into_problems()) {
             (Some(database), problems) if problems.is_empty() => {
-                Ok(Self { database, glance, stores, revert, issuers })
+                Ok(Self { database, glance, stores, revert, keystone, issuers })
             }
             (_, problems) => Err(ConfigError { problems }),
         }
@@ -119,6 +122,7 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         ("database", options::DATABASE),
         ("glance_store", options::GLANCE_STORE),
         ("oslo_middleware", options::OSLO_MIDDLEWARE),
+        (options::KEYSTONE_AUTHTOKEN_GROUP, options::KEYSTONE_AUTHTOKEN),
         (options::REVERT_GROUP, options::REVERT),
     ];
     let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));

@@ -2,11 +2,13 @@
 //! refusal of unknown options, and the sample configuration.
 
 mod glance;
+mod keystone;
 mod ours;
 mod s3;
 mod sample;
 
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
+pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
 pub use s3::S3_STORE;
 pub use sample::sample;
@@ -57,6 +59,9 @@ pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";
+
+/// The group in which Glance is told of its Keystone.
+pub const KEYSTONE_AUTHTOKEN_GROUP: &str = "keystone_authtoken";
 
 /// What stands before an issuer's name in its group.
 pub const REVERT_JWT_PREFIX: &str = "revert_jwt:";

@@ -69,6 +69,9 @@ pub struct RevertConfig {
     pub max_connections: usize,
     /// `shutdown_grace` (60): how long a drain may take.
     pub shutdown_grace: Duration,
+    /// `allowed_projects` (empty): the Keystone projects whose admins may call, by id; the word
+    /// `system` is the system scope. Empty: every project, and the system.
+    pub allowed_projects: Vec<String>,
     /// `log_format` (text).
     pub log_format: LogFormat,
 }
@@ -102,6 +105,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         request_timeout: section.some_seconds("request_timeout"),
         max_connections: section.integer("max_connections", 1..=i64::MAX),
         shutdown_grace: section.seconds("shutdown_grace"),
+        allowed_projects: section.words("allowed_projects"),
         log_format: section.read("log_format", log_format).unwrap_or_default(),
     };
     check(&mut section, &revert);

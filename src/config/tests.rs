@@ -1,5 +1,7 @@
 //! Whole configurations, from files and environment to the value or the problems.
 
+mod keystone;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;

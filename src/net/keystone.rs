@@ -108,6 +108,16 @@ impl KeystoneApi {
         self.ask(send).await
     }
 
+    /// Whether what answers says that it is a Keystone v3: `GET /v3`.
+    pub async fn version(&self) -> Result<bool, CallError> {
+        let url = self.url.join("");
+        let answer = self.ask(|| self.http.get(&url).header(header::ACCEPT, "application/json"));
+        let answer = answer.await?;
+        let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let id = document.pointer("/version/id").and_then(serde_json::Value::as_str);
+        Ok(answer.status == 200 && id.is_some_and(|id| id.starts_with("v3")))
+    }
+
     /// `POST /v3/auth/tokens`, once, with this body.
     async fn log_in(&self, body: &[u8], catalog: bool) -> Result<Answer, CallError> {
         let path = if catalog { "/auth/tokens" } else { "/auth/tokens?nocatalog" };

@@ -24,6 +24,7 @@ mod floors;
 mod glance_smoke;
 mod grants;
 mod interop;
+mod keystone_auth;
 mod keystone_login;
 mod listen;
 mod locks;

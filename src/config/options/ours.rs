@@ -149,6 +149,13 @@ pub const REVERT: &[OptionSpec] = &[
         "60",
         "How long requests under way may take to end after the signal to stop.",
     ),
+    OptionSpec::new(
+        "allowed_projects",
+        "list of project ids",
+        "",
+        "Keystone projects whose admins may call; system lets tokens of the system scope in. Empty: \
+         all of them.",
+    ),
     OptionSpec::new("log_format", "text or json", "text", "How log lines are written."),
 ];
 

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Response;
+use axum::http::{Method, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How one kind of request is answered.
@@ -28,7 +30,14 @@ pub(crate) enum Reply {
 #[derive(Debug)]
 struct Inner {
     login: Mutex<Reply>,
+    validation: Mutex<Reply>,
     logins: AtomicUsize,
+    validations: AtomicUsize,
+    /// Validations being answered now, and the most that there were.
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+    /// Each validation needs a permit to be answered.
+    gate: Semaphore,
     asked: Mutex<Vec<String>>,
 }
 
@@ -51,12 +60,30 @@ pub(crate) fn login_body() -> Value {
     }})
 }
 
+/// What Keystone says of an admin's token, to be changed by the tests.
+pub(crate) fn admin_body() -> Value {
+    json!({ "token": {
+        "expires_at": "2026-11-22T13:00:00.000000Z",
+        "issued_at": "2026-11-22T11:00:00.000000Z",
+        "audit_ids": ["audit-1"],
+        "methods": ["password"],
+        "user": { "id": "u1", "name": "alice", "domain": { "id": "default", "name": "Default" } },
+        "project": { "id": "p1", "name": "admin", "domain": { "id": "default" } },
+        "roles": [{ "id": "r1", "name": "admin" }],
+    }})
+}
+
 impl FakeKeystone {
-    /// Logs everybody in.
+    /// Logs everybody in, and takes every token for an admin's.
     pub(crate) async fn start() -> Self {
         let inner = Arc::new(Inner {
             login: Mutex::new(Reply::Token("service-token", login_body())),
+            validation: Mutex::new(Reply::Json(200, admin_body())),
             logins: AtomicUsize::new(0),
+            validations: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
             asked: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -73,13 +100,44 @@ impl FakeKeystone {
         *self.inner.login.lock().unwrap() = reply;
     }
 
+    pub(crate) fn answer_validations(&self, reply: Reply) {
+        *self.inner.validation.lock().unwrap() = reply;
+    }
+
     pub(crate) fn logins(&self) -> usize {
         self.inner.logins.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn validations(&self) -> usize {
+        self.inner.validations.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn most_open(&self) -> usize {
+        self.inner.most_open.load(Ordering::SeqCst)
+    }
+
+    /// Validations wait from now on until they are let through.
+    pub(crate) fn hold_validations(&self) {
+        self.inner.gate.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn let_validations_through(&self) {
+        self.inner.gate.add_permits(1_000_000);
     }
 
     /// Method, path and headers of every request, and the body.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.asked.lock().unwrap().clone()
+    }
+
+    /// Waits until so many validations have arrived.
+    pub(crate) async fn until_validations(&self, number: usize) {
+        let arrived = async {
+            while self.validations() < number {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), arrived).await.unwrap();
     }
 }
 
@@ -94,8 +152,17 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response<B
         String::from_utf8_lossy(&body)
     );
     inner.asked.lock().unwrap().push(seen);
-    inner.logins.fetch_add(1, Ordering::SeqCst);
-    let reply = inner.login.lock().unwrap().clone();
+    if parts.method == Method::POST {
+        inner.logins.fetch_add(1, Ordering::SeqCst);
+        let reply = inner.login.lock().unwrap().clone();
+        return reply.send().await;
+    }
+    inner.validations.fetch_add(1, Ordering::SeqCst);
+    let open = inner.open.fetch_add(1, Ordering::SeqCst) + 1;
+    inner.most_open.fetch_max(open, Ordering::SeqCst);
+    inner.gate.acquire().await.unwrap().forget();
+    inner.open.fetch_sub(1, Ordering::SeqCst);
+    let reply = inner.validation.lock().unwrap().clone();
     reply.send().await
 }
 

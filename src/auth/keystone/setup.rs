@@ -1,0 +1,179 @@
+//! From `[keystone_authtoken]` to the verifier, and whether it works.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::cache::Cache;
+use super::{DEADLINE, IN_FLIGHT, Inner, KeystoneAuthenticator, Outcome};
+use crate::auth::AuthSetupError;
+use crate::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use crate::domain::time::Clock;
+use crate::net::Outbound;
+use crate::net::flight::Flights;
+use crate::net::keystone::{
+    ApplicationCredential, Credentials, Domain, KeystoneApi, KeystoneUrl, Password, Patience,
+    Project, Scope, ServiceUser, User,
+};
+
+/// What a try at Keystone showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeystoneReport {
+    /// What works, for people.
+    pub works: String,
+    /// What probably does not.
+    pub warning: Option<String>,
+}
+
+/// The roles that Keystone's own policy lets ask about others' tokens; `reader` in the system
+/// scope may, too.
+const MAY_ASK: [&str; 2] = ["service", "admin"];
+const MAY_ASK_OF_THE_SYSTEM: &str = "reader";
+
+impl KeystoneAuthenticator {
+    /// Reads the certificates; connects to nothing yet. `allowed_projects` as in `[revert]`.
+    pub fn new(
+        config: &KeystoneConfig,
+        allowed_projects: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuthSetupError> {
+        let wrong = |option, problem: String| AuthSetupError::Keystone { option, problem };
+        let url = KeystoneUrl::parse(&config.auth_url)
+            .map_err(|error| wrong("auth_url", error.to_string()))?;
+        let outbound = Outbound {
+            connect_timeout: config.connect_timeout,
+            ca_file: config.cafile.clone(),
+            identity: config.identity.clone(),
+            insecure: config.insecure,
+            ..Outbound::within(DEADLINE)
+        };
+        let http =
+            outbound.client().map_err(|error| wrong("cafile, certfile", error.to_string()))?;
+        let patience = Patience { deadline: DEADLINE, retries: config.retries };
+        let api = KeystoneApi::new(http, url, patience);
+        let asker = credentials(&config.login)
+            .map(|with| ServiceUser::new(api.clone(), with, false, Arc::clone(&clock)));
+        let cache = Cache::new(config.token_cache_time)
+            .ok_or_else(|| wrong("token_cache_time", "the machine has no randomness".to_owned()))?;
+        Ok(Self(Arc::new(Inner {
+            api,
+            asker,
+            allowed_projects: allowed_projects.to_vec(),
+            clock,
+            cache,
+            turns: Semaphore::new(IN_FLIGHT),
+            questions: Flights::default(),
+        })))
+    }
+
+    /// Tries Keystone: logs in and asks about the token that this gives.
+    pub async fn probe(&self) -> Result<KeystoneReport, String> {
+        let Some(user) = &self.0.asker else {
+            if !self.0.api.version().await.map_err(|error| error.to_string())? {
+                return Err("what answers at auth_url is not a Keystone v3".to_owned());
+            }
+            let works = "Keystone v3 answers; callers' tokens are asked about with themselves";
+            return Ok(KeystoneReport { works: works.to_owned(), warning: None });
+        };
+        let session = user.session().await.map_err(|error| error.to_string())?;
+        let body = self.0.ask(&session.token).await.map_err(|outcome| match outcome {
+            Outcome::Refused(_) => "Keystone does not know the token that it gave us".to_owned(),
+            Outcome::Unavailable(cause) => cause,
+        })?;
+        report(&body)
+            .ok_or_else(|| "Keystone's answer is not the JSON that it should be".to_owned())
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    token: Own,
+}
+
+#[derive(Deserialize)]
+struct Own {
+    user: OwnUser,
+    #[serde(default)]
+    roles: Vec<OwnRole>,
+    system: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct OwnUser {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct OwnRole {
+    name: String,
+}
+
+/// A token may always be asked about with itself, so only the roles tell what is more.
+fn report(body: &[u8]) -> Option<KeystoneReport> {
+    let Body { token } = serde_json::from_slice(body).ok()?;
+    let roles: Vec<&str> = token.roles.iter().map(|role| role.name.as_str()).collect();
+    let may_ask = roles.iter().map(|role| role.to_lowercase()).any(|role| {
+        MAY_ASK.contains(&role.as_str()) || token.system.is_some() && role == MAY_ASK_OF_THE_SYSTEM
+    });
+    let works = format!("logged in as {} with the roles: {}", token.user.name, roles.join(", "));
+    let warning = (!may_ask).then(|| {
+        "neither service nor admin is among them: Keystone's default policy lets nobody else ask \
+         about callers' tokens"
+            .to_owned()
+    });
+    Some(KeystoneReport { works, warning })
+}
+
+/// `None` where there is no user of ours.
+fn credentials(login: &KeystoneLogin) -> Option<Credentials> {
+    let secret = SecretString::clone;
+    Some(match login {
+        KeystoneLogin::Callers => return None,
+        KeystoneLogin::Password { user: who, password, scope } => Credentials::Password(Password {
+            user: user(who),
+            password: secret(password),
+            scope: match scope {
+                LoginScope::Project(which) => Scope::Project(project(which)),
+                LoginScope::System => Scope::System,
+            },
+        }),
+        KeystoneLogin::CredentialId { id, secret: with } => {
+            Credentials::ApplicationCredential(ApplicationCredential::Id {
+                id: id.clone(),
+                secret: secret(with),
+            })
+        }
+        KeystoneLogin::CredentialName { name, user: who, secret: with } => {
+            Credentials::ApplicationCredential(ApplicationCredential::Name {
+                name: name.clone(),
+                user: user(who),
+                secret: secret(with),
+            })
+        }
+    })
+}
+
+fn user(named: &Named) -> User {
+    match named {
+        Named::Id(id) => User::Id(id.clone()),
+        Named::Name { name, domain: of } => User::Name { name: name.clone(), domain: domain(of) },
+    }
+}
+
+fn project(named: &Named) -> Project {
+    match named {
+        Named::Id(id) => Project::Id(id.clone()),
+        Named::Name { name, domain: of } => {
+            Project::Name { name: name.clone(), domain: domain(of) }
+        }
+    }
+}
+
+fn domain(named: &NamedDomain) -> Domain {
+    match named {
+        NamedDomain::Id(id) => Domain::Id(id.clone()),
+        NamedDomain::Name(name) => Domain::NameOrId(name.clone()),
+    }
+}

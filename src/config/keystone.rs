@@ -1,0 +1,260 @@
+//! `[keystone_authtoken]`: how Glance reaches its Keystone, and so how we do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::environment::Environment;
+use super::options::{self, KEYSTONE_AUTHTOKEN, KEYSTONE_AUTHTOKEN_GROUP};
+use super::reader::{Reader, Section};
+
+/// A revoked token must not be good for longer than this, whatever Glance's file says.
+const LONGEST_CACHE: i64 = 60;
+
+/// `[keystone_authtoken]`.
+#[derive(Debug, Clone)]
+pub struct KeystoneConfig {
+    /// `auth_url`.
+    pub auth_url: String,
+    /// `auth_type`, and what belongs to it.
+    pub login: KeystoneLogin,
+    /// `cafile`.
+    pub cafile: Option<PathBuf>,
+    /// `certfile` and `keyfile`.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// `insecure`.
+    pub insecure: bool,
+    /// `token_cache_time`, at most 60 seconds; none for -1.
+    pub token_cache_time: Duration,
+    /// `http_connect_timeout` (10).
+    pub connect_timeout: Duration,
+    /// `http_request_max_retries` (3).
+    pub retries: u32,
+    /// `www_authenticate_uri`.
+    pub www_authenticate_uri: Option<String>,
+    /// The options that are set and not used here, by name.
+    pub unused: Vec<String>,
+}
+
+/// How we log in.
+#[derive(Debug, Clone)]
+pub enum KeystoneLogin {
+    /// `none`, a word of ours: a caller's token is asked about with itself.
+    Callers,
+    /// `password`, `v3password`.
+    Password {
+        /// Who.
+        user: Named,
+        /// `password`.
+        password: SecretString,
+        /// `project_*` or `system_scope`.
+        scope: LoginScope,
+    },
+    /// `v3applicationcredential`, by id.
+    CredentialId {
+        /// `application_credential_id`.
+        id: String,
+        /// `application_credential_secret`.
+        secret: SecretString,
+    },
+    /// `v3applicationcredential`, by name.
+    CredentialName {
+        /// `application_credential_name`.
+        name: String,
+        /// Whose it is.
+        user: Named,
+        /// `application_credential_secret`.
+        secret: SecretString,
+    },
+}
+
+/// What our own token is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginScope {
+    /// `project_id`, or `project_name` and its domain.
+    Project(Named),
+    /// `system_scope = all`.
+    System,
+}
+
+/// A user or a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// By its id.
+    Id(String),
+    /// By its name.
+    Name {
+        /// The name.
+        name: String,
+        /// The domain in which it is unique.
+        domain: NamedDomain,
+    },
+}
+
+/// A domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedDomain {
+    /// `*_domain_id`.
+    Id(String),
+    /// `*_domain_name`. Some deployers write an id there.
+    Name(String),
+}
+
+/// `None` where nothing says which Keystone.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
+    let unused = unused(reader);
+    let group = KEYSTONE_AUTHTOKEN_GROUP;
+    let other = reader.section(&[group], KEYSTONE_AUTHTOKEN).text("auth_section");
+    let other = other.filter(|name| !name.is_empty()).unwrap_or_else(|| group.to_owned());
+    let groups = [other.to_lowercase(), group.to_owned()];
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    let mut section = reader.section(&groups, KEYSTONE_AUTHTOKEN);
+    if !section.is_set("auth_url") && !section.is_set("auth_type") {
+        return None;
+    }
+    Some(KeystoneConfig {
+        auth_url: section.required_text("auth_url"),
+        login: login(&mut section),
+        cafile: section.path("cafile"),
+        identity: identity(&mut section),
+        insecure: section.boolean("insecure"),
+        token_cache_time: cache_time(&mut section),
+        connect_timeout: section.some_seconds("http_connect_timeout"),
+        retries: section.integer("http_request_max_retries", 0..=100),
+        www_authenticate_uri: filled(&mut section, "www_authenticate_uri"),
+        unused,
+    })
+}
+
+/// What the section's files and the environment set and nothing here reads.
+fn unused(reader: &Reader<'_>) -> Vec<String> {
+    let settings = reader.settings();
+    let of_files = settings.options(KEYSTONE_AUTHTOKEN_GROUP).map(|(name, _)| name.to_owned());
+    let group = Environment::variable(KEYSTONE_AUTHTOKEN_GROUP, "");
+    let of_environment = settings
+        .environment()
+        .options()
+        .filter(|(variable, _, _)| variable.starts_with(&group))
+        .map(|(_, _, name)| name.to_lowercase());
+    let mut unused: Vec<String> = of_files
+        .chain(of_environment)
+        .filter(|name| options::find(KEYSTONE_AUTHTOKEN, name).is_none())
+        .collect();
+    unused.sort();
+    unused.dedup();
+    unused
+}
+
+fn login(section: &mut Section<'_, '_>) -> KeystoneLogin {
+    match section.required_text("auth_type").as_str() {
+        "none" => KeystoneLogin::Callers,
+        "password" | "v3password" => KeystoneLogin::Password {
+            user: named(section, &USER),
+            password: secret(section, "password"),
+            scope: scope(section),
+        },
+        "v3applicationcredential" => credential(section),
+        other => {
+            if !other.is_empty() {
+                let text = format!(
+                    "{other:?} is not offered; use password, v3password, v3applicationcredential, \
+                     or none (callers' tokens are asked about with themselves)"
+                );
+                section.problem("auth_type", text);
+            }
+            KeystoneLogin::Callers
+        }
+    }
+}
+
+fn credential(section: &mut Section<'_, '_>) -> KeystoneLogin {
+    let secret = secret(section, "application_credential_secret");
+    match filled(section, "application_credential_id") {
+        Some(id) => KeystoneLogin::CredentialId { id, secret },
+        None => KeystoneLogin::CredentialName {
+            name: section.required_text("application_credential_name"),
+            user: named(section, &USER),
+            secret,
+        },
+    }
+}
+
+fn scope(section: &mut Section<'_, '_>) -> LoginScope {
+    match filled(section, "system_scope").as_deref() {
+        None => LoginScope::Project(named(section, &PROJECT)),
+        Some("all") => LoginScope::System,
+        Some(_) => {
+            section.problem("system_scope", "can only be all");
+            LoginScope::System
+        }
+    }
+}
+
+/// The names of the options that name a user, or a project.
+struct NameOptions {
+    id: &'static str,
+    name: &'static str,
+    domain_id: &'static str,
+    domain_name: &'static str,
+}
+
+const USER: NameOptions = NameOptions {
+    id: "user_id",
+    name: "username",
+    domain_id: "user_domain_id",
+    domain_name: "user_domain_name",
+};
+
+const PROJECT: NameOptions = NameOptions {
+    id: "project_id",
+    name: "project_name",
+    domain_id: "project_domain_id",
+    domain_name: "project_domain_name",
+};
+
+fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
+    if let Some(id) = filled(section, options.id) {
+        return Named::Id(id);
+    }
+    let name = section.required_text(options.name);
+    let domains =
+        [(options.domain_id, options.domain_name), ("default_domain_id", "default_domain_name")];
+    let found = domains.iter().find_map(|(id, name)| {
+        let by_id = filled(section, id).map(NamedDomain::Id);
+        by_id.or_else(|| filled(section, name).map(NamedDomain::Name))
+    });
+    if found.is_none() && !name.is_empty() {
+        section.problem(options.domain_name, format!("must be set beside {}", options.name));
+    }
+    let domain = found.unwrap_or(NamedDomain::Id(String::new()));
+    Named::Name { name, domain }
+}
+
+fn identity(section: &mut Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+    match (section.path("certfile"), section.path("keyfile")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.problem("keyfile", "must be set beside certfile");
+            None
+        }
+        (None, Some(_)) => {
+            section.problem("certfile", "must be set beside keyfile");
+            None
+        }
+    }
+}
+
+fn cache_time(section: &mut Section<'_, '_>) -> Duration {
+    let seconds: i64 = section.integer("token_cache_time", -1..=i64::MAX);
+    Duration::from_secs(seconds.clamp(0, LONGEST_CACHE).unsigned_abs())
+}
+
+fn secret(section: &mut Section<'_, '_>, option: &str) -> SecretString {
+    section.required_text(option).into()
+}
+
+fn filled(section: &mut Section<'_, '_>, option: &str) -> Option<String> {
+    section.text(option).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,119 @@
+//! `[keystone_authtoken]`, from the files to the value.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+
+use super::{DATABASE, load, load_with, refused};
+use crate::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+
+fn keystone(options: &str) -> KeystoneConfig {
+    load(&format!("[keystone_authtoken]\nauth_url = http://k:5000\n{options}")).keystone.unwrap()
+}
+
+fn keystone_refused(options: &str) -> String {
+    refused(&format!("[keystone_authtoken]\nauth_url = http://k:5000\n{options}"))
+}
+
+/// As kolla-ansible writes it.
+const KOLLA: &str = "\
+service_type = image
+www_authenticate_uri = https://public:5000
+auth_type = password
+project_domain_id = default
+user_domain_id = default
+project_name = service
+username = glance
+password = pw
+cafile =
+memcache_security_strategy = ENCRYPT
+memcache_secret_key = mk
+memcached_servers = 10.0.0.1:11211
+";
+
+#[test]
+fn a_deployers_keystone_section_is_taken_as_it_is() {
+    let keystone = keystone(KOLLA);
+    let KeystoneLogin::Password { user, password, scope } = &keystone.login else {
+        panic!("{:?}", keystone.login);
+    };
+    let named = |name: &str| Named::Name {
+        name: name.to_owned(),
+        domain: NamedDomain::Id("default".to_owned()),
+    };
+    assert_eq!((user, password.expose_secret()), (&named("glance"), "pw"));
+    assert_eq!(scope, &LoginScope::Project(named("service")));
+    assert_eq!(keystone.cafile, None);
+    assert_eq!(keystone.www_authenticate_uri.as_deref(), Some("https://public:5000"));
+    assert_eq!(keystone.token_cache_time, Duration::from_mins(1), "300 is Glance's own default");
+    assert_eq!((keystone.retries, keystone.connect_timeout), (3, Duration::from_secs(10)));
+    let unused =
+        ["memcache_secret_key", "memcache_security_strategy", "memcached_servers", "service_type"];
+    assert_eq!(keystone.unused, unused);
+}
+
+#[test]
+fn an_application_credential_and_a_caller_s_own_token_are_ways_to_ask() {
+    let by_id = keystone(
+        "auth_type = v3applicationcredential\napplication_credential_id = i\n\
+         application_credential_secret = s\n",
+    );
+    assert!(matches!(&by_id.login, KeystoneLogin::CredentialId { id, .. } if id == "i"));
+    let by_name = keystone(
+        "auth_type = v3applicationcredential\napplication_credential_name = n\nuser_id = u\n\
+         application_credential_secret = s\n",
+    );
+    let KeystoneLogin::CredentialName { name, user, .. } = &by_name.login else {
+        panic!("{:?}", by_name.login);
+    };
+    assert_eq!((name.as_str(), user), ("n", &Named::Id("u".to_owned())));
+    assert!(matches!(keystone("auth_type = none\n").login, KeystoneLogin::Callers));
+}
+
+#[test]
+fn a_keystone_section_of_old_or_of_others_is_no_keystone() {
+    assert!(load("[keystone_authtoken]\nwww_authenticate_uri = http://k\n").keystone.is_none());
+    assert!(load("").keystone.is_none());
+}
+
+#[test]
+fn the_login_may_stand_in_another_section_and_in_the_environment() {
+    let file = "[keystone_authtoken]\nauth_section = Login\ninsecure = true\n\
+                [login]\nauth_type = v3password\nauth_url = http://k\nuser_id = u\n\
+                system_scope = all\n";
+    let environment = [
+        ("OS_LOGIN__PASSWORD", "pw"),
+        ("OS_KEYSTONE_AUTHTOKEN__TOKEN_CACHE_TIME", "-1"),
+        ("OS_KEYSTONE_AUTHTOKEN__REGION_NAME", "one"),
+    ];
+    let keystone = load_with(&[DATABASE, file], &environment).unwrap().keystone.unwrap();
+    assert!(keystone.insecure);
+    assert_eq!(keystone.token_cache_time, Duration::ZERO);
+    assert_eq!(keystone.unused, ["region_name"]);
+    let KeystoneLogin::Password { password, scope, .. } = &keystone.login else {
+        panic!("{:?}", keystone.login);
+    };
+    assert_eq!((password.expose_secret(), scope), ("pw", &LoginScope::System));
+}
+
+#[test]
+fn each_gap_in_a_keystone_section_is_named() {
+    let user = "auth_type = password\nuser_id = u\n";
+    let named = "auth_type = password\nusername = u\nproject_id = p\npassword = x\n";
+    for (options, option, message) in [
+        ("", "auth_type", "must be set"),
+        ("auth_type = v2password\n", "auth_type", "\"v2password\" is not offered"),
+        (&format!("{user}project_id = p\n"), "password", "must be set"),
+        (named, "user_domain_name", "must be set beside username"),
+        (&format!("{user}password = x\n"), "project_name", "must be set"),
+        (&format!("{user}password = x\nsystem_scope = some\n"), "system_scope", "can only be all"),
+        ("auth_type = v3applicationcredential\n", "application_credential_secret", "must be set"),
+        ("auth_type = none\ncertfile = /c\n", "keyfile", "must be set beside certfile"),
+        ("auth_type = none\ncafile = ca.pem\n", "cafile", "must be an absolute path"),
+        ("auth_type = none\ntoken_cache_time = -2\n", "token_cache_time", "-2 is out of range"),
+    ] {
+        let told = keystone_refused(options);
+        let line = told.lines().find(|line| line.contains(&format!("] {option} (")));
+        assert!(line.is_some_and(|line| line.contains(message)), "{option} in {told}");
+    }
+}

@@ -1,0 +1,351 @@
+//! `X-Auth-Token`, with a Keystone that does what no real one does on demand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use glance_revert::auth::KeystoneAuthenticator;
+use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal, Token};
+use serde_json::{Value, json};
+
+use crate::support::api::{Answer, TestApi};
+use crate::support::clock::FixedClock;
+use crate::support::fake_keystone::{FakeKeystone, Reply, admin_body};
+use crate::support::log;
+use crate::support::proxy::closed_port;
+
+const PASSWORD: &str = "glance-password";
+const TOKEN: &str = "gAAAAA-a-caller-s-token";
+
+fn config(url: &str, login: KeystoneLogin) -> KeystoneConfig {
+    KeystoneConfig {
+        auth_url: url.to_owned(),
+        login,
+        cafile: None,
+        identity: None,
+        insecure: false,
+        token_cache_time: Duration::from_mins(1),
+        connect_timeout: Duration::from_secs(10),
+        retries: 0,
+        www_authenticate_uri: None,
+        unused: vec![],
+    }
+}
+
+fn password() -> KeystoneLogin {
+    let named = |name: &str| {
+        let domain = NamedDomain::Id("default".to_owned());
+        Named::Name { name: name.to_owned(), domain }
+    };
+    KeystoneLogin::Password {
+        user: named("glance"),
+        password: PASSWORD.into(),
+        scope: LoginScope::Project(named("service")),
+    }
+}
+
+struct World {
+    keystone: FakeKeystone,
+    clock: Arc<FixedClock>,
+    verifier: KeystoneAuthenticator,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(password(), &[]).await
+    }
+
+    async fn with(login: KeystoneLogin, allowed: &[&str]) -> Self {
+        let keystone = FakeKeystone::start().await;
+        let clock = Arc::new(FixedClock::default());
+        let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
+        let config = config(&keystone.url, login);
+        let verifier = KeystoneAuthenticator::new(&config, &allowed, clock.clone()).unwrap();
+        Self { keystone, clock, verifier }
+    }
+
+    async fn ask(&self, token: &str) -> Result<Principal, AuthError> {
+        self.verifier.authenticate(&Token::new(token)).await
+    }
+
+    /// What is made of this answer, by a word.
+    async fn judged(&self, body: Value) -> String {
+        self.keystone.answer_validations(Reply::Json(200, body));
+        // Another token each time: good answers are kept.
+        let token = format!("token-{}", self.keystone.validations());
+        match self.ask(&token).await {
+            Ok(principal) if principal.is_admin => "admin".to_owned(),
+            Ok(_) => "caller".to_owned(),
+            Err(AuthError::Invalid { reason }) => reason.to_owned(),
+            Err(AuthError::Unavailable(cause)) => cause,
+        }
+    }
+
+    /// Through the whole API.
+    async fn call(&self) -> Answer {
+        call(&self.verifier, TOKEN).await
+    }
+}
+
+async fn call(verifier: &KeystoneAuthenticator, token: &str) -> Answer {
+    let api = TestApi::with(|state| state.keystone = Some(Arc::new(verifier.clone())));
+    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", token);
+    api.send(request.body(Body::empty()).unwrap()).await
+}
+
+fn with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut body = admin_body();
+    change(&mut body["token"]);
+    body
+}
+
+/// The admin's body with another scope.
+fn scoped(scope: &str, value: Value) -> Value {
+    with(|token| {
+        token.as_object_mut().unwrap().remove("project");
+        token[scope] = value;
+    })
+}
+
+#[tokio::test]
+async fn an_admin_is_let_in_and_told_apart() {
+    let world = World::new().await;
+    let expected = Principal {
+        is_admin: true,
+        name: Some("alice".to_owned()),
+        scope: Some("project:p1".to_owned()),
+        token_ids: vec!["audit-1".to_owned()],
+        ..Principal::new("keystone", "u1", AuthMethod::Keystone)
+    };
+    assert_eq!(world.ask(TOKEN).await, Ok(expected));
+    assert_eq!(world.call().await.status, 200);
+    let asked = world.keystone.asked();
+    assert!(asked[1].starts_with("GET /v3/auth/tokens?nocatalog "), "{}", asked[1]);
+    for header in [
+        r#""x-auth-token": "service-token""#,
+        &format!(r#""x-subject-token": "{TOKEN}""#),
+        r#""openstack-identity-access-rules": "1""#,
+    ] {
+        assert!(asked[1].contains(header), "{header} in {}", asked[1]);
+    }
+}
+
+#[tokio::test]
+async fn without_a_user_of_ours_a_token_is_asked_about_with_itself() {
+    let world = World::with(KeystoneLogin::Callers, &[]).await;
+    assert!(world.ask(TOKEN).await.is_ok());
+    let asked = &world.keystone.asked()[0];
+    assert!(asked.contains(&format!(r#""x-auth-token": "{TOKEN}""#)), "{asked}");
+    assert_eq!(world.keystone.logins(), 0);
+    world.keystone.answer_validations(Reply::Json(401, json!({})));
+    assert_eq!(world.ask("other").await, Err(AuthError::Invalid { reason: "unknown" }));
+    world.keystone.answer_validations(Reply::Html(401));
+    assert!(matches!(world.ask("other").await, Err(AuthError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn every_answer_is_judged_by_the_rules() {
+    let world = World::new().await;
+    let role = |role: Value| with(|token| token["roles"] = json!([{ "name": "member" }, role]));
+    let credential = |rules: Value| with(|token| token["application_credential"] = rules);
+    for (what, body, expected) in [
+        ("admin", admin_body(), "admin"),
+        ("case", role(json!({ "name": "Admin" })), "admin"),
+        ("another role", role(json!({ "name": "admins" })), "caller"),
+        ("of a domain", role(json!({ "name": "admin", "domain_id": "d1" })), "caller"),
+        ("of no domain", role(json!({ "name": "ADMIN", "domain_id": null })), "admin"),
+        ("system", scoped("system", json!({ "all": true })), "admin"),
+        ("a part of the system", scoped("system", json!({ "all": false })), "caller"),
+        ("domain", scoped("domain", json!({ "id": "d1" })), "caller"),
+        ("two scopes", with(|token| token["system"] = json!({ "all": true })), "caller"),
+        ("unscoped", scoped("methods", json!([])), "caller"),
+        ("no roles", with(|token| token["roles"] = json!([])), "caller"),
+        ("no end", with(|token| token["expires_at"] = json!(null)), "no_expires_at"),
+        (
+            "at its end",
+            with(|token| token["expires_at"] = json!("2026-11-22T12:00:00.000000Z")),
+            "expired",
+        ),
+        ("credential", credential(json!({ "id": "c", "restricted": true })), "admin"),
+        ("rules", credential(json!({ "access_rules": [{ "path": "/v2" }] })), "access_rules"),
+        ("no rule fits", credential(json!({ "access_rules": [] })), "access_rules"),
+        ("forged", with(|token| token["user"]["name"] = json!("a\nb")), "control_characters"),
+        ("no user", with(|token| token["user"]["id"] = json!("")), "control_characters"),
+        ("trust", with(|token| token["OS-TRUST:trust"] = json!({ "id": "t" })), "admin"),
+        ("no token", json!({}), "Keystone's answer is not the JSON that it should be"),
+    ] {
+        assert_eq!(world.judged(body).await, expected, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn allowed_projects_pin_the_project_and_keep_the_system_out_unless_listed() {
+    let project = |id: &str| with(|token| token["project"]["id"] = json!(id));
+    let system = || scoped("system", json!({ "all": true }));
+    let world = World::with(password(), &["p1", "p2"]).await;
+    assert_eq!(world.judged(project("p2")).await, "admin");
+    assert_eq!(world.judged(project("p3")).await, "caller");
+    assert_eq!(world.judged(system()).await, "caller");
+    let world = World::with(password(), &["p1", "system"]).await;
+    assert_eq!(world.judged(system()).await, "admin");
+    assert_eq!(world.judged(project("system")).await, "caller", "no project is called system");
+}
+
+#[tokio::test]
+async fn an_answer_is_believed_for_a_minute() {
+    let world = World::new().await;
+    world.ask(TOKEN).await.unwrap();
+    world.keystone.answer_validations(Reply::Json(404, json!({})));
+    world.clock.advance(Duration::from_secs(59));
+    assert!(!world.verifier.asks_others(&Token::new(TOKEN)));
+    world.ask(TOKEN).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.verifier.asks_others(&Token::new(TOKEN)));
+    assert_eq!(world.ask(TOKEN).await, Err(AuthError::Invalid { reason: "unknown" }));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_not_kept() {
+    let world = World::new().await;
+    for reply in [Reply::Json(404, json!({})), Reply::Json(500, json!({})), Reply::Html(404)] {
+        world.keystone.answer_validations(reply);
+        assert!(world.ask(TOKEN).await.is_err());
+    }
+    world.keystone.answer_validations(Reply::Json(200, admin_body()));
+    assert!(world.ask(TOKEN).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_flood_of_one_token_is_one_question() {
+    let world = World::new().await;
+    world.keystone.hold_validations();
+    let flood = futures::future::join_all((0..200).map(|_| world.ask(TOKEN)));
+    let (answers, ()) = futures::future::join(flood, async {
+        world.keystone.until_validations(1).await;
+        world.keystone.let_validations_through();
+    })
+    .await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!((world.keystone.logins(), world.keystone.validations()), (1, 1));
+}
+
+#[tokio::test]
+async fn sixteen_questions_are_asked_at_a_time() {
+    let world = World::new().await;
+    world.keystone.hold_validations();
+    let tokens: Vec<_> = (0..60).map(|number| format!("token-{number}")).collect();
+    let all = futures::future::join_all(tokens.iter().map(|token| world.ask(token)));
+    let (answers, ()) = futures::future::join(all, async {
+        world.keystone.until_validations(16).await;
+        world.keystone.let_validations_through();
+    })
+    .await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!((world.keystone.most_open(), world.keystone.validations()), (16, 60));
+}
+
+#[tokio::test]
+async fn where_our_own_token_is_refused_we_log_in_once_more() {
+    let world = World::new().await;
+    world.keystone.answer_validations(Reply::Json(401, json!({})));
+    let answer = world.call().await;
+    answer.assert_error(503, "auth.unavailable");
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!((world.keystone.logins(), world.keystone.validations()), (2, 2));
+    world.keystone.answer_validations(Reply::Json(200, admin_body()));
+    assert_eq!(world.call().await.status, 200);
+}
+
+#[tokio::test]
+async fn our_own_troubles_are_never_the_callers() {
+    let world = World::new().await;
+    let secret = json!({ "error": { "message": format!("Could not find token: {TOKEN}") } });
+    for reply in [
+        Reply::Html(404),
+        Reply::Html(302),
+        Reply::Html(200),
+        Reply::Json(403, secret.clone()),
+        Reply::Json(418, secret.clone()),
+        Reply::Json(429, secret.clone()),
+        Reply::Json(500, secret.clone()),
+        Reply::Html(503),
+        Reply::Text("{".to_owned()),
+    ] {
+        world.keystone.answer_validations(reply.clone());
+        let answer = world.call().await;
+        answer.assert_error(503, "auth.unavailable");
+        assert_says_nothing_secret(&answer);
+    }
+    world.keystone.answer_validations(Reply::Json(404, secret));
+    let answer = world.call().await;
+    answer.assert_error(401, "auth.token_invalid");
+    assert_says_nothing_secret(&answer);
+}
+
+/// Neither the caller nor the log is told what Keystone's body says.
+fn assert_says_nothing_secret(answer: &Answer) {
+    let lines = log::lines_of(answer.request_id());
+    assert!(!lines.is_empty());
+    let told = format!("{lines:?} {}", String::from_utf8_lossy(&answer.bytes));
+    for secret in ["gAAAA", PASSWORD, "service-token"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_callers_are_told_to_come_back() {
+    let url = format!("http://127.0.0.1:{}", closed_port());
+    let clock = Arc::new(FixedClock::default());
+    let verifier = KeystoneAuthenticator::new(&config(&url, password()), &[], clock).unwrap();
+    let answer = call(&verifier, TOKEN).await;
+    answer.assert_error(503, "auth.unavailable");
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn a_keystone_that_is_silent_is_waited_for_ten_seconds_and_no_longer() {
+    let world = World::new().await;
+    world.ask(TOKEN).await.unwrap();
+    world.keystone.answer_validations(Reply::Silence);
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let error = world.ask("other").await.unwrap_err();
+    assert!(matches!(error, AuthError::Unavailable(_)), "{error:?}");
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn a_service_token_is_refused_before_anybody_is_asked() {
+    let world = World::new().await;
+    let api = TestApi::with(|state| state.keystone = Some(Arc::new(world.verifier.clone())));
+    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", TOKEN);
+    let request = request.header("X-Service-Token", "gAAAA-of-a-service");
+    let answer = api.send(request.body(Body::empty()).unwrap()).await;
+    answer.assert_error(400, "request.invalid");
+    assert!(world.keystone.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_token_is_not_asked_about() {
+    let world = World::new().await;
+    for (token, reason) in [
+        ("a b".to_owned(), "characters"),
+        ("a\u{e9}".to_owned(), "characters"),
+        ("a\r\nX-Auth-Token: b".to_owned(), "characters"),
+        ("a".repeat(8 * 1024 + 1), "too_long"),
+    ] {
+        assert_eq!(world.ask(&token).await, Err(AuthError::Invalid { reason }));
+        assert!(!world.verifier.asks_others(&Token::new(&token)));
+    }
+    assert!(world.keystone.asked().is_empty());
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let clock = Arc::new(FixedClock::default());
+    let config = config("https://keystone.example", password());
+    let verifier = KeystoneAuthenticator::new(&config, &[], clock).unwrap();
+    assert!(!format!("{verifier:?} {config:?}").contains(PASSWORD));
+}
