@@ -110,7 +110,7 @@ async fn what_upstreams_tools_do(kind: Kind) {
     let glance = Glance::start(&database, GlanceOptions::default()).await;
     let admin = glance.admin();
     let config = std::fs::read_to_string(glance.config_file()).unwrap();
-    assert!(config.contains(&database.url()));
+    assert!(config.contains(&database.owner_url()));
 
     let [restored, scrubbed] = [shared_image(&glance, Stores::Single).await, {
         let image =

@@ -1,6 +1,5 @@
 //! The database user of `deploy/sql/`: what it is granted is enough, and not one column more.
 
-use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
@@ -8,10 +7,9 @@ use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
 use glance_revert::domain::revert::{RevertRequest, Verify};
 use glance_revert::domain::time::Clock;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::support::binary::ConfigFile;
-use crate::support::database::{Kind, tests_on};
+use crate::support::database::{Kind, ProductUser, tests_on};
 use crate::support::world::World;
 
 tests_on!(
@@ -34,39 +32,19 @@ tests_on!(
 const MARIADB: &str = include_str!("../../deploy/sql/mariadb.sql");
 const POSTGRES: &str = include_str!("../../deploy/sql/postgresql.sql");
 
-/// A Glance database, and a user that has what the committed file grants.
+/// A Glance database; the product's user of it has what the committed file grants, as in all
+/// tests.
 struct Granted {
     world: World,
-    kind: Kind,
-    user: String,
-    password: String,
 }
 
 impl Granted {
     async fn new(kind: Kind) -> Self {
-        let world = World::new(kind).await;
-        let name = || Uuid::new_v4().simple().to_string();
-        let (user, password) = (format!("u_{}", &name()[..12]), name());
-        let committed = if kind == Kind::Mariadb { MARIADB } else { POSTGRES };
-        let sql = committed.replace("glance_revert", &user).replace("CHANGE_ME", &password);
-        world.db.execute(&sql).await;
-        Self { world, kind, user, password }
+        Self { world: World::new(kind).await }
     }
 
-    fn url(&self) -> String {
-        let url = self.world.db.url();
-        let (scheme, rest) = url.split_once("://").unwrap();
-        let (_, place) = rest.rsplit_once('@').unwrap();
-        format!("{scheme}://{}:{}@{place}", self.user, self.password)
-    }
-
-    fn open(&self) -> Database {
-        Database::open(&DatabaseConfig::parse(&self.url(), "").unwrap(), 4).unwrap()
-    }
-
-    /// The user as GRANT and REVOKE name it.
-    fn grantee(&self) -> String {
-        if self.kind == Kind::Mariadb { format!("'{}'@'%'", self.user) } else { self.user.clone() }
+    fn user(&self) -> &ProductUser {
+        self.world.db.user().unwrap()
     }
 
     /// `[table, privilege, column]` of everything granted.
@@ -77,7 +55,7 @@ impl Granted {
             .rows(&format!(
                 "SELECT table_name AS t, privilege_type AS p, column_name AS c \
                  FROM information_schema.column_privileges WHERE grantee LIKE '%{}%'",
-                self.user
+                self.user().name
             ))
             .await;
         let cell = |cell: Option<String>| cell.unwrap();
@@ -109,7 +87,7 @@ async fn all_that_the_product_does_is_granted(kind: Kind) {
     let config = ConfigFile::new(&format!(
         "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\n[database]\nconnection = {}\n\
          [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n",
-        granted.url(),
+        world.db.url(),
         world.datadir().display()
     ));
     let check = config.run(&["check", "--log", "trace"]);
@@ -119,12 +97,12 @@ async fn all_that_the_product_does_is_granted(kind: Kind) {
     }
     assert!(check.stderr.contains("TRACE") || check.stderr.contains("DEBUG"), "{check:?}");
     let printed = format!("{}{}", check.stdout, check.stderr);
-    assert!(!printed.contains(&granted.password), "a password in {printed}");
+    assert!(!printed.contains(&granted.user().password), "a password in {printed}");
 
     for id in ["a", "b"] {
         world.deleted_image(id).await;
     }
-    let (database, admin) = (granted.open(), Admin::local_operator());
+    let (database, admin) = (world.open(), Admin::local_operator());
     let request = RevertRequest { protect: true, ..RevertRequest::whole(Verify::Exists) };
     let id = ImageId::parse("a").unwrap();
     world.reverter(&database).revert(&admin, &id, &request).await.unwrap();
@@ -142,7 +120,7 @@ async fn nothing_but_reading_and_updating_columns_is_granted(kind: Kind) {
     assert_eq!(privileges, ["SELECT", "UPDATE"]);
     let whole_tables = format!(
         "SELECT table_name AS t FROM information_schema.table_privileges WHERE grantee LIKE '%{}%'",
-        granted.user
+        granted.user().name
     );
     assert_eq!(granted.world.db.rows(&whole_tables).await, Vec::<Vec<Option<String>>>::new());
 }
@@ -151,20 +129,20 @@ async fn every_granted_column_is_needed(kind: Kind) {
     let granted = Granted::new(kind).await;
     let world = &granted.world;
     world.deleted_image("a").await;
-    let database = granted.open();
+    let database = world.open();
     everything(&database, world).await.unwrap();
     let columns = granted.columns().await;
     assert!(columns.len() > 50, "{columns:?}");
     let mut needless = Vec::new();
     for [table, privilege, column] in columns {
         let what = format!("{privilege} ({column}) ON {table}");
-        world.db.execute(&format!("REVOKE {what} FROM {}", granted.grantee())).await;
+        world.db.execute(&format!("REVOKE {what} FROM {}", granted.user().grantee())).await;
         match everything(&database, world).await {
             Err(RepoError::Refused(_)) => {}
             Err(error) => panic!("without {what}: {error}"),
             Ok(()) => needless.push(what.clone()),
         }
-        world.db.execute(&format!("GRANT {what} TO {}", granted.grantee())).await;
+        world.db.execute(&format!("GRANT {what} TO {}", granted.user().grantee())).await;
     }
     assert_eq!(needless, Vec::<String>::new());
 }

@@ -50,7 +50,7 @@ impl Cloud {
         let database = TestDatabase::create(kind).await;
         let options = GlanceOptions { stores, encryption_key: key, scrub_time };
         let glance = Glance::start(&database, options).await;
-        let service = Service::start(glance.config_file()).await;
+        let service = Service::start(glance.config_file(), &database.url()).await;
         Self { database, glance, service, stores }
     }
 

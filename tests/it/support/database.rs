@@ -1,5 +1,7 @@
 //! An empty Glance database of its own for each test.
 
+mod product_user;
+
 use std::fs;
 use std::thread;
 
@@ -10,6 +12,7 @@ use sqlx::{AssertSqlSafe, Column, MySqlPool, PgPool, Row, SqlitePool, TypeInfo, 
 use tempfile::TempDir;
 use uuid::Uuid;
 
+pub(crate) use self::product_user::ProductUser;
 use super::env;
 
 /// Glance's tables for tests without servers.
@@ -37,8 +40,10 @@ enum Pool {
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     kind: Kind,
-    url: String,
+    owner_url: String,
     pool: Pool,
+    /// SQLite knows no users.
+    user: Option<ProductUser>,
     _folder: TempDir,
 }
 
@@ -71,18 +76,33 @@ impl TestDatabase {
                 (url, pool)
             }
         };
-        let database = Self { kind, url, pool, _folder: folder };
+        let user = (kind != Kind::Sqlite).then(|| ProductUser::new(kind));
+        let database = Self { kind, owner_url: url, pool, user, _folder: folder };
         if kind == Kind::Mariadb {
             let schema = env::schema().unwrap();
             let tables = fs::read_to_string(schema.join("mariadb.sql")).unwrap();
             database.execute(&tables).await;
         }
+        if let Some(user) = &database.user {
+            database.execute(&user.create()).await;
+        }
         database
     }
 
-    /// As `[database] connection` has it.
+    /// `[database] connection` for the product: the user of `deploy/sql/`, who may do nothing but
+    /// what is granted there.
     pub(crate) fn url(&self) -> String {
-        self.url.clone()
+        self.user.as_ref().map_or_else(|| self.owner_url.clone(), |user| user.url(&self.owner_url))
+    }
+
+    /// `[database] connection` for Glance, whose tables these are.
+    pub(crate) fn owner_url(&self) -> String {
+        self.owner_url.clone()
+    }
+
+    /// Whom the product comes as, where the database knows users.
+    pub(crate) fn user(&self) -> Option<&ProductUser> {
+        self.user.as_ref()
     }
 
     /// Runs statements, separated by semicolons.
@@ -119,17 +139,19 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     /// Best effort: what stays goes with the private server.
     fn drop(&mut self) {
-        let force = match self.kind {
-            Kind::Sqlite => return,
-            Kind::Mariadb => "",
-            Kind::Postgres => " WITH (FORCE)",
-        };
-        let (kind, name) = (self.kind, self.url.rsplit('/').next().unwrap_or_default());
-        let sql = format!("DROP DATABASE {name}{force}");
+        let force = if self.kind == Kind::Postgres { " WITH (FORCE)" } else { "" };
+        let Some(user) = &self.user else { return };
+        let (kind, name) = (self.kind, self.owner_url.rsplit('/').next().unwrap_or_default());
+        let statements = [format!("DROP DATABASE {name}{force}"), user.drop()];
         // A thread, because the test's runtime is busy with dropping this.
         let dropper = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(administer(kind, sql)))
+            let all = async {
+                for sql in statements {
+                    administer(kind, sql).await;
+                }
+            };
+            runtime.map(|runtime| runtime.block_on(all))
         });
         drop(dropper.join());
     }

@@ -67,7 +67,7 @@ impl Glance {
         let mut log = String::new();
         for _ in 0..STARTS {
             let port = free_port();
-            config::write(folder.path(), &database.url(), port, &options);
+            config::write(folder.path(), &database.owner_url(), port, &options);
             let process = spawn(folder.path(), port);
             let base = format!("http://127.0.0.1:{port}");
             if ready(&base, &process).await {

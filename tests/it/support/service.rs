@@ -36,12 +36,13 @@ pub(crate) struct Answer {
 }
 
 impl Service {
-    /// Beside a Glance: its own configuration file, and a drop-in as an operator would add it.
-    pub(crate) async fn start(glance: PathBuf) -> Self {
+    /// Beside a Glance: its own configuration file, and a drop-in as an operator would add it,
+    /// with a database user of the service's own.
+    pub(crate) async fn start(glance: PathBuf, database: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let issuer = DemoIssuer::generate("https://issuer.test", "glance-revert").unwrap();
         std::fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
-        let drop_in = drop_in(folder.path());
+        let drop_in = drop_in(folder.path(), database);
         let roles = ["glance-revert-admin"];
         let token = issuer.token("tests", &roles, SystemClock.now(), Duration::from_hours(1));
         let sources = Sources {
@@ -103,10 +104,11 @@ fn parts(sources: &Sources) -> Parts {
     Parts::new(Config::load(sources).unwrap()).unwrap()
 }
 
-fn drop_in(folder: &Path) -> PathBuf {
+fn drop_in(folder: &Path, database: &str) -> PathBuf {
     let path = folder.join("glance-revert.conf");
     let text = format!(
-        "[revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nscrubber = false\n\
+        "[database]\nconnection = {database}\n\
+         [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nscrubber = false\n\
          [revert_jwt:tests]\nissuer = https://issuer.test\naudiences = glance-revert\n\
          jwks_file = {}/jwks.json\n",
         folder.display()

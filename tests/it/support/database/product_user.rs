@@ -1,0 +1,48 @@
+//! The user that `deploy/sql/` makes: what the product is given in tests, as in production.
+
+use uuid::Uuid;
+
+use super::Kind;
+
+const MARIADB: &str = include_str!("../../../../deploy/sql/mariadb.sql");
+const POSTGRES: &str = include_str!("../../../../deploy/sql/postgresql.sql");
+
+/// A user of one test database, granted what the committed file grants.
+#[derive(Debug)]
+pub(crate) struct ProductUser {
+    kind: Kind,
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
+impl ProductUser {
+    /// One that is not made yet.
+    pub(super) fn new(kind: Kind) -> Self {
+        let word = || Uuid::new_v4().simple().to_string();
+        Self { kind, name: format!("u_{}", &word()[..12]), password: word() }
+    }
+
+    /// The committed file, with this name and password.
+    pub(super) fn create(&self) -> String {
+        let committed = if self.kind == Kind::Mariadb { MARIADB } else { POSTGRES };
+        committed.replace("glance_revert", &self.name).replace("CHANGE_ME", &self.password)
+    }
+
+    /// Takes it away again, after its database.
+    pub(super) fn drop(&self) -> String {
+        let what = if self.kind == Kind::Mariadb { "USER" } else { "ROLE" };
+        format!("DROP {what} {}", self.grantee())
+    }
+
+    /// The owner's URL, with this user in the owner's place.
+    pub(super) fn url(&self, owner: &str) -> String {
+        let (scheme, rest) = owner.split_once("://").unwrap();
+        let (_, place) = rest.rsplit_once('@').unwrap();
+        format!("{scheme}://{}:{}@{place}", self.name, self.password)
+    }
+
+    /// As GRANT and REVOKE name it.
+    pub(crate) fn grantee(&self) -> String {
+        if self.kind == Kind::Mariadb { format!("'{}'@'%'", self.name) } else { self.name.clone() }
+    }
+}
