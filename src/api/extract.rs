@@ -1,7 +1,7 @@
 //! Extractors and the JSON answer. They exist beside axum's own because each refusal must have
 //! our error body and must name what is wrong.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
@@ -106,6 +106,10 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalBody<T> {
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, RequestError> {
+    // What is said to be too large is not waited for, nor asked for (`Expect: 100-continue`).
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(RequestError::TooLarge);
+    }
     match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes().to_vec()),
         Err(error) if error.is::<LengthLimitError>() => Err(RequestError::TooLarge),

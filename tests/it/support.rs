@@ -17,6 +17,7 @@ pub(crate) mod odds;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod raw;
 pub(crate) mod rows;
 pub(crate) mod s3;
 pub(crate) mod service;
