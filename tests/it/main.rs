@@ -18,6 +18,7 @@ mod cli;
 mod cli_faults;
 mod cli_help;
 mod config_oslo;
+mod contract;
 mod crash;
 mod deploy;
 mod faults;

@@ -23,6 +23,11 @@ pub(crate) fn moto() -> PathBuf {
     required("GLANCE_REVERT_TEST_MOTO").into()
 }
 
+/// schemathesis.
+pub(crate) fn schemathesis() -> PathBuf {
+    required("GLANCE_REVERT_TEST_SCHEMATHESIS").into()
+}
+
 /// The folder of what `glance-manage db_sync` made, where there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)

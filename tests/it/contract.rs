@@ -1,0 +1,91 @@
+//! The served document against the running service: schemathesis makes requests up from it, good
+//! ones and bad ones, and holds every answer against what the document says.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::support::daemon::{DEADLINE, Service, Setup};
+use crate::support::database::Kind;
+use crate::support::env;
+use crate::support::world::World;
+
+/// Of every operation, at most. The requests are the same in each run.
+const EXAMPLES: &str = "60";
+
+/// One image that is there, for the operations that take an id: made up ids find nothing.
+const KNOWN_IMAGE: &str = "[parameters]\n\"path.image_id\" = \"a\"\n";
+
+/// Runs it; gives what it printed, and whether it was content.
+async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (bool, String) {
+    let folder = tempfile::TempDir::new().unwrap();
+    std::fs::write(folder.path().join("schemathesis.toml"), config).unwrap();
+    let output = Command::new(env::schemathesis())
+        .args(["run", &format!("http://{}/openapi.json", service.api)])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES])
+        // A string that fits its schema may still be no marker or no date: a 400 is right.
+        .args(["--checks", "all", "--exclude-checks", "positive_data_acceptance"])
+        .args(["--generation-deterministic", "--continue-on-failure", "--no-color"])
+        // Two tokens at once are refused; tests of ours say so.
+        .args(["--generation-with-security-parameters", "false"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(DEADLINE * 3, output).await.unwrap().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The statuses that the service answered, by its own log.
+fn statuses(service: &Service) -> Vec<u64> {
+    let lines = service.lines().into_iter();
+    let mut found: Vec<_> = lines.filter_map(|line| line["status"].as_u64()).collect();
+    found.sort_unstable();
+    found
+}
+
+async fn holds(config: &str, arguments: impl Fn(&Service) -> Vec<String>) -> Vec<u64> {
+    let world = World::new(Kind::Sqlite).await;
+    for id in ["a", "b", "c"] {
+        world.deleted_image(id).await;
+    }
+    let revert = "scrubber = false\nauth_failures_per_minute = 1000000\n";
+    let setup = Setup::new(&world, &world.db.url(), revert);
+    let service = setup.serve().await;
+    let arguments = arguments(&service);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let (content, text) = schemathesis(&service, config, &arguments).await;
+    assert!(content, "{text}");
+    let statuses = statuses(&service);
+    assert!(statuses.len() > 200, "{} requests: {text}", statuses.len());
+    assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
+    statuses
+}
+
+fn token(service: &Service) -> Vec<String> {
+    vec!["--header".to_owned(), format!("Authorization: {}", service.authorization())]
+}
+
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn the_document_holds_for_an_admin() {
+    let statuses = holds("", token).await;
+    assert!(statuses.contains(&200) && statuses.contains(&404), "{statuses:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn the_document_holds_for_an_admin_who_knows_an_image() {
+    let statuses = holds(KNOWN_IMAGE, token).await;
+    assert!(statuses.contains(&200) && statuses.contains(&409), "{statuses:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn the_document_holds_without_a_token() {
+    let statuses = holds(KNOWN_IMAGE, |_| Vec::new()).await;
+    assert!(statuses.contains(&401) && !statuses.contains(&409), "{statuses:?}");
+}
