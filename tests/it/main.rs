@@ -36,6 +36,7 @@ mod readme;
 mod revert;
 mod schema;
 mod scrub;
+mod shared_data;
 mod signals;
 mod slow;
 mod store_file;
