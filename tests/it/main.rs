@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod api_audit;
 mod api_auth;
 mod api_errors;
 mod api_guard;
