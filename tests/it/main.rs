@@ -45,5 +45,6 @@ mod store_http;
 mod store_registry;
 mod store_s3;
 mod store_suite;
+mod store_swift;
 mod support;
 mod tls;

@@ -22,4 +22,5 @@ pub(crate) mod rows;
 pub(crate) mod s3;
 pub(crate) mod service;
 pub(crate) mod source;
+pub(crate) mod swift;
 pub(crate) mod world;
