@@ -2,6 +2,7 @@
 //! be printed, whatever happens.
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use crate::support::binary::{ConfigFile, Run, glance_revert};
 
@@ -150,6 +151,19 @@ fn a_server_that_is_not_there_is_not_well() {
         assert_eq!(run.exit, Some(1));
         assert!(run.stderr.contains(&address), "{run:?}");
     }
+}
+
+#[test]
+fn health_can_be_asked_on_a_machine_without_ca_certificates() {
+    let address = format!("127.0.0.1:{}", dead_port());
+    let run = Command::new(env!("CARGO_BIN_EXE_glance-revert"))
+        .env_clear()
+        .envs([("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")])
+        .args(["healthcheck", "--address", &address])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(told.contains("did not answer"), "{told}");
 }
 
 #[test]
