@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test deploy-check clean-cache
+.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -52,6 +52,9 @@ image-test: ## Build the images without an engine, run them, and say what could 
 deploy-check: ## Render, validate and lint deploy/, the Dockerfile, scripts and workflows
 	tests/deploy/run
 
+systemd-test: ## Run the units under a systemd of their own (needs root)
+	tests/systemd/run
+
 clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/systemd-* "$$cache"/lock-*
