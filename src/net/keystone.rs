@@ -149,7 +149,10 @@ impl KeystoneApi {
         let mut pause = FIRST_PAUSE;
         let mut left = self.patience.retries;
         loop {
-            match request().send().await {
+            // A connection of its own for each question: questions are rare, and uWSGI, behind
+            // which many a Keystone is, closes kept ones without a word. What was sent on one
+            // would have to be sent again, and cannot be, since it may have been done.
+            match request().header(header::CONNECTION, "close").send().await {
                 Err(error) if error.is_connect() && left > 0 => {
                     left -= 1;
                     tokio::time::sleep(pause).await;

@@ -127,6 +127,7 @@ async fn an_admin_is_let_in_and_told_apart() {
         r#""x-auth-token": "service-token""#,
         &format!(r#""x-subject-token": "{TOKEN}""#),
         r#""openstack-identity-access-rules": "1""#,
+        r#""connection": "close""#,
     ] {
         assert!(asked[1].contains(header), "{header} in {}", asked[1]);
     }
