@@ -1,6 +1,5 @@
-//! What the process tells of itself: log lines, audit records, metrics.
+//! What the process tells of itself: log lines and metrics.
 
-pub mod audit;
 mod logging;
 pub mod metric;
 mod recorder;

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-mod api_audit;
 mod api_auth;
 mod api_errors;
 mod api_guard;
@@ -29,6 +28,7 @@ mod grants;
 mod interop;
 mod keystone_auth;
 mod keystone_login;
+mod keystone_real;
 mod listen;
 mod locks;
 mod ops;
@@ -37,7 +37,6 @@ mod readme;
 mod revert;
 mod schema;
 mod scrub;
-mod shared_data;
 mod signals;
 mod slow;
 mod store_file;
@@ -45,6 +44,5 @@ mod store_http;
 mod store_registry;
 mod store_s3;
 mod store_suite;
-mod store_swift;
 mod support;
 mod tls;

@@ -9,7 +9,6 @@ mod file;
 mod http;
 mod s3;
 mod stand;
-mod swift;
 
 use stand::Stand;
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use glance_revert::domain::time::{Clock, Timestamp};
+use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
 
 /// Stands at noon of 2026-11-22 until it is moved.
 #[derive(Debug)]
@@ -30,5 +30,21 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         *self.lock()
+    }
+}
+
+/// The machine's clock, put forward.
+#[derive(Debug, Default)]
+pub(crate) struct ShiftedClock(Mutex<Duration>);
+
+impl ShiftedClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Timestamp {
+        SystemClock.now() + *self.0.lock().unwrap()
     }
 }

@@ -28,12 +28,17 @@ pub(crate) fn schemathesis() -> PathBuf {
     required("GLANCE_REVERT_TEST_SCHEMATHESIS").into()
 }
 
-/// A Python that has Swift.
-pub(crate) fn swift() -> PathBuf {
-    required("GLANCE_REVERT_TEST_SWIFT").into()
-}
-
 /// The folder of what `glance-manage db_sync` made, where there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)
+}
+
+/// A Python that has Keystone.
+pub(crate) fn keystone_python() -> PathBuf {
+    required("GLANCE_REVERT_TEST_KEYSTONE_PYTHON").into()
+}
+
+/// The folder of a bootstrapped Keystone.
+pub(crate) fn keystone_prepared() -> PathBuf {
+    required("GLANCE_REVERT_TEST_KEYSTONE").into()
 }

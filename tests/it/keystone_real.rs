@@ -1,0 +1,444 @@
+//! `X-Auth-Token` with tokens of a real Keystone, of both kinds that it makes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use glance_revert::auth::KeystoneAuthenticator;
+use glance_revert::config::{KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Token};
+use glance_revert::net::Outbound;
+use glance_revert::net::keystone::{
+    self as net, Credentials, Interface, KeystoneApi, KeystoneUrl, Password, Patience, Project,
+    Scope,
+};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use crate::support::api::{Answer, TestApi};
+use crate::support::binary::ConfigFile;
+use crate::support::clock::ShiftedClock;
+use crate::support::database::Kind;
+use crate::support::keystone::{
+    ADMIN_PASSWORD, Keystone, Provider, USER_PASSWORD, User, password_of,
+};
+use crate::support::world::World;
+
+/// Runs each test with Fernet and with JWS tokens.
+macro_rules! for_each_provider {
+    ($($name:ident)*) => {
+        mod fernet { $(
+            #[tokio::test]
+            #[ignore = "needs a Keystone; make test"]
+            async fn $name() {
+                super::$name(super::Provider::Fernet).await;
+            }
+        )* }
+        mod jws { $(
+            #[tokio::test]
+            #[ignore = "needs a Keystone; make test"]
+            async fn $name() {
+                super::$name(super::Provider::Jws).await;
+            }
+        )* }
+    };
+}
+
+for_each_provider! {
+    an_admin_of_a_project_is_let_in_and_told_apart
+    an_admin_of_the_system_is_let_in
+    whoever_is_no_admin_of_a_project_or_the_system_is_forbidden
+    the_role_s_case_does_not_matter
+    a_role_of_a_domain_makes_no_admin
+    what_is_no_token_is_refused
+    a_revoked_token_is_good_for_a_minute_at_most
+    a_token_of_a_disabled_user_is_refused
+    without_a_user_of_ours_tokens_show_themselves_in_every_scope
+    a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault
+    our_own_token_is_replaced_when_it_was_revoked
+    application_credentials_are_good_without_access_rules_and_refused_with_them
+    we_can_log_in_with_an_application_credential
+    a_trust_is_worth_the_roles_that_it_carries
+    an_expired_token_is_refused
+}
+
+/// Our own user, with the role that Keystone wants.
+async fn service_user(keystone: &Keystone) -> (User, KeystoneLogin) {
+    let (user, project) = keystone.user_with("service").await;
+    let login = password_of(&user, &project);
+    (user, login)
+}
+
+fn verifier_of(keystone: &Keystone, login: KeystoneLogin) -> KeystoneAuthenticator {
+    let clock = Arc::new(ShiftedClock::default());
+    KeystoneAuthenticator::new(&keystone.config(login), &[], clock).unwrap()
+}
+
+async fn verifier(keystone: &Keystone) -> KeystoneAuthenticator {
+    verifier_of(keystone, service_user(keystone).await.1)
+}
+
+async fn call(verifier: &KeystoneAuthenticator, token: &str) -> Answer {
+    let api = TestApi::with(|state| state.keystone = Some(Arc::new(verifier.clone())));
+    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", token);
+    api.send(request.body(Body::empty()).unwrap()).await
+}
+
+/// What callers with this token are told: `200`, or status and reason.
+async fn told(verifier: &KeystoneAuthenticator, token: &str) -> String {
+    let answer = call(verifier, token).await;
+    if answer.status.is_success() {
+        return answer.status.as_u16().to_string();
+    }
+    let text = String::from_utf8(answer.bytes.clone()).unwrap();
+    assert!(!text.contains(token), "the answer repeats the token");
+    let reason = answer.json()["error"]["reason"].as_str().unwrap().to_owned();
+    answer.assert_error(answer.status.as_u16(), &reason);
+    format!("{} {reason}", answer.status.as_u16())
+}
+
+const FORBIDDEN: &str = "403 auth.not_admin";
+const REFUSED: &str = "401 auth.token_invalid";
+const UNAVAILABLE: &str = "503 auth.unavailable";
+
+fn project(id: &str) -> Value {
+    json!({ "project": { "id": id } })
+}
+
+fn system() -> Value {
+    json!({ "system": { "all": true } })
+}
+
+async fn an_admin_of_a_project_is_let_in_and_told_apart(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let (user, id) = keystone.user_with("admin").await;
+    let token = keystone.token(&user, project(&id)).await;
+    assert_eq!(told(&verifier, &token).await, "200");
+    let principal = verifier.authenticate(&Token::new(&token)).await.unwrap();
+    assert_eq!((principal.subject, principal.name), (user.id, Some(user.name)));
+    assert_eq!((principal.method, principal.issuer.as_str()), (AuthMethod::Keystone, "keystone"));
+    assert_eq!(principal.scope, Some(format!("project:{id}")));
+    assert_eq!(principal.token_ids.len(), 1);
+    assert!(principal.is_admin);
+}
+
+async fn an_admin_of_the_system_is_let_in(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let (user, login) = service_user(keystone).await;
+    drop(user);
+    let token = keystone.bootstrap_token(system()).await;
+    assert_eq!(told(&verifier_of(keystone, login.clone()), &token).await, "200");
+    let (_, id) = keystone.user_with("admin").await;
+    let clock = Arc::new(ShiftedClock::default());
+    let pinned = KeystoneAuthenticator::new(&keystone.config(login), &[id], clock).unwrap();
+    assert_eq!(told(&pinned, &token).await, FORBIDDEN, "pinned to a project");
+}
+
+async fn whoever_is_no_admin_of_a_project_or_the_system_is_forbidden(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    for role in ["reader", "member", "manager", "service"] {
+        let (user, id) = keystone.user_with(role).await;
+        let token = keystone.token(&user, project(&id)).await;
+        assert_eq!(told(&verifier, &token).await, FORBIDDEN, "{role}");
+    }
+    let (user, _) = keystone.user_with("admin").await;
+    let token = keystone.token(&user, json!("unscoped")).await;
+    assert_eq!(told(&verifier, &token).await, FORBIDDEN, "unscoped");
+    let admin = keystone.role("admin").await;
+    keystone.assign(&user, &admin, "domains/default").await;
+    let token = keystone.token(&user, json!({ "domain": { "id": "default" } })).await;
+    assert_eq!(told(&verifier, &token).await, FORBIDDEN, "domain");
+    let reader = keystone.role("reader").await;
+    keystone.assign(&user, &reader, "system").await;
+    let token = keystone.token(&user, system()).await;
+    assert_eq!(told(&verifier, &token).await, FORBIDDEN, "reader of the system");
+}
+
+async fn the_role_s_case_does_not_matter(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let role = keystone.create("roles", json!({ "name": "AdMiN" })).await;
+    let (user, id) = (keystone.user().await, keystone.project().await);
+    keystone.assign(&user, &role, &format!("projects/{id}")).await;
+    let token = keystone.token(&user, project(&id)).await;
+    assert_eq!(told(&verifier, &token).await, "200");
+}
+
+/// Keystone gives such a role only by implying others, and leaves it out of tokens itself.
+async fn a_role_of_a_domain_makes_no_admin(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let domain = keystone.create("domains", json!({ "name": keystone.name("domain") })).await;
+    let role = keystone.create("roles", json!({ "name": "admin", "domain_id": domain })).await;
+    let reader = keystone.role("reader").await;
+    keystone.admin(Method::PUT, &format!("/roles/{role}/implies/{reader}"), None).await;
+    let body = json!({ "name": keystone.name("project"), "domain_id": domain });
+    let id = keystone.create("projects", body).await;
+    let user = keystone.user().await;
+    keystone.assign(&user, &role, &format!("projects/{id}")).await;
+    let token = keystone.token(&user, project(&id)).await;
+    assert_eq!(told(&verifier, &token).await, FORBIDDEN);
+}
+
+async fn what_is_no_token_is_refused(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let own = verifier_of(keystone, KeystoneLogin::Callers);
+    let token = keystone.admin_token().await;
+    let mut changed = token.clone();
+    changed.replace_range(20..24, "AAAA");
+    for verifier in [verifier(keystone).await, own] {
+        for garbage in ["x", "0123456789abcdef0123456789abcdef", "a.b.c", "../v3", &changed] {
+            assert_eq!(told(&verifier, garbage).await, REFUSED, "{garbage}");
+        }
+    }
+}
+
+async fn a_revoked_token_is_good_for_a_minute_at_most(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let (_, login) = service_user(keystone).await;
+    let clock = Arc::new(ShiftedClock::default());
+    let verifier = KeystoneAuthenticator::new(&keystone.config(login), &[], clock.clone()).unwrap();
+    let token = keystone.admin_token().await;
+    assert_eq!(told(&verifier, &token).await, "200");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let revoke = client.delete(format!("{}/v3/auth/tokens", keystone.url));
+    let revoke = revoke.header("X-Auth-Token", &token).header("X-Subject-Token", &token);
+    assert_eq!(revoke.send().await.unwrap().status(), 204);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(told(&verifier, &token).await, REFUSED);
+    assert_eq!(told(&verifier_of(keystone, KeystoneLogin::Callers), &token).await, REFUSED);
+}
+
+async fn a_token_of_a_disabled_user_is_refused(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let (user, id) = keystone.user_with("admin").await;
+    let token = keystone.token(&user, project(&id)).await;
+    set_enabled(keystone, &user, false).await;
+    assert_eq!(told(&verifier, &token).await, REFUSED);
+}
+
+async fn set_enabled(keystone: &Keystone, user: &User, enabled: bool) {
+    let body = json!({ "user": { "enabled": enabled } });
+    keystone.admin(Method::PATCH, &format!("/users/{}", user.id), Some(&body)).await;
+}
+
+async fn without_a_user_of_ours_tokens_show_themselves_in_every_scope(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier_of(keystone, KeystoneLogin::Callers);
+    let (user, id) = keystone.user_with("member").await;
+    for (scope, expected) in [(project(&id), FORBIDDEN), (json!("unscoped"), FORBIDDEN)] {
+        let token = keystone.token(&user, scope.clone()).await;
+        assert_eq!(told(&verifier, &token).await, expected, "{scope}");
+    }
+    assert_eq!(told(&verifier, &keystone.admin_token().await).await, "200");
+    assert_eq!(told(&verifier, &keystone.bootstrap_token(system()).await).await, "200");
+}
+
+async fn a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let token = keystone.admin_token().await;
+    let (user, id) = keystone.user_with("service").await;
+    let KeystoneLogin::Password { user: who, scope, .. } = password_of(&user, &id) else {
+        panic!("a password")
+    };
+    let wrong = KeystoneLogin::Password { user: who, password: "wrong".into(), scope };
+    let verifier = verifier_of(keystone, wrong);
+    assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
+    let cause = verifier.authenticate(&Token::new(&token)).await.unwrap_err();
+    assert!(cause.to_string().contains("refuses our credentials (401)"), "{cause}");
+    let (user, id) = keystone.user_with("member").await;
+    let verifier = verifier_of(keystone, password_of(&user, &id));
+    assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
+    let cause = verifier.authenticate(&Token::new(&token)).await.unwrap_err();
+    assert!(cause.to_string().contains("give it the role service"), "{cause}");
+}
+
+async fn our_own_token_is_replaced_when_it_was_revoked(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let (user, login) = service_user(keystone).await;
+    let verifier = verifier_of(keystone, login);
+    assert_eq!(told(&verifier, &keystone.admin_token().await).await, "200");
+    set_enabled(keystone, &user, false).await;
+    set_enabled(keystone, &user, true).await;
+    // To Keystone, what is issued in the second of a revocation is revoked, so that even a new
+    // token of ours may be no good for so long.
+    let token = keystone.admin_token().await;
+    let replaced = async {
+        while told(&verifier, &token).await != "200" {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
+}
+
+/// An application credential of the user: its id.
+async fn credential(
+    keystone: &Keystone,
+    user: &User,
+    id: &str,
+    rules: Option<Value>,
+) -> Credential {
+    let token = keystone.token(user, project(id)).await;
+    let name = keystone.name("credential");
+    let mut body = json!({ "name": name, "secret": "credential-secret" });
+    if let Some(rules) = rules {
+        body["access_rules"] = rules;
+    }
+    let path = format!("/users/{}/application_credentials", user.id);
+    let body = json!({ "application_credential": body });
+    let (status, answer) = keystone.call(&token, Method::POST, &path, Some(&body)).await;
+    assert_eq!(status, 201, "{answer}");
+    let id = answer["application_credential"]["id"].as_str().unwrap().to_owned();
+    Credential { id, name }
+}
+
+struct Credential {
+    id: String,
+    name: String,
+}
+
+impl Credential {
+    fn secret() -> SecretString {
+        "credential-secret".into()
+    }
+
+    async fn token(&self, keystone: &Keystone) -> String {
+        let auth = json!({ "identity": {
+            "methods": ["application_credential"],
+            "application_credential": { "id": self.id, "secret": "credential-secret" },
+        }});
+        keystone.log_in(&auth).await.unwrap()
+    }
+}
+
+async fn application_credentials_are_good_without_access_rules_and_refused_with_them(
+    provider: Provider,
+) {
+    let keystone = Keystone::shared(provider).await;
+    let (user, id) = keystone.user_with("admin").await;
+    let free = credential(keystone, &user, &id, None).await.token(keystone).await;
+    let rule = json!([{ "service": "image", "method": "GET", "path": "/v2/**" }]);
+    let bound = credential(keystone, &user, &id, Some(rule)).await.token(keystone).await;
+    for verifier in [verifier(keystone).await, verifier_of(keystone, KeystoneLogin::Callers)] {
+        assert_eq!(told(&verifier, &free).await, "200");
+        assert_eq!(told(&verifier, &bound).await, REFUSED);
+        let error = verifier.authenticate(&Token::new(&bound)).await.unwrap_err();
+        assert_eq!(error, AuthError::Invalid { reason: "access_rules" });
+    }
+}
+
+async fn we_can_log_in_with_an_application_credential(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let (user, id) = keystone.user_with("service").await;
+    let ours = credential(keystone, &user, &id, None).await;
+    let domain = NamedDomain::Name("Default".to_owned());
+    let by_name = KeystoneLogin::CredentialName {
+        name: ours.name.clone(),
+        user: Named::Name { name: user.name.clone(), domain },
+        secret: Credential::secret(),
+    };
+    let by_id = KeystoneLogin::CredentialId { id: ours.id, secret: Credential::secret() };
+    let token = keystone.admin_token().await;
+    for login in [by_id, by_name] {
+        assert_eq!(told(&verifier_of(keystone, login), &token).await, "200");
+    }
+}
+
+async fn a_trust_is_worth_the_roles_that_it_carries(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let (trustor, id) = keystone.user_with("admin").await;
+    let (trustee, other) = keystone.user_with("member").await;
+    let token = keystone.token(&trustor, project(&id)).await;
+    for (role, expected) in [("admin", "200"), ("reader", FORBIDDEN)] {
+        let trust = json!({ "trust": {
+            "trustor_user_id": trustor.id, "trustee_user_id": trustee.id, "project_id": id,
+            "impersonation": false, "roles": [{ "id": keystone.role(role).await }],
+        }});
+        let path = "/OS-TRUST/trusts";
+        let (status, trust) = keystone.call(&token, Method::POST, path, Some(&trust)).await;
+        assert_eq!(status, 201, "{trust}");
+        let scope = json!({ "OS-TRUST:trust": { "id": trust["trust"]["id"] } });
+        let delegated = keystone.token(&trustee, scope).await;
+        assert_eq!(told(&verifier, &delegated).await, expected, "{role}");
+    }
+    let own = keystone.token(&trustee, project(&other)).await;
+    assert_eq!(told(&verifier, &own).await, FORBIDDEN);
+}
+
+async fn an_expired_token_is_refused(provider: Provider) {
+    let keystone = Keystone::start(provider, Duration::from_secs(2)).await;
+    let domain = NamedDomain::Name("Default".to_owned());
+    let admin = KeystoneLogin::Password {
+        user: Named::Name { name: "admin".to_owned(), domain: domain.clone() },
+        password: ADMIN_PASSWORD.into(),
+        scope: LoginScope::Project(Named::Name { name: "admin".to_owned(), domain }),
+    };
+    let verifier = verifier_of(&keystone, admin);
+    let own = verifier_of(&keystone, KeystoneLogin::Callers);
+    let token = keystone.admin_token().await;
+    let expired = async {
+        while told(&verifier, &token).await != REFUSED || told(&own, &token).await != REFUSED {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), expired).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a Keystone; make test"]
+async fn check_tries_the_keystone_and_says_what_our_user_may() {
+    let keystone = Keystone::shared(Provider::Fernet).await;
+    let world = World::new(Kind::Sqlite).await;
+    let check = |auth: &str| {
+        let text = format!(
+            "[database]\nconnection = {}\n[keystone_authtoken]\nauth_url = {}/v3\n{auth}",
+            world.db.url(),
+            keystone.url
+        );
+        let run = ConfigFile::new(&text).run(&["check"]);
+        let line = run.stdout.lines().find(|line| line.contains("keystone"));
+        line.unwrap_or_else(|| panic!("{run:?}")).to_owned()
+    };
+    for (role, verdict) in [("service", "ok"), ("member", "warning")] {
+        let (user, project) = keystone.user_with(role).await;
+        let line = check(&format!(
+            "auth_type = password\nuser_id = {}\npassword = {USER_PASSWORD}\n\
+             project_id = {project}\n",
+            user.id
+        ));
+        assert!(line.contains(verdict), "{line}");
+        assert!(line.contains(&format!("logged in as {}", user.name)), "{line}");
+    }
+    assert!(check("auth_type = none\n").contains("Keystone v3 answers"));
+    let wrong = "auth_type = password\nuser_id = nobody\npassword = wrong\nproject_id = none\n";
+    let line = check(wrong);
+    assert!(line.contains("BROKEN") && line.contains("refuses our credentials"), "{line}");
+}
+
+#[tokio::test]
+#[ignore = "needs a Keystone; make test"]
+async fn the_catalog_says_where_another_service_is() {
+    let keystone = Keystone::shared(Provider::Fernet).await;
+    keystone.publish("catalog-test", "http://elsewhere.example/v1/AUTH_$(project_id)s").await;
+    let (user, project) = keystone.user_with("member").await;
+    let http = Outbound::within(Duration::from_secs(10)).client().unwrap();
+    let patience = Patience { deadline: Duration::from_secs(10), retries: 0 };
+    let url = KeystoneUrl::parse(&keystone.url).unwrap();
+    let credentials = Credentials::Password(Password {
+        user: net::User::Id(user.id),
+        password: USER_PASSWORD.into(),
+        scope: Scope::Project(Project::Id(project.clone())),
+    });
+    let api = KeystoneApi::new(http, url, patience);
+    let session = api.login(&credentials, true).await.unwrap();
+    let found = session.catalog.endpoint("catalog-test", Interface::Public, None);
+    assert_eq!(found, Some(format!("http://elsewhere.example/v1/AUTH_{project}").as_str()));
+    assert_eq!(session.project_id, Some(project));
+    assert!(api.login(&credentials, false).await.unwrap().catalog.is_empty());
+}
