@@ -40,6 +40,7 @@ pub struct S3Store {
     place: Place,
     client: S3Client,
     keys: Option<Credentials>,
+    any_name: bool,
     /// Whether the keys that a row carries may be used where the configuration has none.
     may_use_keys_of_rows: bool,
     limit: Duration,
@@ -81,7 +82,8 @@ impl S3Store {
         let may_use_keys_of_rows = options.trusts_credentials_for(&endpoint.authority);
         let place = Place::new(endpoint, &config.bucket);
         let client = S3Client { http, bucket };
-        Ok(Self { id, place, client, keys, may_use_keys_of_rows, limit })
+        let any_name = options.any_file_name;
+        Ok(Self { id, place, client, keys, any_name, may_use_keys_of_rows, limit })
     }
 
     fn call(&self, keys: Option<Credentials>) -> Call {
@@ -162,8 +164,14 @@ impl Store for S3Store {
         self.place.find(uri).map(|inside| inside.length)
     }
 
-    fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
-        self.object(uri)?;
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        let object = self.object(uri)?;
+        if !self.any_name && object.key != image.as_str() {
+            return Err(StoreError::BadLocation(
+                "the object is not named after the image ([revert] any_file_name allows that)"
+                    .to_owned(),
+            ));
+        }
         Ok(())
     }
 

@@ -157,6 +157,15 @@ async fn keys_of_a_row_are_used_only_where_the_operator_lists_the_host() {
 }
 
 #[tokio::test]
+async fn an_object_that_is_not_named_after_its_image_is_not_destroyed_for_it() {
+    let store = store(&config("s3.example.org", Some((ACCESS, SECRET))), &[]);
+    let another = uri("s3://s3.example.org/images/0a1b2c3d-0000-4000-8000-000000000002");
+    assert!(store.claims(&another).is_some());
+    let error = store.accepts(&image(), &another).unwrap_err();
+    assert!(error.to_string().contains("any_file_name"), "{error}");
+}
+
+#[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn the_keys_of_old_rows_work_and_wrong_ones_are_refused() {
     let service = Service::rgw().await;

@@ -105,7 +105,7 @@ pub const REVERT: &[OptionSpec] = &[
         "any_file_name",
         "boolean",
         "false",
-        "Lets the file store touch files that are not named after their image.",
+        "Lets a scrub touch files and objects that are not named after their image.",
     ),
     OptionSpec::new(
         "http_verify_hosts",

@@ -76,6 +76,10 @@ impl Destroyer<'_> {
             } else {
                 self.destroy_one(&claimed, location, placed, &mut outcome).await;
             }
+            // Whole, it can be given back; what is destroyed in part has to be finished.
+            if outcome.left.is_some() && !outcome.touched {
+                break;
+            }
         }
         (claimed, outcome)
     }

@@ -10,7 +10,7 @@ use glance_revert::store::{ConfiguredStores, StoreOptions};
 use super::cases::LIMIT;
 use super::{Stand, store_suite};
 use crate::support::proxy::Proxy;
-use crate::support::s3::{S3Bucket, Service};
+use crate::support::s3::{ALL, S3Bucket, Service};
 
 struct S3 {
     bucket: S3Bucket,
@@ -32,7 +32,8 @@ async fn start(service: Service) -> S3 {
     let proxy = Proxy::before(&service.authority).await;
     let kind = StoreKind::S3(service.config(&proxy.address(), bucket.name()));
     let configs = [StoreConfig { id: "bucket".to_owned(), kind }];
-    let options = StoreOptions { store_timeout: LIMIT, ..StoreOptions::default() };
+    let options =
+        StoreOptions { any_file_name: true, store_timeout: LIMIT, ..StoreOptions::default() };
     let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
     S3 { bucket, proxy, stores, _service: service }
 }
@@ -68,7 +69,7 @@ impl Stand for S3 {
     }
 
     async fn set_allowed(&self, allowed: bool) {
-        self.bucket.set_allowed(allowed).await;
+        if allowed { self.bucket.allow().await } else { self.bucket.deny(&ALL).await }
     }
 
     async fn keep_versions(&self) {

@@ -63,11 +63,21 @@ pub(crate) struct Glance {
 
 impl Glance {
     pub(crate) async fn start(database: &TestDatabase, options: GlanceOptions) -> Self {
+        Self::start_with(database, options, &[]).await
+    }
+
+    /// With more stores beside those of [`Stores::Multi`]: the name, the type and the options of
+    /// each.
+    pub(crate) async fn start_with(
+        database: &TestDatabase,
+        options: GlanceOptions,
+        more: &[(&str, &str, String)],
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let mut log = String::new();
         for _ in 0..STARTS {
             let port = free_port();
-            config::write(folder.path(), &database.owner_url(), port, &options);
+            config::write(folder.path(), &database.owner_url(), port, &options, more);
             let process = spawn(folder.path(), port);
             let base = format!("http://127.0.0.1:{port}");
             if ready(&base, &process).await {

@@ -10,6 +10,7 @@ use rusty_s3::actions::{
     AbortMultipartUpload, CreateMultipartUpload, GetObject, ListObjectsV2, PutObject, S3Action,
 };
 use rusty_s3::{Bucket, Credentials, UrlStyle};
+use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::ceph::{Ceph, Shared};
@@ -63,6 +64,16 @@ impl Service {
         bucket
     }
 
+    /// The options of a store over a bucket, for Glance; what is large begins at 5 MiB.
+    pub(crate) fn options(&self, bucket: &str) -> String {
+        format!(
+            "s3_store_host = http://{}\ns3_store_access_key = {}\ns3_store_secret_key = {}\n\
+             s3_store_bucket = {bucket}\ns3_store_large_object_size = 5\n\
+             s3_store_large_object_chunk_size = 5\n",
+            self.authority, self.access, self.secret
+        )
+    }
+
     /// The configuration of a store over a bucket, by way of `authority`.
     pub(crate) fn config(&self, authority: &str, bucket: &str) -> S3Config {
         let authority = authority.to_owned();
@@ -97,6 +108,10 @@ async fn start_moto() -> (Process, String) {
     }
     (process, authority)
 }
+
+/// All that the product asks for.
+pub(crate) const ALL: [&str; 4] =
+    ["s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:ListBucketVersions"];
 
 /// A bucket, and the right to do all in it.
 #[derive(Debug)]
@@ -192,20 +207,19 @@ impl S3Bucket {
         self.of_bucket("versioning", Method::PUT, text).await;
     }
 
-    /// Forbids everybody to touch and to list the objects, or ends that.
-    pub(crate) async fn set_allowed(&self, allowed: bool) {
-        if allowed {
-            self.of_bucket("policy", Method::DELETE, "").await;
-            return;
-        }
-        let name = self.name();
-        let policy = format!(
-            "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Deny\",\"Principal\":\"*\",\
-             \"Action\":[\"s3:GetObject\",\"s3:DeleteObject\",\"s3:ListBucket\",\
-             \"s3:ListBucketVersions\"],\
-             \"Resource\":[\"arn:aws:s3:::{name}\",\"arn:aws:s3:::{name}/*\"]}}]}}"
-        );
-        self.of_bucket("policy", Method::PUT, &policy).await;
+    /// Forbids everybody these actions (`s3:DeleteObject`, ..).
+    pub(crate) async fn deny(&self, actions: &[&str]) {
+        let bucket = format!("arn:aws:s3:::{}", self.name());
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Deny", "Principal": "*", "Action": actions,
+            "Resource": [bucket, format!("{bucket}/*")],
+        }]});
+        self.of_bucket("policy", Method::PUT, &policy.to_string()).await;
+    }
+
+    /// Ends what [`S3Bucket::deny`] began.
+    pub(crate) async fn allow(&self) {
+        self.of_bucket("policy", Method::DELETE, "").await;
     }
 
     /// A sub-resource of the bucket.

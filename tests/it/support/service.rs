@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// `OpenStack-Image-Revert-Restored`.
     pub(crate) restored: String,
+    /// `OpenStack-Image-Revert-Warnings`.
+    pub(crate) warnings: String,
     pub(crate) body: Value,
 }
 
@@ -83,9 +85,12 @@ impl Service {
     async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
-        let restored = response.headers().get("openstack-image-revert-restored");
-        let restored = restored.map_or("", |value| value.to_str().unwrap()).to_owned();
-        Answer { status, restored, body: response.json().await.unwrap() }
+        let header = |name: &str| {
+            let value = response.headers().get(format!("openstack-image-revert-{name}"));
+            value.map_or("", |value| value.to_str().unwrap()).to_owned()
+        };
+        let (restored, warnings) = (header("restored"), header("warnings"));
+        Answer { status, restored, warnings, body: response.json().await.unwrap() }
     }
 
     /// One pass, with connections and locks of its own.

@@ -1,7 +1,11 @@
 //! What a user of Glance can ask of it. A call that fails fails the test, with Glance's answer.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+
+const COPY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Glance's API, called as one user.
 #[derive(Debug, Clone)]
@@ -46,6 +50,25 @@ impl Client {
             request = request.header("X-Image-Meta-Store", store);
         }
         done(request).await;
+    }
+
+    /// Copies an image's data into another store, and waits until it is there.
+    pub(crate) async fn copy_to(&self, id: &str, store: &str) {
+        let body = json!({ "method": { "name": "copy-image" }, "stores": [store] });
+        let request = self.request(Method::POST, &format!("/v2/images/{id}/import"));
+        done(request.json(&body)).await;
+        let began = Instant::now();
+        loop {
+            let (_, image) = self.show(id).await;
+            let stores = image["stores"].as_str().unwrap_or_default();
+            // The task's lock: until it goes, Glance answers a DELETE with 500.
+            let is_busy = !image["os_glance_import_task"].is_null();
+            if stores.split(',').any(|has| has == store) && !is_busy {
+                return;
+            }
+            assert!(began.elapsed() < COPY_TIMEOUT, "not copied: {image}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// `operations` as in RFC 6902.

@@ -31,13 +31,19 @@ paste.filter_factory = oslo_middleware:HTTPProxyToWSGI.factory
 ";
 
 /// Makes the folders and writes `glance-api.conf` and its paste file into `folder`.
-pub(super) fn write(folder: &Path, database: &str, port: u16, options: &GlanceOptions) {
+pub(super) fn write(
+    folder: &Path,
+    database: &str,
+    port: u16,
+    options: &GlanceOptions,
+    more: &[(&str, &str, String)],
+) {
     for name in ["images", "fast", "slow", "staging", "tasks", "locks", "node"] {
         fs::create_dir_all(folder.join(name)).unwrap();
     }
     fs::write(folder.join("paste.ini"), PASTE).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
-    let (enabled, stores) = stores(options.stores, &path);
+    let (enabled, stores) = stores(options.stores, &path, more);
     let key = options
         .encryption_key
         .map_or(String::new(), |key| format!("metadata_encryption_key = {key}\n"));
@@ -79,7 +85,11 @@ image_import_plugins = []
 }
 
 /// What `[DEFAULT]` says of stores, and the sections of them.
-fn stores(stores: Stores, path: &impl Fn(&str) -> String) -> (&'static str, String) {
+fn stores(
+    stores: Stores,
+    path: &impl Fn(&str) -> String,
+    more: &[(&str, &str, String)],
+) -> (String, String) {
     match stores {
         Stores::Single => {
             let images = path("images");
@@ -87,7 +97,7 @@ fn stores(stores: Stores, path: &impl Fn(&str) -> String) -> (&'static str, Stri
                 "[glance_store]\nstores = file,http\ndefault_store = file\n\
                  filesystem_store_datadir = {images}\n"
             );
-            ("", text)
+            (String::new(), text)
         }
         Stores::Multi => {
             let section = |section: &str, name: &str| {
@@ -100,7 +110,11 @@ fn stores(stores: Stores, path: &impl Fn(&str) -> String) -> (&'static str, Stri
                 section("os_glance_staging_store", "staging"),
                 section("os_glance_tasks_store", "tasks"),
             ];
-            ("enabled_backends = fast:file, slow:file, web:http\n", sections.concat())
+            let named = more.iter().map(|(name, kind, _)| format!(", {name}:{kind}"));
+            let named = named.collect::<String>();
+            let more = more.iter().map(|(name, _, options)| format!("[{name}]\n{options}\n"));
+            let sections = sections.into_iter().chain(more).collect::<String>();
+            (format!("enabled_backends = fast:file, slow:file, web:http{named}\n"), sections)
         }
     }
 }
