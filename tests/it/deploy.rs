@@ -111,6 +111,48 @@ fn every_configuration_that_is_shipped_can_be_read() {
     }
 }
 
+/// The options that containers of a document are given in their environment.
+fn environments(value: &Value, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Mapping(mapping) => {
+            let text = |key: &str| mapping.get(key).and_then(Value::as_str);
+            if let (Some(name), Some(value)) = (text("name"), text("value"))
+                && name.starts_with("OS_")
+            {
+                found.push((name.to_owned(), value.to_owned()));
+            }
+            mapping.values().for_each(|value| environments(value, found));
+        }
+        Value::Sequence(values) => values.iter().for_each(|value| environments(value, found)),
+        Value::Tagged(tagged) => environments(&tagged.value, found),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn every_option_in_a_containers_environment_is_one() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("glance-revert.conf");
+    let database = "[database]\nconnection = mysql+pymysql://u:p@db/glance\n";
+    let ours = read("deploy/kubernetes/config/glance-revert.conf");
+    fs::write(&file, format!("{ours}\n{database}")).unwrap();
+    let mut seen = 0;
+    for name in shipped().iter().filter(|name| ends(name, "yaml") && !name.contains("/templates/"))
+    {
+        for document in yaml_serde::Deserializer::from_str(&read(name)) {
+            let mut found = Vec::new();
+            environments(&serde::Deserialize::deserialize(document).unwrap(), &mut found);
+            seen += found.len();
+            let pairs = found.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let environment = pairs.collect();
+            let sources =
+                Sources { config_files: vec![file.clone()], environment, ..Sources::default() };
+            Config::load(&sources).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+    assert!(seen > 2, "only {seen} options were found");
+}
+
 #[test]
 fn what_is_mounted_into_openstack_helms_pod_is_what_the_other_overlays_mount() {
     let values = yaml("deploy/kubernetes/overlays/openstack-helm/values.yaml");
