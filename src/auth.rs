@@ -4,14 +4,19 @@
 //! is no way to run without authentication. Who has to be asked is asked by way of [`crate::net`].
 
 mod algorithm;
+mod answer;
 mod claims;
+mod file;
+mod issuer;
 mod json;
 mod jwt;
 mod keyfile;
 mod keys;
 mod keystone;
 mod mint;
+mod peer;
 mod refusal;
+mod remote;
 mod setup;
 mod token;
 
@@ -20,10 +25,12 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use jwt::JwtAuthenticator;
+pub use file::FileProblem;
+pub use jwt::{JwtAuthenticator, Trial};
 pub use keys::KeyProblem;
 pub use keystone::{KeystoneAuthenticator, KeystoneReport};
 pub use mint::{DemoIssuer, MintError};
+pub use peer::PeerProblem;
 pub use setup::AuthSetupError;
 
 use crate::domain::principal::Authenticator;

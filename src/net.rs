@@ -5,6 +5,7 @@
 //! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
 //! URL, which may carry credentials. What the answers mean is for those who ask.
 
+mod endpoint;
 pub mod flight;
 pub mod keystone;
 mod retry;
@@ -13,7 +14,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use reqwest::{Client, Response};
+pub use endpoint::{Endpoint, EndpointProblem};
+pub use reqwest::{Client, RequestBuilder, Response, StatusCode};
 pub use retry::retried;
 
 use reqwest::{Certificate, Identity};

@@ -52,7 +52,7 @@ pub enum SetupError {
     #[error(
         "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
          [keystone_authtoken] auth_type and auth_url, or add a [revert_jwt:<name>] section with \
-         issuer, audiences and its keys"
+         issuer and audiences"
     )]
     NobodyMayCall,
 }
@@ -138,7 +138,7 @@ impl Parts {
         if self.config.issuers.is_empty() && keystone.is_none() {
             return Err(SetupError::NobodyMayCall);
         }
-        let jwt = JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?;
+        let jwt = self.jwt()?;
         let keystone = keystone.map(|keystone| Arc::new(keystone) as Arc<dyn Authenticator>);
         Ok(Authenticators { bearer: Arc::new(jwt), keystone })
     }
@@ -148,6 +148,11 @@ impl Parts {
         let Some(config) = &self.config.keystone else { return Ok(None) };
         let allowed = &self.config.revert.allowed_projects;
         Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
+    }
+
+    /// The verifier of JWTs alone.
+    pub fn jwt(&self) -> Result<JwtAuthenticator, SetupError> {
+        Ok(JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?)
     }
 
     /// What the API is put together from.
@@ -234,6 +239,8 @@ impl Server {
         let tasks = TaskTracker::new();
         tasks.spawn(telemetry::keep_up(self.metrics.clone(), soft.clone()));
         tasks.spawn(wait_for_database(repo, soft.clone()));
+        let (bearer, stop) = (Arc::clone(&self.state.bearer), soft.clone());
+        tasks.spawn(async move { bearer.keep(stop).await });
         if revert.scrubber {
             let scrubber = Arc::new(self.parts.scrubber());
             let (clock, wakeup_time) =

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 16;
 
 /// Why a text is not acceptable JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum JsonFault {
+pub enum JsonFault {
     /// Not JSON, not UTF-8, a number out of range, or not an object.
     #[error("it is not a JSON object")]
     Syntax,

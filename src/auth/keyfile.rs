@@ -1,21 +1,15 @@
 //! A key file that is read again when it changes.
 
-use std::fs::{self, File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use chrono::TimeDelta;
 
 use super::algorithm::Algorithm;
+use super::file::{self, FileProblem, Version};
 use super::keys::{KeyProblem, KeySet, jwks, pem};
-use crate::config::JwtKeys;
+use crate::config::JwtKeyFile;
 use crate::domain::time::Timestamp;
-
-/// The largest file that is read, in bytes.
-const MAX_SIZE: u64 = 256 * 1024;
 
 /// How often at most the file is looked at.
 const INTERVAL: TimeDelta = TimeDelta::seconds(1);
@@ -30,7 +24,7 @@ pub(super) struct KeyFile(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     section: String,
-    source: JwtKeys,
+    source: JwtKeyFile,
     allowed: Vec<Algorithm>,
     state: Mutex<State>,
 }
@@ -45,14 +39,6 @@ struct State {
     busy: bool,
 }
 
-/// What changes when a file does. The inode tells of a file renamed over the old one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Version {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
 /// What a look at the file led to.
 #[derive(Debug)]
 enum Look {
@@ -65,11 +51,11 @@ impl KeyFile {
     /// Reads the file for the first time; keys that could verify nothing are an error.
     pub(super) fn load(
         section: &str,
-        source: &JwtKeys,
+        source: &JwtKeyFile,
         allowed: &[Algorithm],
         now: Timestamp,
     ) -> Result<Self, KeyProblem> {
-        let version = version(&metadata(path(source))?);
+        let version = Version::of(path(source))?;
         let keys = read(source, allowed)?;
         if keys.is_empty() {
             return Err(KeyProblem::NoneUsable);
@@ -139,52 +125,42 @@ impl Inner {
 
     /// The version is taken before the content: a write in between shows at the next look.
     fn look(&self, seen: Option<&Version>) -> (Option<Version>, Look) {
-        let version = match metadata(path(&self.source)) {
-            Ok(metadata) => version(&metadata),
-            Err(problem) => return (None, Look::Refused(problem)),
+        let version = match Version::of(path(&self.source)) {
+            Ok(version) => version,
+            Err(problem) => return (None, Look::Refused(problem.into())),
         };
         if seen == Some(&version) {
             return (Some(version), Look::Unchanged);
         }
         match read(&self.source, &self.allowed) {
             Ok(keys) => (Some(version), Look::Taken(keys)),
-            Err(problem @ KeyProblem::Unreadable(_)) => (None, Look::Refused(problem)),
+            Err(problem @ KeyProblem::File(FileProblem::Unreadable(_))) => {
+                (None, Look::Refused(problem))
+            }
             Err(problem) => (Some(version), Look::Refused(problem)),
         }
     }
 }
 
 /// The file of either kind of source.
-pub(super) fn path(source: &JwtKeys) -> &Path {
+pub(super) fn path(source: &JwtKeyFile) -> &Path {
     match source {
-        JwtKeys::JwksFile(path) | JwtKeys::PublicKeyFile(path) => path,
+        JwtKeyFile::Jwks(path) | JwtKeyFile::PublicKey(path) => path,
     }
 }
 
-/// Asked of the path, not of an open file: opening a pipe could wait for ever.
-fn metadata(path: &Path) -> Result<Metadata, KeyProblem> {
-    let metadata = fs::metadata(path)?;
-    if metadata.is_file() { Ok(metadata) } else { Err(KeyProblem::NotAFile) }
-}
-
-fn version(metadata: &Metadata) -> Version {
-    Version { modified: metadata.modified().ok(), length: metadata.len(), inode: metadata.ino() }
-}
-
-fn read(source: &JwtKeys, allowed: &[Algorithm]) -> Result<KeySet, KeyProblem> {
-    let mut text = Vec::new();
-    File::open(path(source))?.take(MAX_SIZE + 1).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_SIZE) {
-        return Err(KeyProblem::TooLarge);
-    }
+fn read(source: &JwtKeyFile, allowed: &[Algorithm]) -> Result<KeySet, KeyProblem> {
+    let text = file::read(path(source))?;
     match source {
-        JwtKeys::JwksFile(_) => jwks::parse(&text, allowed),
-        JwtKeys::PublicKeyFile(_) => pem::parse(&text, allowed),
+        JwtKeyFile::Jwks(_) => jwks::parse(&text, allowed),
+        JwtKeyFile::PublicKey(_) => pem::parse(&text, allowed),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn inner(path: &Path) -> Inner {
@@ -192,7 +168,7 @@ mod tests {
             State { keys: Arc::default(), seen: None, checked: Timestamp::default(), busy: false };
         Inner {
             section: "main".to_owned(),
-            source: JwtKeys::JwksFile(path.to_owned()),
+            source: JwtKeyFile::Jwks(path.to_owned()),
             allowed: vec![Algorithm::Es256],
             state: Mutex::new(state),
         }

@@ -5,26 +5,20 @@ mod material;
 pub(super) mod pem;
 
 use std::fmt;
-use std::io;
 
 use jsonwebtoken::DecodingKey;
 
 use super::algorithm::Algorithm;
+use super::file::FileProblem;
 use super::json::JsonFault;
 use super::refusal::Refusal;
 
-/// Why a key file is not taken. The texts name the key, and never show any of it.
+/// Why a key file or a fetched set is not taken. The texts name the key, and never show any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyProblem {
-    /// The file is not there, or may not be read.
-    #[error("cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
-    /// A folder, a pipe or a device.
-    #[error("is not a regular file")]
-    NotAFile,
-    /// More than any real set of keys needs.
-    #[error("is larger than 256 KiB, which no set of public keys needs to be")]
-    TooLarge,
+    /// The file gives nothing.
+    #[error(transparent)]
+    File(#[from] FileProblem),
     /// Not the JSON of RFC 7517.
     #[error("is not a JWKS document: {0}")]
     NotJwks(String),
@@ -42,7 +36,7 @@ pub enum KeyProblem {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Nothing in the file could ever verify a token.
+    /// Nothing in it could ever verify a token.
     #[error(
         "has no key that could verify a token: it must hold a signature key for one of the \
          section's algorithms"
@@ -102,6 +96,16 @@ impl KeySet {
     /// Whether no token can be verified.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether both have keys of the same names in the same order.
+    pub(super) fn same_names(&self, other: &Self) -> bool {
+        self.0.iter().map(|key| &key.kid).eq(other.0.iter().map(|key| &key.kid))
     }
 
     fn add(&mut self, key: Key, label: KeyLabel) -> Result<(), KeyProblem> {

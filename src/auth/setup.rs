@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::keys::KeyProblem;
+use super::peer::PeerProblem;
+use crate::net::EndpointProblem;
 
 /// What is wrong with a `[revert_jwt:<name>]` section or with `[keystone_authtoken]`. Each message
 /// names the section.
@@ -20,6 +22,26 @@ pub enum AuthSetupError {
         /// What is wrong with it.
         #[source]
         problem: KeyProblem,
+    },
+    /// A server's address cannot be used.
+    #[error("[revert_jwt:{section}] {option} {problem}")]
+    Endpoint {
+        /// The section's `<name>`.
+        section: String,
+        /// `issuer`, `jwks_uri` or `api_server`.
+        option: &'static str,
+        /// What is wrong with it.
+        #[source]
+        problem: EndpointProblem,
+    },
+    /// A file that it takes to ask a server cannot be used.
+    #[error("[revert_jwt:{section}] {problem}")]
+    Peer {
+        /// The section's `<name>`.
+        section: String,
+        /// Which file, and what is wrong with it.
+        #[source]
+        problem: PeerProblem,
     },
     /// A token could not be told to belong to one of the two.
     #[error(

@@ -7,3 +7,4 @@ mod keyfiles;
 mod keysets;
 mod mint;
 mod support;
+mod tokens;

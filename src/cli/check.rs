@@ -2,7 +2,7 @@
 
 use super::output::{line, table};
 use super::{CliError, Exit, Outcome, SourceArgs};
-use crate::auth::KeystoneReport;
+use crate::auth::{KeystoneReport, Trial};
 use crate::config::StoreKind;
 use crate::domain::image::ImageId;
 use crate::server::Parts;
@@ -29,6 +29,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     tried.extend(database(&parts).await);
     tried.extend(stores(&parts).await);
     tried.extend(tokens(&parts).await);
+    tried.extend(issuers(&parts).await);
     if let Some(tls) = &parts.config.revert.tls {
         tried.push(of("TLS", Tls::load(tls), "certificate and key belong together"));
     }
@@ -49,6 +50,19 @@ impl Verdict {
             Self::Broken => "BROKEN",
         }
     }
+}
+
+/// A section that cannot be set up is told of by `tokens`.
+async fn issuers(parts: &Parts) -> Vec<Tried> {
+    let Ok(jwt) = parts.jwt() else { return Vec::new() };
+    let tried = |trial: Trial| {
+        let (verdict, note) = match trial.result {
+            Ok(note) => (Verdict::Works, note),
+            Err(note) => (Verdict::Broken, note),
+        };
+        Tried { what: format!("issuer {}", trial.section), verdict, note }
+    };
+    jwt.trials().await.into_iter().map(tried).collect()
 }
 
 fn of<T, E: std::fmt::Display>(what: &str, result: Result<T, E>, works: &str) -> Tried {

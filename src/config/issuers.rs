@@ -1,6 +1,7 @@
 //! `[revert_jwt:<name>]`: whose tokens are accepted.
 
-use std::path::PathBuf;
+mod proof;
+
 use std::time::Duration;
 
 use super::environment::Environment;
@@ -8,12 +9,17 @@ use super::options::{self, REVERT_JWT_PREFIX};
 use super::oslo::Settings;
 use super::reader::{Reader, Section};
 
+pub use proof::{JwtAccess, JwtKeyFile, JwtKeyServer, JwtProof};
+
 /// Asymmetric signatures only: a secret shared by signer and verifier (`HS*`) is no proof of the
 /// issuer, and `none` is no signature.
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 
 /// More leeway than this makes `exp` mean little.
 const MOST_LEEWAY: Duration = Duration::from_mins(5);
+
+/// What stands before `NS:NAME` in the name of a Kubernetes `ServiceAccount`.
+const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 /// `[revert_jwt:<name>]`.
 #[derive(Debug, Clone)]
@@ -25,28 +31,20 @@ pub struct JwtIssuerConfig {
     /// `audiences`: one of them must be in `aud`. At least one.
     pub audiences: Vec<String>,
     /// Where the keys are.
-    pub keys: JwtKeys,
+    pub proof: JwtProof,
     /// `algorithms` (RS256, PS256, ES256, ES384, EdDSA): never `HS*`, never `none`.
     pub algorithms: Vec<String>,
     /// `role_claims` (`/roles`, `/realm_access/roles`): JSON pointers to arrays of strings.
     pub role_claims: Vec<String>,
     /// `admin_roles` (`glance-revert-admin`).
     pub admin_roles: Vec<String>,
-    /// `subjects`: callers who are admins by their `sub` alone.
+    /// `subjects`: callers who are admins by their `sub` alone. Of `NS:NAME` both the text itself
+    /// and the `ServiceAccount` that it is short for.
     pub subjects: Vec<String>,
     /// `leeway` (30): how far clocks may differ, at most 300.
     pub leeway: Duration,
     /// `require_at_jwt` (false): refuse a header `typ` other than `at+jwt`.
     pub require_at_jwt: bool,
-}
-
-/// Where an issuer's keys are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JwtKeys {
-    /// `jwks_file`.
-    JwksFile(PathBuf),
-    /// `public_key_file`: one PEM public key.
-    PublicKeyFile(PathBuf),
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
@@ -103,7 +101,7 @@ fn issuer(section: &mut Section<'_, '_>, name: &str) -> JwtIssuerConfig {
         name: name.to_owned(),
         issuer: section.required_text("issuer"),
         audiences: required_words(section, "audiences"),
-        keys: keys(section),
+        proof: proof::read(section),
         algorithms: algorithms(section),
         role_claims: pointers(section),
         admin_roles: section.words("admin_roles"),
@@ -127,21 +125,6 @@ fn required_words(section: &mut Section<'_, '_>, option: &str) -> Vec<String> {
         section.problem(option, "must name at least one");
     }
     words
-}
-
-fn keys(section: &mut Section<'_, '_>) -> JwtKeys {
-    match (section.path("jwks_file"), section.path("public_key_file")) {
-        (Some(jwks), None) => JwtKeys::JwksFile(jwks),
-        (None, Some(key)) => JwtKeys::PublicKeyFile(key),
-        (Some(jwks), Some(_)) => {
-            section.problem("public_key_file", "set this or jwks_file, not both");
-            JwtKeys::JwksFile(jwks)
-        }
-        (None, None) => {
-            section.problem("jwks_file", "set this or public_key_file: there are no keys");
-            JwtKeys::JwksFile(PathBuf::new())
-        }
-    }
 }
 
 fn algorithms(section: &mut Section<'_, '_>) -> Vec<String> {
@@ -171,9 +154,29 @@ fn pointers(section: &mut Section<'_, '_>) -> Vec<String> {
 }
 
 fn subjects(section: &mut Section<'_, '_>) -> Vec<String> {
-    let subjects = section.words("subjects");
-    if subjects.iter().any(|subject| subject.contains('*')) {
-        section.problem("subjects", "must be whole subjects; there are no wildcards");
+    let mut subjects = section.words("subjects");
+    for subject in &subjects {
+        if subject.contains('*') {
+            section.problem("subjects", "must be whole subjects; there are no wildcards");
+            break;
+        }
+        let account = subject.strip_prefix(SERVICE_ACCOUNT);
+        if account.is_some_and(|account| !is_account(account)) {
+            let text = format!("{subject}: write a ServiceAccount as {SERVICE_ACCOUNT}NS:NAME");
+            section.problem("subjects", text);
+        }
     }
+    let short: Vec<_> = subjects.iter().filter(|subject| is_account(subject)).cloned().collect();
+    subjects.extend(short.into_iter().map(|account| format!("{SERVICE_ACCOUNT}{account}")));
     subjects
+}
+
+/// Whether a text is `NS:NAME`, both of them names as Kubernetes allows.
+fn is_account(text: &str) -> bool {
+    let named = |name: &str, more: &[u8]| {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte);
+        !name.is_empty() && name.bytes().all(allowed)
+    };
+    text.split_once(':').is_some_and(|(space, name)| named(space, b"-") && named(name, b"-."))
 }

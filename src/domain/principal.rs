@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,5 +143,10 @@ pub trait Authenticator: Debug + Send + Sync {
     /// refused too often may not cause that; what is verified here costs nobody else anything.
     fn asks_others(&self, _token: &Token) -> bool {
         true
+    }
+
+    /// Keeps fresh what tokens are verified with, until `stop`. Most verifiers have nothing to do.
+    async fn keep(&self, stop: CancellationToken) {
+        drop(stop);
     }
 }

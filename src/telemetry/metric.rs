@@ -1,6 +1,8 @@
 //! The names of all metrics. Dashboards and alerts are built on them: a name never changes its
 //! meaning, and each one is described in [`ALL`].
 
+use crate::domain::time::Timestamp;
+
 /// Requests answered by the API; labels `operation`, `method`, `status`.
 pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
 /// Seconds from a request's head to its answer; labels `operation`, `method`.
@@ -41,6 +43,12 @@ pub const TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: &str =
 /// Statements sent to the database, those of transactions and locks among them: one round trip
 /// each.
 pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
+/// Fetches of an issuer's keys; labels `issuer` (the section's name), `outcome`: `fetched`,
+/// `failed`.
+pub const JWKS_FETCHES_TOTAL: &str = "glance_revert_jwks_fetches_total";
+/// When an issuer's keys were last fetched, in Unix seconds; label `issuer`. Absent before.
+pub const JWKS_LAST_FETCH_TIMESTAMP_SECONDS: &str =
+    "glance_revert_jwks_last_fetch_timestamp_seconds";
 /// When the process started, in Unix seconds; the name is Prometheus's own.
 pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
 /// Always 1; labels `version` and `commit`, which is empty where the build did not know it.
@@ -58,7 +66,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 20] = [
+pub const ALL: [(Kind, &str, &str); 22] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -81,9 +89,17 @@ pub const ALL: [(Kind, &str, &str); 20] = [
         "When the API's certificate expires, in Unix seconds.",
     ),
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
+    (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
+    (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
     (Kind::Gauge, BUILD_INFO, "Always 1, labelled with version and commit."),
 ];
+
+/// A time as metrics have it.
+#[expect(clippy::cast_precision_loss, reason = "exact until the year 285 million")]
+pub fn unix_seconds(time: Timestamp) -> f64 {
+    time.and_utc().timestamp_millis() as f64 / 1000.0
+}
 
 /// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.
 pub(super) const FROM_ZERO: [&str; 6] = [

@@ -73,12 +73,7 @@ fn set_first_values(started: Timestamp) {
     gauge!(metric::SCRUB_FAILING_IMAGES).set(0.0);
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GLANCE_REVERT_COMMIT"));
     gauge!(metric::BUILD_INFO, "version" => version, "commit" => commit).set(1.0);
-    gauge!(metric::PROCESS_START_TIME_SECONDS).set(seconds(started));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact until the year 285 million")]
-fn seconds(time: Timestamp) -> f64 {
-    time.and_utc().timestamp_millis() as f64 / 1000.0
+    gauge!(metric::PROCESS_START_TIME_SECONDS).set(metric::unix_seconds(started));
 }
 
 #[cfg(test)]
@@ -128,6 +123,6 @@ mod tests {
     #[test]
     fn a_start_time_keeps_its_milliseconds() {
         let time = chrono::DateTime::from_timestamp_millis(1_795_000_000_250).unwrap();
-        assert!((seconds(time.naive_utc()) - 1_795_000_000.25).abs() < 1e-6);
+        assert!((metric::unix_seconds(time.naive_utc()) - 1_795_000_000.25).abs() < 1e-6);
     }
 }

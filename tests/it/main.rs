@@ -13,6 +13,7 @@ mod api_revert;
 mod api_throttle;
 mod api_versions;
 mod attack;
+mod auth_jwks;
 mod ceph_harness;
 mod cli;
 mod cli_faults;

@@ -21,6 +21,11 @@ pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod rows;
 pub(crate) mod s3;
+pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;
+#[expect(dead_code, reason = "some of it is for the tests in the crate alone")]
+#[path = "../../src/auth/tests/tokens.rs"]
+pub(crate) mod tokens;
+pub(crate) mod verifier;
 pub(crate) mod world;

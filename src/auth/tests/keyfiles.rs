@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::support::{KEYS, Signer, TestClock, claims, ec_jwk, ec_pem, ed_jwk, section, token};
 use crate::auth::JwtAuthenticator;
-use crate::config::{JwtIssuerConfig, JwtKeys};
+use crate::config::{JwtIssuerConfig, JwtKeyFile};
 use crate::domain::principal::{AuthError, Authenticator, Token};
 
 const ISSUER: &str = "https://rotating.example";
@@ -40,7 +40,7 @@ impl Rotating {
         let file = folder.path().join("jwks.json");
         fs::write(&file, jwks(keys)).unwrap();
         let clock = TestClock::new();
-        let section = section("rotating", ISSUER, JwtKeys::JwksFile(file.clone()));
+        let section = section("rotating", ISSUER, JwtKeyFile::Jwks(file.clone()));
         let authenticator = JwtAuthenticator::new(&[section], clock.clone()).unwrap();
         Self { authenticator, clock, file, _folder: folder }
     }
@@ -135,7 +135,7 @@ fn setup_error(sections: &[JwtIssuerConfig]) -> String {
 fn a_key_file_that_cannot_be_used_stops_the_start_and_is_named() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let jwks_error = |path: PathBuf| setup_error(&[section("ci", ISSUER, JwtKeys::JwksFile(path))]);
+    let jwks_error = |path: PathBuf| setup_error(&[section("ci", ISSUER, JwtKeyFile::Jwks(path))]);
 
     let missing = jwks_error(at("missing.json"));
     assert!(missing.starts_with("[revert_jwt:ci] jwks_file = "), "{missing}");
@@ -152,7 +152,7 @@ fn a_key_file_that_cannot_be_used_stops_the_start_and_is_named() {
     let large = jwks_error(at("large.json"));
     assert!(large.contains("is larger than 256 KiB"), "{large}");
 
-    let pem = setup_error(&[section("ci", ISSUER, JwtKeys::PublicKeyFile(at("large.json")))]);
+    let pem = setup_error(&[section("ci", ISSUER, JwtKeyFile::PublicKey(at("large.json")))]);
     assert!(pem.starts_with("[revert_jwt:ci] public_key_file = "), "{pem}");
 }
 
@@ -161,7 +161,7 @@ fn sections_with_one_issuer_or_an_unknown_algorithm_stop_the_start() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("key.pem");
     fs::write(&file, ec_pem(&KEYS.p256)).unwrap();
-    let section = |name: &str| section(name, ISSUER, JwtKeys::PublicKeyFile(file.clone()));
+    let section = |name: &str| section(name, ISSUER, JwtKeyFile::PublicKey(file.clone()));
 
     let twice = setup_error(&[section("a"), section("b")]);
     assert!(twice.starts_with("[revert_jwt:a] and [revert_jwt:b] have the same issuer"), "{twice}");

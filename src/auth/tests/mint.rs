@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::support::{AUDIENCE, TestClock, section};
 use crate::auth::{DemoIssuer, JwtAuthenticator};
-use crate::config::JwtKeys;
+use crate::config::JwtKeyFile;
 use crate::domain::principal::{AuthError, AuthMethod, Authenticator, Principal};
 use crate::domain::time::Clock;
 
@@ -18,7 +18,7 @@ async fn tokens_of_the_demo_are_good_until_they_expire() {
     let demo = DemoIssuer::generate("https://demo.example", AUDIENCE).unwrap();
     fs::write(&file, demo.jwks()).unwrap();
     let clock = TestClock::new();
-    let mut strict = section("demo", "https://demo.example", JwtKeys::JwksFile(file));
+    let mut strict = section("demo", "https://demo.example", JwtKeyFile::Jwks(file));
     strict.require_at_jwt = true;
     let authenticator = JwtAuthenticator::new(&[strict], clock.clone()).unwrap();
 

@@ -174,16 +174,34 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "One of them must be in the token's aud.",
     ),
     OptionSpec::unset(
+        "jwks_uri",
+        "https URL",
+        "https://keycloak.example.org/realms/cloud/protocol/openid-connect/certs",
+        "The issuer's keys. Without this and both files they are found by discovery.",
+    ),
+    OptionSpec::unset(
         "jwks_file",
         "absolute path",
-        "/etc/glance/keycloak.jwks.json",
-        "The issuer's keys as a JSON Web Key Set. This, or public_key_file.",
+        "/etc/glance/automation.jwks.json",
+        "In place of jwks_uri: the issuer's keys as a JSON Web Key Set. Read again when it changes.",
     ),
     OptionSpec::unset(
         "public_key_file",
         "absolute path",
         "/etc/glance/automation.pub.pem",
-        "The issuer's one public key in PEM. This, or jwks_file.",
+        "In place of jwks_uri: the issuer's one public key in PEM. Read again when it changes.",
+    ),
+    OptionSpec::unset(
+        "ca_file",
+        "absolute path",
+        "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+        "Certificates (PEM) that the server with the keys is trusted by, in place of the system's.",
+    ),
+    OptionSpec::unset(
+        "token_file",
+        "absolute path",
+        "/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "A bearer token for the server with the keys, as a Kubernetes API server wants one.",
     ),
     OptionSpec::new(
         "algorithms",
@@ -207,7 +225,8 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "subjects",
         "list",
         "",
-        "Callers who are admins by their sub (system:serviceaccount:NS:NAME). No wildcards.",
+        "Callers who are admins by their sub; NS:NAME is short for \
+         system:serviceaccount:NS:NAME. No wildcards.",
     ),
     OptionSpec::new(
         "leeway",

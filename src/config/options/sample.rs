@@ -16,32 +16,60 @@ const HEAD: &str = "\
 
 const ISSUERS: &str = "\
 # Who may call with `Authorization: Bearer <JWT>`: a section for each issuer, with a name of your
-# choice. From the environment: OS_REVERT_JWT_KEYCLOAK__ISSUER. An issuer gives its keys either as
-# a set, as this one does ..
+# choice. From the environment: OS_REVERT_JWT_KEYCLOAK__ISSUER. This one's keys are on a server.
 ";
 
-const SECOND_ISSUER: &str = "\
-# .. or as one public key, as this one does. The other options are the same.
+const KUBERNETES: &str = "\
+# ServiceAccounts of a Kubernetes cluster, by the keys of its API server.
+#[revert_jwt:cluster]
+#issuer = https://kubernetes.default.svc.cluster.local
+#audiences = glance-revert
+#jwks_uri = https://kubernetes.default.svc/openid/v1/jwks
+#subjects = openstack:image-operator
+";
+
+const KEY_SET: &str = "\
+# An issuer whose keys are a file.
 #[revert_jwt:automation]
 #issuer = https://automation.example.org
 #audiences = glance-revert
 ";
 
+const ONE_KEY: &str = "\
+# An issuer with one key.
+#[revert_jwt:pipeline]
+#issuer = pipeline
+#audiences = glance-revert
+";
+
+/// The options of an issuer that the first section does not show, since they exclude others.
+const ELSEWHERE: [(&str, &[&str]); 3] = [
+    (KUBERNETES, &["ca_file", "token_file"]),
+    (KEY_SET, &["jwks_file"]),
+    (ONE_KEY, &["public_key_file"]),
+];
+
 /// The text of `deploy/glance-revert.conf.sample`: every option of ours in a comment, with its
 /// default or an example. A comment of text has a blank after its `#`, an option has none.
 pub fn sample() -> String {
-    let is_second_key = |option: &&OptionSpec| option.name == "public_key_file";
     let mut text = format!("{HEAD}\n[{REVERT_GROUP}]\n");
     for option in REVERT {
         describe(&mut text, option);
     }
     let _ = write!(text, "\n{ISSUERS}#[{REVERT_JWT_PREFIX}keycloak]\n");
+    let is_elsewhere =
+        |option: &&OptionSpec| ELSEWHERE.iter().any(|(_, names)| names.contains(&option.name));
     REVERT_JWT
         .iter()
-        .filter(|option| !is_second_key(option))
+        .filter(|option| !is_elsewhere(option))
         .for_each(|option| describe(&mut text, option));
-    let _ = write!(text, "\n{SECOND_ISSUER}");
-    REVERT_JWT.iter().filter(is_second_key).for_each(|option| describe(&mut text, option));
+    for (head, names) in ELSEWHERE {
+        let _ = write!(text, "\n{head}");
+        REVERT_JWT
+            .iter()
+            .filter(|option| names.contains(&option.name))
+            .for_each(|option| describe(&mut text, option));
+    }
     text
 }
 
@@ -106,6 +134,6 @@ mod tests {
         for option in REVERT.iter().chain(REVERT_JWT) {
             assert!(uncommented.contains(&format!("\n{} =", option.name)), "{}", option.name);
         }
-        assert_eq!(load(&uncommented).issuers.len(), 2);
+        assert_eq!(load(&uncommented).issuers.len(), 4);
     }
 }

@@ -1,0 +1,149 @@
+//! One configured issuer: its rules, and how the signatures of its tokens are proved.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::algorithm::Algorithm;
+use super::claims;
+use super::keyfile::{self, KeyFile};
+use super::keys::KeySet;
+use super::peer::Peer;
+use super::refusal::Refusal;
+use super::remote::{RemoteKeys, Source};
+use super::setup::AuthSetupError;
+use super::token::Unverified;
+use crate::config::{JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof};
+use crate::domain::principal::{AuthError, Principal};
+use crate::domain::time::{Clock, Timestamp};
+
+/// An issuer, ready to verify.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) config: JwtIssuerConfig,
+    algorithms: Vec<Algorithm>,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    File(KeyFile),
+    Remote(Box<RemoteKeys>),
+}
+
+impl Issuer {
+    /// Reads the files of the section; asks no server yet.
+    pub(super) fn new(
+        section: &JwtIssuerConfig,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, AuthSetupError> {
+        let algorithms = algorithms(section)?;
+        let proof = match &section.proof {
+            JwtProof::File(file) => Proof::File(key_file(section, file, &algorithms, clock)?),
+            JwtProof::Server(server) => {
+                Proof::Remote(Box::new(remote(section, server, &algorithms, clock)?))
+            }
+        };
+        Ok(Self { config: section.clone(), algorithms, proof })
+    }
+
+    /// Who presents the token, if it is good. The order is the rule: no claim is believed before
+    /// the signature is found good.
+    pub(super) async fn verify(
+        &self,
+        token: &Unverified<'_>,
+        now: Timestamp,
+    ) -> Result<Principal, AuthError> {
+        token.header.check_typ(self.config.require_at_jwt)?;
+        let algorithm = Algorithm::parse(&token.header.algorithm)
+            .filter(|algorithm| self.algorithms.contains(algorithm))
+            .ok_or(Refusal::AlgNotAllowed)?;
+        match &self.proof {
+            Proof::File(keys) => prove(&*keys.current(now).await, algorithm, token)?,
+            Proof::Remote(keys) => {
+                let held = keys.current(now).map_err(|problem| self.unavailable(problem))?;
+                match prove(&held, algorithm, token) {
+                    Err(Refusal::KeyUnknown) => {
+                        let newer = keys.after_unknown_key(now).await;
+                        prove(newer.as_ref().ok_or(Refusal::KeyUnknown)?, algorithm, token)?;
+                    }
+                    proved => proved?,
+                }
+            }
+        }
+        Ok(claims::check(&token.claims, &self.config, now)?)
+    }
+
+    /// Fetches keys until `stop`, where they come from a server.
+    pub(super) async fn keep(&self, stop: CancellationToken) {
+        match &self.proof {
+            Proof::File(_) => {}
+            Proof::Remote(keys) => keys.keep(stop).await,
+        }
+    }
+
+    /// Tries once whether tokens could be verified; what was seen, or what stands in the way.
+    pub(super) async fn trial(&self) -> Result<String, String> {
+        match &self.proof {
+            Proof::File(_) => Ok("its keys are read".to_owned()),
+            Proof::Remote(keys) => match keys.fetch().await {
+                Ok(0) => Err("its key set has no usable key".to_owned()),
+                Ok(number) => Ok(format!("its keys are fetched: {number}")),
+                Err(problem) => Err(problem.to_string()),
+            },
+        }
+    }
+
+    fn unavailable(&self, problem: &str) -> AuthError {
+        AuthError::Unavailable(format!("[revert_jwt:{}]: {problem}", self.config.name))
+    }
+}
+
+fn prove(keys: &KeySet, algorithm: Algorithm, token: &Unverified<'_>) -> Result<(), Refusal> {
+    let key = keys.select(algorithm, token.header.kid.as_deref())?;
+    if key.verifies(token.message, token.signature) { Ok(()) } else { Err(Refusal::Signature) }
+}
+
+fn algorithms(section: &JwtIssuerConfig) -> Result<Vec<Algorithm>, AuthSetupError> {
+    let read = |name: &String| {
+        Algorithm::parse(name).ok_or_else(|| AuthSetupError::Algorithm {
+            section: section.name.clone(),
+            algorithm: name.clone(),
+        })
+    };
+    section.algorithms.iter().map(read).collect()
+}
+
+fn key_file(
+    section: &JwtIssuerConfig,
+    file: &JwtKeyFile,
+    algorithms: &[Algorithm],
+    clock: &Arc<dyn Clock>,
+) -> Result<KeyFile, AuthSetupError> {
+    KeyFile::load(&section.name, file, algorithms, clock.now()).map_err(|problem| {
+        AuthSetupError::Keys {
+            section: section.name.clone(),
+            option: match file {
+                JwtKeyFile::Jwks(_) => "jwks_file",
+                JwtKeyFile::PublicKey(_) => "public_key_file",
+            },
+            path: keyfile::path(file).to_owned(),
+            problem,
+        }
+    })
+}
+
+fn remote(
+    section: &JwtIssuerConfig,
+    server: &JwtKeyServer,
+    algorithms: &[Algorithm],
+    clock: &Arc<dyn Clock>,
+) -> Result<RemoteKeys, AuthSetupError> {
+    let name = &section.name;
+    let source = Source::new(&section.issuer, server).map_err(|(option, problem)| {
+        AuthSetupError::Endpoint { section: name.clone(), option, problem }
+    })?;
+    let peer = Peer::new(name, &server.access)
+        .map_err(|problem| AuthSetupError::Peer { section: name.clone(), problem })?;
+    Ok(RemoteKeys::new(name, source, algorithms, peer, Arc::clone(clock)))
+}

@@ -1,0 +1,229 @@
+//! Keys that are fetched from a server, and how long they are believed.
+//!
+//! One task fetches; requests only read what it last got. A token whose key is unknown may ask
+//! for an early fetch, at most one every half a minute, and waits for it: so a new key works at
+//! once, and no flood of tokens reaches the issuer.
+
+mod fetch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use chrono::TimeDelta;
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(super) use fetch::{FetchProblem, Source};
+
+use super::algorithm::Algorithm;
+use super::keys::KeySet;
+use super::peer::Peer;
+use crate::domain::time::{Clock, Timestamp};
+use crate::telemetry::metric;
+
+/// From one good fetch to the next.
+const REFRESH: Duration = Duration::from_mins(5);
+
+/// After the first failure; twice as long after each further one, up to [`SLOWEST_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const SLOWEST_RETRY: Duration = Duration::from_secs(30);
+
+/// How often at most an unknown key leads to a fetch.
+const UNKNOWN_KEY: TimeDelta = TimeDelta::seconds(30);
+
+/// How long keys are believed while every fetch fails.
+const BELIEVED: TimeDelta = TimeDelta::hours(24);
+
+/// The keys of one issuer, as its server had them at the last good fetch.
+#[derive(Debug)]
+pub(super) struct RemoteKeys {
+    section: String,
+    source: Source,
+    allowed: Vec<Algorithm>,
+    peer: Peer,
+    clock: Arc<dyn Clock>,
+    state: watch::Sender<State>,
+    /// Held by who fetches.
+    flight: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    fetched: Option<Fetched>,
+    /// Whether somebody fetches when it is wanted.
+    kept: bool,
+    /// How many fetches were begun, and how many of these have ended; they never overlap.
+    begun: u64,
+    ended: u64,
+    /// The fetch that the last unknown key waits for.
+    wanted: u64,
+    /// When that key was met.
+    wanted_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    keys: Arc<KeySet>,
+    at: Timestamp,
+}
+
+impl RemoteKeys {
+    /// Nothing is fetched yet.
+    pub(super) fn new(
+        section: &str,
+        source: Source,
+        allowed: &[Algorithm],
+        peer: Peer,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            section: section.to_owned(),
+            source,
+            allowed: allowed.to_vec(),
+            peer,
+            clock,
+            state: watch::Sender::default(),
+            flight: Mutex::default(),
+        }
+    }
+
+    /// The keys, if there are any that can be believed; else why not.
+    pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, &'static str> {
+        match &self.state.borrow().fetched {
+            None => Err("its keys were not fetched yet"),
+            Some(fetched) if now - fetched.at >= BELIEVED => {
+                Err("its keys are older than a day, and fetching them fails")
+            }
+            Some(fetched) if fetched.keys.is_empty() => Err("its key set has no usable key"),
+            Some(fetched) => Ok(Arc::clone(&fetched.keys)),
+        }
+    }
+
+    /// The keys after a fetch that began after now, or that another unknown key asked for lately;
+    /// `None` where it is not this key's turn to cause one.
+    pub(super) async fn after_unknown_key(&self, now: Timestamp) -> Option<Arc<KeySet>> {
+        let mut state = self.state.subscribe();
+        let mut awaited = None;
+        self.state.send_if_modified(|state| {
+            let mine = state.wanted_at.is_none_or(|at| (now - at).abs() >= UNKNOWN_KEY);
+            if mine {
+                state.wanted = state.begun + 1;
+                state.wanted_at = Some(now);
+            }
+            awaited = (state.wanted > state.ended).then_some(state.wanted);
+            mine
+        });
+        let awaited = awaited?;
+        let there = state.wait_for(|state| state.ended >= awaited || !state.kept).await;
+        // the sender lives as long as we do
+        drop(there);
+        self.current(now).ok()
+    }
+
+    /// Fetches now, then again and again until `stop`.
+    pub(super) async fn keep(&self, stop: CancellationToken) {
+        self.state.send_modify(|state| state.kept = true);
+        let mut wanted = self.state.subscribe();
+        let mut failures = 0;
+        while let Some(result) = stop.run_until_cancelled(self.fetch()).await {
+            failures = if result.is_ok() { 0 } else { failures + 1 };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(jittered(pause(failures))) => {}
+                _ = wanted.wait_for(|state| state.wanted > state.begun) => {}
+            }
+        }
+        self.state.send_modify(|state| state.kept = false);
+    }
+
+    /// Fetches once; how many keys there are now.
+    pub(super) async fn fetch(&self) -> Result<usize, FetchProblem> {
+        let _flight = self.flight.lock().await;
+        self.state.send_modify(|state| state.begun += 1);
+        let result = self.source.fetch(&self.peer, &self.allowed).await;
+        let at = self.clock.now();
+        self.count(result.is_ok(), at);
+        let result = result.map(|keys| Fetched { keys: Arc::new(keys), at });
+        self.tell(&result);
+        let number = result.as_ref().map(|fetched| fetched.keys.len()).unwrap_or_default();
+        let (fetched, problem) = match result {
+            Ok(fetched) => (Some(fetched), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        self.state.send_modify(|state| {
+            state.ended = state.begun;
+            if fetched.is_some() {
+                state.fetched = fetched;
+            }
+        });
+        problem.map_or(Ok(number), Err)
+    }
+
+    fn tell(&self, result: &Result<Fetched, FetchProblem>) {
+        let section = &self.section;
+        let state = self.state.borrow();
+        match (result, &state.fetched) {
+            (Ok(new), _) if new.keys.is_empty() => {
+                tracing::warn!(section, "the issuer's key set has no usable key");
+            }
+            (Ok(new), Some(old)) if new.keys.same_names(&old.keys) => {
+                tracing::debug!(section, "the issuer's keys are the same");
+            }
+            (Ok(new), _) => {
+                tracing::info!(section, keys = new.keys.len(), "new keys of the issuer");
+            }
+            (Err(problem), Some(_)) => {
+                tracing::warn!(section, %problem, "keys cannot be fetched; the old ones stay in force");
+            }
+            (Err(problem), None) => {
+                tracing::warn!(section, %problem, "keys cannot be fetched, and there are none");
+            }
+        }
+    }
+
+    fn count(&self, good: bool, now: Timestamp) {
+        let outcome = if good { "fetched" } else { "failed" };
+        let issuer = || self.section.clone();
+        metrics::counter!(metric::JWKS_FETCHES_TOTAL, "issuer" => issuer(), "outcome" => outcome)
+            .increment(1);
+        if good {
+            metrics::gauge!(metric::JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "issuer" => issuer())
+                .set(metric::unix_seconds(now));
+        }
+    }
+}
+
+fn pause(failures: u32) -> Duration {
+    match failures.checked_sub(1) {
+        None => REFRESH,
+        Some(doublings) => FIRST_RETRY.saturating_mul(1 << doublings.min(10)).min(SLOWEST_RETRY),
+    }
+}
+
+/// Up to a tenth shorter or longer, so that replicas do not all ask at the same time.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0_u8; 1];
+    // without randomness they may
+    let random = if rand::fill(&mut random).is_ok() { random[0] } else { 128 };
+    pause.mul_f64(0.9 + 0.2 * f64::from(random) / 255.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_issuer_is_asked_sooner_than_a_good_one_and_never_in_a_hurry() {
+        let pauses: Vec<_> = [0, 1, 2, 3, 5, 6, 60, u32::MAX].map(|n| pause(n).as_secs()).into();
+        assert_eq!(pauses, [300, 1, 2, 4, 16, 30, 30, 30]);
+    }
+
+    #[test]
+    fn pauses_vary_by_a_tenth() {
+        for _ in 0..100 {
+            let pause = jittered(REFRESH).as_secs_f64();
+            assert!((270.0..=330.0).contains(&pause), "{pause}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! A small HTTP server that says what it is told to, and remembers what it was asked: somebody
+//! else's service.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What is said to whoever asks for a path.
+#[derive(Debug, Clone)]
+pub(crate) enum Says {
+    /// 200 and a JSON document.
+    Json(Value),
+    /// Any status, type and text.
+    Text(u16, &'static str, String),
+    /// 302 to another place.
+    Redirect(String),
+    /// Nothing, for ever.
+    Silence,
+    /// 200, and a body that never ends and comes to nothing.
+    Dribble,
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) authorization: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    says: HashMap<String, Says>,
+    asked: Vec<Asked>,
+}
+
+/// Listens on loopback, and stops when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    script: Arc<Mutex<Script>>,
+    _stop: DropGuard,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_on(0).await
+    }
+
+    /// On a port that was told to others before.
+    pub(crate) async fn start_on(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let stop = CancellationToken::new();
+        let app = router(Arc::clone(&script));
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            stopped.run_until_cancelled(async { axum::serve(listener, app).await }).await
+        });
+        Self { address, script, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// From now on; paths that nothing was said of are 404.
+    pub(crate) fn say(&self, path: &str, says: Says) {
+        self.script.lock().unwrap().says.insert(path.to_owned(), says);
+    }
+
+    /// What was asked for this path, the oldest first.
+    pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
+        let script = self.script.lock().unwrap();
+        script.asked.iter().filter(|asked| asked.path == path).cloned().collect()
+    }
+}
+
+pub(crate) fn router(script: Arc<Mutex<Script>>) -> Router {
+    Router::new().fallback(answer).with_state(script)
+}
+
+async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    let authorization =
+        head.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let says = {
+        let mut script = script.lock().unwrap();
+        script.asked.push(Asked { path: path.clone(), authorization });
+        script.says.get(&path).cloned()
+    };
+    match says {
+        None => StatusCode::NOT_FOUND.into_response(),
+        Some(Says::Json(json)) => {
+            ([(header::CONTENT_TYPE, "application/json")], json.to_string()).into_response()
+        }
+        Some(Says::Text(status, kind, text)) => {
+            let status = StatusCode::from_u16(status).unwrap();
+            (status, [(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Some(Says::Redirect(to)) => (StatusCode::FOUND, [(header::LOCATION, to)]).into_response(),
+        Some(Says::Silence) => std::future::pending().await,
+        Some(Says::Dribble) => {
+            Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>())
+                .into_response()
+        }
+    }
+}
