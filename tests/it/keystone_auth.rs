@@ -6,14 +6,19 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
-use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::config::{
+    ClientCertificates, ClientTrust, KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain,
+    TlsConfig,
+};
 use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal, Token};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::support::api::{Answer, TestApi};
 use crate::support::clock::FixedClock;
 use crate::support::fake_keystone::{FakeKeystone, Reply, admin_body};
 use crate::support::log;
+use crate::support::pki::{Authority, dns};
 use crate::support::proxy::closed_port;
 
 const PASSWORD: &str = "glance-password";
@@ -341,6 +346,73 @@ async fn what_cannot_be_a_token_is_not_asked_about() {
         assert!(!world.verifier.asks_others(&Token::new(&token)));
     }
     assert!(world.keystone.asked().is_empty());
+}
+
+/// Files of TLS, and a Keystone that wants to see a client's certificate.
+async fn over_tls(folder: &TempDir) -> (FakeKeystone, KeystoneConfig) {
+    let authority = Authority::new("ours");
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let (server, client) = (authority.server(), authority.issue(vec![dns("glance.example")]));
+    let ca_file = put("ca.pem", &authority.pem());
+    let trust = ClientTrust { ca_file: ca_file.clone(), allowed: vec![] };
+    let keystone = FakeKeystone::start_tls(&TlsConfig {
+        cert_file: put("server.pem", &server.cert),
+        key_file: put("server.key", &server.key),
+        clients: ClientCertificates::Required(trust),
+    })
+    .await;
+    let identity = Some((put("client.pem", &client.cert), put("client.key", &client.key)));
+    let config = config(&keystone.url, password());
+    (keystone, KeystoneConfig { cafile: Some(ca_file), identity, ..config })
+}
+
+#[tokio::test]
+async fn keystone_is_trusted_by_its_certificate_and_is_shown_ours() {
+    let folder = TempDir::new().unwrap();
+    let (keystone, good) = over_tls(&folder).await;
+    let ask = async |config: KeystoneConfig| {
+        let clock = Arc::new(FixedClock::default());
+        let verifier = KeystoneAuthenticator::new(&config, &[], clock).unwrap();
+        verifier.authenticate(&Token::new(TOKEN)).await.is_ok()
+    };
+    let other = folder.path().join("other.pem");
+    std::fs::write(&other, Authority::new("another").pem()).unwrap();
+    let untrusted = KeystoneConfig { cafile: Some(other), ..good.clone() };
+    assert!(ask(good.clone()).await);
+    assert!(!ask(untrusted.clone()).await, "another authority");
+    assert!(!ask(KeystoneConfig { cafile: None, ..good.clone() }).await, "the system's");
+    assert!(ask(KeystoneConfig { insecure: true, ..untrusted }).await, "insecure");
+    assert!(!ask(KeystoneConfig { identity: None, ..good }).await, "without our certificate");
+    assert_eq!(keystone.logins(), 2);
+}
+
+#[test]
+fn a_file_that_is_no_certificate_is_told_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let told = |change: KeystoneConfig| {
+        let clock = Arc::new(FixedClock::default());
+        KeystoneAuthenticator::new(&change, &[], clock).unwrap_err().to_string()
+    };
+    let good = || config("https://keystone.example", password());
+    let missing = Some("/nowhere/ca.pem".into());
+    for (config, expected) in [
+        (KeystoneConfig { cafile: Some(empty.clone()), ..good() }, "holds no PEM certificate"),
+        (KeystoneConfig { cafile: missing, ..good() }, "/nowhere/ca.pem cannot be read"),
+        (
+            KeystoneConfig { identity: Some((empty.clone(), empty)), ..good() },
+            "are not a PEM certificate and its key",
+        ),
+        (config("keystone:5000", password()), "auth_url: must be an http or https URL"),
+    ] {
+        let told = told(config);
+        assert!(told.contains("[keystone_authtoken]") && told.contains(expected), "{told}");
+    }
 }
 
 #[test]

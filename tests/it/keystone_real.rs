@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::support::api::{Answer, TestApi};
 use crate::support::binary::ConfigFile;
 use crate::support::clock::ShiftedClock;
+use crate::support::daemon::Setup;
 use crate::support::database::Kind;
 use crate::support::keystone::{
     ADMIN_PASSWORD, Keystone, Provider, USER_PASSWORD, User, password_of,
@@ -419,6 +420,47 @@ async fn check_tries_the_keystone_and_says_what_our_user_may() {
     let wrong = "auth_type = password\nuser_id = nobody\npassword = wrong\nproject_id = none\n";
     let line = check(wrong);
     assert!(line.contains("BROKEN") && line.contains("refuses our credentials"), "{line}");
+}
+
+#[tokio::test]
+#[ignore = "needs a Keystone; make test"]
+async fn glances_own_section_is_enough_to_serve() {
+    let keystone = Keystone::shared(Provider::Fernet).await;
+    let world = World::new(Kind::Sqlite).await;
+    world.deleted_image("a").await;
+    let (user, project) = keystone.user_with("service").await;
+    let sections = format!(
+        "scrubber = false\n[keystone_authtoken]\nauth_url = {}\nauth_type = password\n\
+         username = {}\nuser_domain_id = default\npassword = {USER_PASSWORD}\n\
+         project_id = {project}\nwww_authenticate_uri = https://keystone.example.org\n\
+         insecure = true\nmemcached_servers = 10.0.0.1:11211\nservice_token_roles = service\n",
+        keystone.url, user.name
+    );
+    let setup = Setup::with_callers(&world, &sections);
+    let service = setup.serve().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let revert = format!("http://{}/v2/images/a/actions/revert", service.api);
+    let refused = client.post(&revert).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    let challenges: Vec<_> = refused.headers().get_all("www-authenticate").iter().collect();
+    assert!(
+        challenges.contains(&&"Keystone uri=\"https://keystone.example.org\"".parse().unwrap())
+    );
+    let refused = client.post(&revert).bearer_auth("a.b.c").send().await.unwrap();
+    assert_eq!(refused.status(), 401, "no issuer of JWTs is configured");
+    let token = keystone.admin_token().await;
+    let reverted = client.post(&revert).header("X-Auth-Token", &token).send().await.unwrap();
+    assert_eq!(reverted.status(), 200);
+    let image: Value = reverted.json().await.unwrap();
+    assert_eq!(image["status"], "active");
+    let unused = service.said("these options of [keystone_authtoken] are not used here").await;
+    assert_eq!(unused["options"], "memcached_servers, service_token_roles");
+    let lines = service.lines();
+    let loud =
+        |line: &Value| line["message"].as_str().is_some_and(|m| m.contains("insecure is on"));
+    assert!(lines.iter().any(loud), "{lines:?}");
+    let text = format!("{lines:?}");
+    assert!(!text.contains(USER_PASSWORD) && !text.contains(&token));
 }
 
 #[tokio::test]

@@ -42,23 +42,37 @@ pub(crate) struct Setup {
 impl Setup {
     /// `revert` are lines for `[revert]`.
     pub(crate) fn new(world: &World, database: &str, revert: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+        let mut setup = Self { folder: TempDir::new().unwrap(), token: String::new() };
         let issuer = DemoIssuer::generate(ISSUER, AUDIENCE).unwrap();
         let token = issuer.token("admin", &["glance-revert-admin"], SystemClock.now(), HOUR);
-        let token = token.unwrap().expose().to_owned();
-        let jwks = folder.path().join("jwks.json");
+        token.unwrap().expose().clone_into(&mut setup.token);
+        let jwks = setup.folder.path().join("jwks.json");
         fs::write(&jwks, issuer.jwks()).unwrap();
+        let callers = format!(
+            "[revert_jwt:test]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\njwks_file = {}\n",
+            jwks.display()
+        );
+        setup.configure(world, database, &format!("{revert}\n{callers}"));
+        setup
+    }
+
+    /// `sections` say who may call; tokens are the test's business.
+    pub(crate) fn with_callers(world: &World, sections: &str) -> Self {
+        let setup = Self { folder: TempDir::new().unwrap(), token: String::new() };
+        setup.configure(world, &world.db.url(), sections);
+        setup
+    }
+
+    /// `rest` goes on in `[revert]`.
+    fn configure(&self, world: &World, database: &str, rest: &str) {
         let text = format!(
             "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\nwakeup_time = 1\n\
              scrub_pool_size = 2\n[database]\nconnection = {database}\n\
              [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
-             [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nlog_format = json\n{revert}\n\
-             [revert_jwt:test]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\njwks_file = {}\n",
+             [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nlog_format = json\n{rest}",
             world.datadir().display(),
-            jwks.display()
         );
-        fs::write(folder.path().join("test.conf"), text).unwrap();
-        Self { folder, token }
+        fs::write(self.folder.path().join("test.conf"), text).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -8,6 +8,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Method, Response};
+use glance_revert::config::TlsConfig;
+use glance_revert::server::listen::{Limits, serve, serve_tls};
+use glance_revert::server::tls::Tls;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -76,6 +79,15 @@ pub(crate) fn admin_body() -> Value {
 impl FakeKeystone {
     /// Logs everybody in, and takes every token for an admin's.
     pub(crate) async fn start() -> Self {
+        Self::serve(None).await
+    }
+
+    /// The same, over TLS.
+    pub(crate) async fn start_tls(config: &TlsConfig) -> Self {
+        Self::serve(Some(Tls::load(config).unwrap())).await
+    }
+
+    async fn serve(tls: Option<Tls>) -> Self {
         let inner = Arc::new(Inner {
             login: Mutex::new(Reply::Token("service-token", login_body())),
             validation: Mutex::new(Reply::Json(200, admin_body())),
@@ -87,12 +99,18 @@ impl FakeKeystone {
             asked: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let router = Router::new().fallback(answer).with_state(Arc::clone(&inner));
-        let serve =
-            axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        tokio::spawn(async move { serve.await });
+        let limits = Limits::new(1024, Duration::from_secs(1));
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            match tls {
+                Some(tls) => serve_tls(listener, Arc::new(tls), router, limits, stopped).await,
+                None => serve(listener, router, limits, stopped).await,
+            }
+        });
         Self { inner, url, _stop: stop.drop_guard() }
     }
 
