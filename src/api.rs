@@ -3,6 +3,7 @@
 //! Knows the domain and nothing of databases, storage protocols or token formats: what it needs
 //! of them comes in [`state::ApiState`] as trait objects.
 
+pub(crate) mod audit;
 pub mod auth;
 pub mod client;
 pub mod context;

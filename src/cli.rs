@@ -1,5 +1,6 @@
 //! The command line: what to do, and with which exit code it ends.
 
+mod audit;
 mod check;
 mod demo;
 mod healthcheck;

@@ -29,7 +29,10 @@ pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
-pub use stores::{FileConfig, S3Config, S3Endpoint, S3Keys, StoreConfig, StoreKind, UrlFormat};
+pub use stores::{
+    FileConfig, S3Config, S3Endpoint, S3Keys, StoreConfig, StoreKind, SwiftAccount, SwiftConfig,
+    SwiftDomain, SwiftLogin, UrlFormat,
+};
 pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 
 /// Everything the product is told, validated.

@@ -8,6 +8,7 @@
 pub mod file;
 pub mod http;
 pub mod s3;
+pub mod swift;
 
 mod crypt;
 mod registry;
@@ -23,7 +24,7 @@ pub use registry::ConfiguredStores;
 /// What `[revert]` tells the stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// `any_file_name`: lets the file store touch files not named after their image.
+    /// `any_file_name`: lets file and swift stores touch data not named after its image.
     pub any_file_name: bool,
     /// `http_verify_hosts`: `host` (any port) or `host:port`; IPv6 addresses in brackets.
     pub http_verify_hosts: Vec<String>,

@@ -1,5 +1,6 @@
-//! What the process tells of itself: log lines and metrics.
+//! What the process tells of itself: log lines, audit records, metrics.
 
+pub mod audit;
 mod logging;
 pub mod metric;
 mod recorder;

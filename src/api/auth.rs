@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::context::RequestContext;
 use super::error::{ApiError, RequestError};
+use super::extract::ImageIdPath;
 use super::state::ApiState;
 use crate::domain::principal::{Admin, AuthError, NotAdmin, Principal, Token};
 use crate::telemetry::metric;
@@ -41,6 +42,8 @@ impl FromRequestParts<ApiState> for AdminCaller {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
         let context = RequestContext::of(&parts.extensions)?;
+        let image = ImageIdPath::from_request_parts(parts, state).await.ok();
+        context.note(|case| case.image = image.map(|ImageIdPath(id)| id));
         let admin = admit(&parts.headers, &context, state).await;
         admin.map(Self).inspect_err(|error| {
             metrics::counter!(metric::AUTH_FAILURES_TOTAL, "reason" => error.reason).increment(1);
@@ -54,8 +57,10 @@ async fn admit(
     state: &ApiState,
 ) -> Result<Admin, ApiError> {
     let principal = authenticate(headers, context, state).await?;
-    context.set_caller(principal.to_string());
-    Admin::try_from(principal).map_err(|denied: NotAdmin| denied.into())
+    context.note(|case| case.caller = Some(principal.clone()));
+    let admin = Admin::try_from(principal).map_err(|denied: NotAdmin| ApiError::from(denied))?;
+    context.note(|case| case.allowed = true);
+    Ok(admin)
 }
 
 async fn authenticate(

@@ -1,11 +1,12 @@
 //! What is known of a request while it runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use uuid::Uuid;
 
+use super::audit::Case;
 use super::client::Client;
 use super::error::RequestError;
 
@@ -21,7 +22,7 @@ struct Known {
     id: String,
     global_id: Option<String>,
     client: Client,
-    caller: OnceLock<String>,
+    case: Mutex<Option<Case>>,
     unhurried: AtomicBool,
 }
 
@@ -31,7 +32,7 @@ impl RequestContext {
             id: new_request_id(),
             global_id: global_request_id(headers),
             client,
-            caller: OnceLock::new(),
+            case: Mutex::default(),
             unhurried: AtomicBool::new(false),
         }))
     }
@@ -57,15 +58,14 @@ impl RequestContext {
         self.0.client
     }
 
-    /// Notes who calls, for the log.
-    pub(crate) fn set_caller(&self, caller: String) {
-        // The extractor runs once a request; a second caller could only be the same.
-        let _ = self.0.caller.set(caller);
+    /// What the audit record will say; `None` for an operation that is open to everybody.
+    pub(crate) fn case(&self) -> MutexGuard<'_, Option<Case>> {
+        self.0.case.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who calls, once that is known.
-    pub(crate) fn caller(&self) -> Option<&str> {
-        self.0.caller.get().map(String::as_str)
+    /// Notes something for the audit record, which there will be from now on.
+    pub(crate) fn note(&self, note: impl FnOnce(&mut Case)) {
+        note(self.case().get_or_insert_default());
     }
 
     /// Lifts the deadline: what follows takes as long as its data is large.

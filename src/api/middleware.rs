@@ -1,5 +1,5 @@
 //! What happens around every request: an id, a deadline, the error body, the headers that all
-//! answers have, one log line, two metrics.
+//! answers have, one log line, two metrics, the audit record.
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::audit::Pending;
 use super::client::Client;
 use super::context::{RequestContext, X_OPENSTACK_REQUEST_ID};
 use super::error::{ApiError, RequestError};
@@ -25,6 +26,7 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>();
     let operation = matched.map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
+    let audit = Pending::new(context.clone(), request.method(), &operation);
     request.extensions_mut().insert(context.clone());
 
     let mut response = match head::fault(&request) {
@@ -46,6 +48,7 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     let line = Line { method, operation: &operation, status: response.status(), started };
     line.log(&context, error.as_ref());
     line.count();
+    audit.settle(response.status(), error.as_ref());
     response
 }
 
@@ -114,6 +117,8 @@ impl Line<'_> {
     fn log(&self, context: &RequestContext, error: Option<&ApiError>) {
         let request_id = context.id();
         let client = context.client();
+        let caller =
+            context.case().as_ref().and_then(|case| Some(case.caller.as_ref()?.to_string()));
         let cause = error.and_then(|error| error.cause.as_deref());
         let failed = self.status.is_server_error();
         if let Some(cause) = cause.filter(|_| failed) {
@@ -128,7 +133,7 @@ impl Line<'_> {
             global_request_id = context.global_id(),
             peer = %client.peer,
             forwarded = client.forwarded.map(tracing::field::display),
-            caller = context.caller(),
+            caller = caller.as_deref(),
             reason = error.map(|error| error.reason),
             cause = cause.filter(|_| !failed),
             "request"

@@ -7,6 +7,10 @@ pub mod downgrade;
 pub mod examples;
 pub mod responses;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::http::Method;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::openapi::security::{
@@ -90,6 +94,27 @@ fn bodies_are_optional(document: &mut Value) {
             body.insert("required".to_owned(), Value::Bool(false));
         }
     }
+}
+
+/// The id of the operation at a route; HEAD is GET without its body.
+pub(crate) fn operation_id(method: &Method, path: &str) -> Option<&'static str> {
+    static IDS: LazyLock<HashMap<(String, String), String>> = LazyLock::new(operation_ids);
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    IDS.get(&(method.as_str().to_lowercase(), path.to_owned())).map(String::as_str)
+}
+
+/// By method and path.
+fn operation_ids() -> HashMap<(String, String), String> {
+    let document = document();
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let operations = paths.flat_map(|(path, item)| {
+        let methods = item.as_object().into_iter().flatten();
+        methods.filter_map(move |(method, operation)| {
+            let id = operation.get("operationId")?.as_str()?;
+            Some(((method.clone(), path.clone()), id.to_owned()))
+        })
+    });
+    operations.collect()
 }
 
 /// The document as JSON text, in a stable order, with a newline at its end.

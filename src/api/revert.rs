@@ -184,6 +184,7 @@ pub(crate) async fn revert_image(
     OptionalBody(body): OptionalBody<RevertBody>,
 ) -> Result<Response, ApiError> {
     let request = body.into_request(state.view.settings.default_verify);
+    context.note(|case| case.request = Some(request));
     if request.verify == Verify::Checksum {
         context.take_your_time();
     }

@@ -4,12 +4,12 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::output::{complain, json, line};
-use super::{CliError, Exit, Outcome, SourceArgs};
+use super::{CliError, Exit, Outcome, SourceArgs, audit};
 use crate::api::error::{ApiError, RequestError};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
 use crate::domain::principal::Admin;
-use crate::domain::revert::{RevertError, RevertRequest, Reverted, Reverter, Verify};
+use crate::domain::revert::{RevertRequest, Reverted, Reverter, Verify};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -116,9 +116,10 @@ async fn revert(
     request: &RevertRequest,
 ) -> Result<Reverted, ApiError> {
     let id = ImageId::parse(id).map_err(|_| ApiError::from(RequestError::ImpossibleImageId))?;
-    let result: Result<_, RevertError> =
-        reverter.revert(&Admin::local_operator(), &id, request).await;
-    result.map_err(ApiError::from)
+    let operator = Admin::local_operator();
+    let result = reverter.revert(&operator, &id, request).await.map_err(ApiError::from);
+    audit::reverted(&operator, &id, *request, result.as_ref().err());
+    result
 }
 
 fn tell(id: &str, result: &Result<Reverted, ApiError>, dry_run: bool) -> Result<(), CliError> {

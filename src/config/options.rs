@@ -6,12 +6,14 @@ mod keystone;
 mod ours;
 mod s3;
 mod sample;
+mod swift;
 
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
 pub use s3::S3_STORE;
 pub use sample::sample;
+pub use swift::SWIFT_STORE;
 
 /// One option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,7 @@ impl OptionSpec {
 }
 
 /// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE];
+pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE, SWIFT_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

@@ -3,9 +3,11 @@
 
 mod file;
 mod s3;
+mod swift;
 
 pub use file::FileConfig;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
+pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
 
 use super::options;
 use super::oslo::DEFAULT_GROUP;
@@ -36,6 +38,8 @@ pub enum StoreKind {
     Http,
     /// `s3`.
     S3(S3Config),
+    /// `swift`.
+    Swift(SwiftConfig),
     /// A type of glance_store's that this version has no driver for (`vmware`, ..).
     Unsupported {
         /// glance_store's word.
@@ -98,11 +102,13 @@ fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
 
 /// Whether a type that cannot do without options of its own has any.
 fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
-    let needed = match kind {
-        "s3" => "s3_store_host",
+    let needed: &[&str] = match kind {
+        "s3" => &["s3_store_host"],
+        "swift" => &["swift_store_auth_address", "swift_store_config_file"],
         _ => return true,
     };
-    reader.section(&["glance_store"], options::GLANCE_STORE).is_set(needed)
+    let section = reader.section(&["glance_store"], options::GLANCE_STORE);
+    needed.iter().any(|option| section.is_set(option))
 }
 
 /// The type behind a dotted name of old (`glance.store.filesystem.Store`).
@@ -122,6 +128,7 @@ fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKi
         "file" => StoreKind::File(file::read(&mut reader.section(groups, options::FILE_STORE))),
         "http" => StoreKind::Http,
         "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
+        "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),
         _ => StoreKind::Unsupported { kind },
     }
 }

@@ -40,7 +40,10 @@ fn issuer(options: &str) -> String {
 fn datadirs(config: &Config) -> Vec<PathBuf> {
     match &config.stores[0].kind {
         StoreKind::File(file) => file.datadirs.clone(),
-        StoreKind::Http | StoreKind::S3(_) | StoreKind::Unsupported { .. } => vec![],
+        StoreKind::Http
+        | StoreKind::S3(_)
+        | StoreKind::Swift(_)
+        | StoreKind::Unsupported { .. } => vec![],
     }
 }
 

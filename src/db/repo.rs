@@ -53,6 +53,16 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
+    async fn page_of_locations(
+        &self,
+        sql: &'static str,
+        after: i32,
+        limit: u32,
+    ) -> Result<Vec<HeldLocation>, RepoError> {
+        let statement = Statement::walk(sql).bind(after).bind(i64::from(limit));
+        self.fetch(statement).await?.iter().map(read::held::<D>).collect()
+    }
+
     async fn fetch_once(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         let answer = D::fetch(&mut connection, statement).await;
@@ -169,33 +179,50 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
     }
 
-    async fn held_in_range(
+    async fn contested_in_range(
         &self,
         first: &ImageId,
         last: &ImageId,
-        before: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError> {
         let range = Statement::walk(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
-        let waiting = values::<D>(&self.fetch(range).await?)?;
-        let mut held = HashSet::new();
-        for some in waiting.chunks(VALUE_SLOTS) {
-            let some: Vec<_> = some.iter().map(LocationValue::as_stored).collect();
-            let statement = Statement::walk(sql::HELD_AMONG).bind(before);
-            let rows = self.fetch(statement.bind_list(VALUE_SLOTS, &some)).await?;
-            held.extend(values::<D>(&rows)?);
+        let rows = self.fetch(range).await?;
+        let waiting: HashSet<_> = rows.iter().map(value::<D>).collect::<Result<_, _>>()?;
+        let waiting: Vec<_> = waiting.into_iter().collect();
+        let (mut seen, mut contested) = (HashSet::new(), HashSet::new());
+        for (_, value) in self.naming(&waiting).await? {
+            if let Some(again) = seen.replace(value) {
+                contested.insert(again);
+            }
         }
-        Ok(held)
+        Ok(contested)
     }
 
-    async fn held_locations(
+    async fn naming(
         &self,
-        before: Timestamp,
+        values: &[LocationValue],
+    ) -> Result<Vec<(i32, LocationValue)>, RepoError> {
+        let mut naming = Vec::new();
+        for some in values.chunks(VALUE_SLOTS) {
+            let some: Vec<_> = some.iter().map(LocationValue::as_stored).collect();
+            let rows =
+                self.fetch(Statement::walk(sql::NAMING).bind_list(VALUE_SLOTS, &some)).await?;
+            for row in &rows {
+                naming.push((D::int(row, "id").map_err(repo_error)?, value::<D>(row)?));
+            }
+        }
+        Ok(naming)
+    }
+
+    async fn needed_locations(
+        &self,
         after: i32,
         limit: u32,
     ) -> Result<Vec<HeldLocation>, RepoError> {
-        let statement = Statement::walk(sql::HELD_LOCATIONS).bind(before).bind(after);
-        let rows = self.fetch(statement.bind(i64::from(limit))).await?;
-        rows.iter().map(read::held::<D>).collect()
+        self.page_of_locations(sql::NEEDED_LOCATIONS, after, limit).await
+    }
+
+    async fn live_locations(&self, after: i32, limit: u32) -> Result<Vec<HeldLocation>, RepoError> {
+        self.page_of_locations(sql::LIVE_LOCATIONS, after, limit).await
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
@@ -213,9 +240,9 @@ fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
 }
 
-fn values<D: Dialect>(rows: &[D::Row]) -> Result<Vec<LocationValue>, RepoError> {
-    let value = |row| D::text(row, "value").map_err(repo_error);
-    rows.iter().map(|row| Ok(LocationValue::new(value(row)?.unwrap_or_default()))).collect()
+fn value<D: Dialect>(row: &D::Row) -> Result<LocationValue, RepoError> {
+    let value = D::text(row, "value").map_err(repo_error)?;
+    Ok(LocationValue::new(value.unwrap_or_default()))
 }
 
 async fn revert<D: Dialect>(

@@ -7,7 +7,7 @@
 pub(super) const IMAGE_SLOTS: usize = 16;
 /// Places in [`REVERT_LOCATIONS`].
 pub(super) const LOCATION_SLOTS: usize = 64;
-/// Places in [`HELD_AMONG`].
+/// Places in [`NAMING`].
 pub(super) const VALUE_SLOTS: usize = 512;
 
 /// 8 places.
@@ -85,16 +85,11 @@ macro_rules! unchanged {
     };
 }
 
-/// A location that keeps its data alive, whatever other image names the same data: it is live, or
-/// its image can still be reverted. That is so of a younger delete, of one that is between its
-/// transactions or died there, and of a BROKEN image.
-macro_rules! holds_data {
+/// A location that is not done with: it is live, or it waits and its image may be reverted still, or
+/// be given back.
+macro_rules! needs_data {
     () => {
-        "((l.status = 'active' AND l.deleted = FALSE) OR (l.status = 'pending_delete' \
-         AND ((i.status = 'pending_delete' AND (i.deleted = FALSE OR i.deleted_at IS NULL \
-         OR i.deleted_at > ?)) OR (i.status = 'active' AND NOT EXISTS (SELECT 1 \
-         FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
-         AND v.deleted = FALSE)))))"
+        "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE))"
     };
 }
 
@@ -260,10 +255,10 @@ pub(super) const GIVE_BACK: &str = "UPDATE images SET status = 'pending_delete' 
 pub(super) const WAITING_VALUES: &str = "SELECT l.value FROM image_locations l WHERE l.image_id >= ? AND l.image_id <= ? \
      AND l.status = 'pending_delete'";
 
-/// `value` has no index: one walk over the table for a whole page of values.
-pub(super) const HELD_AMONG: &str = concat!(
-    "SELECT l.value FROM image_locations l JOIN images i ON i.id = l.image_id WHERE ",
-    holds_data!(),
+/// Rows that need one of these values. `value` has no index: one walk over the table for all.
+pub(super) const NAMING: &str = concat!(
+    "SELECT l.id, l.value FROM image_locations l WHERE ",
+    needs_data!(),
     " AND l.value IN (",
     slots64!(),
     ",",
@@ -283,12 +278,18 @@ pub(super) const HELD_AMONG: &str = concat!(
     ")"
 );
 
-pub(super) const HELD_LOCATIONS: &str = concat!(
+/// Every row that needs its data, by id.
+pub(super) const NEEDED_LOCATIONS: &str = concat!(
     "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
-     FROM image_locations l JOIN images i ON i.id = l.image_id WHERE ",
-    holds_data!(),
+     FROM image_locations l WHERE ",
+    needs_data!(),
     " AND l.id > ? ORDER BY l.id LIMIT ?"
 );
+
+/// Every row that serves a living image, by id.
+pub(super) const LIVE_LOCATIONS: &str = "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
+     FROM image_locations l WHERE l.status = 'active' AND l.deleted = FALSE \
+     AND l.id > ? ORDER BY l.id LIMIT ?";
 
 /// Reads one row of each table that a revert writes.
 pub(super) const PING: &str = "SELECT 1 AS one FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \

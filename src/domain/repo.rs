@@ -105,7 +105,7 @@ pub struct PendingSummary {
     pub deleted_at: Timestamp,
 }
 
-/// A location that keeps its data alive, whichever image a scrub looks at.
+/// A location, whichever image's.
 #[derive(Debug, Clone)]
 pub struct HeldLocation {
     /// `image_locations.image_id`; `None` for an id that Glance never makes.
@@ -152,23 +152,28 @@ pub trait ImageRepo: Debug + Send + Sync {
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError>;
 
     /// Which values that wait to be scrubbed in images of this range of ids, both ends included,
-    /// are also named by a row that keeps its data alive: a live location, or one of an image that
-    /// may still be reverted: deleted after `before`, half deleted, or BROKEN.
-    async fn held_in_range(
+    /// are named by more than one row that is not done with: live, or waiting.
+    async fn contested_in_range(
         &self,
         first: &ImageId,
         last: &ImageId,
-        before: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError>;
 
-    /// A page, by row id, of the locations that keep their data alive (see
-    /// [`ImageRepo::held_in_range`]).
-    async fn held_locations(
+    /// The rows (`image_locations.id`) that are not done with and name one of these values.
+    async fn naming(
         &self,
-        before: Timestamp,
+        values: &[LocationValue],
+    ) -> Result<Vec<(i32, LocationValue)>, RepoError>;
+
+    /// A page, by row id, of the locations that are not done with.
+    async fn needed_locations(
+        &self,
         after: i32,
         limit: u32,
     ) -> Result<Vec<HeldLocation>, RepoError>;
+
+    /// A page, by row id, of the locations that serve living images.
+    async fn live_locations(&self, after: i32, limit: u32) -> Result<Vec<HeldLocation>, RepoError>;
 
     /// Whether all that a revert and a scrub write is allowed: each statement is run on an image
     /// that cannot exist, in a transaction that is rolled back.

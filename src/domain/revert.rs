@@ -2,6 +2,7 @@
 
 mod choice;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,34 @@ pub struct RevertRequest {
     pub children: Children,
     /// Make the image protected, so that the next mistake is refused.
     pub protect: bool,
+}
+
+/// For records: every option but `dry_run`, in the words of the API.
+impl fmt::Display for RevertRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |back| if back { "restore" } else { "skip" };
+        let Children { properties, tags, members } = self.children;
+        write!(
+            f,
+            "verify={} properties={} tags={} members={} protect={}",
+            self.verify.as_str(),
+            word(properties),
+            word(tags),
+            word(members),
+            self.protect
+        )
+    }
+}
+
+impl Verify {
+    /// The word for it, in requests and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exists => "exists",
+            Self::Checksum => "checksum",
+            Self::None => "none",
+        }
+    }
 }
 
 impl RevertRequest {

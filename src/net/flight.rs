@@ -96,7 +96,8 @@ mod tests {
                 flights.join(&"a", work).await
             }
         };
-        let both = futures::future::join(join(), join());
+        let mut both = Box::pin(futures::future::join(join(), join()));
+        assert!(futures::poll!(&mut both).is_pending());
         go.notify_one();
         assert_eq!(both.await, (1, 1));
         go.notify_one();

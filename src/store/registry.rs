@@ -8,14 +8,26 @@ use super::crypt::{ValueReader, is_known_scheme};
 use super::file::FileStore;
 use super::http::HttpStore;
 use super::s3::S3Store;
+use super::swift::SwiftStore;
 use super::{StoreOptions, StoreSetupError};
 use crate::config::{StoreConfig, StoreKind};
 use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
 /// Schemes whose locations there is a driver for.
-const SERVED_SCHEMES: [&str; 7] =
-    ["file", "filesystem", "http", "https", "s3", "s3+http", "s3+https"];
+const SERVED_SCHEMES: [&str; 11] = [
+    "file",
+    "filesystem",
+    "http",
+    "https",
+    "s3",
+    "s3+http",
+    "s3+https",
+    "swift",
+    "swift+http",
+    "swift+https",
+    "swift+config",
+];
 
 /// The stores of the configuration.
 #[derive(Debug)]
@@ -73,6 +85,7 @@ fn build(
         StoreKind::File(file) => Some(Arc::new(FileStore::new(id, file, options)?)),
         StoreKind::Http => Some(Arc::new(HttpStore::new(id, options)?)),
         StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
+        StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),
         StoreKind::Unsupported { .. } => None,
     })
 }

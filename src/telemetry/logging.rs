@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use super::TelemetryError;
+use super::{TelemetryError, audit};
 use crate::config::LogFormat;
 
 /// Libraries that talk of every statement and every packet.
@@ -12,7 +12,8 @@ const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=wa
 
 /// Starts writing log lines. `filter` is in the words of `tracing_subscriber::EnvFilter`; without
 /// it `debug` (Glance's option) chooses between `info` and our own `debug` lines. Libraries never
-/// get `debug` by that option: their lines could show what we keep secret.
+/// get `debug` by that option: their lines could show what we keep secret. Audit records pass every
+/// filter that does not name their target.
 ///
 /// # Errors
 /// A filter that cannot be read, or a second call in one process.
@@ -33,7 +34,11 @@ pub fn init_logging(
 
 fn parse_filter(debug: bool, filter: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let ours = if debug { "info,glance_revert=debug" } else { "info" };
-    let text = filter.map_or_else(|| format!("{ours},{QUIET}"), str::to_owned);
+    let mut text = filter.map_or_else(|| format!("{ours},{QUIET}"), str::to_owned);
+    if !text.contains(audit::TARGET) {
+        // No record is to be lost by a level that was meant for other lines.
+        text = format!("{text},{}=info", audit::TARGET);
+    }
     EnvFilter::try_new(&text)
         .map_err(|error| TelemetryError::BadFilter { filter: text, problem: error.to_string() })
 }
@@ -52,7 +57,16 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_given_replaces_the_default() {
-        assert_eq!(parse_filter(true, Some("error")).unwrap().to_string(), "error");
+        let filter = parse_filter(true, Some("glance_revert::audit=off,error")).unwrap();
+        assert_eq!(filter.to_string(), "glance_revert::audit=off,error");
+    }
+
+    #[test]
+    fn audit_records_pass_every_filter_that_does_not_name_them() {
+        for filter in [None, Some("error"), Some("off"), Some("glance_revert=warn"), Some("")] {
+            let filter = parse_filter(false, filter).unwrap().to_string();
+            assert!(filter.contains("glance_revert::audit=info"), "{filter}");
+        }
     }
 
     #[test]

@@ -117,8 +117,23 @@ async fn revert_takes_images_back_and_reports_each() {
     let run = config.run(&["revert", "a", "b", "--skip-tags"]);
     let told = "active again (locations=1, properties=2, tags=0, members=1)";
     assert_eq!(run.stdout, format!("a: {told}\nb: {told}\n"));
-    assert_eq!((run.exit, run.stderr.as_str()), (Some(0), ""));
+    assert_eq!(run.exit, Some(0));
     assert_eq!(world.status("a").await, "active kept no time");
+    let audited: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(audited.len(), 2, "one record for each image and nothing else: {audited:?}");
+    for (record, id) in audited.iter().zip(["a", "b"]) {
+        assert!(record.contains(" INFO glance_revert::audit: audit "), "{record}");
+        for field in [
+            "operation=\"revertImage\"",
+            "outcome=\"success\"",
+            "initiator_method=\"command_line\"",
+            "initiator_name=\"",
+            &format!("target_id=\"{id}\""),
+            "tags=skip",
+        ] {
+            assert!(record.contains(field), "{field} in {record}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -128,6 +143,7 @@ async fn revert_goes_on_after_an_image_that_cannot_come_back_and_ends_with_1() {
     let run = config.run(&["revert", "unknown", "a", "--json", "--protect"]);
     let answers = run.json();
     assert_eq!(run.exit, Some(1));
+    assert!(run.stderr.contains("reason=\"image.not_found\""), "audited: {run:?}");
     assert_eq!(answers[0]["reason"], "image.not_found");
     assert_eq!((&answers[1]["id"], &answers[1]["reverted"]), (&json!("a"), &json!(true)));
     let protected = world.db.rows("SELECT id FROM images WHERE protected = TRUE").await;

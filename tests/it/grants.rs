@@ -2,6 +2,7 @@
 
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
+use glance_revert::domain::location::LocationValue;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
 use glance_revert::domain::revert::{RevertRequest, Verify};
@@ -76,8 +77,10 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
         repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }).await?;
     }
     repo.list_due(now, None, 1).await?;
-    repo.held_in_range(&id, &id, now).await?;
-    repo.held_locations(now, 0, 1).await?;
+    repo.contested_in_range(&id, &id).await?;
+    repo.naming(&[LocationValue::new("file:///x".to_owned())]).await?;
+    repo.needed_locations(0, 1).await?;
+    repo.live_locations(0, 1).await?;
     Ok(())
 }
 

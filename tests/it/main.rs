@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
+mod api_audit;
 mod api_auth;
 mod api_errors;
 mod api_guard;
@@ -40,6 +41,7 @@ mod readme;
 mod revert;
 mod schema;
 mod scrub;
+mod shared_data;
 mod signals;
 mod slow;
 mod store_file;
@@ -47,5 +49,6 @@ mod store_http;
 mod store_registry;
 mod store_s3;
 mod store_suite;
+mod store_swift;
 mod support;
 mod tls;

@@ -96,21 +96,23 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn held_in_range(
+    async fn contested_in_range(
         &self,
         _: &ImageId,
         _: &ImageId,
-        _: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError> {
         not_here()
     }
 
-    async fn held_locations(
-        &self,
-        _: Timestamp,
-        _: i32,
-        _: u32,
-    ) -> Result<Vec<HeldLocation>, RepoError> {
+    async fn naming(&self, _: &[LocationValue]) -> Result<Vec<(i32, LocationValue)>, RepoError> {
+        not_here()
+    }
+
+    async fn needed_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
+        not_here()
+    }
+
+    async fn live_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
         not_here()
     }
 }

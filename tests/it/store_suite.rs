@@ -9,6 +9,7 @@ mod file;
 mod http;
 mod s3;
 mod stand;
+mod swift;
 
 use stand::Stand;
 

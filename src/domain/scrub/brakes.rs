@@ -6,7 +6,6 @@ use tokio::sync::Mutex;
 
 use crate::domain::repo::{ImageRepo, RepoError};
 use crate::domain::store::{Placed, Presence, StoreId, Stores};
-use crate::domain::time::Timestamp;
 
 /// Live images asked for before a store's word "absent" is believed.
 const CANARIES: usize = 3;
@@ -24,7 +23,6 @@ fn key(placed: &Placed) -> Key {
 /// The state of each store in one pass.
 #[derive(Debug)]
 pub(super) struct Brakes {
-    before: Timestamp,
     absent_brake: usize,
     gates: Mutex<HashMap<Key, Gate>>,
 }
@@ -38,8 +36,8 @@ struct Gate {
 }
 
 impl Brakes {
-    pub(super) fn new(before: Timestamp, absent_brake: usize) -> Self {
-        Self { before, absent_brake, gates: Mutex::default() }
+    pub(super) fn new(absent_brake: usize) -> Self {
+        Self { absent_brake, gates: Mutex::default() }
     }
 
     /// Whether the store may be worked on; asks for its health once a pass, and again after it
@@ -125,10 +123,10 @@ impl Brakes {
     ) -> Result<Result<Canary, String>, RepoError> {
         let (mut asked, mut after) = (0, 0);
         for _ in 0..PAGES {
-            let page = repo.held_locations(self.before, after, PAGE).await?;
+            let page = repo.live_locations(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.location.id;
-            for held in page.iter().filter(|held| held.location.is_live()) {
+            for held in &page {
                 let Some(image) = &held.image else { continue };
                 let Ok(alive) = stores.place(&held.location) else { continue };
                 if key(&alive) != key(absent) {

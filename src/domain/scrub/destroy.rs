@@ -35,6 +35,11 @@ pub(super) struct Outcome {
 }
 
 impl<'a> Claimed<'a> {
+    /// Each location that has to go, and where it is.
+    pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
+        self.work.targets().iter().zip(&self.placed)
+    }
+
     /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
     /// certain of it.
     pub(super) fn may_give_back(&self, outcome: &Outcome) -> bool {
@@ -56,14 +61,14 @@ impl<'a> Claimed<'a> {
 pub(super) struct Destroyer<'a> {
     pub(super) scrubber: &'a Scrubber,
     pub(super) brakes: &'a Brakes,
-    pub(super) held: Option<&'a Held>,
+    pub(super) held: &'a Held,
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Destroyer<'_> {
     pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Outcome) {
         let mut outcome = Outcome::default();
-        for (location, placed) in claimed.work.targets().iter().zip(&claimed.placed) {
+        for (location, placed) in claimed.targets() {
             if self.stop.is_cancelled() {
                 outcome.stopped = true;
                 break;
@@ -84,13 +89,13 @@ impl Destroyer<'_> {
         (claimed, outcome)
     }
 
-    /// Whether other rows need the same data: those of other images as they were when the page was
-    /// begun, those of this image as they were under its lock. A location that was removed and
-    /// added again is two rows.
+    /// Whether other rows need the same data: those of other images as they were after the claim,
+    /// those of this image as they were under its lock. A location that was removed and added again
+    /// is two rows.
     fn is_shared(&self, claimed: &Claimed<'_>, location: &Location, placed: &Placed) -> bool {
         let stores = &*self.scrubber.stores;
         let mut live = claimed.work.image().locations.iter().filter(|other| other.is_live());
-        self.held.is_some_and(|held| held.contains(location, placed))
+        self.held.contains(location, placed)
             || live.any(|other| stores.uri(&other.value).as_ref() == Some(&placed.uri))
     }
 

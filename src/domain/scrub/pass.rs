@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::brakes::Brakes;
 use super::destroy::{Claimed, Destroyer, Outcome};
-use super::held::Held;
+use super::held::Contested;
 use super::pace::Pace;
 use super::work::{Claim, Work, WorkKind};
 use super::{ScrubReport, Scrubber};
@@ -27,7 +27,7 @@ pub(super) struct Pass<'a> {
     stop: &'a CancellationToken,
     before: Timestamp,
     brakes: Brakes,
-    held: Option<Held>,
+    contested: Option<Contested>,
     pace: Pace,
     report: ScrubReport,
 }
@@ -35,13 +35,13 @@ pub(super) struct Pass<'a> {
 impl<'a> Pass<'a> {
     pub(super) fn new(scrubber: &'a Scrubber, stop: &'a CancellationToken) -> Self {
         let before = scrubber.clock.now() - scrubber.settings.scrub_time;
-        let brakes = Brakes::new(before, scrubber.settings.absent_brake);
+        let brakes = Brakes::new(scrubber.settings.absent_brake);
         Self {
             scrubber,
             stop,
             before,
             brakes,
-            held: None,
+            contested: None,
             pace: Pace::new(),
             report: ScrubReport::default(),
         }
@@ -63,7 +63,7 @@ impl<'a> Pass<'a> {
                     self.report.interrupted = true;
                     return self.finish().await;
                 }
-                self.refresh_held(&page).await?;
+                self.refresh_contested(&page).await?;
                 let (began, failed) = (Instant::now(), self.report.failed);
                 self.batch(ids).await?;
                 self.pace.took(began.elapsed(), self.report.failed == failed);
@@ -106,8 +106,9 @@ impl<'a> Pass<'a> {
         let works = self.read(guards).await?;
         let claimed = self.claim(works, guards).await?;
         let (scrubber, stop) = (self.scrubber, self.stop);
-        let destroyer =
-            Destroyer { scrubber, brakes: &self.brakes, held: self.held.as_ref(), stop };
+        let Some(contested) = self.contested.as_ref() else { return Ok(()) };
+        let held = contested.held(scrubber, &claimed).await?;
+        let destroyer = Destroyer { scrubber, brakes: &self.brakes, held: &held, stop };
         let destructions: Vec<_> = claimed.into_iter().map(|one| destroyer.destroy(one)).collect();
         let at_a_time = scrubber.settings.pool_size;
         let outcomes = stream::iter(destructions).buffer_unordered(at_a_time).collect().await;
@@ -218,12 +219,12 @@ impl<'a> Pass<'a> {
         Ok(claimed)
     }
 
-    /// Learns again which of a page's values somebody else still needs, if it was long ago.
-    async fn refresh_held(&mut self, page: &[ImageId]) -> Result<(), RepoError> {
-        let is_fresh = self.held.as_ref().is_some_and(|held| held.is_fresh(page));
+    /// Learns again which of a page's values somebody else names too, if it was long ago.
+    async fn refresh_contested(&mut self, page: &[ImageId]) -> Result<(), RepoError> {
+        let is_fresh = self.contested.as_ref().is_some_and(|known| known.is_fresh(page));
         let ([first, .., last] | [first @ last]) = page else { return Ok(()) };
         if !is_fresh {
-            self.held = Some(Held::read(self.scrubber, first, last, self.before).await?);
+            self.contested = Some(Contested::read(self.scrubber, first, last).await?);
         }
         Ok(())
     }

@@ -28,6 +28,11 @@ pub(crate) fn schemathesis() -> PathBuf {
     required("GLANCE_REVERT_TEST_SCHEMATHESIS").into()
 }
 
+/// A Python that has Swift.
+pub(crate) fn swift() -> PathBuf {
+    required("GLANCE_REVERT_TEST_SWIFT").into()
+}
+
 /// The folder of what `glance-manage db_sync` made, where there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)

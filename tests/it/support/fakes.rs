@@ -164,21 +164,23 @@ impl ImageRepo for FakeRepo {
         not_here()
     }
 
-    async fn held_in_range(
+    async fn contested_in_range(
         &self,
         _: &ImageId,
         _: &ImageId,
-        _: Timestamp,
     ) -> Result<HashSet<LocationValue>, RepoError> {
         not_here()
     }
 
-    async fn held_locations(
-        &self,
-        _: Timestamp,
-        _: i32,
-        _: u32,
-    ) -> Result<Vec<HeldLocation>, RepoError> {
+    async fn naming(&self, _: &[LocationValue]) -> Result<Vec<(i32, LocationValue)>, RepoError> {
+        not_here()
+    }
+
+    async fn needed_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
+        not_here()
+    }
+
+    async fn live_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
         not_here()
     }
 
@@ -337,8 +339,13 @@ pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
 impl Authenticator for FakeAuthenticator {
     async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError> {
         let known = token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
-        let principal =
-            |is_admin| Principal { is_admin, ..Principal::new(self.0, "someone", AuthMethod::Jwt) };
+        let principal = |is_admin| Principal {
+            is_admin,
+            name: Some("Some One".to_owned()),
+            scope: Some("project:p1".to_owned()),
+            token_ids: vec!["t1".to_owned(), "t2".to_owned()],
+            ..Principal::new(self.0, "someone", AuthMethod::Jwt)
+        };
         match known {
             Some("admin") => Ok(principal(true)),
             Some("reader") => Ok(principal(false)),

@@ -6,6 +6,7 @@
 use std::io::{Result, Write};
 use std::sync::{Mutex, Once};
 
+use glance_revert::telemetry::audit;
 use serde_json::Value;
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
@@ -37,9 +38,22 @@ pub(crate) fn install() {
     });
 }
 
-/// The lines of one request.
+/// The lines of one request, but for its audit records.
 pub(crate) fn lines_of(request_id: &str) -> Vec<Value> {
+    all_of(request_id).into_iter().filter(|line| line["target"] != audit::TARGET).collect()
+}
+
+/// The audit records of one request.
+pub(crate) fn audit_of(request_id: &str) -> Vec<Value> {
+    all_of(request_id).into_iter().filter(|line| line["target"] == audit::TARGET).collect()
+}
+
+/// Everything that was logged so far.
+pub(crate) fn all() -> Vec<Value> {
     let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.filter(|line| line["request_id"] == request_id).collect()
+    text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+}
+
+fn all_of(request_id: &str) -> Vec<Value> {
+    all().into_iter().filter(|line| line["request_id"] == request_id).collect()
 }

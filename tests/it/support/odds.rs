@@ -1,10 +1,12 @@
 //! Adapters of the domain that are worse than the real ones: locks that exclude nobody, a store
 //! that often refuses.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
@@ -108,6 +110,77 @@ impl Store for RefusingStore {
         if self.asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.nth) {
             return Deletion::Held("somebody reads it".to_owned());
         }
+        self.inner.delete(id, uri).await
+    }
+}
+
+/// Stores in which something happens just before an object of this image is destroyed.
+#[derive(Clone)]
+pub(crate) struct MeanwhileStores {
+    pub(crate) inner: Arc<dyn Stores>,
+    pub(crate) act: Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
+}
+
+impl fmt::Debug for MeanwhileStores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeanwhileStores").finish_non_exhaustive()
+    }
+}
+
+impl Stores for MeanwhileStores {
+    fn place(&self, location: &Location) -> Result<Placed, Unplaced> {
+        let Placed { store, uri } = self.inner.place(location)?;
+        let stores = Self { inner: Arc::clone(&self.inner), act: Arc::clone(&self.act) };
+        Ok(Placed { store: Arc::new(MeanwhileStore { inner: store, stores }), uri })
+    }
+
+    fn uri(&self, value: &LocationValue) -> Option<StoreUri> {
+        self.inner.uri(value)
+    }
+
+    fn encrypted(&self) -> bool {
+        self.inner.encrypted()
+    }
+
+    fn all(&self) -> Vec<Arc<dyn Store>> {
+        self.inner.all()
+    }
+}
+
+#[derive(Debug)]
+struct MeanwhileStore {
+    inner: Arc<dyn Store>,
+    stores: MeanwhileStores,
+}
+
+#[async_trait]
+impl Store for MeanwhileStore {
+    fn id(&self) -> &StoreId {
+        self.inner.id()
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        self.inner.claims(uri)
+    }
+
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.inner.accepts(image, uri)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.inner.health().await
+    }
+
+    async fn stat(&self, id: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        self.inner.stat(id, uri).await
+    }
+
+    async fn read(&self, id: &ImageId, uri: &StoreUri) -> Result<Option<ObjectStream>, StoreError> {
+        self.inner.read(id, uri).await
+    }
+
+    async fn delete(&self, id: &ImageId, uri: &StoreUri) -> Deletion {
+        (self.stores.act)().await;
         self.inner.delete(id, uri).await
     }
 }

@@ -1,0 +1,80 @@
+//! The audit record of a request: gathered while it runs, written before its answer is sent.
+
+use axum::http::{Method, StatusCode};
+
+use super::context::RequestContext;
+use super::error::ApiError;
+use super::openapi;
+use crate::domain::image::ImageId;
+use crate::domain::principal::Principal;
+use crate::domain::revert::RevertRequest;
+use crate::telemetry::audit::{Outcome, Record};
+
+/// What is learned of a guarded request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Case {
+    /// The image that it is about.
+    pub(crate) image: Option<ImageId>,
+    /// Who asks, once that is known.
+    pub(crate) caller: Option<Principal>,
+    /// Whether the caller may.
+    pub(crate) allowed: bool,
+    /// What is asked for, once that is read.
+    pub(crate) request: Option<RevertRequest>,
+}
+
+/// A record that will be written: at the latest when the client is gone, and the future that has
+/// this is dropped.
+pub(super) struct Pending {
+    context: RequestContext,
+    operation: &'static str,
+    written: bool,
+}
+
+impl Pending {
+    /// `path` is the route's.
+    pub(super) fn new(context: RequestContext, method: &Method, path: &str) -> Self {
+        let operation = openapi::operation_id(method, path).unwrap_or("unknown");
+        Self { context, operation, written: false }
+    }
+
+    /// Writes the record of a request that has its answer. Open operations have none.
+    pub(super) fn settle(mut self, status: StatusCode, error: Option<&ApiError>) {
+        let outcome = if error.is_none() { Outcome::Success } else { Outcome::Failure };
+        self.write(outcome, Some(status), error);
+    }
+
+    fn write(&mut self, outcome: Outcome, status: Option<StatusCode>, error: Option<&ApiError>) {
+        self.written = true;
+        let context = &self.context;
+        let client = context.client();
+        let case = context.case();
+        let Some(case) = case.as_ref() else { return };
+        let options = case.request.map(|request| request.to_string());
+        Record {
+            operation: self.operation,
+            allowed: case.allowed,
+            outcome,
+            reason: error.map(|error| error.reason),
+            cause: error.and_then(|e| e.cause.as_deref()).filter(|_| !case.allowed),
+            status: status.map(|status| status.as_u16()),
+            initiator: case.caller.as_ref(),
+            peer: Some(client.peer),
+            forwarded: client.forwarded,
+            request_id: Some(context.id()),
+            global_request_id: context.global_id(),
+            target: case.image.as_ref(),
+            dry_run: case.request.map(|request| request.dry_run),
+            options: options.as_deref(),
+        }
+        .write();
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(Outcome::Unknown, None, None);
+        }
+    }
+}

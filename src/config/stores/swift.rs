@@ -1,0 +1,375 @@
+//! The type `swift`.
+
+mod file;
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::super::reader::Section;
+
+/// `swift`: the accounts of one Swift, or of several by reference.
+#[derive(Debug, Clone)]
+pub struct SwiftConfig {
+    /// Accounts: the sections of `swift_store_config_file`, or the one that the options make.
+    pub accounts: Vec<SwiftAccount>,
+    /// `default_swift_reference`: the account that new images go to.
+    pub default_account: String,
+    /// `swift_store_container`.
+    pub container: String,
+    /// `swift_store_multiple_containers_seed`: how many characters of an image's id its container
+    /// is named with; 0 for one container.
+    pub container_seed: usize,
+    /// `swift_store_multi_tenant`: images are in their owners' accounts.
+    pub multi_tenant: bool,
+    /// `swift_store_endpoint`: the account's URL, in place of the catalog's.
+    pub endpoint: Option<String>,
+    /// `swift_store_endpoint_type`, as written.
+    pub endpoint_type: String,
+    /// `swift_store_service_type`.
+    pub service_type: String,
+    /// `swift_store_region`.
+    pub region: Option<String>,
+    /// `swift_store_auth_insecure`: every certificate is believed.
+    pub insecure: bool,
+    /// `swift_store_cacert`.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How one account is reached.
+#[derive(Debug, Clone)]
+pub struct SwiftAccount {
+    /// Its reference: what stands in `swift+config://<reference>/..`.
+    pub reference: String,
+    /// Where to log in: a URL.
+    pub auth_address: String,
+    /// Who logs in.
+    pub login: SwiftLogin,
+}
+
+/// Who logs in, and by which protocol.
+#[derive(Debug, Clone)]
+pub enum SwiftLogin {
+    /// Swift's own: `X-Auth-User: account:user`.
+    V1 {
+        /// `account:user`.
+        user: String,
+        /// The password.
+        key: SecretString,
+    },
+    /// A Keystone, with a password.
+    Password {
+        /// The project's name.
+        project: String,
+        /// The project's domain.
+        project_domain: SwiftDomain,
+        /// The user's name.
+        user: String,
+        /// The user's domain.
+        user_domain: SwiftDomain,
+        /// The password.
+        key: SecretString,
+    },
+    /// A Keystone, with an application credential.
+    ApplicationCredential {
+        /// Its id.
+        id: String,
+        /// Its secret.
+        secret: SecretString,
+        /// The name of its project, where it is told: locations with a project in them are in
+        /// this account only if it is this one.
+        project: Option<String>,
+    },
+}
+
+/// A domain of Keystone's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SwiftDomain {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name(String),
+}
+
+impl SwiftDomain {
+    /// What `glance_store` takes where nothing is said.
+    fn default() -> Self {
+        Self::Id("default".to_owned())
+    }
+}
+
+/// The values that make an account, wherever they come from.
+#[derive(Default)]
+struct Parts {
+    auth_address: Option<String>,
+    user: Option<String>,
+    key: Option<String>,
+    credential_id: Option<String>,
+    credential_secret: Option<String>,
+    project_name: Option<String>,
+    project_domain: Option<SwiftDomain>,
+    user_domain: Option<SwiftDomain>,
+    version: String,
+}
+
+pub(super) fn read(section: &mut Section<'_, '_>) -> SwiftConfig {
+    let mut filled = |option| section.text(option).filter(|text| !text.is_empty());
+    let endpoint = filled("swift_store_endpoint");
+    let region = filled("swift_store_region");
+    let config_file = section.path("swift_store_config_file");
+    let multi_tenant = section.boolean("swift_store_multi_tenant");
+    let default_account = section.required_text("default_swift_reference");
+    let accounts = match &config_file {
+        Some(path) => accounts_of_file(section, path),
+        None => account_of_options(section, &default_account).into_iter().collect(),
+    };
+    if config_file.is_some() && accounts.iter().all(|known| known.reference != default_account) {
+        let text = format!("{default_account:?} is no section of swift_store_config_file");
+        section.problem("default_swift_reference", text);
+    }
+    if multi_tenant && config_file.is_some() {
+        let text = "cannot be used beside swift_store_multi_tenant = true";
+        section.problem("swift_store_config_file", text);
+    }
+    let container = section.required_text("swift_store_container");
+    if container.contains(['/', '?', '#']) {
+        section.problem("swift_store_container", "must be the name of one container");
+    }
+    SwiftConfig {
+        accounts,
+        default_account,
+        container,
+        container_seed: section.integer("swift_store_multiple_containers_seed", 0..=32),
+        multi_tenant,
+        endpoint,
+        endpoint_type: section.read("swift_store_endpoint_type", endpoint_type).unwrap_or_default(),
+        service_type: section.required_text("swift_store_service_type"),
+        region,
+        insecure: section.boolean("swift_store_auth_insecure"),
+        ca_file: section.path("swift_store_cacert"),
+    }
+}
+
+fn endpoint_type(text: &str) -> Result<String, String> {
+    match text.strip_suffix("URL").unwrap_or(text) {
+        "public" | "internal" | "admin" => Ok(text.to_owned()),
+        _ => Err(format!("{text:?} is none of publicURL, internalURL, adminURL")),
+    }
+}
+
+fn account_of_options(section: &mut Section<'_, '_>, reference: &str) -> Option<SwiftAccount> {
+    let version = section.read("swift_store_auth_version", version).unwrap_or_default();
+    let mut filled = |option| section.text(option).filter(|text| !text.is_empty());
+    let parts = Parts {
+        auth_address: filled("swift_store_auth_address"),
+        user: filled("swift_store_user"),
+        key: filled("swift_store_key"),
+        credential_id: filled("swift_store_application_credential_id"),
+        credential_secret: filled("swift_store_application_credential_secret"),
+        project_name: filled("swift_store_project_name"),
+        version,
+        ..Parts::default()
+    };
+    parts
+        .account(reference)
+        .map_err(|(option, text)| section.problem(&format!("swift_store_{option}"), text))
+        .ok()
+}
+
+fn accounts_of_file(section: &mut Section<'_, '_>, path: &std::path::Path) -> Vec<SwiftAccount> {
+    let option = "swift_store_config_file";
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            section.problem(option, format!("{}: {error}", path.display()));
+            return Vec::new();
+        }
+    };
+    let sections = file::parse(&text).unwrap_or_else(|error| {
+        section.problem(option, format!("{}: {error}", path.display()));
+        Vec::new()
+    });
+    let mut accounts = Vec::new();
+    for file::Reference { name, values } in sections {
+        match Parts::of_file(values).account(&name) {
+            Ok(account) => accounts.push(account),
+            Err((key, text)) => {
+                section.problem(option, format!("{}: [{name}] {key} {text}", path.display()));
+            }
+        }
+    }
+    accounts
+}
+
+/// `1`, `2`, `3`, and how older files write them.
+fn version(text: &str) -> Result<String, String> {
+    match text.trim_start_matches('v').trim_end_matches(".0") {
+        version @ ("1" | "2" | "3") => Ok(version.to_owned()),
+        _ => Err(format!("{text:?} is none of 1, 2, 3")),
+    }
+}
+
+impl Parts {
+    fn of_file(mut values: std::collections::BTreeMap<String, String>) -> Self {
+        let mut take = |key: &str| values.remove(key).filter(|value| !value.is_empty());
+        let mut domain = |name: &str, id: &str| {
+            let id = take(id).map(SwiftDomain::Id);
+            id.or_else(|| take(name).map(SwiftDomain::Name))
+        };
+        let project_domain = domain("project_domain_name", "project_domain_id");
+        let user_domain = domain("user_domain_name", "user_domain_id");
+        Self {
+            project_domain,
+            user_domain,
+            auth_address: take("auth_address"),
+            user: take("user"),
+            key: take("key"),
+            credential_id: take("application_credential_id"),
+            credential_secret: take("application_credential_secret"),
+            project_name: take("project_name"),
+            version: take("auth_version").and_then(|text| version(&text).ok()).unwrap_or_default(),
+        }
+    }
+
+    /// The account, or the value that is wrong, by its name without `swift_store_`.
+    fn account(self, reference: &str) -> Result<SwiftAccount, (&'static str, &'static str)> {
+        let auth_address = self.auth_address.clone().ok_or(("auth_address", "must be set"))?;
+        if !auth_address.starts_with("http://") && !auth_address.starts_with("https://") {
+            return Err(("auth_address", "must begin with https:// or http://"));
+        }
+        let login = self.login(&auth_address)?;
+        Ok(SwiftAccount { reference: reference.to_owned(), auth_address, login })
+    }
+
+    fn login(self, auth_address: &str) -> Result<SwiftLogin, (&'static str, &'static str)> {
+        match (self.credential_id, self.credential_secret) {
+            (Some(id), Some(secret)) => {
+                let (secret, project) = (secret.into(), self.project_name);
+                return Ok(SwiftLogin::ApplicationCredential { id, secret, project });
+            }
+            (Some(_), None) => return Err(("application_credential_secret", "must be set")),
+            (None, Some(_)) => return Err(("application_credential_id", "must be set")),
+            (None, None) => {}
+        }
+        let user = self.user.ok_or(("user", "must be set"))?;
+        let key = SecretString::from(self.key.ok_or(("key", "must be set"))?);
+        // Glance itself takes any version for 3 by now, so an old 1 may stand beside a Keystone.
+        let address = auth_address.trim_end_matches('/');
+        let is_keystone = address.ends_with("/v3") || address.ends_with("/v2.0");
+        let parts = user.split_once(':').filter(|(project, _)| !project.is_empty());
+        let Some((project, name)) = parts else {
+            return Err(("user", "must be project:user"));
+        };
+        Ok(if self.version == "1" && !is_keystone {
+            SwiftLogin::V1 { user, key }
+        } else {
+            SwiftLogin::Password {
+                project: project.to_owned(),
+                project_domain: self.project_domain.unwrap_or_else(SwiftDomain::default),
+                user: name.to_owned(),
+                user_domain: self.user_domain.unwrap_or_else(SwiftDomain::default),
+                key,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::config::{Config, Environment, Sources, StoreKind};
+
+    /// Loads `[glance_store]` with these lines; `FILE` in them is a glance-swift.conf of this text.
+    fn load(lines: &str, swift_conf: &str) -> Result<SwiftConfig, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let (glance, swift) = (folder.path().join("glance.conf"), folder.path().join("swift.conf"));
+        std::fs::write(&swift, swift_conf).unwrap();
+        let lines = lines.replace("FILE", &swift.display().to_string());
+        let text = format!(
+            "[database]\nconnection = sqlite:////glance.sqlite\n[glance_store]\nstores = swift\n\
+             {lines}\n"
+        );
+        std::fs::write(&glance, text).unwrap();
+        let environment = Environment::from_iter::<[(&str, &str); 0]>([]);
+        let sources = Sources { config_files: vec![glance], config_dirs: vec![], environment };
+        let config = Config::load(&sources).map_err(|problems| format!("{problems:?}"))?;
+        match config.stores.into_iter().next().map(|store| store.kind) {
+            Some(StoreKind::Swift(swift)) => Ok(swift),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    const LOGIN: &str = "swift_store_user = service:glance\nswift_store_key = pw";
+
+    #[test]
+    fn the_options_make_one_account() {
+        let read =
+            load(&format!("{LOGIN}\nswift_store_auth_address = http://k:5000/v3"), "").unwrap();
+        assert_eq!((read.container.as_str(), read.container_seed), ("glance", 0));
+        assert_eq!(read.accounts.len(), 1);
+        assert_eq!(read.accounts[0].reference, "ref1");
+        let SwiftLogin::Password { project, user, key, project_domain, .. } =
+            &read.accounts[0].login
+        else {
+            panic!("{:?}", read.accounts[0])
+        };
+        assert_eq!((project.as_str(), user.as_str()), ("service", "glance"));
+        assert_eq!(key.expose_secret(), "pw");
+        assert_eq!(*project_domain, SwiftDomain::Id("default".to_owned()));
+    }
+
+    #[test]
+    fn version_1_is_swift_s_own_login_unless_the_address_is_a_keystone_s() {
+        for (address, is_v1) in
+            [("http://s/auth/v1.0", true), ("http://k/v3", false), ("http://k/v2.0/", false)]
+        {
+            let lines = format!(
+                "{LOGIN}\nswift_store_auth_version = 1\nswift_store_auth_address = {address}"
+            );
+            let login = &load(&lines, "").unwrap().accounts[0].login;
+            assert_eq!(matches!(login, SwiftLogin::V1 { .. }), is_v1, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_file_has_an_account_for_each_section() {
+        let file = "[ref1]\nauth_address = https://k/v3\nuser = 'service:glance'\nkey = p%%w\n\
+                    project_domain_name = Default\n\
+                    [ref2]\nauth_address = https://k/v3\napplication_credential_id = i\n\
+                    application_credential_secret = s\nproject_name = images\n";
+        let read = load("swift_store_config_file = FILE", file).unwrap();
+        let SwiftLogin::Password { key, project_domain, user_domain, .. } = &read.accounts[0].login
+        else {
+            panic!("{:?}", read.accounts[0])
+        };
+        assert_eq!(key.expose_secret(), "p%w");
+        assert_eq!(*project_domain, SwiftDomain::Name("Default".to_owned()));
+        assert_eq!(*user_domain, SwiftDomain::Id("default".to_owned()));
+        let SwiftLogin::ApplicationCredential { id, project, .. } = &read.accounts[1].login else {
+            panic!("{:?}", read.accounts[1])
+        };
+        assert_eq!((id.as_str(), project.as_deref()), ("i", Some("images")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_without_its_secret() {
+        for (lines, file, told) in [
+            ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2%", "[ref1] key"),
+            ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2", "auth_address must be set"),
+            ("swift_store_config_file = /no/such/file", "", "/no/such/file"),
+            ("swift_store_config_file = FILE", "", "is no section"),
+            ("swift_store_auth_address = http://k/v3", "", "swift_store_user"),
+            ("swift_store_auth_address = k/v3", "", "must begin with"),
+        ] {
+            let error = load(lines, file).unwrap_err();
+            assert!(error.contains(told) && !error.contains("hunter2"), "{lines}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_type_of_which_nothing_is_configured_is_no_store() {
+        assert_eq!(load("", "").unwrap_err(), "None");
+    }
+}

@@ -1,0 +1,281 @@
+//! The Swift store: containers of `OpenStack` Swift, or of Ceph's RGW by its Swift API.
+//!
+//! `glance_store`'s driver calls a missing container "not found", believes that a static large
+//! object is gone whose deletion was refused in the body of a 200, and takes a manifest away whose
+//! segments it could not delete. Here absence is proved by the container, bodies are read, and a
+//! manifest goes last. Servers, accounts and credentials are the configuration's; a row only names
+//! an object.
+
+mod access;
+mod client;
+mod fault;
+mod large;
+mod removal;
+mod uri;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use percent_encoding::percent_decode_str;
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Method, StatusCode};
+
+use self::access::Account;
+use self::client::{Path, SwiftClient, Target, answered, success, text};
+use self::fault::Fault;
+use self::uri::{Place, SwiftUri};
+use super::{StoreOptions, StoreSetupError};
+use crate::config::SwiftConfig;
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+};
+use crate::net::{Outbound, Response, root_cause};
+
+/// One `swift` store of the configuration.
+#[derive(Debug)]
+pub struct SwiftStore {
+    id: StoreId,
+    /// The one that new images go to first.
+    accounts: Vec<Arc<Account>>,
+    container: String,
+    /// Whether all images are in the one container.
+    is_one_container: bool,
+    multi_tenant: bool,
+    any_file_name: bool,
+    client: SwiftClient,
+}
+
+/// What an object is, by the headers of its own.
+#[derive(Debug)]
+enum Shape {
+    Plain {
+        size: u64,
+    },
+    /// A static large object: its manifest has the list of its segments.
+    Fixed {
+        size: u64,
+    },
+    /// A dynamic one: its segments are those with its name and a number.
+    Dynamic,
+}
+
+impl SwiftStore {
+    /// Takes the store as configured; connects to nothing.
+    pub fn new(
+        id: StoreId,
+        config: &SwiftConfig,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreSetupError> {
+        let wrong = |reason| StoreSetupError::Endpoint { store: id.0.clone(), reason };
+        let limit = options.store_timeout;
+        // Bodies are images, of any length.
+        let outbound = Outbound {
+            timeout: None,
+            ca_file: config.ca_file.clone(),
+            insecure: config.insecure,
+            ..Outbound::within(limit)
+        };
+        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
+        if config.insecure {
+            let store = &id.0;
+            tracing::warn!(store, "swift_store_auth_insecure: no certificate is checked");
+        }
+        let account = |account| Account::new(account, config, &http, limit).map(Arc::new);
+        let mut accounts: Vec<_> =
+            config.accounts.iter().map(account).collect::<Result<_, _>>().map_err(wrong)?;
+        accounts.sort_by_key(|account| account.reference != config.default_account);
+        Ok(Self {
+            id,
+            accounts,
+            container: config.container.clone(),
+            is_one_container: config.container_seed == 0 && !config.multi_tenant,
+            multi_tenant: config.multi_tenant,
+            any_file_name: options.any_file_name,
+            client: SwiftClient { http, limit },
+        })
+    }
+
+    /// The object that a URI names, if it is one of this store's, and how much of it names the
+    /// store.
+    fn find(&self, uri: &StoreUri) -> Option<(Target, usize)> {
+        let uri = SwiftUri::parse(uri)?;
+        if !uri.is_in_container(&self.container, self.multi_tenant) {
+            return None;
+        }
+        let mut owner = None;
+        let account = match uri.place {
+            Place::Login(address, None) if self.multi_tenant => {
+                address.split_account()?;
+                owner = Some(address);
+                self.accounts.first()
+            }
+            Place::Login(..) | Place::Reference(_) if self.multi_tenant => None,
+            Place::Reference(reference) => {
+                self.accounts.iter().find(|account| account.reference == reference)
+            }
+            // Keys change, and users may: the project tells the account.
+            Place::Login(address, project) => self.accounts.iter().find(|account| {
+                account.address == address && (project.is_none() || account.project == project)
+            }),
+        }?;
+        let target = Target {
+            account: Arc::clone(account),
+            owner,
+            container: uri.container.to_owned(),
+            object: uri.object.to_owned(),
+        };
+        Some((target, uri.length))
+    }
+
+    fn target(&self, image: &ImageId, uri: &StoreUri) -> Result<Target, Fault> {
+        let (target, _) = self.find(uri).ok_or_else(|| {
+            let text = "it does not lie in a configured account and swift_store_container";
+            Fault::Location(text.to_owned())
+        })?;
+        if target.object != image.as_str() && !self.any_file_name {
+            return Err(Fault::Location(
+                "its object is not named after the image; if that is right, set any_file_name = \
+                 true in [revert]"
+                    .to_owned(),
+            ));
+        }
+        Ok(target)
+    }
+
+    async fn presence(&self, target: &Target) -> Result<Presence, Fault> {
+        let answer = self.client.ask(Method::HEAD, target, target.path()).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => self.absence(target).await,
+            status if status.is_success() => match shape(&answer, target)? {
+                Shape::Plain { size } => Ok(Presence::Present { size }),
+                Shape::Fixed { size } => large::fixed(&self.client, target, size).await,
+                Shape::Dynamic => large::dynamic(&self.client, target).await,
+            },
+            _ => Err(answered(&answer)),
+        }
+    }
+
+    /// What it means that an object is not found: the same of a missing container.
+    async fn absence(&self, target: &Target) -> Result<Presence, Fault> {
+        let answer = self.head_container(target).await?;
+        if answer.status() == StatusCode::NOT_FOUND && self.multi_tenant {
+            // The container was the image's own; the account is what must be there.
+            let account = Path { container: "", object: None, query: "" };
+            success(self.client.ask(Method::HEAD, target, account).await?)?;
+            return Ok(Presence::Absent);
+        }
+        let answer = success(answer)?;
+        let kept = removal::kept(&self.client, target, answer.headers()).await?;
+        Ok(kept.map_or(Presence::Absent, Presence::Hidden))
+    }
+
+    async fn head_container(&self, target: &Target) -> Result<Response, Fault> {
+        let path = Path { container: &target.container, object: None, query: "" };
+        self.client.ask(Method::HEAD, target, path).await
+    }
+
+    async fn look(&self) -> Result<(), Fault> {
+        let account = self.accounts.first().ok_or_else(|| {
+            Fault::Login("no account is configured: set swift_store_auth_address".to_owned())
+        })?;
+        let container = if self.is_one_container { self.container.as_str() } else { "" };
+        let target = Target {
+            account: Arc::clone(account),
+            owner: None,
+            container: container.to_owned(),
+            object: String::new(),
+        };
+        let path = Path { container, object: None, query: "" };
+        success(self.client.ask(Method::HEAD, &target, path).await?)?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for SwiftStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        self.find(uri).map(|(_, length)| length)
+    }
+
+    /// The account: each can be away by itself.
+    fn part(&self, uri: &StoreUri) -> String {
+        self.find(uri).map(|(target, _)| target.account.reference.clone()).unwrap_or_default()
+    }
+
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.target(image, uri)?;
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(self.look().await?)
+    }
+
+    async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        Ok(self.presence(&self.target(image, uri)?).await?)
+    }
+
+    async fn read(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let target = self.target(image, uri)?;
+        let answer = self.client.ask(Method::GET, &target, target.path()).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return match self.presence(&target).await? {
+                Presence::Absent | Presence::Hidden(_) => Ok(None),
+                Presence::Damaged(text) => Err(StoreError::Unreachable(text)),
+                Presence::Present { .. } => {
+                    Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
+                }
+            };
+        }
+        let answer = success(answer)?;
+        shape(&answer, &target)?;
+        let chunks = answer.bytes_stream().map_ok(|chunk| chunk.to_vec());
+        let cut = |error| StoreError::Unreachable(root_cause(error));
+        Ok(Some(chunks.map_err(cut).boxed()))
+    }
+
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
+        let target = match self.target(image, uri) {
+            Ok(target) => target,
+            Err(fault) => return fault.before_deletion(),
+        };
+        let deletion = self.remove(&target).await;
+        if self.multi_tenant && matches!(deletion, Deletion::Deleted | Deletion::Gone) {
+            self.remove_container(&target).await;
+        }
+        deletion
+    }
+}
+
+/// Reads the headers of a HEAD or a GET. A dynamic large object is only believed to be Glance's
+/// if its segments are its own: whoever can write a manifest could name others' objects in it.
+fn shape(answer: &Response, target: &Target) -> Result<Shape, Fault> {
+    let headers = answer.headers();
+    if let Some(manifest) = text(headers, "x-object-manifest") {
+        let own = format!("{}/{}-", target.container, target.object);
+        let manifest = percent_decode_str(manifest).decode_utf8_lossy();
+        if manifest != own {
+            let text = "its manifest names objects that are not its own segments";
+            return Err(Fault::Location(text.to_owned()));
+        }
+        return Ok(Shape::Dynamic);
+    }
+    // Not `Response::content_length`, which speaks of the body: HEAD has none.
+    let length = text(headers, CONTENT_LENGTH.as_str());
+    let size = length
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| Fault::Unclear("Swift answers 200 without a Content-Length".to_owned()))?;
+    let is_fixed = text(headers, "x-static-large-object")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    Ok(if is_fixed { Shape::Fixed { size } } else { Shape::Plain { size } })
+}

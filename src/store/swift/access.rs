@@ -1,0 +1,257 @@
+//! A configured account: how its token and its URL are had.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::fault::Fault;
+use super::uri::Address;
+use crate::config::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
+use crate::domain::time::SystemClock;
+use crate::net::keystone::{
+    ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
+    Patience, Project, Scope, ServiceUser, Session, User,
+};
+use crate::net::{Client, root_cause};
+
+/// How often a login is tried again where no connection can be made.
+const RETRIES: u32 = 2;
+
+/// One account that can be logged in at.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) reference: String,
+    pub(super) address: Address,
+    /// The project (of tempauth: the account) whose data it is, where that is known.
+    pub(super) project: Option<String>,
+    login: Login,
+}
+
+#[derive(Debug)]
+enum Login {
+    Keystone { user: ServiceUser, endpoint: Endpoint },
+    V1(V1),
+}
+
+/// How the account's URL is found.
+#[derive(Debug)]
+struct Endpoint {
+    fixed: Option<String>,
+    service_type: String,
+    interface: Interface,
+    region: Option<String>,
+}
+
+/// Swift's own login.
+#[derive(Debug)]
+struct V1 {
+    http: Client,
+    url: String,
+    user: String,
+    key: SecretString,
+    endpoint: Option<String>,
+    kept: Mutex<Option<Arc<V1Session>>>,
+}
+
+struct V1Session {
+    token: HeaderValue,
+    storage_url: String,
+}
+
+/// A token, and the account that it opens.
+pub(super) struct Access {
+    pub(super) token: HeaderValue,
+    /// Without a slash at its end.
+    pub(super) storage_url: String,
+    session: Kept,
+}
+
+enum Kept {
+    Keystone(Arc<Session>),
+    V1(Arc<V1Session>),
+}
+
+impl std::fmt::Debug for V1Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("V1Session").finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// Connects to nothing. `Err` is what is wrong with the address.
+    pub(super) fn new(
+        account: &SwiftAccount,
+        config: &SwiftConfig,
+        http: &Client,
+        limit: Duration,
+    ) -> Result<Self, String> {
+        let keystone = |credentials| keystone(account, config, http.clone(), limit, credentials);
+        let (login, project) = match &account.login {
+            SwiftLogin::V1 { user, key } => {
+                let project = user.split(':').next().map(str::to_owned);
+                (Login::V1(V1::new(account, user, key, config, http.clone())), project)
+            }
+            SwiftLogin::ApplicationCredential { id, secret, project } => {
+                let credential =
+                    ApplicationCredential::Id { id: id.clone(), secret: secret.clone() };
+                (keystone(Credentials::ApplicationCredential(credential))?, project.clone())
+            }
+            SwiftLogin::Password { project, project_domain, user, user_domain, key } => {
+                let scope = Project::Name { name: project.clone(), domain: domain(project_domain) };
+                let user = User::Name { name: user.clone(), domain: domain(user_domain) };
+                let (password, scope) = (key.clone(), Scope::Project(scope));
+                let password = Password { user, password, scope };
+                (keystone(Credentials::Password(password))?, Some(project.clone()))
+            }
+        };
+        let address = Address::of_url(&account.auth_address);
+        Ok(Self { reference: account.reference.clone(), address, project, login })
+    }
+
+    /// The token in force, or a new one.
+    pub(super) async fn access(&self) -> Result<Access, Fault> {
+        match &self.login {
+            Login::Keystone { user, endpoint } => {
+                let session = user.session().await.map_err(|e| Fault::Login(e.to_string()))?;
+                let storage_url = endpoint.of(&session)?;
+                let token = header(session.token.expose_secret())?;
+                Ok(Access { token, storage_url, session: Kept::Keystone(session) })
+            }
+            Login::V1(v1) => {
+                let session = v1.session().await?;
+                let storage_url = v1.endpoint.as_ref().unwrap_or(&session.storage_url).clone();
+                Ok(Access { token: session.token.clone(), storage_url, session: Kept::V1(session) })
+            }
+        }
+    }
+
+    /// To be told when Swift refused the token.
+    pub(super) fn forget(&self, refused: &Access) {
+        match (&self.login, &refused.session) {
+            (Login::Keystone { user, .. }, Kept::Keystone(session)) => user.forget(session),
+            (Login::V1(v1), Kept::V1(session)) => v1.forget(session),
+            // A session is of its own account's kind.
+            (Login::Keystone { .. }, Kept::V1(_)) | (Login::V1(_), Kept::Keystone(_)) => {}
+        }
+    }
+}
+
+fn keystone(
+    account: &SwiftAccount,
+    config: &SwiftConfig,
+    http: Client,
+    limit: Duration,
+    credentials: Credentials,
+) -> Result<Login, String> {
+    let url = KeystoneUrl::parse(&account.auth_address)
+        .map_err(|error| format!("the auth_address of {}: {error}", account.reference))?;
+    let interface = Interface::parse(&config.endpoint_type)
+        .ok_or_else(|| "swift_store_endpoint_type is no type of endpoint".to_owned())?;
+    let api = KeystoneApi::new(http, url, Patience { deadline: limit, retries: RETRIES });
+    let user = ServiceUser::new(api, credentials, true, Arc::new(SystemClock));
+    let endpoint = Endpoint {
+        fixed: config.endpoint.as_deref().map(without_slash),
+        service_type: config.service_type.clone(),
+        interface,
+        region: config.region.clone(),
+    };
+    Ok(Login::Keystone { user, endpoint })
+}
+
+fn domain(domain: &SwiftDomain) -> Domain {
+    match domain {
+        SwiftDomain::Id(id) => Domain::Id(id.clone()),
+        SwiftDomain::Name(name) => Domain::Name(name.clone()),
+    }
+}
+
+impl Endpoint {
+    fn of(&self, session: &Session) -> Result<String, Fault> {
+        let of_catalog =
+            || session.catalog.endpoint(&self.service_type, self.interface, self.region.as_deref());
+        let url = self.fixed.as_deref().or_else(of_catalog);
+        url.map(without_slash).ok_or_else(|| {
+            Fault::Login(format!(
+                "Keystone's catalog has no {} endpoint of this interface and region: check \
+                 swift_store_endpoint_type, swift_store_region and swift_store_service_type, or \
+                 set swift_store_endpoint",
+                self.service_type
+            ))
+        })
+    }
+}
+
+impl V1 {
+    fn new(
+        account: &SwiftAccount,
+        user: &str,
+        key: &SecretString,
+        config: &SwiftConfig,
+        http: Client,
+    ) -> Self {
+        Self {
+            http,
+            url: account.auth_address.clone(),
+            user: user.to_owned(),
+            key: key.clone(),
+            endpoint: config.endpoint.as_deref().map(without_slash),
+            kept: Mutex::default(),
+        }
+    }
+
+    async fn session(&self) -> Result<Arc<V1Session>, Fault> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(session) = kept {
+            return Ok(session);
+        }
+        let session = Arc::new(self.log_in().await?);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    fn forget(&self, refused: &Arc<V1Session>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.as_ref().is_some_and(|known| Arc::ptr_eq(known, refused)) {
+            *kept = None;
+        }
+    }
+
+    async fn log_in(&self) -> Result<V1Session, Fault> {
+        let request = self
+            .http
+            .get(&self.url)
+            .header("X-Auth-User", header(&self.user)?)
+            .header("X-Auth-Key", header(self.key.expose_secret())?);
+        let answer = request.send().await.map_err(|error| {
+            Fault::Login(format!("the auth address does not answer: {}", root_cause(error)))
+        })?;
+        if !answer.status().is_success() {
+            let status = answer.status();
+            return Err(Fault::Login(format!("the auth address answers {status} to our login")));
+        }
+        let (token, url) = (text(answer.headers(), "x-auth-token"), "x-storage-url");
+        let (Some(token), Some(storage_url)) = (token, text(answer.headers(), url)) else {
+            let text = "what answers at the auth address is no Swift: it gives no token";
+            return Err(Fault::Login(text.to_owned()));
+        };
+        Ok(V1Session { token: header(token)?, storage_url: without_slash(storage_url) })
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn without_slash(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
+/// A value that no log of the HTTP library shows.
+fn header(secret: &str) -> Result<HeaderValue, Fault> {
+    let mut value = HeaderValue::from_str(secret)
+        .map_err(|_| Fault::Login("a credential holds what no header can".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

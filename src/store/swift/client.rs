@@ -1,0 +1,213 @@
+//! Requests to Swift, each with the token of its account, and what of the answers is needed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::access::{Access, Account};
+use super::fault::{Fault, is_busy};
+use super::uri::Address;
+use crate::net::{self, Client, Response, retried};
+
+/// All that RFC 3986 reserves is quoted, so that no name is more than one part of a path.
+const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// A page of a listing has 10,000 objects at most, and a manifest of a static large object 8 MiB.
+const LONGEST_BODY: usize = 16 * 1024 * 1024;
+
+/// Speaks to every account.
+#[derive(Debug)]
+pub(super) struct SwiftClient {
+    pub(super) http: Client,
+    /// For one request.
+    pub(super) limit: Duration,
+}
+
+/// One object, as a location names it.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) account: Arc<Account>,
+    /// The URL of its owner's account, where it is not in ours.
+    pub(super) owner: Option<Address>,
+    pub(super) container: String,
+    pub(super) object: String,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path<'p> {
+    pub(super) container: &'p str,
+    pub(super) object: Option<&'p str>,
+    /// Behind the `?`; quoted.
+    pub(super) query: &'p str,
+}
+
+/// An entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) bytes: u64,
+    #[serde(default)]
+    pub(super) hash: String,
+}
+
+impl Target {
+    pub(super) fn path(&self) -> Path<'_> {
+        Path { container: &self.container, object: Some(&self.object), query: "" }
+    }
+
+    /// The account's URL. An owner's account must be at the Swift that our credentials are for:
+    /// a row names an account, never a server.
+    fn base(&self, access: &Access) -> Result<String, Fault> {
+        let Some(owner) = &self.owner else { return Ok(access.storage_url.clone()) };
+        let ours = Address::of_url(&access.storage_url);
+        let account = match (ours.split_account(), owner.split_account()) {
+            (Some((here, _)), Some((there, account))) if here == there => Some(account),
+            _ => None,
+        };
+        let base = access.storage_url.rsplit_once('/').map(|(base, _)| base);
+        base.zip(account)
+            .map(|(base, account)| format!("{base}/{account}"))
+            .ok_or_else(|| Fault::Location("it is at another Swift than our account".to_owned()))
+    }
+}
+
+impl Path<'_> {
+    fn append_to(self, mut url: String) -> String {
+        for part in [Some(self.container), self.object].into_iter().flatten() {
+            if !part.is_empty() {
+                url.push('/');
+                url.push_str(&quoted(part));
+            }
+        }
+        if !self.query.is_empty() {
+            url.push('?');
+            url.push_str(self.query);
+        }
+        url
+    }
+}
+
+impl SwiftClient {
+    /// Asks what changes nothing, again if need be; of the newest copy where there are several.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        target: &Target,
+        path: Path<'_>,
+    ) -> Result<Response, Fault> {
+        let ask = || async {
+            let answer = self.send(method.clone(), target, path).await?;
+            if is_busy(answer.status()) { Err(answered(&answer)) } else { Ok(answer) }
+        };
+        retried(ask, Fault::may_pass).await
+    }
+
+    /// Sends once; a second time with a new token, if the first one is not good any more.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        target: &Target,
+        path: Path<'_>,
+    ) -> Result<Response, Fault> {
+        let access = self.access(target).await?;
+        let answer = self.send_with(&access, method.clone(), target, path).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        target.account.forget(&access);
+        let access = self.access(target).await?;
+        self.send_with(&access, method, target, path).await
+    }
+
+    async fn access(&self, target: &Target) -> Result<Access, Fault> {
+        let late = || Fault::Login("no answer to our login in time".to_owned());
+        timeout(self.limit, target.account.access()).await.map_err(|_| late())?
+    }
+
+    async fn send_with(
+        &self,
+        access: &Access,
+        method: Method,
+        target: &Target,
+        path: Path<'_>,
+    ) -> Result<Response, Fault> {
+        let url = path.append_to(target.base(access)?);
+        let is_read = method != Method::DELETE;
+        let mut request = self.http.request(method, url);
+        request = request.header("X-Auth-Token", access.token.clone());
+        request = request.header("Accept", "application/json");
+        if is_read && path.object.is_some() {
+            request = request.header("X-Newest", "true");
+        }
+        let sent = timeout(self.limit, request.send()).await.map_err(|_| Fault::Late)?;
+        sent.map_err(|error| {
+            let unreached = error.is_connect();
+            let cause = net::root_cause(error);
+            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
+        })
+    }
+
+    /// All of a container's objects that begin with `prefix`, page by page.
+    pub(super) async fn list(
+        &self,
+        target: &Target,
+        container: &str,
+        prefix: &str,
+        versions: bool,
+    ) -> Result<Vec<Listed>, Fault> {
+        let mut all: Vec<Listed> = Vec::new();
+        let versions = if versions { "&versions" } else { "" };
+        loop {
+            let marker = all.last().map_or("", |last| &last.name);
+            let (prefix, marker) = (quoted(prefix), quoted(marker));
+            let query = format!("format=json&prefix={prefix}&marker={marker}{versions}");
+            let path = Path { container, object: None, query: &query };
+            let answer = success(self.ask(Method::GET, target, path).await?)?;
+            let page: Vec<Listed> = json(answer, self.limit).await?;
+            // With several versions of one name, a marker by name goes past all of them.
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+}
+
+/// An answer that is no success, as a fault.
+pub(super) fn success(answer: Response) -> Result<Response, Fault> {
+    if answer.status().is_success() { Ok(answer) } else { Err(answered(&answer)) }
+}
+
+pub(super) fn answered(answer: &Response) -> Fault {
+    let transaction = text(answer.headers(), "x-trans-id").unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let transaction = transaction.chars().filter(|c| is_name(*c)).take(64).collect();
+    Fault::Answered(answer.status(), transaction)
+}
+
+/// A header's text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Reads a body as JSON.
+pub(super) async fn json<T: for<'d> Deserialize<'d>>(
+    answer: Response,
+    limit: Duration,
+) -> Result<T, Fault> {
+    let body = timeout(limit, net::body(answer, LONGEST_BODY)).await.map_err(|_| Fault::Late)?;
+    let body = body.map_err(|error| Fault::Cut(error.to_string()))?;
+    serde_json::from_slice(&body)
+        .map_err(|_| Fault::Unclear("Swift's answer is not the JSON that it should be".to_owned()))
+}
+
+/// One part of a path, or a value in a query.
+pub(super) fn quoted(text: &str) -> String {
+    utf8_percent_encode(text, QUOTED).to_string()
+}

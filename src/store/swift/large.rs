@@ -1,0 +1,173 @@
+//! Large objects: what their segments are, and whether they are all there.
+//!
+//! A HEAD shows a static large object whole whatever became of its segments, and a dynamic one as
+//! large as what is left of it.
+
+use futures::{StreamExt, stream};
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::client::{Listed, Path, SwiftClient, Target, answered, json, success, text};
+use super::fault::Fault;
+use crate::domain::store::Presence;
+
+/// Segments asked about, or deleted, at a time.
+pub(super) const AT_A_TIME: usize = 8;
+/// Digits of a segment's number, at least: `<object>-00001`.
+const DIGITS: usize = 5;
+/// Static large objects in static large objects; Swift allows as many.
+const DEEPEST: usize = 10;
+
+/// One object that is a part of another one.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    pub(super) container: String,
+    pub(super) object: String,
+    bytes: u64,
+    /// MD5, in hexadecimal; empty where it is not told.
+    hash: String,
+}
+
+/// A line of a static large object's manifest.
+#[derive(Debug, Deserialize)]
+struct Line {
+    /// `/container/object`; nothing where the data is in the manifest itself.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    bytes: u64,
+    #[serde(default)]
+    hash: String,
+    #[serde(default)]
+    sub_slo: bool,
+}
+
+/// What the manifest of a dynamic large object stands for.
+pub(super) struct Parts {
+    /// In their order.
+    pub(super) segments: Vec<Segment>,
+    /// An object of the same prefix that is no segment as Glance names them.
+    pub(super) stranger: Option<String>,
+}
+
+/// Lists what a dynamic large object consists of.
+pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts, Fault> {
+    let prefix = format!("{}-", target.object);
+    let listed = client.list(target, &target.container, &prefix, false).await?;
+    let is_segment = |name: &str| {
+        let number = name.strip_prefix(&prefix).unwrap_or_default();
+        number.len() >= DIGITS && number.bytes().all(|digit| digit.is_ascii_digit())
+    };
+    let (own, strangers): (Vec<_>, Vec<_>) =
+        listed.into_iter().partition(|listed| is_segment(&listed.name));
+    let segment = |listed: Listed| Segment {
+        container: target.container.clone(),
+        object: listed.name,
+        bytes: listed.bytes,
+        hash: listed.hash,
+    };
+    Ok(Parts {
+        segments: own.into_iter().map(segment).collect(),
+        stranger: strangers.into_iter().next().map(|listed| listed.name),
+    })
+}
+
+/// Whether a dynamic large object is whole, and how large.
+pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Presence, Fault> {
+    let Parts { segments, stranger } = parts(client, target).await?;
+    if let Some(stranger) = stranger {
+        return Ok(Presence::Damaged(format!("{stranger:?} among its segments is none")));
+    }
+    if segments.is_empty() {
+        return Ok(Presence::Damaged("its manifest is there and no segment".to_owned()));
+    }
+    for (segment, number) in segments.iter().zip(1_usize..) {
+        let expected = format!("{}-{number:0DIGITS$}", target.object);
+        if segment.object != expected {
+            return Ok(Presence::Damaged(format!("segment {expected} is missing")));
+        }
+    }
+    let size = segments.iter().map(|segment| segment.bytes).sum();
+    whole(client, target, segments, size).await
+}
+
+/// Whether a static large object, which says to have `size` bytes, is whole.
+pub(super) async fn fixed(
+    client: &SwiftClient,
+    target: &Target,
+    size: u64,
+) -> Result<Presence, Fault> {
+    let mut segments = Vec::new();
+    let mut manifests = vec![(target.container.clone(), target.object.clone(), 0)];
+    while let Some((container, object, depth)) = manifests.pop() {
+        let query = "multipart-manifest=get";
+        let path = Path { container: &container, object: Some(&object), query };
+        let answer = client.ask(Method::GET, target, path).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(missing(&container, &object));
+        }
+        let lines: Vec<Line> = json(success(answer)?, client.limit).await?;
+        for line in lines.into_iter().filter(|line| !line.name.is_empty()) {
+            let name = line.name.trim_start_matches('/').split_once('/');
+            let (container, object) = name.ok_or_else(|| {
+                Fault::Unclear("a segment of the manifest names no object".to_owned())
+            })?;
+            let (container, object) = (container.to_owned(), object.to_owned());
+            if !line.sub_slo {
+                let (bytes, hash) = (line.bytes, line.hash);
+                segments.push(Segment { container, object, bytes, hash });
+            } else if depth < DEEPEST {
+                manifests.push((container, object, depth + 1));
+            } else {
+                return Err(Fault::Unclear("manifests in manifests without end".to_owned()));
+            }
+        }
+    }
+    whole(client, target, segments, size).await
+}
+
+/// Looks at each segment itself: a listing can name what is lost.
+async fn whole(
+    client: &SwiftClient,
+    target: &Target,
+    segments: Vec<Segment>,
+    size: u64,
+) -> Result<Presence, Fault> {
+    let looks = segments.into_iter().map(|segment| look(client, target, segment));
+    let mut looks = stream::iter(looks).buffered(AT_A_TIME);
+    while let Some(seen) = looks.next().await {
+        if let Some(damage) = seen? {
+            return Ok(damage);
+        }
+    }
+    Ok(Presence::Present { size })
+}
+
+/// What is wrong with a segment, if something is.
+async fn look(
+    client: &SwiftClient,
+    target: &Target,
+    segment: Segment,
+) -> Result<Option<Presence>, Fault> {
+    let Segment { container, object, bytes, hash } = segment;
+    let path = Path { container: &container, object: Some(&object), query: "" };
+    let answer = client.ask(Method::HEAD, target, path).await?;
+    if answer.status() == StatusCode::NOT_FOUND {
+        return Ok(Some(missing(&container, &object)));
+    }
+    if !answer.status().is_success() {
+        return Err(answered(&answer));
+    }
+    let is = |name: &str| text(answer.headers(), name);
+    let same_size = is(CONTENT_LENGTH.as_str()) == Some(&bytes.to_string());
+    let etag = is("etag").map(|etag| etag.trim_matches('"'));
+    if same_size && (hash.is_empty() || etag == Some(&hash)) {
+        return Ok(None);
+    }
+    Ok(Some(Presence::Damaged(format!("segment {container}/{object} is another one by now"))))
+}
+
+fn missing(container: &str, object: &str) -> Presence {
+    Presence::Damaged(format!("segment {container}/{object} is missing"))
+}

@@ -1,0 +1,256 @@
+//! Deleting an object with all that belongs to it.
+
+use futures::{StreamExt, stream};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::client::{Path, SwiftClient, Target, answered, json, success, text};
+use super::fault::Fault;
+use super::large::{self, AT_A_TIME, Segment};
+use super::{Shape, SwiftStore, shape};
+use crate::domain::store::{Deletion, Presence};
+
+/// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
+#[derive(Debug, Deserialize)]
+struct BulkReport {
+    #[serde(rename = "Number Deleted", default)]
+    deleted: u64,
+    #[serde(rename = "Response Status", default)]
+    status: String,
+    /// Paths, and the status of each.
+    #[serde(rename = "Errors", default)]
+    errors: Vec<(String, String)>,
+}
+
+/// What was seen before anything was deleted.
+enum Seen {
+    Absent(Presence),
+    There { shape: Shape, container: HeaderMap },
+}
+
+impl SwiftStore {
+    pub(super) async fn remove(&self, target: &Target) -> Deletion {
+        let seen = match self.see(target).await {
+            Ok(seen) => seen,
+            Err(fault) => return fault.before_deletion(),
+        };
+        let (shape, container) = match seen {
+            Seen::Absent(Presence::Hidden(how)) => return Deletion::Retained(how),
+            Seen::Absent(_) => return self.remove_left_segments(target).await,
+            Seen::There { shape, container } => (shape, container),
+        };
+        let removed = match shape {
+            Shape::Plain { .. } => self.remove_object(target).await,
+            Shape::Fixed { .. } => self.remove_fixed(target).await,
+            Shape::Dynamic => match self.remove_parts(target).await {
+                Ok(_) => self.remove_object(target).await,
+                Err(deletion) => return deletion,
+            },
+        };
+        match removed {
+            Ok(Deletion::Deleted) => match kept(&self.client, target, &container).await {
+                Ok(None) => Deletion::Deleted,
+                Ok(Some(how)) => Deletion::Retained(how),
+                Err(fault) => Deletion::Uncertain(fault.message()),
+            },
+            Ok(other) => other,
+            // With the segments gone, whatever became of the manifest, the data is not as it was.
+            Err(fault) if matches!(shape, Shape::Dynamic) => {
+                Deletion::Partial(format!("the segments are deleted: {}", fault.message()))
+            }
+            Err(fault) => fault.of_deletion(),
+        }
+    }
+
+    async fn see(&self, target: &Target) -> Result<Seen, Fault> {
+        let answer = self.client.ask(Method::HEAD, target, target.path()).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => self.absence(target).await.map(Seen::Absent),
+            status if status.is_success() => {
+                let shape = shape(&answer, target)?;
+                let container = success(self.head_container(target).await?)?.headers().clone();
+                Ok(Seen::There { shape, container })
+            }
+            _ => Err(answered(&answer)),
+        }
+    }
+
+    /// Glance deletes a manifest even where it failed to delete segments, and never looks again.
+    async fn remove_left_segments(&self, target: &Target) -> Deletion {
+        let parts = match large::parts(&self.client, target).await {
+            Ok(parts) => parts,
+            // The image's own container is away with all that was in it.
+            Err(Fault::Answered(StatusCode::NOT_FOUND, _)) if self.multi_tenant => {
+                return Deletion::Gone;
+            }
+            Err(fault) => return fault.before_deletion(),
+        };
+        match self.remove_segments(target, parts.segments).await {
+            Ok(0) => Deletion::Gone,
+            Ok(_) => Deletion::Deleted,
+            Err(deletion) => deletion,
+        }
+    }
+
+    async fn remove_object(&self, target: &Target) -> Result<Deletion, Fault> {
+        let answer = self.client.send(Method::DELETE, target, target.path()).await?;
+        match answer.status() {
+            // Somebody else was faster; it was there a moment ago.
+            StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
+            status if status.is_success() => Ok(Deletion::Deleted),
+            _ => Err(answered(&answer)),
+        }
+    }
+
+    /// All that a manifest stands for, if it is segments and nothing else.
+    async fn remove_parts(&self, target: &Target) -> Result<usize, Deletion> {
+        let parts = large::parts(&self.client, target).await.map_err(Fault::before_deletion)?;
+        if let Some(stranger) = parts.stranger {
+            let text = format!("{stranger:?} among its segments is none");
+            return Err(Fault::Location(text).before_deletion());
+        }
+        self.remove_segments(target, parts.segments).await
+    }
+
+    /// Segments, until none is listed any more; how many there were. The manifest stays while one
+    /// is left, so that it can be found again.
+    async fn remove_segments(
+        &self,
+        target: &Target,
+        segments: Vec<Segment>,
+    ) -> Result<usize, Deletion> {
+        let count = segments.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let deletes = segments.into_iter().map(|segment| self.remove_segment(target, segment));
+        let outcomes: Vec<_> = stream::iter(deletes).buffer_unordered(AT_A_TIME).collect().await;
+        let mut faults: Vec<Fault> = outcomes.into_iter().filter_map(Result::err).collect();
+        let failed = faults.len();
+        if let Some(fault) = faults.pop() {
+            let untouched = failed == count
+                && faults
+                    .into_iter()
+                    .chain([fault.clone()])
+                    .all(|fault| matches!(fault.of_deletion(), Deletion::Refused(_)));
+            return Err(if untouched {
+                Deletion::Refused(format!("no segment was deleted: {}", fault.message()))
+            } else {
+                let text = format!("{failed} of {count} segments are left: {}", fault.message());
+                Deletion::Partial(text)
+            });
+        }
+        match large::parts(&self.client, target).await {
+            Ok(left) if left.segments.is_empty() => Ok(count),
+            Ok(_) => Err(Deletion::Partial("segments are still listed".to_owned())),
+            Err(fault) => Err(Deletion::Partial(fault.message())),
+        }
+    }
+
+    async fn remove_segment(&self, target: &Target, segment: Segment) -> Result<(), Fault> {
+        let path = Path { container: &segment.container, object: Some(&segment.object), query: "" };
+        let answer = self.client.send(Method::DELETE, target, path).await?;
+        if answer.status() == StatusCode::NOT_FOUND || answer.status().is_success() {
+            Ok(())
+        } else {
+            Err(answered(&answer))
+        }
+    }
+
+    /// Manifest and segments of a static large object, by Swift itself.
+    async fn remove_fixed(&self, target: &Target) -> Result<Deletion, Fault> {
+        let path = Path { query: "multipart-manifest=delete", ..target.path() };
+        let answer = success(self.client.send(Method::DELETE, target, path).await?)?;
+        // Swift sends blanks while it works, at most a thousand deletions.
+        let report: BulkReport = json(answer, self.client.limit * 20).await?;
+        Ok(report.deletion())
+    }
+
+    /// The container that a multi-tenant Glance made for this image alone.
+    pub(super) async fn remove_container(&self, target: &Target) {
+        let path = Path { container: &target.container, object: None, query: "" };
+        let outcome = match self.client.send(Method::DELETE, target, path).await {
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Ok(()),
+            Ok(answer) => success(answer).map(|_| ()),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = outcome {
+            let (container, cause) = (&target.container, fault.message());
+            tracing::warn!(container, cause, "an image's empty container is left in Swift");
+        }
+    }
+}
+
+impl BulkReport {
+    fn deletion(self) -> Deletion {
+        let Some((_, first)) = self.errors.first() else {
+            return if self.status.starts_with("200") {
+                Deletion::Deleted
+            } else {
+                Deletion::Uncertain(format!("Swift answers {} to the deletion", self.status))
+            };
+        };
+        let text = format!("Swift left {} segments, the first with {first}", self.errors.len());
+        let is_refusal = |status: &str| status.starts_with("403") || status.starts_with("401");
+        if self.deleted > 0 {
+            Deletion::Partial(text)
+        } else if self.errors.iter().all(|(_, status)| is_refusal(status)) {
+            Deletion::Refused(text)
+        } else {
+            Deletion::Uncertain(text)
+        }
+    }
+}
+
+/// Where a container with versions keeps an object that was deleted, if it does.
+pub(super) async fn kept(
+    client: &SwiftClient,
+    target: &Target,
+    container: &HeaderMap,
+) -> Result<Option<String>, Fault> {
+    let object = &target.object;
+    if text(container, "x-versions-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
+        let versions = client.list(target, &target.container, object, true).await?;
+        let kept = versions.iter().any(|version| version.name == *object);
+        let how = "the container has versions on (X-Versions-Enabled) and keeps older ones of it";
+        return Ok(kept.then(|| how.to_owned()));
+    }
+    let archive = ["x-history-location", "x-versions-location"];
+    let Some(archive) = archive.into_iter().find_map(|name| text(container, name)) else {
+        return Ok(None);
+    };
+    let archive = percent_encoding::percent_decode_str(archive).decode_utf8_lossy();
+    // As `swift.common.middleware.versioned_writes` names them.
+    let prefix = format!("{:03x}{object}/", object.len());
+    let versions = client.list(target, &archive, &prefix, false).await?;
+    Ok((!versions.is_empty()).then(|| format!("the container keeps older versions in {archive}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deletion(body: &str) -> Deletion {
+        serde_json::from_str::<BulkReport>(body).unwrap().deletion()
+    }
+
+    #[test]
+    fn a_200_is_a_deletion_only_if_its_body_says_so() {
+        let done = r#"{"Number Deleted": 4, "Number Not Found": 0, "Response Status": "200 OK",
+                       "Response Body": "", "Errors": []}"#;
+        assert_eq!(deletion(done), Deletion::Deleted);
+        let forbidden = r#"{"Number Deleted": 0, "Response Status": "400 Bad Request",
+                            "Errors": [["/c/a", "403 Forbidden"], ["/c/b", "403 Forbidden"]]}"#;
+        assert!(matches!(deletion(forbidden), Deletion::Refused(_)));
+        let some = r#"{"Number Deleted": 1, "Response Status": "400 Bad Request",
+                       "Errors": [["/c/a", "403 Forbidden"]]}"#;
+        assert!(matches!(deletion(some), Deletion::Partial(_)));
+        let failed = r#"{"Number Deleted": 0, "Response Status": "400 Bad Request",
+                         "Errors": [["/c/a", "503 Service Unavailable"]]}"#;
+        assert!(matches!(deletion(failed), Deletion::Uncertain(_)));
+        let no_manifest = r#"{"Response Status": "502 Bad Gateway", "Errors": []}"#;
+        assert!(matches!(deletion(no_manifest), Deletion::Uncertain(_)));
+        assert!(matches!(deletion("{}"), Deletion::Uncertain(_)));
+    }
+}

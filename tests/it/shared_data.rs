@@ -1,0 +1,116 @@
+//! Two images that name the same data: whoever is destroyed, the other one keeps what it can still
+//! ask for, and in the end nothing is left.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use glance_revert::config::{FileConfig, StoreConfig, StoreKind};
+use glance_revert::db::Database;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::lock::{ImageGuard, ImageLock, PassGuard};
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::repo::RepoError;
+use glance_revert::domain::revert::{RevertRequest, Verify};
+use glance_revert::domain::store::Stores;
+use glance_revert::store::{ConfiguredStores, StoreOptions};
+use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::database::{Kind, on_each_database};
+use crate::support::odds::MeanwhileStores;
+use crate::support::world::World;
+
+/// Where there is a key, locations may be encrypted, and are not compared as they are stored.
+const KEYS: [Option<&str>; 2] = [None, Some("thisisa16bytekey")];
+
+on_each_database! {
+    a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name,
+    data_that_due_images_share_goes_with_the_last_of_them,
+    data_that_images_of_one_batch_share_goes_once,
+}
+
+/// The images `a` and `b` were deleted an hour ago and name the file `shared`.
+async fn sharing(kind: Kind, key: Option<&str>) -> World {
+    let mut world = World::new(kind).await;
+    world.stores = stores(vec![world.datadir()], key);
+    std::fs::write(world.datadir().join("shared"), b"contents").unwrap();
+    for id in ["a", "b"] {
+        world.rows().deleted_image(id, &world.uri("shared"), 8).await;
+    }
+    world
+}
+
+fn stores(datadirs: Vec<PathBuf>, key: Option<&str>) -> Arc<dyn Stores> {
+    let kind = StoreKind::File(FileConfig { datadirs, timeout: None });
+    let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
+    let config = StoreConfig { id: "file".to_owned(), kind };
+    Arc::new(ConfiguredStores::new(&[config], &options, key.map(SecretString::from)).unwrap())
+}
+
+/// Somebody else has the lock of `b` when the scrubber asks.
+#[derive(Debug)]
+struct AllButB(Arc<dyn ImageLock>);
+
+#[async_trait]
+impl ImageLock for AllButB {
+    async fn try_lock(&self, id: &ImageId) -> Result<Option<ImageGuard>, RepoError> {
+        if id.as_str() == "b" { Ok(None) } else { self.0.try_lock(id).await }
+    }
+
+    async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError> {
+        self.0.try_lock_pass().await
+    }
+}
+
+async fn a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name(kind: Kind) {
+    for key in KEYS {
+        let mut world = sharing(kind, key).await;
+        let reverter = Arc::new(world.reverter(&world.open()));
+        let act = move || {
+            let reverter = Arc::clone(&reverter);
+            async move {
+                let (b, request) =
+                    (ImageId::parse("b").unwrap(), RevertRequest::whole(Verify::Exists));
+                reverter.revert(&Admin::local_operator(), &b, &request).await.unwrap();
+            }
+            .boxed()
+        };
+        world.stores =
+            Arc::new(MeanwhileStores { inner: Arc::clone(&world.stores), act: Arc::new(act) });
+        let Database { repo, lock } = world.open();
+        let scrubber = world.scrubber(&Database { repo, lock: Arc::new(AllButB(lock)) });
+        let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
+        assert_eq!((report.scrubbed, report.contended), (1, 1), "{report:?}");
+
+        let is_active = world.status("b").await == "active kept no time";
+        assert!(world.has_data("shared") || !is_active, "b is active without its data");
+        assert_eq!(report.data_shared, 1, "{report:?}");
+        world.revert("b").await.unwrap();
+        assert!(world.has_data("shared"));
+    }
+}
+
+async fn data_that_due_images_share_goes_with_the_last_of_them(kind: Kind) {
+    for key in KEYS {
+        let world = sharing(kind, key).await;
+        let Database { repo, lock } = world.open();
+        let scrubber = world.scrubber(&Database { repo, lock: Arc::new(AllButB(lock)) });
+        scrubber.run_once(&CancellationToken::new()).await.unwrap();
+        assert!(world.has_data("shared"));
+        assert_eq!(world.locations("a").await, "deleted deleted time");
+        let report = world.scrub().await;
+        assert_eq!((report.scrubbed, report.data_shared), (1, 0), "{report:?}");
+        assert!(!world.has_data("shared"), "it is not left behind either");
+    }
+}
+
+async fn data_that_images_of_one_batch_share_goes_once(kind: Kind) {
+    for key in KEYS {
+        let world = sharing(kind, key).await;
+        let report = world.scrub().await;
+        assert_eq!((report.scrubbed, report.failed), (2, 0), "{report:?}");
+        assert!(!world.has_data("shared"));
+    }
+}

@@ -1,0 +1,129 @@
+//! The Swift store: a container in a real Swift.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::domain::store::Stores;
+use glance_revert::store::{ConfiguredStores, StoreOptions};
+
+use super::cases::LIMIT;
+use super::{Stand, store_suite};
+use crate::support::proxy::Proxy;
+use crate::support::swift::{self, Container, Swift};
+
+struct SwiftStand {
+    container: Container,
+    proxy: Proxy,
+    stores: Arc<dyn Stores>,
+}
+
+async fn start() -> SwiftStand {
+    let server = Swift::shared().await;
+    let container = server.container().await;
+    let proxy = Proxy::before(&server.authority).await;
+    let kind = StoreKind::Swift(swift::config(&proxy.address(), &container.name));
+    let configs = [StoreConfig { id: "objects".to_owned(), kind }];
+    let options =
+        StoreOptions { any_file_name: true, store_timeout: LIMIT, ..StoreOptions::default() };
+    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
+    SwiftStand { container, proxy, stores }
+}
+
+#[async_trait]
+impl Stand for SwiftStand {
+    fn stores(&self) -> Arc<dyn Stores> {
+        Arc::clone(&self.stores)
+    }
+
+    fn uri(&self, name: &str) -> String {
+        let (here, container) = (self.proxy.address(), &self.container.name);
+        format!("swift+http://test%3Areader:old%20key@{here}/auth/v1.0/{container}/{name}")
+    }
+
+    async fn put(&self, name: &str, data: &[u8]) {
+        self.container.put(name, data).await;
+    }
+
+    /// More segments than a page of a listing has.
+    async fn put_large(&self, name: &str) -> Vec<u8> {
+        self.container.put_dynamic(name, 23).await
+    }
+
+    async fn look(&self, name: &str) -> Option<Vec<u8>> {
+        self.container.get(name).await
+    }
+
+    async fn count(&self) -> usize {
+        self.container.names().await.len()
+    }
+
+    async fn take_root_away(&self) {
+        self.container.destroy().await;
+    }
+
+    async fn set_allowed(&self, allowed: bool) {
+        self.container.set_allowed(allowed).await;
+    }
+
+    async fn keep_versions(&self) {
+        self.container.post("X-Versions-Enabled", "true").await;
+    }
+
+    fn network(&self) -> &Proxy {
+        &self.proxy
+    }
+
+    fn odd_names(&self) -> Vec<String> {
+        let names = [
+            "a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~", "a@b",
+            "a..b", "...", "*", "<&>", "[x]", "a,b", "-", "ü%C3%BC", "x|y", "{}", "^", "!",
+        ];
+        names.map(str::to_owned).to_vec()
+    }
+
+    fn elsewhere(&self, name: &str) -> Vec<String> {
+        let (here, container) = (self.proxy.address(), &self.container.name);
+        let auth = format!("{here}/auth/v1.0");
+        vec![
+            format!("swift+http://test%3Areader:k@127.0.0.1:1/auth/v1.0/{container}/{name}"),
+            format!("swift+http://other%3Areader:k@{auth}/{container}/{name}"),
+            format!("swift+http://test%3Areader:k@{auth}/{container}2/{name}"),
+            format!("swift+http://test%3Areader:k@{auth}/other/{name}"),
+            format!("swift+http://test%3Areader:k@{here}/{container}/{name}"),
+            format!("swift+http://test%3Areader:k@evil.example.org/{auth}/{container}/{name}"),
+            format!("swift+http://test%3Areader:k@{auth}/{container}/folder/{name}"),
+            format!("swift+http://test%3Areader:k@{auth}/{container}/"),
+            format!("swift+http://test%3Areader:k@{auth}/{container}/.."),
+            format!("swift+http://test%3Areader:k@{auth}/{container}/{name}?x"),
+            format!("swift+http://test%3Areader:k@{auth}/{container}/{name}#x"),
+            format!("swift+http://{here}/v1/AUTH_test/{container}/{name}"),
+            format!("swift+config://ref2/{container}/{name}"),
+        ]
+    }
+}
+
+store_suite! {
+    [#[ignore = "needs Swift; make test"]] start;
+    runs
+        an_object_is_seen_and_read,
+        an_object_is_destroyed,
+        a_large_object_is_read_and_destroyed_whole,
+        an_absent_object_is_proved_absent,
+        absence_is_not_believed_where_the_root_is_missing,
+        what_is_forbidden_stays,
+        a_server_that_is_down_is_said_to_be,
+        a_connection_that_fails_at_any_moment_tells_no_lie,
+        a_server_that_hangs_at_any_moment_is_given_up,
+        a_slow_server_is_waited_for,
+        a_body_cut_short_is_no_body,
+        another_size_is_found_out,
+        another_content_is_found_out,
+        odd_names_are_taken_literally,
+        a_store_without_a_name_or_renamed_is_found,
+        what_lies_elsewhere_is_not_touched,
+        a_thousand_objects_go_and_nothing_is_left,
+        what_the_store_keeps_hidden_is_said_to_be;
+    lacks
+        what_is_in_use_stays = "Swift knows no use of an object";
+}
