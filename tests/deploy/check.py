@@ -87,7 +87,7 @@ def renderings():
     yield "kustomize overlays/standalone", lambda: kustomization("overlays/standalone"), {}
     yield "kustomize overlays/glance-operator", lambda: kustomization("overlays/glance-operator"), {}
     yield "kustomize examples/sidecar", lambda: kustomization("examples/sidecar"), BESIDE_GLANCE
-    yield "kustomize examples/tls", lambda: kustomization("examples/tls"), {}
+    yield "kustomize examples/components", lambda: kustomization("examples/components"), {}
     yield "kustomize examples/routes", lambda: kustomization("examples/routes"), {}
     yield "openstack-helm's values", openstack_helm, BESIDE_GLANCE
     for values in sorted(glob.glob(f"{CHART}/ci/*.yaml")):

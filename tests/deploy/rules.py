@@ -53,16 +53,17 @@ def restricted(spec, container):
 
 
 def mounted(spec, container):
-    """Every mount has its volume, every volume a mount, every file of the arguments a mount."""
+    """Every mount has its volume, every volume a mount, every file that is named a mount."""
     volumes = {volume["name"] for volume in spec["volumes"]}
     mounts = {mount["name"] for c in spec["containers"] for mount in c.get("volumeMounts", [])}
     if volumes != mounts:
         yield f"mounts and volumes differ: {volumes ^ mounts}"
     paths = [mount["mountPath"] for mount in container["volumeMounts"]]
-    for argument in container["args"][1:]:
-        file = argument.partition("=")[2]
+    files = [argument.partition("=")[2] for argument in container["args"][1:]]
+    files += [e["value"] for e in container.get("env", []) if e["name"].endswith("_FILE")]
+    for file in files:
         if not any(file == path or file.startswith(path + "/") for path in paths):
-            yield f"{argument} is not mounted"
+            yield f"{file} is not mounted"
 
 
 def probed(container):
