@@ -5,6 +5,7 @@
 //! A store never says a bare "not found": absence is an answer only where the store itself was
 //! seen to be healthy.
 
+pub mod cinder;
 pub mod file;
 pub mod http;
 pub mod s3;

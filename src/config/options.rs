@@ -1,6 +1,7 @@
 //! The options that are read: name, type, default, help. One table drives the defaults, the
 //! refusal of unknown options, and the sample configuration.
 
+mod cinder;
 mod glance;
 mod keystone;
 mod ours;
@@ -8,6 +9,7 @@ mod s3;
 mod sample;
 mod swift;
 
+pub use cinder::CINDER_STORE;
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
@@ -57,7 +59,7 @@ impl OptionSpec {
 }
 
 /// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE, SWIFT_STORE];
+pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

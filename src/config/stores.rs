@@ -1,10 +1,12 @@
 //! Where Glance keeps data: `[glance_store]`, or a section for each of `enabled_backends`. Each
 //! type of store has a file of its own.
 
+mod cinder;
 mod file;
 mod s3;
 mod swift;
 
+pub use cinder::{CinderConfig, CinderCredentials, CinderLogin};
 pub use file::FileConfig;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
@@ -40,6 +42,8 @@ pub enum StoreKind {
     S3(S3Config),
     /// `swift`.
     Swift(SwiftConfig),
+    /// `cinder`.
+    Cinder(CinderConfig),
     /// A type of glance_store's that this version has no driver for (`vmware`, ..).
     Unsupported {
         /// glance_store's word.
@@ -129,6 +133,9 @@ fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKi
         "http" => StoreKind::Http,
         "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
         "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),
+        "cinder" => {
+            StoreKind::Cinder(cinder::read(&mut reader.section(groups, options::CINDER_STORE)))
+        }
         _ => StoreKind::Unsupported { kind },
     }
 }

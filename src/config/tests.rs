@@ -43,6 +43,7 @@ fn datadirs(config: &Config) -> Vec<PathBuf> {
         StoreKind::Http
         | StoreKind::S3(_)
         | StoreKind::Swift(_)
+        | StoreKind::Cinder(_)
         | StoreKind::Unsupported { .. } => vec![],
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use super::cinder::CinderStore;
 use super::crypt::{ValueReader, is_known_scheme};
 use super::file::FileStore;
 use super::http::HttpStore;
@@ -15,7 +16,7 @@ use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
 /// Schemes whose locations there is a driver for.
-const SERVED_SCHEMES: [&str; 11] = [
+const SERVED_SCHEMES: [&str; 12] = [
     "file",
     "filesystem",
     "http",
@@ -27,6 +28,7 @@ const SERVED_SCHEMES: [&str; 11] = [
     "swift+http",
     "swift+https",
     "swift+config",
+    "cinder",
 ];
 
 /// The stores of the configuration.
@@ -86,6 +88,7 @@ fn build(
         StoreKind::Http => Some(Arc::new(HttpStore::new(id, options)?)),
         StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
         StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),
+        StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options)?)),
         StoreKind::Unsupported { .. } => None,
     })
 }

@@ -44,6 +44,7 @@ mod scrub;
 mod shared_data;
 mod signals;
 mod slow;
+mod store_cinder;
 mod store_file;
 mod store_http;
 mod store_registry;

@@ -1,0 +1,220 @@
+//! The Cinder store: an image is a volume, named after it.
+//!
+//! `glance_store`'s driver takes a 202 for the end, though the volume is given back if something
+//! depends on it; and a 404 for absence, though that is what Cinder says of another project's
+//! volumes too. Here a deletion is waited for, and absence counts only where our user can list
+//! the project's volumes; nothing is deleted that is not named `image-<image id>`.
+
+mod client;
+mod uri;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::StatusCode;
+use tokio::time::Instant;
+
+use self::client::{CinderClient, Fault, Volume};
+use self::uri::CinderUri;
+use super::{StoreOptions, StoreSetupError};
+use crate::config::CinderConfig;
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+};
+use crate::net::Outbound;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// One `cinder` store of the configuration.
+#[derive(Debug)]
+pub struct CinderStore {
+    id: StoreId,
+    /// `None` where there is no user of our own.
+    client: Option<CinderClient>,
+    transition_timeout: Duration,
+}
+
+/// What a volume's status says.
+enum State {
+    /// `available` or `in-use`.
+    Whole,
+    Deleting,
+    /// `error`, `error_deleting`: nothing says that the data is whole.
+    Broken,
+    /// Something is being done with it.
+    Busy,
+}
+
+impl Volume {
+    fn state(&self) -> State {
+        match self.status.as_str() {
+            "available" | "in-use" => State::Whole,
+            "deleting" => State::Deleting,
+            "error" | "error_deleting" => State::Broken,
+            _ => State::Busy,
+        }
+    }
+}
+
+impl CinderStore {
+    /// Takes the store as configured; connects to nothing.
+    pub fn new(
+        id: StoreId,
+        config: &CinderConfig,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreSetupError> {
+        let wrong = |reason| StoreSetupError::Endpoint { store: id.0.clone(), reason };
+        let limit = options.store_timeout;
+        let outbound = Outbound {
+            ca_file: config.ca_file.clone(),
+            insecure: config.insecure,
+            ..Outbound::within(limit)
+        };
+        if config.insecure {
+            let store = &id.0;
+            tracing::warn!(store, "cinder_api_insecure: no certificate is checked");
+        }
+        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
+        let client = CinderClient::new(config, http, limit).map_err(wrong)?;
+        Ok(Self { id, client, transition_timeout: config.transition_timeout })
+    }
+
+    fn client(&self) -> Result<&CinderClient, Fault> {
+        self.client.as_ref().ok_or_else(|| {
+            Fault::NotAble(
+                "set cinder_store_auth_address, cinder_store_user_name, cinder_store_password and \
+                 cinder_store_project_name: this service has no caller's token to ask Cinder with"
+                    .to_owned(),
+            )
+        })
+    }
+
+    fn find<'u>(&self, uri: &'u StoreUri) -> Option<CinderUri<'u>> {
+        CinderUri::parse(uri).filter(|uri| uri.store.is_none_or(|store| store == self.id.0))
+    }
+
+    fn place<'u>(&self, uri: &'u StoreUri) -> Result<(&CinderClient, &'u str), Fault> {
+        let found = self
+            .find(uri)
+            .ok_or_else(|| Fault::Location("it is no volume's URI of this store".to_owned()))?;
+        Ok((self.client()?, found.volume))
+    }
+
+    /// The volume, if it is the image's; `None` is proof of absence.
+    async fn look(&self, image: &ImageId, uri: &StoreUri) -> Result<Option<Volume>, Fault> {
+        let (client, id) = self.place(uri)?;
+        let Some(volume) = client.volume(id).await? else {
+            client.look().await?;
+            return Ok(None);
+        };
+        if volume.name.as_deref() != Some(format!("image-{image}").as_str()) {
+            return Err(Fault::Location("the volume is not named after the image".to_owned()));
+        }
+        Ok(Some(volume))
+    }
+
+    async fn remove(&self, image: &ImageId, uri: &StoreUri) -> Result<Deletion, Fault> {
+        let seen = match self.look(image, uri).await {
+            Ok(seen) => seen,
+            Err(fault) => return Ok(fault.before_deletion()),
+        };
+        let Some(volume) = seen else { return Ok(Deletion::Gone) };
+        let (client, id) = self.place(uri)?;
+        if matches!(volume.state(), State::Deleting) {
+            return self.wait(client, id).await;
+        }
+        match client.delete(id).await? {
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.wait(client, id).await,
+            // It was there a moment ago.
+            StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
+            StatusCode::BAD_REQUEST => Ok(Deletion::Held(format!(
+                "the volume is {}: it may be attached, or have snapshots, a group or a transfer",
+                volume.status
+            ))),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Ok(Deletion::Refused("Cinder answers 413: a limit is reached".to_owned()))
+            }
+            status => Err(Fault::Answered(status)),
+        }
+    }
+
+    /// Until the volume is away, or Cinder has given up.
+    async fn wait(&self, client: &CinderClient, id: &str) -> Result<Deletion, Fault> {
+        let until = Instant::now() + self.transition_timeout;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let volume = client.volume(id).await.map_err(|fault| Fault::Cut(fault.message()))?;
+            let Some(volume) = volume else { return Ok(Deletion::Deleted) };
+            match volume.state() {
+                State::Whole => {
+                    let text = "Cinder gave the volume back: something depends on it";
+                    return Ok(Deletion::Held(text.to_owned()));
+                }
+                State::Broken => {
+                    let text = format!("the volume is {}: it needs an operator", volume.status);
+                    return Ok(Deletion::Uncertain(text));
+                }
+                State::Deleting | State::Busy => {}
+            }
+            if Instant::now() + pause > until {
+                let text = "Cinder is still deleting the volume".to_owned();
+                return Ok(Deletion::Uncertain(text));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+#[async_trait]
+impl Store for CinderStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        self.find(uri).map(|found| found.length)
+    }
+
+    fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.place(uri)?;
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        Ok(self.client()?.look().await?)
+    }
+
+    async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        let Some(volume) = self.look(image, uri).await? else { return Ok(Presence::Absent) };
+        let status = &volume.status;
+        match volume.state() {
+            State::Whole => {
+                let size = volume.metadata.get("image_size").and_then(|size| size.parse().ok());
+                size.map(|size| Presence::Present { size }).ok_or_else(|| {
+                    let text = "the volume's metadata has no image_size";
+                    StoreError::NotVerifiable(text.to_owned())
+                })
+            }
+            State::Deleting | State::Broken => {
+                Ok(Presence::Damaged(format!("the volume is {status}")))
+            }
+            State::Busy => Err(StoreError::Unreachable(format!("the volume is {status}"))),
+        }
+    }
+
+    async fn read(
+        &self,
+        _image: &ImageId,
+        _uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let text = "a volume cannot be read over Cinder's API; use verify = exists";
+        Err(StoreError::NotVerifiable(text.to_owned()))
+    }
+
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
+        self.remove(image, uri).await.unwrap_or_else(Fault::of_deletion)
+    }
+}

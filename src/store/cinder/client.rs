@@ -1,0 +1,238 @@
+//! Cinder's three calls: a volume, the volumes, a volume's deletion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::config::{CinderConfig, CinderCredentials};
+use crate::domain::store::{Deletion, StoreError};
+use crate::domain::time::SystemClock;
+use crate::net::keystone::{
+    ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
+    Patience, Project, Scope, ServiceUser, Session, User,
+};
+use crate::net::{self, Client, Response, retried};
+
+/// How often a login is tried again where no connection can be made.
+const RETRIES: u32 = 2;
+/// A volume, or a page of one.
+const LONGEST_BODY: usize = 1024 * 1024;
+/// The type's newer name, which catalogs have beside or in place of `volumev3`.
+const BLOCK_STORAGE: &str = "block-storage";
+
+/// Speaks to Cinder as one user.
+#[derive(Debug)]
+pub(super) struct CinderClient {
+    http: Client,
+    user: ServiceUser,
+    service_type: String,
+    interface: Interface,
+    region: Option<String>,
+    limit: Duration,
+}
+
+/// What of a volume is needed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Volume {
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) status: String,
+    #[serde(default)]
+    pub(super) metadata: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct VolumeBody {
+    volume: Volume,
+}
+
+/// Why a question got no answer that says something of the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The location is not one to touch.
+    Location(String),
+    /// The configuration does not let us ask.
+    NotAble(String),
+    /// There is no token or no endpoint, or no connection stood: nothing was sent.
+    Unreached(String),
+    /// The connection failed after it had stood, or no answer came in time.
+    Cut(String),
+    /// Cinder said this.
+    Answered(StatusCode),
+}
+
+impl CinderClient {
+    /// Connects to nothing. `Ok(None)` where there is no login; `Err` is what is wrong.
+    pub(super) fn new(
+        config: &CinderConfig,
+        http: Client,
+        limit: Duration,
+    ) -> Result<Option<Self>, String> {
+        let Some(login) = &config.login else { return Ok(None) };
+        let url = KeystoneUrl::parse(&login.auth_address)
+            .map_err(|error| format!("cinder_store_auth_address: {error}"))?;
+        let interface = Interface::parse(&config.interface)
+            .ok_or_else(|| "cinder_catalog_info ends with no type of endpoint".to_owned())?;
+        let patience = Patience { deadline: limit, retries: RETRIES };
+        let api = KeystoneApi::new(http.clone(), url, patience);
+        let user =
+            ServiceUser::new(api, credentials(&login.credentials), true, Arc::new(SystemClock));
+        let (service_type, region) = (config.service_type.clone(), config.region.clone());
+        Ok(Some(Self { http, user, service_type, interface, region, limit }))
+    }
+
+    /// A volume; `None` where Cinder does not know it, or does not show it to us.
+    pub(super) async fn volume(&self, id: &str) -> Result<Option<Volume>, Fault> {
+        let answer = self.ask(&format!("/volumes/{id}")).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::OK => {
+                let body = timeout(self.limit, net::body(answer, LONGEST_BODY)).await;
+                let body = body.map_err(|_| late())?.map_err(|e| Fault::Cut(e.to_string()))?;
+                let body: VolumeBody = serde_json::from_slice(&body).map_err(|_| {
+                    Fault::Cut("Cinder's answer is not the JSON that it should be".to_owned())
+                })?;
+                Ok(Some(body.volume))
+            }
+            status => Err(Fault::Answered(status)),
+        }
+    }
+
+    /// Whether our user may list the project's volumes.
+    pub(super) async fn look(&self) -> Result<(), Fault> {
+        match self.ask("/volumes?limit=1").await?.status() {
+            StatusCode::OK => Ok(()),
+            status => Err(Fault::Answered(status)),
+        }
+    }
+
+    /// Asks for a volume's deletion, once: the status.
+    pub(super) async fn delete(&self, id: &str) -> Result<StatusCode, Fault> {
+        Ok(self.send(Method::DELETE, &format!("/volumes/{id}")).await?.status())
+    }
+
+    async fn ask(&self, path: &str) -> Result<Response, Fault> {
+        let ask = || async {
+            let answer = self.send(Method::GET, path).await?;
+            let busy = matches!(answer.status().as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
+            if busy { Err(Fault::Answered(answer.status())) } else { Ok(answer) }
+        };
+        let passes = |fault: &Fault| !matches!(fault, Fault::Location(_) | Fault::NotAble(_));
+        retried(ask, passes).await
+    }
+
+    /// A second time with a new token, if the first one is not good any more.
+    async fn send(&self, method: Method, path: &str) -> Result<Response, Fault> {
+        let session = self.session().await?;
+        let answer = self.send_as(&session, method.clone(), path).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        self.user.forget(&session);
+        let session = self.session().await?;
+        self.send_as(&session, method, path).await
+    }
+
+    async fn session(&self) -> Result<Arc<Session>, Fault> {
+        self.user.session().await.map_err(|error| Fault::Unreached(error.to_string()))
+    }
+
+    async fn send_as(
+        &self,
+        session: &Session,
+        method: Method,
+        path: &str,
+    ) -> Result<Response, Fault> {
+        let region = self.region.as_deref();
+        let endpoint = |kind| session.catalog.endpoint(kind, self.interface, region);
+        let base = endpoint(&self.service_type).or_else(|| endpoint(BLOCK_STORAGE));
+        let base = base.ok_or_else(|| {
+            Fault::Unreached(
+                "Keystone's catalog has no Cinder of this interface and region: check \
+                 cinder_catalog_info and cinder_os_region_name"
+                    .to_owned(),
+            )
+        })?;
+        let token = session.token.expose_secret();
+        let mut token = HeaderValue::from_str(token)
+            .map_err(|_| Fault::Unreached("a token that no header can hold".to_owned()))?;
+        token.set_sensitive(true);
+        let request = self.http.request(method, format!("{base}{path}"));
+        let request = request.header("X-Auth-Token", token).header("Accept", "application/json");
+        let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
+        sent.map_err(|error| {
+            let unreached = error.is_connect();
+            let cause = net::root_cause(error);
+            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
+        })
+    }
+}
+
+fn late() -> Fault {
+    Fault::Cut("Cinder did not answer in time".to_owned())
+}
+
+fn credentials(credentials: &CinderCredentials) -> Credentials {
+    match credentials {
+        CinderCredentials::Application { id, secret } => {
+            let (id, secret) = (id.clone(), secret.clone());
+            Credentials::ApplicationCredential(ApplicationCredential::Id { id, secret })
+        }
+        CinderCredentials::Password { user, user_domain, password, project, project_domain } => {
+            let domain = |name: &String| Domain::NameOrId(name.clone());
+            let user = User::Name { name: user.clone(), domain: domain(user_domain) };
+            let project = Project::Name { name: project.clone(), domain: domain(project_domain) };
+            let (password, scope) = (password.clone(), Scope::Project(project));
+            Credentials::Password(Password { user, password, scope })
+        }
+    }
+}
+
+impl Fault {
+    /// The end of a request that was to destroy something.
+    pub(super) fn of_deletion(self) -> Deletion {
+        match self {
+            Self::Location(_)
+            | Self::NotAble(_)
+            | Self::Unreached(_)
+            | Self::Answered(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
+                Deletion::Refused(self.message())
+            }
+            Self::Cut(_) | Self::Answered(_) => Deletion::Uncertain(self.message()),
+        }
+    }
+
+    /// The end of a question that was asked before anything was to be destroyed.
+    pub(super) fn before_deletion(self) -> Deletion {
+        Deletion::Refused(format!("nothing was deleted: {}", self.message()))
+    }
+
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Location(text)
+            | Self::NotAble(text)
+            | Self::Unreached(text)
+            | Self::Cut(text) => text.clone(),
+            Self::Answered(status) => format!("Cinder answers {status}"),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Location(text) => Self::BadLocation(text),
+            Fault::NotAble(text) => Self::NotVerifiable(text),
+            Fault::Answered(StatusCode::FORBIDDEN) => Self::Refused(fault.message()),
+            Fault::Unreached(_) | Fault::Cut(_) | Fault::Answered(_) => {
+                Self::Unreachable(fault.message())
+            }
+        }
+    }
+}
