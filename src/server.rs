@@ -212,6 +212,11 @@ impl Server {
     ) -> Result<Self, BindError> {
         let revert = &parts.config.revert;
         let tls = revert.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+        if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires())
+            && expires <= parts.clock.now()
+        {
+            tracing::warn!(%expires, "the API's certificate has expired: clients will refuse it");
+        }
         let api = bind("bind", revert.bind).await?;
         let ops = bind("ops_bind", revert.ops_bind).await?;
         Ok(Self { parts, state, api, tls, ops, metrics })

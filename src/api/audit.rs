@@ -7,7 +7,6 @@ use super::error::ApiError;
 use super::openapi;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Principal;
-use crate::domain::revert::RevertRequest;
 use crate::telemetry::audit::{Outcome, Record};
 
 /// What is learned of a guarded request on its way.
@@ -19,8 +18,10 @@ pub(crate) struct Case {
     pub(crate) caller: Option<Principal>,
     /// Whether the caller may.
     pub(crate) allowed: bool,
-    /// What is asked for, once that is read.
-    pub(crate) request: Option<RevertRequest>,
+    /// Whether nothing is to be written, for operations that can be asked that.
+    pub(crate) dry_run: Option<bool>,
+    /// The other options, once they are read: `name=value name=value`.
+    pub(crate) options: Option<String>,
 }
 
 /// A record that will be written: at the latest when the client is gone, and the future that has
@@ -50,7 +51,6 @@ impl Pending {
         let client = context.client();
         let case = context.case();
         let Some(case) = case.as_ref() else { return };
-        let options = case.request.map(|request| request.to_string());
         Record {
             operation: self.operation,
             allowed: case.allowed,
@@ -64,8 +64,8 @@ impl Pending {
             request_id: Some(context.id()),
             global_request_id: context.global_id(),
             target: case.image.as_ref(),
-            dry_run: case.request.map(|request| request.dry_run),
-            options: options.as_deref(),
+            dry_run: case.dry_run,
+            options: case.options.as_deref(),
         }
         .write();
     }

@@ -184,7 +184,10 @@ pub(crate) async fn revert_image(
     OptionalBody(body): OptionalBody<RevertBody>,
 ) -> Result<Response, ApiError> {
     let request = body.into_request(state.view.settings.default_verify);
-    context.note(|case| case.request = Some(request));
+    context.note(|case| {
+        case.dry_run = Some(request.dry_run);
+        case.options = Some(request.to_string());
+    });
     if request.verify == Verify::Checksum {
         context.take_your_time();
     }

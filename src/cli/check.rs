@@ -1,12 +1,18 @@
 //! `glance-revert check`.
 
+use chrono::TimeDelta;
+
 use super::output::{line, table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::auth::{KeystoneReport, Trial};
-use crate::config::StoreKind;
+use crate::config::{StoreKind, TlsConfig};
 use crate::domain::image::ImageId;
+use crate::domain::time::{Timestamp, isotime};
 use crate::server::Parts;
 use crate::server::tls::Tls;
+
+/// A certificate that is renewed by a machine is renewed earlier.
+const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 
 /// One thing that was tried.
 struct Tried {
@@ -30,9 +36,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     tried.extend(stores(&parts).await);
     tried.extend(tokens(&parts).await);
     tried.extend(issuers(&parts).await);
-    if let Some(tls) = &parts.config.revert.tls {
-        tried.push(of("TLS", Tls::load(tls), "certificate and key belong together"));
-    }
+    tried.extend(parts.config.revert.tls.as_ref().map(|tls| certificate(tls, parts.clock.now())));
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
     let mut table = table(&["CHECK", "RESULT", "NOTE"]);
     for one in tried {
@@ -95,6 +99,18 @@ fn settings(parts: &Parts) -> Vec<Tried> {
         judged("delayed_delete", glance.delayed_delete, delayed.to_owned()),
         judged("scrub_time", seconds > 0, time),
     ]
+}
+
+/// Whether the API's certificate can be used, and will be for a while.
+fn certificate(config: &TlsConfig, now: Timestamp) -> Tried {
+    let tls = Tls::load(config);
+    let expires = tls.as_ref().ok().and_then(Tls::expires);
+    let note = expires.map(|at| format!("certificate and key fit; valid until {}", isotime(at)));
+    let mut tried = of("TLS", tls, note.as_deref().unwrap_or("certificate and key fit"));
+    if tried.verdict == Verdict::Works && expires.is_some_and(|at| at < now + EXPIRES_SOON) {
+        tried.verdict = Verdict::Warning;
+    }
+    tried
 }
 
 async fn database(parts: &Parts) -> Vec<Tried> {

@@ -4,17 +4,19 @@ mod clients;
 mod files;
 mod handshake;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use chrono::DateTime;
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use self::files::Files;
 pub use self::files::TlsError;
+use self::files::{Files, Judged};
 pub(super) use self::handshake::{Handshakes, Shaken};
 use crate::config::TlsConfig;
+use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
 /// How often the files are looked at.
@@ -31,6 +33,7 @@ pub struct Tls {
 #[derive(Debug)]
 struct Current {
     server: Arc<ServerConfig>,
+    expires: Option<Timestamp>,
     /// What the last look found: each version of the files is judged, and told of, once.
     seen: Result<[u8; 32], String>,
 }
@@ -42,15 +45,24 @@ impl Tls {
     /// What cannot be used is refused here; later it is logged, and the old one stays.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
         let files = Files::read(config)?;
-        let server = files.judge(&config.clients)?;
-        let current = RwLock::new(Current { server, seen: Ok(files.digest()) });
-        Ok(Self { config: config.clone(), current })
+        let Judged { server, expires } = files.judge(&config.clients)?;
+        let current = Current { server, expires, seen: Ok(files.digest()) };
+        current.publish();
+        Ok(Self { config: config.clone(), current: RwLock::new(current) })
+    }
+
+    /// When the certificate in use expires; `None` where that cannot be read.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.current().expires
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the next handshake.
     fn acceptor(&self) -> TlsAcceptor {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(Arc::clone(&current.server))
+        TlsAcceptor::from(Arc::clone(&self.current().server))
     }
 
     /// Looks at the files again and again, until `stop`.
@@ -67,15 +79,17 @@ impl Tls {
     pub fn look(&self) {
         let files = Files::read(&self.config);
         let seen = files.as_ref().map(Files::digest).map_err(ToString::to_string);
-        if self.current.read().unwrap_or_else(PoisonError::into_inner).seen == seen {
+        if self.current().seen == seen {
             return;
         }
         let judged = files.and_then(|files| files.judge(&self.config.clients));
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         current.seen = seen;
         let outcome = match judged {
-            Ok(server) => {
+            Ok(Judged { server, expires }) => {
                 current.server = server;
+                current.expires = expires;
+                current.publish();
                 tracing::info!("the new TLS files are in use");
                 "taken"
             }
@@ -85,5 +99,15 @@ impl Tls {
             }
         };
         metrics::counter!(metric::TLS_RELOADS_TOTAL, "outcome" => outcome).increment(1);
+    }
+}
+
+impl Current {
+    /// Shows the expiry among the metrics.
+    fn publish(&self) {
+        if let Some(expires) = self.expires {
+            let seconds = (expires - DateTime::UNIX_EPOCH.naive_utc()).as_seconds_f64();
+            metrics::gauge!(metric::TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS).set(seconds);
+        }
     }
 }

@@ -445,10 +445,24 @@ fn a_pair_that_does_not_fit_ends_the_start_and_is_named() {
     assert_eq!(run.exit, Some(64), "{run:?}");
     assert!(run.stderr.contains("[revert] tls_cert_file, tls_key_file: "), "{run:?}");
     assert!(!run.stderr.contains("PRIVATE"), "{run:?}");
+    assert!(checked(&config).contains("BROKEN"), "{}", checked(&config));
+}
+
+/// The line of `check` about TLS.
+fn checked(config: &ConfigFile) -> String {
     let check = config.run(&["check"]);
-    assert_eq!(check.exit, Some(1), "{check:?}");
-    let tls = check.stdout.lines().find(|line| line.contains("TLS")).unwrap();
-    assert!(tls.contains("BROKEN"), "{tls}");
+    let line = check.stdout.lines().find(|line| line.trim_start().starts_with("TLS"));
+    line.unwrap_or_else(|| panic!("{check:?}")).to_owned()
+}
+
+#[test]
+fn check_says_until_when_the_certificate_is_good() {
+    let authority = Authority::new("ours");
+    let line = checked(&config_with_tls(&authority.server()));
+    assert!(line.contains(" ok ") && line.contains("valid until 4096-12-31T00:00:00Z"), "{line}");
+    let expired = authority.issue_until(2020, vec![dns("localhost")]);
+    let line = checked(&config_with_tls(&expired));
+    assert!(line.contains(" warning ") && line.contains("2020-12-31T00:00:00Z"), "{line}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use chrono::DateTime;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
@@ -14,7 +15,7 @@ use x509_cert::der::Decode;
 
 use super::clients::NamedClients;
 use crate::config::{ClientCertificates, ClientTrust, TlsConfig};
-use crate::telemetry::metric;
+use crate::domain::time::Timestamp;
 
 /// Why the files of `[revert] tls_*` cannot be used. No message holds a key.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,13 @@ pub enum TlsError {
     /// An authority's certificate is of no use.
     #[error("[revert] tls_client_ca_file: {0}")]
     Authority(String),
+}
+
+/// Files that can be used.
+pub(super) struct Judged {
+    pub(super) server: Arc<ServerConfig>,
+    /// When our certificate expires; `None` where that cannot be read.
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// The contents of the files.
@@ -105,14 +113,11 @@ impl Files {
     }
 
     /// What rustls makes of the files: TLS 1.2 and 1.3, HTTP/1.1 alone.
-    pub(super) fn judge(
-        &self,
-        clients: &ClientCertificates,
-    ) -> Result<Arc<ServerConfig>, TlsError> {
+    pub(super) fn judge(&self, clients: &ClientCertificates) -> Result<Judged, TlsError> {
         let chain = self.cert.certificates()?;
         let key = PrivateKeyDer::from_pem_slice(&self.key.pem);
         let key = key.map_err(|_| self.key.nothing("private key"))?;
-        let expiry = expiry(&chain);
+        let expires = expiry(&chain);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -130,10 +135,7 @@ impl Files {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        if let Some(seconds) = expiry {
-            metrics::gauge!(metric::TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS).set(seconds);
-        }
-        Ok(Arc::new(server))
+        Ok(Judged { server: Arc::new(server), expires })
     }
 
     fn verifier(
@@ -169,9 +171,10 @@ fn named(
     }
 }
 
-/// When the first certificate expires, in Unix seconds; `None` where that cannot be read.
-fn expiry(chain: &[CertificateDer<'_>]) -> Option<f64> {
+/// When the first certificate expires; `None` where that cannot be read.
+fn expiry(chain: &[CertificateDer<'_>]) -> Option<Timestamp> {
     let certificate = Certificate::from_der(chain.first()?).ok()?;
-    let not_after = certificate.tbs_certificate().validity().not_after;
-    Some(not_after.to_unix_duration().as_secs_f64())
+    let not_after = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    let seconds = i64::try_from(not_after.as_secs()).ok()?;
+    Some(DateTime::from_timestamp(seconds, 0)?.naive_utc())
 }

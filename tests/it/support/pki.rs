@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    SanType,
+    SanType, date_time_ymd,
 };
 
 /// Issues certificates.
@@ -40,8 +40,14 @@ impl Authority {
     }
 
     pub(crate) fn issue(&self, names: Vec<SanType>) -> Pair {
+        self.issue_until(4096, names)
+    }
+
+    /// A certificate that expires with this year.
+    pub(crate) fn issue_until(&self, year: i32, names: Vec<SanType>) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;
+        params.not_after = date_time_ymd(year, 12, 31);
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.0).unwrap();
         Pair { cert: cert.pem(), key: key.serialize_pem() }
