@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::database::{Kind, TestDatabase, on_each_database};
 use crate::support::glance::{Glance, GlanceOptions, Stores};
 
-const KEY: &str = "thisisa16bytekey";
+const KEY: &str = crate::support::canary::ENCRYPTION_KEY;
 const DATA: &[u8] = b"the bits of an image";
 
 on_each_database! { with glance:

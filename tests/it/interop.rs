@@ -8,7 +8,7 @@ use crate::support::database::{Kind, TestDatabase, on_each_database};
 use crate::support::glance::{Glance, GlanceOptions, Stores};
 use crate::support::service::Service;
 
-const KEY: &str = "thisisa32bytekeyxxxxxxxxxxxxxxxx";
+const KEY: &str = crate::support::canary::LONG_ENCRYPTION_KEY;
 const DATA: &[u8] = b"every bit of an image";
 
 on_each_database! { with glance:

@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::api::{Answer, TestApi};
+use crate::support::canary;
 use crate::support::clock::FixedClock;
 use crate::support::fake_keystone::{FakeKeystone, Reply, admin_body};
 use crate::support::log;
 use crate::support::pki::{Authority, dns};
 use crate::support::proxy::closed_port;
 
-const PASSWORD: &str = "glance-password";
-const TOKEN: &str = "gAAAAA-a-caller-s-token";
+const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
+const TOKEN: &str = canary::CALLER_TOKEN;
 
 fn config(url: &str, login: KeystoneLogin) -> KeystoneConfig {
     KeystoneConfig {
@@ -129,7 +130,7 @@ async fn an_admin_is_let_in_and_told_apart() {
     let asked = world.keystone.asked();
     assert!(asked[1].starts_with("GET /v3/auth/tokens?nocatalog "), "{}", asked[1]);
     for header in [
-        r#""x-auth-token": "service-token""#,
+        &format!(r#""x-auth-token": "{}""#, canary::SERVICE_TOKEN),
         &format!(r#""x-subject-token": "{TOKEN}""#),
         r#""openstack-identity-access-rules": "1""#,
         r#""connection": "close""#,
@@ -295,7 +296,7 @@ fn assert_says_nothing_secret(answer: &Answer) {
     let lines = log::lines_of(answer.request_id());
     assert!(!lines.is_empty());
     let told = format!("{lines:?} {}", String::from_utf8_lossy(&answer.bytes));
-    for secret in ["gAAAA", PASSWORD, "service-token"] {
+    for secret in ["gAAAA", PASSWORD, canary::SERVICE_TOKEN] {
         assert!(!told.contains(secret), "{told}");
     }
 }

@@ -11,11 +11,12 @@ use glance_revert::net::keystone::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use crate::support::canary;
 use crate::support::clock::FixedClock;
 use crate::support::fake_keystone::{FakeKeystone, Reply, login_body};
 use crate::support::proxy::closed_port;
 
-const PASSWORD: &str = "glance-password";
+const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
 
 fn credentials(domain: Domain) -> Credentials {
     let user = User::Name { name: "glance".to_owned(), domain: domain.clone() };
@@ -49,7 +50,7 @@ async fn a_session_is_kept_until_shortly_before_it_ends() {
     let (keystone, clock) = (FakeKeystone::start().await, Arc::new(FixedClock::default()));
     let user = service_user(&keystone.url, &clock);
     let session = user.session().await.unwrap();
-    assert_eq!(session.token.expose_secret(), "service-token");
+    assert_eq!(session.token.expose_secret(), canary::SERVICE_TOKEN);
     assert_eq!(session.project_id.as_deref(), Some("service-id"));
     let swift = session.catalog.endpoint("object-store", Interface::Public, Some("one"));
     assert_eq!(swift, Some("http://swift/v1/AUTH_service-id"));
@@ -94,7 +95,7 @@ async fn refused_credentials_are_not_tried_again_for_a_while() {
     let asked = keystone.asked();
     assert!(asked[0].contains(r#""domain":{"name":"default"}"#), "{}", asked[0]);
     assert!(asked[1].contains(r#""domain":{"id":"default"}"#), "{}", asked[1]);
-    keystone.answer_logins(Reply::Token("service-token", login_body()));
+    keystone.answer_logins(Reply::Token(canary::SERVICE_TOKEN, login_body()));
     clock.advance(Duration::from_secs(30));
     user.session().await.unwrap();
 }

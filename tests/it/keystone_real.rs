@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Answer, TestApi};
 use crate::support::binary::ConfigFile;
+use crate::support::canary;
 use crate::support::clock::ShiftedClock;
 use crate::support::daemon::Setup;
 use crate::support::database::Kind;
@@ -286,7 +287,7 @@ async fn credential(
 ) -> Credential {
     let token = keystone.token(user, project(id)).await;
     let name = keystone.name("credential");
-    let mut body = json!({ "name": name, "secret": "credential-secret" });
+    let mut body = json!({ "name": name, "secret": canary::APPLICATION_CREDENTIAL_SECRET });
     if let Some(rules) = rules {
         body["access_rules"] = rules;
     }
@@ -305,13 +306,13 @@ struct Credential {
 
 impl Credential {
     fn secret() -> SecretString {
-        "credential-secret".into()
+        canary::APPLICATION_CREDENTIAL_SECRET.into()
     }
 
     async fn token(&self, keystone: &Keystone) -> String {
         let auth = json!({ "identity": {
             "methods": ["application_credential"],
-            "application_credential": { "id": self.id, "secret": "credential-secret" },
+            "application_credential": { "id": self.id, "secret": canary::APPLICATION_CREDENTIAL_SECRET },
         }});
         keystone.log_in(&auth).await.unwrap()
     }

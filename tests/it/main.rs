@@ -41,6 +41,7 @@ mod readme;
 mod revert;
 mod schema;
 mod scrub;
+mod secrets;
 mod shared_data;
 mod signals;
 mod slow;

@@ -14,11 +14,12 @@ use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreI
 use glance_revert::store::StoreOptions;
 use glance_revert::store::s3::S3Store;
 
+use crate::support::canary;
 use crate::support::s3::Service;
 
 const ID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const ACCESS: &str = "AKIDEXAMPLE";
-const SECRET: &str = "SE/CR+ET";
+const SECRET: &str = canary::S3_SECRET;
 
 /// Status, a header or nothing, body.
 type Answer = (u16, &'static str, &'static str);

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod binary;
+pub(crate) mod canary;
 pub(crate) mod ceph;
 pub(crate) mod clock;
 pub(crate) mod crowd;
@@ -15,6 +16,7 @@ pub(crate) mod images;
 pub(crate) mod keystone;
 pub(crate) mod log;
 pub(crate) mod odds;
+pub(crate) mod output;
 pub(crate) mod pki;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use super::clock::FixedClock;
 use super::fakes::{FakeAuthenticator, FakeLock, FakeRepo, FakeStore};
 use super::images::{DATA, SIZE};
+use super::output;
 
 pub(crate) const KEYSTONE: &str = "http://keystone.example:5000";
 
@@ -137,6 +138,7 @@ impl TestApi {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        output::answer(&parts.headers, &bytes);
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::output;
+
 /// What a run of the binary gave.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -25,6 +27,7 @@ impl Run {
 pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
     let Output { status, stdout, stderr } = command.env_clear().args(arguments).output().unwrap();
+    output::keep("binary", &[&stdout, &stderr]);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { exit: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }

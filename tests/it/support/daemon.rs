@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
+use super::output;
 use super::world::{HOUR, World};
 
 const ISSUER: &str = "https://issuer.example";
@@ -79,6 +80,8 @@ impl Setup {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
         let file = self.folder.path().join("test.conf");
         command.args(arguments).arg("--config-file").arg(file);
+        // All that it can say is looked through for secrets.
+        command.args(["--log", "trace"]);
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -86,19 +89,26 @@ impl Setup {
     /// Runs a command to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Output {
         let output = self.command(arguments).output();
-        tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap()
+        let output = tokio::time::timeout(DEADLINE, output).await.unwrap().unwrap();
+        output::keep("run", &[&output.stdout, &output.stderr]);
+        output
     }
 
-    /// Starts a command, to be killed; what it says is thrown away.
+    /// Starts a command, to be killed.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
-        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        self.command(arguments)
+            .stdout(output::sink("spawn"))
+            .stderr(output::sink("spawn"))
+            .spawn()
+            .unwrap()
     }
 
     /// Starts `serve` and waits until it listens.
     pub(crate) async fn serve(&self) -> Service {
-        let log = self.folder.path().join(format!("log-{}", uuid::Uuid::new_v4()));
+        let own = || self.folder.path().join(format!("log-{}", uuid::Uuid::new_v4()));
+        let log = output::path("log").unwrap_or_else(own);
         let mut command = self.command(&["serve"]);
-        command.stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
+        command.stdout(output::sink("serve")).stderr(fs::File::create(&log).unwrap());
         let child = command.spawn().unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let token = self.token.clone();
@@ -109,6 +119,12 @@ impl Setup {
         line["ops"].as_str().unwrap().clone_into(&mut service.ops);
         service
     }
+}
+
+/// The fields of each line that is a log line.
+fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Value> {
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.map(|line| if line["fields"].is_object() { line["fields"].clone() } else { line })
 }
 
 /// `glance-revert serve`; killed when dropped.
@@ -125,17 +141,24 @@ pub(crate) struct Service {
 impl Service {
     /// Waits for a log line with this message.
     pub(crate) async fn said(&self, message: &str) -> Value {
-        until(message, async || self.lines().into_iter().find(|line| line["message"] == message))
-            .await
+        until(message, async || {
+            let text = fs::read_to_string(&self.log).unwrap();
+            // Most of it is of no interest, and there can be much.
+            fields(text.lines().filter(|line| line.contains(message)))
+                .find(|line| line["message"] == message)
+        })
+        .await
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
     }
 
     /// The fields of each log line.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let text = fs::read_to_string(&self.log).unwrap();
-        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines
-            .map(|line| if line["fields"].is_object() { line["fields"].clone() } else { line })
-            .collect()
+        fields(text.lines()).collect()
     }
 
     /// Reverts over HTTP.

@@ -5,15 +5,20 @@ mod product_user;
 use std::fs;
 use std::thread;
 
-use sqlx::mysql::MySqlPoolOptions;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, Column, MySqlPool, PgPool, Row, SqlitePool, TypeInfo, raw_sql};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, MySqlPool, PgPool, Row, SqlitePool, TypeInfo, raw_sql,
+};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 pub(crate) use self::product_user::ProductUser;
-use super::env;
+use super::{env, log};
+
+// Connections of the tests log no statements: the log is looked through for the secrets that these
+// put into the database.
 
 /// Glance's tables for tests without servers.
 const SQLITE_SCHEMA: &str = include_str!("../../../src/db/demo.sql");
@@ -51,6 +56,7 @@ impl TestDatabase {
     /// Makes one: the tables of the real `glance-manage db_sync` where `tests/run` is there, for
     /// SQLite without it the five tables written by hand.
     pub(crate) async fn create(kind: Kind) -> Self {
+        log::install();
         let folder = TempDir::new().unwrap();
         let name = format!("t_{}", Uuid::new_v4().simple());
         let (url, pool) = match kind {
@@ -62,7 +68,10 @@ impl TestDatabase {
                 }
                 let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
                 let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS);
-                let pool = pool.connect_with(options.foreign_keys(false)).await.unwrap();
+                let pool = pool
+                    .connect_with(options.foreign_keys(false).disable_statement_logging())
+                    .await
+                    .unwrap();
                 if real.is_none() {
                     raw_sql(SQLITE_SCHEMA).execute(&pool).await.unwrap();
                 }
@@ -203,11 +212,15 @@ async fn connect(kind: Kind, url: &str) -> Pool {
     match kind {
         Kind::Mariadb => {
             let pool = MySqlPoolOptions::new().max_connections(CONNECTIONS);
-            Pool::Mariadb(pool.connect(&format!("mysql://{rest}")).await.unwrap())
+            let options: MySqlConnectOptions = format!("mysql://{rest}").parse().unwrap();
+            let options = options.disable_statement_logging();
+            Pool::Mariadb(pool.connect_with(options).await.unwrap())
         }
         Kind::Postgres => {
             let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
-            Pool::Postgres(pool.connect(&format!("postgres://{rest}")).await.unwrap())
+            let options: PgConnectOptions = format!("postgres://{rest}").parse().unwrap();
+            let options = options.disable_statement_logging();
+            Pool::Postgres(pool.connect_with(options).await.unwrap())
         }
         Kind::Sqlite => unreachable!("SQLite has no server"),
     }

@@ -33,6 +33,11 @@ pub(crate) fn swift() -> PathBuf {
     required("GLANCE_REVERT_TEST_SWIFT").into()
 }
 
+/// Where all that the product prints is kept, to be looked through at the end.
+pub(crate) fn output() -> Option<PathBuf> {
+    lookup("GLANCE_REVERT_TEST_OUTPUT").map(PathBuf::from)
+}
+
 /// The folder of what `glance-manage db_sync` made, where there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)

@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::{canary, log};
+
 /// How one kind of request is answered.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
@@ -88,8 +90,9 @@ impl FakeKeystone {
     }
 
     async fn serve(tls: Option<Tls>) -> Self {
+        log::install();
         let inner = Arc::new(Inner {
-            login: Mutex::new(Reply::Token("service-token", login_body())),
+            login: Mutex::new(Reply::Token(canary::SERVICE_TOKEN, login_body())),
             validation: Mutex::new(Reply::Json(200, admin_body())),
             logins: AtomicUsize::new(0),
             validations: AtomicUsize::new(0),

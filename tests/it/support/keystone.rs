@@ -19,7 +19,7 @@ use super::process::Process;
 /// Of the user that `keystone-manage bootstrap` makes.
 pub(crate) const ADMIN_PASSWORD: &str = "keystone-admin";
 /// Of every user made here.
-pub(crate) const USER_PASSWORD: &str = "keystone-user";
+pub(crate) const USER_PASSWORD: &str = super::canary::KEYSTONE_PASSWORD;
 /// Two Keystones may have picked the same port.
 const STARTS: usize = 3;
 const START_TIMEOUT: Duration = Duration::from_secs(90);

@@ -8,6 +8,12 @@ use std::sync::{Mutex, Once};
 
 use glance_revert::telemetry::audit;
 use serde_json::Value;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
+
+use super::output;
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -28,13 +34,14 @@ impl Write for Log {
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(|| Log)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
+        let kept = fmt::layer().json().flatten_event(true).with_writer(|| Log);
+        let kept = registry().with(kept.with_filter(LevelFilter::INFO));
+        match output::file("in-process") {
+            Some(file) => {
+                kept.with(fmt::layer().with_ansi(false).with_writer(Mutex::new(file))).init();
+            }
+            None => kept.init(),
+        }
     });
 }
 

@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::sync::OnceCell;
 
 use super::ceph::{Ceph, Shared};
-use super::env;
 use super::process::Process;
+use super::{canary, env, log};
 
 const SIGNED_FOR: Duration = Duration::from_hours(1);
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -48,12 +48,13 @@ impl Service {
     /// moto, which plays Amazon's; it believes every signature.
     pub(crate) async fn moto() -> Self {
         let (_, authority) = MOTO.get_or_init(start_moto).await;
-        let (access, secret) = ("ACCESSKEY".to_owned(), "SE/CR+ET".to_owned());
+        let (access, secret) = ("ACCESSKEY".to_owned(), canary::S3_SECRET.to_owned());
         Self { authority: authority.clone(), access, secret, _ceph: None }
     }
 
     /// A new bucket of a name of its own.
     pub(crate) async fn bucket(&self) -> S3Bucket {
+        log::install();
         let name = format!("b-{}", uuid::Uuid::new_v4().simple());
         let url = Url::parse(&format!("http://{}", self.authority)).unwrap();
         let bucket = Bucket::new(url, UrlStyle::Path, name, "us-east-1").unwrap();

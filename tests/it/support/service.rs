@@ -15,6 +15,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::output;
+
 /// A service on free ports of loopback, without a scrubber of its own; stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -85,12 +87,15 @@ impl Service {
     async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
+        let headers = response.headers().clone();
         let header = |name: &str| {
-            let value = response.headers().get(format!("openstack-image-revert-{name}"));
+            let value = headers.get(format!("openstack-image-revert-{name}"));
             value.map_or("", |value| value.to_str().unwrap()).to_owned()
         };
         let (restored, warnings) = (header("restored"), header("warnings"));
-        Answer { status, restored, warnings, body: response.json().await.unwrap() }
+        let body = response.bytes().await.unwrap();
+        output::answer(&headers, &body);
+        Answer { status, restored, warnings, body: serde_json::from_slice(&body).unwrap() }
     }
 
     /// One pass, with connections and locks of its own.

@@ -13,6 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::env;
 use super::process::Process;
+use super::{canary, log};
 
 const PYTHON_FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/python");
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -20,7 +21,7 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// The administrator of the account; the product is `test:reader`, who needs what an ACL grants.
 const ADMIN: &str = "test:glance";
 pub(crate) const PRODUCT: &str = "test:reader";
-pub(crate) const KEY: &str = "secret";
+pub(crate) const KEY: &str = canary::SWIFT_KEY;
 
 /// One Swift for all tests of this binary. It is killed with it.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl Swift {
     }
 
     async fn start() -> Self {
+        log::install();
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (data, log) = (folder.path().join("swift"), folder.path().join("log"));
@@ -48,6 +50,7 @@ impl Swift {
                 .arg(format!("{PYTHON_FILES}/swift_server.py"))
                 .arg(data)
                 .arg(port.to_string())
+                .env("SWIFT_KEY", KEY)
                 .env("PYTHONPATH", PYTHON_FILES)
                 .env("PYTHONDONTWRITEBYTECODE", "1")
                 .stdin(Stdio::null())

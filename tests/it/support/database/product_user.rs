@@ -1,8 +1,10 @@
 //! The user that `deploy/sql/` makes: what the product is given in tests, as in production.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::Kind;
+use crate::support::canary;
 
 const MARIADB: &str = include_str!("../../../../deploy/sql/mariadb.sql");
 const POSTGRES: &str = include_str!("../../../../deploy/sql/postgresql.sql");
@@ -12,20 +14,21 @@ const POSTGRES: &str = include_str!("../../../../deploy/sql/postgresql.sql");
 pub(crate) struct ProductUser {
     kind: Kind,
     pub(crate) name: String,
-    pub(crate) password: String,
 }
 
 impl ProductUser {
     /// One that is not made yet.
     pub(super) fn new(kind: Kind) -> Self {
-        let word = || Uuid::new_v4().simple().to_string();
-        Self { kind, name: format!("u_{}", &word()[..12]), password: word() }
+        let name = format!("u_{}", &Uuid::new_v4().simple().to_string()[..12]);
+        Self { kind, name }
     }
 
     /// The committed file, with this name and password.
     pub(super) fn create(&self) -> String {
         let committed = if self.kind == Kind::Mariadb { MARIADB } else { POSTGRES };
-        committed.replace("glance_revert", &self.name).replace("CHANGE_ME", &self.password)
+        committed
+            .replace("glance_revert", &self.name)
+            .replace("CHANGE_ME", canary::DATABASE_PASSWORD)
     }
 
     /// Takes it away again, after its database.
@@ -38,7 +41,8 @@ impl ProductUser {
     pub(super) fn url(&self, owner: &str) -> String {
         let (scheme, rest) = owner.split_once("://").unwrap();
         let (_, place) = rest.rsplit_once('@').unwrap();
-        format!("{scheme}://{}:{}@{place}", self.name, self.password)
+        let password = utf8_percent_encode(canary::DATABASE_PASSWORD, NON_ALPHANUMERIC);
+        format!("{scheme}://{}:{password}@{place}", self.name)
     }
 
     /// As GRANT and REVOKE name it.

@@ -80,10 +80,10 @@ use = egg:swift#symlink
 TEMPAUTH = """
 [filter:tempauth]
 use = egg:swift#tempauth
-user_test_glance = secret .admin
-user_test_reader = secret
-user_other_glance = secret .admin
-user_reseller_admin = secret .reseller_admin
+user_test_glance = {key} .admin
+user_test_reader = {key}
+user_other_glance = {key} .admin
+user_reseller_admin = {key} .reseller_admin
 storage_url_scheme = http
 """
 
@@ -142,7 +142,8 @@ def main(folder, port, keystone_port=None, url=None, user=None, password=None, p
         file.write(SWIFT)
     utils.set_swift_dir(folder)
     # Taken before anything is served, so that a port in use ends this at once.
-    proxies = [("tempauth", "tempauth", TEMPAUTH, bound(int(port)))]
+    tempauth = TEMPAUTH.format(key=os.environ["SWIFT_KEY"])
+    proxies = [("tempauth", "tempauth", tempauth, bound(int(port)))]
     if keystone_port:
         text = KEYSTONE.format(url=url, user=user, password=password, project=project)
         proxies.append(("keystone", "authtoken keystoneauth", text, bound(int(keystone_port))))

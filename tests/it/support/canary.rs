@@ -1,0 +1,23 @@
+//! The secrets of the tests. Nothing that the product prints may have one of them in it, in any
+//! form; `tests/harness/secrets.py` reads this file to know what to look for.
+//!
+//! Most have characters that URLs, base64 and configuration files write in other ways.
+
+/// Of the database user that the product has in each test.
+pub(crate) const DATABASE_PASSWORD: &str = "c4n4ry/db+pass:w0rd@";
+/// `metadata_encryption_key`, 16 bytes.
+pub(crate) const ENCRYPTION_KEY: &str = "c4n4ry/16+bytes-";
+/// `metadata_encryption_key`, 32 bytes.
+pub(crate) const LONG_ENCRYPTION_KEY: &str = "c4n4ry/32+bytes/of+a-key-for-AES";
+/// Of the service user at Keystone.
+pub(crate) const KEYSTONE_PASSWORD: &str = "c4n4ry/keystone+password";
+/// Of an application credential, in the place of a password.
+pub(crate) const APPLICATION_CREDENTIAL_SECRET: &str = "c4n4ry/application+credential";
+/// What Keystone gives the service user.
+pub(crate) const SERVICE_TOKEN: &str = "gAAAAAc4n4ry-the-service-s-token";
+/// What a caller of ours got from Keystone.
+pub(crate) const CALLER_TOKEN: &str = "gAAAAAc4n4ry-a-caller-s-token";
+/// Of users at Swift.
+pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
+/// Of the object store's access key, in its options and in locations.
+pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";
