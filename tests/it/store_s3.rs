@@ -157,6 +157,17 @@ async fn keys_of_a_row_are_used_only_where_the_operator_lists_the_host() {
     assert_eq!(accepted(Some((ACCESS, SECRET)), &[]), Ok(()), "the configuration's are used");
 }
 
+#[test]
+fn a_bucket_in_front_of_the_host_needs_a_host_with_names() {
+    let of_host = |authority| {
+        let config = S3Config { url_format: UrlFormat::Virtual, ..config(authority, None) };
+        S3Store::new(StoreId("bucket".to_owned()), &config, &StoreOptions::default())
+    };
+    assert!(of_host("s3.example.org:8080").is_ok());
+    let error = of_host("127.0.0.1:8080").unwrap_err().to_string();
+    assert!(error.contains("store bucket: s3_store_bucket"), "{error}");
+}
+
 #[tokio::test]
 async fn an_object_that_is_not_named_after_its_image_is_not_destroyed_for_it() {
     let store = store(&config("s3.example.org", Some((ACCESS, SECRET))), &[]);
