@@ -14,6 +14,7 @@ mod api_revert;
 mod api_throttle;
 mod api_versions;
 mod attack;
+mod auth_corpus;
 mod auth_jwks;
 mod ceph_harness;
 mod cli;

@@ -27,7 +27,6 @@ pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;
 pub(crate) mod swift;
-#[expect(dead_code, reason = "some of it is for the tests in the crate alone")]
 #[path = "../../src/auth/tests/tokens.rs"]
 pub(crate) mod tokens;
 pub(crate) mod verifier;
