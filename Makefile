@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check bench image-test deploy-check systemd-test clean-cache
+.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -34,14 +34,20 @@ test: ## Run everything, with real databases and the real Glance (installs what 
 demo: ## Try the service out: a small Glance database with deleted images
 	$(CARGO) run --locked --release -- demo
 
-openapi: ## Write openapi/openapi.json and openapi/openapi.yaml
+openapi: ## Write the documents of openapi/
 	$(CARGO) run --locked -- openapi --write openapi
 
 openapi-check: ## Fail where openapi/ is not what the code says
 	@new=$$(mktemp -d) && trap 'rm -rf "$$new"' EXIT && \
 		$(CARGO) run --locked -- openapi --write "$$new" && \
-		diff -r openapi "$$new" || \
+		for file in "$$new"/*; do diff "openapi/$${file##*/}" "$$file" || exit 1; done || \
 		{ echo 'openapi/ is not what the code says; run: make openapi' >&2; exit 1; }
+
+openapi-lint: ## Hold the OpenAPI documents against Spectral, Redocly and IBM's validator
+	tests/openapi/run
+
+clients-test: ## Generate clients, and have each call every operation of a live service
+	tests/clients/run
 
 bench: ## Measure the promises against the real glance-scrubber
 	benches/run
@@ -57,4 +63,4 @@ systemd-test: ## Run the units under a systemd of their own (needs root)
 
 clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/systemd-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/go-build "$$cache"/clients-target "$$cache"/systemd-* "$$cache"/lock-*

@@ -1,15 +1,18 @@
 //! The OpenAPI document and the page that shows it, both part of the binary.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use utoipa::ToSchema;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::openapi;
 use super::openapi::responses::OpenErrors;
+use super::openapi::{self, Specification};
 use super::state::ApiState;
 
 /// The page needs its own scripts, and styles that it writes itself; it asks nobody else.
@@ -18,20 +21,37 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+/// An OpenAPI document.
+#[derive(ToSchema)]
+#[schema(as = OpenapiDocument, example = openapi::examples::openapi)]
+#[expect(dead_code, reason = "only describes what is served; the text itself is made elsewhere")]
+struct OpenapiDocument {
+    /// Version of the OpenAPI specification.
+    openapi: String,
+    /// Title, version, licence.
+    info: BTreeMap<String, Value>,
+    /// The operations, by path.
+    paths: BTreeMap<String, Value>,
+    /// Schemas, answers and ways to authenticate that operations share.
+    components: BTreeMap<String, Value>,
+    /// All other parts.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
+}
+
 /// Show this document
 ///
 /// The description of the API in OpenAPI 3.0.3. A page that shows it is at `/docs`.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "getOpenapi", tag = "versions", security(),
     responses(
-        (status = 200, description = "The document.", body = Object,
-            content_type = "application/json",
+        (status = 200, description = "The document.", body = OpenapiDocument,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         OpenErrors
     )
 )]
 pub(crate) async fn get_openapi() -> impl IntoResponse {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi::to_json);
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi::to_json(Specification::V3_0));
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
 

@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the handlers.
 //!
 //! utoipa writes OpenAPI 3.1; what is published is 3.0.3, which every client generator reads
-//! (some fail on 3.1's `type: [string, "null"]`). See [`downgrade`].
+//! (some fail on 3.1's `type: [string, "null"]`). See [`downgrade`]. The 3.1 twin stands beside it.
 
 pub mod downgrade;
 pub mod examples;
@@ -75,14 +75,26 @@ pub(crate) fn base() -> Document {
     Base::openapi()
 }
 
-/// The document, OpenAPI 3.0.3.
+/// The versions of the specification that the document is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Specification {
+    /// What is served, and what every generator reads.
+    V3_0,
+    /// The same, for tools that want the newer one.
+    V3_1,
+}
+
+/// The document.
 #[must_use]
-pub fn document() -> Value {
+pub fn document(specification: Specification) -> Value {
     let (_, generated) = super::operations().split_for_parts();
     // Plain data with text keys: serialising it cannot fail.
-    let mut document = downgrade::to_3_0(serde_json::to_value(&generated).unwrap_or_default());
+    let mut document = serde_json::to_value(&generated).unwrap_or_default();
     bodies_are_optional(&mut document);
-    document
+    match specification {
+        Specification::V3_0 => downgrade::to_3_0(document),
+        Specification::V3_1 => document,
+    }
 }
 
 /// utoipa says that a body is required unless it may be `null`; here it may be left out.
@@ -105,7 +117,7 @@ pub(crate) fn operation_id(method: &Method, path: &str) -> Option<&'static str> 
 
 /// By method and path.
 fn operation_ids() -> HashMap<(String, String), String> {
-    let document = document();
+    let document = document(Specification::V3_0);
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| {
         let methods = item.as_object().into_iter().flatten();
@@ -119,17 +131,29 @@ fn operation_ids() -> HashMap<(String, String), String> {
 
 /// The document as JSON text, in a stable order, with a newline at its end.
 #[must_use]
-pub fn to_json() -> String {
-    let text = serde_json::to_string_pretty(&Ordered(document())).unwrap_or_default();
+pub fn to_json(specification: Specification) -> String {
+    let text = serde_json::to_string_pretty(&Ordered(document(specification))).unwrap_or_default();
     format!("{text}\n")
 }
 
 /// The document as YAML text, in a stable order.
 #[must_use]
-pub fn to_yaml() -> String {
-    let text = yaml_serde::to_string(&Ordered(document())).unwrap_or_default();
+pub fn to_yaml(specification: Specification) -> String {
+    let text = yaml_serde::to_string(&Ordered(document(specification))).unwrap_or_default();
     let lines: Vec<_> = text.lines().map(with_time_as_text).collect();
     lines.join("\n") + "\n"
+}
+
+/// The files of `openapi/`, by name.
+#[must_use]
+pub fn files() -> [(&'static str, String); 4] {
+    use Specification::{V3_0, V3_1};
+    [
+        ("openapi.json", to_json(V3_0)),
+        ("openapi.yaml", to_yaml(V3_0)),
+        ("openapi-3.1.json", to_json(V3_1)),
+        ("openapi-3.1.yaml", to_yaml(V3_1)),
+    ]
 }
 
 /// Readers of YAML 1.1 (`PyYAML`) take an unquoted time for something else than text.
@@ -167,9 +191,13 @@ mod tests {
 
     #[test]
     fn every_part_of_the_document_is_written() {
-        let document = document();
-        assert!(document.as_object().unwrap().keys().all(|k| READING_ORDER.contains(&k.as_str())));
-        assert_eq!(serde_json::from_str::<Value>(&to_json()).unwrap(), document);
-        assert_eq!(yaml_serde::from_str::<Value>(&to_yaml()).unwrap(), document);
+        for specification in [Specification::V3_0, Specification::V3_1] {
+            let document = document(specification);
+            let mut parts = document.as_object().unwrap().keys();
+            assert!(parts.all(|part| READING_ORDER.contains(&part.as_str())));
+            let json = serde_json::from_str::<Value>(&to_json(specification)).unwrap();
+            let yaml = yaml_serde::from_str::<Value>(&to_yaml(specification)).unwrap();
+            assert_eq!((&json, &yaml), (&document, &document));
+        }
     }
 }

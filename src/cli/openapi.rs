@@ -6,14 +6,17 @@ use clap::{Args, ValueEnum};
 
 use super::output::line;
 use super::{CliError, Exit, Outcome};
-use crate::api::openapi;
+use crate::api::openapi::{self, Specification};
 
 #[derive(Debug, Args)]
 pub(super) struct OpenapiArgs {
     /// The format to print
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
-    /// Write openapi.json and openapi.yaml into this folder instead
+    /// The version of the specification to print
+    #[arg(long, value_enum, default_value_t = Version::V3_0)]
+    spec: Version,
+    /// Write openapi.json and openapi.yaml, and their 3.1 twins, into this folder instead
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }
@@ -24,19 +27,31 @@ enum Format {
     Yaml,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Version {
+    /// 3.0.3, which every generator reads
+    #[value(name = "3.0")]
+    V3_0,
+    /// 3.1
+    #[value(name = "3.1")]
+    V3_1,
+}
+
 pub(super) fn run(args: &OpenapiArgs) -> Outcome {
     if let Some(folder) = &args.write {
-        for (name, text) in
-            [("openapi.json", openapi::to_json()), ("openapi.yaml", openapi::to_yaml())]
-        {
+        for (name, text) in openapi::files() {
             let path = folder.join(name);
             std::fs::write(&path, text).map_err(CliError::system(path.display()))?;
         }
         return Ok(Exit::Ok);
     }
+    let specification = match args.spec {
+        Version::V3_0 => Specification::V3_0,
+        Version::V3_1 => Specification::V3_1,
+    };
     let text = match args.format {
-        Format::Json => openapi::to_json(),
-        Format::Yaml => openapi::to_yaml(),
+        Format::Json => openapi::to_json(specification),
+        Format::Yaml => openapi::to_yaml(specification),
     };
     line(text.trim_end())?;
     Ok(Exit::Ok)

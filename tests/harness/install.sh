@@ -106,3 +106,27 @@ make_venv() {
         touch "$venv/.complete"
     ) 9>"$cache/lock-$1"
 }
+
+# All that a run of Python tools alone needs of the system.
+install_python() {
+    find_python >/dev/null && return
+    [[ $EUID -eq 0 ]] || die "not root; install python3, python3-dev and python3-venv"
+    say "installing python3"
+    apt_install python3 python3-dev python3-venv
+}
+
+# Installs the npm packages of tests/$1/package-lock.json; sets $modules, the folder that has
+# node_modules.
+install_modules() {
+    modules=$cache/npm-$1-$(sha256sum <"$root/tests/$1/package-lock.json" | cut -c1-12)
+    (
+        flock 9
+        [[ -e $modules/.complete ]] && exit
+        say "installing npm packages into $modules"
+        rm -rf "$modules"
+        mkdir -p "$modules"
+        cp "$root/tests/$1/package.json" "$root/tests/$1/package-lock.json" "$modules/"
+        (cd "$modules" && npm ci --silent --ignore-scripts --no-audit --no-fund </dev/null >&2)
+        touch "$modules/.complete"
+    ) 9>"$cache/lock-npm-$1"
+}

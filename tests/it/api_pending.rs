@@ -120,6 +120,8 @@ async fn filters_choose_and_stay_in_the_links() {
     assert_eq!(ids(&api.get("/v2/pending-deletes?owner=p2").await.json()), [""; 0]);
     for (filter, expected) in [
         ("deleted_after=2026-11-22T13:05:00Z", &["c", "b_1"][..]),
+        ("deleted_after=2026-11-22T14:05:00.000000%2B0100", &["c", "b_1"]),
+        ("deleted_after=2026-11-22+13:05:00+%2B00:00", &["c", "b_1"]),
         ("deleted_before=2026-11-22T13:05:00", &["a"]),
         ("deleted_before=2026-11-22T15:05:00%2B02:00", &["a"]),
         ("deleted_after=2026-11-22T13:00:00.5&deleted_before=2026-11-22T13:01:00", &[]),

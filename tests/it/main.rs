@@ -4,7 +4,9 @@
 
 mod api_audit;
 mod api_auth;
+mod api_compatibility;
 mod api_errors;
+mod api_examples;
 mod api_guard;
 mod api_headers;
 mod api_middleware;
@@ -24,6 +26,7 @@ mod config_oslo;
 mod contract;
 mod crash;
 mod deploy;
+mod examples;
 mod faults;
 mod floors;
 mod glance_smoke;

@@ -8,6 +8,7 @@ pub(crate) mod clock;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
 pub(crate) mod database;
+pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod fake_keystone;
 pub(crate) mod fakes;

@@ -101,3 +101,13 @@ pub(crate) fn versions() -> Value {
         }]
     })
 }
+
+/// The head of this document.
+pub(crate) fn openapi() -> Value {
+    json!({
+        "openapi": "3.0.3",
+        "info": {"title": "glance-revert", "version": env!("CARGO_PKG_VERSION")},
+        "paths": {},
+        "components": {}
+    })
+}

@@ -5,109 +5,144 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use utoipa::IntoResponses;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-/// Every status that is no success: its name in the document, what it means, an example.
+/// Every status that is no success: its name in the document, what it means, and each reason that it
+/// is answered for, with an example of its message.
 const SHARED: [Shared; 13] = [
     Shared {
         status: 400,
         name: "BadRequest",
         about: "A header, parameter or body cannot be used (`request.invalid`).",
-        reason: "request.invalid",
-        message: "The body cannot be used: unknown field `dryrun`.",
+        reasons: &[("request.invalid", "The body cannot be used: unknown field `dryrun`.")],
     },
     Shared {
         status: 401,
         name: "Unauthorized",
         about: "No token (`auth.token_missing`), or one that is not good (`auth.token_invalid`).",
-        reason: "auth.token_missing",
-        message: "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
+        reasons: &[
+            (
+                "auth.token_missing",
+                "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
+            ),
+            ("auth.token_invalid", "The token was refused; get a new one. The log has the cause."),
+        ],
     },
     Shared {
         status: 403,
         name: "Forbidden",
         about: "The caller is known and is not an admin (`auth.not_admin`).",
-        reason: "auth.not_admin",
-        message: "The token is good, but its holder is not an admin here.",
+        reasons: &[("auth.not_admin", "The token is good, but its holder is not an admin here.")],
     },
     Shared {
         status: 404,
         name: "NotFound",
         about: "Glance's database has no such image (`image.not_found`).",
-        reason: "image.not_found",
-        message: "Glance's database has no image bfc6e7ec-f6cf-4f92-8276-f2f6afe31222.",
+        reasons: &[(
+            "image.not_found",
+            "Glance's database has no image bfc6e7ec-f6cf-4f92-8276-f2f6afe31222.",
+        )],
     },
     Shared {
         status: 408,
         name: "RequestTimeout",
         about: "The request took too long (`request.timeout`). Look before you try again.",
-        reason: "request.timeout",
-        message: "The request took too long and was given up.",
+        reasons: &[("request.timeout", "The request took too long and was given up.")],
     },
     Shared {
         status: 409,
         name: "Conflict",
-        about: "The image cannot be reverted as it stands, and nothing was changed. `reason` is \
-                one of `image.already_active`, `image.already_scrubbed`, \
-                `image.not_pending_delete`, `image.no_locations`, `image.data_missing`, \
-                `image.scrub_in_progress`, `image.delete_in_progress`; more may come. The last \
-                two pass, and come with `Retry-After`.",
-        reason: "image.already_scrubbed",
-        message: "The data of image bfc6e7ec-f6cf-4f92-8276-f2f6afe31222 has been destroyed, so \
-                  it cannot come back.",
+        about: "The image cannot be reverted as it stands, and nothing was changed. `reason` says \
+                why; more reasons may come. `image.scrub_in_progress` and \
+                `image.delete_in_progress` pass, and come with `Retry-After`.",
+        reasons: &[
+            ("image.already_active", "The image is active: there is nothing to revert."),
+            (
+                "image.already_scrubbed",
+                "The data of the image has been destroyed, so it cannot come back.",
+            ),
+            (
+                "image.not_pending_delete",
+                "The image is queued, not pending_delete: there is nothing to revert.",
+            ),
+            (
+                "image.no_locations",
+                "No location of the image is left, so there is no data that could come back.",
+            ),
+            ("image.data_missing", "No location has the data of the image."),
+            (
+                "image.scrub_in_progress",
+                "The scrubber, or another revert, has the image. Try again soon.",
+            ),
+            (
+                "image.delete_in_progress",
+                "Glance is deleting the image at this moment. Try again soon.",
+            ),
+        ],
     },
     Shared {
         status: 413,
         name: "ContentTooLarge",
         about: "The body is larger than 64 KiB (`request.too_large`).",
-        reason: "request.too_large",
-        message: "The body is larger than 64 KiB; no request needs that much.",
+        reasons: &[(
+            "request.too_large",
+            "The body is larger than 64 KiB; no request needs that much.",
+        )],
     },
     Shared {
         status: 414,
         name: "UriTooLong",
         about: "The address is longer than 8 KiB (`request.uri_too_long`).",
-        reason: "request.uri_too_long",
-        message: "The address is longer than 8 KiB; use fewer or shorter parameters.",
+        reasons: &[(
+            "request.uri_too_long",
+            "The address is longer than 8 KiB; use fewer or shorter parameters.",
+        )],
     },
     Shared {
         status: 415,
         name: "UnsupportedMediaType",
         about: "The body is not said to be JSON (`request.unsupported_media_type`).",
-        reason: "request.unsupported_media_type",
-        message: "The body must be JSON: send Content-Type: application/json, or no body at all.",
+        reasons: &[(
+            "request.unsupported_media_type",
+            "The body must be JSON: send Content-Type: application/json, or no body at all.",
+        )],
     },
     Shared {
         status: 429,
         name: "TooManyRequests",
         about: "Too many tokens of this client were refused (`auth.too_many_failures`). Try again \
                 after `Retry-After`.",
-        reason: "auth.too_many_failures",
-        message: "Too many tokens from this address were refused.",
+        reasons: &[("auth.too_many_failures", "Too many tokens from this address were refused.")],
     },
     Shared {
         status: 431,
         name: "HeadersTooLarge",
         about: "The headers are larger than 32 KiB (`request.headers_too_large`).",
-        reason: "request.headers_too_large",
-        message: "The headers are larger than 32 KiB; send a token and what the request needs.",
+        reasons: &[(
+            "request.headers_too_large",
+            "The headers are larger than 32 KiB; send a token and what the request needs.",
+        )],
     },
     Shared {
         status: 500,
         name: "InternalServerError",
         about: "Something went wrong inside (`internal`); the service's log has the cause.",
-        reason: "internal",
-        message: "Something went wrong inside the service.",
+        reasons: &[("internal", "Something went wrong inside the service.")],
     },
     Shared {
         status: 503,
         name: "ServiceUnavailable",
         about: "The database (`db.unavailable`), a store (`store.unavailable`) or the verifier of \
                 tokens (`auth.unavailable`) does not answer now. Try again after `Retry-After`.",
-        reason: "db.unavailable",
-        message: "Glance's database cannot be reached. Try again soon.",
+        reasons: &[
+            ("db.unavailable", "Glance's database cannot be reached. Try again soon."),
+            ("store.unavailable", "A store cannot be asked, so nothing is known of the data."),
+            ("auth.unavailable", "Tokens cannot be verified now. Try again soon."),
+        ],
     },
 ];
 
@@ -115,8 +150,7 @@ struct Shared {
     status: u16,
     name: &'static str,
     about: &'static str,
-    reason: &'static str,
-    message: &'static str,
+    reasons: &'static [(&'static str, &'static str)],
 }
 
 /// For `components.responses`.
@@ -126,14 +160,11 @@ pub(crate) fn shared() -> impl Iterator<Item = (String, RefOr<Response>)> {
 
 impl Shared {
     fn response(&self) -> Response {
-        let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name("Error")))
-            .example(Some(self.example()))
-            .build();
         let response = ResponseBuilder::new()
             .description(self.about)
-            .content("application/json", content)
-            .header("x-openstack-request-id", header(Type::String, "The request's id."));
+            .content("application/json", self.content())
+            .header("x-openstack-request-id", header(Type::String, "The request's id."))
+            .extensions(Some(self.extensions()));
         let response = match self.status {
             401 => response.header(
                 "WWW-Authenticate",
@@ -148,20 +179,40 @@ impl Shared {
         response.build()
     }
 
-    fn example(&self) -> Value {
+    /// Programs that compare two documents find the reasons here.
+    fn extensions(&self) -> Extensions {
+        let reasons: Vec<_> = self.reasons.iter().map(|(reason, _)| *reason).collect();
+        Extensions::builder().add("x-reasons", reasons).build()
+    }
+
+    fn content(&self) -> Content {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error")));
+        let content = match self.reasons {
+            [(reason, message)] => content.example(Some(self.example(reason, message))),
+            several => content.examples_from_iter(several.iter().map(|(reason, message)| {
+                let example = ExampleBuilder::new().value(Some(self.example(reason, message)));
+                ((*reason).to_owned(), example.build())
+            })),
+        };
+        content.build()
+    }
+
+    fn example(&self, reason: &str, message: &str) -> Value {
         let status = StatusCode::from_u16(self.status).ok();
         json!({"error": {
             "code": self.status,
             "title": status.and_then(|status| status.canonical_reason()),
-            "message": self.message,
-            "reason": self.reason,
+            "message": message,
+            "reason": reason,
             "request_id": "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a"
         }})
     }
 }
 
 fn header(of: Type, about: &str) -> utoipa::openapi::Header {
-    let schema = ObjectBuilder::new().schema_type(of).build();
+    let format =
+        matches!(of, Type::Integer).then_some(SchemaFormat::KnownFormat(KnownFormat::Int32));
+    let schema = ObjectBuilder::new().schema_type(of).format(format).build();
     HeaderBuilder::new().schema(Some(schema)).description(Some(about)).build()
 }
 

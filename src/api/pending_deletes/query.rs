@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Datelike, NaiveDateTime};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -45,10 +45,10 @@ pub struct ListParameters {
     #[param(nullable = false)]
     pub name: Option<String>,
     /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
-    #[param(nullable = false, example = "2026-11-22T12:00:00Z")]
+    #[param(nullable = false, format = DateTime, example = "2026-11-22T12:00:00Z")]
     pub deleted_after: Option<String>,
     /// Only images deleted before this time: RFC 3339, UTC where no zone is given.
-    #[param(nullable = false, example = "2026-11-23T00:00:00Z")]
+    #[param(nullable = false, format = DateTime, example = "2026-11-23T00:00:00Z")]
     pub deleted_before: Option<String>,
     /// The order: `deleted_at:desc` (the default, the newest mistake first; also `deleted_at`) or
     /// `deleted_at:asc` (the next to be scrubbed first).
@@ -167,8 +167,11 @@ fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, Reques
     };
     // A `+` that was not percent-encoded arrives as a space.
     let zoned = text.replace(' ', "+");
+    // Without a zone; and as openapi-generator's clients write it: `12:00:00+0000` in Python,
+    // `12:00:00 +00:00` in Rust.
     let parsed = DateTime::parse_from_rfc3339(&zoned)
-        .or_else(|_| DateTime::parse_from_rfc3339(&format!("{zoned}Z")));
+        .or_else(|_| DateTime::parse_from_rfc3339(&format!("{zoned}Z")))
+        .or_else(|_| text.parse::<DateTime<FixedOffset>>());
     let parsed = parsed.ok().map(|time| time.naive_utc()).filter(|time| year_is_usual(*time));
     let refused = || invalid(format!("{parameter} is a time such as 2026-11-22T12:59:35Z."));
     parsed.map(Some).ok_or_else(refused)

@@ -1,0 +1,49 @@
+"""The client of openapi-generator's `python`: every operation, a conflict, a refused caller."""
+
+import os
+
+import glance_revert_client as client
+from glance_revert_client.exceptions import ConflictException, UnauthorizedException
+
+URL, TOKEN = os.environ["GLANCE_REVERT_URL"], os.environ["GLANCE_REVERT_TOKEN"]
+GOLDEN, ALIVE = os.environ["GLANCE_REVERT_GOLDEN"], os.environ["GLANCE_REVERT_ALIVE"]
+
+
+def main():
+    with client.ApiClient(client.Configuration(host=URL, access_token=TOKEN)) as api:
+        versions = client.VersionsApi(api)
+        for show in (versions.get_versions, versions.list_versions, versions.get_v2):
+            assert show().versions[0].id == "v2.0"
+        assert versions.get_openapi().openapi == "3.0.3"
+
+        pending = client.PendingDeletesApi(api)
+        page = pending.list_pending_deletes(limit=2)
+        assert len(page.pending_deletes) == 2 and page.next.startswith("/v2/pending-deletes?")
+        page = pending.list_pending_deletes(deleted_after=page.pending_deletes[0].deleted_at)
+        assert len(page.pending_deletes) == 1, page
+        preview = pending.get_pending_delete(GOLDEN)
+        assert preview.revertible and preview.locations[0].data == "present"
+
+        images = client.ImagesApi(api)
+        tried = images.revert_image_with_http_info(GOLDEN, client.RevertRequest(dry_run=True))
+        assert tried.headers["openstack-image-revert-dry-run"] == "true"
+        image = images.revert_image(GOLDEN)
+        assert image.status == "active" and image.virtual_size is None
+        assert image.additional_properties["os_distro"] == "debian", image
+        try:
+            images.revert_image(ALIVE)
+        except ConflictException as conflict:
+            assert conflict.data.error.reason == "image.already_active"
+        else:
+            raise AssertionError("no conflict")
+
+    with client.ApiClient(client.Configuration(host=URL)) as api:
+        try:
+            client.ImagesApi(api).revert_image(GOLDEN)
+        except UnauthorizedException as refused:
+            assert refused.data.error.reason == "auth.token_missing"
+        else:
+            raise AssertionError("not refused")
+
+
+main()

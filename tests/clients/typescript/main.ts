@@ -1,0 +1,48 @@
+// The client of openapi-generator's typescript-fetch: every operation, a conflict, a refused caller.
+import assert from 'node:assert/strict';
+import { Configuration, ImagesApi, PendingDeletesApi, ResponseError, VersionsApi } from './client/index.js';
+
+const { GLANCE_REVERT_URL: basePath = '', GLANCE_REVERT_TOKEN: accessToken = '' } = process.env;
+const { GLANCE_REVERT_GOLDEN: golden = '', GLANCE_REVERT_ALIVE: alive = '' } = process.env;
+
+/** The status and the reason of a call that is refused. */
+async function refusal(call: Promise<unknown>): Promise<[number, string]> {
+    try {
+        await call;
+    } catch (error) {
+        assert(error instanceof ResponseError, String(error));
+        const body = await error.response.json();
+        return [error.response.status, body.error.reason];
+    }
+    throw new Error('it was not refused');
+}
+
+const nobody = new Configuration({ basePath });
+const versions = new VersionsApi(nobody);
+assert.equal((await versions.getVersions()).versions[0]?.id, 'v2.0');
+assert.equal((await versions.listVersions()).versions[0]?.id, 'v2.0');
+assert.equal((await versions.getV2()).versions[0]?.id, 'v2.0');
+assert.equal((await versions.getOpenapi()).openapi, '3.0.3');
+
+const admin = new Configuration({ basePath, accessToken });
+const pending = new PendingDeletesApi(admin);
+const page = await pending.listPendingDeletes({ limit: 2 });
+assert.equal(page.pendingDeletes.length, 2);
+assert.match(page.next ?? '', /^\/v2\/pending-deletes\?/);
+const newest = await pending.listPendingDeletes({ deletedAfter: page.pendingDeletes[0]!.deletedAt });
+assert.equal(newest.pendingDeletes.length, 1);
+const preview = await pending.getPendingDelete({ imageId: golden });
+assert.equal(preview.revertible, true);
+assert.equal(preview.locations[0]?.data, 'present');
+
+const images = new ImagesApi(admin);
+const tried = await images.revertImageRaw({ imageId: golden, revertRequest: { dryRun: true } });
+assert.equal(tried.raw.headers.get('OpenStack-Image-Revert-Dry-Run'), 'true');
+const image = await images.revertImage({ imageId: golden });
+assert.equal(image.status, 'active');
+assert.equal(image.virtualSize, null);
+assert.equal(image['os_distro'], 'debian');
+
+assert.deepEqual(await refusal(images.revertImage({ imageId: alive })), [409, 'image.already_active']);
+const refused = new ImagesApi(nobody).revertImage({ imageId: golden });
+assert.deepEqual(await refusal(refused), [401, 'auth.token_missing']);
