@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, ConfigError, Environment, Sources};
 use crate::domain::repo::RepoError;
 use crate::server::{BindError, Parts, SetupError};
+use crate::store::rbd;
 use crate::telemetry::{self, TelemetryError};
 
 /// The package's version, and the commit where the build knew it.
@@ -155,6 +156,10 @@ impl SourceArgs {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // No command for people: it has one caller, and no configuration, log or runtime.
+    if std::env::args_os().nth(1).is_some_and(|first| first == rbd::HELPER) {
+        return rbd::serve();
+    }
     let cli = Cli::parse();
     let exit = match run(cli) {
         Ok(exit) => exit,

@@ -8,6 +8,7 @@
 pub mod cinder;
 pub mod file;
 pub mod http;
+pub mod rbd;
 pub mod s3;
 pub mod swift;
 
@@ -25,7 +26,7 @@ pub use registry::ConfiguredStores;
 /// What `[revert]` tells the stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// `any_file_name`: lets file and swift stores touch data not named after its image.
+    /// `any_file_name`: lets a scrub touch what is not named after its image.
     pub any_file_name: bool,
     /// `http_verify_hosts`: `host` (any port) or `host:port`; IPv6 addresses in brackets.
     pub http_verify_hosts: Vec<String>,
@@ -33,6 +34,8 @@ pub struct StoreOptions {
     pub location_credentials_hosts: Vec<String>,
     /// `store_timeout`: how long one call to a store may take.
     pub store_timeout: Duration,
+    /// This binary, for the helpers of rbd stores.
+    pub rbd_helper: PathBuf,
 }
 
 impl Default for StoreOptions {
@@ -42,6 +45,7 @@ impl Default for StoreOptions {
             http_verify_hosts: Vec::new(),
             location_credentials_hosts: Vec::new(),
             store_timeout: Duration::from_secs(30),
+            rbd_helper: rbd::OWN_BINARY.into(),
         }
     }
 }
@@ -53,6 +57,7 @@ impl From<&RevertConfig> for StoreOptions {
             http_verify_hosts: config.http_verify_hosts.clone(),
             location_credentials_hosts: config.location_credentials_hosts.clone(),
             store_timeout: config.store_timeout,
+            ..Self::default()
         }
     }
 }

@@ -5,6 +5,7 @@ mod cinder;
 mod glance;
 mod keystone;
 mod ours;
+mod rbd;
 mod s3;
 mod sample;
 mod swift;
@@ -13,6 +14,7 @@ pub use cinder::CINDER_STORE;
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
+pub use rbd::RBD_STORE;
 pub use s3::S3_STORE;
 pub use sample::sample;
 pub use swift::SWIFT_STORE;
@@ -59,7 +61,7 @@ impl OptionSpec {
 }
 
 /// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
+pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, RBD_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

@@ -50,7 +50,7 @@ pub struct RevertConfig {
     pub delete_grace: Duration,
     /// `absent_brake` (20): so many absent objects in a row stop a store for the pass.
     pub absent_brake: usize,
-    /// `any_file_name` (false): lets file and swift stores touch data not named after its image.
+    /// `any_file_name` (false): lets a scrub touch what is not named after its image.
     pub any_file_name: bool,
     /// `http_verify_hosts` (empty): hosts that a revert may ask about `http(s)` locations; lower
     /// case.

@@ -3,11 +3,13 @@
 
 mod cinder;
 mod file;
+mod rbd;
 mod s3;
 mod swift;
 
 pub use cinder::{CinderConfig, CinderCredentials, CinderLogin};
 pub use file::FileConfig;
+pub use rbd::RbdConfig;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
 
@@ -38,6 +40,8 @@ pub enum StoreKind {
     File(FileConfig),
     /// `http`.
     Http,
+    /// `rbd`.
+    Rbd(RbdConfig),
     /// `s3`.
     S3(S3Config),
     /// `swift`.
@@ -131,6 +135,7 @@ fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKi
     match kind.as_str() {
         "file" => StoreKind::File(file::read(&mut reader.section(groups, options::FILE_STORE))),
         "http" => StoreKind::Http,
+        "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups, options::RBD_STORE))),
         "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
         "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),
         "cinder" => {

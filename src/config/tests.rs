@@ -41,6 +41,7 @@ fn datadirs(config: &Config) -> Vec<PathBuf> {
     match &config.stores[0].kind {
         StoreKind::File(file) => file.datadirs.clone(),
         StoreKind::Http
+        | StoreKind::Rbd(_)
         | StoreKind::S3(_)
         | StoreKind::Swift(_)
         | StoreKind::Cinder(_)

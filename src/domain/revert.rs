@@ -13,7 +13,7 @@ use super::principal::Admin;
 use super::repo::{ImageRepo, PendingMarker, PendingQuery, PendingSummary, RepoError, Write};
 use super::store::Stores;
 use super::time::Clock;
-use super::verify::{Finding, verify};
+use super::verify::{Finding, verify, verify_and_mend};
 
 pub use self::choice::Judged;
 use self::choice::{choose, warnings};
@@ -211,7 +211,7 @@ impl Reverter {
                 return Ok(preview);
             }
         };
-        preview.locations = self.judge(&pending, Verify::Exists).await;
+        preview.locations = self.judge(&pending, Verify::Exists, true).await;
         match choose(id, &preview.locations) {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
@@ -254,7 +254,7 @@ impl Reverter {
             let pending = image
                 .into_pending_delete(self.clock.now(), self.settings.windows)
                 .map_err(|reason| RevertError::NotPending(id.clone(), reason))?;
-            let judged = self.judge(&pending, request.verify).await;
+            let judged = self.judge(&pending, request.verify, request.dry_run).await;
             let chosen = match choose(id, &judged) {
                 // A scrubber that came in between took the data with it: answer by what is there.
                 Err(RevertError::DataMissing { .. })
@@ -297,19 +297,23 @@ impl Reverter {
         }
     }
 
-    /// Looks at the locations deleted with the image; at those removed earlier only if none of
+    /// Looks at the locations, and has mended what can be, unless nothing is to be changed: those
+    /// deleted with the image; at those removed earlier only if none of
     /// the others has the data.
-    async fn judge(&self, pending: &PendingDelete, how: Verify) -> Vec<Judged> {
+    async fn judge(&self, pending: &PendingDelete, how: Verify, dry_run: bool) -> Vec<Judged> {
         let mut judged = Vec::new();
         for (together, locations) in
             [(true, pending.locations_together()), (false, pending.locations_removed_earlier())]
         {
             let settled = judged.iter().any(|j: &Judged| j.finding.is_good());
             for location in locations {
+                let (stores, image) = (&*self.stores, pending.image());
                 let finding = if settled {
                     Finding::Unchecked
+                } else if dry_run {
+                    verify(stores, image, location, how).await
                 } else {
-                    verify(&*self.stores, pending.image(), location, how).await
+                    verify_and_mend(stores, image, location, how).await
                 };
                 judged.push(Judged { location: location.clone(), together, finding });
             }

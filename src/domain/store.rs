@@ -64,6 +64,15 @@ pub enum Presence {
     Hidden(String),
     /// Something is there that cannot serve an image: parts of it are missing. Which.
     Damaged(String),
+    /// It is there, and Glance can use it once [`Store::mend`] has put right what surrounds it.
+    Mendable {
+        /// Bytes.
+        size: u64,
+        /// What is wrong.
+        why: String,
+        /// Bytes may have suffered, so that only a checksum proves that they are whole.
+        in_doubt: bool,
+    },
 }
 
 /// A store could not answer.
@@ -142,6 +151,12 @@ pub trait Store: Debug + Send + Sync {
         image: &ImageId,
         uri: &StoreUri,
     ) -> Result<Option<ObjectStream>, StoreError>;
+
+    /// Puts right what [`Presence::Mendable`] says is wrong, and touches no byte of the data. Only
+    /// stores that say so are asked.
+    async fn mend(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
+        Err(StoreError::NotVerifiable("this store can mend nothing".to_owned()))
+    }
 
     /// Destroys an image's data. Never an `Err`: each outcome says what became of the data.
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion;

@@ -22,6 +22,15 @@ pub enum Finding {
     Hidden(String),
     /// Parts of it are missing. Which.
     Damaged(String),
+    /// It is there, and the store can put right what keeps Glance from using it.
+    Mendable {
+        /// What is wrong.
+        why: String,
+        /// Only a checksum proves that it is whole.
+        in_doubt: bool,
+    },
+    /// It is there and of the right size, and the store has put right what was wrong. What it was.
+    Mended(String),
     /// Something else is there.
     WrongSize {
         /// Bytes found.
@@ -38,7 +47,15 @@ pub enum Finding {
 impl Finding {
     /// Whether a location with this finding may serve an active image.
     pub fn is_good(&self) -> bool {
-        matches!(self, Self::Present | Self::Unchecked)
+        match self {
+            Self::Present | Self::Unchecked | Self::Mendable { .. } | Self::Mended(_) => true,
+            Self::Missing
+            | Self::Hidden(_)
+            | Self::Damaged(_)
+            | Self::WrongSize { .. }
+            | Self::WrongChecksum
+            | Self::Unknown(_) => false,
+        }
     }
 }
 
@@ -56,27 +73,67 @@ pub async fn verify(
         Ok(placed) => placed,
         Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
     };
-    let finding = size(&placed, image).await;
-    let finding = match finding {
-        Ok(Finding::Present) if how == Verify::Checksum => checksum(&placed, image).await,
-        other => other,
+    let finding = look(&placed, image, how).await;
+    finding.unwrap_or_else(|error| unknown(location, &placed, &error.to_string()))
+}
+
+/// The same, and has the store put right what [`Finding::Mendable`] says, once it is proved that
+/// the data is worth it: with a checksum where that is what `how` wants, or where it is in doubt.
+pub async fn verify_and_mend(
+    stores: &dyn Stores,
+    image: &Image,
+    location: &Location,
+    how: Verify,
+) -> Finding {
+    let finding = verify(stores, image, location, how).await;
+    let Finding::Mendable { why, in_doubt } = finding else { return finding };
+    let placed = match stores.place(location) {
+        Ok(placed) => placed,
+        Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
     };
-    finding.unwrap_or_else(|error| {
-        Finding::Unknown(format!(
-            "location {} in store {}: {error}",
-            location.id,
-            placed.store.id()
-        ))
-    })
+    let prove = in_doubt || how == Verify::Checksum;
+    match mend(&placed, image, prove).await {
+        Ok(Finding::Present) => Finding::Mended(why),
+        Ok(finding) => finding,
+        Err(error) => unknown(location, &placed, &format!("{why}; {error}")),
+    }
+}
+
+async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, StoreError> {
+    let finding = size(placed, image).await?;
+    if finding == Finding::Present && how == Verify::Checksum {
+        return checksum(placed, image).await;
+    }
+    Ok(finding)
+}
+
+async fn mend(placed: &Placed, image: &Image, prove: bool) -> Result<Finding, StoreError> {
+    if prove {
+        let proof = checksum(placed, image).await?;
+        if proof != Finding::Present {
+            return Ok(proof);
+        }
+    }
+    placed.store.mend(&image.id, &placed.uri).await?;
+    size(placed, image).await
+}
+
+fn unknown(location: &Location, placed: &Placed, why: &str) -> Finding {
+    let store = placed.store.id();
+    Finding::Unknown(format!("location {} in store {store}: {why}", location.id))
 }
 
 async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     let expected = image.size.map(|size| u64::try_from(size).unwrap_or_default());
+    let of_size = |found, good| match expected {
+        Some(expected) if expected != found => Finding::WrongSize { found, expected },
+        Some(_) | None => good,
+    };
     Ok(match placed.store.stat(&image.id, &placed.uri).await? {
-        Presence::Present { size: found } => match expected {
-            Some(expected) if expected != found => Finding::WrongSize { found, expected },
-            Some(_) | None => Finding::Present,
-        },
+        Presence::Present { size } => of_size(size, Finding::Present),
+        Presence::Mendable { size, why, in_doubt } => {
+            of_size(size, Finding::Mendable { why, in_doubt })
+        }
         Presence::Absent => Finding::Missing,
         Presence::Hidden(how) => Finding::Hidden(how),
         Presence::Damaged(how) => Finding::Damaged(how),

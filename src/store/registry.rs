@@ -8,6 +8,7 @@ use super::cinder::CinderStore;
 use super::crypt::{ValueReader, is_known_scheme};
 use super::file::FileStore;
 use super::http::HttpStore;
+use super::rbd::RbdStore;
 use super::s3::S3Store;
 use super::swift::SwiftStore;
 use super::{StoreOptions, StoreSetupError};
@@ -16,11 +17,12 @@ use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
 /// Schemes whose locations there is a driver for.
-const SERVED_SCHEMES: [&str; 12] = [
+const SERVED_SCHEMES: [&str; 13] = [
     "file",
     "filesystem",
     "http",
     "https",
+    "rbd",
     "s3",
     "s3+http",
     "s3+https",
@@ -86,6 +88,7 @@ fn build(
     Ok(match &config.kind {
         StoreKind::File(file) => Some(Arc::new(FileStore::new(id, file, options)?)),
         StoreKind::Http => Some(Arc::new(HttpStore::new(id, options)?)),
+        StoreKind::Rbd(rbd) => Some(Arc::new(RbdStore::new(id, rbd, options))),
         StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
         StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),
         StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options)?)),

@@ -208,7 +208,7 @@ impl Store for S3Store {
             }
             StatusCode::NOT_FOUND => match self.presence(&object).await? {
                 Presence::Absent | Presence::Hidden(_) => Ok(None),
-                Presence::Present { .. } | Presence::Damaged(_) => {
+                Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. } => {
                     Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
                 }
             },
@@ -222,7 +222,7 @@ impl Store for S3Store {
             Err(fault) => return fault.before_deletion(),
         };
         match self.presence(&object).await {
-            Ok(Presence::Present { .. } | Presence::Damaged(_)) => {
+            Ok(Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. }) => {
                 self.remove(&object).await.unwrap_or_else(Fault::of_deletion)
             }
             Ok(Presence::Absent) => Deletion::Gone,

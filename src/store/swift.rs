@@ -232,7 +232,7 @@ impl Store for SwiftStore {
             return match self.presence(&target).await? {
                 Presence::Absent | Presence::Hidden(_) => Ok(None),
                 Presence::Damaged(text) => Err(StoreError::Unreachable(text)),
-                Presence::Present { .. } => {
+                Presence::Present { .. } | Presence::Mendable { .. } => {
                     Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
                 }
             };

@@ -6,7 +6,7 @@
 #
 # Runs until it is killed; what it started dies with it. FOLDER/ready and FOLDER/rgw.env appear when
 # all answers. Nothing lies outside of FOLDER. Users: client.admin, glance (reads and writes images),
-# glance-ro (reads images), nobody (reads images by name only), cinder (clones images into volumes).
+# glance-ro (reads images), keeper (all pools), nobody (no pool), cinder (clones into volumes).
 set -euo pipefail
 
 export PATH=$PATH:/usr/sbin:/sbin
@@ -74,6 +74,9 @@ auth_allow_insecure_global_id_reclaim = false
 osd_heartbeat_grace = 3600
 [mon]
 mon_data = $folder/mon
+# Each snapshot made or removed is a decision of the monitor: one a second, if it is not told otherwise.
+paxos_propose_interval = 0.01
+paxos_min_wait = 0.005
 keyring = $folder/mon/keyring
 mon_cluster_log_file = $folder/cluster.log
 [osd]
@@ -104,6 +107,7 @@ make_users() {
     user client.rgw --cap mon 'allow rw' --cap osd 'allow rwx'
     user client.glance --cap mon 'profile rbd' --cap osd 'profile rbd pool=images'
     user client.glance-ro --cap mon 'profile rbd-read-only' --cap osd 'profile rbd-read-only pool=images'
+    user client.keeper --cap mon 'profile rbd' --cap osd 'profile rbd'
     user client.nobody --cap mon 'profile rbd'
     user client.cinder --cap mon 'profile rbd' \
         --cap osd 'profile rbd pool=volumes, profile rbd pool=images'

@@ -18,11 +18,12 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Who may know of a crate that ties its user to one way of talking to the world.
-const KEPT_APART: [(&str, &[&str]); 7] = [
+const KEPT_APART: [(&str, &[&str]); 8] = [
     ("axum", &["api", "server"]),
     ("clap", &["cli"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
+    ("libloading", &["store"]),
     ("reqwest", &["net", "store"]),
     ("rustix", &["store"]),
     ("sqlx", &["db"]),

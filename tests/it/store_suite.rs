@@ -5,6 +5,7 @@
 //! those that a store of its kind cannot have. Each case is in one of the two lists.
 
 mod cases;
+mod ceph;
 mod file;
 mod http;
 mod s3;

@@ -87,8 +87,8 @@ pub struct LocationPreview {
     /// Whether it would come back.
     pub comes_back: bool,
     /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
-    /// (the store keeps it where nobody can read it), `damaged`, `unknown` or `not_checked`; more
-    /// may come.
+    /// (the store keeps it where nobody can read it), `damaged`, `mendable` (a revert puts
+    /// right what is wrong), `unknown` or `not_checked`; more may come.
     pub data: String,
     /// What is wrong, in words; null if nothing is.
     #[schema(required)]
@@ -147,6 +147,9 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::Unchecked => ("not_checked", None),
         Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
         Finding::Hidden(how) => ("hidden", Some(without_credentials(how))),
+        Finding::Mendable { why, .. } | Finding::Mended(why) => {
+            ("mendable", Some(without_credentials(why)))
+        }
         Finding::Damaged(how) => ("damaged", Some(without_credentials(how))),
         Finding::WrongSize { found, expected } => {
             ("wrong_size", Some(format!("It holds {found} bytes instead of {expected}.")))

@@ -59,13 +59,16 @@ pub(super) fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
     let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
     let unproved =
         unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
-    left_out.chain(fallback).chain(unproved).collect()
+    let mended = judged.iter().filter(is_chosen).filter_map(describe);
+    left_out.chain(fallback).chain(unproved).chain(mended).collect()
 }
 
 fn describe(judged: &Judged) -> Option<String> {
     let id = judged.location.id;
     match &judged.finding {
         Finding::Present | Finding::Unchecked => None,
+        Finding::Mendable { why, .. } => Some(format!("location {id} will be mended: {why}")),
+        Finding::Mended(why) => Some(format!("location {id} was mended: {why}")),
         Finding::Missing => Some(format!("location {id} has no data any more")),
         Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),
         Finding::Damaged(how) => Some(format!("the data of location {id} is damaged: {how}")),

@@ -133,8 +133,10 @@ impl Brakes {
                     continue;
                 }
                 asked += 1;
-                if matches!(alive.store.stat(image, &alive.uri).await, Ok(Presence::Present { .. }))
-                {
+                if matches!(
+                    alive.store.stat(image, &alive.uri).await,
+                    Ok(Presence::Present { .. } | Presence::Mendable { .. })
+                ) {
                     return Ok(Ok(Canary::Seen));
                 }
                 if asked == CANARIES {

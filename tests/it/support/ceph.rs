@@ -1,17 +1,24 @@
 //! A Ceph that the tests share: started by the first one that needs it, gone with the test binary.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::env;
 use super::process::Process;
 
 const HARNESS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/ceph.sh");
+const BESIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/python/cephbeside.py");
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 
 static CLUSTER: OnceCell<Ceph> = OnceCell::const_new();
@@ -48,6 +55,44 @@ pub(crate) struct Shared {
 pub(crate) struct Alone {
     ceph: &'static Ceph,
     _users: RwLockWriteGuard<'static, ()>,
+}
+
+/// What a test does in Ceph beside the product, over a connection of its own; see `cephbeside.py`.
+/// What it keeps open is closed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    child: Child,
+    pipes: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
+}
+
+impl Beside {
+    /// Calls a function of `cephbeside.py`: its name, then its arguments.
+    pub(crate) fn call(&self, call: &Value) -> Value {
+        let mut pipes = self.pipes.lock().unwrap();
+        let (input, output) = pipes.as_mut().unwrap();
+        writeln!(input, "{call}").unwrap();
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap();
+        answer.get("is").unwrap_or_else(|| panic!("{call}: {answer}")).clone()
+    }
+
+    /// The same for bytes; `null` is none.
+    pub(crate) fn bytes(&self, call: &Value) -> Option<Vec<u8>> {
+        Some(BASE64.decode(self.call(call).as_str()?).unwrap())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        drop(self.pipes.lock().map(|mut pipes| pipes.take()));
+        drop(self.child.wait());
+    }
+}
+
+/// Data as `cephbeside.py` takes it.
+pub(crate) fn encoded(data: &[u8]) -> String {
+    BASE64.encode(data)
 }
 
 impl std::ops::Deref for Shared {
@@ -111,6 +156,37 @@ impl Ceph {
             access_key: value("RGW_ACCESS_KEY"),
             secret_key: value("RGW_SECRET_KEY"),
         }
+    }
+
+    /// A connection as client.admin for the test's own doings.
+    pub(crate) fn beside(&self) -> Beside {
+        let mut command = process::Command::new(env::python());
+        command.arg(BESIDE).arg(self.conf()).arg("admin").env("PYTHONPATH", self.python_path());
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Beside { child, pipes: Mutex::new(Some((input, output))) }
+    }
+
+    /// The folder with Ceph's own modules for Python.
+    pub(crate) fn python_path(&self) -> PathBuf {
+        self.folder.path().join("python")
+    }
+
+    /// The id of the cluster.
+    pub(crate) fn fsid(&self) -> String {
+        let text = fs::read_to_string(self.conf()).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("fsid = ")).unwrap().to_owned()
+    }
+
+    /// Freezes a daemon, `osd` or `mon`, or thaws it.
+    pub(crate) fn signal(&self, daemon: &str, signal: &str) {
+        let pid = fs::read_to_string(self.folder.path().join(format!("{daemon}.pid"))).unwrap();
+        let kill = format!("kill -s {signal} {}", pid.trim());
+        let sent = process::Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success(), "{kill}");
     }
 
     /// Runs one of Ceph's commands as client.admin; what it prints.

@@ -1,0 +1,225 @@
+//! The RBD store: images in a pool of Ceph.
+//!
+//! Ceph's libraries run in a process of their own ([`helper`]), which this one asks. An image in
+//! Glance is read through a protected snapshot; `glance_store` takes the snapshot away before it
+//! learns that the image is in use, and never looks which cluster it is talking to. This one looks
+//! first, and makes a snapshot again that was lost.
+
+mod fault;
+#[expect(unsafe_code, reason = "the C libraries of Ceph are called from this one module")]
+mod ffi;
+mod helper;
+mod helpers;
+mod protocol;
+mod uri;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{once, try_unfold};
+
+pub use self::helper::serve;
+
+use self::fault::Place;
+use self::helpers::{Helpers, Hired, Trouble};
+use self::protocol::{Found, Reply, Request, Settings, Snap, Target};
+use super::StoreOptions;
+use crate::config::RbdConfig;
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+};
+
+/// The argument with which this binary becomes a helper.
+pub const HELPER: &str = "rbd-helper";
+
+/// This binary, also after the file was replaced by a newer one.
+pub const OWN_BINARY: &str = "/proc/self/exe";
+
+/// One `rbd` store of the configuration.
+#[derive(Debug)]
+pub struct RbdStore {
+    id: StoreId,
+    pool: String,
+    any_file_name: bool,
+    place: Place,
+    helpers: Arc<Helpers>,
+}
+
+impl RbdStore {
+    /// Starts and connects to nothing yet.
+    pub fn new(id: StoreId, config: &RbdConfig, options: &StoreOptions) -> Self {
+        let limit = options.store_timeout;
+        let settings = Settings {
+            conf: config.ceph_conf.clone(),
+            user: config.user.clone(),
+            timeout: config.connect_timeout.map_or(limit, |timeout| timeout.min(limit)),
+        };
+        let user = config.user.as_deref().unwrap_or("admin");
+        let place = Place { client: format!("client.{user}"), pool: config.pool.clone() };
+        let helpers = Arc::new(Helpers::new(options.rbd_helper.clone(), settings));
+        let pool = config.pool.clone();
+        Self { id, pool, any_file_name: options.any_file_name, place, helpers }
+    }
+
+    fn target(&self, uri: &StoreUri) -> Result<Target, StoreError> {
+        let bad = |reason: String| Err(StoreError::BadLocation(reason));
+        match uri::parse(uri, &self.pool) {
+            Err(reason) => bad(format!("it {reason}")),
+            Ok(target) if target.pool != self.pool => {
+                bad(format!("it is in pool {}, not in {}", target.pool, self.pool))
+            }
+            Ok(target) => Ok(target),
+        }
+    }
+
+    /// One that may be destroyed for this image.
+    fn own(&self, image: &ImageId, uri: &StoreUri) -> Result<Target, StoreError> {
+        let target = self.target(uri)?;
+        if self.any_file_name || target.image == image.as_str() {
+            return Ok(target);
+        }
+        Err(StoreError::BadLocation(format!(
+            "the image in Ceph is not named after its image; set [revert] any_file_name if {} is \
+             right",
+            target.image
+        )))
+    }
+
+    async fn inspect(&self, target: &Target) -> Result<Found, Trouble> {
+        let reply = self.helpers.ask(&Request::Inspect(target.clone())).await?;
+        if let Reply::Found(found) = reply { Ok(found) } else { Err(unexpected()) }
+    }
+
+    async fn destroy(&self, target: Target) -> Deletion {
+        let reply = self.helpers.ask(&Request::Delete(target)).await;
+        let end =
+            reply.and_then(
+                |reply| {
+                    if let Reply::Ended(end) = reply { Ok(end) } else { Err(unexpected()) }
+                },
+            );
+        match end {
+            Ok(end) => self.place.ended(&end),
+            Err(trouble) => self.place.unanswered(&trouble),
+        }
+    }
+
+    fn presence(&self, found: &Found) -> Presence {
+        match *found {
+            Found::Image { size, snap: Snap::Protected | Snap::None, .. } => {
+                Presence::Present { size }
+            }
+            Found::Image { size, snap: Snap::Unprotected, .. } => {
+                Presence::Mendable { size, in_doubt: false, why: NOT_PROTECTED.to_owned() }
+            }
+            Found::Image { size, snap: Snap::Lost, .. } => {
+                Presence::Mendable { size, in_doubt: true, why: SNAP_LOST.to_owned() }
+            }
+            Found::Trash { size } => {
+                Presence::Mendable { size, in_doubt: true, why: self.place.in_trash() }
+            }
+            Found::Removing => Presence::Damaged(REMOVING.to_owned()),
+            Found::Absent => Presence::Absent,
+        }
+    }
+}
+
+const NOT_PROTECTED: &str = "its snapshot is not protected, so that nothing could be cloned";
+const SNAP_LOST: &str = "the snapshot that the location names is not there any more";
+const REMOVING: &str = "its removal was begun, so that parts of it may be gone";
+
+fn unexpected() -> Trouble {
+    Trouble::Lost("the process that runs librbd answered something else".to_owned())
+}
+
+#[async_trait]
+impl Store for RbdStore {
+    fn id(&self) -> &StoreId {
+        &self.id
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        uri::claimed(uri, &self.pool)
+    }
+
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.own(image, uri).map(|_| ())
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        let answer = self.helpers.ask(&Request::Health { pool: self.pool.clone() }).await;
+        answer.map(|_| ()).map_err(|trouble| self.place.error(&trouble))
+    }
+
+    async fn stat(&self, _image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        let found = self.inspect(&self.target(uri)?).await;
+        found.map(|found| self.presence(&found)).map_err(|trouble| self.place.error(&trouble))
+    }
+
+    async fn read(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let target = self.target(uri)?;
+        let hired = self.helpers.hire().await.map_err(|trouble| self.place.error(&trouble))?;
+        let mut reader = Reader { hired, target, offset: 0, place: self.place.clone() };
+        let Some(first) = reader.next().await? else { return Ok(None) };
+        let rest = try_unfold(reader, |mut reader| async {
+            let chunk = reader.next().await?.unwrap_or_default();
+            Ok((!chunk.is_empty()).then_some((chunk, reader)))
+        });
+        if first.is_empty() {
+            return Ok(Some(futures::stream::empty().boxed()));
+        }
+        Ok(Some(once(async { Ok(first) }).chain(rest).boxed()))
+    }
+
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
+        let target = match self.own(image, uri) {
+            Ok(target) => target,
+            Err(error) => return Deletion::Refused(error.to_string()),
+        };
+        match self.inspect(&target).await {
+            Err(trouble) => self.place.untouched(&trouble),
+            Ok(Found::Absent) => Deletion::Gone,
+            Ok(Found::Trash { .. }) => Deletion::Retained(self.place.in_trash()),
+            Ok(Found::Image { watchers, .. }) if !watchers.is_empty() => {
+                Deletion::Held(format!("it is open for writing at {}", watchers.join(", ")))
+            }
+            Ok(Found::Image { .. } | Found::Removing) => self.destroy(target).await,
+        }
+    }
+
+    async fn mend(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        let target = self.target(uri)?;
+        let answer = self.helpers.ask(&Request::Mend(target)).await;
+        answer.map(|_| ()).map_err(|trouble| self.place.error(&trouble))
+    }
+}
+
+/// Reads an image from its beginning, with one helper.
+struct Reader {
+    hired: Hired,
+    target: Target,
+    offset: u64,
+    place: Place,
+}
+
+impl Reader {
+    /// The next bytes, none at the end; `None` where there is no image.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let request = Request::Read { target: self.target.clone(), offset: self.offset };
+        let answer = self.hired.ask(&request).await.and_then(|(reply, bytes)| {
+            if reply == Reply::Absent {
+                return Ok(None);
+            }
+            if let Reply::Chunk(_) = reply { Ok(Some(bytes)) } else { Err(unexpected()) }
+        });
+        let bytes = answer.map_err(|trouble| self.place.error(&trouble))?;
+        self.offset += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        Ok(bytes)
+    }
+}

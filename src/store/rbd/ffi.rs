@@ -1,0 +1,274 @@
+//! Ceph's C libraries, loaded at run time: what of librados and librbd is used here, made safe.
+//!
+//! The only `unsafe` code of the product. The declarations are those of `rados/librados.h` and
+//! `rbd/librbd.h`; libraries of these names (`.so.2`, `.so.1`) have kept them since Ceph 13.
+
+mod image;
+mod library;
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::{null, null_mut};
+use std::rc::Rc;
+
+use self::library::{Handle, Rbd, SOURCE_REMOVING, Text, TrashInfo};
+
+pub(super) use self::image::Image;
+pub(super) use self::library::{Ceph, LoadError};
+
+/// An error number of the system's, positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Errno(pub(super) i32);
+
+/// A handle of a cluster, connected or not yet.
+pub(super) struct Cluster {
+    ceph: Rc<Ceph>,
+    handle: Handle,
+}
+
+impl Cluster {
+    /// For the user `client.<user>`, or `client.admin`.
+    pub(super) fn new(ceph: &Rc<Ceph>, user: Option<&CStr>) -> Result<Self, Errno> {
+        let mut handle = null_mut();
+        // SAFETY: `handle` is a place to write to; the user is a C text or null, as allowed.
+        check(unsafe { (ceph.rados.rados_create)(&raw mut handle, pointer(user)) })?;
+        Ok(Self { ceph: Rc::clone(ceph), handle })
+    }
+
+    /// Reads a configuration file; `None` for the one where Ceph looks.
+    pub(super) fn read_file(&self, path: Option<&CStr>) -> Result<(), Errno> {
+        // SAFETY: the handle lives as long as `self`; the path is a C text or null, as allowed.
+        check(unsafe { (self.ceph.rados.rados_conf_read_file)(self.handle, pointer(path)) })?;
+        Ok(())
+    }
+
+    /// Sets an option.
+    pub(super) fn set(&self, option: &CStr, value: &CStr) -> Result<(), Errno> {
+        // SAFETY: the handle lives as long as `self`; both are C texts, which are copied.
+        check(unsafe {
+            (self.ceph.rados.rados_conf_set)(self.handle, option.as_ptr(), value.as_ptr())
+        })?;
+        Ok(())
+    }
+
+    /// Connects.
+    pub(super) fn connect(&self) -> Result<(), Errno> {
+        // SAFETY: the handle lives as long as `self`.
+        check(unsafe { (self.ceph.rados.rados_connect)(self.handle) })?;
+        Ok(())
+    }
+
+    /// The cluster's id, once connected.
+    pub(super) fn fsid(&self) -> Result<String, Errno> {
+        let mut text = [0; 64];
+        // SAFETY: the buffer is as long as is said, longer than an id with its NUL, and was zeroed.
+        check(unsafe {
+            (self.ceph.rados.rados_cluster_fsid)(self.handle, text.as_mut_ptr(), text.len())
+        })?;
+        // SAFETY: what was written ends with NUL, and so does the buffer.
+        Ok(unsafe { copied(text.as_ptr()) })
+    }
+
+    /// Learns the cluster's newest map: a pool may have been deleted since the last look.
+    pub(super) fn refresh(&self) -> Result<(), Errno> {
+        // SAFETY: the handle lives as long as `self` and is connected.
+        check(unsafe { (self.ceph.rados.rados_wait_for_latest_osdmap)(self.handle) })?;
+        Ok(())
+    }
+
+    /// Opens a pool, once connected.
+    pub(super) fn pool(self: Rc<Self>, name: &CStr) -> Result<Rc<Pool>, Errno> {
+        let mut handle = null_mut();
+        // SAFETY: the cluster is connected; `handle` is a place to write to; the name is a C text.
+        check(unsafe {
+            (self.ceph.rados.rados_ioctx_create)(self.handle, name.as_ptr(), &raw mut handle)
+        })?;
+        Ok(Rc::new(Pool { cluster: self, handle }))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // SAFETY: the handle was made by rados_create and is used no more: pools keep the cluster.
+        unsafe { (self.ceph.rados.rados_shutdown)(self.handle) }
+    }
+}
+
+/// An entry of a pool's trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trashed {
+    /// The image's id, which is what it is asked for by.
+    pub(super) id: CString,
+    /// Its name before.
+    pub(super) name: String,
+    /// It is there because its removal was begun, and parts of it may have gone.
+    pub(super) removing: bool,
+}
+
+/// A pool of a connected cluster.
+pub(super) struct Pool {
+    cluster: Rc<Cluster>,
+    handle: Handle,
+}
+
+impl Pool {
+    fn rbd(&self) -> &Rbd {
+        &self.cluster.ceph.rbd
+    }
+
+    /// Opens an image for writing, which registers a watcher.
+    pub(super) fn open(self: &Rc<Self>, name: &CStr) -> Result<Image, Errno> {
+        self.opened(|handle| {
+            // SAFETY: the pool lives; the name is a C text; `handle` is a place to write to.
+            unsafe { (self.rbd().rbd_open)(self.handle, name.as_ptr(), handle, null()) }
+        })
+    }
+
+    /// Opens an image, or a snapshot of it, for reading; leaves no trace.
+    pub(super) fn open_read_only(
+        self: &Rc<Self>,
+        name: &CStr,
+        snap: Option<&CStr>,
+    ) -> Result<Image, Errno> {
+        self.opened(|handle| {
+            // SAFETY: as above; the snapshot is a C text or null, as allowed.
+            unsafe {
+                (self.rbd().rbd_open_read_only)(self.handle, name.as_ptr(), handle, pointer(snap))
+            }
+        })
+    }
+
+    /// The same by the image's id: images in the trash have no name.
+    pub(super) fn open_trashed(
+        self: &Rc<Self>,
+        id: &CStr,
+        snap: Option<&CStr>,
+    ) -> Result<Image, Errno> {
+        self.opened(|handle| {
+            // SAFETY: as above.
+            unsafe {
+                let open = self.rbd().rbd_open_by_id_read_only;
+                open(self.handle, id.as_ptr(), handle, pointer(snap))
+            }
+        })
+    }
+
+    fn opened(self: &Rc<Self>, open: impl FnOnce(*mut Handle) -> c_int) -> Result<Image, Errno> {
+        let mut handle = null_mut();
+        check(open(&raw mut handle))?;
+        Ok(Image { pool: Rc::clone(self), handle })
+    }
+
+    /// The names of all images.
+    pub(super) fn images(&self) -> Result<Vec<String>, Errno> {
+        let names = grown(|names: &mut Vec<u8>, size| {
+            names.resize(*size, 0);
+            // SAFETY: the buffer has `size` bytes; the names are written into it, NUL after each.
+            unsafe { (self.rbd().rbd_list)(self.handle, names.as_mut_ptr().cast(), size) }
+        })?;
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
+    /// What lies in the trash.
+    pub(super) fn trash(&self) -> Result<Vec<Trashed>, Errno> {
+        const EMPTY: TrashInfo = TrashInfo {
+            id: null_mut(),
+            name: null_mut(),
+            source: 0,
+            deletion_time: 0,
+            deferment_end_time: 0,
+        };
+        let mut entries = grown(|entries: &mut Vec<TrashInfo>, size| {
+            entries.resize(*size, EMPTY);
+            // SAFETY: the buffer has `size` entries, and `size` says how many were written.
+            unsafe { (self.rbd().rbd_trash_list)(self.handle, entries.as_mut_ptr(), size) }
+        })?;
+        // SAFETY: both texts of each entry were allocated by the list and end with NUL.
+        let copy = |entry: &TrashInfo| unsafe {
+            Trashed {
+                id: CStr::from_ptr(entry.id).to_owned(),
+                name: copied(entry.name),
+                removing: entry.source == SOURCE_REMOVING,
+            }
+        };
+        let trash = entries.iter().map(copy).collect();
+        // SAFETY: these entries were written by the list; their texts are freed once, here.
+        unsafe { (self.rbd().rbd_trash_list_cleanup)(entries.as_mut_ptr(), entries.len()) };
+        Ok(trash)
+    }
+
+    /// Moves an image into the trash, where it may be purged at once.
+    pub(super) fn trash_move(&self, name: &CStr) -> Result<(), Errno> {
+        // SAFETY: the pool lives; the name is a C text.
+        check(unsafe { (self.rbd().rbd_trash_move)(self.handle, name.as_ptr(), 0) })?;
+        Ok(())
+    }
+
+    /// Takes an image out of the trash.
+    pub(super) fn trash_restore(&self, id: &CStr, name: &CStr) -> Result<(), Errno> {
+        // SAFETY: the pool lives; both are C texts.
+        check(unsafe { (self.rbd().rbd_trash_restore)(self.handle, id.as_ptr(), name.as_ptr()) })?;
+        Ok(())
+    }
+
+    /// Removes an image and its data. `progress` is called now and then, from any thread.
+    pub(super) fn remove(&self, name: &CStr, progress: &(dyn Fn() + Sync)) -> Result<(), Errno> {
+        unsafe extern "C" fn tell(_done: u64, _all: u64, progress: *mut c_void) -> c_int {
+            // SAFETY: this is the address that was handed over below, of a reference that lives
+            // until the call returns; a panic ends the process at this border.
+            let progress = unsafe { *progress.cast::<&(dyn Fn() + Sync)>() };
+            progress();
+            0
+        }
+        let progress = &raw const progress;
+        // SAFETY: the pool lives; the name is a C text; the call is synchronous, so nobody uses
+        // `progress` after it, and `tell` only reads it.
+        check(unsafe {
+            let remove = self.rbd().rbd_remove_with_progress;
+            remove(self.handle, name.as_ptr(), tell, progress.cast_mut().cast())
+        })?;
+        Ok(())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: the handle was made by rados_ioctx_create and is used no more: images keep it.
+        unsafe { (self.cluster.ceph.rados.rados_ioctx_destroy)(self.handle) }
+    }
+}
+
+fn pointer(text: Option<&CStr>) -> Text {
+    text.map_or(null(), CStr::as_ptr)
+}
+
+/// A copy of a text of C's.
+///
+/// # Safety
+///
+/// `text` points to a text that ends with NUL.
+unsafe fn copied(text: *const c_char) -> String {
+    // SAFETY: the caller says so.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
+fn check(answer: c_int) -> Result<c_int, Errno> {
+    if answer < 0 { Err(Errno(answer.saturating_neg())) } else { Ok(answer) }
+}
+
+/// Calls a list function with more room until it suffices; what it has filled.
+fn grown<T>(mut list: impl FnMut(&mut Vec<T>, &mut usize) -> c_int) -> Result<Vec<T>, Errno> {
+    const ERANGE: i32 = 34;
+    let mut entries = Vec::new();
+    let mut size = 64;
+    loop {
+        match check(list(&mut entries, &mut size)) {
+            Ok(_) => {
+                entries.truncate(size);
+                return Ok(entries);
+            }
+            Err(Errno(ERANGE)) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! An image, and its snapshots.
+
+use std::ffi::{CStr, c_int};
+use std::ptr::null_mut;
+use std::rc::Rc;
+
+use super::library::{Handle, Rbd, Text, WatcherInfo};
+use super::{Errno, Pool, check, copied, grown};
+
+/// An open image.
+pub(in super::super) struct Image {
+    pub(super) pool: Rc<Pool>,
+    pub(super) handle: Handle,
+}
+
+impl Image {
+    fn rbd(&self) -> &Rbd {
+        self.pool.rbd()
+    }
+
+    /// Bytes, of the snapshot that is looked at.
+    pub(in super::super) fn size(&self) -> Result<u64, Errno> {
+        let mut size = 0;
+        // SAFETY: the image is open; `size` is a place to write to.
+        check(unsafe { (self.rbd().rbd_get_size)(self.handle, &raw mut size) })?;
+        Ok(size)
+    }
+
+    /// Fills the buffer from `offset` on; less is read only at the end.
+    pub(in super::super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        // SAFETY: the image is open; the buffer is as long as is said.
+        let read = unsafe {
+            let target = buffer.as_mut_ptr().cast();
+            (self.rbd().rbd_read)(self.handle, offset, buffer.len(), target)
+        };
+        usize::try_from(read).map_err(|_| Errno(i32::try_from(-read).unwrap_or(i32::MAX)))
+    }
+
+    /// The addresses of those who have it open for writing.
+    pub(in super::super) fn watchers(&self) -> Result<Vec<String>, Errno> {
+        const EMPTY: WatcherInfo = WatcherInfo { addr: null_mut(), id: 0, cookie: 0 };
+        let mut found = grown(|found: &mut Vec<WatcherInfo>, size| {
+            found.resize(*size, EMPTY);
+            // SAFETY: the buffer has `size` entries, and `size` says how many were written.
+            unsafe { (self.rbd().rbd_watchers_list)(self.handle, found.as_mut_ptr(), size) }
+        })?;
+        // SAFETY: the address of each entry was allocated by the list and ends with NUL.
+        let watchers = found.iter().map(|one| unsafe { copied(one.addr) }).collect();
+        // SAFETY: these entries were written by the list; their texts are freed once, here.
+        unsafe { (self.rbd().rbd_watchers_list_cleanup)(found.as_mut_ptr(), found.len()) };
+        Ok(watchers)
+    }
+
+    /// Whether it has this snapshot, made by a user.
+    pub(in super::super) fn has_snap(&self, snap: &CStr) -> Result<bool, Errno> {
+        let mut exists = false;
+        // SAFETY: the image is open; the name is a C text; C's bool is Rust's.
+        check(unsafe {
+            (self.rbd().rbd_snap_exists)(self.handle, snap.as_ptr(), &raw mut exists)
+        })?;
+        Ok(exists)
+    }
+
+    /// Looks at a snapshot from now on.
+    pub(in super::super) fn set_snap(&self, snap: &CStr) -> Result<(), Errno> {
+        self.snap(self.rbd().rbd_snap_set, snap)
+    }
+
+    /// Whether the snapshot cannot be removed.
+    pub(in super::super) fn is_protected(&self, snap: &CStr) -> Result<bool, Errno> {
+        let mut protected = 0;
+        // SAFETY: the image is open; the name is a C text; `protected` is a place to write to.
+        check(unsafe {
+            (self.rbd().rbd_snap_is_protected)(self.handle, snap.as_ptr(), &raw mut protected)
+        })?;
+        Ok(protected != 0)
+    }
+
+    /// Makes a snapshot.
+    pub(in super::super) fn create_snap(&self, snap: &CStr) -> Result<(), Errno> {
+        self.snap(self.rbd().rbd_snap_create, snap)
+    }
+
+    /// Makes a snapshot one that can be cloned and not removed.
+    pub(in super::super) fn protect(&self, snap: &CStr) -> Result<(), Errno> {
+        self.snap(self.rbd().rbd_snap_protect, snap)
+    }
+
+    /// The opposite; refused while it has clones of the old kind.
+    pub(in super::super) fn unprotect(&self, snap: &CStr) -> Result<(), Errno> {
+        self.snap(self.rbd().rbd_snap_unprotect, snap)
+    }
+
+    /// Removes a snapshot.
+    pub(in super::super) fn remove_snap(&self, snap: &CStr) -> Result<(), Errno> {
+        self.snap(self.rbd().rbd_snap_remove, snap)
+    }
+
+    fn snap(
+        &self,
+        call: unsafe extern "C" fn(Handle, Text) -> c_int,
+        snap: &CStr,
+    ) -> Result<(), Errno> {
+        // SAFETY: `call` is one of the functions above that take an open image and a C text.
+        check(unsafe { call(self.handle, snap.as_ptr()) })?;
+        Ok(())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // SAFETY: the handle was made by one of the open functions and is used no more. What it
+        // answers changes nothing: read-only images have nothing to write, and every change to
+        // another was confirmed by itself.
+        unsafe { (self.rbd().rbd_close)(self.handle) };
+    }
+}

@@ -1,0 +1,102 @@
+//! Destroying an image, in an order that leaves it whole wherever it is refused.
+//!
+//! `glance_store` takes the snapshot away and then learns that somebody has the image open. Here the
+//! service has asked for watchers before; one who came in between makes the removal fail, and then
+//! the snapshot is made again.
+
+use std::rc::Rc;
+
+use super::super::ffi::{Errno, Image, Pool};
+use super::super::protocol::{End, Failure, Reply, Step, Target};
+use super::session::{ENOENT, Names, Session, at, make_snap};
+use super::working;
+
+const EPERM: Errno = Errno(1);
+const EACCES: Errno = Errno(13);
+const EBUSY: Errno = Errno(16);
+const EINVAL: Errno = Errno(22);
+const EROFS: Errno = Errno(30);
+const EMLINK: Errno = Errno(31);
+const ENOTEMPTY: Errno = Errno(39);
+
+impl Session {
+    pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
+        let (pool, names) = self.place(target)?;
+        let end = match pool.open(&names.image) {
+            Ok(image) => match free(&image, &names) {
+                Ok(()) => {
+                    // Our own watcher would be in the way.
+                    drop(image);
+                    remove(&pool, &names)
+                }
+                Err(end) => end,
+            },
+            // Gone between two looks, or begun by somebody who died: librbd finishes that.
+            Err(ENOENT) => remove(&pool, &names),
+            Err(errno) => return Err(at(Step::OpenImage)(errno)),
+        };
+        Ok(Reply::Ended(end))
+    }
+}
+
+/// Takes away the snapshot that the location names.
+fn free(image: &Image, names: &Names) -> Result<(), End> {
+    let Some(snap) = names.snap.as_deref() else { return Ok(()) };
+    match image.unprotect(snap) {
+        // It was not protected, or is not there.
+        Ok(()) | Err(EINVAL | ENOENT) => {}
+        Err(errno) => return Err(refused(Step::Unprotect, errno)),
+    }
+    working();
+    match image.remove_snap(snap) {
+        Ok(()) | Err(ENOENT) => {}
+        Err(errno) => {
+            return Err(restored(refused(Step::RemoveSnap, errno), || make_snap(image, snap)));
+        }
+    }
+    working();
+    Ok(())
+}
+
+fn remove(pool: &Rc<Pool>, names: &Names) -> End {
+    let snap_again = || match names.snap.as_deref() {
+        Some(snap) => {
+            let image = pool.open(&names.image).map_err(at(Step::OpenImage))?;
+            make_snap(&image, snap)
+        }
+        None => Ok(()),
+    };
+    match pool.remove(&names.image, &working) {
+        Ok(()) | Err(ENOENT) => End::Removed,
+        Err(ENOTEMPTY) => {
+            working();
+            // Snapshots are left, of users or of clones that need them: as glance_store does.
+            match pool.trash_move(&names.image) {
+                Ok(()) => End::Trashed,
+                Err(errno) => restored(refused(Step::TrashMove, errno), snap_again),
+            }
+        }
+        Err(errno) => restored(refused(Step::Remove, errno), snap_again),
+    }
+}
+
+/// What an error of a step that changes something says of the data.
+fn refused(step: Step, errno: Errno) -> End {
+    let failure = at(step)(errno);
+    match errno {
+        EBUSY | EMLINK => End::InUse(failure),
+        EPERM | EACCES | EROFS => End::Refused(failure),
+        _ => End::Unknown(failure),
+    }
+}
+
+/// Makes the snapshot again, where it is known that nothing else was changed.
+fn restored(end: End, make_again: impl FnOnce() -> Result<(), Failure>) -> End {
+    match end {
+        End::InUse(ref why) | End::Refused(ref why) => match make_again() {
+            Ok(()) => end,
+            Err(again) => End::SnapLost { why: why.clone(), again },
+        },
+        End::Removed | End::Trashed | End::SnapLost { .. } | End::Unknown(_) => end,
+    }
+}

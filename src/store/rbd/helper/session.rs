@@ -1,0 +1,221 @@
+//! A connection, and what can be asked over it.
+
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
+
+use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool, Trashed};
+use super::super::protocol::{CHUNK, Failure, Found, Reply, Settings, Snap, Step, Target};
+use super::working;
+
+pub(super) const ENOENT: Errno = Errno(2);
+
+/// Ceph's three limits of time. Without them a call waits for ever.
+const TIMEOUTS: [&CStr; 3] =
+    [c"rados_osd_op_timeout", c"rados_mon_op_timeout", c"client_mount_timeout"];
+
+/// What a failed step is to the caller.
+pub(super) fn at(step: Step) -> impl FnOnce(Errno) -> Failure {
+    move |Errno(errno)| Failure { step, errno }
+}
+
+/// A name as C has it.
+pub(super) fn name(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| Failure { step: Step::Name, errno: 0 })
+}
+
+/// A connection to a cluster.
+pub(super) struct Session {
+    cluster: Rc<Cluster>,
+    fsid: String,
+    /// The image that is being read, as long as it is the same.
+    reading: Option<(Target, Image)>,
+}
+
+/// An image's names as C has them.
+pub(super) struct Names {
+    pub(super) image: CString,
+    pub(super) snap: Option<CString>,
+}
+
+impl Session {
+    pub(super) fn connect(settings: &Settings) -> Result<Self, Failure> {
+        let load = |error: super::super::ffi::LoadError| Failure {
+            step: Step::Load(error.to_string()),
+            errno: 0,
+        };
+        let ceph = Ceph::load().map_err(load)?;
+        let user = settings.user.as_deref().map(name).transpose()?;
+        let cluster = Cluster::new(&ceph, user.as_deref()).map_err(at(Step::Configure))?;
+        let conf = settings.conf.as_ref().map(|path| name(path.as_os_str().as_bytes()));
+        cluster.read_file(conf.transpose()?.as_deref()).map_err(at(Step::Configure))?;
+        let seconds = name(settings.timeout.as_secs().max(1).to_string())?;
+        for option in TIMEOUTS {
+            cluster.set(option, &seconds).map_err(at(Step::Configure))?;
+        }
+        // Nothing is read twice; and the service's log is not Ceph's.
+        for (option, value) in [(c"rbd_cache", c"false"), (c"log_to_stderr", c"false")] {
+            cluster.set(option, value).map_err(at(Step::Configure))?;
+        }
+        cluster.connect().map_err(at(Step::Connect))?;
+        working();
+        let fsid = cluster.fsid().map_err(at(Step::Connect))?;
+        Ok(Self { cluster: Rc::new(cluster), fsid, reading: None })
+    }
+
+    pub(super) fn health(&self, pool: &str) -> Result<Reply, Failure> {
+        self.cluster.refresh().map_err(at(Step::OpenPool))?;
+        self.open_pool(pool)?.images().map_err(at(Step::ListPool))?;
+        Ok(Reply::Done)
+    }
+
+    /// The pool, of the right cluster, and the names in it.
+    pub(super) fn place(&self, target: &Target) -> Result<(Rc<Pool>, Names), Failure> {
+        if target.fsid.as_ref().is_some_and(|fsid| !fsid.eq_ignore_ascii_case(&self.fsid)) {
+            return Err(Failure { step: Step::OtherCluster(self.fsid.clone()), errno: 0 });
+        }
+        let image = name(target.image.as_str())?;
+        let snap = target.snap.as_deref().map(name).transpose()?;
+        Ok((self.open_pool(&target.pool)?, Names { image, snap }))
+    }
+
+    fn open_pool(&self, pool: &str) -> Result<Rc<Pool>, Failure> {
+        let pool = Rc::clone(&self.cluster).pool(&name(pool)?).map_err(at(Step::OpenPool))?;
+        working();
+        Ok(pool)
+    }
+
+    pub(super) fn inspect(&self, target: &Target) -> Result<Reply, Failure> {
+        let (pool, names) = self.place(target)?;
+        let found = match pool.open_read_only(&names.image, None) {
+            Ok(image) => look_at(&image, names.snap.as_deref()).map_err(at(Step::Inspect))?,
+            Err(ENOENT) => match self.trashed(target)? {
+                None => Found::Absent,
+                Some(trashed) if trashed.removing => Found::Removing,
+                Some(trashed) => {
+                    let image = pool.open_trashed(&trashed.id, None);
+                    let size = image.and_then(|image| image.size()).map_err(at(Step::OpenImage))?;
+                    Found::Trash { size }
+                }
+            },
+            Err(errno) => return Err(at(Step::OpenImage)(errno)),
+        };
+        Ok(Reply::Found(found))
+    }
+
+    /// Reads the snapshot; where it is lost, what it was made of.
+    pub(super) fn read(
+        &mut self,
+        target: &Target,
+        offset: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Reply, Failure> {
+        let same = self.reading.take().filter(|(open, _)| open == target);
+        let image = match same {
+            Some((_, image)) => image,
+            None => match self.open_to_read(target)? {
+                Some(image) => image,
+                None => return Ok(Reply::Absent),
+            },
+        };
+        // Reading at the end or beyond is an error to librbd.
+        let left = image.size().map_err(at(Step::Read))?.saturating_sub(offset);
+        bytes.resize(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK), 0);
+        let read = if left == 0 { 0 } else { image.read(offset, bytes).map_err(at(Step::Read))? };
+        bytes.truncate(read);
+        // At the end it is closed.
+        self.reading = (read > 0).then(|| (target.clone(), image));
+        Ok(Reply::Chunk(read))
+    }
+
+    fn open_to_read(&self, target: &Target) -> Result<Option<Image>, Failure> {
+        let (pool, names) = self.place(target)?;
+        let snap = names.snap.as_deref();
+        let of_its_name = or_without_snap(snap, |snap| pool.open_read_only(&names.image, snap));
+        match of_its_name {
+            Err(ENOENT) => {}
+            image => return image.map(Some).map_err(at(Step::OpenImage)),
+        }
+        match self.trashed(target)?.filter(|trashed| !trashed.removing) {
+            None => Ok(None),
+            Some(trashed) => or_without_snap(snap, |snap| pool.open_trashed(&trashed.id, snap))
+                .map(Some)
+                .map_err(at(Step::OpenImage)),
+        }
+    }
+
+    pub(super) fn mend(&self, target: &Target) -> Result<Reply, Failure> {
+        let (pool, names) = self.place(target)?;
+        let image = match pool.open(&names.image) {
+            Err(ENOENT) => {
+                let trashed = self.trashed(target)?.filter(|trashed| !trashed.removing);
+                let trashed = trashed.ok_or_else(|| at(Step::OpenImage)(ENOENT))?;
+                let restored = pool.trash_restore(&trashed.id, &names.image);
+                restored.map_err(at(Step::TrashRestore))?;
+                working();
+                pool.open(&names.image)
+            }
+            image => image,
+        };
+        let image = image.map_err(at(Step::OpenImage))?;
+        if let Some(snap) = names.snap {
+            make_snap(&image, &snap)?;
+        }
+        Ok(Reply::Done)
+    }
+}
+
+impl Session {
+    /// The trash's entry for an image that could not be opened. The pool has to be there still: one
+    /// that was deleted lists as empty. And its own list has to agree that there is no image of
+    /// this name: one without its header is damaged, not absent.
+    fn trashed(&self, target: &Target) -> Result<Option<Trashed>, Failure> {
+        self.cluster.refresh().map_err(at(Step::OpenPool))?;
+        let pool = self.open_pool(&target.pool)?;
+        if pool.images().map_err(at(Step::ListPool))?.contains(&target.image) {
+            return Err(at(Step::OpenImage)(ENOENT));
+        }
+        let mut trash = pool.trash().map_err(at(Step::ListTrash))?;
+        trash.retain(|trashed| trashed.name == target.image);
+        match (trash.pop(), trash.is_empty()) {
+            (trashed, true) => Ok(trashed),
+            (_, false) => Err(Failure { step: Step::SeveralInTrash, errno: 0 }),
+        }
+    }
+}
+
+/// Makes a snapshot what Glance makes it: there, and protected.
+pub(super) fn make_snap(image: &Image, snap: &CStr) -> Result<(), Failure> {
+    if !image.has_snap(snap).map_err(at(Step::Inspect))? {
+        image.create_snap(snap).map_err(at(Step::CreateSnap))?;
+        working();
+    }
+    if !image.is_protected(snap).map_err(at(Step::Inspect))? {
+        image.protect(snap).map_err(at(Step::Protect))?;
+    }
+    Ok(())
+}
+
+fn look_at(image: &Image, snap: Option<&CStr>) -> Result<Found, Errno> {
+    let watchers = image.watchers()?;
+    let snap = match snap {
+        None => Snap::None,
+        Some(snap) if !image.has_snap(snap)? => Snap::Lost,
+        Some(snap) => {
+            let protected = image.is_protected(snap)?;
+            image.set_snap(snap)?;
+            if protected { Snap::Protected } else { Snap::Unprotected }
+        }
+    };
+    Ok(Found::Image { size: image.size()?, snap, watchers })
+}
+
+fn or_without_snap(
+    snap: Option<&CStr>,
+    open: impl Fn(Option<&CStr>) -> Result<Image, Errno>,
+) -> Result<Image, Errno> {
+    match open(snap) {
+        Err(ENOENT) if snap.is_some() => open(None),
+        image => image,
+    }
+}

@@ -1,0 +1,190 @@
+//! The service's side of its helpers: starts them, asks, and kills those that hang.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use super::helper::IDLE;
+use super::protocol::{CHUNK, Failure, Reply, Request, Settings};
+
+/// Helpers of one store at a time, each with some 40 MiB.
+const HELPERS: usize = 4;
+
+/// Requests that one helper serves before another takes its place: what librbd leaks goes with it.
+const REQUESTS: u32 = 1000;
+
+/// How long after Ceph's own limit a silent helper is taken to hang.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The helper cannot be started, or all are at work. Nothing was asked.
+    NotAsked(String),
+    /// The helper says that it could not, and that nothing was changed.
+    Failed(Failure),
+    /// It hung or died after it was asked.
+    Lost(String),
+}
+
+/// The helpers of one store.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    program: PathBuf,
+    settings: Settings,
+    permits: Arc<Semaphore>,
+    idle: Mutex<VecDeque<Helper>>,
+}
+
+/// One helper; killed when dropped.
+#[derive(Debug)]
+struct Helper {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    requests: u32,
+    since: Instant,
+}
+
+/// A helper for one task.
+#[derive(Debug)]
+pub(super) struct Hired {
+    helpers: Arc<Helpers>,
+    helper: Option<Helper>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Helpers {
+    /// `program` is this binary; nothing is started yet.
+    pub(super) fn new(program: PathBuf, settings: Settings) -> Self {
+        let idle = Mutex::default();
+        Self { program, settings, permits: Arc::new(Semaphore::new(HELPERS)), idle }
+    }
+
+    /// Asks one question.
+    pub(super) async fn ask(self: &Arc<Self>, request: &Request) -> Result<Reply, Trouble> {
+        let mut hired = self.hire().await?;
+        hired.ask(request).await.map(|(reply, _)| reply)
+    }
+
+    /// A helper that waits, or a new one.
+    pub(super) async fn hire(self: &Arc<Self>) -> Result<Hired, Trouble> {
+        let busy = || Trouble::NotAsked("all connections to Ceph are at work".to_owned());
+        let permit =
+            timeout(self.settings.timeout, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
+        let waiting = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain_mut(Helper::can_be_asked);
+            idle.pop_back()
+        };
+        let helper = match waiting {
+            Some(helper) => helper,
+            None => self.start().await?,
+        };
+        Ok(Hired { helpers: Arc::clone(self), helper: Some(helper), _permit: permit })
+    }
+
+    /// It is told everything over its input: nothing of ours is in its arguments or environment.
+    async fn start(&self) -> Result<Helper, Trouble> {
+        let program = self.program.display();
+        let cannot =
+            |error: std::io::Error| Trouble::NotAsked(format!("cannot run {program}: {error}"));
+        let mut command = Command::new(&self.program);
+        command.arg(super::HELPER).env_clear().current_dir("/").kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().map_err(cannot)?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(cannot(std::io::ErrorKind::BrokenPipe.into()));
+        };
+        let output = BufReader::with_capacity(64 * 1024, output);
+        let since = Instant::now();
+        let mut helper = Helper { child, input, output, requests: 0, since };
+        helper.send(&self.settings).await.map_err(cannot)?;
+        Ok(helper)
+    }
+}
+
+impl Hired {
+    /// Asks; with a chunk come its bytes. One that failed to answer is killed, one that could not
+    /// do what it was asked is not asked again: its connection may be what was wrong.
+    pub(super) async fn ask(&mut self, request: &Request) -> Result<(Reply, Vec<u8>), Trouble> {
+        let lost = || Trouble::Lost("the helper is gone".to_owned());
+        let mut helper = self.helper.take().ok_or_else(lost)?;
+        let limit = self.helpers.settings.timeout + GRACE;
+        match helper.ask(request, limit).await.map_err(Trouble::Lost)? {
+            (Reply::Failed(failure), _) => Err(Trouble::Failed(failure)),
+            answer => {
+                self.helper = Some(helper);
+                Ok(answer)
+            }
+        }
+    }
+}
+
+impl Drop for Hired {
+    fn drop(&mut self) {
+        if let Some(mut helper) = self.helper.take().filter(|helper| helper.requests < REQUESTS) {
+            helper.since = Instant::now();
+            let idle = self.helpers.idle.lock();
+            idle.unwrap_or_else(PoisonError::into_inner).push_back(helper);
+        }
+    }
+}
+
+impl Helper {
+    /// Not when it is about to leave, or was killed in its sleep.
+    fn can_be_asked(&mut self) -> bool {
+        self.since.elapsed() < IDLE / 2 && matches!(self.child.try_wait(), Ok(None))
+    }
+
+    async fn send(&mut self, message: &impl serde::Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.input.write_all(&line).await?;
+        self.input.flush().await
+    }
+
+    /// The error says what became of the helper, as the end of a sentence.
+    async fn ask(
+        &mut self,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<(Reply, Vec<u8>), String> {
+        let died = |error: std::io::Error| format!("the process that ran librbd ended: {error}");
+        self.requests += 1;
+        self.send(request).await.map_err(died)?;
+        loop {
+            let answer = timeout(limit, self.receive()).await;
+            match answer.map_err(|_| format!("Ceph did not answer in {} s", limit.as_secs()))? {
+                Ok((Reply::Working, _)) => {}
+                Ok(answer) => return Ok(answer),
+                Err(error) => return Err(died(error)),
+            }
+        }
+    }
+
+    async fn receive(&mut self) -> std::io::Result<(Reply, Vec<u8>)> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let reply = serde_json::from_str(&line)?;
+        let mut bytes = Vec::new();
+        if let Reply::Chunk(length) = reply {
+            if length > CHUNK {
+                return Err(std::io::ErrorKind::InvalidData.into());
+            }
+            bytes.resize(length, 0);
+            self.output.read_exact(&mut bytes).await?;
+        }
+        Ok((reply, bytes))
+    }
+}

@@ -1,0 +1,153 @@
+//! What the service and its helper say to each other: a line of JSON each, over the helper's
+//! standard input and output; the bytes of a [`Reply::Chunk`] follow its line.
+//!
+//! One request is on its way at a time. While it works, the helper says [`Reply::Working`] between
+//! its steps, so that silence means that something hangs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a chunk at most; a piece of an image in Glance has twice as many.
+pub(super) const CHUNK: usize = 4 * 1024 * 1024;
+
+/// The first line: which cluster, as whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    /// `rbd_store_ceph_conf`; `None` for where Ceph looks.
+    pub(super) conf: Option<PathBuf>,
+    /// `rbd_store_user`; `None` for client.admin.
+    pub(super) user: Option<String>,
+    /// How long one operation of Ceph's may take.
+    pub(super) timeout: Duration,
+}
+
+/// An image in a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Target {
+    /// The cluster that it must be in; `None` in the oldest form of locations.
+    pub(super) fsid: Option<String>,
+    /// The pool.
+    pub(super) pool: String,
+    /// The image's name.
+    pub(super) image: String,
+    /// The snapshot that Glance's location names; `None` in the oldest form.
+    pub(super) snap: Option<String>,
+}
+
+/// What the service asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Is the pool there, and can it be listed?
+    Health { pool: String },
+    /// What is there? Changes nothing.
+    Inspect(Target),
+    /// Destroy it, in the safe order; only after it was inspected.
+    Delete(Target),
+    /// The next bytes.
+    Read { target: Target, offset: u64 },
+    /// Take it out of the trash, make its snapshot again, protect it: whatever it lacks.
+    Mend(Target),
+}
+
+/// What the helper answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Reply {
+    /// Still at it; another reply follows.
+    Working,
+    /// To `Health` and `Mend`.
+    Done,
+    /// To `Inspect`.
+    Found(Found),
+    /// To `Delete`.
+    Ended(End),
+    /// To `Read`: so many bytes follow, none at the end of the image.
+    Chunk(usize),
+    /// To `Read`: there is no such image.
+    Absent,
+    /// It could not be done, and nothing was changed.
+    Failed(Failure),
+}
+
+/// What is in the pool under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Found {
+    /// An image.
+    Image {
+        size: u64,
+        snap: Snap,
+        /// Addresses of those who have it open for writing.
+        watchers: Vec<String>,
+    },
+    /// Nothing, but the trash has an image that had this name.
+    Trash { size: u64 },
+    /// Nothing, but the trash has one whose removal was begun and not finished.
+    Removing,
+    /// Nothing at all, in a pool that could be listed.
+    Absent,
+}
+
+/// The snapshot that a location names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Snap {
+    /// It names none.
+    None,
+    Protected,
+    Unprotected,
+    Lost,
+}
+
+/// How a deletion ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum End {
+    /// It is gone, or was when we came to it.
+    Removed,
+    /// It is in the trash: something of it is still needed.
+    Trashed,
+    /// In use; image and snapshot are as they were.
+    InUse(Failure),
+    /// Not allowed; image and snapshot are as they were.
+    Refused(Failure),
+    /// The image is whole, but its snapshot is gone and could not be made again.
+    SnapLost { why: Failure, again: Failure },
+    /// Nothing is known.
+    Unknown(Failure),
+}
+
+/// What could not be done, and what the system said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Failure {
+    pub(super) step: Step,
+    /// An error number of the system's, positive; 0 where there is none.
+    pub(super) errno: i32,
+}
+
+/// The steps that can fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Step {
+    /// Loading the libraries; what the loader says.
+    Load(String),
+    /// Reading ceph.conf, setting options.
+    Configure,
+    Connect,
+    /// The cluster is another one: its id.
+    OtherCluster(String),
+    /// A name that cannot be one of Ceph's.
+    Name,
+    OpenPool,
+    ListPool,
+    ListTrash,
+    /// The trash has several of this name.
+    SeveralInTrash,
+    OpenImage,
+    Inspect,
+    Read,
+    Unprotect,
+    RemoveSnap,
+    Remove,
+    TrashMove,
+    TrashRestore,
+    CreateSnap,
+    Protect,
+}
