@@ -198,8 +198,8 @@ pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, RepoEr
     })
 }
 
-/// A row of [`super::statements::HELD_LOCATIONS`], which has two statuses. What cannot be read of
-/// it is left out: another image's bad row must neither stop a pass nor stop holding its data.
+/// A row of a location that holds data, which has two statuses. What cannot be read of it is left
+/// out: another image's bad row must neither stop a pass nor stop holding its data.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
     let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
     Ok(HeldLocation {

@@ -1,6 +1,6 @@
 //! The RBD store: images in a pool of Ceph.
 //!
-//! Ceph's libraries run in a process of their own ([`helper`]), which this one asks. An image in
+//! Ceph's libraries run in a process of their own (`helper`), which this one asks. An image in
 //! Glance is read through a protected snapshot; `glance_store` takes the snapshot away before it
 //! learns that the image is in use, and never looks which cluster it is talking to. This one looks
 //! first, and makes a snapshot again that was lost.
