@@ -17,6 +17,7 @@ mod mint;
 mod peer;
 mod refusal;
 mod remote;
+mod review;
 mod setup;
 mod token;
 

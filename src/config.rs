@@ -24,7 +24,7 @@ mod unknown;
 pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use environment::Environment;
 pub use glance::GlanceConfig;
-pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof};
+pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
 pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};

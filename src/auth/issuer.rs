@@ -11,11 +11,13 @@ use super::keys::KeySet;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use super::remote::{RemoteKeys, Source};
+use super::review::{self, Reviewer};
 use super::setup::AuthSetupError;
 use super::token::Unverified;
-use crate::config::{JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof};
-use crate::domain::principal::{AuthError, Principal};
+use crate::config::{JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
+use crate::domain::principal::{AuthError, AuthMethod, Principal};
 use crate::domain::time::{Clock, Timestamp};
+use crate::net::Endpoint;
 
 /// An issuer, ready to verify.
 #[derive(Debug)]
@@ -29,6 +31,7 @@ pub(super) struct Issuer {
 enum Proof {
     File(KeyFile),
     Remote(Box<RemoteKeys>),
+    Review(Reviewer),
 }
 
 impl Issuer {
@@ -43,12 +46,13 @@ impl Issuer {
             JwtProof::Server(server) => {
                 Proof::Remote(Box::new(remote(section, server, &algorithms, clock)?))
             }
+            JwtProof::TokenReview(reviewer) => Proof::Review(review(section, reviewer, clock)?),
         };
         Ok(Self { config: section.clone(), algorithms, proof })
     }
 
     /// Who presents the token, if it is good. The order is the rule: no claim is believed before
-    /// the signature is found good.
+    /// the token is proved. Claims that could never be good spare the API server a question.
     pub(super) async fn verify(
         &self,
         token: &Unverified<'_>,
@@ -70,14 +74,40 @@ impl Issuer {
                     proved => proved?,
                 }
             }
+            Proof::Review(reviewer) => {
+                let claimed = claims::check(&token.claims, &self.config, now)?;
+                return self.reviewed(reviewer, token, now, claimed).await;
+            }
         }
         Ok(claims::check(&token.claims, &self.config, now)?)
+    }
+
+    /// The API server's name for the holder is the subject, and alone decides who is an admin.
+    async fn reviewed(
+        &self,
+        reviewer: &Reviewer,
+        token: &Unverified<'_>,
+        now: Timestamp,
+        claimed: Principal,
+    ) -> Result<Principal, AuthError> {
+        let answer = reviewer.review(token.text, now).await;
+        let subject = answer.map_err(|problem| self.unavailable(&problem.to_string()))??;
+        let is_admin = self.config.subjects.contains(&subject);
+        Ok(Principal { subject, is_admin, method: AuthMethod::TokenReview, ..claimed })
+    }
+
+    /// Whether verifying this token now makes an API server work.
+    pub(super) fn asks_others(&self, token: &Unverified<'_>, now: Timestamp) -> bool {
+        match &self.proof {
+            Proof::File(_) | Proof::Remote(_) => false,
+            Proof::Review(reviewer) => !reviewer.knows(token.text, now),
+        }
     }
 
     /// Fetches keys until `stop`, where they come from a server.
     pub(super) async fn keep(&self, stop: CancellationToken) {
         match &self.proof {
-            Proof::File(_) => {}
+            Proof::File(_) | Proof::Review(_) => {}
             Proof::Remote(keys) => keys.keep(stop).await,
         }
     }
@@ -89,6 +119,10 @@ impl Issuer {
             Proof::Remote(keys) => match keys.fetch().await {
                 Ok(0) => Err("its key set has no usable key".to_owned()),
                 Ok(number) => Ok(format!("its keys are fetched: {number}")),
+                Err(problem) => Err(problem.to_string()),
+            },
+            Proof::Review(reviewer) => match reviewer.trial().await {
+                Ok(()) => Ok("its API server answers questions about tokens".to_owned()),
                 Err(problem) => Err(problem.to_string()),
             },
         }
@@ -146,4 +180,19 @@ fn remote(
     let peer = Peer::new(name, &server.access)
         .map_err(|problem| AuthSetupError::Peer { section: name.clone(), problem })?;
     Ok(RemoteKeys::new(name, source, algorithms, peer, Arc::clone(clock)))
+}
+
+fn review(
+    section: &JwtIssuerConfig,
+    reviewer: &JwtReviewer,
+    clock: &Arc<dyn Clock>,
+) -> Result<Reviewer, AuthSetupError> {
+    let name = &section.name;
+    let endpoint = Endpoint::below(&reviewer.api_server, review::PATH).map_err(|problem| {
+        AuthSetupError::Endpoint { section: name.clone(), option: "api_server", problem }
+    })?;
+    let peer = Peer::new(name, &reviewer.access)
+        .map_err(|problem| AuthSetupError::Peer { section: name.clone(), problem })?;
+    Reviewer::new(name, &section.audiences, endpoint, peer, Arc::clone(clock))
+        .map_err(|_| AuthSetupError::NoRandomness)
 }

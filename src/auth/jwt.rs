@@ -76,9 +76,12 @@ impl Authenticator for JwtAuthenticator {
         issuer.verify(&token, self.clock.now()).await
     }
 
-    /// Verified with keys that are here; an unknown key costs its issuer a fetch now and then.
-    fn asks_others(&self, _: &Token) -> bool {
-        false
+    /// Most tokens are verified with keys that are here; an unknown key costs its issuer a fetch
+    /// now and then. API servers are asked about each token that they did not just vouch for.
+    fn asks_others(&self, token: &Token) -> bool {
+        let Ok(token) = Unverified::parse(token.expose()) else { return false };
+        let issuer = token.issuer().ok().and_then(|issuer| self.issuers.get(issuer));
+        issuer.is_some_and(|issuer| issuer.asks_others(&token, self.clock.now()))
     }
 
     async fn keep(&self, stop: CancellationToken) {

@@ -76,6 +76,14 @@ pub(super) enum Refusal {
     PayloadTyp,
     /// `cnf`: the token is bound to a key whose possession is not checked here.
     CnfPresent,
+    /// The API server does not vouch for the token.
+    ReviewRefused,
+    /// The API server vouches for the token, and names an error.
+    ReviewError,
+    /// The API server vouches for the token, but not to one of our audiences.
+    ReviewAudience,
+    /// The API server vouches for the token, and names nobody who could be printed.
+    ReviewUsername,
 }
 
 impl Refusal {
@@ -121,6 +129,10 @@ impl Refusal {
             Self::IssuedInFuture => "issued_in_future",
             Self::PayloadTyp => "payload_typ",
             Self::CnfPresent => "cnf_present",
+            Self::ReviewRefused => "review_refused",
+            Self::ReviewError => "review_error",
+            Self::ReviewAudience => "review_audience",
+            Self::ReviewUsername => "review_username",
         }
     }
 }

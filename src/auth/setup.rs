@@ -43,6 +43,9 @@ pub enum AuthSetupError {
         #[source]
         problem: PeerProblem,
     },
+    /// The machine gives no random bytes.
+    #[error("no random key could be made; see whether the system has a source of randomness")]
+    NoRandomness,
     /// A token could not be told to belong to one of the two.
     #[error(
         "[revert_jwt:{first}] and [revert_jwt:{second}] have the same issuer, {issuer}: \

@@ -21,6 +21,8 @@ const UNSUPPORTED: [(&str, Refusal); 4] = [
 
 /// A token in the compact form of RFC 7515, before its signature is checked.
 pub(super) struct Unverified<'a> {
+    /// All of it.
+    pub(super) text: &'a str,
     /// What is signed: the first two parts as they came.
     pub(super) message: &'a str,
     /// The third part, still base64url.
@@ -64,7 +66,7 @@ impl<'a> Unverified<'a> {
         let message = &text[..header.len() + 1 + payload.len()];
         let header = Header::read(parse_object(&decode(header)?).map_err(Refusal::Header)?)?;
         let claims = parse_object(&decode(payload)?).map_err(Refusal::Payload)?;
-        Ok(Self { message, signature, header, claims: Value::Object(claims) })
+        Ok(Self { text, message, signature, header, claims: Value::Object(claims) })
     }
 
     /// `iss`, only good for finding the keys that will prove it.

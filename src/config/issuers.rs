@@ -9,7 +9,7 @@ use super::options::{self, REVERT_JWT_PREFIX};
 use super::oslo::Settings;
 use super::reader::{Reader, Section};
 
-pub use proof::{JwtAccess, JwtKeyFile, JwtKeyServer, JwtProof};
+pub use proof::{JwtAccess, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
 
 /// Asymmetric signatures only: a secret shared by signer and verifier (`HS*`) is no proof of the
 /// issuer, and `none` is no signature.
@@ -30,11 +30,12 @@ pub struct JwtIssuerConfig {
     pub issuer: String,
     /// `audiences`: one of them must be in `aud`. At least one.
     pub audiences: Vec<String>,
-    /// Where the keys are.
+    /// `mode`, and where the keys are.
     pub proof: JwtProof,
     /// `algorithms` (RS256, PS256, ES256, ES384, EdDSA): never `HS*`, never `none`.
     pub algorithms: Vec<String>,
-    /// `role_claims` (`/roles`, `/realm_access/roles`): JSON pointers to arrays of strings.
+    /// `role_claims` (`/roles`, `/realm_access/roles`): JSON pointers to arrays of strings. Empty
+    /// for `mode = tokenreview`, where roles make nobody an admin.
     pub role_claims: Vec<String>,
     /// `admin_roles` (`glance-revert-admin`).
     pub admin_roles: Vec<String>,
@@ -97,26 +98,43 @@ fn issuer(section: &mut Section<'_, '_>, name: &str) -> JwtIssuerConfig {
     if leeway > MOST_LEEWAY {
         section.problem("leeway", format!("must be at most {} seconds", MOST_LEEWAY.as_secs()));
     }
+    let proof = proof::read(section);
+    let (role_claims, admin_roles) = match proof {
+        JwtProof::TokenReview(_) => (Vec::new(), Vec::new()),
+        JwtProof::File(_) | JwtProof::Server(_) => {
+            (pointers(section), section.words("admin_roles"))
+        }
+    };
     let issuer = JwtIssuerConfig {
         name: name.to_owned(),
         issuer: section.required_text("issuer"),
         audiences: required_words(section, "audiences"),
-        proof: proof::read(section),
+        proof,
         algorithms: algorithms(section),
-        role_claims: pointers(section),
-        admin_roles: section.words("admin_roles"),
+        role_claims,
+        admin_roles,
         subjects: subjects(section),
         leeway,
         require_at_jwt: section.boolean("require_at_jwt"),
     };
-    let has_roles = !issuer.role_claims.is_empty() && !issuer.admin_roles.is_empty();
-    if issuer.subjects.is_empty() && !has_roles {
-        section.problem(
-            "subjects",
-            "nobody could be an admin: set subjects, or both role_claims and admin_roles",
-        );
-    }
+    check_admins(section, &issuer);
     issuer
+}
+
+fn check_admins(section: &mut Section<'_, '_>, issuer: &JwtIssuerConfig) {
+    let has_roles = !issuer.role_claims.is_empty() && !issuer.admin_roles.is_empty();
+    if issuer.subjects.is_empty() && !has_roles && !section.has_problem("subjects") {
+        let message = match issuer.proof {
+            JwtProof::TokenReview(_) => {
+                "nobody could be an admin: list ServiceAccounts as NS:NAME; roles do not count \
+                 with mode = tokenreview"
+            }
+            JwtProof::File(_) | JwtProof::Server(_) => {
+                "nobody could be an admin: set subjects, or both role_claims and admin_roles"
+            }
+        };
+        section.problem("subjects", message);
+    }
 }
 
 fn required_words(section: &mut Section<'_, '_>, option: &str) -> Vec<String> {

@@ -318,7 +318,7 @@ fn an_issuer_has_defaults_for_all_but_its_name_its_audience_and_its_keys() {
 fn keys_are_found_by_discovery_where_no_option_says_where_they_are() {
     let server = |options: &str| match load(&issuer(options)).issuers.remove(0).proof {
         JwtProof::Server(server) => server,
-        other @ JwtProof::File(_) => panic!("{other:?}"),
+        other @ (JwtProof::File(_) | JwtProof::TokenReview(_)) => panic!("{other:?}"),
     };
     assert_eq!(server(""), JwtKeyServer { jwks_uri: None, access: JwtAccess::default() });
     assert_eq!(server("jwks_uri =\njwks_file =\n").jwks_uri, None);
@@ -357,6 +357,11 @@ fn weak_issuers_are_refused() {
         ("jwks_file = /k\nca_file = /c", "is for keys from a server"),
         ("public_key_file = /k\ntoken_file = /t", "is for keys from a server"),
         ("jwks_file = keys.json", "absolute"),
+        ("jwks_file = /k\napi_server = https://k", "is for mode = tokenreview"),
+        ("mode = review", "neither jwks nor tokenreview"),
+        ("mode = tokenreview", "list ServiceAccounts as NS:NAME"),
+        ("mode = tokenreview\nsubjects = a:b\njwks_uri = https://k", "has no meaning"),
+        ("mode = tokenreview\nsubjects = a:b\nadmin_roles = x", "has no meaning"),
         ("jwks_file = /k\nleeway = 3600", "at most 300 seconds"),
         ("jwks_file = /k\nrole_claims = roles", "JSON pointers"),
         ("jwks_file = /k\nsubjects = system:serviceaccount:*", "no wildcards"),

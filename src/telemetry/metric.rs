@@ -49,6 +49,9 @@ pub const JWKS_FETCHES_TOTAL: &str = "glance_revert_jwks_fetches_total";
 /// When an issuer's keys were last fetched, in Unix seconds; label `issuer`. Absent before.
 pub const JWKS_LAST_FETCH_TIMESTAMP_SECONDS: &str =
     "glance_revert_jwks_last_fetch_timestamp_seconds";
+/// Questions about tokens to Kubernetes API servers; labels `issuer` (the section's name),
+/// `outcome`: `good`, `refused`, `failed`.
+pub const TOKEN_REVIEWS_TOTAL: &str = "glance_revert_token_reviews_total";
 /// When the process started, in Unix seconds; the name is Prometheus's own.
 pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
 /// Always 1; labels `version` and `commit`, which is empty where the build did not know it.
@@ -66,7 +69,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 22] = [
+pub const ALL: [(Kind, &str, &str); 23] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -91,6 +94,7 @@ pub const ALL: [(Kind, &str, &str); 22] = [
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
     (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
     (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),
+    (Kind::Counter, TOKEN_REVIEWS_TOTAL, "Questions to Kubernetes API servers, by outcome."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
     (Kind::Gauge, BUILD_INFO, "Always 1, labelled with version and commit."),
 ];

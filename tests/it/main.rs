@@ -18,6 +18,7 @@ mod api_versions;
 mod attack;
 mod auth_corpus;
 mod auth_jwks;
+mod auth_review;
 mod ceph_faults;
 mod ceph_harness;
 mod ceph_rbd;

@@ -1,8 +1,12 @@
-//! How the tokens of an issuer are proved: by keys from a file or from a server.
+//! How the tokens of an issuer are proved: keys from a file, keys from a server, or the word of a
+//! Kubernetes API server.
 
 use std::path::PathBuf;
 
 use crate::config::reader::Section;
+
+/// Where Kubernetes puts what a pod needs to talk to the API server.
+const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The options that say where keys are; at most one of them is set.
 const KEYS: [&str; 3] = ["jwks_uri", "jwks_file", "public_key_file"];
@@ -17,6 +21,8 @@ pub enum JwtProof {
     File(JwtKeyFile),
     /// `jwks_uri` or, where no option says where the keys are, `OpenID` Connect Discovery.
     Server(JwtKeyServer),
+    /// `mode = tokenreview`.
+    TokenReview(JwtReviewer),
 }
 
 /// A file with keys.
@@ -37,6 +43,15 @@ pub struct JwtKeyServer {
     pub access: JwtAccess,
 }
 
+/// A Kubernetes API server that tells whether a token is good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtReviewer {
+    /// `api_server` (`https://kubernetes.default.svc`).
+    pub api_server: String,
+    /// How it is reached; both files are set, by default to those of the pod.
+    pub access: JwtAccess,
+}
+
 /// How a server is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JwtAccess {
@@ -46,9 +61,38 @@ pub struct JwtAccess {
     pub token_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Mode {
+    #[default]
+    Jwks,
+    TokenReview,
+}
+
 pub(super) fn read(section: &mut Section<'_, '_>) -> JwtProof {
+    let mode = section.read("mode", mode).unwrap_or_default();
     let access =
         JwtAccess { ca_file: section.path("ca_file"), token_file: section.path("token_file") };
+    match mode {
+        Mode::TokenReview => {
+            let unused = [&KEYS[..], &["role_claims", "admin_roles"]].concat();
+            refuse(section, &unused, "has no meaning with mode = tokenreview; remove it");
+            let in_cluster = |name: &str| Some(PathBuf::from(IN_CLUSTER).join(name));
+            JwtProof::TokenReview(JwtReviewer {
+                api_server: section.text("api_server").unwrap_or_default(),
+                access: JwtAccess {
+                    ca_file: access.ca_file.or_else(|| in_cluster("ca.crt")),
+                    token_file: access.token_file.or_else(|| in_cluster("token")),
+                },
+            })
+        }
+        Mode::Jwks => {
+            refuse(section, &["api_server"], "is for mode = tokenreview; remove it, or set mode");
+            keys(section, access)
+        }
+    }
+}
+
+fn keys(section: &mut Section<'_, '_>, access: JwtAccess) -> JwtProof {
     let set: Vec<_> = KEYS.into_iter().filter(|option| says(section, option)).collect();
     if let [first, second, ..] = set.as_slice() {
         section.problem(second, format!("set this or {first}, not both"));
@@ -82,4 +126,12 @@ fn refuse(section: &mut Section<'_, '_>, options: &[&str], message: &str) {
 /// Whether an option is set to something.
 fn says(section: &mut Section<'_, '_>, option: &str) -> bool {
     section.is_set(option) && section.text(option).is_some_and(|text| !text.is_empty())
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "jwks" => Ok(Mode::Jwks),
+        "tokenreview" => Ok(Mode::TokenReview),
+        _ => Err(format!("{text:?} is neither jwks nor tokenreview")),
+    }
 }

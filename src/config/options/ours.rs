@@ -173,6 +173,12 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "glance-revert",
         "One of them must be in the token's aud.",
     ),
+    OptionSpec::new(
+        "mode",
+        "jwks or tokenreview",
+        "jwks",
+        "How tokens are proved: by the issuer's keys, or by asking a Kubernetes API server.",
+    ),
     OptionSpec::unset(
         "jwks_uri",
         "https URL",
@@ -191,17 +197,25 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "/etc/glance/automation.pub.pem",
         "In place of jwks_uri: the issuer's one public key in PEM. Read again when it changes.",
     ),
+    OptionSpec::new(
+        "api_server",
+        "https URL",
+        "https://kubernetes.default.svc",
+        "The API server that is asked with mode = tokenreview.",
+    ),
     OptionSpec::unset(
         "ca_file",
         "absolute path",
         "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
-        "Certificates (PEM) that the server with the keys is trusted by, in place of the system's.",
+        "Certificates (PEM) that the server with the keys is trusted by, in place of the system's. \
+         With tokenreview the API server's, and the pod's own by default.",
     ),
     OptionSpec::unset(
         "token_file",
         "absolute path",
         "/var/run/secrets/kubernetes.io/serviceaccount/token",
-        "A bearer token for the server with the keys, as a Kubernetes API server wants one.",
+        "A bearer token for the server with the keys, as a Kubernetes API server wants one. \
+         With tokenreview for the API server, and the pod's own by default.",
     ),
     OptionSpec::new(
         "algorithms",
@@ -213,13 +227,13 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "role_claims",
         "list of JSON pointers",
         "/roles, /realm_access/roles",
-        "Where a token lists its roles, as arrays of strings.",
+        "Where a token lists its roles, as arrays of strings. Not with tokenreview.",
     ),
     OptionSpec::new(
         "admin_roles",
         "list",
         "glance-revert-admin",
-        "Roles that make a caller an admin.",
+        "Roles that make a caller an admin. Not with tokenreview.",
     ),
     OptionSpec::new(
         "subjects",

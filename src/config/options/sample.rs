@@ -20,11 +20,13 @@ const ISSUERS: &str = "\
 ";
 
 const KUBERNETES: &str = "\
-# ServiceAccounts of a Kubernetes cluster, by the keys of its API server.
+# ServiceAccounts of a Kubernetes cluster, by asking its API server about each token. Our own
+# ServiceAccount needs the ClusterRole system:auth-delegator. Or by its keys: without mode and
+# api_server, with jwks_uri = https://kubernetes.default.svc/openid/v1/jwks.
 #[revert_jwt:cluster]
 #issuer = https://kubernetes.default.svc.cluster.local
 #audiences = glance-revert
-#jwks_uri = https://kubernetes.default.svc/openid/v1/jwks
+#mode = tokenreview
 #subjects = openstack:image-operator
 ";
 
@@ -44,7 +46,7 @@ const ONE_KEY: &str = "\
 
 /// The options of an issuer that the first section does not show, since they exclude others.
 const ELSEWHERE: [(&str, &[&str]); 3] = [
-    (KUBERNETES, &["ca_file", "token_file"]),
+    (KUBERNETES, &["api_server", "ca_file", "token_file"]),
     (KEY_SET, &["jwks_file"]),
     (ONE_KEY, &["public_key_file"]),
 ];

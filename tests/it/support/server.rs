@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -34,6 +35,7 @@ pub(crate) enum Says {
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    pub(crate) body: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -90,13 +92,14 @@ pub(crate) fn router(script: Arc<Mutex<Script>>) -> Router {
 }
 
 async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> Response {
-    let (head, _) = request.into_parts();
+    let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let authorization =
         head.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let body = body.collect().await.unwrap().to_bytes();
     let says = {
         let mut script = script.lock().unwrap();
-        script.asked.push(Asked { path: path.clone(), authorization });
+        script.asked.push(Asked { path: path.clone(), authorization, body });
         script.says.get(&path).cloned()
     };
     match says {

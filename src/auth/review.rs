@@ -1,0 +1,215 @@
+//! `mode = tokenreview`: a Kubernetes API server is asked about each token.
+//!
+//! The API server also knows what no key can tell: that the pod or the `ServiceAccount` is gone. A
+//! good answer is believed for ten seconds; everything else is asked anew.
+
+mod answer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use chrono::TimeDelta;
+use futures::FutureExt;
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use self::answer::{Verdict, judge};
+use super::answer::{AnswerProblem, ask};
+use super::peer::{DEADLINE, Peer, PeerProblem};
+use super::refusal::Refusal;
+use crate::domain::time::{Clock, Timestamp};
+use crate::net::Endpoint;
+use crate::net::flight::Flights;
+use crate::telemetry::metric;
+
+/// The call of the API.
+pub(super) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+
+/// How long a good answer is believed.
+const BELIEVED: TimeDelta = TimeDelta::seconds(10);
+
+/// So many answers are kept; when there are more, the expired ones go, and else all.
+const MOST_KEPT: usize = 1024;
+
+/// So many questions at a time.
+const AT_A_TIME: usize = 16;
+
+/// Why the API server gave no verdict.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ReviewProblem {
+    /// Our own files.
+    #[error("{0}")]
+    Peer(String),
+    /// No answer.
+    #[error("the API server: {0}")]
+    Server(#[from] AnswerProblem),
+    /// The answer is no `TokenReview` with a status.
+    #[error("the API server's answer is no TokenReview; see whether api_server is right")]
+    NotReview,
+    /// The library for cryptography has no key for the cache.
+    #[error("no random key could be made")]
+    NoKey,
+}
+
+/// Asks one API server; clones share everything.
+#[derive(Clone)]
+pub(super) struct Reviewer(Arc<Inner>);
+
+struct Inner {
+    section: String,
+    audiences: Vec<String>,
+    endpoint: Endpoint,
+    peer: Peer,
+    clock: Arc<dyn Clock>,
+    /// Tokens are kept as keyed hashes alone.
+    key: hmac::Key,
+    good: Mutex<HashMap<Hash, Good>>,
+    flights: Flights<Hash, Result<Verdict, ReviewProblem>>,
+    places: Semaphore,
+}
+
+type Hash = [u8; 32];
+
+struct Good {
+    username: String,
+    until: Timestamp,
+}
+
+impl Reviewer {
+    pub(super) fn new(
+        section: &str,
+        audiences: &[String],
+        endpoint: Endpoint,
+        peer: Peer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ReviewProblem> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+            .map_err(|_| ReviewProblem::NoKey)?;
+        Ok(Self(Arc::new(Inner {
+            section: section.to_owned(),
+            audiences: audiences.to_vec(),
+            endpoint,
+            peer,
+            clock,
+            key,
+            good: Mutex::default(),
+            flights: Flights::default(),
+            places: Semaphore::new(AT_A_TIME),
+        })))
+    }
+
+    /// Whether a question about this token would be answered without asking.
+    pub(super) fn knows(&self, token: &str, now: Timestamp) -> bool {
+        self.0.known(&self.0.hash(token), now).is_some()
+    }
+
+    /// The name of the token's holder, if the API server vouches for it.
+    pub(super) async fn review(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Result<String, Refusal>, ReviewProblem> {
+        let hash = self.0.hash(token);
+        if let Some(username) = self.0.known(&hash, now) {
+            return Ok(Ok(username));
+        }
+        let (inner, token) = (Arc::clone(&self.0), token.to_owned());
+        let work = move || async move { inner.ask(hash, &token).await }.boxed();
+        match self.0.flights.join(&hash, work).await? {
+            Verdict::Good(username) => Ok(Ok(username)),
+            Verdict::Refused(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    /// Asks about no real token: whether the API server lets us ask at all.
+    pub(super) async fn trial(&self) -> Result<(), ReviewProblem> {
+        self.0.question("glance-revert.check").await.map(|_| ())
+    }
+}
+
+impl Inner {
+    fn hash(&self, token: &str) -> Hash {
+        let tag = hmac::sign(&self.key, token.as_bytes());
+        let mut hash = Hash::default();
+        hash.copy_from_slice(tag.as_ref());
+        hash
+    }
+
+    fn good(&self) -> MutexGuard<'_, HashMap<Hash, Good>> {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A clock that was set back makes an answer no older, and no younger either: it was given
+    /// at most [`BELIEVED`] before its end.
+    fn known(&self, hash: &Hash, now: Timestamp) -> Option<String> {
+        let good = self.good();
+        let known = good.get(hash)?;
+        (now < known.until && known.until - now <= BELIEVED).then(|| known.username.clone())
+    }
+
+    async fn ask(&self, hash: Hash, token: &str) -> Result<Verdict, ReviewProblem> {
+        let asked = self.clock.now();
+        let result = self.question(token).await;
+        let outcome = match &result {
+            Ok(Verdict::Good(_)) => "good",
+            Ok(Verdict::Refused(_)) => "refused",
+            Err(_) => "failed",
+        };
+        let issuer = self.section.clone();
+        metrics::counter!(metric::TOKEN_REVIEWS_TOTAL, "issuer" => issuer, "outcome" => outcome)
+            .increment(1);
+        if let Ok(Verdict::Good(username)) = &result {
+            self.keep(hash, Good { username: username.clone(), until: asked + BELIEVED });
+        }
+        result
+    }
+
+    fn keep(&self, hash: Hash, answer: Good) {
+        let now = self.clock.now();
+        let mut good = self.good();
+        if good.len() >= MOST_KEPT {
+            good.retain(|_, kept| now < kept.until);
+        }
+        if good.len() >= MOST_KEPT {
+            good.clear();
+        }
+        good.insert(hash, answer);
+    }
+
+    /// One exchange, the wait for a place included, within [`DEADLINE`].
+    async fn question(&self, token: &str) -> Result<Verdict, ReviewProblem> {
+        let exchange = async {
+            // the semaphore is never closed
+            let _place = self.places.acquire().await.ok();
+            let ready = self
+                .peer
+                .ready()
+                .await
+                .map_err(|e: PeerProblem| ReviewProblem::Peer(e.to_string()))?;
+            let body = json!({
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenReview",
+                "spec": { "token": token, "audiences": self.audiences },
+            });
+            let question = ready
+                .client
+                .post(self.endpoint.url())
+                .header("content-type", "application/json")
+                .header("accept", "application/json")
+                .body(body.to_string());
+            let answer = ask(question, ready.token.as_ref()).await?;
+            judge(&answer, &self.audiences)
+        };
+        let answer = tokio::time::timeout(DEADLINE, exchange).await;
+        answer.map_err(|_| ReviewProblem::Server(AnswerProblem::Slow))?
+    }
+}
+
+impl fmt::Debug for Reviewer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reviewer").field("section", &self.0.section).finish_non_exhaustive()
+    }
+}
