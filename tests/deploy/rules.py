@@ -91,8 +91,9 @@ def deployment_rules(deployment, manifests, version):
         yield "terminationGracePeriodSeconds is not longer than shutdown_grace and the pause"
     if not container["resources"]["requests"] or "memory" not in container["resources"]["limits"]:
         yield "no resources"
-    if spec.get("automountServiceAccountToken") is not False:
-        yield "the pod's own token is mounted"
+    reviews = of(manifests, "ClusterRole")
+    if spec.get("automountServiceAccountToken") is not bool(reviews):
+        yield "a ServiceAccount's token is mounted, or not, against the RBAC"
     for constraint in spec["topologySpreadConstraints"]:
         if not is_subset(constraint["labelSelector"]["matchLabels"], labels):
             yield f"{constraint['topologyKey']} spreads others"
@@ -130,6 +131,13 @@ def selector_rules(manifest, manifests):
             yield f"no container has the port {port['targetPort']}"
 
 
+def role_rules(role):
+    if role["rules"] != [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]:
+        yield "allows more than tokenreviews"
+
+
 def problems(manifests, version):
     """Yields every breach, as text."""
     for manifest in manifests:
@@ -138,6 +146,8 @@ def problems(manifests, version):
             found = deployment_rules(manifest, manifests, version)
         elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"):
             found = selector_rules(manifest, manifests)
+        elif kind == "ClusterRole":
+            found = role_rules(manifest)
         else:
             found = ()
         for problem in found:
