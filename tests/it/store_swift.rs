@@ -14,7 +14,7 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::swift::{self, Container, KEY, PRODUCT, Swift};
+use crate::support::swift::{self, Container, KEY, PRODUCT, Project, Swift};
 
 const DATA: &[u8] = b"every bit of an image";
 
@@ -289,6 +289,23 @@ async fn an_owner_s_account_is_left_without_object_and_container() {
     assert!(!owned.account.list("").await.contains(&owned.name), "the container is away too");
     assert_eq!(store.stat(&id, &here).await, Ok(Presence::Absent));
     assert_eq!(store.delete(&id, &here).await, Deletion::Gone);
+}
+
+#[tokio::test]
+#[ignore = "needs Swift and Keystone; make test"]
+async fn an_account_is_reached_by_way_of_a_real_keystone_and_its_catalog() {
+    let (project, id) = (Project::create().await, image());
+    let data = project.container.put_dynamic(id.as_str(), 2).await;
+    let store = store(&project.config());
+    let Project { name, keystone, .. } = &project;
+    // As older Glances wrote it: another user, another key, another version.
+    let here = uri(&format!("swift+http://{name}%3Aglance:old@{keystone}/v2.0/glance/{id}"));
+    assert_eq!(store.health().await, Ok(()));
+    assert_eq!(store.stat(&id, &here).await, Ok(present(&data)));
+    assert_eq!(store.delete(&id, &here).await, Deletion::Deleted);
+    assert_eq!(project.container.names().await, Vec::<String>::new());
+    let foreign = uri(&here.as_str().replace(name, "another"));
+    assert_eq!(store.claims(&foreign), None);
 }
 
 /// A Swift that takes no token a second time, and counts logins.

@@ -19,5 +19,7 @@ pub(crate) const SERVICE_TOKEN: &str = "gAAAAAc4n4ry-the-service-s-token";
 pub(crate) const CALLER_TOKEN: &str = "gAAAAAc4n4ry-a-caller-s-token";
 /// Of users at Swift.
 pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
+/// Of Glance's user at Keystone, in locations. Glance cannot read back what has a slash in it.
+pub(crate) const SWIFT_PASSWORD: &str = "c4n4ry+swift=password";
 /// Of the object store's access key, in its options and in locations.
 pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";

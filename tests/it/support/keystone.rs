@@ -259,6 +259,8 @@ fn spawn(folder: &Path, port: u16) -> Process {
             // One request after the other: threads share Keystone's cache in memory, and lose
             // roles of each other's tokens while one of them clears it.
             .args(["--threads", "1", "--buffer-size", "65535", "--die-on-term"])
+            // uWSGI closes after each answer, and a client that is not told may lose its next call.
+            .args(["--add-header", "Connection: close"])
             .arg("--home")
             .arg(bin.parent().unwrap())
             .env("OS_KEYSTONE_CONFIG_DIR", &folder)

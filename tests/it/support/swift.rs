@@ -1,5 +1,7 @@
 //! A real Swift, and as the tests themselves use it, beside the product.
 
+mod keystone;
+
 use std::fs::File;
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+pub(crate) use self::keystone::Project;
 use super::env;
 use super::process::Process;
 use super::{canary, log};
@@ -36,11 +39,13 @@ static SWIFT: OnceCell<Swift> = OnceCell::const_new();
 
 impl Swift {
     pub(crate) async fn shared() -> &'static Self {
-        SWIFT.get_or_init(Self::start).await
+        SWIFT.get_or_init(|| Self::start(&[])).await
     }
 
-    async fn start() -> Self {
+    /// One of one's own; `keystone` are the arguments of its second proxy, a port first.
+    async fn start(keystone: &[String]) -> Self {
         log::install();
+        let keystone = keystone.to_vec();
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (data, log) = (folder.path().join("swift"), folder.path().join("log"));
@@ -50,6 +55,7 @@ impl Swift {
                 .arg(format!("{PYTHON_FILES}/swift_server.py"))
                 .arg(data)
                 .arg(port.to_string())
+                .args(keystone)
                 .env("SWIFT_KEY", KEY)
                 .env("PYTHONPATH", PYTHON_FILES)
                 .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -93,6 +93,7 @@ paste.filter_factory = keystonemiddleware.auth_token:filter_factory
 www_authenticate_uri = {url}
 auth_url = {url}
 auth_type = password
+interface = public
 project_domain_id = default
 user_domain_id = default
 project_name = {project}
@@ -141,6 +142,8 @@ def main(folder, port, keystone_port=None, url=None, user=None, password=None, p
     with open(os.path.join(folder, "swift.conf"), "w") as file:
         file.write(SWIFT)
     utils.set_swift_dir(folder)
+    # Once there is one of these, the others write to the console too.
+    utils.get_logger({}, log_to_console=True)
     # Taken before anything is served, so that a port in use ends this at once.
     tempauth = TEMPAUTH.format(key=os.environ["SWIFT_KEY"])
     proxies = [("tempauth", "tempauth", tempauth, bound(int(port)))]

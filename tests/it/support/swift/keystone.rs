@@ -1,0 +1,98 @@
+//! A Swift that asks a real Keystone, and accounts in it.
+
+use std::time::Duration;
+
+use glance_revert::config::{SwiftConfig, SwiftDomain, SwiftLogin};
+use reqwest::Method;
+use serde_json::json;
+use tokio::sync::OnceCell;
+
+use super::super::canary;
+use super::super::keystone::{Keystone, Provider, USER_PASSWORD, User};
+use super::super::proxy::closed_port;
+use super::{Account, Container, Swift};
+
+const PASSWORD: &str = canary::SWIFT_PASSWORD;
+
+/// Both, for all tests of this binary.
+struct Cloud {
+    keystone: Keystone,
+    _swift: Swift,
+    /// Of Swift, with its version.
+    url: String,
+}
+
+static CLOUD: OnceCell<Cloud> = OnceCell::const_new();
+
+impl Cloud {
+    async fn shared() -> &'static Self {
+        CLOUD.get_or_init(Self::start).await
+    }
+
+    async fn start() -> Self {
+        let keystone = Keystone::start(Provider::Fernet, Duration::from_hours(1)).await;
+        // Where Swift's filter finds whom to ask about tokens.
+        keystone.publish("identity", &keystone.url).await;
+        let (asker, project) = keystone.user_with("admin").await;
+        let project = name_of(&keystone, &project).await;
+        let port = closed_port().to_string();
+        let arguments = [&port, &keystone.url, &asker.name, USER_PASSWORD, &project];
+        let swift = Swift::start(&arguments.map(str::to_owned)).await;
+        let url = format!("http://127.0.0.1:{port}/v1");
+        keystone.publish("object-store", &format!("{url}/KEY_%(project_id)s")).await;
+        Self { keystone, _swift: swift, url }
+    }
+}
+
+async fn name_of(keystone: &Keystone, project: &str) -> String {
+    let answer = keystone.admin(Method::GET, &format!("/projects/{project}"), None).await;
+    answer["project"]["name"].as_str().unwrap().to_owned()
+}
+
+/// A project with a container `glance`, and its user, who may do all in it.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) name: String,
+    user: String,
+    pub(crate) container: Container,
+    /// `host:port` of Keystone; plain HTTP.
+    pub(crate) keystone: String,
+}
+
+impl Project {
+    pub(crate) async fn create() -> Self {
+        let cloud = Cloud::shared().await;
+        let keystone = &cloud.keystone;
+        let (name, project) = (keystone.name("glance"), keystone.project().await);
+        let body = json!({ "name": name, "domain_id": "default", "password": PASSWORD });
+        let user = User { id: keystone.create("users", body).await, name };
+        let role = keystone.role("member").await;
+        keystone.assign(&user, &role, &format!("projects/{project}")).await;
+        let password = json!({ "user": { "id": user.id, "password": PASSWORD } });
+        let identity = json!({ "methods": ["password"], "password": password });
+        let scope = json!({ "project": { "id": project } });
+        let token = keystone.log_in(&json!({ "identity": identity, "scope": scope })).await;
+        let url = format!("{}/KEY_{project}", cloud.url);
+        let account = Account { http: super::http(), token: token.unwrap(), url };
+        let container = Container { account, name: "glance".to_owned() };
+        container.make().await;
+        let name = name_of(keystone, &project).await;
+        let keystone = keystone.url.strip_prefix("http://").unwrap().to_owned();
+        Self { name, user: user.name, container, keystone }
+    }
+
+    /// The configuration of a store over the container.
+    pub(crate) fn config(&self) -> SwiftConfig {
+        let mut config = super::config("unused", &self.container.name);
+        let account = config.accounts.first_mut().unwrap();
+        account.auth_address = format!("http://{}/v3", self.keystone);
+        account.login = SwiftLogin::Password {
+            project: self.name.clone(),
+            project_domain: SwiftDomain::Id("default".to_owned()),
+            user: self.user.clone(),
+            user_domain: SwiftDomain::Id("default".to_owned()),
+            key: PASSWORD.into(),
+        };
+        config
+    }
+}
