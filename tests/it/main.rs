@@ -36,6 +36,7 @@ mod glance_smoke;
 mod grants;
 mod interop;
 mod interop_s3;
+mod interop_swift;
 mod keystone_auth;
 mod keystone_login;
 mod keystone_real;

@@ -1,5 +1,6 @@
 //! A Swift that asks a real Keystone, and accounts in it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use glance_revert::config::{SwiftConfig, SwiftDomain, SwiftLogin};
@@ -13,6 +14,7 @@ use super::super::proxy::closed_port;
 use super::{Account, Container, Swift};
 
 const PASSWORD: &str = canary::SWIFT_PASSWORD;
+const SIZES: &str = "swift_store_large_object_size = 1\nswift_store_large_object_chunk_size = 1\n";
 
 /// Both, for all tests of this binary.
 struct Cloud {
@@ -94,5 +96,32 @@ impl Project {
             key: PASSWORD.into(),
         };
         config
+    }
+
+    /// The options of a store over the container, for Glance: its login stands in locations. What
+    /// is large begins at a segment's 1,024,000 bytes.
+    pub(crate) fn options(&self) -> String {
+        let Self { name, user, container, keystone } = self;
+        format!(
+            "swift_store_auth_address = http://{keystone}/v3\nswift_store_user = {name}:{user}\n\
+             swift_store_key = {PASSWORD}\nswift_store_container = {}\n{SIZES}",
+            container.name
+        )
+    }
+
+    /// The same with the login in `file`, and a reference to it in locations; in a store of several
+    /// glance_store 5.7 knows of no reference that goes without saying.
+    pub(crate) fn options_with(&self, file: &Path) -> String {
+        let Self { name, user, container, keystone } = self;
+        let text = format!(
+            "[ref1]\nauth_version = 3\nauth_address = http://{keystone}/v3\n\
+             user = {name}:{user}\nkey = {PASSWORD}\n"
+        );
+        std::fs::write(file, text).unwrap();
+        let (file, container) = (file.display(), &container.name);
+        format!(
+            "swift_store_config_file = {file}\ndefault_swift_reference = ref1\n\
+             swift_store_container = {container}\n{SIZES}"
+        )
     }
 }
