@@ -31,6 +31,10 @@ swift_hash_path_suffix = tests
 container_listing_limit = 10
 """
 
+# Half a second for a connection is too little where tests fill every core: an answer of 503, or a
+# listing without its newest object.
+PATIENCE = "conn_timeout = 30\nnode_timeout = 60"
+
 BACKEND = """
 [DEFAULT]
 swift_dir = {folder}
@@ -44,6 +48,7 @@ pipeline = {name}-server
 use = egg:swift#{name}
 allow_versions = true
 fsync = false
+{patience}
 """
 
 PROXY = """
@@ -55,6 +60,8 @@ pipeline = catch_errors memory bulk {auth} copy slo dlo versioned_writes symlink
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+error_suppression_limit = 1000000
+{patience}
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:memory]
@@ -154,10 +161,10 @@ def main(folder, port, keystone_port=None, url=None, user=None, password=None, p
     for name in STORAGE:
         sock = bound()
         make_ring(folder, name, sock.getsockname()[1])
-        text = BACKEND.format(folder=folder, name=name)
+        text = BACKEND.format(folder=folder, name=name, patience=PATIENCE)
         servers.append(serve(folder, name + "-server", text, sock))
     for name, auth, text, sock in proxies:
-        text = PROXY.format(folder=folder, auth=auth) + text
+        text = PROXY.format(folder=folder, auth=auth, patience=PATIENCE) + text
         servers.append(serve(folder, name + "-proxy", text, sock))
     for server in servers:
         server.wait()
