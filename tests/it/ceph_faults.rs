@@ -134,6 +134,11 @@ async fn a_helper_killed_at_any_moment_tells_no_lie_and_the_next_one_finishes() 
             | Deletion::Partial(_)
             | Deletion::NotOurs => panic!("{deletion:?} after {milliseconds} ms"),
         }
+        let seen = store.stat(&id, &uri).await;
+        if matches!(seen, Ok(Presence::Present { .. } | Presence::Mendable { in_doubt: false, .. }))
+        {
+            assert_eq!(data.as_deref(), Some(DATA), "{seen:?} after {milliseconds} ms");
+        }
         left.push((store, id, uri));
     }
     // A killed client is missed after half a minute; until then its images are in use.

@@ -78,7 +78,7 @@ impl Place {
             }
             (Step::Connect, EPERM | EACCES) => format!("; is the key of {client} a valid one?"),
             (Step::OpenPool, ENOENT) => "; is rbd_store_pool right?".to_owned(),
-            (Step::OpenImage, ENOENT) => "; the pool lists it, so it is damaged".to_owned(),
+            (Step::OpenImage, ENOENT) => "; its removal was cut short".to_owned(),
             (Step::Unprotect, EBUSY) => "; it has clones".to_owned(),
             (_, EPERM | EACCES | EROFS) => {
                 format!("; the capabilities of {client} must include 'profile rbd pool={pool}'")

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool, Trashed};
+use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool};
 use super::super::protocol::{CHUNK, Failure, Found, Reply, Settings, Snap, Step, Target};
 use super::working;
 
@@ -89,11 +89,11 @@ impl Session {
         let (pool, names) = self.place(target)?;
         let found = match pool.open_read_only(&names.image, None) {
             Ok(image) => look_at(&image, names.snap.as_deref()).map_err(at(Step::Inspect))?,
-            Err(ENOENT) => match self.trashed(target)? {
-                None => Found::Absent,
-                Some(trashed) if trashed.removing => Found::Removing,
-                Some(trashed) => {
-                    let image = pool.open_trashed(&trashed.id, None);
+            Err(ENOENT) => match self.remains(target)? {
+                Remains::Nothing => Found::Absent,
+                Remains::Removing => Found::Removing,
+                Remains::Trashed(id) => {
+                    let image = pool.open_trashed(&id, None);
                     let size = image.and_then(|image| image.size()).map_err(at(Step::OpenImage))?;
                     Found::Trash { size }
                 }
@@ -136,22 +136,22 @@ impl Session {
             Err(ENOENT) => {}
             image => return image.map(Some).map_err(at(Step::OpenImage)),
         }
-        match self.trashed(target)?.filter(|trashed| !trashed.removing) {
-            None => Ok(None),
-            Some(trashed) => or_without_snap(snap, |snap| pool.open_trashed(&trashed.id, snap))
-                .map(Some)
-                .map_err(at(Step::OpenImage)),
-        }
+        let opened = match self.remains(target)? {
+            Remains::Nothing => return Ok(None),
+            Remains::Removing => Err(ENOENT),
+            Remains::Trashed(id) => or_without_snap(snap, |snap| pool.open_trashed(&id, snap)),
+        };
+        opened.map(Some).map_err(at(Step::OpenImage))
     }
 
     pub(super) fn mend(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
             Err(ENOENT) => {
-                let trashed = self.trashed(target)?.filter(|trashed| !trashed.removing);
-                let trashed = trashed.ok_or_else(|| at(Step::OpenImage)(ENOENT))?;
-                let restored = pool.trash_restore(&trashed.id, &names.image);
-                restored.map_err(at(Step::TrashRestore))?;
+                let Remains::Trashed(id) = self.remains(target)? else {
+                    return Err(at(Step::OpenImage)(ENOENT));
+                };
+                pool.trash_restore(&id, &names.image).map_err(at(Step::TrashRestore))?;
                 working();
                 pool.open(&names.image)
             }
@@ -166,22 +166,31 @@ impl Session {
 }
 
 impl Session {
-    /// The trash's entry for an image that could not be opened. The pool has to be there still: one
-    /// that was deleted lists as empty. And its own list has to agree that there is no image of
-    /// this name: one without its header is damaged, not absent.
-    fn trashed(&self, target: &Target) -> Result<Option<Trashed>, Failure> {
+    /// What there is of an image that could not be opened. The pool has to be there still: one that
+    /// was deleted lists as empty.
+    fn remains(&self, target: &Target) -> Result<Remains, Failure> {
         self.cluster.refresh().map_err(at(Step::OpenPool))?;
         let pool = self.open_pool(&target.pool)?;
-        if pool.images().map_err(at(Step::ListPool))?.contains(&target.image) {
-            return Err(at(Step::OpenImage)(ENOENT));
-        }
         let mut trash = pool.trash().map_err(at(Step::ListTrash))?;
         trash.retain(|trashed| trashed.name == target.image);
         match (trash.pop(), trash.is_empty()) {
-            (trashed, true) => Ok(trashed),
-            (_, false) => Err(Failure { step: Step::SeveralInTrash, errno: 0 }),
+            (Some(trashed), true) if trashed.removing => return Ok(Remains::Removing),
+            (Some(trashed), true) => return Ok(Remains::Trashed(trashed.id)),
+            (None, _) => {}
+            (Some(_), false) => return Err(Failure { step: Step::SeveralInTrash, errno: 0 }),
         }
+        let listed = pool.images().map_err(at(Step::ListPool))?.contains(&target.image);
+        Ok(if listed { Remains::Removing } else { Remains::Nothing })
     }
+}
+
+/// What there is of an image that could not be opened.
+enum Remains {
+    /// It is in the trash: its id.
+    Trashed(CString),
+    /// A removal was cut short: the header goes before the name does.
+    Removing,
+    Nothing,
 }
 
 /// Makes a snapshot what Glance makes it: there, and protected.
