@@ -23,17 +23,25 @@ const PASSWORD: &str = "auth_type = password\nusername = glance\nuser_domain_id 
                         project_name = service\nproject_domain_id = default\npassword =";
 const CREDENTIAL: &str = "auth_type = v3applicationcredential\napplication_credential_id = c1\n\
                           application_credential_secret =";
-const SECRETS: [&str; 7] = [
+const CINDER_USER: &str = "cinder_store_user_name = glance\ncinder_store_project_name = service\n\
+                           cinder_store_password =";
+const CINDER_CREDENTIAL: &str = "cinder_store_application_credential_id = c2\n\
+                                 cinder_store_application_credential_secret =";
+const SECRETS: [&str; 9] = [
     canary::ENCRYPTION_KEY,
     canary::KEYSTONE_PASSWORD,
     canary::APPLICATION_CREDENTIAL_SECRET,
     canary::SERVICE_TOKEN,
     canary::CALLER_TOKEN,
     canary::S3_SECRET,
+    canary::CINDER_PASSWORD,
+    canary::CINDER_CREDENTIAL_SECRET,
     "PRIVATE KEY",
 ];
 
-/// A service over TLS, with a Keystone, and an image in an S3 that is away.
+const VOLUME: &str = "cinder://volumes/5d1c0000-0000-4000-8000-00000000000a";
+
+/// A service over TLS, with a Keystone, and images in an S3 and a Cinder that are away.
 struct Cloud {
     setup: Setup,
     service: Service,
@@ -45,7 +53,7 @@ struct Cloud {
 }
 
 impl Cloud {
-    async fn start(login: &str, default: &str) -> Self {
+    async fn start(login: &str, cinder: &str, default: &str) -> Self {
         let world = World::new(Kind::Sqlite).await;
         let s3 = format!("127.0.0.1:{}", closed_port());
         let secret = canary::S3_SECRET;
@@ -54,6 +62,8 @@ impl Cloud {
             let uri = format!("s3://{place}/bucket/{id}");
             world.rows().location(id, &uri, "pending_delete", Some(DELETE_BEGAN)).await;
         }
+        world.rows().image("volume", "pending_delete", 8, Some(DELETED)).await;
+        world.rows().location("volume", VOLUME, "pending_delete", Some(DELETE_BEGAN)).await;
         let keystone = FakeKeystone::start().await;
         let later = |mut body: serde_json::Value| {
             body["token"]["expires_at"] = json!("2099-01-01T00:00:00.000000Z");
@@ -71,11 +81,12 @@ impl Cloud {
         let (cert, key) = (file("cert.pem", &pair.cert), file("key.pem", &pair.key));
         let revert = format!(
             "scrubber = false\ntls_cert_file = {cert}\ntls_key_file = {key}\n\
-             [DEFAULT]\ndebug = True\nenabled_backends = far:s3\n{default}\
+             [DEFAULT]\ndebug = True\nenabled_backends = far:s3,volumes:cinder\n{default}\
              [far]\ns3_store_host = http://{s3}\ns3_store_access_key = AK\n\
              s3_store_secret_key = {secret}\ns3_store_bucket = bucket\n\
-             [keystone_authtoken]\nauth_url = {}\n{login}\n",
-            keystone.url
+             [volumes]\ncinder_store_auth_address = {url}\n{cinder}\n\
+             [keystone_authtoken]\nauth_url = {url}\n{login}\n",
+            url = keystone.url
         );
         let setup = Setup::new(&world, &world.db.url(), &revert);
         let service = setup.serve().await;
@@ -115,8 +126,13 @@ impl Cloud {
 
     /// What an operator runs when things go wrong.
     async fn look_around(&mut self) {
-        for command in [&["check"][..], &["list"], &["show", "with-keys"], &["revert", "with-keys"]]
-        {
+        for command in [
+            &["check"][..],
+            &["list"],
+            &["show", "with-keys"],
+            &["revert", "with-keys"],
+            &["revert", "volume"],
+        ] {
             let output = self.setup.run(command).await;
             let both = [output.stdout, output.stderr].concat();
             self.printed.push(String::from_utf8_lossy(&both).into_owned());
@@ -137,11 +153,12 @@ impl Cloud {
 #[tokio::test]
 async fn a_service_in_trouble_keeps_its_secrets() {
     let password = format!("{PASSWORD} {}", canary::KEYSTONE_PASSWORD);
-    let mut cloud = Cloud::start(&password, "").await;
+    let cinder = format!("{CINDER_USER} {}", canary::CINDER_PASSWORD);
+    let mut cloud = Cloud::start(&password, &cinder, "").await;
     assert_eq!(cloud.ask(Method::GET, "/v2/pending-deletes", canary::CALLER_TOKEN).await, 200);
     let asked = cloud.keystone.asked().concat();
     assert!(asked.contains(canary::KEYSTONE_PASSWORD) && asked.contains(canary::CALLER_TOKEN));
-    for id in ["with-keys", "without"] {
+    for id in ["with-keys", "without", "volume"] {
         let revert = format!("/v2/images/{id}/actions/revert");
         assert_eq!(cloud.ask(Method::POST, &revert, canary::CALLER_TOKEN).await, 503);
         let show = format!("/v2/pending-deletes/{id}");
@@ -149,6 +166,7 @@ async fn a_service_in_trouble_keeps_its_secrets() {
     }
     cloud.ask_while_keystone_babbles().await;
     cloud.look_around().await;
+    assert!(cloud.keystone.asked().concat().contains(canary::CINDER_PASSWORD));
     cloud.assert_no_secret();
 }
 
@@ -157,10 +175,11 @@ async fn a_service_in_trouble_keeps_its_secrets() {
 async fn a_service_that_cannot_read_its_rows_keeps_its_secrets() {
     let credential = format!("{CREDENTIAL} {}", canary::APPLICATION_CREDENTIAL_SECRET);
     let key = format!("metadata_encryption_key = {}\n", canary::ENCRYPTION_KEY);
-    let mut cloud = Cloud::start(&credential, &key).await;
+    let cinder = format!("{CINDER_CREDENTIAL} {}", canary::CINDER_CREDENTIAL_SECRET);
+    let mut cloud = Cloud::start(&credential, &cinder, &key).await;
     assert_eq!(cloud.ask(Method::GET, "/v2/pending-deletes", canary::CALLER_TOKEN).await, 200);
     assert!(cloud.keystone.asked().concat().contains(canary::APPLICATION_CREDENTIAL_SECRET));
-    for id in ["with-keys", "without"] {
+    for id in ["with-keys", "without", "volume"] {
         let revert = format!("/v2/images/{id}/actions/revert");
         assert_ne!(cloud.ask(Method::POST, &revert, canary::CALLER_TOKEN).await, 200);
         let show = format!("/v2/pending-deletes/{id}");
@@ -168,5 +187,6 @@ async fn a_service_that_cannot_read_its_rows_keeps_its_secrets() {
     }
     cloud.ask_while_keystone_babbles().await;
     cloud.look_around().await;
+    assert!(cloud.keystone.asked().concat().contains(canary::CINDER_CREDENTIAL_SECRET));
     cloud.assert_no_secret();
 }

@@ -1,123 +1,21 @@
-//! The Cinder store, against a stub of Cinder's three calls behind a Keystone that is one too: a
-//! real Cinder needs a message queue and volumes.
+//! What only the Cinder store has, against a stub of Cinder's calls. The rest is in `store_suite`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{Method, Response};
-use glance_revert::config::{CinderConfig, CinderCredentials, CinderLogin};
+use glance_revert::config::CinderConfig;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
 use glance_revert::store::StoreOptions;
 use glance_revert::store::cinder::CinderStore;
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
+use crate::support::cinder::{Cinder, Ending, Listening, Mood, Shared, Volume, config};
 use crate::support::proxy::closed_port;
 
 const IMAGE: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const VOLUME: &str = "5d1c0000-0000-4000-8000-00000000000a";
 
-/// What the stub does with a deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Away,
-    /// The volume is in this status after so many looks.
-    Becomes(&'static str),
-    Answers(u16),
-}
-
-#[derive(Debug)]
-struct Cinder {
-    /// By id: name and status.
-    volumes: BTreeMap<String, (String, &'static str)>,
-    ending: Ending,
-    /// Looks at a volume that is being deleted, before the end.
-    looks: usize,
-    may_list: bool,
-    deletes: usize,
-    logins: usize,
-    /// The token that was given last; others are refused.
-    token: String,
-}
-
-type Shared = Arc<Mutex<Cinder>>;
-
-fn answer(status: u16, body: &Value) -> Response<String> {
-    Response::builder()
-        .status(status)
-        .header("Content-Type", "application/json")
-        .body(body.to_string())
-        .unwrap()
-}
-
-async fn serve(
-    State((cinder, base)): State<(Shared, String)>,
-    request: Request,
-) -> Response<String> {
-    let mut cinder = cinder.lock().unwrap();
-    let path = request.uri().path().to_owned();
-    if path == "/identity/v3/auth/tokens" {
-        cinder.logins += 1;
-        cinder.token = format!("token-{}", cinder.logins);
-        let endpoints = json!([{ "interface": "public", "region": "one", "url": format!("{base}/volume/v3/p") }]);
-        let catalog = json!([{ "type": "volumev3", "endpoints": endpoints }]);
-        let token = json!({ "expires_at": "2999-01-01T00:00:00.000000Z", "catalog": catalog, "project": { "id": "p" } });
-        let mut answer = answer(201, &json!({ "token": token }));
-        answer.headers_mut().insert("X-Subject-Token", cinder.token.parse().unwrap());
-        return answer;
-    }
-    if request.headers().get("X-Auth-Token").is_none_or(|token| *token != *cinder.token) {
-        return answer(401, &json!({}));
-    }
-    let Some(id) = path.strip_prefix("/volume/v3/p/volumes").map(|id| id.trim_start_matches('/'))
-    else {
-        return answer(404, &json!({}));
-    };
-    if id.is_empty() {
-        return answer(if cinder.may_list { 200 } else { 403 }, &json!({ "volumes": [] }));
-    }
-    if request.method() == Method::DELETE {
-        return cinder.delete(id);
-    }
-    cinder.look(id)
-}
-
-impl Cinder {
-    fn delete(&mut self, id: &str) -> Response<String> {
-        self.deletes += 1;
-        if let Ending::Answers(status) = self.ending {
-            return answer(status, &json!({ "badRequest": { "message": "Invalid volume" } }));
-        }
-        match self.volumes.get_mut(id) {
-            Some((_, status)) => *status = "deleting",
-            None => return answer(404, &json!({})),
-        }
-        answer(202, &json!({}))
-    }
-
-    fn look(&mut self, id: &str) -> Response<String> {
-        if self.volumes.get(id).is_some_and(|(_, status)| *status == "deleting") {
-            self.looks = self.looks.saturating_sub(1);
-            match (self.looks, self.ending) {
-                (0, Ending::Away) => drop(self.volumes.remove(id)),
-                (0, Ending::Becomes(end)) => self.volumes.get_mut(id).unwrap().1 = end,
-                (_, Ending::Away | Ending::Becomes(_) | Ending::Answers(_)) => {}
-            }
-        }
-        match self.volumes.get(id) {
-            Some((name, status)) => {
-                let metadata = json!({ "image_size": "21", "glance_image_id": IMAGE });
-                let volume = json!({ "id": id, "name": name, "status": status, "size": 1, "metadata": metadata });
-                answer(200, &json!({ "volume": volume }))
-            }
-            None => answer(404, &json!({ "itemNotFound": {} })),
-        }
-    }
-}
+/// `store_timeout`
+const LIMIT: Duration = Duration::from_secs(2);
 
 struct Place {
     cinder: Shared,
@@ -125,47 +23,24 @@ struct Place {
     uri: StoreUri,
 }
 
-fn config(auth_address: String) -> CinderConfig {
-    let credentials = CinderCredentials::Password {
-        user: "glance".to_owned(),
-        user_domain: "Default".to_owned(),
-        password: "pw".into(),
-        project: "service".to_owned(),
-        project_domain: "Default".to_owned(),
-    };
-    CinderConfig {
-        login: Some(CinderLogin { auth_address, credentials }),
-        service_type: "volumev3".to_owned(),
-        interface: "publicURL".to_owned(),
-        region: None,
-        ca_file: None,
-        insecure: false,
-        transition_timeout: Duration::from_secs(2),
-    }
-}
-
 fn store(config: &CinderConfig) -> CinderStore {
-    CinderStore::new(StoreId("volumes".to_owned()), config, &StoreOptions::default()).unwrap()
+    let options = StoreOptions { store_timeout: LIMIT, ..StoreOptions::default() };
+    CinderStore::new(StoreId("volumes".to_owned()), config, &options).unwrap()
 }
 
 /// A Cinder with one image's volume.
 async fn place(status: &'static str, ending: Ending) -> Place {
-    let volumes = BTreeMap::from([(VOLUME.to_owned(), (format!("image-{IMAGE}"), status))]);
-    let cinder = Cinder {
-        volumes,
-        ending,
-        looks: 2,
-        may_list: true,
-        deletes: 0,
-        logins: 0,
-        token: String::new(),
-    };
-    let cinder = Arc::new(Mutex::new(cinder));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let store = store(&config(format!("{base}/identity")));
-    let router = Router::new().fallback(serve).with_state((Arc::clone(&cinder), base));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let listening = Listening::start().await;
+    let authority = listening.authority();
+    let cinder = listening.serve(&authority);
+    let data = vec![7; 21];
+    let volume = Volume { name: format!("image-{IMAGE}"), status, data, used: None };
+    {
+        let mut cinder = cinder.lock().unwrap();
+        cinder.volumes.insert(VOLUME.to_owned(), volume);
+        (cinder.ending, cinder.looks) = (ending, 2);
+    }
+    let store = store(&config(&authority));
     Place { cinder, store, uri: uri(&format!("cinder://volumes/{VOLUME}")) }
 }
 
@@ -249,7 +124,7 @@ async fn a_deletion_that_was_begun_is_waited_for_and_not_asked_for_again() {
 async fn a_volume_that_is_not_named_after_the_image_is_not_touched() {
     let place = place("available", Ending::Away).await;
     let other = "root disk of a server".to_owned();
-    place.with(|cinder| cinder.volumes.get_mut(VOLUME).unwrap().0 = other);
+    place.with(|cinder| cinder.volumes.get_mut(VOLUME).unwrap().name = other);
     assert!(matches!(place.stat().await, Err(StoreError::BadLocation(_))));
     let deletion = place.delete().await;
     assert!(matches!(deletion, Deletion::Refused(_)), "{deletion:?}");
@@ -261,7 +136,7 @@ async fn absence_is_not_believed_where_the_volumes_cannot_be_listed() {
     let place = place("available", Ending::Away).await;
     place.with(|cinder| {
         cinder.volumes.clear();
-        cinder.may_list = false;
+        cinder.mood = Mood::ForbidsLists;
     });
     assert!(matches!(place.stat().await, Err(StoreError::Refused(_))));
     let deletion = place.delete().await;
@@ -278,8 +153,17 @@ async fn a_token_that_is_refused_is_renewed() {
 }
 
 #[tokio::test]
+async fn one_question_has_the_store_s_time_and_no_more() {
+    let place = place("available", Ending::Away).await;
+    assert!(place.stat().await.is_ok());
+    place.with(|cinder| (cinder.mood, cinder.requests) = (Mood::Silent, 0));
+    assert!(matches!(place.stat().await, Err(StoreError::Unreachable(_))));
+    assert_eq!(place.with(|cinder| cinder.requests), 1, "no time is left to ask again");
+}
+
+#[tokio::test]
 async fn without_a_keystone_nothing_is_said_of_the_data() {
-    let store = store(&config(format!("http://127.0.0.1:{}", closed_port())));
+    let store = store(&config(&format!("127.0.0.1:{}", closed_port())));
     let uri = uri(&format!("cinder://{VOLUME}"));
     assert!(matches!(store.health().await, Err(StoreError::Unreachable(_))));
     assert!(matches!(store.stat(&image(), &uri).await, Err(StoreError::Unreachable(_))));
@@ -288,7 +172,7 @@ async fn without_a_keystone_nothing_is_said_of_the_data() {
 
 #[tokio::test]
 async fn without_a_user_of_our_own_the_image_is_never_begun() {
-    let config = CinderConfig { login: None, ..config(String::new()) };
+    let config = CinderConfig { login: None, ..config("127.0.0.1:1") };
     let store = store(&config);
     let uri = uri(&format!("cinder://{VOLUME}"));
     assert!(store.claims(&uri).is_some());

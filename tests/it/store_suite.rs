@@ -6,6 +6,7 @@
 
 mod cases;
 mod ceph;
+mod cinder;
 mod file;
 mod http;
 mod s3;
@@ -15,7 +16,7 @@ mod swift;
 use stand::Stand;
 
 /// Every case, by the name of its function in `cases`.
-const CASES: [&str; 19] = [
+const CASES: [&str; 20] = [
     "an_object_is_seen_and_read",
     "an_object_is_destroyed",
     "a_large_object_is_read_and_destroyed_whole",
@@ -27,6 +28,7 @@ const CASES: [&str; 19] = [
     "a_connection_that_fails_at_any_moment_tells_no_lie",
     "a_server_that_hangs_at_any_moment_is_given_up",
     "a_slow_server_is_waited_for",
+    "an_answer_cut_short_is_no_answer",
     "a_body_cut_short_is_no_body",
     "another_size_is_found_out",
     "another_content_is_found_out",

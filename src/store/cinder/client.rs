@@ -117,6 +117,7 @@ impl CinderClient {
         Ok(self.send(Method::DELETE, &format!("/volumes/{id}")).await?.status())
     }
 
+    /// As often as there is time for: a Cinder that hangs is not asked again.
     async fn ask(&self, path: &str) -> Result<Response, Fault> {
         let ask = || async {
             let answer = self.send(Method::GET, path).await?;
@@ -124,7 +125,7 @@ impl CinderClient {
             if busy { Err(Fault::Answered(answer.status())) } else { Ok(answer) }
         };
         let passes = |fault: &Fault| !matches!(fault, Fault::Location(_) | Fault::NotAble(_));
-        retried(ask, passes).await
+        timeout(self.limit, retried(ask, passes)).await.map_err(|_| late())?
     }
 
     /// A second time with a new token, if the first one is not good any more.

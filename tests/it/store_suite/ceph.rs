@@ -126,6 +126,7 @@ store_suite! {
         a_connection_that_fails_at_any_moment_tells_no_lie = "as above",
         a_server_that_hangs_at_any_moment_is_given_up = "as above",
         a_slow_server_is_waited_for = "as above",
+        an_answer_cut_short_is_no_answer = "as above",
         a_body_cut_short_is_no_body = "as above",
         what_the_store_keeps_hidden_is_said_to_be = "what is in the trash is brought back: `ceph_rbd`";
 }

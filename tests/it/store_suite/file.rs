@@ -99,6 +99,7 @@ store_suite! {
         a_connection_that_fails_at_any_moment_tells_no_lie = "there is no connection",
         a_server_that_hangs_at_any_moment_is_given_up = "hung calls are in `file/workers.rs`",
         a_slow_server_is_waited_for = "there is no server",
+        an_answer_cut_short_is_no_answer = "there is no connection",
         a_body_cut_short_is_no_body = "there is no connection",
         what_the_store_keeps_hidden_is_said_to_be = "no file system that is served keeps versions";
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use glance_revert::domain::image::ImageId;
+use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::Stores;
 
 use crate::support::proxy::Proxy;
@@ -21,6 +22,11 @@ pub(super) trait Stand: Send + Sync {
     ///
     /// [`LIMIT`]: super::cases::LIMIT
     fn stores(&self) -> Arc<dyn Stores>;
+
+    /// The most that can be proved of its data: `Exists` where nothing can be read.
+    fn proof(&self) -> Verify {
+        Verify::Checksum
+    }
 
     /// Where Glance would put this image's data: the text of its location.
     fn uri(&self, name: &str) -> String;

@@ -116,6 +116,7 @@ store_suite! {
         a_connection_that_fails_at_any_moment_tells_no_lie,
         a_server_that_hangs_at_any_moment_is_given_up,
         a_slow_server_is_waited_for,
+        an_answer_cut_short_is_no_answer,
         a_body_cut_short_is_no_body,
         another_size_is_found_out,
         another_content_is_found_out,

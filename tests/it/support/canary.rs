@@ -23,3 +23,7 @@ pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
 pub(crate) const SWIFT_PASSWORD: &str = "c4n4ry+swift=password";
 /// Of the object store's access key, in its options and in locations.
 pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";
+/// Of the user at Cinder.
+pub(crate) const CINDER_PASSWORD: &str = "c4n4ry/cinder+password";
+/// Of an application credential for Cinder.
+pub(crate) const CINDER_CREDENTIAL_SECRET: &str = "c4n4ry/cinder+credential";
