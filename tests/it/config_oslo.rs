@@ -10,6 +10,8 @@ use glance_revert::config::oslo::{Settings, types};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
+use crate::support::chance::Chance;
+
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config_oslo.py");
 
 /// Files, environment, and the options to read: group, name, type.
@@ -143,17 +145,6 @@ const URLS: &[&str] = &[
     "glance",
     "://h/d",
 ];
-
-/// A congruential generator: the same files in every run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
-    }
-}
 
 /// Mostly well-formed, so that not every file ends at its first line.
 fn generated(chance: &mut Chance) -> String {

@@ -26,6 +26,7 @@ mod cli;
 mod cli_faults;
 mod cli_help;
 mod config_oslo;
+mod config_swift;
 mod contract;
 mod crash;
 mod deploy;

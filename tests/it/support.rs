@@ -4,6 +4,7 @@ pub(crate) mod api;
 pub(crate) mod binary;
 pub(crate) mod canary;
 pub(crate) mod ceph;
+pub(crate) mod chance;
 pub(crate) mod cinder;
 pub(crate) mod clock;
 pub(crate) mod crowd;
