@@ -94,12 +94,17 @@ pub struct Parts {
 impl Parts {
     /// Builds the parts; connects to nothing yet. Must be called inside a tokio runtime.
     pub fn new(config: Config) -> Result<Self, SetupError> {
+        let options = StoreOptions::from(&config.revert);
+        Self::with_store_options(config, &options)
+    }
+
+    /// [`Self::new`] with other options for the stores than the configuration's.
+    pub fn with_store_options(config: Config, options: &StoreOptions) -> Result<Self, SetupError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let database = Database::open(&config.database, config.revert.db_pool_size)?;
         let key = config.glance.metadata_encryption_key.clone();
-        let options = StoreOptions::from(&config.revert);
         let stores: Arc<dyn Stores> =
-            Arc::new(ConfiguredStores::new(&config.stores, &options, key)?);
+            Arc::new(ConfiguredStores::new(&config.stores, options, key)?);
         let settings = RevertSettings {
             lock_wait: config.revert.lock_wait,
             windows: Windows {

@@ -48,7 +48,7 @@ struct Cloud {
 impl Cloud {
     async fn start(kind: Kind, stores: Stores, key: Option<&'static str>, scrub_time: u32) -> Self {
         let database = TestDatabase::create(kind).await;
-        let options = GlanceOptions { stores, encryption_key: key, scrub_time };
+        let options = GlanceOptions { stores, encryption_key: key, scrub_time, modules: None };
         let glance = Glance::start(&database, options).await;
         let service = Service::start(glance.config_file(), &database.url()).await;
         Self { database, glance, service, stores }

@@ -36,6 +36,7 @@ mod floors;
 mod glance_smoke;
 mod grants;
 mod interop;
+mod interop_rbd;
 mod interop_s3;
 mod interop_swift;
 mod keystone_auth;

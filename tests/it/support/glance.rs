@@ -36,12 +36,14 @@ pub(crate) enum Stores {
 
 /// What differs between the Glances of tests.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct GlanceOptions {
+pub(crate) struct GlanceOptions<'a> {
     pub(crate) stores: Stores,
     /// `metadata_encryption_key`: 16, 24 or 32 bytes.
     pub(crate) encryption_key: Option<&'static str>,
     /// `scrub_time` in seconds.
     pub(crate) scrub_time: u32,
+    /// A folder of more modules for its Python.
+    pub(crate) modules: Option<&'a Path>,
 }
 
 /// How one of Glance's commands ended.
@@ -62,7 +64,7 @@ pub(crate) struct Glance {
 }
 
 impl Glance {
-    pub(crate) async fn start(database: &TestDatabase, options: GlanceOptions) -> Self {
+    pub(crate) async fn start(database: &TestDatabase, options: GlanceOptions<'_>) -> Self {
         Self::start_with(database, options, &[]).await
     }
 
@@ -70,7 +72,7 @@ impl Glance {
     /// each.
     pub(crate) async fn start_with(
         database: &TestDatabase,
-        options: GlanceOptions,
+        options: GlanceOptions<'_>,
         more: &[(&str, &str, String)],
     ) -> Self {
         let folder = TempDir::new().unwrap();
@@ -78,7 +80,7 @@ impl Glance {
         for _ in 0..STARTS {
             let port = free_port();
             config::write(folder.path(), &database.owner_url(), port, &options, more);
-            let process = spawn(folder.path(), port);
+            let process = spawn(folder.path(), port, options.modules);
             let base = format!("http://127.0.0.1:{port}");
             if ready(&base, &process).await {
                 return Self { _process: process, folder, base };
@@ -150,8 +152,10 @@ impl Glance {
     }
 }
 
-fn spawn(folder: &Path, port: u16) -> Process {
+fn spawn(folder: &Path, port: u16, modules: Option<&Path>) -> Process {
     let folder = folder.to_owned();
+    let paths = [Some(Path::new(PYTHON_FILES)), modules];
+    let paths = std::env::join_paths(paths.into_iter().flatten()).unwrap();
     let python = env::python();
     let bin = python.parent().unwrap().to_owned();
     let program = bin.join("uwsgi").display().to_string();
@@ -164,7 +168,7 @@ fn spawn(folder: &Path, port: u16) -> Process {
             .arg("--home")
             .arg(bin.parent().unwrap())
             .env("OS_GLANCE_CONFIG_DIR", &folder)
-            .env("PYTHONPATH", PYTHON_FILES)
+            .env("PYTHONPATH", &paths)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .current_dir(&folder)
             .stdin(Stdio::null())

@@ -8,6 +8,7 @@ use glance_revert::domain::scrub::ScrubReport;
 use glance_revert::domain::time::{Clock, SystemClock};
 use glance_revert::server::signals::Shutdown;
 use glance_revert::server::{Parts, Server};
+use glance_revert::store::StoreOptions;
 use glance_revert::telemetry;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
@@ -111,7 +112,11 @@ impl Drop for Service {
 }
 
 fn parts(sources: &Sources) -> Parts {
-    Parts::new(Config::load(sources).unwrap()).unwrap()
+    let config = Config::load(sources).unwrap();
+    // This process is no helper, and cannot become one.
+    let rbd_helper = env!("CARGO_BIN_EXE_glance-revert").into();
+    let options = StoreOptions { rbd_helper, ..StoreOptions::from(&config.revert) };
+    Parts::with_store_options(config, &options).unwrap()
 }
 
 fn drop_in(folder: &Path, database: &str) -> PathBuf {

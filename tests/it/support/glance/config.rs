@@ -35,7 +35,7 @@ pub(super) fn write(
     folder: &Path,
     database: &str,
     port: u16,
-    options: &GlanceOptions,
+    options: &GlanceOptions<'_>,
     more: &[(&str, &str, String)],
 ) {
     for name in ["images", "fast", "slow", "staging", "tasks", "locks", "node"] {
