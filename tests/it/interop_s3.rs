@@ -96,7 +96,7 @@ async fn images_in_moto_come_back_and_leave_nothing() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_in_two_stores_comes_back_with_what_is_left_of_it() {
+async fn an_image_in_ceph_and_a_file_comes_back_with_what_is_left_of_it() {
     let cloud = Cloud::start(S3::rgw().await, Kind::Postgres).await;
     let id = cloud.image("fast", SMALL).await;
     cloud.admin().copy_to(&id, "cold").await;
@@ -116,7 +116,7 @@ async fn an_image_in_two_stores_comes_back_with_what_is_left_of_it() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_of_which_one_store_cannot_be_asked_is_not_begun() {
+async fn an_image_in_ceph_of_which_one_store_cannot_be_asked_is_not_begun() {
     let cloud = Cloud::start(S3::rgw().await, Kind::Mariadb).await;
     let id = cloud.image("fast", SMALL).await;
     cloud.admin().copy_to(&id, "cold").await;
@@ -135,7 +135,7 @@ async fn an_image_of_which_one_store_cannot_be_asked_is_not_begun() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_that_is_destroyed_in_part_is_finished_when_the_other_store_lets_it() {
+async fn an_image_in_ceph_that_is_destroyed_in_part_is_finished_when_the_other_store_lets_it() {
     let cloud = Cloud::start(S3::rgw().await, Kind::Mariadb).await;
     let id = cloud.image("fast", SMALL).await;
     cloud.admin().copy_to(&id, "cold").await;
@@ -156,7 +156,7 @@ async fn an_image_that_is_destroyed_in_part_is_finished_when_the_other_store_let
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_whose_first_store_refuses_is_given_back_whole() {
+async fn an_image_in_ceph_whose_first_store_refuses_is_given_back_whole() {
     let cloud = Cloud::start(S3::rgw().await, Kind::Mariadb).await;
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().copy_to(&id, "fast").await;
