@@ -16,25 +16,24 @@ use super::context::RequestContext;
 use super::error::{ApiError, RequestError};
 use super::extract::ImageIdPath;
 use super::state::ApiState;
-use crate::domain::principal::{Admin, AuthError, NotAdmin, Principal, Token};
+use crate::domain::principal::{Admin, AuthError, Call, NotAdmin, Principal, Token};
 use crate::telemetry::metric;
 
 /// Where OpenStack clients put a Keystone token.
 pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
-/// Where one service says that it calls for somebody else. It could only let an expired token in,
-/// or a call that its access rules do not allow, and neither is ever let in here.
-const X_SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
+/// Where a service that passes a call on puts its own Keystone token.
+pub(crate) const X_SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 
 /// An admin. Stands first in a handler's signature, so that nothing is parsed, read or looked up
 /// for anybody else.
 #[derive(Debug)]
 pub struct AdminCaller(pub Admin);
 
-/// A token, and by its header the verifier that it is for.
+/// Tokens, and by its header the verifier that the caller's is for.
 enum Presented<'a> {
     Bearer(&'a str),
-    Keystone(&'a str),
+    Keystone { token: &'a str, service_token: Option<&'a str> },
 }
 
 impl FromRequestParts<ApiState> for AdminCaller {
@@ -44,7 +43,7 @@ impl FromRequestParts<ApiState> for AdminCaller {
         let context = RequestContext::of(&parts.extensions)?;
         let image = ImageIdPath::from_request_parts(parts, state).await.ok();
         context.note(|case| case.image = image.map(|ImageIdPath(id)| id));
-        let admin = admit(&parts.headers, &context, state).await;
+        let admin = admit(parts, &context, state).await;
         admin.map(Self).inspect_err(|error| {
             metrics::counter!(metric::AUTH_FAILURES_TOTAL, "reason" => error.reason).increment(1);
         })
@@ -52,11 +51,11 @@ impl FromRequestParts<ApiState> for AdminCaller {
 }
 
 async fn admit(
-    headers: &HeaderMap,
+    parts: &Parts,
     context: &RequestContext,
     state: &ApiState,
 ) -> Result<Admin, ApiError> {
-    let principal = authenticate(headers, context, state).await?;
+    let principal = authenticate(parts, context, state).await?;
     context.note(|case| case.caller = Some(principal.clone()));
     let admin = Admin::try_from(principal).map_err(|denied: NotAdmin| ApiError::from(denied))?;
     context.note(|case| case.allowed = true);
@@ -64,28 +63,35 @@ async fn admit(
 }
 
 async fn authenticate(
-    headers: &HeaderMap,
+    parts: &Parts,
     context: &RequestContext,
     state: &ApiState,
 ) -> Result<Principal, ApiError> {
-    let (verifier, token) = match presented(headers)? {
-        Presented::Bearer(token) => (Some(&state.bearer), token),
-        Presented::Keystone(token) => (state.keystone.as_ref(), token),
+    let (verifier, token, service_token) = match presented(&parts.headers)? {
+        Presented::Bearer(token) => (Some(&state.bearer), token, None),
+        Presented::Keystone { token, service_token } => {
+            (state.keystone.as_ref(), token, service_token)
+        }
+    };
+    let call = Call {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        token: Token::new(token),
+        service_token: service_token.map(Token::new),
     };
     let (throttle, client) = (&state.throttle, context.client().address());
     let verdict = match verifier {
         None => Err(AuthError::Invalid { reason: "keystone_not_configured" }),
         Some(verifier) => {
-            let token = Token::new(token);
             if let Some(wait) = throttle.limited(client)
-                && verifier.asks_others(&token)
-                && !throttle.remembers(&token)
+                && verifier.asks_others(&call)
+                && !call.tokens().all(|token| throttle.remembers(token))
             {
                 return Err(RequestError::TooManyFailures { wait, cause: "not_verified" }.into());
             }
-            let verdict = verifier.authenticate(&token).await;
+            let verdict = verifier.authenticate(&call).await;
             if verdict.is_ok() {
-                throttle.remember(&token);
+                call.tokens().for_each(|token| throttle.remember(token));
             }
             verdict
         }
@@ -99,26 +105,40 @@ async fn authenticate(
     })
 }
 
-/// Exactly one token must be there: two would let two parties see two callers.
+/// Exactly one token of a caller must be there: two would let two parties see two callers. That of
+/// a service may stand beside a Keystone token alone.
 fn presented(headers: &HeaderMap) -> Result<Presented<'_>, ApiError> {
-    if headers.contains_key(X_SERVICE_TOKEN) {
-        let text = "X-Service-Token is not accepted: send the caller's own token alone.";
-        return Err(RequestError::Invalid(text.into()).into());
-    }
+    let service_token = service_token(headers)?;
     let bearer: Vec<_> = headers.get_all(header::AUTHORIZATION).iter().collect();
     let keystone: Vec<_> = headers.get_all(X_AUTH_TOKEN).iter().collect();
     match (bearer.as_slice(), keystone.as_slice()) {
         ([], []) => Err(RequestError::TokenMissing.into()),
+        ([_], []) if service_token.is_some() => {
+            Err(invalid("Send X-Service-Token with X-Auth-Token, not with Authorization."))
+        }
         ([value], []) => Ok(Presented::Bearer(bearer_token(text(value)?)?)),
         ([], [value]) => match text(value)?.trim() {
             "" => Err(RequestError::TokenMissing.into()),
-            token => Ok(Presented::Keystone(token)),
+            token => Ok(Presented::Keystone { token, service_token }),
         },
-        _ => Err(RequestError::Invalid(
-            "Send one token: either one Authorization header or one X-Auth-Token header.".into(),
-        )
-        .into()),
+        _ => Err(invalid(
+            "Send one token: either one Authorization header or one X-Auth-Token header.",
+        )),
     }
+}
+
+/// An empty one is none, as in keystonemiddleware.
+fn service_token(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let values: Vec<_> = headers.get_all(X_SERVICE_TOKEN).iter().collect();
+    match values.as_slice() {
+        [] => Ok(None),
+        [value] => Ok(Some(text(value)?.trim()).filter(|token| !token.is_empty())),
+        _ => Err(invalid("Send one X-Service-Token header, not several.")),
+    }
+}
+
+fn invalid(message: &str) -> ApiError {
+    RequestError::Invalid(message.to_owned()).into()
 }
 
 fn text(value: &HeaderValue) -> Result<&str, AuthError> {

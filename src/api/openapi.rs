@@ -66,7 +66,8 @@ fn bearer() -> SecurityScheme {
 }
 
 fn keystone() -> SecurityScheme {
-    let about = "A Keystone token with the admin role; where the service knows a Keystone.";
+    let about = "A Keystone token with the admin role; where the service knows a Keystone. A \
+                 service that passes a call on adds its own token as X-Service-Token.";
     SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Auth-Token", about)))
 }
 

@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::setup::AuthSetupError;
 use super::token::Unverified;
 use crate::config::JwtIssuerConfig;
-use crate::domain::principal::{AuthError, Authenticator, Principal, Token};
+use crate::domain::principal::{AuthError, Authenticator, Call, Principal};
 use crate::domain::time::Clock;
 
 /// Verifies JWTs of all configured issuers. Without any issuer it refuses every token.
@@ -70,16 +70,16 @@ impl JwtAuthenticator {
 
 #[async_trait]
 impl Authenticator for JwtAuthenticator {
-    async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError> {
-        let token = Unverified::parse(token.expose())?;
+    async fn authenticate(&self, call: &Call<'_>) -> Result<Principal, AuthError> {
+        let token = Unverified::parse(call.token.expose())?;
         let issuer = self.issuers.get(token.issuer()?).ok_or(Refusal::IssUnknown)?;
         issuer.verify(&token, self.clock.now()).await
     }
 
     /// Most tokens are verified with keys that are here; an unknown key costs its issuer a fetch
     /// now and then. API servers are asked about each token that they did not just vouch for.
-    fn asks_others(&self, token: &Token) -> bool {
-        let Ok(token) = Unverified::parse(token.expose()) else { return false };
+    fn asks_others(&self, call: &Call<'_>) -> bool {
+        let Ok(token) = Unverified::parse(call.token.expose()) else { return false };
         let issuer = token.issuer().ok().and_then(|issuer| self.issuers.get(issuer));
         issuer.is_some_and(|issuer| issuer.asks_others(&token, self.clock.now()))
     }

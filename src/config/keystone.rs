@@ -31,6 +31,12 @@ pub struct KeystoneConfig {
     pub connect_timeout: Duration,
     /// `http_request_max_retries` (3).
     pub retries: u32,
+    /// `service_token_roles` (service): who may pass on the calls of others.
+    pub service_token_roles: Vec<String>,
+    /// `service_token_roles_required` (true).
+    pub service_token_roles_required: bool,
+    /// `service_type`: what access rules of application credentials call this service.
+    pub service_type: Option<String>,
     /// `www_authenticate_uri`.
     pub www_authenticate_uri: Option<String>,
     /// The options that are set and not used here, by name.
@@ -122,6 +128,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
         token_cache_time: cache_time(&mut section),
         connect_timeout: section.some_seconds("http_connect_timeout"),
         retries: section.integer("http_request_max_retries", 0..=100),
+        service_token_roles: section.list("service_token_roles"),
+        service_token_roles_required: section.boolean("service_token_roles_required"),
+        service_type: filled(&mut section, "service_type"),
         www_authenticate_uri: filled(&mut section, "www_authenticate_uri"),
         unused,
     })

@@ -24,6 +24,8 @@ pub struct Principal {
     /// What the issuer's own records call the token: a JWT's `jti`, Keystone's `audit_ids`. Never
     /// the token itself.
     pub token_ids: Vec<String>,
+    /// The service that passed the call on, by the issuer's name for it.
+    pub service: Option<String>,
 }
 
 /// How a caller was proven to be who they are.
@@ -62,6 +64,7 @@ impl Principal {
             name: None,
             scope: None,
             token_ids: Vec::new(),
+            service: None,
         }
     }
 }
@@ -119,6 +122,31 @@ impl Token {
     }
 }
 
+/// A call, and what it brings to show who makes it.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// HTTP's method, in upper case.
+    pub method: &'a str,
+    /// The path as it came, without a query.
+    pub path: &'a str,
+    /// The caller's token.
+    pub token: Token,
+    /// The token of the service that passes the call on for the caller.
+    pub service_token: Option<Token>,
+}
+
+impl<'a> Call<'a> {
+    /// A call that comes from its caller.
+    pub fn new(method: &'a str, path: &'a str, token: Token) -> Self {
+        Self { method, path, token, service_token: None }
+    }
+
+    /// All of its tokens.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        [&self.token].into_iter().chain(&self.service_token)
+    }
+}
+
 /// Why a caller is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
@@ -133,15 +161,15 @@ pub enum AuthError {
     Unavailable(String),
 }
 
-/// Tells who presents a token.
+/// Tells who makes a call.
 #[async_trait]
 pub trait Authenticator: Debug + Send + Sync {
-    /// Verifies the token; never panics, whatever it is given.
-    async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError>;
+    /// Verifies the call's tokens; never panics, whatever it is given.
+    async fn authenticate(&self, call: &Call<'_>) -> Result<Principal, AuthError>;
 
-    /// Whether verifying this token now makes another service work. A client whose tokens were
+    /// Whether verifying this call now makes another service work. A client whose tokens were
     /// refused too often may not cause that; what is verified here costs nobody else anything.
-    fn asks_others(&self, _token: &Token) -> bool {
+    fn asks_others(&self, _call: &Call<'_>) -> bool {
         true
     }
 

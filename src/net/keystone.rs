@@ -53,6 +53,16 @@ pub struct KeystoneApi {
     patience: Patience,
 }
 
+/// Which tokens a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Age {
+    /// Those that are good at this moment.
+    Unexpired,
+    /// Those, too, that expired within Keystone's `[token] allow_expired_window`: for a call that
+    /// a service passes on, long after its caller made it.
+    ExpiredToo,
+}
+
 /// What a Keystone answered, read to its end.
 pub struct Answer {
     /// The status.
@@ -94,8 +104,12 @@ impl KeystoneApi {
         &self,
         asker: &SecretString,
         subject: &SecretString,
+        age: Age,
     ) -> Result<Answer, CallError> {
-        let url = self.url.join("/auth/tokens?nocatalog");
+        let url = self.url.join(match age {
+            Age::Unexpired => "/auth/tokens?nocatalog",
+            Age::ExpiredToo => "/auth/tokens?nocatalog&allow_expired=1",
+        });
         let (asker, subject) = (secret_header(asker)?, secret_header(subject)?);
         let send = || {
             self.http

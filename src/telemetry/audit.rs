@@ -86,6 +86,7 @@ impl Record<'_> {
             initiator_method = initiator.map(|who| who.method.as_str()),
             initiator_scope = initiator.and_then(|who| who.scope.as_deref()),
             initiator_token_ids = token_ids.filter(|ids| !ids.is_empty()),
+            initiator_service = initiator.and_then(|who| who.service.as_deref()),
             peer = self.peer.map(tracing::field::display),
             forwarded = self.forwarded.map(tracing::field::display),
             request_id = self.request_id,

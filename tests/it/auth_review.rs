@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use glance_revert::domain::principal::{AuthMethod, Authenticator, Token};
+use glance_revert::domain::principal::{AuthMethod, Authenticator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::server::{Says, Server};
 use crate::support::tokens::{Signer, token};
-use crate::support::verifier::{AUDIENCE, NOW, Verifier, ask, claims};
+use crate::support::verifier::{AUDIENCE, NOW, Verifier, ask, call_with, claims};
 
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -62,7 +62,7 @@ fn questions(server: &Server) -> usize {
 async fn the_api_server_vouches_for_a_token_to_our_audience() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({}));
-    let principal = verifier.jwt.authenticate(&Token::new(&token)).await.unwrap();
+    let principal = verifier.jwt.authenticate(&call_with(&token)).await.unwrap();
     assert_eq!((principal.subject.as_str(), principal.is_admin), (OPERATOR, true));
     assert_eq!(
         (principal.method, principal.token_ids),
@@ -157,11 +157,11 @@ async fn what_could_never_be_good_is_refused_without_a_question() {
 async fn a_good_answer_is_believed_for_ten_seconds_and_asked_for_once() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({}));
-    assert!(verifier.jwt.asks_others(&Token::new(&token)));
+    assert!(verifier.jwt.asks_others(&call_with(&token)));
     let answers = join_all((0..50).map(|_| verifier.answer(&token))).await;
     assert!(answers.iter().all(|answer| *answer == "admin"), "{answers:?}");
     assert_eq!(questions(&server), 1);
-    assert!(!verifier.jwt.asks_others(&Token::new(&token)));
+    assert!(!verifier.jwt.asks_others(&call_with(&token)));
     server.say(PATH, review(&json!({"error": "the pod is gone"})));
     verifier.clock.advance(Duration::from_millis(9999));
     assert_eq!((verifier.answer(&token).await, questions(&server)), ("admin", 1));

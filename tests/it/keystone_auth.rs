@@ -3,117 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
 use glance_revert::config::{
-    ClientCertificates, ClientTrust, KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain,
-    TlsConfig,
+    ClientCertificates, ClientTrust, KeystoneConfig, KeystoneLogin, TlsConfig,
 };
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal, Token};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::api::{Answer, TestApi};
+use crate::support::api::Answer;
 use crate::support::canary;
 use crate::support::clock::FixedClock;
 use crate::support::fake_keystone::{FakeKeystone, Reply, admin_body};
+use crate::support::keystone_world::{
+    PASSWORD, TOKEN, World, admin_with, call, config, password, scoped,
+};
 use crate::support::log;
 use crate::support::pki::{Authority, dns};
 use crate::support::proxy::closed_port;
-
-const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
-const TOKEN: &str = canary::CALLER_TOKEN;
-
-fn config(url: &str, login: KeystoneLogin) -> KeystoneConfig {
-    KeystoneConfig {
-        auth_url: url.to_owned(),
-        login,
-        cafile: None,
-        identity: None,
-        insecure: false,
-        token_cache_time: Duration::from_mins(1),
-        connect_timeout: Duration::from_secs(10),
-        retries: 0,
-        www_authenticate_uri: None,
-        unused: vec![],
-    }
-}
-
-fn password() -> KeystoneLogin {
-    let named = |name: &str| {
-        let domain = NamedDomain::Id("default".to_owned());
-        Named::Name { name: name.to_owned(), domain }
-    };
-    KeystoneLogin::Password {
-        user: named("glance"),
-        password: PASSWORD.into(),
-        scope: LoginScope::Project(named("service")),
-    }
-}
-
-struct World {
-    keystone: FakeKeystone,
-    clock: Arc<FixedClock>,
-    verifier: KeystoneAuthenticator,
-}
-
-impl World {
-    async fn new() -> Self {
-        Self::with(password(), &[]).await
-    }
-
-    async fn with(login: KeystoneLogin, allowed: &[&str]) -> Self {
-        let keystone = FakeKeystone::start().await;
-        let clock = Arc::new(FixedClock::default());
-        let allowed: Vec<String> = allowed.iter().map(|&id| id.to_owned()).collect();
-        let config = config(&keystone.url, login);
-        let verifier = KeystoneAuthenticator::new(&config, &allowed, clock.clone()).unwrap();
-        Self { keystone, clock, verifier }
-    }
-
-    async fn ask(&self, token: &str) -> Result<Principal, AuthError> {
-        self.verifier.authenticate(&Token::new(token)).await
-    }
-
-    /// What is made of this answer, by a word.
-    async fn judged(&self, body: Value) -> String {
-        self.keystone.answer_validations(Reply::Json(200, body));
-        // Another token each time: good answers are kept.
-        let token = format!("token-{}", self.keystone.validations());
-        match self.ask(&token).await {
-            Ok(principal) if principal.is_admin => "admin".to_owned(),
-            Ok(_) => "caller".to_owned(),
-            Err(AuthError::Invalid { reason }) => reason.to_owned(),
-            Err(AuthError::Unavailable(cause)) => cause,
-        }
-    }
-
-    /// Through the whole API.
-    async fn call(&self) -> Answer {
-        call(&self.verifier, TOKEN).await
-    }
-}
-
-async fn call(verifier: &KeystoneAuthenticator, token: &str) -> Answer {
-    let api = TestApi::with(|state| state.keystone = Some(Arc::new(verifier.clone())));
-    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", token);
-    api.send(request.body(Body::empty()).unwrap()).await
-}
-
-fn with(change: impl FnOnce(&mut Value)) -> Value {
-    let mut body = admin_body();
-    change(&mut body["token"]);
-    body
-}
-
-/// The admin's body with another scope.
-fn scoped(scope: &str, value: Value) -> Value {
-    with(|token| {
-        token.as_object_mut().unwrap().remove("project");
-        token[scope] = value;
-    })
-}
+use crate::support::verifier::call_with;
 
 #[tokio::test]
 async fn an_admin_is_let_in_and_told_apart() {
@@ -155,8 +63,9 @@ async fn without_a_user_of_ours_a_token_is_asked_about_with_itself() {
 #[tokio::test]
 async fn every_answer_is_judged_by_the_rules() {
     let world = World::new().await;
-    let role = |role: Value| with(|token| token["roles"] = json!([{ "name": "member" }, role]));
-    let credential = |rules: Value| with(|token| token["application_credential"] = rules);
+    let role =
+        |role: Value| admin_with(|token| token["roles"] = json!([{ "name": "member" }, role]));
+    let credential = |rules: Value| admin_with(|token| token["application_credential"] = rules);
     for (what, body, expected) in [
         ("admin", admin_body(), "admin"),
         ("case", role(json!({ "name": "Admin" })), "admin"),
@@ -166,21 +75,21 @@ async fn every_answer_is_judged_by_the_rules() {
         ("system", scoped("system", json!({ "all": true })), "admin"),
         ("a part of the system", scoped("system", json!({ "all": false })), "caller"),
         ("domain", scoped("domain", json!({ "id": "d1" })), "caller"),
-        ("two scopes", with(|token| token["system"] = json!({ "all": true })), "caller"),
+        ("two scopes", admin_with(|token| token["system"] = json!({ "all": true })), "caller"),
         ("unscoped", scoped("methods", json!([])), "caller"),
-        ("no roles", with(|token| token["roles"] = json!([])), "caller"),
-        ("no end", with(|token| token["expires_at"] = json!(null)), "no_expires_at"),
+        ("no roles", admin_with(|token| token["roles"] = json!([])), "caller"),
+        ("no end", admin_with(|token| token["expires_at"] = json!(null)), "no_expires_at"),
         (
             "at its end",
-            with(|token| token["expires_at"] = json!("2026-11-22T12:00:00.000000Z")),
+            admin_with(|token| token["expires_at"] = json!("2026-11-22T12:00:00.000000Z")),
             "expired",
         ),
         ("credential", credential(json!({ "id": "c", "restricted": true })), "admin"),
         ("rules", credential(json!({ "access_rules": [{ "path": "/v2" }] })), "access_rules"),
         ("no rule fits", credential(json!({ "access_rules": [] })), "access_rules"),
-        ("forged", with(|token| token["user"]["name"] = json!("a\nb")), "control_characters"),
-        ("no user", with(|token| token["user"]["id"] = json!("")), "control_characters"),
-        ("trust", with(|token| token["OS-TRUST:trust"] = json!({ "id": "t" })), "admin"),
+        ("forged", admin_with(|token| token["user"]["name"] = json!("a\nb")), "control_characters"),
+        ("no user", admin_with(|token| token["user"]["id"] = json!("")), "control_characters"),
+        ("trust", admin_with(|token| token["OS-TRUST:trust"] = json!({ "id": "t" })), "admin"),
         ("no token", json!({}), "Keystone's answer is not the JSON that it should be"),
     ] {
         assert_eq!(world.judged(body).await, expected, "{what}");
@@ -189,7 +98,7 @@ async fn every_answer_is_judged_by_the_rules() {
 
 #[tokio::test]
 async fn allowed_projects_pin_the_project_and_keep_the_system_out_unless_listed() {
-    let project = |id: &str| with(|token| token["project"]["id"] = json!(id));
+    let project = |id: &str| admin_with(|token| token["project"]["id"] = json!(id));
     let system = || scoped("system", json!({ "all": true }));
     let world = World::with(password(), &["p1", "p2"]).await;
     assert_eq!(world.judged(project("p2")).await, "admin");
@@ -206,10 +115,10 @@ async fn an_answer_is_believed_for_a_minute() {
     world.ask(TOKEN).await.unwrap();
     world.keystone.answer_validations(Reply::Json(404, json!({})));
     world.clock.advance(Duration::from_secs(59));
-    assert!(!world.verifier.asks_others(&Token::new(TOKEN)));
+    assert!(!world.verifier.asks_others(&call_with(TOKEN)));
     world.ask(TOKEN).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
-    assert!(world.verifier.asks_others(&Token::new(TOKEN)));
+    assert!(world.verifier.asks_others(&call_with(TOKEN)));
     assert_eq!(world.ask(TOKEN).await, Err(AuthError::Invalid { reason: "unknown" }));
 }
 
@@ -324,17 +233,6 @@ async fn a_keystone_that_is_silent_is_waited_for_ten_seconds_and_no_longer() {
 }
 
 #[tokio::test]
-async fn a_service_token_is_refused_before_anybody_is_asked() {
-    let world = World::new().await;
-    let api = TestApi::with(|state| state.keystone = Some(Arc::new(world.verifier.clone())));
-    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", TOKEN);
-    let request = request.header("X-Service-Token", "gAAAA-of-a-service");
-    let answer = api.send(request.body(Body::empty()).unwrap()).await;
-    answer.assert_error(400, "request.invalid");
-    assert!(world.keystone.asked().is_empty());
-}
-
-#[tokio::test]
 async fn what_cannot_be_a_token_is_not_asked_about() {
     let world = World::new().await;
     for (token, reason) in [
@@ -344,7 +242,7 @@ async fn what_cannot_be_a_token_is_not_asked_about() {
         ("a".repeat(8 * 1024 + 1), "too_long"),
     ] {
         assert_eq!(world.ask(&token).await, Err(AuthError::Invalid { reason }));
-        assert!(!world.verifier.asks_others(&Token::new(&token)));
+        assert!(!world.verifier.asks_others(&call_with(&token)));
     }
     assert!(world.keystone.asked().is_empty());
 }
@@ -378,7 +276,7 @@ async fn keystone_is_trusted_by_its_certificate_and_is_shown_ours() {
     let ask = async |config: KeystoneConfig| {
         let clock = Arc::new(FixedClock::default());
         let verifier = KeystoneAuthenticator::new(&config, &[], clock).unwrap();
-        verifier.authenticate(&Token::new(TOKEN)).await.is_ok()
+        verifier.authenticate(&call_with(TOKEN)).await.is_ok()
     };
     let other = folder.path().join("other.pem");
     std::fs::write(&other, Authority::new("another").pem()).unwrap();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
-use glance_revert::config::{KeystoneLogin, LoginScope, Named, NamedDomain};
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Token};
+use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator};
 use glance_revert::net::Outbound;
 use glance_revert::net::keystone::{
     self as net, Credentials, Interface, KeystoneApi, KeystoneUrl, Password, Patience, Project,
@@ -17,7 +17,7 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::api::{Answer, TestApi};
+use crate::support::api::TestApi;
 use crate::support::binary::ConfigFile;
 use crate::support::canary;
 use crate::support::clock::ShiftedClock;
@@ -26,6 +26,7 @@ use crate::support::database::Kind;
 use crate::support::keystone::{
     ADMIN_PASSWORD, Keystone, Provider, USER_PASSWORD, User, password_of,
 };
+use crate::support::verifier::call_with;
 use crate::support::world::World;
 
 /// Runs each test with Fernet and with JWS tokens.
@@ -60,10 +61,10 @@ for_each_provider! {
     without_a_user_of_ours_tokens_show_themselves_in_every_scope
     a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault
     our_own_token_is_replaced_when_it_was_revoked
-    application_credentials_are_good_without_access_rules_and_refused_with_them
+    access_rules_are_kept_where_the_service_has_a_type
     we_can_log_in_with_an_application_credential
     a_trust_is_worth_the_roles_that_it_carries
-    an_expired_token_is_refused
+    an_expired_token_is_refused_unless_a_service_passes_the_call_on
 }
 
 /// Our own user, with the role that Keystone wants.
@@ -82,15 +83,23 @@ async fn verifier(keystone: &Keystone) -> KeystoneAuthenticator {
     verifier_of(keystone, service_user(keystone).await.1)
 }
 
-async fn call(verifier: &KeystoneAuthenticator, token: &str) -> Answer {
-    let api = TestApi::with(|state| state.keystone = Some(Arc::new(verifier.clone())));
-    let request = Request::get("/v2/pending-deletes").header("X-Auth-Token", token);
-    api.send(request.body(Body::empty()).unwrap()).await
-}
-
 /// What callers with this token are told: `200`, or status and reason.
 async fn told(verifier: &KeystoneAuthenticator, token: &str) -> String {
-    let answer = call(verifier, token).await;
+    told_with(verifier, token, None).await
+}
+
+/// The same, where a service passes the call on.
+async fn told_with(
+    verifier: &KeystoneAuthenticator,
+    token: &str,
+    service_token: Option<&str>,
+) -> String {
+    let api = TestApi::with(|state| state.keystone = Some(Arc::new(verifier.clone())));
+    let mut request = Request::get("/v2/pending-deletes").header("X-Auth-Token", token);
+    if let Some(service_token) = service_token {
+        request = request.header("X-Service-Token", service_token);
+    }
+    let answer = api.send(request.body(Body::empty()).unwrap()).await;
     if answer.status.is_success() {
         return answer.status.as_u16().to_string();
     }
@@ -119,7 +128,7 @@ async fn an_admin_of_a_project_is_let_in_and_told_apart(provider: Provider) {
     let (user, id) = keystone.user_with("admin").await;
     let token = keystone.token(&user, project(&id)).await;
     assert_eq!(told(&verifier, &token).await, "200");
-    let principal = verifier.authenticate(&Token::new(&token)).await.unwrap();
+    let principal = verifier.authenticate(&call_with(&token)).await.unwrap();
     assert_eq!((principal.subject, principal.name), (user.id, Some(user.name)));
     assert_eq!((principal.method, principal.issuer.as_str()), (AuthMethod::Keystone, "keystone"));
     assert_eq!(principal.scope, Some(format!("project:{id}")));
@@ -251,12 +260,12 @@ async fn a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault(provider: Pro
     let wrong = KeystoneLogin::Password { user: who, password: "wrong".into(), scope };
     let verifier = verifier_of(keystone, wrong);
     assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
-    let cause = verifier.authenticate(&Token::new(&token)).await.unwrap_err();
+    let cause = verifier.authenticate(&call_with(&token)).await.unwrap_err();
     assert!(cause.to_string().contains("refuses our credentials (401)"), "{cause}");
     let (user, id) = keystone.user_with("member").await;
     let verifier = verifier_of(keystone, password_of(&user, &id));
     assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
-    let cause = verifier.authenticate(&Token::new(&token)).await.unwrap_err();
+    let cause = verifier.authenticate(&call_with(&token)).await.unwrap_err();
     assert!(cause.to_string().contains("give it the role service"), "{cause}");
 }
 
@@ -318,19 +327,29 @@ impl Credential {
     }
 }
 
-async fn application_credentials_are_good_without_access_rules_and_refused_with_them(
-    provider: Provider,
-) {
+async fn access_rules_are_kept_where_the_service_has_a_type(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let (user, id) = keystone.user_with("admin").await;
     let free = credential(keystone, &user, &id, None).await.token(keystone).await;
-    let rule = json!([{ "service": "image", "method": "GET", "path": "/v2/**" }]);
-    let bound = credential(keystone, &user, &id, Some(rule)).await.token(keystone).await;
-    for verifier in [verifier(keystone).await, verifier_of(keystone, KeystoneLogin::Callers)] {
+    let rule = |path: &str| Some(json!([{ "service": "image", "method": "GET", "path": path }]));
+    let fits = credential(keystone, &user, &id, rule("/v2/*")).await.token(keystone).await;
+    let other = credential(keystone, &user, &id, rule("/v2/images")).await.token(keystone).await;
+    let (_, service) = service_user(keystone).await;
+    for login in [service, KeystoneLogin::Callers] {
+        let verifier = verifier_of(keystone, login.clone());
         assert_eq!(told(&verifier, &free).await, "200");
-        assert_eq!(told(&verifier, &bound).await, REFUSED);
-        let error = verifier.authenticate(&Token::new(&bound)).await.unwrap_err();
-        assert_eq!(error, AuthError::Invalid { reason: "access_rules" });
+        for bound in [&fits, &other] {
+            assert_eq!(told(&verifier, bound).await, REFUSED);
+            let error = verifier.authenticate(&call_with(bound)).await.unwrap_err();
+            assert_eq!(error, AuthError::Invalid { reason: "access_rules" });
+        }
+        let config = keystone.config(login);
+        let config = KeystoneConfig { service_type: Some("image".to_owned()), ..config };
+        let clock = Arc::new(ShiftedClock::default());
+        let verifier = KeystoneAuthenticator::new(&config, &[], clock).unwrap();
+        assert_eq!(told(&verifier, &free).await, "200");
+        assert_eq!(told(&verifier, &fits).await, "200");
+        assert_eq!(told(&verifier, &other).await, REFUSED);
     }
 }
 
@@ -373,7 +392,7 @@ async fn a_trust_is_worth_the_roles_that_it_carries(provider: Provider) {
     assert_eq!(told(&verifier, &own).await, FORBIDDEN);
 }
 
-async fn an_expired_token_is_refused(provider: Provider) {
+async fn an_expired_token_is_refused_unless_a_service_passes_the_call_on(provider: Provider) {
     let keystone = Keystone::start(provider, Duration::from_secs(2)).await;
     let domain = NamedDomain::Name("Default".to_owned());
     let admin = KeystoneLogin::Password {
@@ -383,6 +402,8 @@ async fn an_expired_token_is_refused(provider: Provider) {
     };
     let verifier = verifier_of(&keystone, admin);
     let own = verifier_of(&keystone, KeystoneLogin::Callers);
+    let (service, project_of_service) = keystone.user_with("service").await;
+    let (member, project_of_member) = keystone.user_with("member").await;
     let token = keystone.admin_token().await;
     let expired = async {
         while told(&verifier, &token).await != REFUSED || told(&own, &token).await != REFUSED {
@@ -390,6 +411,13 @@ async fn an_expired_token_is_refused(provider: Provider) {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), expired).await.unwrap();
+
+    let service = keystone.token(&service, project(&project_of_service)).await;
+    assert_eq!(told_with(&verifier, &token, Some(&service)).await, "200");
+    assert_eq!(told_with(&own, &token, Some(&service)).await, REFUSED, "it cannot show itself");
+    let member = keystone.token(&member, project(&project_of_member)).await;
+    assert_eq!(told_with(&verifier, &token, Some(&member)).await, REFUSED);
+    assert_eq!(told(&verifier, &token).await, REFUSED);
 }
 
 #[tokio::test]
@@ -434,7 +462,7 @@ async fn glances_own_section_is_enough_to_serve() {
         "scrubber = false\n[keystone_authtoken]\nauth_url = {}\nauth_type = password\n\
          username = {}\nuser_domain_id = default\npassword = {USER_PASSWORD}\n\
          project_id = {project}\nwww_authenticate_uri = https://keystone.example.org\n\
-         insecure = true\nmemcached_servers = 10.0.0.1:11211\nservice_token_roles = service\n",
+         insecure = true\nmemcached_servers = 10.0.0.1:11211\ninclude_service_catalog = true\n",
         keystone.url, user.name
     );
     let setup = Setup::with_callers(&world, &sections);
@@ -455,7 +483,7 @@ async fn glances_own_section_is_enough_to_serve() {
     let image: Value = reverted.json().await.unwrap();
     assert_eq!(image["status"], "active");
     let unused = service.said("these options of [keystone_authtoken] are not used here").await;
-    assert_eq!(unused["options"], "memcached_servers, service_token_roles");
+    assert_eq!(unused["options"], "include_service_catalog, memcached_servers");
     let lines = service.lines();
     let loud =
         |line: &Value| line["message"].as_str().is_some_and(|m| m.contains("insecure is on"));

@@ -42,6 +42,7 @@ mod interop_swift;
 mod keystone_auth;
 mod keystone_login;
 mod keystone_real;
+mod keystone_service;
 mod listen;
 mod locks;
 mod ops;

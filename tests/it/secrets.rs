@@ -27,12 +27,13 @@ const CINDER_USER: &str = "cinder_store_user_name = glance\ncinder_store_project
                            cinder_store_password =";
 const CINDER_CREDENTIAL: &str = "cinder_store_application_credential_id = c2\n\
                                  cinder_store_application_credential_secret =";
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     canary::ENCRYPTION_KEY,
     canary::KEYSTONE_PASSWORD,
     canary::APPLICATION_CREDENTIAL_SECRET,
     canary::SERVICE_TOKEN,
     canary::CALLER_TOKEN,
+    canary::PASSING_TOKEN,
     canary::S3_SECRET,
     canary::CINDER_PASSWORD,
     canary::CINDER_CREDENTIAL_SECRET,
@@ -85,7 +86,7 @@ impl Cloud {
              [far]\ns3_store_host = http://{s3}\ns3_store_access_key = AK\n\
              s3_store_secret_key = {secret}\ns3_store_bucket = bucket\n\
              [volumes]\ncinder_store_auth_address = {url}\n{cinder}\n\
-             [keystone_authtoken]\nauth_url = {url}\n{login}\n",
+             [keystone_authtoken]\nauth_url = {url}\nservice_token_roles = admin\n{login}\n",
             url = keystone.url
         );
         let setup = Setup::new(&world, &world.db.url(), &revert);
@@ -100,6 +101,7 @@ impl Cloud {
     async fn ask(&mut self, method: Method, path: &str, token: &str) -> u16 {
         let url = format!("https://{}{path}", self.service.api);
         let request = self.client.request(method, url).header("X-Auth-Token", token);
+        let request = request.header("X-Service-Token", canary::PASSING_TOKEN);
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.unwrap();
@@ -157,7 +159,8 @@ async fn a_service_in_trouble_keeps_its_secrets() {
     let mut cloud = Cloud::start(&password, &cinder, "").await;
     assert_eq!(cloud.ask(Method::GET, "/v2/pending-deletes", canary::CALLER_TOKEN).await, 200);
     let asked = cloud.keystone.asked().concat();
-    assert!(asked.contains(canary::KEYSTONE_PASSWORD) && asked.contains(canary::CALLER_TOKEN));
+    let presented = [canary::KEYSTONE_PASSWORD, canary::CALLER_TOKEN, canary::PASSING_TOKEN];
+    assert!(presented.iter().all(|secret| asked.contains(secret)));
     for id in ["with-keys", "without", "volume"] {
         let revert = format!("/v2/images/{id}/actions/revert");
         assert_eq!(cloud.ask(Method::POST, &revert, canary::CALLER_TOKEN).await, 503);

@@ -9,7 +9,8 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use aws_lc_rs::rand::SystemRandom;
 use chrono::TimeDelta;
 
-use crate::domain::principal::{Principal, Token};
+use super::worth::Worth;
+use crate::domain::principal::Token;
 use crate::domain::time::Timestamp;
 
 /// So many tokens are kept. A cloud has some tens of admins.
@@ -19,7 +20,7 @@ const MOST: usize = 1024;
 /// the memory nor a table of hashes gives a token away.
 pub(super) type Fingerprint = [u8; 32];
 
-/// Principals by their tokens' fingerprints.
+/// What tokens are worth, by their fingerprints.
 pub(super) struct Cache {
     key: Key,
     keep: TimeDelta,
@@ -27,7 +28,7 @@ pub(super) struct Cache {
 }
 
 struct Known {
-    principal: Principal,
+    worth: Worth,
     /// Time may be set back: an answer is not believed before it was given either.
     since: Timestamp,
     until: Timestamp,
@@ -48,21 +49,18 @@ impl Cache {
         fingerprint
     }
 
-    pub(super) fn get(&self, fingerprint: &Fingerprint, now: Timestamp) -> Option<Principal> {
+    pub(super) fn get(&self, fingerprint: &Fingerprint, now: Timestamp) -> Option<Worth> {
         let known = self.lock();
         let found = known.get(fingerprint).filter(|known| known.holds(now));
-        found.map(|known| known.principal.clone())
+        found.map(|known| known.worth.clone())
     }
 
     /// Keeps an answer, never beyond the token's end.
-    pub(super) fn put(
-        &self,
-        fingerprint: Fingerprint,
-        principal: Principal,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) {
-        let until = expires_at.min(now + self.keep);
+    pub(super) fn put(&self, fingerprint: Fingerprint, worth: Worth, now: Timestamp) {
+        let until = worth.expires_at.min(now + self.keep);
+        if until <= now {
+            return;
+        }
         let mut known = self.lock();
         if known.len() >= MOST {
             known.retain(|_, known| known.holds(now));
@@ -71,7 +69,7 @@ impl Cache {
             let oldest = known.iter().min_by_key(|(_, known)| known.until).map(|(key, _)| *key);
             oldest.and_then(|oldest| known.remove(&oldest));
         }
-        known.insert(fingerprint, Known { principal, since: now, until });
+        known.insert(fingerprint, Known { worth, since: now, until });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Fingerprint, Known>> {
@@ -93,11 +91,19 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::principal::AuthMethod;
+    use serde_json::json;
 
-    fn principal() -> Principal {
-        Principal::new("keystone", "u", AuthMethod::Keystone)
+    use super::super::worth::{self, Rules};
+    use super::*;
+    use crate::net::keystone::Age;
+
+    /// Of a token that expires in this second.
+    fn worth(expires: i64) -> Worth {
+        let expires_at = second(expires).and_utc().to_rfc3339();
+        let body = json!({ "token": { "expires_at": expires_at, "user": { "id": "u" } } });
+        let rules = Rules { allowed_projects: vec![], service_roles: vec![] };
+        let (body, now) = (body.to_string(), second(0));
+        worth::of(body.as_bytes(), &rules, now, Age::ExpiredToo).unwrap()
     }
 
     fn second(number: i64) -> Timestamp {
@@ -108,8 +114,8 @@ mod tests {
     fn an_answer_holds_for_its_time_and_not_beyond_the_token() {
         let cache = Cache::new(Duration::from_mins(1)).unwrap();
         let (long, short) = ([1; 32], [2; 32]);
-        cache.put(long, principal(), second(100), second(10_000));
-        cache.put(short, principal(), second(100), second(110));
+        cache.put(long, worth(10_000), second(100));
+        cache.put(short, worth(110), second(100));
         let holds = |fingerprint, now| cache.get(fingerprint, second(now)).is_some();
         assert!(holds(&long, 159) && !holds(&long, 160));
         assert!(holds(&short, 109) && !holds(&short, 110));
@@ -120,8 +126,15 @@ mod tests {
     #[test]
     fn without_a_time_nothing_is_kept() {
         let cache = Cache::new(Duration::ZERO).unwrap();
-        cache.put([1; 32], principal(), second(0), second(100));
+        cache.put([1; 32], worth(100), second(0));
         assert!(cache.get(&[1; 32], second(0)).is_none());
+    }
+
+    #[test]
+    fn what_expired_already_is_not_kept_and_takes_nobodys_place() {
+        let cache = Cache::new(Duration::from_mins(1)).unwrap();
+        cache.put([1; 32], worth(99), second(100));
+        assert!(cache.lock().is_empty());
     }
 
     #[test]
@@ -131,7 +144,7 @@ mod tests {
             let mut fingerprint = [0; 32];
             fingerprint[..8].copy_from_slice(&number.to_le_bytes());
             let now = second(i64::try_from(number).unwrap() / 100);
-            cache.put(fingerprint, principal(), now, second(10_000));
+            cache.put(fingerprint, worth(10_000), now);
         }
         assert_eq!(cache.lock().len(), MOST);
         assert!(cache.get(&[0; 32], second(20)).is_none());

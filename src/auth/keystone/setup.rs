@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::cache::Cache;
-use super::{DEADLINE, IN_FLIGHT, Inner, KeystoneAuthenticator, Outcome};
+use super::inquiry::Inquiry;
+use super::worth::Rules;
+use super::{DEADLINE, KeystoneAuthenticator, Outcome};
 use crate::auth::AuthSetupError;
 use crate::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
 use crate::domain::time::Clock;
 use crate::net::Outbound;
-use crate::net::flight::Flights;
 use crate::net::keystone::{
-    ApplicationCredential, Credentials, Domain, KeystoneApi, KeystoneUrl, Password, Patience,
+    Age, ApplicationCredential, Credentials, Domain, KeystoneApi, KeystoneUrl, Password, Patience,
     Project, Scope, ServiceUser, User,
 };
 
@@ -57,31 +57,36 @@ impl KeystoneAuthenticator {
             .map(|with| ServiceUser::new(api.clone(), with, false, Arc::clone(&clock)));
         let cache = Cache::new(config.token_cache_time)
             .ok_or_else(|| wrong("token_cache_time", "the machine has no randomness".to_owned()))?;
-        Ok(Self(Arc::new(Inner {
-            api,
-            asker,
+        let rules = Rules {
             allowed_projects: allowed_projects.to_vec(),
-            clock,
-            cache,
-            turns: Semaphore::new(IN_FLIGHT),
-            questions: Flights::default(),
-        })))
+            service_roles: config.service_token_roles.clone(),
+        };
+        Ok(Self {
+            inquiry: Arc::new(Inquiry::new(api, asker, rules, cache, clock)),
+            service_token_roles_required: config.service_token_roles_required,
+            service_type: config.service_type.as_deref().map(Arc::from),
+        })
     }
 
     /// Tries Keystone: logs in and asks about the token that this gives.
     pub async fn probe(&self) -> Result<KeystoneReport, String> {
-        let Some(user) = &self.0.asker else {
-            if !self.0.api.version().await.map_err(|error| error.to_string())? {
+        let Some(user) = &self.inquiry.asker else {
+            if !self.inquiry.api.version().await.map_err(|error| error.to_string())? {
                 return Err("what answers at auth_url is not a Keystone v3".to_owned());
             }
             let works = "Keystone v3 answers; callers' tokens are asked about with themselves";
             return Ok(KeystoneReport { works: works.to_owned(), warning: None });
         };
         let session = user.session().await.map_err(|error| error.to_string())?;
-        let body = self.0.ask(&session.token).await.map_err(|outcome| match outcome {
-            Outcome::Refused(_) => "Keystone does not know the token that it gave us".to_owned(),
-            Outcome::Unavailable(cause) => cause,
-        })?;
+        let body =
+            self.inquiry.ask(&session.token, Age::Unexpired).await.map_err(
+                |outcome| match outcome {
+                    Outcome::Refused(_) => {
+                        "Keystone does not know the token that it gave us".to_owned()
+                    }
+                    Outcome::Unavailable(cause) => cause,
+                },
+            )?;
         report(&body)
             .ok_or_else(|| "Keystone's answer is not the JSON that it should be".to_owned())
     }

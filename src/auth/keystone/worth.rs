@@ -1,12 +1,15 @@
 //! What a token is worth, by what Keystone says of it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::Outcome;
-use crate::domain::principal::{AuthMethod, Principal};
+use super::access::AccessRule;
+use crate::domain::principal::{AuthMethod, Call, Principal};
 use crate::domain::time::Timestamp;
+use crate::net::keystone::Age;
 
 /// The role that Glance's own policy calls an admin (`context_is_admin`).
 const ADMIN: &str = "admin";
@@ -60,32 +63,55 @@ struct Role {
 #[derive(Deserialize)]
 struct ApplicationCredential {
     /// `null` and absent both mean that there are none; an empty list allows nothing.
-    access_rules: Option<Vec<Value>>,
+    access_rules: Option<Arc<[AccessRule]>>,
 }
 
-/// A caller, and until when.
+/// Whom a configuration believes what.
+#[derive(Debug)]
+pub(super) struct Rules {
+    /// `[revert] allowed_projects`.
+    pub(super) allowed_projects: Vec<String>,
+    /// `service_token_roles`.
+    pub(super) service_roles: Vec<String>,
+}
+
+/// A token's holder, until when, and for what.
+#[derive(Debug, Clone)]
 pub(super) struct Worth {
     pub(super) principal: Principal,
     pub(super) expires_at: Timestamp,
+    /// Whether it may pass on calls of others.
+    pub(super) is_service: bool,
+    access_rules: Option<Arc<[AccessRule]>>,
+}
+
+impl Worth {
+    /// Whether the access rules, if there are any, allow this call to the service that they know
+    /// as `service_type`.
+    pub(super) fn may_make(&self, call: &Call<'_>, service_type: Option<&str>) -> bool {
+        let Some(rules) = &self.access_rules else { return true };
+        service_type.is_some_and(|service| rules.iter().any(|rule| rule.allows(call, service)))
+    }
 }
 
 /// Reads the body of a 200.
-pub(super) fn of(body: &[u8], allowed: &[String], now: Timestamp) -> Result<Worth, Outcome> {
+pub(super) fn of(body: &[u8], rules: &Rules, now: Timestamp, age: Age) -> Result<Worth, Outcome> {
     let Body { token } = serde_json::from_slice(body)
         .map_err(|_| Outcome::unavailable("Keystone's answer is not the JSON that it should be"))?;
     // A token without an end could not be cached rightly, and no Keystone makes one.
     let expires_at = token.expires_at.ok_or(Outcome::Refused("no_expires_at"))?.naive_utc();
-    if expires_at <= now {
+    if expires_at <= now && age == Age::Unexpired {
         return Err(Outcome::Refused("expired"));
-    }
-    if token.application_credential.as_ref().is_some_and(|with| with.access_rules.is_some()) {
-        return Err(Outcome::Refused("access_rules"));
     }
     if !token.is_printable() {
         return Err(Outcome::Refused("control_characters"));
     }
-    let (scope, allowed) = scope(&token, allowed);
+    let (scope, allowed) = scope(&token, &rules.allowed_projects);
     let is_admin = allowed && token.roles.iter().any(Role::is_admin);
+    let access_rules = token.application_credential.and_then(|with| with.access_rules);
+    // What may make some calls alone must not free itself, and others, from that.
+    let is_service = access_rules.is_none()
+        && token.roles.iter().any(|role| role.is_one_of(&rules.service_roles));
     let known = Principal::new("keystone", &token.user.id, AuthMethod::Keystone);
     let principal = Principal {
         is_admin,
@@ -94,7 +120,7 @@ pub(super) fn of(body: &[u8], allowed: &[String], now: Timestamp) -> Result<Wort
         token_ids: token.audit_ids,
         ..known
     };
-    Ok(Worth { principal, expires_at })
+    Ok(Worth { principal, expires_at, is_service, access_rules })
 }
 
 /// The scope's name, and whether an admin of it is one here: a project's or the system's is, a
@@ -125,5 +151,10 @@ impl Role {
     /// Names compare without regard to case, as in oslo.policy and in Glance.
     fn is_admin(&self) -> bool {
         self.domain_id.is_none() && self.name.to_lowercase() == ADMIN
+    }
+
+    /// To the letter, as in keystonemiddleware.
+    fn is_one_of(&self, names: &[String]) -> bool {
+        self.domain_id.is_none() && names.contains(&self.name)
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::support::{AUDIENCE, MAIN, NOW, Signer, World, claims, claims_and, token, usual};
-use crate::domain::principal::{AuthMethod, Authenticator, Principal, Token};
+use super::support::{AUDIENCE, MAIN, NOW, Signer, World, call, claims, claims_and, token, usual};
+use crate::domain::principal::{AuthMethod, Authenticator, Principal};
 
 fn with(more: &Value) -> String {
     usual(&claims(more))
@@ -271,8 +271,8 @@ async fn the_principal_says_who_and_by_whose_word() {
         (json!(1), vec![]),
         (json!(null), vec![]),
     ] {
-        let token = Token::new(&with(&json!({"sub": "alice", "jti": jti})));
+        let call = call(&with(&json!({"sub": "alice", "jti": jti})));
         let expected = Principal { token_ids, ..alice.clone() };
-        assert_eq!(world.authenticator.authenticate(&token).await, Ok(expected), "{jti}");
+        assert_eq!(world.authenticator.authenticate(&call).await, Ok(expected), "{jti}");
     }
 }

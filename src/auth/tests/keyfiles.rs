@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::support::{KEYS, Signer, TestClock, claims, ec_jwk, ec_pem, ed_jwk, section, token};
+use super::support::{
+    KEYS, Signer, TestClock, call, claims, ec_jwk, ec_pem, ed_jwk, section, token,
+};
 use crate::auth::JwtAuthenticator;
 use crate::config::{JwtIssuerConfig, JwtKeyFile};
-use crate::domain::principal::{AuthError, Authenticator, Token};
+use crate::domain::principal::{AuthError, Authenticator};
 
 const ISSUER: &str = "https://rotating.example";
 
@@ -61,7 +63,7 @@ impl Rotating {
     }
 
     async fn answer(&self, token: &str) -> &'static str {
-        match self.authenticator.authenticate(&Token::new(token)).await {
+        match self.authenticator.authenticate(&call(token)).await {
             Ok(_) => "ok",
             Err(AuthError::Invalid { reason }) => reason,
             Err(AuthError::Unavailable(_)) => "unavailable",
@@ -177,7 +179,7 @@ fn sections_with_one_issuer_or_an_unknown_algorithm_stop_the_start() {
 #[tokio::test]
 async fn without_any_section_every_token_is_refused() {
     let authenticator = JwtAuthenticator::new(&[], TestClock::new()).unwrap();
-    let token = Token::new(&super::support::usual(&claims(&json!({}))));
+    let call = call(&super::support::usual(&claims(&json!({}))));
     let refused = Err(AuthError::Invalid { reason: "unknown_issuer" });
-    assert_eq!(authenticator.authenticate(&token).await, refused);
+    assert_eq!(authenticator.authenticate(&call).await, refused);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::support::{AUDIENCE, TestClock, section};
+use super::support::{AUDIENCE, TestClock, call, section};
 use crate::auth::{DemoIssuer, JwtAuthenticator};
 use crate::config::JwtKeyFile;
 use crate::domain::principal::{AuthError, AuthMethod, Authenticator, Principal};
@@ -23,7 +23,8 @@ async fn tokens_of_the_demo_are_good_until_they_expire() {
     let authenticator = JwtAuthenticator::new(&[strict], clock.clone()).unwrap();
 
     let mint = |roles: &[&str]| {
-        demo.token("operator", roles, clock.now(), Duration::from_mins(1)).unwrap()
+        let token = demo.token("operator", roles, clock.now(), Duration::from_mins(1)).unwrap();
+        call(token.expose())
     };
     let admin = mint(&["glance-revert-admin"]);
     let caller = mint(&[]);

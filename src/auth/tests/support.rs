@@ -14,7 +14,7 @@ pub(super) use super::tokens::{
 };
 use crate::auth::JwtAuthenticator;
 use crate::config::{JwtIssuerConfig, JwtKeyFile, JwtProof};
-use crate::domain::principal::{AuthError, Authenticator, Token};
+use crate::domain::principal::{AuthError, Authenticator, Call, Token};
 use crate::domain::time::{Clock, Timestamp};
 
 /// The present of every test: 2026-11-22T12:00:00Z.
@@ -131,7 +131,7 @@ impl World {
 
     /// `admin`, `caller`, or the reason of the refusal.
     pub(super) async fn answer(&self, token: &str) -> &'static str {
-        match self.authenticator.authenticate(&Token::new(token)).await {
+        match self.authenticator.authenticate(&call(token)).await {
             Ok(principal) if principal.is_admin => "admin",
             Ok(_) => "caller",
             Err(AuthError::Invalid { reason }) => reason,
@@ -150,4 +150,9 @@ impl World {
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
+}
+
+/// Any call, with this token.
+pub(super) fn call(token: &str) -> Call<'static> {
+    Call::new("GET", "/v2/pending-deletes", Token::new(token))
 }

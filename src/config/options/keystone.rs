@@ -60,6 +60,24 @@ pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = &[
         "3",
         "How often a connection that could not be made is tried again.",
     ),
+    OptionSpec::new(
+        "service_token_roles",
+        "list",
+        "service",
+        "The roles, one of which makes an X-Service-Token one.",
+    ),
+    OptionSpec::new(
+        "service_token_roles_required",
+        "boolean",
+        "true",
+        "Refuses an X-Service-Token without such a role; else it changes nothing.",
+    ),
+    OptionSpec::unset(
+        "service_type",
+        "text",
+        "image",
+        "What access rules of application credentials call this service; else they are refused.",
+    ),
     OptionSpec::unset(
         "www_authenticate_uri",
         "URL",

@@ -47,9 +47,21 @@ fn a_deployers_keystone_section_is_taken_as_it_is() {
     assert_eq!(keystone.www_authenticate_uri.as_deref(), Some("https://public:5000"));
     assert_eq!(keystone.token_cache_time, Duration::from_mins(1), "300 is Glance's own default");
     assert_eq!((keystone.retries, keystone.connect_timeout), (3, Duration::from_secs(10)));
-    let unused =
-        ["memcache_secret_key", "memcache_security_strategy", "memcached_servers", "service_type"];
+    assert_eq!(keystone.service_type.as_deref(), Some("image"));
+    assert_eq!(keystone.service_token_roles, ["service"], "Glance's own default");
+    assert!(keystone.service_token_roles_required);
+    let unused = ["memcache_secret_key", "memcache_security_strategy", "memcached_servers"];
     assert_eq!(keystone.unused, unused);
+}
+
+#[test]
+fn who_may_pass_calls_on_is_read() {
+    let keystone = keystone(
+        "auth_type = none\nservice_token_roles = service, nova\nservice_token_roles_required = False\n",
+    );
+    assert_eq!(keystone.service_token_roles, ["service", "nova"]);
+    assert!(!keystone.service_token_roles_required);
+    assert_eq!(keystone.service_type, None);
 }
 
 #[test]

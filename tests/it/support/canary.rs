@@ -17,6 +17,8 @@ pub(crate) const APPLICATION_CREDENTIAL_SECRET: &str = "c4n4ry/application+crede
 pub(crate) const SERVICE_TOKEN: &str = "gAAAAAc4n4ry-the-service-s-token";
 /// What a caller of ours got from Keystone.
 pub(crate) const CALLER_TOKEN: &str = "gAAAAAc4n4ry-a-caller-s-token";
+/// What a service that passes calls on got from Keystone.
+pub(crate) const PASSING_TOKEN: &str = "gAAAAAc4n4ry-a-passing-service-s-token";
 /// Of users at Swift.
 pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
 /// Of Glance's user at Keystone, in locations. Glance cannot read back what has a slash in it.

@@ -1,5 +1,6 @@
 //! What no real Keystone does when it is asked to: to be slow, broken, or something else.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, Response};
 use glance_revert::config::TlsConfig;
 use glance_revert::server::listen::{Limits, serve, serve_tls};
@@ -36,6 +38,8 @@ pub(crate) enum Reply {
 struct Inner {
     login: Mutex<Reply>,
     validation: Mutex<Reply>,
+    /// What is known of single tokens.
+    tokens: Mutex<HashMap<String, Known>>,
     logins: AtomicUsize,
     validations: AtomicUsize,
     /// Validations being answered now, and the most that there were.
@@ -44,6 +48,12 @@ struct Inner {
     /// Each validation needs a permit to be answered.
     gate: Semaphore,
     asked: Mutex<Vec<String>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    body: Value,
+    expired: bool,
 }
 
 /// Listens on a port of its own; stops when dropped.
@@ -94,6 +104,7 @@ impl FakeKeystone {
         let inner = Arc::new(Inner {
             login: Mutex::new(Reply::Token(canary::SERVICE_TOKEN, login_body())),
             validation: Mutex::new(Reply::Json(200, admin_body())),
+            tokens: Mutex::default(),
             logins: AtomicUsize::new(0),
             validations: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
@@ -123,6 +134,19 @@ impl FakeKeystone {
 
     pub(crate) fn answer_validations(&self, reply: Reply) {
         *self.inner.validation.lock().unwrap() = reply;
+    }
+
+    /// Answers questions about one token with this body.
+    pub(crate) fn knows(&self, token: &str, body: Value) {
+        let known = Known { body, expired: false };
+        self.inner.tokens.lock().unwrap().insert(token.to_owned(), known);
+    }
+
+    /// The same for a token that expired: only who asks for such ones is told.
+    pub(crate) fn knows_expired(&self, token: &str, mut body: Value) {
+        body["token"]["expires_at"] = json!("2026-11-22T11:00:00.000000Z");
+        let known = Known { body, expired: true };
+        self.inner.tokens.lock().unwrap().insert(token.to_owned(), known);
     }
 
     pub(crate) fn logins(&self) -> usize {
@@ -183,8 +207,21 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response<B
     inner.most_open.fetch_max(open, Ordering::SeqCst);
     inner.gate.acquire().await.unwrap().forget();
     inner.open.fetch_sub(1, Ordering::SeqCst);
-    let reply = inner.validation.lock().unwrap().clone();
+    let reply = inner.validation(&parts);
     reply.send().await
+}
+
+impl Inner {
+    fn validation(&self, parts: &Parts) -> Reply {
+        let subject = parts.headers.get("x-subject-token").and_then(|token| token.to_str().ok());
+        let tokens = self.tokens.lock().unwrap();
+        let expired_too = parts.uri.query().is_some_and(|query| query.contains("allow_expired=1"));
+        match subject.and_then(|token| tokens.get(token)) {
+            Some(known) if known.expired && !expired_too => Reply::Json(404, json!({})),
+            Some(known) => Reply::Json(200, known.body.clone()),
+            None => self.validation.lock().unwrap().clone(),
+        }
+    }
 }
 
 impl Reply {

@@ -10,7 +10,7 @@ use glance_revert::domain::image::{Image, ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::RevertPlan;
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Principal, Token};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Call, Principal};
 use glance_revert::domain::repo::{
     BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSort, PendingSummary, RepoError, Write,
 };
@@ -337,8 +337,9 @@ pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
 
 #[async_trait]
 impl Authenticator for FakeAuthenticator {
-    async fn authenticate(&self, token: &Token) -> Result<Principal, AuthError> {
-        let known = token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
+    async fn authenticate(&self, call: &Call<'_>) -> Result<Principal, AuthError> {
+        let known =
+            call.token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
         let principal = |is_admin| Principal {
             is_admin,
             name: Some("Some One".to_owned()),
@@ -356,7 +357,7 @@ impl Authenticator for FakeAuthenticator {
     }
 
     /// As the true ones do.
-    fn asks_others(&self, _: &Token) -> bool {
+    fn asks_others(&self, _: &Call<'_>) -> bool {
         self.0 == "keystone"
     }
 }

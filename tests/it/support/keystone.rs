@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::env;
 use super::process::Process;
+use super::{env, keystone_world};
 
 /// Of the user that `keystone-manage bootstrap` makes.
 pub(crate) const ADMIN_PASSWORD: &str = "keystone-admin";
@@ -196,18 +196,7 @@ impl Keystone {
 
     /// `[keystone_authtoken]` with another login.
     pub(crate) fn config(&self, login: KeystoneLogin) -> KeystoneConfig {
-        KeystoneConfig {
-            auth_url: self.url.clone(),
-            login,
-            cafile: None,
-            identity: None,
-            insecure: false,
-            token_cache_time: Duration::from_mins(1),
-            connect_timeout: Duration::from_secs(10),
-            retries: 3,
-            www_authenticate_uri: None,
-            unused: vec![],
-        }
+        KeystoneConfig { retries: 3, ..keystone_world::config(&self.url, login) }
     }
 }
 

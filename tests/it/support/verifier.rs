@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::{AuthSetupError, JwtAuthenticator};
 use glance_revert::config::{Config, Environment, JwtIssuerConfig, Sources};
-use glance_revert::domain::principal::{AuthError, Authenticator, Token};
+use glance_revert::domain::principal::{AuthError, Authenticator, Call, Token};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ impl Verifier {
 
     /// `admin`, `caller`, the reason of a refusal, or `unavailable`.
     pub(crate) async fn answer(&self, token: &str) -> &'static str {
-        match self.jwt.authenticate(&Token::new(token)).await {
+        match self.jwt.authenticate(&call_with(token)).await {
             Ok(principal) if principal.is_admin => "admin",
             Ok(_) => "caller",
             Err(AuthError::Invalid { reason }) => reason,
@@ -86,4 +86,9 @@ pub(crate) fn claims(issuer: &str, more: &Value) -> String {
         "roles": ["glance-revert-admin"],
     });
     merged(&good, more).to_string()
+}
+
+/// Any call, with this token.
+pub(crate) fn call_with(token: &str) -> Call<'static> {
+    Call::new("GET", "/v2/pending-deletes", Token::new(token))
 }

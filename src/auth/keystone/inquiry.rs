@@ -1,0 +1,169 @@
+//! Asking Keystone what a token is worth, and believing what it says for a while.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+use super::cache::{Cache, Fingerprint};
+use super::worth::{self, Rules, Worth};
+use super::{DEADLINE, Outcome};
+use crate::domain::principal::Token;
+use crate::domain::time::Clock;
+use crate::net::flight::Flights;
+use crate::net::keystone::{Age, Answer, KeystoneApi, ServiceUser};
+
+/// So many questions are asked at a time; a Keystone that is slow is not made slower.
+const IN_FLIGHT: usize = 16;
+/// The longest token that is asked about, in bytes. Keystone's have 180 to some 700.
+const LONGEST_TOKEN: usize = 8 * 1024;
+
+/// A Keystone, who asks it, and what it said lately.
+pub(super) struct Inquiry {
+    pub(super) api: KeystoneApi,
+    /// Who asks; `None` asks about each token with itself.
+    pub(super) asker: Option<ServiceUser>,
+    pub(super) rules: Rules,
+    clock: Arc<dyn Clock>,
+    cache: Cache,
+    turns: Semaphore,
+    questions: Flights<Question, Result<Worth, Outcome>>,
+}
+
+/// What those who ask it at once share the answer of. Age is part of it: who may not come with an
+/// expired token must not learn from those who may.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Question {
+    about: Fingerprint,
+    age: Age,
+}
+
+impl Inquiry {
+    pub(super) fn new(
+        api: KeystoneApi,
+        asker: Option<ServiceUser>,
+        rules: Rules,
+        cache: Cache,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (turns, questions) = (Semaphore::new(IN_FLIGHT), Flights::default());
+        Self { api, asker, rules, clock, cache, turns, questions }
+    }
+
+    /// What Keystone said of the token lately.
+    pub(super) fn known(&self, token: &Token) -> Option<Worth> {
+        self.cache.get(&self.cache.fingerprint(token), self.clock.now())
+    }
+
+    /// What the token is worth; asked where it is not known.
+    pub(super) async fn worth(self: &Arc<Self>, token: &Token, age: Age) -> Result<Worth, Outcome> {
+        check_form(token)?;
+        if let Some(known) = self.known(token) {
+            return Ok(known);
+        }
+        let question = Question { about: self.cache.fingerprint(token), age };
+        let ask = || {
+            let (inquiry, subject) = (Arc::clone(self), SecretString::from(token.expose()));
+            async move { inquiry.find_out(question, subject).await }.boxed()
+        };
+        self.questions.join(&question, ask).await
+    }
+
+    async fn find_out(&self, question: Question, subject: SecretString) -> Result<Worth, Outcome> {
+        // The question before may have ended between the look and the join.
+        if let Some(known) = self.cache.get(&question.about, self.clock.now()) {
+            return Ok(known);
+        }
+        let asking = async {
+            let _turn = self.turns.acquire().await.map_err(Outcome::unavailable)?;
+            // The answer is as old as the question.
+            let asked = self.clock.now();
+            let body = self.ask(&subject, question.age).await?;
+            Ok((worth::of(&body, &self.rules, asked, question.age)?, asked))
+        };
+        let (worth, asked) = in_time(asking).await?;
+        self.cache.put(question.about, worth.clone(), asked);
+        Ok(worth)
+    }
+
+    /// The body of a 200.
+    pub(super) async fn ask(&self, subject: &SecretString, age: Age) -> Result<Vec<u8>, Outcome> {
+        let Some(user) = &self.asker else {
+            let answer = self.api.validate(subject, subject, age).await;
+            let answer = answer.map_err(Outcome::unavailable)?;
+            // Asked with itself, a token that is not good is no token to ask with either.
+            return match answer.status {
+                401 if answer.is_json => Err(Outcome::Refused("unknown")),
+                _ => read(answer),
+            };
+        };
+        // Once more with a new token of ours, where the old one was refused.
+        for _ in 0..2 {
+            let session = user.session().await.map_err(Outcome::unavailable)?;
+            let answer = self.api.validate(&session.token, subject, age).await;
+            let answer = answer.map_err(Outcome::unavailable)?;
+            if answer.status != 401 || !answer.is_json {
+                return read(answer);
+            }
+            user.forget(&session);
+        }
+        Err(Outcome::unavailable("Keystone refuses our own user's token (401), a new one too"))
+    }
+}
+
+/// Gives up after [`DEADLINE`].
+pub(super) async fn in_time<T>(
+    asking: impl Future<Output = Result<T, Outcome>>,
+) -> Result<T, Outcome> {
+    tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| {
+        let seconds = DEADLINE.as_secs();
+        Err(Outcome::unavailable(format!("Keystone did not answer within {seconds} s")))
+    })
+}
+
+/// What cannot be a token is not asked about. Fernet, JWS and UUID tokens are all base64url, dots
+/// and `=`; some other providers have more of base64.
+pub(super) fn check_form(token: &Token) -> Result<(), Outcome> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte);
+    if token.expose().len() > LONGEST_TOKEN {
+        return Err(Outcome::Refused("too_long"));
+    }
+    if !token.expose().bytes().all(known) {
+        return Err(Outcome::Refused("characters"));
+    }
+    Ok(())
+}
+
+fn read(answer: Answer) -> Result<Vec<u8>, Outcome> {
+    match (answer.status, answer.is_json) {
+        (200, true) => Ok(answer.body),
+        (404, true) => Err(Outcome::Refused("unknown")),
+        (400, true) => Err(Outcome::Refused("malformed")),
+        (403, true) => Err(Outcome::unavailable(
+            "Keystone does not let our user ask about tokens (403): give it the role service, or \
+             admin, in its project",
+        )),
+        (status @ (429 | 500..), _) => {
+            Err(Outcome::unavailable(format!("Keystone is there and cannot serve ({status})")))
+        }
+        (status, false) => Err(Outcome::unavailable(format!(
+            "what answers at [keystone_authtoken] auth_url is not a Keystone v3 ({status}): check \
+             its host, port and path"
+        ))),
+        (status, true) => Err(Outcome::unavailable(format!(
+            "Keystone answered a question about a token with {status}"
+        ))),
+    }
+}
+
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inquiry")
+            .field("api", &self.api)
+            .field("asker", &self.asker)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
