@@ -249,7 +249,7 @@ impl Store for SwiftStore {
             Ok(target) => target,
             Err(fault) => return fault.before_deletion(),
         };
-        let deletion = self.remove(&target).await;
+        let deletion = self.remove(image, &target).await;
         if self.multi_tenant && matches!(deletion, Deletion::Deleted | Deletion::Gone) {
             self.remove_container(&target).await;
         }

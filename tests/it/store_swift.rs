@@ -13,6 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::support::swift::{self, Container, KEY, PRODUCT, Project, Swift};
 
@@ -120,8 +121,19 @@ async fn a_damaged_dynamic_large_object_is_found_out() {
     place.container.delete(&format!("{id}-00001")).await;
     assert!(is_damaged(place.stat(&id).await, &format!("{id}-00001")));
     place.container.delete(&format!("{id}-00002")).await;
-    assert!(is_damaged(place.stat(&id).await, "no segment"));
+    assert_eq!(place.stat(&id).await, Ok(present(b"")), "all is missing: another size");
     assert_eq!(place.delete(&id).await, Deletion::Deleted);
+}
+
+#[tokio::test]
+#[ignore = "needs Swift; make test"]
+async fn an_image_of_no_bytes_is_a_manifest_of_no_segments() {
+    let (place, id) = (place().await, image());
+    let data = place.container.put_dynamic(id.as_str(), 0).await;
+    assert_eq!(place.stat(&id).await, Ok(present(&data)));
+    assert_eq!(place.read(&id).await, data);
+    assert_eq!(place.delete(&id).await, Deletion::Deleted);
+    assert_eq!(place.container.names().await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -205,6 +217,18 @@ async fn segments_that_glance_left_behind_are_deleted() {
     assert_eq!(place.delete(&id).await, Deletion::Deleted);
     assert_eq!(place.delete(&id).await, Deletion::Gone);
     assert_eq!(place.container.names().await.len(), 3, "the other image is whole");
+}
+
+#[tokio::test]
+#[ignore = "needs Swift; make test"]
+async fn what_is_named_like_a_segment_is_one_only_of_an_object_named_after_its_image() {
+    let (place, id) = (place().await, image());
+    place.container.put("golden-00001", DATA).await;
+    let golden = uri(&place.uri(&id).as_str().replace(id.as_str(), "golden"));
+    let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
+    let store = SwiftStore::new(StoreId("o".to_owned()), &place.config, &options).unwrap();
+    assert_eq!(store.delete(&id, &golden).await, Deletion::Gone);
+    assert_eq!(place.container.get("golden-00001").await.as_deref(), Some(DATA), "another image");
 }
 
 #[tokio::test]
@@ -340,4 +364,35 @@ async fn a_token_that_is_refused_is_renewed_once() {
     assert_eq!(logins.load(Ordering::SeqCst), 2);
     assert_eq!(store.health().await, Ok(()));
     assert_eq!(logins.load(Ordering::SeqCst), 2, "the second one is kept");
+}
+
+/// A Swift whose every page of a listing is the first one.
+async fn stuck(request: Request) -> Response<String> {
+    let host = request.headers()["host"].to_str().unwrap();
+    let answer = Response::builder()
+        .header("X-Auth-Token", "token")
+        .header("X-Storage-Url", format!("http://{host}/v1/AUTH_test"));
+    let is_listing = request.uri().query().is_some_and(|query| query.contains("marker="));
+    let (answer, body) = match request.uri().path().rsplit_once('/') {
+        _ if is_listing => {
+            let page = json!([{ "name": "image-00001", "bytes": 1, "hash": "" }]);
+            (answer, page.to_string())
+        }
+        Some((_, "image")) => (answer.header("X-Object-Manifest", "glance/image-"), String::new()),
+        _ => (answer, String::new()),
+    };
+    answer.body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_listing_that_does_not_go_on_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(stuck)).await });
+    let here = uri(&format!("swift+http://test%3Au:k@{authority}/auth/v1.0/glance/image"));
+    let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
+    let config = swift::config(&authority, "glance");
+    let store = SwiftStore::new(StoreId("o".to_owned()), &config, &options).unwrap();
+    let seen = tokio::time::timeout(Duration::from_secs(5), store.stat(&image(), &here)).await;
+    assert!(matches!(seen, Ok(Err(StoreError::Unreachable(_)))), "{seen:?}");
 }

@@ -171,8 +171,9 @@ impl SwiftClient {
             let answer = success(self.ask(Method::GET, target, path).await?)?;
             let page: Vec<Listed> = json(answer, self.limit).await?;
             // With several versions of one name, a marker by name goes past all of them.
-            if page.is_empty() {
-                return Ok(all);
+            let Some(first) = page.first() else { return Ok(all) };
+            if all.last().is_some_and(|last| first.name <= last.name) {
+                return Err(Fault::Unclear("a page of a listing has what was listed".to_owned()));
             }
             all.extend(page);
         }

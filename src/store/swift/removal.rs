@@ -9,6 +9,7 @@ use super::client::{Path, SwiftClient, Target, answered, json, success, text};
 use super::fault::Fault;
 use super::large::{self, AT_A_TIME, Segment};
 use super::{Shape, SwiftStore, shape};
+use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
 
 /// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
@@ -30,13 +31,15 @@ enum Seen {
 }
 
 impl SwiftStore {
-    pub(super) async fn remove(&self, target: &Target) -> Deletion {
+    pub(super) async fn remove(&self, image: &ImageId, target: &Target) -> Deletion {
         let seen = match self.see(target).await {
             Ok(seen) => seen,
             Err(fault) => return fault.before_deletion(),
         };
         let (shape, container) = match seen {
             Seen::Absent(Presence::Hidden(how)) => return Deletion::Retained(how),
+            // With no manifest, only a name that nothing else has says what a segment is of.
+            Seen::Absent(_) if target.object != image.as_str() => return Deletion::Gone,
             Seen::Absent(_) => return self.remove_left_segments(target).await,
             Seen::There { shape, container } => (shape, container),
         };
