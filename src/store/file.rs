@@ -23,7 +23,7 @@ use rustix::io::Errno;
 use self::confined::{Confined, Removal, probe};
 use self::fault::Fault;
 use self::path::{DataDir, Target};
-use self::workers::Workers;
+use self::workers::{Turn, Workers};
 use super::{StoreOptions, StoreSetupError};
 use crate::config::FileConfig;
 use crate::domain::image::ImageId;
@@ -70,9 +70,16 @@ impl FileStore {
             .map_err(|reason| Fault::Location(reason.to_owned()))
     }
 
-    async fn remove(&self, image: &ImageId, uri: &StoreUri) -> Result<Removal, Fault> {
-        let target = self.target(image, uri)?;
-        self.workers.run(move |give_up| Confined::open(&target)?.remove(give_up)).await
+    async fn remove(&self, target: Target) -> Deletion {
+        let turn = Turn::default();
+        let of_thread = turn.clone();
+        let removal = self.workers.run(move || Confined::open(&target)?.remove(&of_thread)).await;
+        match removal {
+            Ok(Removal::Removed) => Deletion::Deleted,
+            Ok(Removal::Absent) => Deletion::Gone,
+            Err(fault) if turn.take() => fault.before_deletion(),
+            Err(fault) => fault.of_deletion(),
+        }
     }
 }
 
@@ -100,14 +107,14 @@ impl Store for FileStore {
     async fn health(&self) -> Result<(), StoreError> {
         for datadir in &self.datadirs {
             let path = Arc::clone(datadir.path());
-            self.workers.run(move |_| probe(&path)).await?;
+            self.workers.run(move || probe(&path)).await?;
         }
         Ok(())
     }
 
     async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
         let target = self.target(image, uri)?;
-        let size = self.workers.run(move |_| Confined::open(&target)?.size()).await?;
+        let size = self.workers.run(move || Confined::open(&target)?.size()).await?;
         Ok(size.map_or(Presence::Absent, |size| Presence::Present { size }))
     }
 
@@ -118,15 +125,14 @@ impl Store for FileStore {
     ) -> Result<Option<ObjectStream>, StoreError> {
         let target = self.target(image, uri)?;
         let path = target.path();
-        let file = self.workers.run(move |_| Confined::open(&target)?.file()).await?;
+        let file = self.workers.run(move || Confined::open(&target)?.file()).await?;
         Ok(file.map(|file| stream(self.workers.clone(), path, file)))
     }
 
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
-        match self.remove(image, uri).await {
-            Ok(Removal::Removed) => Deletion::Deleted,
-            Ok(Removal::Absent) => Deletion::Gone,
-            Err(fault) => fault.into(),
+        match self.target(image, uri) {
+            Ok(target) => self.remove(target).await,
+            Err(fault) => fault.before_deletion(),
         }
     }
 }
@@ -134,7 +140,7 @@ impl Store for FileStore {
 fn stream(workers: Workers, path: PathBuf, file: File) -> ObjectStream {
     try_unfold((workers, path, file), |(workers, path, file)| async move {
         let shown = path.clone();
-        let read = workers.run(move |_| {
+        let read = workers.run(move || {
             next_chunk(file).map_err(|error| {
                 Fault::Entry(shown, Errno::from_io_error(&error).unwrap_or(Errno::IO))
             })

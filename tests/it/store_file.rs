@@ -352,7 +352,10 @@ async fn the_refusal_says_what_to_do() {
     let world = World::new();
     let other = delete(&world.store(), &world.uri(&format!("images/{OTHER}"))).await;
     let Deletion::Refused(message) = other else { panic!("{other:?}") };
-    assert!(message.contains("not touched") && message.contains("any_file_name"), "{message}");
+    assert!(
+        message.contains("nothing was deleted") && message.contains("any_file_name"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -370,13 +373,13 @@ async fn an_immutable_file_is_refused_and_intact() {
 }
 
 #[tokio::test]
-async fn past_its_deadline_a_call_says_that_nothing_is_known() {
+async fn past_its_deadline_a_call_that_was_not_begun_leaves_the_data_as_it_was() {
     let world = World::new();
     let id = StoreId("slow".to_owned());
     let config = FileConfig { datadirs: vec![world.path("images")], timeout: Some(Duration::ZERO) };
     let store = FileStore::new(id, &config, &StoreOptions::default()).unwrap();
     let uri = world.uri(&format!("images/{ID}"));
-    assert!(matches!(delete(&store, &uri).await, Deletion::Uncertain(_)));
+    assert_refused(&delete(&store, &uri).await, "nothing was begun");
     assert!(world.path(&format!("images/{ID}")).exists());
     let error = store.stat(&image(), &uri).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error}");

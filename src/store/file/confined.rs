@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::Instant;
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat, openat2, statat,
@@ -17,6 +16,7 @@ use rustix::io::Errno;
 
 use super::fault::Fault;
 use super::path::Target;
+use super::workers::Turn;
 
 const FOLDER: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -83,18 +83,17 @@ impl<'t> Confined<'t> {
         }
     }
 
-    /// Removes the file, unless `give_up` has passed: what was reported as doubtful must not be
-    /// destroyed by a thread that a network share held up.
-    pub(super) fn remove(&self, give_up: Instant) -> Result<Removal, Fault> {
+    /// Removes the file, if it is still this thread's turn when it comes to that.
+    pub(super) fn remove(&self, turn: &Turn) -> Result<Removal, Fault> {
         if self.size()?.is_none() {
             return Ok(Removal::Absent);
         }
-        if Instant::now() >= give_up {
+        if !turn.take() {
             return Err(self.fault(Errno::TIMEDOUT));
         }
         match unlinkat(self.parent(), &self.target.name, AtFlags::empty()) {
-            Ok(()) => Ok(Removal::Removed),
-            Err(Errno::NOENT) => self.prove_listable().map(|()| Removal::Absent),
+            // It was there a moment ago; an NFS server that is asked twice says that it is not.
+            Ok(()) | Err(Errno::NOENT) => Ok(Removal::Removed),
             Err(errno) => Err(self.fault(errno)),
         }
     }
@@ -197,14 +196,17 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_that_comes_too_late_leaves_the_file() {
+    fn a_removal_that_was_given_up_leaves_the_file() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("x");
         std::fs::write(&file, "data").unwrap();
         let target =
             Target { datadir: root.path().into(), folder: "".into(), name: "x".to_owned() };
         let confined = Confined::open(&target).unwrap();
-        assert!(confined.remove(Instant::now()).is_err());
+        let turn = Turn::default();
+        assert!(turn.take());
+        assert!(confined.remove(&turn).is_err());
         assert!(file.exists());
+        assert_eq!(confined.remove(&Turn::default()), Ok(Removal::Removed));
     }
 }

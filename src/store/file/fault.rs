@@ -54,9 +54,19 @@ impl Fault {
         }
     }
 
-    /// The data directory or a folder in it was in the way, so that the file was not reached.
-    fn is_before_the_file(&self) -> bool {
-        matches!(self, Self::DataDir(..) | Self::Entry(_, Errno::NOENT))
+    /// The end of a removal that was begun.
+    pub(super) fn of_deletion(self) -> Deletion {
+        let message = self.message();
+        match self.meaning() {
+            Meaning::Forbidden | Meaning::BadPath => Deletion::Refused(message),
+            Meaning::InUse => Deletion::Held(message),
+            Meaning::Unknown => Deletion::Uncertain(message),
+        }
+    }
+
+    /// The end of one that was not.
+    pub(super) fn before_deletion(self) -> Deletion {
+        Deletion::Refused(format!("nothing was deleted: {}", self.message()))
     }
 
     fn message(&self) -> String {
@@ -91,19 +101,6 @@ fn hint(errno: Errno, missing: &str) -> String {
     }
 }
 
-impl From<Fault> for Deletion {
-    fn from(fault: Fault) -> Self {
-        let message = fault.message();
-        match fault.meaning() {
-            Meaning::Forbidden => Self::Refused(message),
-            Meaning::InUse => Self::Held(message),
-            Meaning::BadPath => Self::Refused(format!("the data was not touched: {message}")),
-            Meaning::Unknown if fault.is_before_the_file() => Self::Refused(message),
-            Meaning::Unknown => Self::Uncertain(message),
-        }
-    }
-}
-
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let message = fault.message();
@@ -120,7 +117,7 @@ mod tests {
     use super::*;
 
     fn deletion(errno: Errno) -> Deletion {
-        Fault::Entry(PathBuf::from("/d/x"), errno).into()
+        Fault::Entry(PathBuf::from("/d/x"), errno).of_deletion()
     }
 
     #[test]
@@ -129,7 +126,6 @@ mod tests {
             Errno::ACCESS,
             Errno::PERM,
             Errno::ROFS,
-            Errno::NOENT,
             Errno::NOTDIR,
             Errno::LOOP,
             Errno::NAMETOOLONG,
@@ -142,13 +138,15 @@ mod tests {
         }
         for errno in [Errno::IO, Errno::STALE, Errno::TIMEDOUT, Errno::NOSPC] {
             assert!(matches!(deletion(errno), Deletion::Uncertain(_)), "{errno}");
+            let before = Fault::Entry(PathBuf::from("/d/x"), errno).before_deletion();
+            assert!(matches!(before, Deletion::Refused(_)), "{errno}");
         }
     }
 
     #[test]
     fn a_missing_data_directory_proves_nothing() {
         let fault = || Fault::DataDir(PathBuf::from("/d"), Errno::NOENT);
-        let Deletion::Refused(message) = Deletion::from(fault()) else { panic!("not refused") };
+        let Deletion::Refused(message) = fault().before_deletion() else { panic!("not refused") };
         assert!(message.contains("is it mounted?"));
         assert!(matches!(StoreError::from(fault()), StoreError::Unreachable(_)));
         let not_a_folder = Fault::DataDir(PathBuf::from("/d"), Errno::NOTDIR);

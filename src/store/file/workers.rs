@@ -1,6 +1,7 @@
 //! Blocking calls with a deadline: a hard NFS mount can hang a thread for ever.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -24,12 +25,11 @@ impl Workers {
         Self { permits: Arc::new(Semaphore::new(THREADS)), limit }
     }
 
-    /// Runs `work`, which is told when its answer stops being of interest. A hanging thread keeps
-    /// its permit until the kernel lets go of it.
+    /// Runs `work`. A hanging thread keeps its permit until the kernel lets go of it.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
-        W: FnOnce(Instant) -> Result<T, Fault> + Send + 'static,
+        W: FnOnce() -> Result<T, Fault> + Send + 'static,
     {
         let deadline = Instant::now() + self.limit;
         let limit = self.limit;
@@ -38,11 +38,23 @@ impl Workers {
                 Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Fault::Lost)?;
             let job = move || {
                 let _permit = permit;
-                if Instant::now() >= deadline { Err(Fault::Late(limit)) } else { work(deadline) }
+                if Instant::now() >= deadline { Err(Fault::Late(limit)) } else { work() }
             };
             tokio::task::spawn_blocking(job).await.map_err(|_| Fault::Lost)?
         };
         timeout_at(deadline.into(), call).await.unwrap_or(Err(Fault::Late(limit)))
+    }
+}
+
+/// A turn that one of two can take: the thread that is to change something, or the caller that has
+/// given it up. What the caller took, a thread that a share let go of late leaves as it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Turn(Arc<AtomicBool>);
+
+impl Turn {
+    /// Whether it was there to be taken.
+    pub(super) fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
     }
 }
 
@@ -54,7 +66,7 @@ mod tests {
     async fn a_call_that_hangs_is_given_up_at_the_deadline() {
         let workers = Workers::new(Duration::from_millis(20));
         let (let_go, hang) = std::sync::mpsc::channel::<()>();
-        let answer = workers.run(move |_| hang.recv().map_err(|_| Fault::Lost)).await;
+        let answer = workers.run(move || hang.recv().map_err(|_| Fault::Lost)).await;
         assert_eq!(answer, Err(Fault::Late(Duration::from_millis(20))));
         assert_eq!(workers.permits.available_permits(), THREADS - 1);
         let_go.send(()).unwrap();
@@ -63,14 +75,14 @@ mod tests {
     #[tokio::test]
     async fn work_is_not_begun_after_its_deadline() {
         let workers = Workers::new(Duration::ZERO);
-        let answer: Result<(), Fault> = workers.run(|_| panic!("it was begun")).await;
+        let answer: Result<(), Fault> = workers.run(|| panic!("it was begun")).await;
         assert_eq!(answer, Err(Fault::Late(Duration::ZERO)));
     }
 
     #[tokio::test]
     async fn a_panic_is_no_answer() {
         let workers = Workers::new(Duration::from_secs(30));
-        let answer: Result<(), Fault> = workers.run(|_| panic!("on purpose")).await;
+        let answer: Result<(), Fault> = workers.run(|| panic!("on purpose")).await;
         assert_eq!(answer, Err(Fault::Lost));
     }
 }
