@@ -5,15 +5,16 @@
 //! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
 //! URL, which may carry credentials. What the answers mean is for those who ask.
 
+mod cause;
 mod endpoint;
 pub mod flight;
 pub mod keystone;
 mod retry;
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use cause::root_cause;
 pub use endpoint::{Endpoint, EndpointProblem};
 pub use reqwest::{Client, RequestBuilder, Response, StatusCode};
 pub use retry::retried;
@@ -126,14 +127,4 @@ pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyE
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The innermost cause, without the URL: the outer ones say "error sending request".
-pub fn root_cause(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

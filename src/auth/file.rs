@@ -24,12 +24,14 @@ pub enum FileProblem {
 }
 
 /// What changes when a file does. The inode tells of a file renamed over the old one, and of a
-/// symbolic link that leads elsewhere now, as in Kubernetes volumes.
+/// symbolic link that leads elsewhere now, as in Kubernetes volumes; the time of the inode's own
+/// change, which nobody can set, of a file written over by a tool that keeps the content's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     modified: Option<SystemTime>,
     length: u64,
     inode: u64,
+    changed: (i64, i64),
 }
 
 impl Version {
@@ -40,7 +42,8 @@ impl Version {
             return Err(FileProblem::NotAFile);
         }
         let modified = metadata.modified().ok();
-        Ok(Self { modified, length: metadata.len(), inode: metadata.ino() })
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Ok(Self { modified, length: metadata.len(), inode: metadata.ino(), changed })
     }
 }
 

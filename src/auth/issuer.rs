@@ -65,7 +65,7 @@ impl Issuer {
         match &self.proof {
             Proof::File(keys) => prove(&*keys.current(now).await, algorithm, token)?,
             Proof::Remote(keys) => {
-                let held = keys.current(now).map_err(|problem| self.unavailable(problem))?;
+                let held = keys.current(now).map_err(|problem| self.unavailable(&problem))?;
                 match prove(&held, algorithm, token) {
                     Err(Refusal::KeyUnknown) => {
                         let newer = keys.after_unknown_key(now).await;

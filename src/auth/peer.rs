@@ -1,7 +1,7 @@
 //! A server that is asked about keys or tokens: how it is reached, and who we are to it.
 //!
 //! Certificates and tokens change under a running pod, so both files are looked at before each
-//! question; questions are rare.
+//! question; questions are rare. A file that cannot be used leaves what it held before in use.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,8 +49,28 @@ pub(super) struct Peer(Arc<Inner>);
 struct Inner {
     section: String,
     access: JwtAccess,
-    /// The client, and the version of the CA file that it was built from.
-    client: Mutex<Option<(Option<Version>, Client)>>,
+    held: Mutex<Held>,
+}
+
+/// What the files held when they could last be used.
+#[derive(Debug, Default)]
+struct Held {
+    client: Latest<Built>,
+    token: Latest<SecretString>,
+}
+
+/// A client, and the version of the CA file that it was built from.
+#[derive(Debug, Clone)]
+struct Built {
+    version: Option<Version>,
+    client: Client,
+}
+
+#[derive(Debug)]
+struct Latest<T> {
+    good: Option<T>,
+    /// What is wrong with the file now, if it was said already.
+    told: Option<String>,
 }
 
 /// All that one question needs.
@@ -63,8 +83,8 @@ pub(super) struct Ready {
 impl Peer {
     /// Reads both files for the first time; a file that cannot be used is an error.
     pub(super) fn new(section: &str, access: &JwtAccess) -> Result<Self, PeerProblem> {
-        let client = Mutex::default();
-        let inner = Inner { section: section.to_owned(), access: access.clone(), client };
+        let (section, access) = (section.to_owned(), access.clone());
+        let inner = Inner { section, access, held: Mutex::default() };
         inner.ready()?;
         Ok(Self(Arc::new(inner)))
     }
@@ -79,38 +99,54 @@ impl Peer {
 
 impl Inner {
     fn ready(&self) -> Result<Ready, PeerProblem> {
-        let token = self.access.token_file.as_deref().map(token).transpose()?;
-        Ok(Ready { client: self.client()?, token })
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = self.build(held.client.good.as_ref());
+        let Built { client, .. } = held.client.take(&self.section, built)?;
+        let token = match &self.access.token_file {
+            None => None,
+            Some(path) => Some(held.token.take(&self.section, token(path))?),
+        };
+        Ok(Ready { client, token })
     }
 
-    /// A new CA file that cannot be used leaves the old certificates in force, with a warning.
-    fn client(&self) -> Result<Client, PeerProblem> {
-        let mut held = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        let built = self.build(held.as_ref());
-        match (built, held.as_ref()) {
-            (Ok(built), _) => Ok(held.insert(built).1.clone()),
-            (Err(problem), Some((_, client))) => {
-                tracing::warn!(section = self.section, %problem, "the old certificates stay in force");
-                Ok(client.clone())
-            }
-            (Err(problem), None) => Err(problem),
-        }
-    }
-
-    fn build(
-        &self,
-        held: Option<&(Option<Version>, Client)>,
-    ) -> Result<(Option<Version>, Client), PeerProblem> {
+    fn build(&self, held: Option<&Built>) -> Result<Built, PeerProblem> {
         let version = match &self.access.ca_file {
             None => None,
             Some(path) => Some(Version::of(path).map_err(file_problem("ca_file", path))?),
         };
-        if let Some((seen, client)) = held.filter(|(seen, _)| *seen == version) {
-            return Ok((seen.clone(), client.clone()));
+        if let Some(built) = held.filter(|built| built.version == version) {
+            return Ok(built.clone());
         }
         let ca_file = self.access.ca_file.clone();
         let client = Outbound { ca_file, ..Outbound::within(DEADLINE) }.client()?;
-        Ok((version, client))
+        Ok(Built { version, client })
+    }
+}
+
+impl<T: Clone> Latest<T> {
+    /// The new one; where it cannot be had the old one, with one warning for each cause.
+    fn take(&mut self, section: &str, read: Result<T, PeerProblem>) -> Result<T, PeerProblem> {
+        match (read, &self.good) {
+            (Ok(new), _) => {
+                self.told = None;
+                Ok(self.good.insert(new).clone())
+            }
+            (Err(problem), None) => Err(problem),
+            (Err(problem), Some(old)) => {
+                let text = problem.to_string();
+                if self.told.as_ref() != Some(&text) {
+                    tracing::warn!(section, %problem, "the file's old content stays in use");
+                    self.told = Some(text);
+                }
+                Ok(old.clone())
+            }
+        }
+    }
+}
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self { good: None, told: None }
     }
 }
 

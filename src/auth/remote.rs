@@ -51,6 +51,8 @@ pub(super) struct RemoteKeys {
 #[derive(Debug, Default)]
 struct State {
     fetched: Option<Fetched>,
+    /// Why the last fetch failed, if it did.
+    problem: Option<String>,
     /// Whether somebody fetches when it is wanted.
     kept: bool,
     /// How many fetches were begun, and how many of these have ended; they never overlap.
@@ -89,15 +91,21 @@ impl RemoteKeys {
     }
 
     /// The keys, if there are any that can be believed; else why not.
-    pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, &'static str> {
-        match &self.state.borrow().fetched {
-            None => Err("its keys were not fetched yet"),
-            Some(fetched) if now - fetched.at >= BELIEVED => {
-                Err("its keys are older than a day, and fetching them fails")
+    pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, String> {
+        let state = self.state.borrow();
+        let told = match (&state.fetched, &state.problem) {
+            (None, None) => "its keys were not fetched yet".to_owned(),
+            (None, Some(problem)) => format!("its keys cannot be fetched: {problem}"),
+            (Some(fetched), problem) if now - fetched.at >= BELIEVED => {
+                let problem = problem.as_deref().unwrap_or("no answer yet");
+                format!("its keys are older than a day, and cannot be fetched: {problem}")
             }
-            Some(fetched) if fetched.keys.is_empty() => Err("its key set has no usable key"),
-            Some(fetched) => Ok(Arc::clone(&fetched.keys)),
-        }
+            (Some(fetched), _) if fetched.keys.is_empty() => {
+                "its key set has no usable key".to_owned()
+            }
+            (Some(fetched), _) => return Ok(Arc::clone(&fetched.keys)),
+        };
+        Err(told)
     }
 
     /// The keys after a fetch that began after now, or that another unknown key asked for lately;
@@ -153,6 +161,7 @@ impl RemoteKeys {
         };
         self.state.send_modify(|state| {
             state.ended = state.begun;
+            state.problem = problem.as_ref().map(ToString::to_string);
             if fetched.is_some() {
                 state.fetched = fetched;
             }

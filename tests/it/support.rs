@@ -18,6 +18,7 @@ pub(crate) mod glance;
 pub(crate) mod images;
 pub(crate) mod keystone;
 pub(crate) mod keystone_world;
+pub(crate) mod kubernetes;
 pub(crate) mod log;
 pub(crate) mod odds;
 pub(crate) mod output;

@@ -76,8 +76,8 @@ impl Source {
         peer: &Peer,
         allowed: &[Algorithm],
     ) -> Result<KeySet, FetchProblem> {
-        let ready = peer.ready().await?;
-        let fetched = tokio::time::timeout(DEADLINE, self.ask(&ready)).await;
+        let fetched = async { self.ask(&peer.ready().await?).await };
+        let fetched = tokio::time::timeout(DEADLINE, fetched).await;
         let text = fetched.map_err(|_| FetchProblem::Slow(DEADLINE))??;
         Ok(jwks::parse(&text, allowed)?)
     }

@@ -31,12 +31,18 @@ impl Authority {
 
     /// A certificate for `localhost` and loopback.
     pub(crate) fn server(&self) -> Pair {
+        self.server_until(4096)
+    }
+
+    /// The same, which expires with this year.
+    pub(crate) fn server_until(&self, year: i32) -> Pair {
         let local = |text: &str| text.parse().unwrap();
-        self.issue(vec![
+        let names = vec![
             dns("localhost"),
             SanType::IpAddress(local("127.0.0.1")),
             SanType::IpAddress(local("::1")),
-        ])
+        ];
+        self.issue_until(year, names)
     }
 
     pub(crate) fn issue(&self, names: Vec<SanType>) -> Pair {

@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use glance_revert::server::listen::{Limits, serve_tls};
+use glance_revert::server::tls::Tls;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -48,6 +51,7 @@ pub(crate) struct Script {
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     script: Arc<Mutex<Script>>,
     _stop: DropGuard,
 }
@@ -68,11 +72,22 @@ impl Server {
         tokio::spawn(async move {
             stopped.run_until_cancelled(async { axum::serve(listener, app).await }).await
         });
-        Self { address, script, _stop: stop.drop_guard() }
+        Self { address, scheme: "http", script, _stop: stop.drop_guard() }
+    }
+
+    /// Over TLS.
+    pub(crate) async fn start_tls(tls: Arc<Tls>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(Script::default()));
+        let stop = CancellationToken::new();
+        let limits = Limits::new(1024, Duration::from_secs(1));
+        tokio::spawn(serve_tls(listener, tls, router(Arc::clone(&script)), limits, stop.clone()));
+        Self { address, scheme: "https", script, _stop: stop.drop_guard() }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// From now on; paths that nothing was said of are 404.
