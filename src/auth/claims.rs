@@ -1,6 +1,8 @@
 //! The rules for claims, to be asked only after the signature was found good.
 
-use chrono::DateTime;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
 use serde_json::Value;
 
 use super::refusal::Refusal;
@@ -28,6 +30,13 @@ pub(super) fn check(
         token_ids: token_id(claims.get("jti")).into_iter().collect(),
         ..Principal::new(&issuer.name, subject, AuthMethod::Jwt)
     })
+}
+
+/// When the token ends, leeway left aside; `None` where it does not say so.
+pub(super) fn end(claims: &Value) -> Option<Timestamp> {
+    let seconds = date(claims.get("exp"), Refusal::ExpInvalid).ok()??;
+    let since = TimeDelta::from_std(Duration::try_from_secs_f64(seconds).ok()?).ok()?;
+    DateTime::UNIX_EPOCH.naive_utc().checked_add_signed(since)
 }
 
 fn check_kind(claims: &Value) -> Result<(), Refusal> {

@@ -90,7 +90,8 @@ impl Issuer {
         now: Timestamp,
         claimed: Principal,
     ) -> Result<Principal, AuthError> {
-        let answer = reviewer.review(token.text, now).await;
+        let end = claims::end(&token.claims).ok_or(Refusal::ExpMissing)?;
+        let answer = reviewer.review(token.text, now, end).await;
         let subject = answer.map_err(|problem| self.unavailable(&problem.to_string()))??;
         let is_admin = self.config.subjects.contains(&subject);
         Ok(Principal { subject, is_admin, method: AuthMethod::TokenReview, ..claimed })

@@ -4,19 +4,17 @@
 //! good answer is believed for ten seconds; everything else is asked anew.
 
 mod answer;
+mod kept;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SystemRandom;
-use chrono::TimeDelta;
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::answer::{Verdict, judge};
+use self::kept::{Hash, Kept};
 use super::answer::{AnswerProblem, ask};
 use super::peer::{DEADLINE, Peer, PeerProblem};
 use super::refusal::Refusal;
@@ -27,12 +25,6 @@ use crate::telemetry::metric;
 
 /// The call of the API.
 pub(super) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
-
-/// How long a good answer is believed.
-const BELIEVED: TimeDelta = TimeDelta::seconds(10);
-
-/// So many answers are kept; when there are more, the expired ones go, and else all.
-const MOST_KEPT: usize = 1024;
 
 /// So many questions at a time.
 const AT_A_TIME: usize = 16;
@@ -64,18 +56,10 @@ struct Inner {
     endpoint: Endpoint,
     peer: Peer,
     clock: Arc<dyn Clock>,
-    /// Tokens are kept as keyed hashes alone.
-    key: hmac::Key,
-    good: Mutex<HashMap<Hash, Good>>,
+    /// Good answers; tokens are known as keyed hashes alone.
+    kept: Kept,
     flights: Flights<Hash, Result<Verdict, ReviewProblem>>,
     places: Semaphore,
-}
-
-type Hash = [u8; 32];
-
-struct Good {
-    username: String,
-    until: Timestamp,
 }
 
 impl Reviewer {
@@ -86,16 +70,13 @@ impl Reviewer {
         peer: Peer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ReviewProblem> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
-            .map_err(|_| ReviewProblem::NoKey)?;
         Ok(Self(Arc::new(Inner {
             section: section.to_owned(),
             audiences: audiences.to_vec(),
             endpoint,
             peer,
             clock,
-            key,
-            good: Mutex::default(),
+            kept: Kept::new().ok_or(ReviewProblem::NoKey)?,
             flights: Flights::default(),
             places: Semaphore::new(AT_A_TIME),
         })))
@@ -103,21 +84,22 @@ impl Reviewer {
 
     /// Whether a question about this token would be answered without asking.
     pub(super) fn knows(&self, token: &str, now: Timestamp) -> bool {
-        self.0.known(&self.0.hash(token), now).is_some()
+        self.0.kept.get(&self.0.kept.hash(token), now).is_some()
     }
 
-    /// The name of the token's holder, if the API server vouches for it.
+    /// The name of the token's holder, if the API server vouches for it. `end` is the token's.
     pub(super) async fn review(
         &self,
         token: &str,
         now: Timestamp,
+        end: Timestamp,
     ) -> Result<Result<String, Refusal>, ReviewProblem> {
-        let hash = self.0.hash(token);
-        if let Some(username) = self.0.known(&hash, now) {
+        let hash = self.0.kept.hash(token);
+        if let Some(username) = self.0.kept.get(&hash, now) {
             return Ok(Ok(username));
         }
         let (inner, token) = (Arc::clone(&self.0), token.to_owned());
-        let work = move || async move { inner.ask(hash, &token).await }.boxed();
+        let work = move || async move { inner.ask(hash, &token, end).await }.boxed();
         match self.0.flights.join(&hash, work).await? {
             Verdict::Good(username) => Ok(Ok(username)),
             Verdict::Refused(refusal) => Ok(Err(refusal)),
@@ -131,26 +113,7 @@ impl Reviewer {
 }
 
 impl Inner {
-    fn hash(&self, token: &str) -> Hash {
-        let tag = hmac::sign(&self.key, token.as_bytes());
-        let mut hash = Hash::default();
-        hash.copy_from_slice(tag.as_ref());
-        hash
-    }
-
-    fn good(&self) -> MutexGuard<'_, HashMap<Hash, Good>> {
-        self.good.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A clock that was set back makes an answer no older, and no younger either: it was given
-    /// at most [`BELIEVED`] before its end.
-    fn known(&self, hash: &Hash, now: Timestamp) -> Option<String> {
-        let good = self.good();
-        let known = good.get(hash)?;
-        (now < known.until && known.until - now <= BELIEVED).then(|| known.username.clone())
-    }
-
-    async fn ask(&self, hash: Hash, token: &str) -> Result<Verdict, ReviewProblem> {
+    async fn ask(&self, hash: Hash, token: &str, end: Timestamp) -> Result<Verdict, ReviewProblem> {
         let asked = self.clock.now();
         let result = self.question(token).await;
         let outcome = match &result {
@@ -162,21 +125,9 @@ impl Inner {
         metrics::counter!(metric::TOKEN_REVIEWS_TOTAL, "issuer" => issuer, "outcome" => outcome)
             .increment(1);
         if let Ok(Verdict::Good(username)) = &result {
-            self.keep(hash, Good { username: username.clone(), until: asked + BELIEVED });
+            self.kept.put(hash, username, asked, end);
         }
         result
-    }
-
-    fn keep(&self, hash: Hash, answer: Good) {
-        let now = self.clock.now();
-        let mut good = self.good();
-        if good.len() >= MOST_KEPT {
-            good.retain(|_, kept| now < kept.until);
-        }
-        if good.len() >= MOST_KEPT {
-            good.clear();
-        }
-        good.insert(hash, answer);
     }
 
     /// One exchange, the wait for a place included, within [`DEADLINE`].

@@ -5,32 +5,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use glance_revert::domain::principal::{AuthMethod, Authenticator};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::kubernetes::{ISSUER, OPERATOR, PATH, account, good, review};
+use crate::support::kubernetes::{ISSUER, OPERATOR, PATH, account, good, review, running};
 use crate::support::server::{Says, Server};
 use crate::support::tokens::{Signer, token};
-use crate::support::verifier::{AUDIENCE, NOW, Verifier, ask, call_with, claims};
-
-/// An API server that vouches for the operator, a verifier, and the folder with our token.
-async fn running() -> (Server, Verifier, TempDir) {
-    let server = Server::start().await;
-    server.say(PATH, review(&good(OPERATOR)));
-    let folder = TempDir::new().unwrap();
-    let ours = folder.path().join("token");
-    std::fs::write(&ours, "ours\n").unwrap();
-    let ca = folder.path().join("ca.crt");
-    let authority = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
-    std::fs::write(&ca, authority.cert.pem()).unwrap();
-    let verifier = Verifier::start(&format!(
-        "[revert_jwt:cluster]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\nmode = tokenreview\n\
-         subjects = openstack:operator\napi_server = {}\ntoken_file = {}\nca_file = {}\n",
-        server.url(""),
-        ours.display(),
-        ca.display()
-    ));
-    (server, verifier, folder)
-}
+use crate::support::verifier::{AUDIENCE, NOW, ask, call_with, claims};
 
 fn questions(server: &Server) -> usize {
     server.asked(PATH).len()

@@ -19,6 +19,7 @@ mod attack;
 mod auth_corpus;
 mod auth_jwks;
 mod auth_review;
+mod auth_review_bounds;
 mod auth_tls;
 mod ceph_faults;
 mod ceph_harness;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::server::Says;
+use super::server::{Says, Server};
 use super::tokens::{Signer, merged, token};
-use super::verifier::{AUDIENCE, claims};
+use super::verifier::{AUDIENCE, Verifier, claims};
 
 pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub(crate) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -32,6 +32,29 @@ pub(crate) fn review(status: &Value) -> Says {
 
 pub(crate) fn good(username: &str) -> Value {
     json!({"authenticated": true, "user": {"username": username}, "audiences": [AUDIENCE]})
+}
+
+/// An API server that vouches for the operator, a verifier, and the folder with our token.
+pub(crate) async fn running() -> (Server, Verifier, TempDir) {
+    let server = Server::start().await;
+    server.say(PATH, review(&good(OPERATOR)));
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("token"), "ours\n").unwrap();
+    let authority = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
+    fs::write(folder.path().join("ca.crt"), authority.cert.pem()).unwrap();
+    let verifier = Verifier::start(&section(&server, &folder));
+    (server, verifier, folder)
+}
+
+/// The section of a verifier that asks this server, as who the folder's files say.
+pub(crate) fn section(server: &Server, folder: &TempDir) -> String {
+    format!(
+        "[revert_jwt:cluster]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\nmode = tokenreview\n\
+         subjects = openstack:operator\napi_server = {}\ntoken_file = {}\nca_file = {}\n",
+        server.url(""),
+        folder.path().join("token").display(),
+        folder.path().join("ca.crt").display()
+    )
 }
 
 /// A folder of a pod as the kubelet keeps it: each file is a link through `..data`, which leads to

@@ -16,6 +16,7 @@ use glance_revert::server::tls::Tls;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// What is said to whoever asks for a path.
@@ -45,6 +46,11 @@ pub(crate) struct Asked {
 pub(crate) struct Script {
     says: HashMap<String, Says>,
     asked: Vec<Asked>,
+    /// Whether answers wait.
+    held: watch::Sender<bool>,
+    /// Requests being answered now, and the most that there were.
+    open: usize,
+    most_open: usize,
 }
 
 /// Listens on loopback, and stops when dropped.
@@ -95,10 +101,38 @@ impl Server {
         self.script.lock().unwrap().says.insert(path.to_owned(), says);
     }
 
+    /// Whether answers wait from now on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.script.lock().unwrap().held.send_replace(held);
+    }
+
+    /// The most requests that were being answered at a time.
+    pub(crate) fn most_open(&self) -> usize {
+        self.script.lock().unwrap().most_open
+    }
+
     /// What was asked for this path, the oldest first.
     pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         let script = self.script.lock().unwrap();
         script.asked.iter().filter(|asked| asked.path == path).cloned().collect()
+    }
+}
+
+/// A request that was not answered yet.
+struct Open(Arc<Mutex<Script>>);
+
+impl Open {
+    fn new(script: &Arc<Mutex<Script>>) -> Self {
+        let mut known = script.lock().unwrap();
+        known.open += 1;
+        known.most_open = known.most_open.max(known.open);
+        Self(Arc::clone(script))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().open -= 1;
     }
 }
 
@@ -112,11 +146,13 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     let authorization =
         head.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
     let body = body.collect().await.unwrap().to_bytes();
-    let says = {
+    let _open = Open::new(&script);
+    let (says, mut gate) = {
         let mut script = script.lock().unwrap();
         script.asked.push(Asked { path: path.clone(), authorization, body });
-        script.says.get(&path).cloned()
+        (script.says.get(&path).cloned(), script.held.subscribe())
     };
+    gate.wait_for(|held| !held).await.unwrap();
     match says {
         None => StatusCode::NOT_FOUND.into_response(),
         Some(Says::Json(json)) => {
