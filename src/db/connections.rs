@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,22 +61,60 @@ impl<D: Database> Connections<D> {
         Self { pool, doubt }
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<D>, sqlx::Error> {
-        self.pool.acquire().await
+    pub(super) async fn acquire(&self) -> Result<Lent<D>, sqlx::Error> {
+        Ok(Lent { connection: self.pool.acquire().await?, is_answered: false })
     }
 
     /// Passes an answer on. If it says that the connection broke, this one is closed, which ends
     /// its transaction, and those that were idle meanwhile are asked before they are used.
     pub(super) fn heed<T>(
         &self,
-        connection: &mut PoolConnection<D>,
+        lent: &mut Lent<D>,
         answer: Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        if answer.as_ref().is_err_and(connection_broke) {
+        lent.is_answered = !answer.as_ref().is_err_and(connection_broke);
+        if !lent.is_answered {
             self.doubt.raise();
-            connection.close_on_drop();
         }
         answer
+    }
+}
+
+/// A connection that goes back to the pool once its answer was heeded, and else is closed. A caller
+/// who leaves in the middle of `BEGIN` would else leave a transaction open that nobody knows of: on
+/// MariaDB whoever reads in it next is shown the past.
+#[derive(Debug)]
+pub(super) struct Lent<D: Database> {
+    connection: PoolConnection<D>,
+    is_answered: bool,
+}
+
+impl<D: Database> Lent<D> {
+    /// From now on it does not go back to the pool.
+    pub(super) fn keep(&mut self) {
+        self.connection.close_on_drop();
+    }
+}
+
+impl<D: Database> Drop for Lent<D> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl<D: Database> Deref for Lent<D> {
+    type Target = D::Connection;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl<D: Database> DerefMut for Lent<D> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
     }
 }
 

@@ -5,10 +5,9 @@ mod claim;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Transaction};
 
-use super::connections::{Connections, within};
+use super::connections::{Connections, Lent, within};
 use super::dialect::{Dialect, count_statement};
 use super::error::{connection_broke, lost_race, repo_error};
 use super::read;
@@ -39,7 +38,7 @@ impl<D: Dialect> SqlRepo<D> {
         Self { connections }
     }
 
-    async fn connection(&self) -> Result<PoolConnection<D>, RepoError> {
+    async fn connection(&self) -> Result<Lent<D>, RepoError> {
         self.connections.acquire().await.map_err(repo_error)
     }
 
@@ -70,9 +69,7 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-async fn begin<D: Dialect>(
-    connection: &mut PoolConnection<D>,
-) -> Result<Transaction<'_, D>, sqlx::Error> {
+async fn begin<D: Dialect>(connection: &mut Lent<D>) -> Result<Transaction<'_, D>, sqlx::Error> {
     count_statement();
     within(PATIENCE, connection.begin_with(D::BEGIN)).await
 }
@@ -169,8 +166,8 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError> {
-        let mut connection = self.connection().await?;
         for _ in 0..SETTLE_ATTEMPTS {
+            let mut connection = self.connection().await?;
             let done = settle_all(&mut connection, settled, now).await.map(|()| true);
             if or_stale(self.connections.heed(&mut connection, done), false)? {
                 return Ok(());
@@ -246,7 +243,7 @@ fn value<D: Dialect>(row: &D::Row) -> Result<LocationValue, RepoError> {
 }
 
 async fn revert<D: Dialect>(
-    connection: &mut PoolConnection<D>,
+    connection: &mut Lent<D>,
     plan: &RevertPlan,
     now: Timestamp,
 ) -> Result<Write, sqlx::Error> {
@@ -289,7 +286,7 @@ fn children(plan: &RevertPlan, now: Timestamp) -> Vec<(Statement, usize)> {
 }
 
 async fn settle_all<D: Dialect>(
-    connection: &mut PoolConnection<D>,
+    connection: &mut Lent<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
@@ -308,7 +305,7 @@ async fn settle_all<D: Dialect>(
     commit(transaction).await
 }
 
-async fn rehearse<D: Dialect>(connection: &mut PoolConnection<D>) -> Result<(), sqlx::Error> {
+async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {
     let (id, now) = (" ", far_past());
     let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
     let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);

@@ -37,6 +37,7 @@ on_each_server! {
     a_database_that_hangs_is_given_up_and_nothing_is_half_done,
     connections_that_the_server_ended_cost_at_most_one_answer,
     a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_processes,
+    a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open,
 }
 
 const MESSAGES: usize = 100;
@@ -227,6 +228,62 @@ async fn a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_proces
         let guard = until("the lock", async || there.lock.try_lock(&id).await.unwrap()).await;
         guard.release().await;
     }
+}
+
+/// On MariaDB whoever reads in a transaction that was left open is shown the past.
+async fn a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open(kind: Kind) {
+    let world = World::new(kind).await;
+    let proxy = Proxy::start(&world.db.url()).await;
+    // One connection for the lock, and one for the rest, so that it is known who has which.
+    let config = DatabaseConfig::parse(&proxy.url(&world.db.url()), "").unwrap();
+    let database = Database::open(&config, 2).unwrap();
+    let reverter = world.reverter(&database);
+    let (mut cuts, mut wrong) = (0, Vec::new());
+    for message in 0..MESSAGES {
+        let images = ids(&format!("m{message}"), 1);
+        world.crowd(&images, LONG_AGO).await;
+        proxy.fail(Fault::Frozen(message));
+        let was_answered = tokio::select! {
+            answer = revert(&reverter, &images[0]) => answer.is_ok(),
+            () = proxy.frozen() => false,
+        };
+        proxy.heal();
+        let id = ImageId::parse(&images[0]).unwrap();
+        for name in ["first", "second"] {
+            world.db.execute(&format!("UPDATE images SET name = '{name}'")).await;
+            let seen = database.repo.get(&id).await.unwrap().unwrap().name;
+            if seen.as_deref() != Some(name) {
+                wrong.push(format!("after message {message} {seen:?} is read, not {name}"));
+            }
+        }
+        if open_transactions(&world, kind).await != "0" {
+            wrong.push(format!("after message {message} a transaction is open"));
+        }
+        if was_answered {
+            break;
+        }
+        cuts += 1;
+    }
+    // With an open transaction the test's database could not be dropped.
+    drop((reverter, database));
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!((8..MESSAGES).contains(&cuts), "{cuts}");
+}
+
+/// Of sessions that nobody speaks in.
+async fn open_transactions(world: &World, kind: Kind) -> String {
+    let sql = match kind {
+        Kind::Postgres => {
+            "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND state LIKE 'idle in transaction%'"
+        }
+        Kind::Mariadb | Kind::Sqlite => {
+            "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN \
+             information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+             WHERE p.db = DATABASE() AND p.command = 'Sleep'"
+        }
+    };
+    world.db.rows(sql).await[0][0].clone().unwrap()
 }
 
 async fn a_signal_during_a_pass_finishes_the_image_in_hand_and_gives_back_the_rest(kind: Kind) {

@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 use sqlx::mysql::MySql;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::Postgres;
 
-use crate::db::connections::Connections;
+use crate::db::connections::{Connections, Lent};
 use crate::db::dialect::Dialect;
 use crate::db::error::{connection_broke, repo_error};
 use crate::db::statement::{Statement, Value};
@@ -114,7 +113,7 @@ fn sha256(text: &str) -> [u8; 32] {
 pub(in crate::db) struct Session<D: LockDialect> {
     connections: Connections<D>,
     database: String,
-    connection: tokio::sync::Mutex<Option<PoolConnection<D>>>,
+    connection: tokio::sync::Mutex<Option<Lent<D>>>,
 }
 
 impl<D: LockDialect> Session<D> {
@@ -156,7 +155,7 @@ impl<D: LockDialect> Session<D> {
 
     async fn say(
         &self,
-        connection: &mut PoolConnection<D>,
+        connection: &mut Lent<D>,
         statement: Statement,
     ) -> Result<Vec<D::Row>, sqlx::Error> {
         let answer = D::fetch(connection, statement).await;
@@ -164,9 +163,9 @@ impl<D: LockDialect> Session<D> {
     }
 
     /// Never goes back to the pool: there its locks would be held by nobody.
-    async fn connect(&self) -> Result<PoolConnection<D>, sqlx::Error> {
+    async fn connect(&self) -> Result<Lent<D>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
-        connection.close_on_drop();
+        connection.keep();
         Ok(connection)
     }
 

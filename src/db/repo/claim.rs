@@ -1,9 +1,7 @@
 //! Claims of the scrubber: one transaction for a batch, an answer for each.
 
-use sqlx::pool::PoolConnection;
-
 use super::{begin, bind_unchanged, commit};
-use crate::db::connections::within;
+use crate::db::connections::{Lent, within};
 use crate::db::dialect::Dialect;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS};
@@ -14,7 +12,7 @@ use crate::domain::scrub::{Claim, WorkKind};
 /// All with one statement for every few, if these find them all as they were read; else one by
 /// one.
 pub(super) async fn all<D: Dialect>(
-    connection: &mut PoolConnection<D>,
+    connection: &mut Lent<D>,
     claims: &[Claim<'_>],
 ) -> Result<Vec<Write>, sqlx::Error> {
     if let Some(statements) = together(claims) {
@@ -57,7 +55,7 @@ fn key(image: &Image) -> String {
 }
 
 async fn each<D: Dialect>(
-    connection: &mut PoolConnection<D>,
+    connection: &mut Lent<D>,
     claims: &[Claim<'_>],
 ) -> Result<Vec<Write>, sqlx::Error> {
     let mut transaction = begin(connection).await?;

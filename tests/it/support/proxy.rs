@@ -123,6 +123,11 @@ impl Proxy {
         *self.state.fault.lock().unwrap() = Some(fault);
     }
 
+    /// Until a [`Fault::Frozen`] has come.
+    pub(crate) async fn frozen(&self) {
+        drop(self.state.frozen.subscribe().wait_for(|frozen| *frozen).await);
+    }
+
     /// Serves again. Whether the fault had come.
     pub(crate) fn heal(&self) -> bool {
         self.state.frozen.send_replace(false);
