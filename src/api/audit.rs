@@ -60,6 +60,7 @@ impl Pending {
             status: status.map(|status| status.as_u16()),
             initiator: case.caller.as_ref(),
             peer: Some(client.peer),
+            certificate: context.certificate(),
             forwarded: client.forwarded,
             request_id: Some(context.id()),
             global_request_id: context.global_id(),

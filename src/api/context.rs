@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use uuid::Uuid;
 
 use super::audit::Case;
 use super::client::Client;
 use super::error::RequestError;
+use crate::telemetry::audit::PeerCertificate;
 
 /// OpenStack's header for request ids, both ways.
 pub const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
@@ -22,16 +24,18 @@ struct Known {
     id: String,
     global_id: Option<String>,
     client: Client,
+    certificate: Option<Arc<PeerCertificate>>,
     case: Mutex<Option<Case>>,
     unhurried: AtomicBool,
 }
 
 impl RequestContext {
-    pub(super) fn new(headers: &HeaderMap, client: Client) -> Self {
+    pub(super) fn new(request: &Request, client: Client) -> Self {
         Self(Arc::new(Known {
             id: new_request_id(),
-            global_id: global_request_id(headers),
+            global_id: global_request_id(request.headers()),
             client,
+            certificate: request.extensions().get().cloned(),
             case: Mutex::default(),
             unhurried: AtomicBool::new(false),
         }))
@@ -56,6 +60,11 @@ impl RequestContext {
     /// Where the request comes from.
     pub(crate) fn client(&self) -> Client {
         self.0.client
+    }
+
+    /// The certificate that the other end of the connection showed; for the audit record alone.
+    pub(super) fn certificate(&self) -> Option<&PeerCertificate> {
+        self.0.certificate.as_deref()
     }
 
     /// What the audit record will say; `None` for an operation that is open to everybody.

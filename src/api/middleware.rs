@@ -22,7 +22,7 @@ use crate::telemetry::metric;
 pub async fn answer(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let client = Client::of(peer(&request), request.headers(), &state.trusted_proxies);
-    let context = RequestContext::new(request.headers(), client);
+    let context = RequestContext::new(&request, client);
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>();
     let operation = matched.map_or("unmatched".to_owned(), |path| path.as_str().to_owned());

@@ -25,6 +25,7 @@ pub(super) fn reverted(
         status: None,
         initiator: Some(&operator),
         peer: None,
+        certificate: None,
         forwarded: None,
         request_id: None,
         global_request_id: None,

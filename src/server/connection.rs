@@ -24,6 +24,7 @@ use super::tls::{Handshakes, Shaken};
 use super::write_timeout::WriteTimeout;
 use crate::api::error::RequestError;
 use crate::api::unreadable;
+use crate::telemetry::audit::PeerCertificate;
 
 /// How long a client may go on sending after our last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -45,23 +46,33 @@ pub(super) struct Shared {
 /// with `Connection: close`, and a connection without one is closed at once.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Shared) {
     let Some(handshakes) = shared.handshakes.clone() else {
-        return serve(stream, peer, shared).await;
+        return serve(stream, peer, None, shared).await;
     };
     let shaken = shared.stop.run_until_cancelled(handshakes.shake(stream, peer)).await;
     match shaken {
-        Some(Shaken::Done(stream)) => serve(*stream, peer, shared).await,
+        Some(Shaken::Done(stream, certificate)) => {
+            serve(*stream, peer, certificate, shared).await;
+        }
         Some(Shaken::NoTls(stream)) => tell_of_tls(stream, peer).await,
         Some(Shaken::Refused(stream)) => close(stream).await,
         Some(Shaken::Failed) | None => {}
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, peer: SocketAddr, shared: Shared) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    peer: SocketAddr,
+    certificate: Option<Arc<PeerCertificate>>,
+    shared: Shared,
+) {
     let Shared { http, router, write_timeout, handshakes, stop } = shared;
     let stream = WriteTimeout::new(stream, write_timeout);
     let mut stream = OwnErrors::new(stream, peer.ip(), handshakes.is_some());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(Arc::clone(certificate));
+        }
         router.clone().oneshot(request)
     });
     let ended = {

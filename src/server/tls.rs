@@ -3,12 +3,13 @@
 mod clients;
 mod files;
 mod handshake;
+mod shown;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use chrono::DateTime;
-use rustls::ServerConfig;
+use rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use self::files::{Files, Judged};
 pub(super) use self::handshake::{Handshakes, Shaken};
 use crate::config::TlsConfig;
 use crate::domain::time::Timestamp;
+use crate::telemetry::audit::PeerCertificate;
 use crate::telemetry::metric;
 
 /// How often the files are looked at.
@@ -63,6 +65,12 @@ impl Tls {
     /// For the next handshake.
     fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.current().server))
+    }
+
+    /// The certificate that the client of this connection showed, if it did.
+    fn shown(&self, connection: &ServerConnection) -> Option<PeerCertificate> {
+        let trust = self.config.clients.trust()?;
+        connection.peer_certificates()?.first().map(|first| shown::shown(first, trust))
     }
 
     /// Looks at the files again and again, until `stop`.

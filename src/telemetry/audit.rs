@@ -33,6 +33,16 @@ impl Outcome {
     }
 }
 
+/// The certificate that the other end of the connection showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Its names that count, `dns:undo.example.org uri:spiffe://a/b` for example; bounded, and
+    /// without control characters. Empty where it has none.
+    pub names: String,
+    /// SHA-256 of the whole certificate, in hex.
+    pub sha256: String,
+}
+
 /// One decision: who asked for what, from where, and what became of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
@@ -52,6 +62,8 @@ pub struct Record<'a> {
     pub initiator: Option<&'a Principal>,
     /// The other end of the connection.
     pub peer: Option<IpAddr>,
+    /// The certificate that it showed, where clients show any.
+    pub certificate: Option<&'a PeerCertificate>,
     /// The client that a trusted proxy spoke for.
     pub forwarded: Option<IpAddr>,
     /// Our id of the request.
@@ -69,7 +81,7 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// Writes the record; it is on its way when this returns.
     pub fn write(&self) {
-        let initiator = self.initiator;
+        let (initiator, certificate) = (self.initiator, self.certificate);
         let token_ids = initiator.map(|who| who.token_ids.join(" "));
         tracing::info!(
             target: TARGET,
@@ -88,6 +100,8 @@ impl Record<'_> {
             initiator_token_ids = token_ids.filter(|ids| !ids.is_empty()),
             initiator_service = initiator.and_then(|who| who.service.as_deref()),
             peer = self.peer.map(tracing::field::display),
+            peer_certificate_names = certificate.map(|c| c.names.as_str()).filter(|n| !n.is_empty()),
+            peer_certificate_sha256 = certificate.map(|c| c.sha256.as_str()),
             forwarded = self.forwarded.map(tracing::field::display),
             request_id = self.request_id,
             global_request_id = self.global_request_id,

@@ -68,3 +68,4 @@ mod store_suite;
 mod store_swift;
 mod support;
 mod tls;
+mod tls_audit;

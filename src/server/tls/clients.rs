@@ -79,7 +79,7 @@ impl ClientCertVerifier for NamedClients {
 }
 
 /// The names of a certificate; `None` for one that cannot be read.
-fn names(certificate: &CertificateDer<'_>) -> Option<Vec<SubjectName>> {
+pub(super) fn names(certificate: &CertificateDer<'_>) -> Option<Vec<SubjectName>> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let mut names = Vec::new();
     for extension in certificate.tbs_certificate().filter_extensions::<SubjectAltName>() {

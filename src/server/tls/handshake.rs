@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::Tls;
+use crate::telemetry::audit::PeerCertificate;
 use crate::telemetry::metric;
 
 /// The first byte of a TLS connection: a record of the type "handshake".
@@ -28,8 +29,8 @@ pub(in crate::server) struct Handshakes {
 
 /// How a handshake ended.
 pub(in crate::server) enum Shaken {
-    /// Well.
-    Done(Box<TlsStream<TcpStream>>),
+    /// Well; with the certificate that the client showed.
+    Done(Box<TlsStream<TcpStream>>, Option<Arc<PeerCertificate>>),
     /// The client speaks something else, most likely HTTP.
     NoTls(TcpStream),
     /// Badly; the client may still be reading why.
@@ -73,7 +74,8 @@ impl Handshakes {
         }
         let accepted = self.tls.acceptor().accept(stream).into_fallible().await;
         let stream = accepted.map_err(|(error, stream)| (error, Some(stream)))?;
-        Ok(Shaken::Done(Box::new(stream)))
+        let certificate = self.tls.shown(stream.get_ref().1).map(Arc::new);
+        Ok(Shaken::Done(Box::new(stream), certificate))
     }
 }
 
