@@ -129,6 +129,12 @@ pub trait Store: Debug + Send + Sync {
     /// The longest match wins.
     fn claims(&self, uri: &StoreUri) -> Option<usize>;
 
+    /// Whether this store would notice that the data of a URI which it claims is in another store
+    /// that claims it too. Where it would not, it could call it absent.
+    fn tells_apart(&self, _uri: &StoreUri) -> bool {
+        true
+    }
+
     /// Which part of the store the URI lies in, where parts can be away one by one: a store with
     /// several data directories, each a share of its own. What one shows proves nothing of another.
     fn part(&self, _uri: &StoreUri) -> String {
@@ -180,6 +186,17 @@ pub enum Unplaced {
     /// No store of the configuration has this URI.
     #[error("location {location}: no configured store has {scheme}:// URIs of this place")]
     NoStore {
+        /// `image_locations.id`.
+        location: i32,
+        /// The URI's scheme.
+        scheme: String,
+    },
+    /// Several stores of the configuration could have it.
+    #[error(
+        "location {location}: several stores could have this {scheme}:// URI, and the row's \
+         metadata names none"
+    )]
+    Several {
         /// `image_locations.id`.
         location: i32,
         /// The URI's scheme.

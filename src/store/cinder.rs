@@ -178,6 +178,10 @@ impl Store for CinderStore {
         self.find(uri).map(|found| found.length)
     }
 
+    fn tells_apart(&self, uri: &StoreUri) -> bool {
+        self.find(uri).is_some_and(|found| found.store.is_some())
+    }
+
     fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.place(uri)?;
         Ok(())

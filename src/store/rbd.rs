@@ -144,6 +144,11 @@ impl Store for RbdStore {
         uri::claimed(uri, &self.pool)
     }
 
+    /// By the cluster's id.
+    fn tells_apart(&self, uri: &StoreUri) -> bool {
+        self.target(uri).is_ok_and(|target| target.fsid.is_some())
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.own(image, uri).map(|_| ())
     }

@@ -60,22 +60,24 @@ impl ConfiguredStores {
         Ok(Self { stores, http, values })
     }
 
-    /// The store that the row names, if it is configured and the URI lies in it; else the one
-    /// with the longest prefix, as Glance does for rows of a renamed store.
-    fn store_of(&self, named: Option<&str>, uri: &StoreUri) -> Option<Arc<dyn Store>> {
-        let claims = || {
-            self.stores.iter().filter_map(|store| store.claims(uri).map(|length| (store, length)))
-        };
-        let by_name = claims().find(|(store, _)| named == Some(store.id().0.as_str()));
-        // `rev`, so that of equals the first in the configuration wins.
-        let by_prefix = || {
-            let all: Vec<_> = claims().collect();
-            all.into_iter().rev().max_by_key(|(_, length)| *length)
-        };
-        by_name
-            .or_else(by_prefix)
-            .map(|(store, _)| Arc::clone(store))
-            .or_else(|| self.http.claims(uri).map(|_| Arc::clone(&self.http)))
+    /// The stores that could have the URI, the first in the configuration first: the one that the
+    /// row names, if it is configured and the URI lies in it; else those with the longest prefix, as
+    /// Glance does for rows of a renamed store.
+    fn stores_of(&self, named: Option<&str>, uri: &StoreUri) -> Vec<&Arc<dyn Store>> {
+        let claims: Vec<_> = self
+            .stores
+            .iter()
+            .filter_map(|store| store.claims(uri).map(|length| (store, length)))
+            .collect();
+        let is_named = |store: &dyn Store| named == Some(store.id().0.as_str());
+        if let Some((store, _)) = claims.iter().find(|(store, _)| is_named(&***store)) {
+            return vec![store];
+        }
+        if claims.is_empty() {
+            return self.http.claims(uri).map(|_| &self.http).into_iter().collect();
+        }
+        let longest = claims.iter().map(|(_, length)| *length).max();
+        claims.into_iter().filter(|(_, length)| Some(*length) == longest).map(|(s, _)| s).collect()
     }
 }
 
@@ -99,15 +101,15 @@ fn build(
 impl Stores for ConfiguredStores {
     fn place(&self, location: &Location) -> Result<Placed, Unplaced> {
         let uri = self.uri(&location.value).ok_or(Unplaced::Unreadable(location.id))?;
-        if let Some(store) = self.store_of(location.store(), &uri) {
-            return Ok(Placed { store, uri });
-        }
-        let scheme = uri.scheme();
-        let location = location.id;
-        if is_known_scheme(&scheme) && !SERVED_SCHEMES.contains(&scheme.as_str()) {
-            Err(Unplaced::NoDriver { location, scheme })
-        } else {
-            Err(Unplaced::NoStore { location, scheme })
+        let (scheme, id) = (uri.scheme(), location.id);
+        match *self.stores_of(location.store(), &uri) {
+            [store] => Ok(Placed { store: Arc::clone(store), uri }),
+            [store, ..] if store.tells_apart(&uri) => Ok(Placed { store: Arc::clone(store), uri }),
+            [_, ..] => Err(Unplaced::Several { location: id, scheme }),
+            [] if is_known_scheme(&scheme) && !SERVED_SCHEMES.contains(&scheme.as_str()) => {
+                Err(Unplaced::NoDriver { location: id, scheme })
+            }
+            [] => Err(Unplaced::NoStore { location: id, scheme }),
         }
     }
 

@@ -203,6 +203,11 @@ impl Store for SwiftStore {
         self.find(uri).map(|(_, length)| length)
     }
 
+    /// Neither a region nor the file that has a reference stands in the URI.
+    fn tells_apart(&self, _uri: &StoreUri) -> bool {
+        false
+    }
+
     /// The account: each can be away by itself.
     fn part(&self, uri: &StoreUri) -> String {
         self.find(uri).map(|(target, _)| target.account.reference.clone()).unwrap_or_default()

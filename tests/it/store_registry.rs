@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use glance_revert::config::{FileConfig, StoreConfig, StoreKind};
+use glance_revert::config::{FileConfig, RbdConfig, StoreConfig, StoreKind};
 use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::store::{Stores, Unplaced};
 use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
 use secrecy::SecretString;
 use serde_json::json;
+
+use crate::support::{cinder, swift};
 
 const KEY: &str = "thisisa16bytekey";
 /// `file:///var/lib/glance/images/0a1b2c3d-0000-4000-8000-000000000001` under `KEY`.
@@ -63,6 +65,40 @@ fn a_location_is_placed_by_the_store_it_names_or_by_the_longest_prefix() {
     assert_eq!(named("file:///srv/images/deep/x", Some("shelf")), "shelf", "named, and inside");
     assert_eq!(named("file:///srv/images/x", Some("renamed")), "shelf", "unknown name");
     assert_eq!(named("file:///srv/images/x", Some("deep")), "shelf", "named, and outside");
+}
+
+#[test]
+fn what_two_stores_could_have_is_given_to_neither_where_the_other_s_absence_would_be_believed() {
+    const VOLUME: &str = "5d1c0000-0000-4000-8000-00000000000a";
+    let rbd = |pool: &str| {
+        let pool = pool.to_owned();
+        StoreKind::Rbd(RbdConfig { pool, user: None, ceph_conf: None, connect_timeout: None })
+    };
+    let cinder = || StoreKind::Cinder(cinder::config("keystone"));
+    let swift = || StoreKind::Swift(swift::config("swift", "glance"));
+    let of_both = |kinds: [StoreKind; 2]| {
+        let config = |(id, kind): (&str, _)| StoreConfig { id: id.to_owned(), kind };
+        let configs: Vec<_> = ["near", "far"].into_iter().zip(kinds).map(config).collect();
+        stores(&configs, None)
+    };
+    let volumes = of_both([cinder(), cinder()]);
+    let containers = of_both([swift(), swift()]);
+    let pools = of_both([rbd("images"), rbd("cold")]);
+    for (stores, value) in [
+        (&volumes, format!("cinder://{VOLUME}")),
+        (&containers, "swift+http://test%3Au:k@swift/auth/v1.0/glance/x".to_owned()),
+        (&containers, "swift+config://ref1/glance/x".to_owned()),
+        (&pools, "rbd://x".to_owned()),
+    ] {
+        let unplaced = place(stores, &value, None);
+        assert!(matches!(unplaced, Err(Unplaced::Several { location: 7, .. })), "{value}");
+        assert_eq!(place(stores, &value, Some("far")).as_deref(), Ok("far"), "named");
+    }
+    assert_eq!(place(&volumes, &format!("cinder://far/{VOLUME}"), None).as_deref(), Ok("far"));
+    assert_eq!(place(&pools, "rbd://f-1/cold/x/snap", None).as_deref(), Ok("far"));
+    let clusters = of_both([rbd("images"), rbd("images")]);
+    let other_cluster_is_found_out = place(&clusters, "rbd://f-1/images/x/snap", None);
+    assert_eq!(other_cluster_is_found_out.as_deref(), Ok("near"));
 }
 
 #[test]
