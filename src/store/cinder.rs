@@ -25,6 +25,7 @@ use crate::domain::store::{
 use crate::net::Outbound;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const GIB: u64 = 1 << 30;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// One `cinder` store of the configuration.
@@ -55,6 +56,17 @@ impl Volume {
             "error" | "error_deleting" => State::Broken,
             _ => State::Busy,
         }
+    }
+
+    /// Bytes. Glance writes them into the metadata; of what Cinder itself made an image of it takes
+    /// the volume's.
+    fn image_size(&self) -> Result<u64, StoreError> {
+        let size = match self.metadata.get("image_size") {
+            Some(size) => size.parse().ok(),
+            None => self.size.checked_mul(GIB).filter(|size| *size > 0),
+        };
+        let text = "the volume tells no size, nor does image_size in its metadata";
+        size.ok_or_else(|| StoreError::NotVerifiable(text.to_owned()))
     }
 }
 
@@ -195,13 +207,7 @@ impl Store for CinderStore {
         let Some(volume) = self.look(image, uri).await? else { return Ok(Presence::Absent) };
         let status = &volume.status;
         match volume.state() {
-            State::Whole => {
-                let size = volume.metadata.get("image_size").and_then(|size| size.parse().ok());
-                size.map(|size| Presence::Present { size }).ok_or_else(|| {
-                    let text = "the volume's metadata has no image_size";
-                    StoreError::NotVerifiable(text.to_owned())
-                })
-            }
+            State::Whole => Ok(Presence::Present { size: volume.image_size()? }),
             State::Deleting | State::Broken => {
                 Ok(Presence::Damaged(format!("the volume is {status}")))
             }

@@ -34,7 +34,8 @@ async fn place(status: &'static str, ending: Ending) -> Place {
     let authority = listening.authority();
     let cinder = listening.serve(&authority);
     let data = vec![7; 21];
-    let volume = Volume { name: format!("image-{IMAGE}"), status, data, used: None };
+    let volume =
+        Volume { name: format!("image-{IMAGE}"), status, data, used: None, tells_size: true };
     {
         let mut cinder = cinder.lock().unwrap();
         cinder.volumes.insert(VOLUME.to_owned(), volume);
@@ -76,6 +77,13 @@ async fn a_volume_is_seen_and_its_deletion_waited_for() {
     assert_eq!(place.stat().await, Ok(Presence::Absent));
     assert_eq!(place.delete().await, Deletion::Gone);
     assert_eq!(place.with(|cinder| cinder.deletes), 1);
+}
+
+#[tokio::test]
+async fn a_volume_that_cinder_made_an_image_of_is_as_large_as_the_volume() {
+    let place = place("available", Ending::Away).await;
+    place.with(|cinder| cinder.volumes.get_mut(VOLUME).unwrap().tells_size = false);
+    assert_eq!(place.stat().await, Ok(Presence::Present { size: 1024 * 1024 * 1024 }));
 }
 
 #[tokio::test]

@@ -43,6 +43,9 @@ pub(super) struct Volume {
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) status: String,
+    /// GiB.
+    #[serde(default)]
+    pub(super) size: u64,
     #[serde(default)]
     pub(super) metadata: std::collections::BTreeMap<String, String>,
 }

@@ -77,6 +77,7 @@ impl Stand for Volumes {
             status: "available",
             data: data.to_vec(),
             used: None,
+            tells_size: true,
         };
         self.cinder.lock().unwrap().volumes.insert(volume_of(name), volume);
     }

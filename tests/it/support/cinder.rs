@@ -54,6 +54,8 @@ pub(crate) struct Volume {
     pub(crate) status: &'static str,
     pub(crate) data: Vec<u8>,
     pub(crate) used: Option<Use>,
+    /// Whether its metadata has the image's size: Glance writes it, Cinder does not.
+    pub(crate) tells_size: bool,
 }
 
 #[derive(Debug)]
@@ -223,8 +225,9 @@ impl Cinder {
             }
         }
         match self.volumes.get(id) {
-            Some(Volume { name, status, data, .. }) => {
-                let metadata = json!({ "image_size": data.len().to_string() });
+            Some(Volume { name, status, data, tells_size, .. }) => {
+                let size = data.len().to_string();
+                let metadata = if *tells_size { json!({ "image_size": size }) } else { json!({}) };
                 let volume = json!({ "id": id, "name": name, "status": status, "size": 1, "metadata": metadata });
                 answer(200, &json!({ "volume": volume }))
             }
