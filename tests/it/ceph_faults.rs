@@ -72,6 +72,21 @@ async fn daemons_that_hang_are_given_up_and_nothing_is_believed() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
+async fn a_pool_that_keeps_what_is_removed_is_said_to() {
+    let ceph = Ceph::alone().await;
+    let beside = ceph.beside();
+    let (id, uri) = image(&ceph, &beside);
+    let store = store(&ceph, 10);
+    let keeps = "rbd_move_to_trash_on_remove";
+    ceph.run(&["rbd", "config", "pool", "set", "images", keeps, "true"]).await;
+    let deletion = store.delete(&id, &uri).await;
+    ceph.run(&["rbd", "config", "pool", "remove", "images", keeps]).await;
+    assert!(matches!(&deletion, Deletion::Retained(how) if how.contains("trash")), "{deletion:?}");
+    assert!(matches!(store.stat(&id, &uri).await, Ok(Presence::Mendable { in_doubt: true, .. })));
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
 async fn a_helper_in_ceph_s_hands_ends_with_the_service() {
     let ceph = Ceph::alone().await;
     let mut child = Command::new(BINARY)

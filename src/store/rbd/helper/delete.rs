@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use super::super::ffi::{Errno, Image, Pool};
+use super::super::ffi::{Errno, Image, Pool, Trashed};
 use super::super::protocol::{End, Failure, Reply, Step, Target};
 use super::session::{ENOENT, Names, Session, at, make_snap};
 use super::working;
@@ -66,7 +66,10 @@ fn remove(pool: &Rc<Pool>, names: &Names) -> End {
         }
         None => Ok(()),
     };
+    let before = kept(pool, names);
     match pool.remove(&names.image, &working) {
+        // Where Ceph is told to (`rbd_move_to_trash_on_remove`), a removal ends in the trash.
+        Ok(()) | Err(ENOENT) if kept(pool, names) > before => End::Trashed,
         Ok(()) | Err(ENOENT) => End::Removed,
         Err(ENOTEMPTY) => {
             working();
@@ -78,6 +81,14 @@ fn remove(pool: &Rc<Pool>, names: &Names) -> End {
         }
         Err(errno) => restored(refused(Step::Remove, errno), snap_again),
     }
+}
+
+/// How many images of this name the trash keeps; none where it cannot be listed.
+fn kept(pool: &Pool, names: &Names) -> usize {
+    working();
+    let name = names.image.to_string_lossy();
+    let is_kept = |trashed: &&Trashed| trashed.name == name && !trashed.removing;
+    pool.trash().map_or(0, |trash| trash.iter().filter(is_kept).count())
 }
 
 /// What an error of a step that changes something says of the data.
