@@ -115,11 +115,13 @@ fn endpoint(text: &str) -> Result<S3Endpoint, &'static str> {
     Ok(S3Endpoint { https, authority: authority.to_lowercase(), prefix })
 }
 
-/// The region in `s3-eu-west-1.amazonaws.com` and `s3.eu-west-1.amazonaws.com`.
+/// The region in `s3-eu-west-1.amazonaws.com` and `s3.eu-west-1.amazonaws.com`; other names have
+/// `dualstack` or `fips` before it.
 fn region_of_amazon(authority: &str) -> Option<&str> {
     let host = authority.split(':').next()?;
     let name = host.strip_suffix(".amazonaws.com").or(host.strip_suffix(".amazonaws.com.cn"))?;
-    name.strip_prefix("s3-").or(name.strip_prefix("s3."))
+    let name = name.strip_prefix("s3-").or(name.strip_prefix("s3."))?;
+    name.rsplit('.').next()
 }
 
 fn url_format(text: &str) -> Result<UrlFormat, String> {
@@ -152,7 +154,14 @@ mod tests {
 
     #[test]
     fn amazons_names_tell_their_region() {
-        assert_eq!(region_of_amazon("s3-eu-west-1.amazonaws.com"), Some("eu-west-1"));
+        for host in [
+            "s3-eu-west-1.amazonaws.com",
+            "s3.dualstack.eu-west-1.amazonaws.com",
+            "s3-fips.dualstack.eu-west-1.amazonaws.com",
+            "s3-fips.eu-west-1.amazonaws.com",
+        ] {
+            assert_eq!(region_of_amazon(host), Some("eu-west-1"), "{host}");
+        }
         assert_eq!(region_of_amazon("s3.cn-north-1.amazonaws.com.cn:443"), Some("cn-north-1"));
         for other in ["s3.amazonaws.com", "s3.example.org"] {
             assert_eq!(region_of_amazon(other), None, "{other}");
