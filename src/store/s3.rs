@@ -32,6 +32,8 @@ use crate::net::{Outbound, Response, root_cause};
 
 const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
+const ARCHIVED: &str = "it lies in an archive, from which Glance cannot read it: restore it for good \
+    (RestoreObject, then copy it onto itself in another storage class), then revert";
 
 /// One `s3` store of the configuration.
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl S3Store {
     async fn presence(&self, object: &Object) -> Result<Presence, Fault> {
         let response = self.client.head(&object.key, &object.call).await?;
         match response.status() {
+            StatusCode::OK if is_archived(&response) => Ok(Presence::Damaged(ARCHIVED.to_owned())),
             StatusCode::OK => size(&response).map(|size| Presence::Present { size }),
             StatusCode::NOT_FOUND if has_delete_marker(&response) => {
                 Ok(Presence::Hidden(HIDDEN.to_owned()))
@@ -238,6 +241,14 @@ fn size(response: &Response) -> Result<u64, Fault> {
     length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
         Fault::Unclear("the service answers 200 without a Content-Length".to_owned())
     })
+}
+
+/// Whether a GET would answer 403, `InvalidObjectState`. A copy that was restored for some days counts
+/// for nothing: the image is to be there after them too.
+fn is_archived(response: &Response) -> bool {
+    let class = header(response.headers(), "x-amz-storage-class");
+    let is_moved = response.headers().contains_key("x-amz-archive-status");
+    is_moved || class.is_some_and(|class| ["GLACIER", "DEEP_ARCHIVE"].contains(&class))
 }
 
 fn has_delete_marker(response: &Response) -> bool {

@@ -138,6 +138,26 @@ async fn a_service_that_contradicts_itself_proves_nothing() {
 }
 
 #[tokio::test]
+async fn what_lies_in_an_archive_is_there_to_be_deleted_and_not_to_be_read() {
+    let head = |header: &'static str| (200, header, "");
+    for archived in [
+        "x-amz-storage-class: GLACIER",
+        "x-amz-storage-class: DEEP_ARCHIVE",
+        "x-amz-archive-status: DEEP_ARCHIVE_ACCESS",
+    ] {
+        let (store, uri, _) = scripted(&[head(archived)]).await;
+        let seen = store.stat(&image(), &uri).await;
+        assert!(matches!(&seen, Ok(Presence::Damaged(why)) if why.contains("archive")), "{seen:?}");
+        let (store, uri, _) = scripted(&[head(archived), (204, "", ""), (404, "", "")]).await;
+        assert_eq!(store.delete(&image(), &uri).await, Deletion::Deleted, "{archived}");
+    }
+    for readable in ["x-amz-storage-class: GLACIER_IR", "x-amz-storage-class: STANDARD_IA"] {
+        let (store, uri, _) = scripted(&[head(readable)]).await;
+        assert_eq!(store.stat(&image(), &uri).await, Ok(Presence::Present { size: 0 }));
+    }
+}
+
+#[tokio::test]
 async fn keys_of_a_row_are_used_only_where_the_operator_lists_the_host() {
     let location = uri(&format!("s3://{ACCESS}:{SECRET}@s3.example.org:8080/images/{ID}"));
     let accepted = |keys, trusted: &[&str]| {
