@@ -36,13 +36,20 @@ pub struct ListParameters {
     pub limit: Option<String>,
     /// Start after this image: the marker of a `next` link, or the id of an image that is still
     /// pending.
-    #[param(nullable = false)]
+    #[param(
+        nullable = false,
+        min_length = 1,
+        max_length = 63,
+        pattern = "^([!-~]{1,36}|\
+        [1-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))\
+        T([01][0-9]|2[0-3])(:[0-5][0-9]){2}[.][0-9]{6}_[!-~]{1,36})$"
+    )]
     pub marker: Option<String>,
     /// Only images of this project.
-    #[param(nullable = false)]
+    #[param(nullable = false, pattern = r"^[^\x00]*$")]
     pub owner: Option<String>,
     /// Only images of exactly this name.
-    #[param(nullable = false)]
+    #[param(nullable = false, pattern = r"^[^\x00]*$")]
     pub name: Option<String>,
     /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
     #[param(nullable = false, format = DateTime, example = "2026-11-22T12:00:00Z")]
@@ -52,7 +59,7 @@ pub struct ListParameters {
     pub deleted_before: Option<String>,
     /// The order: `deleted_at:desc` (the default, the newest mistake first; also `deleted_at`) or
     /// `deleted_at:asc` (the next to be scrubbed first).
-    #[param(nullable = false, example = "deleted_at:desc")]
+    #[param(nullable = false, example = "deleted_at:desc", pattern = "^deleted_at(:(asc|desc))?$")]
     pub sort: Option<String>,
 }
 
@@ -145,10 +152,12 @@ fn invalid(message: String) -> RequestError {
 }
 
 fn position(text: &str) -> Option<PendingMarker> {
-    let (deleted_at, id) = text.split_once('_')?;
-    let deleted_at = NaiveDateTime::parse_from_str(deleted_at, MARKER_TIME).ok()?;
+    let (time, id) = text.split_once('_')?;
+    let deleted_at = NaiveDateTime::parse_from_str(time, MARKER_TIME).ok()?;
     let id = ImageId::parse(id).ok()?;
-    year_is_usual(deleted_at).then_some(PendingMarker { deleted_at, id })
+    // The parser is not strict: it takes signs, spaces and missing zeros.
+    let ours = year_is_usual(deleted_at) && deleted_at.format(MARKER_TIME).to_string() == time;
+    ours.then_some(PendingMarker { deleted_at, id })
 }
 
 /// PostgreSQL refuses NUL in text; no name has one.
@@ -217,7 +226,17 @@ mod tests {
         assert!(matches!(ours, Some(Marker::Position(p)) if p.id.as_str() == "a_b"));
         let image = marker("bfc6e7ec-f6cf-4f92-8276-f2f6afe31222").unwrap();
         assert!(matches!(image, Some(Marker::Image(_))));
-        assert!(marker("").is_err());
+        for neither in [
+            "",
+            "2026-11-22T12:59:35.123456_a b",
+            "2026-11-22T25:59:35.123456_a0123456789",
+            "+2026-11-22T12:59:35.123456_a0123456789",
+            "2026-11-22T 2:59:35.123456_a0123456789",
+            "2026-11-22T12:59:35.1234567_a0123456789",
+            "2026-11-22T12%3A59%3A35.123456_a0123456789",
+        ] {
+            assert!(marker(neither).is_err(), "{neither}");
+        }
     }
 
     #[test]
