@@ -19,6 +19,7 @@ pub use endpoint::{Endpoint, EndpointProblem};
 pub use reqwest::{Client, RequestBuilder, Response, StatusCode};
 pub use retry::retried;
 
+use reqwest::header::{AsHeaderName, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Identity};
 
 /// How a server is reached and proven to be the one that is meant.
@@ -47,6 +48,11 @@ impl Outbound {
             identity: None,
             insecure: false,
         }
+    }
+
+    /// The same, for bodies of any length, as images are.
+    pub fn streaming(timeout: Duration) -> Self {
+        Self { timeout: None, ..Self::within(timeout) }
     }
 
     /// Builds the client; reads the files now.
@@ -104,6 +110,24 @@ pub enum OutboundError {
     /// The TLS library's own word.
     #[error("the HTTP client cannot be built: {0}")]
     Client(String),
+}
+
+/// A header's value, where it is text.
+pub fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// How long the body is said to be. Not [`Response::content_length`], which speaks of the body that
+/// came: HEAD has none.
+pub fn announced_length(response: &Response) -> Option<u64> {
+    header(response.headers(), CONTENT_LENGTH)?.parse().ok()
+}
+
+/// A header's value that no log of the HTTP library shows; `None` where no header can hold it.
+pub fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// An answer's body could not be had.

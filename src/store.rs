@@ -13,13 +13,17 @@ pub mod s3;
 pub mod swift;
 
 mod crypt;
+mod fault;
 mod registry;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures::{StreamExt, TryStreamExt};
+
 use crate::config::RevertConfig;
-use crate::net::OutboundError;
+use crate::domain::store::{ObjectStream, StoreError};
+use crate::net::{OutboundError, Response, root_cause};
 
 pub use registry::ConfiguredStores;
 
@@ -72,6 +76,12 @@ impl StoreOptions {
         };
         self.location_credentials_hosts.iter().any(is_named)
     }
+}
+
+/// The bytes of an object that a service answers with.
+fn streamed(response: Response) -> ObjectStream {
+    let cut = |error| StoreError::Unreachable(root_cause(error));
+    response.bytes_stream().map_ok(Vec::from).map_err(cut).boxed()
 }
 
 /// The stores cannot be built as they are configured.

@@ -22,7 +22,7 @@ pub use self::credentials::{
 pub use self::login::{LoginError, Session};
 pub use self::service_user::ServiceUser;
 
-use super::{Client, Response, body, root_cause};
+use super::{Client, Response, body, root_cause, secret_header};
 
 const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -110,7 +110,7 @@ impl KeystoneApi {
             Age::Unexpired => "/auth/tokens?nocatalog",
             Age::ExpiredToo => "/auth/tokens?nocatalog&allow_expired=1",
         });
-        let (asker, subject) = (secret_header(asker)?, secret_header(subject)?);
+        let (asker, subject) = (token_header(asker)?, token_header(subject)?);
         let send = || {
             self.http
                 .get(&url)
@@ -185,10 +185,10 @@ impl KeystoneApi {
 impl Answer {
     async fn read(response: Response) -> Result<Self, CallError> {
         let status = response.status().as_u16();
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let is_json = header(header::CONTENT_TYPE)
+        let headers = response.headers();
+        let is_json = super::header(headers, header::CONTENT_TYPE)
             .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
-        let subject_token = header(X_SUBJECT_TOKEN).map(SecretString::from);
+        let subject_token = super::header(headers, X_SUBJECT_TOKEN).map(SecretString::from);
         let body = body(response, LONGEST_BODY).await.map_err(|error| match error {
             super::BodyError::TooLong(limit) => CallError::TooLong(limit),
             super::BodyError::Cut(cause) => CallError::Unreachable(cause),
@@ -203,10 +203,6 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// A value that no log of the HTTP library shows.
-fn secret_header(token: &SecretString) -> Result<HeaderValue, CallError> {
-    let mut value =
-        HeaderValue::from_str(token.expose_secret()).map_err(|_| CallError::NotAToken)?;
-    value.set_sensitive(true);
-    Ok(value)
+fn token_header(token: &SecretString) -> Result<HeaderValue, CallError> {
+    secret_header(token.expose_secret()).ok_or(CallError::NotAToken)
 }

@@ -14,8 +14,9 @@ use async_trait::async_trait;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use self::client::{CinderClient, Fault, Volume};
+use self::client::{CinderClient, Volume, answered};
 use self::uri::CinderUri;
+use super::fault::Fault;
 use super::{StoreOptions, StoreSetupError};
 use crate::config::CinderConfig;
 use crate::domain::image::ImageId;
@@ -148,7 +149,7 @@ impl CinderStore {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 Ok(Deletion::Refused("Cinder answers 413: a limit is reached".to_owned()))
             }
-            status => Err(Fault::Answered(status)),
+            status => Err(answered(status)),
         }
     }
 
@@ -157,7 +158,8 @@ impl CinderStore {
         let until = Instant::now() + self.transition_timeout;
         let mut pause = FIRST_PAUSE;
         loop {
-            let volume = client.volume(id).await.map_err(|fault| Fault::Cut(fault.message()))?;
+            let volume =
+                client.volume(id).await.map_err(|fault| Fault::Cut(fault.message().to_owned()))?;
             let Some(volume) = volume else { return Ok(Deletion::Deleted) };
             match volume.state() {
                 State::Whole => {

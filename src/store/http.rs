@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, StatusCode, Url};
 
 use super::{StoreOptions, StoreSetupError};
@@ -16,7 +15,7 @@ use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Client, Outbound, Response, root_cause};
+use crate::net::{Client, Outbound, Response, announced_length, root_cause};
 
 /// `glance_store`'s prefix of this store, `http`.
 const CLAIMED: usize = 4;
@@ -47,9 +46,7 @@ impl HttpStore {
             return Ok(Self { id, asking: None });
         }
         let limit = options.store_timeout;
-        // Bodies are images, of any length.
-        let outbound = Outbound { timeout: None, ..Outbound::within(limit) };
-        let client = outbound.client()?;
+        let client = Outbound::streaming(limit).client()?;
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 
@@ -106,9 +103,7 @@ impl Store for HttpStore {
         let Some(response) = self.ask(Method::HEAD, uri).await? else {
             return Ok(Presence::Absent);
         };
-        // Not Response::content_length, which speaks of the body: HEAD has none.
-        let length = response.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let size = length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+        let size = announced_length(&response).ok_or_else(|| {
             StoreError::Unreachable("the server answers 200 without a Content-Length".to_owned())
         })?;
         Ok(Presence::Present { size })

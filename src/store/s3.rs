@@ -6,29 +6,26 @@
 //! object.
 
 mod client;
-mod fault;
 mod uri;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt};
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{StatusCode, Url};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use self::client::{Call, S3Client, answered, header};
-use self::fault::Fault;
+use self::client::{Call, S3Client, answered};
 use self::uri::Place;
-use super::{StoreOptions, StoreSetupError};
+use super::fault::Fault;
+use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Outbound, Response, root_cause};
+use crate::net::{Outbound, Response, announced_length, header};
 
 const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
@@ -73,9 +70,7 @@ impl S3Store {
         let bucket = Bucket::new(url, style, config.bucket.clone(), config.region.clone())
             .map_err(|error| wrong(format!("s3_store_bucket: {error}")))?;
         let limit = options.store_timeout;
-        // Bodies are images, of any length.
-        let outbound =
-            Outbound { timeout: None, ca_file: config.ca_file.clone(), ..Outbound::within(limit) };
+        let outbound = Outbound { ca_file: config.ca_file.clone(), ..Outbound::streaming(limit) };
         let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
         let keys = config
             .keys
@@ -101,7 +96,7 @@ impl S3Store {
         let key = inside.key().map_err(wrong)?.to_owned();
         let of_row = || inside.credentials().filter(|_| self.may_use_keys_of_rows);
         let keys = self.keys.clone().or_else(of_row).ok_or_else(|| {
-            Fault::NoKeys(
+            Fault::NotAble(
                 "set s3_store_access_key and s3_store_secret_key (those of the location are used \
                  only for hosts in [revert] location_credentials_hosts)"
                     .to_owned(),
@@ -204,11 +199,7 @@ impl Store for S3Store {
         let object = self.object(uri)?;
         let response = self.client.get(&object.key, &object.call).await?;
         match response.status() {
-            StatusCode::OK => {
-                let chunks = response.bytes_stream().map_ok(|chunk| chunk.to_vec());
-                let cut = |error| StoreError::Unreachable(root_cause(error));
-                Ok(Some(chunks.map_err(cut).boxed()))
-            }
+            StatusCode::OK => Ok(Some(streamed(response))),
             StatusCode::NOT_FOUND => match self.presence(&object).await? {
                 Presence::Absent | Presence::Hidden(_) => Ok(None),
                 Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. } => {
@@ -235,10 +226,8 @@ impl Store for S3Store {
     }
 }
 
-/// Not `Response::content_length`, which speaks of the body: HEAD has none.
 fn size(response: &Response) -> Result<u64, Fault> {
-    let length = header(response.headers(), CONTENT_LENGTH.as_str());
-    length.and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+    announced_length(response).ok_or_else(|| {
         Fault::Unclear("the service answers 200 without a Content-Length".to_owned())
     })
 }

@@ -8,7 +8,6 @@
 
 mod access;
 mod client;
-mod fault;
 mod large;
 mod removal;
 mod uri;
@@ -16,22 +15,20 @@ mod uri;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt, TryStreamExt};
 use percent_encoding::percent_decode_str;
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, StatusCode};
 
 use self::access::Account;
-use self::client::{Path, SwiftClient, Target, answered, success, text};
-use self::fault::Fault;
+use self::client::{Path, SwiftClient, Target, answered, success};
 use self::uri::{Place, SwiftUri};
-use super::{StoreOptions, StoreSetupError};
+use super::fault::Fault;
+use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Outbound, Response, root_cause};
+use crate::net::{Outbound, Response, announced_length, header};
 
 /// One `swift` store of the configuration.
 #[derive(Debug)]
@@ -70,12 +67,10 @@ impl SwiftStore {
     ) -> Result<Self, StoreSetupError> {
         let wrong = |reason| StoreSetupError::Endpoint { store: id.0.clone(), reason };
         let limit = options.store_timeout;
-        // Bodies are images, of any length.
         let outbound = Outbound {
-            timeout: None,
             ca_file: config.ca_file.clone(),
             insecure: config.insecure,
-            ..Outbound::within(limit)
+            ..Outbound::streaming(limit)
         };
         let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
         if config.insecure {
@@ -244,9 +239,7 @@ impl Store for SwiftStore {
         }
         let answer = success(answer)?;
         shape(&answer, &target)?;
-        let chunks = answer.bytes_stream().map_ok(|chunk| chunk.to_vec());
-        let cut = |error| StoreError::Unreachable(root_cause(error));
-        Ok(Some(chunks.map_err(cut).boxed()))
+        Ok(Some(streamed(answer)))
     }
 
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
@@ -266,7 +259,7 @@ impl Store for SwiftStore {
 /// if its segments are its own: whoever can write a manifest could name others' objects in it.
 fn shape(answer: &Response, target: &Target) -> Result<Shape, Fault> {
     let headers = answer.headers();
-    if let Some(manifest) = text(headers, "x-object-manifest") {
+    if let Some(manifest) = header(headers, "x-object-manifest") {
         let own = format!("{}/{}-", target.container, target.object);
         let manifest = percent_decode_str(manifest).decode_utf8_lossy();
         if manifest != own {
@@ -275,12 +268,9 @@ fn shape(answer: &Response, target: &Target) -> Result<Shape, Fault> {
         }
         return Ok(Shape::Dynamic);
     }
-    // Not `Response::content_length`, which speaks of the body: HEAD has none.
-    let length = text(headers, CONTENT_LENGTH.as_str());
-    let size = length
-        .and_then(|digits| digits.parse().ok())
+    let size = announced_length(answer)
         .ok_or_else(|| Fault::Unclear("Swift answers 200 without a Content-Length".to_owned()))?;
-    let is_fixed = text(headers, "x-static-large-object")
+    let is_fixed = header(headers, "x-static-large-object")
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     Ok(if is_fixed { Shape::Fixed { size } } else { Shape::Plain { size } })
 }

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::config::{CinderConfig, CinderCredentials};
-use crate::domain::store::{Deletion, StoreError};
 use crate::domain::time::SystemClock;
 use crate::net::keystone::{
     ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
     Patience, Project, Scope, ServiceUser, Session, User,
 };
-use crate::net::{self, Client, Response, retried};
+use crate::net::{self, Client, Response, retried, secret_header};
+use crate::store::fault::{Fault, is_busy};
 
 /// How often a login is tried again where no connection can be made.
 const RETRIES: u32 = 2;
@@ -55,21 +54,6 @@ struct VolumeBody {
     volume: Volume,
 }
 
-/// Why a question got no answer that says something of the data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The location is not one to touch.
-    Location(String),
-    /// The configuration does not let us ask.
-    NotAble(String),
-    /// There is no token or no endpoint, or no connection stood: nothing was sent.
-    Unreached(String),
-    /// The connection failed after it had stood, or no answer came in time.
-    Cut(String),
-    /// Cinder said this.
-    Answered(StatusCode),
-}
-
 impl CinderClient {
     /// Connects to nothing. `Ok(None)` where there is no login; `Err` is what is wrong.
     pub(super) fn new(
@@ -99,11 +83,11 @@ impl CinderClient {
                 let body = timeout(self.limit, net::body(answer, LONGEST_BODY)).await;
                 let body = body.map_err(|_| late())?.map_err(|e| Fault::Cut(e.to_string()))?;
                 let body: VolumeBody = serde_json::from_slice(&body).map_err(|_| {
-                    Fault::Cut("Cinder's answer is not the JSON that it should be".to_owned())
+                    Fault::Unclear("Cinder's answer is not the JSON that it should be".to_owned())
                 })?;
                 Ok(Some(body.volume))
             }
-            status => Err(Fault::Answered(status)),
+            status => Err(answered(status)),
         }
     }
 
@@ -111,7 +95,7 @@ impl CinderClient {
     pub(super) async fn look(&self) -> Result<(), Fault> {
         match self.ask("/volumes?limit=1").await?.status() {
             StatusCode::OK => Ok(()),
-            status => Err(Fault::Answered(status)),
+            status => Err(answered(status)),
         }
     }
 
@@ -124,11 +108,9 @@ impl CinderClient {
     async fn ask(&self, path: &str) -> Result<Response, Fault> {
         let ask = || async {
             let answer = self.send(Method::GET, path).await?;
-            let busy = matches!(answer.status().as_u16(), 408 | 429 | 500 | 502 | 503 | 504);
-            if busy { Err(Fault::Answered(answer.status())) } else { Ok(answer) }
+            if is_busy(answer.status()) { Err(answered(answer.status())) } else { Ok(answer) }
         };
-        let passes = |fault: &Fault| !matches!(fault, Fault::Location(_) | Fault::NotAble(_));
-        timeout(self.limit, retried(ask, passes)).await.map_err(|_| late())?
+        timeout(self.limit, retried(ask, Fault::may_pass)).await.map_err(|_| late())?
     }
 
     /// A second time with a new token, if the first one is not good any more.
@@ -163,23 +145,21 @@ impl CinderClient {
                     .to_owned(),
             )
         })?;
-        let token = session.token.expose_secret();
-        let mut token = HeaderValue::from_str(token)
-            .map_err(|_| Fault::Unreached("a token that no header can hold".to_owned()))?;
-        token.set_sensitive(true);
+        let token = secret_header(session.token.expose_secret())
+            .ok_or_else(|| Fault::Login("a token that no header can hold".to_owned()))?;
         let request = self.http.request(method, format!("{base}{path}"));
         let request = request.header("X-Auth-Token", token).header("Accept", "application/json");
         let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
-        sent.map_err(|error| {
-            let unreached = error.is_connect();
-            let cause = net::root_cause(error);
-            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
-        })
+        sent.map_err(Fault::unanswered)
     }
 }
 
+pub(super) fn answered(status: StatusCode) -> Fault {
+    Fault::Answered(status, format!("Cinder answers {status}"))
+}
+
 fn late() -> Fault {
-    Fault::Cut("Cinder did not answer in time".to_owned())
+    Fault::Late("Cinder did not answer in time".to_owned())
 }
 
 fn credentials(credentials: &CinderCredentials) -> Credentials {
@@ -194,49 +174,6 @@ fn credentials(credentials: &CinderCredentials) -> Credentials {
             let project = Project::Name { name: project.clone(), domain: domain(project_domain) };
             let (password, scope) = (password.clone(), Scope::Project(project));
             Credentials::Password(Password { user, password, scope })
-        }
-    }
-}
-
-impl Fault {
-    /// The end of a request that was to destroy something.
-    pub(super) fn of_deletion(self) -> Deletion {
-        match self {
-            Self::Location(_)
-            | Self::NotAble(_)
-            | Self::Unreached(_)
-            | Self::Answered(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED) => {
-                Deletion::Refused(self.message())
-            }
-            Self::Cut(_) | Self::Answered(_) => Deletion::Uncertain(self.message()),
-        }
-    }
-
-    /// The end of a question that was asked before anything was to be destroyed.
-    pub(super) fn before_deletion(self) -> Deletion {
-        Deletion::Refused(format!("nothing was deleted: {}", self.message()))
-    }
-
-    pub(super) fn message(&self) -> String {
-        match self {
-            Self::Location(text)
-            | Self::NotAble(text)
-            | Self::Unreached(text)
-            | Self::Cut(text) => text.clone(),
-            Self::Answered(status) => format!("Cinder answers {status}"),
-        }
-    }
-}
-
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Location(text) => Self::BadLocation(text),
-            Fault::NotAble(text) => Self::NotVerifiable(text),
-            Fault::Answered(StatusCode::FORBIDDEN) => Self::Refused(fault.message()),
-            Fault::Unreached(_) | Fault::Cut(_) | Fault::Answered(_) => {
-                Self::Unreachable(fault.message())
-            }
         }
     }
 }

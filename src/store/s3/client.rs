@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use instant_xml::FromXml;
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode, Url};
 use rusty_s3::actions::{GetObject, ListObjectsV2, S3Action};
 use rusty_s3::{Bucket, Credentials};
 use tokio::time::{Instant, timeout_at};
 
-use super::fault::{Fault, is_busy};
-use crate::net::{self, Client, Response, retried};
+use crate::net::{self, Client, Response, header, retried};
+use crate::store::fault::{Fault, is_busy};
 
 /// How long a signature is good for; a request is sent at once.
 const SIGNED_FOR: Duration = Duration::from_mins(5);
@@ -109,11 +108,7 @@ impl S3Client {
     async fn send(&self, method: Method, url: Url, call: &Call) -> Result<Response, Fault> {
         let sent = timeout_at(call.until, self.http.request(method, url).send());
         let answer = sent.await.map_err(|_| late())?;
-        answer.map_err(|error| {
-            let unreached = error.is_connect();
-            let cause = net::root_cause(error);
-            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
-        })
+        answer.map_err(Fault::unanswered)
     }
 }
 
@@ -150,17 +145,25 @@ pub(super) async fn answered(response: Response, call: &Call) -> Fault {
     let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
     let code = code.map(|(code, _)| word(code));
     let notes: Vec<String> = code.into_iter().chain(region).filter(|n| !n.is_empty()).collect();
-    Fault::Answered(status, notes.join(", "))
+    let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    Fault::Answered(status, format!("the service answers {status}{note}{}", hint(status)))
+}
+
+fn hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => {
+            "; check s3_store_access_key, s3_store_secret_key, the bucket's policy and the clock"
+        }
+        400 => "; check s3_store_region_name",
+        301 | 307 => "; redirects are not followed: check s3_store_host and s3_store_region_name",
+        404 => "; check s3_store_bucket and s3_store_host",
+        _ => "",
+    }
 }
 
 /// What may be shown of a text that a service made.
 fn word(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
-}
-
-/// A header's text.
-pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 async fn text(response: Response, call: &Call) -> Result<String, Fault> {

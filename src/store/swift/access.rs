@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::fault::Fault;
 use super::uri::Address;
 use crate::config::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
 use crate::domain::time::SystemClock;
@@ -14,7 +13,8 @@ use crate::net::keystone::{
     ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
     Patience, Project, Scope, ServiceUser, Session, User,
 };
-use crate::net::{Client, root_cause};
+use crate::net::{Client, header, root_cause, secret_header};
+use crate::store::fault::Fault;
 
 /// How often a login is tried again where no connection can be made.
 const RETRIES: u32 = 2;
@@ -116,7 +116,7 @@ impl Account {
             Login::Keystone { user, endpoint } => {
                 let session = user.session().await.map_err(|e| Fault::Login(e.to_string()))?;
                 let storage_url = endpoint.of(&session)?;
-                let token = header(session.token.expose_secret())?;
+                let token = credential(session.token.expose_secret())?;
                 Ok(Access { token, storage_url, session: Kept::Keystone(session) })
             }
             Login::V1(v1) => {
@@ -222,8 +222,8 @@ impl V1 {
         let request = self
             .http
             .get(&self.url)
-            .header("X-Auth-User", header(&self.user)?)
-            .header("X-Auth-Key", header(self.key.expose_secret())?);
+            .header("X-Auth-User", credential(&self.user)?)
+            .header("X-Auth-Key", credential(self.key.expose_secret())?);
         let answer = request.send().await.map_err(|error| {
             Fault::Login(format!("the auth address does not answer: {}", root_cause(error)))
         })?;
@@ -231,27 +231,22 @@ impl V1 {
             let status = answer.status();
             return Err(Fault::Login(format!("the auth address answers {status} to our login")));
         }
-        let (token, url) = (text(answer.headers(), "x-auth-token"), "x-storage-url");
-        let (Some(token), Some(storage_url)) = (token, text(answer.headers(), url)) else {
+        let of_answer = |name| header(answer.headers(), name);
+        let (Some(token), Some(storage_url)) =
+            (of_answer("x-auth-token"), of_answer("x-storage-url"))
+        else {
             let text = "what answers at the auth address is no Swift: it gives no token";
             return Err(Fault::Login(text.to_owned()));
         };
-        Ok(V1Session { token: header(token)?, storage_url: without_slash(storage_url) })
+        Ok(V1Session { token: credential(token)?, storage_url: without_slash(storage_url) })
     }
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn without_slash(url: &str) -> String {
     url.trim_end_matches('/').to_owned()
 }
 
-/// A value that no log of the HTTP library shows.
-fn header(secret: &str) -> Result<HeaderValue, Fault> {
-    let mut value = HeaderValue::from_str(secret)
-        .map_err(|_| Fault::Login("a credential holds what no header can".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
+fn credential(secret: &str) -> Result<HeaderValue, Fault> {
+    secret_header(secret)
+        .ok_or_else(|| Fault::Login("a credential holds what no header can".to_owned()))
 }

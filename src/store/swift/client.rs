@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::access::{Access, Account};
-use super::fault::{Fault, is_busy};
 use super::uri::Address;
-use crate::net::{self, Client, Response, retried};
+use crate::net::{self, Client, Response, header, retried};
+use crate::store::fault::{Fault, is_busy};
 
 /// All that RFC 3986 reserves is quoted, so that no name is more than one part of a path.
 const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -145,12 +144,8 @@ impl SwiftClient {
         if is_read && path.object.is_some() {
             request = request.header("X-Newest", "true");
         }
-        let sent = timeout(self.limit, request.send()).await.map_err(|_| Fault::Late)?;
-        sent.map_err(|error| {
-            let unreached = error.is_connect();
-            let cause = net::root_cause(error);
-            if unreached { Fault::Unreached(cause) } else { Fault::Cut(cause) }
-        })
+        let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
+        sent.map_err(Fault::unanswered)
     }
 
     /// All of a container's objects that begin with `prefix`, page by page.
@@ -186,15 +181,28 @@ pub(super) fn success(answer: Response) -> Result<Response, Fault> {
 }
 
 pub(super) fn answered(answer: &Response) -> Fault {
-    let transaction = text(answer.headers(), "x-trans-id").unwrap_or_default();
+    let transaction = header(answer.headers(), "x-trans-id").unwrap_or_default();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let transaction = transaction.chars().filter(|c| is_name(*c)).take(64).collect();
-    Fault::Answered(answer.status(), transaction)
+    let transaction: String = transaction.chars().filter(|c| is_name(*c)).take(64).collect();
+    Fault::Answered(answer.status(), words(answer.status(), &transaction))
 }
 
-/// A header's text.
-pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+/// A status with Swift's name for the transaction, and what to look at.
+fn words(status: StatusCode, transaction: &str) -> String {
+    let named = if transaction.is_empty() { String::new() } else { format!(" ({transaction})") };
+    let hint = match status.as_u16() {
+        401 => "; check the credentials, and that Swift asks the same Keystone",
+        403 => "; the user may not touch this account or container",
+        301 | 302 | 307 | 308 => "; redirects are not followed: check the endpoint",
+        404 => "; check swift_store_container, the account and the endpoint",
+        507 => "; its disks are full or away",
+        _ => "",
+    };
+    format!("Swift answers {status}{named}{hint}")
+}
+
+fn late() -> Fault {
+    Fault::Late("Swift did not answer in time".to_owned())
 }
 
 /// Reads a body as JSON.
@@ -202,7 +210,7 @@ pub(super) async fn json<T: for<'d> Deserialize<'d>>(
     answer: Response,
     limit: Duration,
 ) -> Result<T, Fault> {
-    let body = timeout(limit, net::body(answer, LONGEST_BODY)).await.map_err(|_| Fault::Late)?;
+    let body = timeout(limit, net::body(answer, LONGEST_BODY)).await.map_err(|_| late())?;
     let body = body.map_err(|error| Fault::Cut(error.to_string()))?;
     serde_json::from_slice(&body)
         .map_err(|_| Fault::Unclear("Swift's answer is not the JSON that it should be".to_owned()))
@@ -211,4 +219,17 @@ pub(super) async fn json<T: for<'d> Deserialize<'d>>(
 /// One part of a path, or a value in a query.
 pub(super) fn quoted(text: &str) -> String {
     utf8_percent_encode(text, QUOTED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_the_transaction_and_what_to_look_at() {
+        assert_eq!(
+            words(StatusCode::FORBIDDEN, "tx1"),
+            "Swift answers 403 Forbidden (tx1); the user may not touch this account or container"
+        );
+    }
 }

@@ -4,13 +4,13 @@
 //! large as what is left of it.
 
 use futures::{StreamExt, stream};
-use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Listed, Path, SwiftClient, Target, answered, json, success, text};
-use super::fault::Fault;
+use super::client::{Listed, Path, SwiftClient, Target, answered, json, success};
 use crate::domain::store::Presence;
+use crate::net::{announced_length, header};
+use crate::store::fault::Fault;
 
 /// Segments asked about, or deleted, at a time.
 pub(super) const AT_A_TIME: usize = 8;
@@ -157,9 +157,8 @@ async fn look(
     if !answer.status().is_success() {
         return Err(answered(&answer));
     }
-    let is = |name: &str| text(answer.headers(), name);
-    let same_size = is(CONTENT_LENGTH.as_str()) == Some(&bytes.to_string());
-    let etag = is("etag").map(|etag| etag.trim_matches('"'));
+    let same_size = announced_length(&answer) == Some(bytes);
+    let etag = header(answer.headers(), "etag").map(|etag| etag.trim_matches('"'));
     if same_size && (hash.is_empty() || etag == Some(&hash)) {
         return Ok(None);
     }

@@ -5,12 +5,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Path, SwiftClient, Target, answered, json, success, text};
-use super::fault::Fault;
+use super::client::{Path, SwiftClient, Target, answered, json, success};
 use super::large::{self, AT_A_TIME, Segment};
 use super::{Shape, SwiftStore, shape};
 use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
+use crate::net::header;
+use crate::store::fault::Fault;
 
 /// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
 #[derive(Debug, Deserialize)]
@@ -55,7 +56,7 @@ impl SwiftStore {
             Ok(Deletion::Deleted) => match kept(&self.client, target, &container).await {
                 Ok(None) => Deletion::Deleted,
                 Ok(Some(how)) => Deletion::Retained(how),
-                Err(fault) => Deletion::Uncertain(fault.message()),
+                Err(fault) => Deletion::Uncertain(fault.message().to_owned()),
             },
             Ok(other) => other,
             // With the segments gone, whatever became of the manifest, the data is not as it was.
@@ -147,7 +148,7 @@ impl SwiftStore {
         match large::parts(&self.client, target).await {
             Ok(left) if left.segments.is_empty() => Ok(count),
             Ok(_) => Err(Deletion::Partial("segments are still listed".to_owned())),
-            Err(fault) => Err(Deletion::Partial(fault.message())),
+            Err(fault) => Err(Deletion::Partial(fault.message().to_owned())),
         }
     }
 
@@ -213,14 +214,14 @@ pub(super) async fn kept(
     container: &HeaderMap,
 ) -> Result<Option<String>, Fault> {
     let object = &target.object;
-    if text(container, "x-versions-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
+    if header(container, "x-versions-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
         let versions = client.list(target, &target.container, object, true).await?;
         let kept = versions.iter().any(|version| version.name == *object);
         let how = "the container has versions on (X-Versions-Enabled) and keeps older ones of it";
         return Ok(kept.then(|| how.to_owned()));
     }
     let archive = ["x-history-location", "x-versions-location"];
-    let Some(archive) = archive.into_iter().find_map(|name| text(container, name)) else {
+    let Some(archive) = archive.into_iter().find_map(|name| header(container, name)) else {
         return Ok(None);
     };
     let archive = percent_encoding::percent_decode_str(archive).decode_utf8_lossy();
