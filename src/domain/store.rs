@@ -141,6 +141,12 @@ pub trait Store: Debug + Send + Sync {
         String::new()
     }
 
+    /// The data that a URI of this store names, the same however the URI is spelled: rows keep the
+    /// spellings of their time, with and without credentials.
+    fn object(&self, uri: &StoreUri) -> String {
+        uri.as_str().to_owned()
+    }
+
     /// Whether this location may be touched for this image at all; does no I/O. An image with a
     /// location that is not acceptable is never claimed.
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError>;
@@ -175,6 +181,18 @@ pub struct Placed {
     pub store: Arc<dyn Store>,
     /// The URI, decrypted.
     pub uri: StoreUri,
+}
+
+impl Placed {
+    /// The store, or the part of it, that is proved to be there by itself.
+    pub fn part(&self) -> (StoreId, String) {
+        (self.store.id().clone(), self.store.part(&self.uri))
+    }
+
+    /// Equal for locations that name the same data.
+    pub fn object(&self) -> (StoreId, String) {
+        (self.store.id().clone(), self.store.object(&self.uri))
+    }
 }
 
 /// A location that no configured store can be matched to.

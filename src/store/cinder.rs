@@ -196,6 +196,11 @@ impl Store for CinderStore {
         self.find(uri).is_some_and(|found| found.store.is_some())
     }
 
+    fn object(&self, uri: &StoreUri) -> String {
+        let volume = CinderUri::parse(uri).map(|uri| uri.volume.to_owned());
+        volume.unwrap_or_else(|| uri.as_str().to_owned())
+    }
+
     fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.place(uri)?;
         Ok(())

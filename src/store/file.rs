@@ -99,6 +99,10 @@ impl Store for FileStore {
             .unwrap_or_default()
     }
 
+    fn object(&self, uri: &StoreUri) -> String {
+        path::plain(&self.datadirs, uri).unwrap_or_else(|| uri.as_str().to_owned())
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.target(image, uri)?;
         Ok(())

@@ -149,6 +149,10 @@ impl Store for RbdStore {
         self.target(uri).is_ok_and(|target| target.fsid.is_some())
     }
 
+    fn object(&self, uri: &StoreUri) -> String {
+        self.target(uri).map_or_else(|_| uri.as_str().to_owned(), |target| target.image)
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.own(image, uri).map(|_| ())
     }

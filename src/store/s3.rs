@@ -162,6 +162,11 @@ impl Store for S3Store {
         self.place.find(uri).map(|inside| inside.length)
     }
 
+    fn object(&self, uri: &StoreUri) -> String {
+        let key = self.place.find(uri).and_then(|inside| inside.key().map(str::to_owned).ok());
+        key.unwrap_or_else(|| uri.as_str().to_owned())
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         let object = self.object(uri)?;
         if !self.any_name && object.key != image.as_str() {

@@ -208,6 +208,11 @@ impl Store for SwiftStore {
         self.find(uri).map(|(target, _)| target.account.reference.clone()).unwrap_or_default()
     }
 
+    fn object(&self, uri: &StoreUri) -> String {
+        let named = SwiftUri::parse(uri).map(|uri| format!("{}/{}", uri.container, uri.object));
+        named.unwrap_or_else(|| uri.as_str().to_owned())
+    }
+
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.target(image, uri)?;
         Ok(())

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::database::{Kind, on_each_database};
 use crate::support::odds::MeanwhileStores;
+use crate::support::rows::REMOVED;
 use crate::support::world::World;
 
 /// Where there is a key, locations may be encrypted, and are not compared as they are stored.
@@ -29,6 +30,8 @@ on_each_database! {
     a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name,
     data_that_due_images_share_goes_with_the_last_of_them,
     data_that_images_of_one_batch_share_goes_once,
+    an_image_whose_data_went_with_another_of_its_batch_is_not_given_back,
+    data_that_was_added_again_in_other_letters_stays,
 }
 
 /// The images `a` and `b` were deleted an hour ago and name the file `shared`.
@@ -112,5 +115,38 @@ async fn data_that_images_of_one_batch_share_goes_once(kind: Kind) {
         let report = world.scrub().await;
         assert_eq!((report.scrubbed, report.failed), (2, 0), "{report:?}");
         assert!(!world.has_data("shared"));
+    }
+}
+
+/// The pass is stopped after the first of two images that name the same data.
+async fn an_image_whose_data_went_with_another_of_its_batch_is_not_given_back(kind: Kind) {
+    for key in KEYS {
+        let mut world = sharing(kind, key).await;
+        let stop = CancellationToken::new();
+        let told = stop.clone();
+        let act = move || {
+            told.cancel();
+            async {}.boxed()
+        };
+        world.stores =
+            Arc::new(MeanwhileStores { inner: Arc::clone(&world.stores), act: Arc::new(act) });
+        let report = world.scrubber(&world.open()).run_once(&stop).await.unwrap();
+        let waiting = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
+        assert!(waiting.is_empty() || world.has_data("shared"), "{waiting:?}: {report:?}");
+        world.scrub().await;
+        assert!(!world.has_data("shared"));
+    }
+}
+
+/// Glance took the keys out of the S3 locations of living images, and left those that wait.
+async fn data_that_was_added_again_in_other_letters_stays(kind: Kind) {
+    for key in KEYS {
+        let mut world = World::new(kind).await;
+        world.stores = stores(vec![world.datadir()], key);
+        world.live_image("a").await;
+        let other = world.uri("a").replace("file://", "filesystem://");
+        world.rows().location("a", &other, "pending_delete", Some(REMOVED)).await;
+        world.scrub().await;
+        assert!(world.has_data("a"), "key {key:?}");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use glance_revert::config::{FileConfig, RbdConfig, StoreConfig, StoreKind};
+use glance_revert::config::{
+    Config, Environment, FileConfig, RbdConfig, Sources, StoreConfig, StoreKind,
+};
 use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::store::{Stores, Unplaced};
 use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
@@ -145,6 +147,68 @@ fn encrypted_and_plain_values_name_the_same_place() {
     let no_key = stores(&configs, None);
     assert!(!no_key.encrypted());
     assert_eq!(place(&no_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
+}
+
+/// One of each kind, as Glance's own files have them.
+const EVERY_STORE: &str = "[DEFAULT]
+enabled_backends = shelf:file, bucket:s3, cloud:swift, ceph:rbd, block:cinder
+[database]
+connection = sqlite:////nowhere/glance.db
+[glance_store]
+default_backend = shelf
+[shelf]
+filesystem_store_datadir = /srv/images
+[bucket]
+s3_store_host = http://s3.example.org
+s3_store_access_key = access
+s3_store_secret_key = secret
+s3_store_bucket = images
+[cloud]
+swift_store_auth_address = https://keys.example.org/v3
+swift_store_user = project:user
+swift_store_key = key
+swift_store_container = glance
+[ceph]
+rbd_store_pool = images
+[block]
+cinder_store_auth_address = https://keys.example.org/v3
+cinder_store_user_name = glance
+cinder_store_password = password
+cinder_store_project_name = service
+";
+
+#[test]
+fn one_object_is_known_by_all_spellings_of_its_location() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("glance-api.conf");
+    std::fs::write(&file, EVERY_STORE).unwrap();
+    let environment = Environment::default();
+    let sources = Sources { config_files: vec![file], config_dirs: Vec::new(), environment };
+    let stores = stores(&Config::load(&sources).unwrap().stores, None);
+    let object = |value: &str| stores.place(&location(value, None)).unwrap().object();
+    let volume = "0a1b2c3d-0000-4000-8000-000000000001";
+    for [one, same, other] in [
+        ["file:///srv/images/x", "filesystem:///srv//images/./x", "file:///srv/images/deep/x"],
+        [
+            "s3://s3.example.org/images/x",
+            "s3+http://a:b@s3.example.org:80/images/x",
+            "s3://s3.example.org/images/y",
+        ],
+        [
+            "swift+https://project%3Auser:key@keys.example.org/v3/glance/x",
+            "swift+https://project%3Aother:old@keys.example.org/v2.0/glance/x",
+            "swift+https://project%3Auser:key@keys.example.org/v3/glance/y",
+        ],
+        ["rbd://fsid/images/x/snap", "rbd://x", "rbd://fsid/images/y/snap"],
+        [
+            &format!("cinder://block/{volume}"),
+            &format!("cinder://{volume}"),
+            &format!("cinder://block/{}", volume.replace('1', "2")),
+        ],
+    ] {
+        assert_eq!(object(one), object(same), "{one} {same}");
+        assert_ne!(object(one), object(other), "{one} {other}");
+    }
 }
 
 #[test]

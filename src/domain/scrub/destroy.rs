@@ -91,12 +91,16 @@ impl Destroyer<'_> {
 
     /// Whether other rows need the same data: those of other images as they were after the claim,
     /// those of this image as they were under its lock. A location that was removed and added again
-    /// is two rows.
+    /// is two rows, which may be spelled differently.
     fn is_shared(&self, claimed: &Claimed<'_>, location: &Location, placed: &Placed) -> bool {
         let stores = &*self.scrubber.stores;
-        let mut live = claimed.work.image().locations.iter().filter(|other| other.is_live());
-        self.held.contains(location, placed)
-            || live.any(|other| stores.uri(&other.value).as_ref() == Some(&placed.uri))
+        let image = claimed.work.image();
+        let names_it = |other: &Location| {
+            stores.uri(&other.value).as_ref() == Some(&placed.uri)
+                || stores.place(other).is_ok_and(|other| other.object() == placed.object())
+        };
+        self.held.contains(&image.id, location, placed)
+            || image.locations.iter().any(|other| other.is_live() && names_it(other))
     }
 
     async fn destroy_one(

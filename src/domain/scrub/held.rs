@@ -7,7 +7,7 @@
 //! revert of another image that was not committed by then finds the data only if its row was
 //! there; and a row that is there, and not claimed by this very batch, keeps the data.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::destroy::Claimed;
 use crate::domain::image::ImageId;
 use crate::domain::location::{Location, LocationValue};
 use crate::domain::repo::RepoError;
-use crate::domain::store::{Placed, StoreUri};
+use crate::domain::store::Placed;
 
 /// Rows read at a time.
 const PAGE: u32 = 1000;
@@ -30,15 +30,18 @@ const FRESH: Duration = Duration::from_secs(30);
 pub(super) enum Contested {
     /// Values as stored, of the images from `first` to `last`.
     Values { values: HashSet<LocationValue>, first: ImageId, last: ImageId, read: Instant },
-    /// Hashes of all plain URIs: where values are encrypted, equal data has unequal values.
-    Uris(HashSet<u64>),
+    /// Hashes of [`names`]: where values are encrypted, equal data has unequal values.
+    Objects(HashSet<u64>),
 }
 
 /// What must not be destroyed by one batch of claims.
 #[derive(Debug)]
 pub(super) struct Held {
     values: HashSet<LocationValue>,
-    uris: HashSet<u64>,
+    objects: HashSet<u64>,
+    /// Images of the batch may name the same data: which of them it goes with. The others only let
+    /// go of it, so that no image is given back after its data went with another one.
+    goes_with: HashMap<u64, ImageId>,
 }
 
 impl Contested {
@@ -49,13 +52,13 @@ impl Contested {
     ) -> Result<Self, RepoError> {
         if scrubber.stores.encrypted() {
             let (mut seen, mut contested) = (HashSet::new(), HashSet::new());
-            let note = |_, uri| {
-                if !seen.insert(uri) {
-                    contested.insert(uri);
+            let note = |_, object| {
+                if !seen.insert(object) {
+                    contested.insert(object);
                 }
             };
-            walk_uris(scrubber, note).await?;
-            return Ok(Self::Uris(contested));
+            walk_objects(scrubber, note).await?;
+            return Ok(Self::Objects(contested));
         }
         let read = Instant::now();
         let values = scrubber.repo.contested_in_range(first, last).await?;
@@ -65,7 +68,7 @@ impl Contested {
     /// Whether it speaks of these images, and of the present. Hashes are made once a pass.
     pub(super) fn is_fresh(&self, page: &[ImageId]) -> bool {
         match self {
-            Self::Uris(_) => true,
+            Self::Objects(_) => true,
             Self::Values { first, last, read, .. } => {
                 page.first() == Some(first) && page.last() == Some(last) && read.elapsed() < FRESH
             }
@@ -78,7 +81,7 @@ impl Contested {
         scrubber: &Scrubber,
         batch: &[Claimed<'_>],
     ) -> Result<Held, RepoError> {
-        let mut held = Held { values: HashSet::new(), uris: HashSet::new() };
+        let mut held = Held::of(batch);
         let targets = || batch.iter().flat_map(Claimed::targets);
         let ours: HashSet<i32> = targets().map(|(location, _)| location.id).collect();
         match self {
@@ -92,15 +95,16 @@ impl Contested {
                         naming.filter(|(id, _)| !ours.contains(id)).map(|n| n.1).collect();
                 }
             }
-            Self::Uris(uris) => {
-                let is_asked = targets().any(|(_, placed)| uris.contains(&hash(&placed.uri)));
+            Self::Objects(objects) => {
+                let is_asked =
+                    targets().any(|(_, placed)| any(placed, |name| objects.contains(&name)));
                 if is_asked {
-                    let note = |id, uri| {
+                    let note = |id, object| {
                         if !ours.contains(&id) {
-                            held.uris.insert(uri);
+                            held.objects.insert(object);
                         }
                     };
-                    walk_uris(scrubber, note).await?;
+                    walk_objects(scrubber, note).await?;
                 }
             }
         }
@@ -109,28 +113,56 @@ impl Contested {
 }
 
 impl Held {
-    pub(super) fn contains(&self, location: &Location, placed: &Placed) -> bool {
-        self.values.contains(&location.value) || self.uris.contains(&hash(&placed.uri))
+    fn of(batch: &[Claimed<'_>]) -> Self {
+        let goes_with = batch.iter().flat_map(|claimed| {
+            let named = claimed.targets().flat_map(|(_, placed)| names(placed));
+            named.map(|name| (name, claimed.work.image().id.clone()))
+        });
+        let (values, objects) = (HashSet::new(), HashSet::new());
+        Self { values, objects, goes_with: goes_with.collect() }
+    }
+
+    pub(super) fn contains(&self, image: &ImageId, location: &Location, placed: &Placed) -> bool {
+        let goes_elsewhere = |name| self.goes_with.get(&name).is_some_and(|last| last != image);
+        self.values.contains(&location.value)
+            || any(placed, |name| self.objects.contains(&name) || goes_elsewhere(name))
     }
 }
 
-/// Tells row and URI of every location that is not done with.
-async fn walk_uris(scrubber: &Scrubber, mut note: impl FnMut(i32, u64)) -> Result<(), RepoError> {
+/// Tells row and object of every location that is not done with.
+async fn walk_objects(
+    scrubber: &Scrubber,
+    mut note: impl FnMut(i32, u64),
+) -> Result<(), RepoError> {
     let mut after = 0;
     loop {
         let page = scrubber.repo.needed_locations(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.location.id;
         for held in &page {
-            if let Some(uri) = scrubber.stores.uri(&held.location.value) {
-                note(held.location.id, hash(&uri));
+            let stores = &scrubber.stores;
+            let named = match stores.place(&held.location) {
+                Ok(placed) => names(&placed).to_vec(),
+                Err(_) => stores.uri(&held.location.value).iter().map(hash).collect(),
+            };
+            for name in named {
+                note(held.location.id, name);
             }
         }
     }
 }
 
-fn hash(uri: &StoreUri) -> u64 {
+/// The URI as it stands, which also tells of rows that have no store, and the object.
+fn names(placed: &Placed) -> [u64; 2] {
+    [hash(&placed.uri), hash(&placed.object())]
+}
+
+fn any(placed: &Placed, is_so: impl Fn(u64) -> bool) -> bool {
+    names(placed).into_iter().any(is_so)
+}
+
+fn hash(name: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    uri.hash(&mut hasher);
+    name.hash(&mut hasher);
     hasher.finish()
 }

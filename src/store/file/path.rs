@@ -79,6 +79,12 @@ pub(super) fn part<'d>(datadirs: &'d [DataDir], uri: &StoreUri) -> Option<&'d Pa
     deepest(datadirs, raw_path(uri)?).map(|(datadir, _)| &*datadir.path)
 }
 
+/// The path without empty and `.` components.
+pub(super) fn plain(datadirs: &[DataDir], uri: &StoreUri) -> Option<String> {
+    let (datadir, below) = deepest(datadirs, raw_path(uri)?)?;
+    Some(datadir.path.join(below.join("/")).display().to_string())
+}
+
 /// The file that a location names, if this store may touch it for this image.
 pub(super) fn target(
     datadirs: &[DataDir],
