@@ -202,18 +202,19 @@ pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, RepoEr
 /// out: another image's bad row must neither stop a pass nor stop holding its data.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
     let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
+    let readable = |column| columns.text(column).ok().flatten();
     Ok(HeldLocation {
         image: columns.id().ok(),
         location: Location {
             id: columns.int("id")?,
-            value: LocationValue::new(columns.needed_text("value")?),
-            metadata: metadata_of(columns.text("meta_data")?.as_deref()).unwrap_or_default(),
+            value: LocationValue::new(readable("value").unwrap_or_default()),
+            metadata: metadata_of(readable("meta_data").as_deref()).unwrap_or_default(),
             status: match columns.needed_text("status")?.as_str() {
                 "active" => LocationStatus::Active,
                 _ => LocationStatus::PendingDelete,
             },
             deleted: columns.bool("deleted")?,
-            deleted_at: columns.time("deleted_at")?,
+            deleted_at: columns.time("deleted_at").unwrap_or_default(),
         },
     })
 }

@@ -183,7 +183,8 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     ) -> Result<HashSet<LocationValue>, RepoError> {
         let range = Statement::walk(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
         let rows = self.fetch(range).await?;
-        let waiting: HashSet<_> = rows.iter().map(value::<D>).collect::<Result<_, _>>()?;
+        // what cannot be read cannot be destroyed either: its image fails by itself
+        let waiting: HashSet<_> = rows.iter().filter_map(|row| value::<D>(row).ok()).collect();
         let waiting: Vec<_> = waiting.into_iter().collect();
         let (mut seen, mut contested) = (HashSet::new(), HashSet::new());
         for (_, value) in self.naming(&waiting).await? {

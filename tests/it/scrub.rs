@@ -32,6 +32,7 @@ on_each_database! {
     data_of_an_image_that_can_be_repaired_stays,
     data_that_was_removed_and_added_again_stays,
     absence_is_told_beside_a_row_that_cannot_be_read,
+    a_location_that_is_no_text_stops_no_pass,
     a_file_that_is_none_is_given_back,
     a_share_that_goes_away_in_a_pass_is_asked_again,
     absence_in_a_directory_is_not_believed_for_the_sake_of_another,
@@ -243,6 +244,23 @@ async fn absence_is_told_beside_a_row_that_cannot_be_read(kind: Kind) {
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.data_gone), (1, 1), "{report:?}");
+}
+
+/// Of all databases SQLite alone keeps such a value.
+async fn a_location_that_is_no_text_stops_no_pass(kind: Kind) {
+    if kind != Kind::Sqlite {
+        return;
+    }
+    let world = World::new(kind).await;
+    world.deleted_image("a").await;
+    world.deleted_image("b").await;
+    world.live_image("c").await;
+    let garble =
+        "UPDATE image_locations SET value = CAST(X'66FF' AS TEXT) WHERE image_id IN ('a', 'c')";
+    world.db.execute(garble).await;
+    std::fs::remove_file(world.datadir().join("b")).unwrap();
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed, report.data_gone), (1, 1, 1), "{report:?}");
 }
 
 /// A link that an operator put in a file's place: nothing is destroyed, so nothing is claimed.
