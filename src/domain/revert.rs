@@ -6,7 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::canary;
 use super::image::{Image, ImageId, ImageStatus};
+use super::location::Location;
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
 use super::principal::Admin;
@@ -211,7 +213,7 @@ impl Reverter {
                 return Ok(preview);
             }
         };
-        preview.locations = self.judge(&pending, Verify::Exists, true).await;
+        preview.locations = self.judge(&pending, Verify::Exists, true).await?;
         match choose(id, &preview.locations) {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
@@ -254,7 +256,7 @@ impl Reverter {
             let pending = image
                 .into_pending_delete(self.clock.now(), self.settings.windows)
                 .map_err(|reason| RevertError::NotPending(id.clone(), reason))?;
-            let judged = self.judge(&pending, request.verify, request.dry_run).await;
+            let judged = self.judge(&pending, request.verify, request.dry_run).await?;
             let chosen = match choose(id, &judged) {
                 // A scrubber that came in between took the data with it: answer by what is there.
                 Err(RevertError::DataMissing { .. })
@@ -300,7 +302,12 @@ impl Reverter {
     /// Looks at the locations, and has mended what can be, unless nothing is to be changed: those
     /// deleted with the image; at those removed earlier only if none of
     /// the others has the data.
-    async fn judge(&self, pending: &PendingDelete, how: Verify, dry_run: bool) -> Vec<Judged> {
+    async fn judge(
+        &self,
+        pending: &PendingDelete,
+        how: Verify,
+        dry_run: bool,
+    ) -> Result<Vec<Judged>, RevertError> {
         let mut judged = Vec::new();
         for (together, locations) in
             [(true, pending.locations_together()), (false, pending.locations_removed_earlier())]
@@ -315,9 +322,25 @@ impl Reverter {
                 } else {
                     verify_and_mend(stores, image, location, how).await
                 };
+                let is_missing = finding == Finding::Missing;
+                let finding = if is_missing { self.missing(location).await? } else { finding };
                 judged.push(Judged { location: location.clone(), together, finding });
             }
         }
-        judged
+        Ok(judged)
+    }
+
+    /// Absence is believed only of a store that has the data of living images: what is left out now
+    /// is scrubbed later, and an unmounted share comes back.
+    async fn missing(&self, location: &Location) -> Result<Finding, RevertError> {
+        let Ok(placed) = self.stores.place(location) else { return Ok(Finding::Missing) };
+        let seen = canary::look(&placed, &*self.repo, &*self.stores).await?;
+        Ok(match seen {
+            Ok(_) => Finding::Missing,
+            Err(why) => {
+                let (id, store) = (location.id, placed.store.id());
+                Finding::Unknown(format!("location {id} is not in store {store}, and {why}"))
+            }
+        })
     }
 }

@@ -21,6 +21,7 @@ on_each_database! {
     a_location_of_another_size_stays_out,
     nothing_is_written_when_the_data_is_missing,
     nothing_is_written_when_a_store_cannot_be_asked,
+    absence_is_not_believed_where_living_images_are_absent_too,
     the_data_is_not_looked_at_when_the_caller_says_so,
     a_checksum_that_differs_is_found,
     a_dry_run_writes_nothing,
@@ -99,6 +100,23 @@ async fn nothing_is_written_when_the_data_is_missing(kind: Kind) {
     assert_eq!(world.status("a").await, "pending_delete deleted time");
     assert_eq!(world.locations("a").await, "pending_delete deleted time");
     assert_eq!(world.live("image_tags", "value", "a").await, "");
+}
+
+/// An empty mount point.
+async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) {
+    let world = World::with_datadirs(kind, &["images", "more"]).await;
+    let elsewhere = |id: &str| world.uri(id).replace("/images/", "/more/");
+    world.rows().image("alive", "active", 8, None).await;
+    world.rows().location("alive", &elsewhere("alive"), "active", None).await;
+    world.rows().deleted_image("lost", &elsewhere("lost"), 8).await;
+    world.deleted_image("half").await;
+    world.rows().location("half", &elsewhere("half"), "pending_delete", Some(DELETE_BEGAN)).await;
+    for id in ["lost", "half"] {
+        let refused = world.revert(id).await.map(drop).unwrap_err();
+        assert!(matches!(refused, RevertError::StoreUnavailable { .. }), "{refused}");
+        assert!(refused.to_string().contains("live images"), "{refused}");
+        assert_eq!(world.status(id).await, "pending_delete deleted time");
+    }
 }
 
 async fn nothing_is_written_when_a_store_cannot_be_asked(kind: Kind) {

@@ -4,21 +4,12 @@ use std::collections::HashMap;
 
 use tokio::sync::Mutex;
 
+use crate::domain::canary::{self, Canary};
 use crate::domain::repo::{ImageRepo, RepoError};
-use crate::domain::store::{Placed, Presence, StoreId, Stores};
+use crate::domain::store::{Placed, StoreId, Stores};
 
-/// Live images asked for before a store's word "absent" is believed.
-const CANARIES: usize = 3;
-/// Rows read in search of them, a page and in all.
-const PAGE: u32 = 500;
-const PAGES: usize = 20;
-
-/// What is stopped and proved by itself: a store, or a part of one.
+/// What is stopped and proved by itself.
 type Key = (StoreId, String);
-
-fn key(placed: &Placed) -> Key {
-    (placed.store.id().clone(), placed.store.part(&placed.uri))
-}
 
 /// The state of each store in one pass.
 #[derive(Debug)]
@@ -44,7 +35,7 @@ impl Brakes {
     /// gave no clear answer.
     pub(super) async fn pass(&self, placed: &Placed) -> Result<(), String> {
         let mut gates = self.gates.lock().await;
-        let gate = gates.entry(key(placed)).or_default();
+        let gate = gates.entry(placed.part()).or_default();
         if !gate.asked && gate.stopped.is_none() {
             gate.asked = true;
             gate.stopped = placed.store.health().await.err().map(|error| error.to_string());
@@ -55,14 +46,14 @@ impl Brakes {
     /// The store gave no clear answer, or refused: a share that goes away in the middle of a pass
     /// must not have the whole backlog claimed for it.
     pub(super) async fn in_doubt(&self, placed: &Placed) {
-        if let Some(gate) = self.gates.lock().await.get_mut(&key(placed)) {
+        if let Some(gate) = self.gates.lock().await.get_mut(&placed.part()) {
             gate.asked = false;
         }
     }
 
     /// The store destroyed something: it is no unmounted share.
     pub(super) async fn destroyed(&self, placed: &Placed) {
-        if let Some(gate) = self.gates.lock().await.get_mut(&key(placed)) {
+        if let Some(gate) = self.gates.lock().await.get_mut(&placed.part()) {
             gate.absent_in_a_row = 0;
         }
     }
@@ -78,9 +69,9 @@ impl Brakes {
         stores: &dyn Stores,
     ) -> Result<bool, RepoError> {
         let mut gates = self.gates.lock().await;
-        let gate = gates.entry(key(placed)).or_default();
+        let gate = gates.entry(placed.part()).or_default();
         if gate.stopped.is_none() && gate.canary.is_none() {
-            match self.look_for_canary(placed, repo, stores).await? {
+            match canary::look(placed, repo, stores).await? {
                 Ok(canary) => gate.canary = Some(canary),
                 Err(why) => gate.stopped = Some(why),
             }
@@ -114,49 +105,4 @@ impl Brakes {
         alarms.sort();
         alarms
     }
-
-    async fn look_for_canary(
-        &self,
-        absent: &Placed,
-        repo: &dyn ImageRepo,
-        stores: &dyn Stores,
-    ) -> Result<Result<Canary, String>, RepoError> {
-        let (mut asked, mut after) = (0, 0);
-        for _ in 0..PAGES {
-            let page = repo.live_locations(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.location.id;
-            for held in &page {
-                let Some(image) = &held.image else { continue };
-                let Ok(alive) = stores.place(&held.location) else { continue };
-                if key(&alive) != key(absent) {
-                    continue;
-                }
-                asked += 1;
-                if matches!(
-                    alive.store.stat(image, &alive.uri).await,
-                    Ok(Presence::Present { .. } | Presence::Mendable { .. })
-                ) {
-                    return Ok(Ok(Canary::Seen));
-                }
-                if asked == CANARIES {
-                    return Ok(Err(missing(asked)));
-                }
-            }
-        }
-        Ok(if asked == 0 { Ok(Canary::NoneKnown) } else { Err(missing(asked)) })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Canary {
-    /// A live image's data is there.
-    Seen,
-    /// No live image has its data in this store: nothing to ask for.
-    NoneKnown,
-}
-
-/// Live images have their data in this store, and it is not there.
-fn missing(asked: usize) -> String {
-    format!("the data of {asked} live images is not there either; is it mounted?")
 }
