@@ -21,6 +21,8 @@ LOOKS_LIKE = {
     "a Fernet token": r"gAAAAA[A-Za-z0-9_-]{60,}",
     "a Swift token": r"AUTH_tk[0-9a-f]{32}",
     "a private key": r"PRIVATE KEY-----",
+    # 28 bytes: the type 1, a time, the length 16, and the secret. Ceph makes them itself.
+    "a Ceph key": r"AQ[A-D][A-Za-z0-9+/]{10}[BRhx]AA[A-Za-z0-9+/]{21}[AQgw]==",
 }
 # How every key for P-256 begins, in PEM.
 KEY = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg"

@@ -6,6 +6,7 @@ use futures::future::join_all;
 use glance_revert::domain::principal::{AuthMethod, Authenticator};
 use serde_json::{Value, json};
 
+use crate::support::canary;
 use crate::support::kubernetes::{ISSUER, OPERATOR, PATH, account, good, review, running};
 use crate::support::server::{Says, Server};
 use crate::support::tokens::{Signer, token};
@@ -26,7 +27,10 @@ async fn the_api_server_vouches_for_a_token_to_our_audience() {
         (AuthMethod::TokenReview, vec!["id-1".to_owned()])
     );
     let asked = server.asked(PATH).remove(0);
-    assert_eq!(asked.authorization.as_deref(), Some("Bearer ours"));
+    assert_eq!(
+        asked.authorization.as_deref(),
+        Some(format!("Bearer {}", canary::SERVICE_ACCOUNT_TOKEN).as_str())
+    );
     let question: Value = serde_json::from_slice(&asked.body).unwrap();
     assert_eq!(
         question,

@@ -11,6 +11,7 @@ use glance_revert::server::tls::Tls;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::canary;
 use crate::support::daemon::until;
 use crate::support::kubernetes::{self, OPERATOR, Volume, account};
 use crate::support::log;
@@ -104,10 +105,14 @@ impl Kind {
     }
 }
 
+fn ours() -> String {
+    format!("Bearer {}", canary::SERVICE_ACCOUNT_TOKEN)
+}
+
 /// Our token, for sections that need one.
 fn token_file(folder: &TempDir) -> String {
     let path = folder.path().join("token");
-    fs::write(&path, "ours").unwrap();
+    fs::write(&path, canary::SERVICE_ACCOUNT_TOKEN).unwrap();
     format!("token_file = {}", path.display())
 }
 
@@ -136,7 +141,7 @@ async fn a_server_whose_certificate_is_good_is_asked() {
         })
         .await;
         for path in paths {
-            assert_eq!(site.tokens(path), ["Bearer ours"], "{kind:?} {path}");
+            assert_eq!(site.tokens(path), [ours()], "{kind:?} {path}");
         }
     }
 }
@@ -272,7 +277,7 @@ async fn files_that_are_written_over_or_moved_into_place_count_from_the_next_que
         replace(&ca_file, &second.pem());
         replace(&folder.path().join("token"), "next");
         assert!(kind.asks(&verifier, &site).await);
-        assert_eq!(site.tokens(kind.path()), ["Bearer ours", "Bearer next"], "{kind:?}");
+        assert_eq!(site.tokens(kind.path()), [ours(), "Bearer next".to_owned()], "{kind:?}");
     }
 }
 
@@ -314,14 +319,14 @@ async fn files_that_are_broken_for_a_moment_leave_the_old_ones_in_use() {
             assert!(kind.asks(&verifier, &site).await, "{kind:?} without files");
         }
         assert_eq!(warnings(&name) - before, 2, "once for each file");
-        assert_eq!(site.tokens(kind.path()), ["Bearer ours"], "{kind:?}");
+        assert_eq!(site.tokens(kind.path()), [ours()], "{kind:?}");
 
         fs::write(&ca_file, Authority::new("ours").pem()).unwrap();
         fs::write(&token_file, "next").unwrap();
         assert!(!kind.asks(&verifier, &site).await, "{kind:?}: good files count at once");
         fs::write(&ca_file, authority.pem()).unwrap();
         assert!(kind.asks(&verifier, &site).await);
-        assert_eq!(site.tokens(kind.path()), ["Bearer ours", "Bearer next"], "{kind:?}");
+        assert_eq!(site.tokens(kind.path()), [ours(), "Bearer next".to_owned()], "{kind:?}");
     }
 }
 

@@ -55,6 +55,7 @@ mod revert;
 mod schema;
 mod scrub;
 mod secrets;
+mod secrets_ours;
 mod shared_data;
 mod signals;
 mod slow;

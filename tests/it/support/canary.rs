@@ -19,10 +19,16 @@ pub(crate) const SERVICE_TOKEN: &str = "gAAAAAc4n4ry-the-service-s-token";
 pub(crate) const CALLER_TOKEN: &str = "gAAAAAc4n4ry-a-caller-s-token";
 /// What a service that passes calls on got from Keystone.
 pub(crate) const PASSING_TOKEN: &str = "gAAAAAc4n4ry-a-passing-service-s-token";
+/// Ours, for a Kubernetes API server or the server with an issuer's keys.
+pub(crate) const SERVICE_ACCOUNT_TOKEN: &str = "c4n4ry.our/service+account.token";
 /// Of users at Swift.
 pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
 /// Of Glance's user at Keystone, in locations. Glance cannot read back what has a slash in it.
 pub(crate) const SWIFT_PASSWORD: &str = "c4n4ry+swift=password";
+/// Of an application credential for Swift.
+pub(crate) const SWIFT_CREDENTIAL_SECRET: &str = "c4n4ry/swift+credential";
+/// In locations of the http store.
+pub(crate) const HTTP_PASSWORD: &str = "c4n4ry+http=password";
 /// Of the object store's access key, in its options and in locations.
 pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";
 /// Of the user at Cinder.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::canary;
 use super::server::{Says, Server};
 use super::tokens::{Signer, merged, token};
 use super::verifier::{AUDIENCE, Verifier, claims};
@@ -39,7 +40,8 @@ pub(crate) async fn running() -> (Server, Verifier, TempDir) {
     let server = Server::start().await;
     server.say(PATH, review(&good(OPERATOR)));
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("token"), "ours\n").unwrap();
+    let ours = format!("{}\n", canary::SERVICE_ACCOUNT_TOKEN);
+    fs::write(folder.path().join("token"), ours).unwrap();
     let authority = rcgen::generate_simple_self_signed(["ca.test".to_owned()]).unwrap();
     fs::write(folder.path().join("ca.crt"), authority.cert.pem()).unwrap();
     let verifier = Verifier::start(&section(&server, &folder));
