@@ -41,6 +41,8 @@ pub(in crate::db) trait LockDialect: Dialect {
     const UNLOCK: &'static str;
     const UNLOCKS: &'static str;
     const NO_KEY: Value;
+    /// How often each key is bound in [`Self::TRY_LOCKS`] and [`Self::UNLOCKS`].
+    const BOUND: usize;
     /// The word for a lock that was granted.
     const GRANTED: &'static str;
     /// The lock's name on the server, unique to Glance's database.
@@ -53,12 +55,14 @@ impl LockDialect for MySql {
     const TRY_LOCK: &'static str = "SELECT CONCAT_WS(',', GET_LOCK(?, 0)) AS granted";
     const TRY_LOCKS: &'static str = concat!(
         "SELECT CONCAT_WS(',', ",
-        each_lock!("COALESCE(GET_LOCK(?, 0), 0)"),
+        each_lock!("IF(? IS NULL, 0, COALESCE(GET_LOCK(?, 0), 0))"),
         ") AS granted"
     );
     const UNLOCK: &'static str = "DO RELEASE_LOCK(?)";
-    const UNLOCKS: &'static str = concat!("DO ", each_lock!("RELEASE_LOCK(?)"));
+    const UNLOCKS: &'static str = concat!("DO ", each_lock!("IF(? IS NULL, 0, RELEASE_LOCK(?))"));
     const NO_KEY: Value = Value::Text(None);
+    /// MySQL, other than MariaDB, has an error for a name that is NULL.
+    const BOUND: usize = 2;
     const GRANTED: &'static str = "1";
 
     /// Names are the server's, at most 64 characters: 4 + 16 + 1 + 36.
@@ -86,6 +90,7 @@ impl LockDialect for Postgres {
     const UNLOCK: &'static str = "SELECT pg_advisory_unlock(?)";
     const UNLOCKS: &'static str = concat!("SELECT ", each_lock!("pg_advisory_unlock(?)"));
     const NO_KEY: Value = Value::Big(None);
+    const BOUND: usize = 1;
     const GRANTED: &'static str = "t";
 
     /// Keys are the database's, 64 bits.
@@ -127,9 +132,11 @@ impl<D: LockDialect> Session<D> {
 
     /// `one` for a single name, `many` for up to [`LOCKS`] of them.
     fn statement(&self, one: &'static str, many: &'static str, names: &[String]) -> Statement {
-        let (sql, slots) = if names.len() == 1 { (one, 1) } else { (many, LOCKS) };
+        let (sql, slots, bound) =
+            if names.len() == 1 { (one, 1, 1) } else { (many, LOCKS, D::BOUND) };
         let keys = names.iter().map(|name| D::key(&self.database, name));
         let keys = keys.chain(std::iter::repeat_n(D::NO_KEY, slots - names.len()));
+        let keys = keys.flat_map(|key| std::iter::repeat_n(key, bound));
         keys.fold(Statement::new(sql), Statement::bind_value)
     }
 
