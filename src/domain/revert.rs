@@ -18,7 +18,7 @@ use super::time::Clock;
 use super::verify::{Finding, verify, verify_and_mend};
 
 pub use self::choice::Judged;
-use self::choice::{choose, warnings};
+use self::choice::{choose, lost_key, warnings};
 
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -266,7 +266,8 @@ impl Reverter {
                 }
                 chosen => chosen?,
             };
-            let warnings = warnings(&judged, &chosen);
+            let mut warnings = warnings(&judged, &chosen);
+            warnings.extend(lost_key(pending.image()));
             let plan = pending.plan(chosen, request.children, request.protect);
             let now = self.clock.now_in_seconds();
             let reverted = Reverted { image: plan.applied(now), restored: plan.counts(), warnings };

@@ -19,6 +19,7 @@ on_each_database! {
     a_location_removed_earlier_stays_out_while_another_has_the_data,
     a_location_removed_earlier_comes_back_when_it_is_the_only_one_with_data,
     a_location_of_another_size_stays_out,
+    a_key_that_was_deleted_with_the_image_is_warned_of,
     nothing_is_written_when_the_data_is_missing,
     nothing_is_written_when_a_store_cannot_be_asked,
     absence_is_not_believed_where_living_images_are_absent_too,
@@ -89,6 +90,21 @@ async fn a_location_of_another_size_stays_out(kind: Kind) {
     assert!(matches!(refused, RevertError::DataMissing { .. }), "{refused}");
     assert!(refused.to_string().contains("5 bytes instead of 8"), "{refused}");
     assert_eq!(world.status("a").await, "pending_delete deleted time");
+}
+
+/// An image of an encrypted volume.
+async fn a_key_that_was_deleted_with_the_image_is_warned_of(kind: Kind) {
+    for (id, policy, warned) in [("goes", "on_image_deletion", 1), ("stays", "do_not_delete", 0)] {
+        let world = World::new(kind).await;
+        world.deleted_image(id).await;
+        let policy = ("cinder_encryption_key_deletion_policy", policy);
+        for (name, value) in [("cinder_encryption_key_id", "k-1"), policy] {
+            world.rows().property(id, name, Some(value), Some(DELETE_BEGAN)).await;
+        }
+        let warnings = world.revert(id).await.unwrap().warnings;
+        assert_eq!(warnings.len(), warned, "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("key k-1")), "{warnings:?}");
+    }
 }
 
 async fn nothing_is_written_when_the_data_is_missing(kind: Kind) {

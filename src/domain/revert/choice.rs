@@ -1,7 +1,7 @@
 //! Which of the locations that were looked at come back.
 
 use super::RevertError;
-use crate::domain::image::ImageId;
+use crate::domain::image::{Image, ImageId};
 use crate::domain::location::Location;
 use crate::domain::pending::NotPending;
 use crate::domain::verify::Finding;
@@ -61,6 +61,20 @@ pub(super) fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
         unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
     let mended = judged.iter().filter(is_chosen).filter_map(describe);
     left_out.chain(fallback).chain(unproved).chain(mended).collect()
+}
+
+/// Cinder's images of encrypted volumes may have their key deleted with them, at once: no store
+/// knows of it, and no revert brings it back.
+pub(super) fn lost_key(image: &Image) -> Option<String> {
+    let value = |name: &str| {
+        let property = image.properties.iter().find(|property| property.name == name);
+        property.and_then(|property| property.value.as_deref())
+    };
+    let key = value("cinder_encryption_key_id")?;
+    let goes = value("cinder_encryption_key_deletion_policy") == Some("on_image_deletion");
+    goes.then(|| {
+        format!("Glance had the key manager delete key {key} with the image; without it nobody can read the data")
+    })
 }
 
 fn describe(judged: &Judged) -> Option<String> {
