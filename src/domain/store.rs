@@ -147,6 +147,12 @@ pub trait Store: Debug + Send + Sync {
         uri.as_str().to_owned()
     }
 
+    /// Whether rows that name one object can only do so in the same letters. Where they can, who
+    /// else names it is seen by comparing rows as they are stored.
+    fn is_spelled_one_way(&self) -> bool {
+        false
+    }
+
     /// Whether this location may be touched for this image at all; does no I/O. An image with a
     /// location that is not acceptable is never claimed.
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError>;
@@ -238,8 +244,9 @@ pub trait Stores: Debug + Send + Sync {
     /// The plain URI of a stored value.
     fn uri(&self, value: &LocationValue) -> Option<StoreUri>;
 
-    /// Whether stored values may be encrypted, so that equal data may have unequal values.
-    fn encrypted(&self) -> bool;
+    /// Whether rows that name the same data always have equal values: they are not encrypted, and
+    /// every store's locations are spelled one way.
+    fn values_are_alike(&self) -> bool;
 
     /// Every store, for checks.
     fn all(&self) -> Vec<Arc<dyn Store>>;

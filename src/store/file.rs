@@ -99,6 +99,11 @@ impl Store for FileStore {
             .unwrap_or_default()
     }
 
+    /// Users cannot add `file://` locations, and Glance's own writes every one in the same way.
+    fn is_spelled_one_way(&self) -> bool {
+        !self.any_file_name
+    }
+
     fn object(&self, uri: &StoreUri) -> String {
         path::plain(&self.datadirs, uri).unwrap_or_else(|| uri.as_str().to_owned())
     }

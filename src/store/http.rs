@@ -91,6 +91,11 @@ impl Store for HttpStore {
         matches!(uri.scheme().as_str(), "http" | "https").then_some(CLAIMED)
     }
 
+    /// Nothing of it is destroyed, so nobody asks who else names it.
+    fn is_spelled_one_way(&self) -> bool {
+        true
+    }
+
     fn accepts(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
         Ok(())
     }

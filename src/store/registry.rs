@@ -117,8 +117,8 @@ impl Stores for ConfiguredStores {
         self.values.read(value)
     }
 
-    fn encrypted(&self) -> bool {
-        self.values.encrypted()
+    fn values_are_alike(&self) -> bool {
+        !self.values.encrypted() && self.stores.iter().all(|store| store.is_spelled_one_way())
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {

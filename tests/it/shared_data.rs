@@ -32,6 +32,7 @@ on_each_database! {
     data_that_images_of_one_batch_share_goes_once,
     an_image_whose_data_went_with_another_of_its_batch_is_not_given_back,
     data_that_was_added_again_in_other_letters_stays,
+    data_that_a_living_image_names_in_other_letters_stays,
 }
 
 /// The images `a` and `b` were deleted an hour ago and name the file `shared`.
@@ -148,5 +149,17 @@ async fn data_that_was_added_again_in_other_letters_stays(kind: Kind) {
         world.rows().location("a", &other, "pending_delete", Some(REMOVED)).await;
         world.scrub().await;
         assert!(world.has_data("a"), "key {key:?}");
+    }
+}
+
+async fn data_that_a_living_image_names_in_other_letters_stays(kind: Kind) {
+    for key in KEYS {
+        let world = sharing(kind, key).await;
+        world.rows().image("c", "active", 8, None).await;
+        let other = world.uri("shared").replace("file://", "filesystem://");
+        world.rows().location("c", &other, "active", None).await;
+        let report = world.scrub().await;
+        assert_eq!((report.scrubbed, report.data_shared), (2, 2), "{report:?}");
+        assert!(world.has_data("shared"), "key {key:?}");
     }
 }

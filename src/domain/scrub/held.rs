@@ -6,6 +6,9 @@
 //! as a rule), and of those again for each batch, after its claims are committed ([`Held`]). A
 //! revert of another image that was not committed by then finds the data only if its row was
 //! there; and a row that is there, and not claimed by this very batch, keeps the data.
+//!
+//! Where rows that name the same data may be stored in other letters, the database cannot tell:
+//! all of them are read instead, and their objects compared.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,14 +27,16 @@ use crate::domain::store::Placed;
 const PAGE: u32 = 1000;
 /// The table is walked once for a page of images, and again if the page takes longer than this.
 const FRESH: Duration = Duration::from_secs(30);
+/// The same where every row has to be read.
+const FRESH_WHOLE: Duration = Duration::from_mins(5);
 
 /// What more than one row names, at the time of asking.
 #[derive(Debug)]
 pub(super) enum Contested {
     /// Values as stored, of the images from `first` to `last`.
     Values { values: HashSet<LocationValue>, first: ImageId, last: ImageId, read: Instant },
-    /// Hashes of [`names`]: where values are encrypted, equal data has unequal values.
-    Objects(HashSet<u64>),
+    /// Hashes of [`names`], of all images.
+    Objects { names: HashSet<u64>, read: Instant },
 }
 
 /// What must not be destroyed by one batch of claims.
@@ -50,25 +55,20 @@ impl Contested {
         first: &ImageId,
         last: &ImageId,
     ) -> Result<Self, RepoError> {
-        if scrubber.stores.encrypted() {
-            let (mut seen, mut contested) = (HashSet::new(), HashSet::new());
-            let note = |_, object| {
-                if !seen.insert(object) {
-                    contested.insert(object);
-                }
-            };
-            walk_objects(scrubber, note).await?;
-            return Ok(Self::Objects(contested));
-        }
         let read = Instant::now();
+        if !scrubber.stores.values_are_alike() {
+            let mut all = Vec::new();
+            walk_objects(scrubber, |_, name| all.push(name)).await?;
+            return Ok(Self::Objects { names: repeated(all), read });
+        }
         let values = scrubber.repo.contested_in_range(first, last).await?;
         Ok(Self::Values { values, first: first.clone(), last: last.clone(), read })
     }
 
-    /// Whether it speaks of these images, and of the present. Hashes are made once a pass.
+    /// Whether it speaks of these images, and of the present.
     pub(super) fn is_fresh(&self, page: &[ImageId]) -> bool {
         match self {
-            Self::Objects(_) => true,
+            Self::Objects { read, .. } => read.elapsed() < FRESH_WHOLE,
             Self::Values { first, last, read, .. } => {
                 page.first() == Some(first) && page.last() == Some(last) && read.elapsed() < FRESH
             }
@@ -95,9 +95,9 @@ impl Contested {
                         naming.filter(|(id, _)| !ours.contains(id)).map(|n| n.1).collect();
                 }
             }
-            Self::Objects(objects) => {
+            Self::Objects { names, .. } => {
                 let is_asked =
-                    targets().any(|(_, placed)| any(placed, |name| objects.contains(&name)));
+                    targets().any(|(_, placed)| any(placed, |name| names.contains(&name)));
                 if is_asked {
                     let note = |id, object| {
                         if !ours.contains(&id) {
@@ -150,6 +150,12 @@ async fn walk_objects(
             }
         }
     }
+}
+
+/// Those that are there more than once. A sorted list takes a fraction of a set's memory.
+fn repeated(mut names: Vec<u64>) -> HashSet<u64> {
+    names.sort_unstable();
+    names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect()
 }
 
 /// The URI as it stands, which also tells of rows that have no store, and the object.

@@ -323,8 +323,8 @@ impl Stores for FakeStore {
         StoreUri::parse(value.as_stored())
     }
 
-    fn encrypted(&self) -> bool {
-        false
+    fn values_are_alike(&self) -> bool {
+        true
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {

@@ -64,8 +64,8 @@ impl Stores for RefusingStores {
         self.inner.uri(value)
     }
 
-    fn encrypted(&self) -> bool {
-        self.inner.encrypted()
+    fn values_are_alike(&self) -> bool {
+        self.inner.values_are_alike()
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
@@ -138,8 +138,8 @@ impl Stores for MeanwhileStores {
         self.inner.uri(value)
     }
 
-    fn encrypted(&self) -> bool {
-        self.inner.encrypted()
+    fn values_are_alike(&self) -> bool {
+        self.inner.values_are_alike()
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
