@@ -1,10 +1,13 @@
 //! Log lines, to standard error: standard output belongs to the commands' results.
+//!
+//! A line that cannot be written (the disk is full, its reader is gone) is counted and otherwise
+//! lost. It stops nobody: who deletes or reverts is in the middle of something.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, ErrorKind, IsTerminal, Stderr, Write};
 
 use tracing_subscriber::EnvFilter;
 
-use super::{TelemetryError, audit};
+use super::{TelemetryError, audit, metric};
 use crate::config::LogFormat;
 
 /// Libraries that talk of every statement and every packet.
@@ -24,12 +27,31 @@ pub fn init_logging(
 ) -> Result<(), TelemetryError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parse_filter(debug, filter)?)
-        .with_writer(io::stderr);
+        .with_writer(|| Counted(io::stderr()))
+        // Its own word about a failed write goes to standard error too, and panics there.
+        .log_internal_errors(false);
     let set = match format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
     };
     set.map_err(|_| TelemetryError::LoggingTaken)
+}
+
+/// Counts the lines that cannot be written.
+struct Counted(Stderr);
+
+impl Write for Counted {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line).inspect_err(|error| {
+            if error.kind() != ErrorKind::Interrupted {
+                metrics::counter!(metric::LOG_FAILURES_TOTAL).increment(1);
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn parse_filter(debug: bool, filter: Option<&str>) -> Result<EnvFilter, TelemetryError> {

@@ -52,6 +52,8 @@ pub const JWKS_LAST_FETCH_TIMESTAMP_SECONDS: &str =
 /// Questions about tokens to Kubernetes API servers; labels `issuer` (the section's name),
 /// `outcome`: `good`, `refused`, `failed`.
 pub const TOKEN_REVIEWS_TOTAL: &str = "glance_revert_token_reviews_total";
+/// Log lines, audit records among them, that could not be written.
+pub const LOG_FAILURES_TOTAL: &str = "glance_revert_log_failures_total";
 /// When the process started, in Unix seconds; the name is Prometheus's own.
 pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
 /// Always 1; labels `version` and `commit`, which is empty where the build did not know it.
@@ -69,7 +71,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 23] = [
+pub const ALL: [(Kind, &str, &str); 24] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -95,6 +97,7 @@ pub const ALL: [(Kind, &str, &str); 23] = [
     (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
     (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),
     (Kind::Counter, TOKEN_REVIEWS_TOTAL, "Questions to Kubernetes API servers, by outcome."),
+    (Kind::Counter, LOG_FAILURES_TOTAL, "Log lines that could not be written."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),
     (Kind::Gauge, BUILD_INFO, "Always 1, labelled with version and commit."),
 ];
@@ -106,11 +109,12 @@ pub fn unix_seconds(time: Timestamp) -> f64 {
 }
 
 /// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.
-pub(super) const FROM_ZERO: [&str; 6] = [
+pub(super) const FROM_ZERO: [&str; 7] = [
     SCRUB_IMAGES_SCRUBBED_TOTAL,
     SCRUB_LOCATIONS_DELETED_TOTAL,
     SCRUB_DATA_GONE_TOTAL,
     SCRUB_GIVEN_BACK_TOTAL,
     SCRUB_FAILURES_TOTAL,
     SCRUB_ALARMS_TOTAL,
+    LOG_FAILURES_TOTAL,
 ];

@@ -47,6 +47,7 @@ mod keystone_real;
 mod keystone_service;
 mod listen;
 mod locks;
+mod log_lost;
 mod ops;
 mod partial;
 mod race;

@@ -10,6 +10,7 @@ use glance_revert::domain::time::{Clock, SystemClock};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -109,15 +110,33 @@ impl Setup {
         let log = output::path("log").unwrap_or_else(own);
         let mut command = self.command(&["serve"]);
         command.stdout(output::sink("serve")).stderr(fs::File::create(&log).unwrap());
-        let child = command.spawn().unwrap();
+        let mut service = self.service(command.spawn().unwrap(), log);
+        let line = service.said("serving").await;
+        service.listens_at(&line);
+        service
+    }
+
+    /// Starts `serve`; whoever reads its log is gone as soon as it listens.
+    pub(crate) async fn serve_without_log(&self) -> Service {
+        let mut command = self.command(&["serve"]);
+        command.stdout(output::sink("serve")).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut service = self.service(child, self.folder.path().join("none"));
+        while let Some(line) = log.next_line().await.unwrap() {
+            if let Some(line) = fields(std::iter::once(&*line)).find(|l| l["message"] == "serving")
+            {
+                service.listens_at(&line);
+                return service;
+            }
+        }
+        panic!("it ended before it listened")
+    }
+
+    fn service(&self, child: Child, log: PathBuf) -> Service {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let token = self.token.clone();
-        let mut service =
-            Service { child, log, client, token, api: String::new(), ops: String::new() };
-        let line = service.said("serving").await;
-        line["api"].as_str().unwrap().clone_into(&mut service.api);
-        line["ops"].as_str().unwrap().clone_into(&mut service.ops);
-        service
+        Service { child, log, client, token, api: String::new(), ops: String::new() }
     }
 }
 
@@ -139,6 +158,11 @@ pub(crate) struct Service {
 }
 
 impl Service {
+    fn listens_at(&mut self, line: &Value) {
+        line["api"].as_str().unwrap().clone_into(&mut self.api);
+        line["ops"].as_str().unwrap().clone_into(&mut self.ops);
+    }
+
     /// Waits for a log line with this message.
     pub(crate) async fn said(&self, message: &str) -> Value {
         until(message, async || {
@@ -176,6 +200,14 @@ impl Service {
     pub(crate) async fn probe(&self, path: &str) -> StatusCode {
         let url = format!("http://{}{path}", self.ops);
         self.client.get(url).send().await.unwrap().status()
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let url = format!("http://{}/metrics", self.ops);
+        let text = self.client.get(url).send().await.unwrap().text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
     }
 
     /// Waits until `/readyz` answers this.
