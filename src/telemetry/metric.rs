@@ -108,6 +108,9 @@ pub fn unix_seconds(time: Timestamp) -> f64 {
     time.and_utc().timestamp_millis() as f64 / 1000.0
 }
 
+/// Outcomes of [`TLS_RELOADS_TOTAL`], all of them set to 0 at start.
+pub(super) const TLS_RELOAD_OUTCOMES: [&str; 2] = ["taken", "refused"];
+
 /// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.
 pub(super) const FROM_ZERO: [&str; 7] = [
     SCRUB_IMAGES_SCRUBBED_TOTAL,

@@ -69,6 +69,9 @@ fn set_first_values(started: Timestamp) {
     for name in metric::FROM_ZERO {
         counter!(name).absolute(0);
     }
+    for outcome in metric::TLS_RELOAD_OUTCOMES {
+        counter!(metric::TLS_RELOADS_TOTAL, "outcome" => outcome).absolute(0);
+    }
     gauge!(metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS).set(0.0);
     gauge!(metric::SCRUB_FAILING_IMAGES).set(0.0);
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GLANCE_REVERT_COMMIT"));
@@ -107,6 +110,13 @@ mod tests {
             let line = format!("# HELP {name} {help}");
             assert!(handle.render().contains(&line), "{line}");
         }
+    }
+
+    #[test]
+    fn the_first_refused_certificate_is_an_increase() {
+        let text = init_metrics(SystemClock.now()).unwrap().render();
+        let series = format!("\n{}{{outcome=\"refused\"}} ", metric::TLS_RELOADS_TOTAL);
+        assert!(text.contains(&series), "{text}");
     }
 
     #[test]
