@@ -20,6 +20,8 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// A connection that lives says so at once; much less than [`ACQUIRE_TIMEOUT`], so that there is
 /// time left for a new one.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server that is not there is known at once, or not at all.
+const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections to one database. Clones share them.
 pub(super) struct Connections<D: Database> {
@@ -62,7 +64,28 @@ impl<D: Database> Connections<D> {
     }
 
     pub(super) async fn acquire(&self) -> Result<Lent<D>, sqlx::Error> {
-        Ok(Lent { connection: self.pool.acquire().await?, is_answered: false })
+        match self.pool.acquire().await {
+            Ok(connection) => Ok(Lent { connection, is_answered: false }),
+            Err(sqlx::Error::PoolTimedOut) => Err(self.why_there_is_none().await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The pool takes a refused connection for a server that is starting, and tries again until its
+    /// time is over; what it was refused with is lost. So it is asked for once more.
+    async fn why_there_is_none(&self) -> sqlx::Error {
+        if self.pool.size() >= self.pool.options().get_max_connections() {
+            return sqlx::Error::PoolTimedOut;
+        }
+        let options = self.pool.connect_options();
+        match within(REASON_TIMEOUT, D::Connection::connect_with(&options)).await {
+            Ok(connection) => {
+                // It was only to see; a good-bye that fails changes nothing.
+                let _ = within(REASON_TIMEOUT, connection.close()).await;
+                sqlx::Error::PoolTimedOut
+            }
+            Err(error) => error,
+        }
     }
 
     /// Passes an answer on. If it says that the connection broke, this one is closed, which ends

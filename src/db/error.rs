@@ -27,12 +27,12 @@ fn codes(error: &dyn DatabaseError) -> impl Iterator<Item = String> {
 }
 
 /// Whether the error speaks of the server or the connection, not of the statement: SQLSTATE
-/// classes 08, 53 and 57P, MySQL's 1040 (too many connections), 1053 (shutdown), 1927 (killed),
+/// classes 08, 28 (a login that is refused: a new password, say), 53 and 57P, MySQL's 1040 (too many connections), 1053 (shutdown), 1927 (killed),
 /// 1047 (a Galera node that is not ready), and SQLite's "busy" and "locked".
 fn is_about_the_server(error: &dyn DatabaseError) -> bool {
     let sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
     codes(error).any(|code| {
-        let by_class = ["08", "53", "57P"].iter().any(|class| code.starts_with(class));
+        let by_class = ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class));
         by_class
             || ["1040", "1047", "1053", "1927"].contains(&&*code)
             || (sqlite && ["5", "6", "14", "261", "517"].contains(&&*code))

@@ -32,6 +32,7 @@ macro_rules! on_each_server {
 
 on_each_server! {
     a_database_that_is_down_at_start_is_waited_for,
+    a_login_that_is_refused_is_a_database_that_is_away,
     a_connection_cut_at_any_point_of_a_revert_leaves_it_whole_or_undone,
     a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck,
     a_database_that_hangs_is_given_up_and_nothing_is_half_done,
@@ -64,6 +65,21 @@ async fn a_database_that_is_down_at_start_is_waited_for(kind: Kind) {
     service.ready(StatusCode::OK).await;
     assert_eq!(service.revert(&images[1]).await.unwrap().status(), StatusCode::OK);
     assert_eq!(world.fates("a").await[&images[0]], Fate::WAITS);
+}
+
+/// A password was changed: nothing is wrong with a statement.
+async fn a_login_that_is_refused_is_a_database_that_is_away(kind: Kind) {
+    let world = World::new(kind).await;
+    let (scheme, rest) = world.db.url().split_once("://").map(own).unwrap();
+    let place = rest.split_once('@').map_or(&*rest, |(_, place)| place);
+    let database = open(&format!("{scheme}://nobody-here:wrong@{place}"));
+    let refused = database.repo.ping().await.unwrap_err();
+    assert!(matches!(refused, RepoError::Unavailable(_)), "{refused}");
+    assert!(refused.to_string().contains("nobody-here"), "{refused}");
+}
+
+fn own((scheme, rest): (&str, &str)) -> (String, String) {
+    (scheme.to_owned(), rest.to_owned())
 }
 
 async fn revert(reverter: &Reverter, id: &str) -> Result<(), RevertError> {
