@@ -93,6 +93,17 @@ def renderings():
     for values in sorted(glob.glob(f"{CHART}/ci/*.yaml")):
         skipped = WITH_TOKEN if values.endswith("everything.yaml") else {}
         yield f"helm {values[len(CHART) + 1:]}", lambda values=values: chart(values), skipped
+    yield "helm, with names that YAML takes for something else", awkward_chart, {}
+
+
+def awkward_chart():
+    """Numbers and wildcards are good names for Kubernetes, and no text in bare YAML."""
+    names = ("keysSecret=1e3", "tls.secret=0x10", "serviceAccount.name=123", "priorityClassName=1")
+    hosts = ("ingress.enabled=true", "ingress.host=*.example.org", "ingress.tlsSecret=7")
+    options = [word for name in names for word in ("--set-string", name)]
+    options += [word for host in hosts for word in ("--set" if "enabled" in host else "--set-string", host)]
+    done = run("helm", "template", "123", CHART, "--namespace", "1234", *options)
+    return done.stdout, done.stderr
 
 
 def validated(manifests):
