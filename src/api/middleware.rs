@@ -128,7 +128,7 @@ impl Line<'_> {
             method = self.method,
             path = self.operation,
             status = self.status.as_u16(),
-            duration_ms = self.started.elapsed().as_secs_f64() * 1000.0,
+            duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
             request_id,
             global_request_id = context.global_id(),
             peer = %client.peer,

@@ -3,6 +3,7 @@
 mod images;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// Nobody else on this machine is to read the admin's token.
+const FOLDER_MODE: u32 = 0o700;
+
 /// The demo's folder; removed at the end unless the caller chose it.
 struct Folder {
     path: PathBuf,
@@ -54,7 +58,8 @@ impl Folder {
         let temporary =
             || std::env::temp_dir().join(format!("glance-revert-demo-{}", std::process::id()));
         let path = chosen.map_or_else(temporary, Path::to_owned);
-        std::fs::create_dir(&path).map_err(CliError::system(path.display()))?;
+        let made = std::fs::DirBuilder::new().mode(FOLDER_MODE).create(&path);
+        made.map_err(CliError::system(path.display()))?;
         let path = path.canonicalize().map_err(CliError::system(path.display()))?;
         Ok(Self { path, keep: chosen.is_some() })
     }
@@ -152,4 +157,19 @@ fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result
          http://{}/docs in a browser\n\nCtrl-C ends the demo.",
         api.trim_start_matches("http://").trim_end_matches("/v2")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_read_the_token() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = Folder::create(Some(&parent.path().join("demo"))).unwrap();
+        let mode = std::fs::metadata(&folder.path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
 }
