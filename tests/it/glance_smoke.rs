@@ -36,7 +36,8 @@ async fn several_stores_with_encrypted_locations(kind: Kind) {
 
 async fn delete_writes_the_rows_we_rely_on(kind: Kind, stores: Stores, key: Option<&'static str>) {
     let database = TestDatabase::create(kind).await;
-    let options = GlanceOptions { stores, encryption_key: key, scrub_time: 3600, modules: None };
+    let options =
+        GlanceOptions { stores, encryption_key: key, scrub_time: 3600, ..GlanceOptions::default() };
     let glance = Glance::start(&database, options).await;
     let store = if stores == Stores::Multi { "slow" } else { "images" };
     let id = shared_image(&glance, stores).await;

@@ -4,12 +4,11 @@
 
 use serde_json::{Value, json};
 
+use crate::support::cloud::{Cloud, SMALL as DATA};
 use crate::support::database::{Kind, TestDatabase, on_each_database};
-use crate::support::glance::{Glance, GlanceOptions, Stores};
-use crate::support::service::Service;
+use crate::support::glance::{GlanceOptions, Stores};
 
 const KEY: &str = crate::support::canary::LONG_ENCRYPTION_KEY;
-const DATA: &[u8] = b"every bit of an image";
 
 on_each_database! { with glance:
     a_reverted_image_is_the_one_from_before,
@@ -37,57 +36,40 @@ async fn a_reverted_image_of_several_encrypted_stores_is_the_one_from_before(kin
     everything_comes_back(kind, Stores::Multi, Some(KEY)).await;
 }
 
-/// A Glance, and the service beside it.
-struct Cloud {
-    database: TestDatabase,
-    glance: Glance,
-    service: Service,
-    stores: Stores,
+async fn start(kind: Kind, stores: Stores, key: Option<&'static str>, scrub_time: u32) -> Cloud {
+    let options =
+        GlanceOptions { stores, encryption_key: key, scrub_time, ..GlanceOptions::default() };
+    Cloud::start(kind, options).await
 }
 
-impl Cloud {
-    async fn start(kind: Kind, stores: Stores, key: Option<&'static str>, scrub_time: u32) -> Self {
-        let database = TestDatabase::create(kind).await;
-        let options = GlanceOptions { stores, encryption_key: key, scrub_time, modules: None };
-        let glance = Glance::start(&database, options).await;
-        let service = Service::start(glance.config_file(), &database.url()).await;
-        Self { database, glance, service, stores }
+/// An active image with everything; of tags and members one each was removed in January.
+async fn full_image(cloud: &Cloud, stores: Stores) -> String {
+    let owner = cloud.glance.member_of("p1");
+    let image = json!({
+        "name": "höwdy", "disk_format": "raw", "container_format": "bare",
+        "visibility": "shared", "min_ram": 7, "os_distro": "debian", "note": "ünïcode ☃",
+        "empty": "", "kernel_id": "0a1b2c3d-0000-4000-8000-000000000001"
+    });
+    let id = owner.create_image(&image).await["id"].as_str().unwrap().to_owned();
+    match stores {
+        Stores::Single => owner.upload(&id, DATA).await,
+        Stores::Multi => owner.upload_to(&id, "slow", DATA).await,
     }
-
-    fn store(&self) -> &'static str {
-        if self.stores == Stores::Multi { "slow" } else { "images" }
+    for tag in ["blue", "n0", "gone"] {
+        owner.add_tag(&id, tag).await;
     }
-
-    /// An active image with everything; of tags and members one each was removed in January.
-    async fn image(&self) -> String {
-        let owner = self.glance.member_of("p1");
-        let image = json!({
-            "name": "höwdy", "disk_format": "raw", "container_format": "bare",
-            "visibility": "shared", "min_ram": 7, "os_distro": "debian", "note": "ünïcode ☃",
-            "empty": "", "kernel_id": "0a1b2c3d-0000-4000-8000-000000000001"
-        });
-        let id = owner.create_image(&image).await["id"].as_str().unwrap().to_owned();
-        if self.stores == Stores::Multi {
-            owner.upload_to(&id, "slow", DATA).await;
-        } else {
-            owner.upload(&id, DATA).await;
-        }
-        for tag in ["blue", "n0", "gone"] {
-            owner.add_tag(&id, tag).await;
-        }
-        owner.remove_tag(&id, "gone").await;
-        for member in ["friend", "revoked"] {
-            owner.add_member(&id, member).await;
-        }
-        owner.remove_member(&id, "revoked").await;
-        for table in ["image_tags", "image_members"] {
-            let sql = format!(
-                "UPDATE {table} SET deleted_at = '2026-01-01 12:00:00.123456' WHERE deleted = TRUE"
-            );
-            self.database.execute(&sql).await;
-        }
-        id
+    owner.remove_tag(&id, "gone").await;
+    for member in ["friend", "revoked"] {
+        owner.add_member(&id, member).await;
     }
+    owner.remove_member(&id, "revoked").await;
+    for table in ["image_tags", "image_members"] {
+        let sql = format!(
+            "UPDATE {table} SET deleted_at = '2026-01-01 12:00:00.123456' WHERE deleted = TRUE"
+        );
+        cloud.database.execute(&sql).await;
+    }
+    id
 }
 
 /// Tags are a set in Glance, and a revert is a change.
@@ -100,8 +82,8 @@ fn comparable(mut document: Value) -> Value {
 }
 
 async fn everything_comes_back(kind: Kind, stores: Stores, key: Option<&'static str>) {
-    let cloud = Cloud::start(kind, stores, key, 3600).await;
-    let id = cloud.image().await;
+    let cloud = start(kind, stores, key, 3600).await;
+    let id = full_image(&cloud, stores).await;
     let owner = cloud.glance.member_of("p1");
     let before = owner.show(&id).await.1;
     owner.delete(&id).await;
@@ -145,8 +127,8 @@ async fn everything_comes_back(kind: Kind, stores: Stores, key: Option<&'static 
 }
 
 async fn an_image_that_upstream_restored_without_its_data_is_repaired(kind: Kind) {
-    let cloud = Cloud::start(kind, Stores::Single, None, 3600).await;
-    let id = cloud.image().await;
+    let cloud = start(kind, Stores::Single, None, 3600).await;
+    let id = full_image(&cloud, Stores::Single).await;
     let owner = cloud.glance.member_of("p1");
     let before = owner.show(&id).await.1;
     owner.delete(&id).await;
@@ -164,8 +146,9 @@ async fn an_image_that_upstream_restored_without_its_data_is_repaired(kind: Kind
 }
 
 async fn what_is_scrubbed_is_left_as_glance_scrubber_leaves_it(kind: Kind) {
-    let cloud = Cloud::start(kind, Stores::Single, None, 0).await;
-    let (ours, theirs) = (cloud.image().await, cloud.image().await);
+    let cloud = start(kind, Stores::Single, None, 0).await;
+    let (ours, theirs) =
+        (full_image(&cloud, Stores::Single).await, full_image(&cloud, Stores::Single).await);
     let owner = cloud.glance.member_of("p1");
 
     owner.delete(&theirs).await;
@@ -208,13 +191,14 @@ async fn rows_of(database: &TestDatabase, id: &str) -> Vec<Vec<Vec<Option<String
 }
 
 async fn an_image_of_several_encrypted_stores_is_scrubbed(kind: Kind) {
-    let cloud = Cloud::start(kind, Stores::Multi, Some(KEY), 0).await;
-    let (deleted, alive) = (cloud.image().await, cloud.image().await);
+    let cloud = start(kind, Stores::Multi, Some(KEY), 0).await;
+    let (deleted, alive) =
+        (full_image(&cloud, Stores::Multi).await, full_image(&cloud, Stores::Multi).await);
     let owner = cloud.glance.member_of("p1");
     owner.delete(&deleted).await;
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (1, 0), "{report:?}");
-    let datadir = cloud.glance.datadir(cloud.store());
+    let datadir = cloud.glance.datadir("slow");
     assert!(!datadir.join(&deleted).exists() && datadir.join(&alive).exists());
     assert_eq!(owner.download(&alive).await, (200, DATA.to_vec()));
 }

@@ -4,19 +4,14 @@
 use serde_json::{Value, json};
 
 use crate::support::ceph::{Beside, Ceph, Shared};
-use crate::support::database::{Kind, TestDatabase};
-use crate::support::glance::{Client, Glance, GlanceOptions, Stores};
-use crate::support::service::Service;
+use crate::support::cloud::{Cloud, SMALL};
+use crate::support::database::Kind;
+use crate::support::glance::{GlanceOptions, Stores};
 
-const SMALL: &[u8] = b"every bit of an image";
-
-/// A Glance whose store `cold` is the pool `images`, and the service beside it.
-struct Cloud {
-    database: TestDatabase,
-    glance: Glance,
-    service: Service,
-    beside: Beside,
+/// The pool `images`, as it is seen beside Glance and the service.
+struct Pool {
     ceph: Shared,
+    beside: Beside,
 }
 
 /// What an image in Ceph is called there.
@@ -26,37 +21,27 @@ struct Names {
     inner: String,
 }
 
-impl Cloud {
-    async fn start(kind: Kind) -> Self {
-        let (database, ceph) = (TestDatabase::create(kind).await, Ceph::shared().await);
-        let cold = format!(
-            "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
-             rados_connect_timeout = 30\n",
-            ceph.conf().display()
-        );
-        let modules = ceph.python_path();
-        let options = GlanceOptions {
-            stores: Stores::Multi,
-            scrub_time: 3600,
-            modules: Some(&modules),
-            ..GlanceOptions::default()
-        };
-        let glance = Glance::start_with(&database, options, &[("cold", "rbd", cold)]).await;
-        let service = Service::start(glance.config_file(), &database.url()).await;
-        Self { database, glance, service, beside: ceph.beside(), ceph }
-    }
+/// A Glance whose store `cold` is the pool `images`.
+async fn with_pool(kind: Kind) -> (Cloud, Pool) {
+    let ceph = Ceph::shared().await;
+    let options = format!(
+        "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
+         rados_connect_timeout = 30\n",
+        ceph.conf().display()
+    );
+    let modules = ceph.python_path();
+    let options = GlanceOptions {
+        stores: Stores::Multi,
+        scrub_time: 3600,
+        modules: Some(&modules),
+        more: &[("cold", "rbd", options)],
+        ..GlanceOptions::default()
+    };
+    let cloud = Cloud::start(kind, options).await;
+    (cloud, Pool { beside: ceph.beside(), ceph })
+}
 
-    fn admin(&self) -> Client {
-        self.glance.admin()
-    }
-
-    async fn image(&self, store: &str, data: &[u8]) -> String {
-        let image = json!({"name": "i", "disk_format": "raw", "container_format": "bare"});
-        let id = self.admin().create_image(&image).await["id"].as_str().unwrap().to_owned();
-        self.admin().upload_to(&id, store, data).await;
-        id
-    }
-
+impl Pool {
     async fn names(&self, id: &str) -> Names {
         let place = format!("images/{id}");
         let info = self.ceph.run(&["rbd", "info", "--format", "json", &place]).await;
@@ -85,47 +70,20 @@ impl Cloud {
     fn snaps(&self, id: &str) -> Value {
         self.beside.call(&json!(["snaps", "images", id]))
     }
-
-    /// Deletes an image, and lets its time come.
-    async fn delete_for_good(&self, id: &str) {
-        self.admin().delete(id).await;
-        let sql = format!("UPDATE images SET deleted_at = '2020-01-01 00:00:00' WHERE id = '{id}'");
-        self.database.execute(&sql).await;
-    }
-
-    async fn comes_back(&self, id: &str, data: &[u8], restored: &str) {
-        let before = self.document(id).await;
-        self.admin().delete(id).await;
-        assert_eq!(self.admin().show(id).await.0, 404);
-        let reverted = self.service.revert_with(id, &json!({"verify": "checksum"})).await;
-        assert_eq!(reverted.status, 200, "{reverted:?}");
-        assert!(reverted.restored.starts_with(restored), "{reverted:?}");
-        assert_eq!(reverted.warnings, "");
-        assert_eq!(self.admin().download(id).await, (200, data.to_vec()));
-        assert_eq!(self.document(id).await, before);
-    }
-
-    /// An image as Glance shows it, but for what a revert is not to bring back.
-    async fn document(&self, id: &str) -> Value {
-        let (_, mut document) = self.admin().show(id).await;
-        let is_kept = |name: &str| name != "updated_at" && !name.starts_with("os_glance_");
-        document.as_object_mut().unwrap().retain(|name, _| is_kept(name));
-        document
-    }
 }
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn images_in_ceph_s_pool_come_back_and_leave_nothing() {
-    let cloud = Cloud::start(Kind::Mariadb).await;
+    let (cloud, pool) = with_pool(Kind::Mariadb).await;
     // More objects of Ceph's than one.
     let large: Vec<u8> = (0..=250).cycle().take((20 << 20) + 3).collect();
     let (mut ids, mut all_names) = (Vec::new(), Vec::new());
     for data in [SMALL, &large] {
         let id = cloud.image("cold", data).await;
         cloud.comes_back(&id, data, "locations=1").await;
-        let names = cloud.names(&id).await;
-        assert!(cloud.left(&names).await.len() > 2);
+        let names = pool.names(&id).await;
+        assert!(pool.left(&names).await.len() > 2);
         all_names.push(names);
         ids.push(id);
     }
@@ -136,7 +94,7 @@ async fn images_in_ceph_s_pool_come_back_and_leave_nothing() {
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (2, 0), "{report:?}");
     for names in &all_names {
-        assert_eq!(cloud.left(names).await, Vec::<String>::new());
+        assert_eq!(pool.left(names).await, Vec::<String>::new());
     }
     assert_eq!(cloud.admin().download(&kept).await, (200, SMALL.to_vec()));
     assert_eq!(cloud.service.revert(&ids[0]).await.status, 409);
@@ -145,35 +103,35 @@ async fn images_in_ceph_s_pool_come_back_and_leave_nothing() {
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn an_image_in_a_folder_and_in_ceph_comes_back_in_both_and_leaves_both() {
-    let cloud = Cloud::start(Kind::Postgres).await;
+    let (cloud, pool) = with_pool(Kind::Postgres).await;
     let id = cloud.image("fast", SMALL).await;
     cloud.admin().copy_to(&id, "cold").await;
-    let (file, names) = (cloud.glance.datadir("fast").join(&id), cloud.names(&id).await);
+    let (file, names) = (cloud.glance.datadir("fast").join(&id), pool.names(&id).await);
     assert!(file.exists());
     cloud.comes_back(&id, SMALL, "locations=2").await;
     assert_eq!(cloud.document(&id).await["stores"], "fast,cold");
-    assert!(cloud.left(&names).await.len() > 2);
+    assert!(pool.left(&names).await.len() > 2);
 
     cloud.delete_for_good(&id).await;
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (1, 0), "{report:?}");
     assert!(!file.exists());
-    assert_eq!(cloud.left(&names).await, Vec::<String>::new());
+    assert_eq!(pool.left(&names).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn an_image_whose_snapshot_in_ceph_was_lost_comes_back_mended() {
-    let cloud = Cloud::start(Kind::Sqlite).await;
+    let (cloud, pool) = with_pool(Kind::Sqlite).await;
     let id = cloud.image("cold", SMALL).await;
-    assert_eq!(cloud.snaps(&id), json!(["snap!"]));
+    assert_eq!(pool.snaps(&id), json!(["snap!"]));
     cloud.admin().delete(&id).await;
     for change in ["unprotect", "remove"] {
-        cloud.beside.call(&json!(["change_snap", "images", id, change, "snap"]));
+        pool.beside.call(&json!(["change_snap", "images", id, change, "snap"]));
     }
     let reverted = cloud.service.revert(&id).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
     assert!(reverted.warnings.starts_with("location 1 was mended: the snapshot"), "{reverted:?}");
-    assert_eq!(cloud.snaps(&id), json!(["snap!"]));
+    assert_eq!(pool.snaps(&id), json!(["snap!"]));
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }

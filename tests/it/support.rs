@@ -7,6 +7,7 @@ pub(crate) mod ceph;
 pub(crate) mod chance;
 pub(crate) mod cinder;
 pub(crate) mod clock;
+pub(crate) mod cloud;
 pub(crate) mod crowd;
 pub(crate) mod daemon;
 pub(crate) mod database;

@@ -288,7 +288,7 @@ pub(super) async fn another_content_is_found_out(stand: &dyn Stand) {
 
 pub(super) async fn odd_names_are_taken_literally(stand: &dyn Stand) {
     let names = stand.odd_names();
-    for name in &names {
+    for name in names {
         stand.put(name, name.as_bytes()).await;
     }
     let id = new_image();
@@ -296,7 +296,7 @@ pub(super) async fn odd_names_are_taken_literally(stand: &dyn Stand) {
         let placed = placed(stand, name);
         assert_eq!(placed.store.accepts(&id, &placed.uri), Ok(()), "{name}");
         assert_eq!(stat(&id, &placed).await, Ok(present(name.as_bytes())), "{name}");
-        assert_eq!(read(&id, &placed).await, Ok(Some(name.clone().into_bytes())), "{name}");
+        assert_eq!(read(&id, &placed).await, Ok(Some(name.as_bytes().to_vec())), "{name}");
         let deletion = delete(&id, &placed).await;
         assert!(matches!(deletion, Deletion::Deleted | Deletion::NotOurs), "{name}: {deletion:?}");
         if deletion == Deletion::Deleted {

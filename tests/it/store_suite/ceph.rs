@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use glance_revert::config::{RbdConfig, StoreConfig, StoreKind};
+use glance_revert::config::{RbdConfig, StoreKind};
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
+use glance_revert::store::StoreOptions;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::cases::LIMIT;
-use super::stand::Held;
+use super::stand::{Held, only};
 use super::{Stand, store_suite};
 use crate::support::ceph::{Beside, Ceph, Shared, encoded};
 
@@ -37,8 +37,7 @@ async fn start() -> Pool {
         rbd_helper: env!("CARGO_BIN_EXE_glance-revert").into(),
         ..StoreOptions::default()
     };
-    let configs = [StoreConfig { id: "ceph".to_owned(), kind }];
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
+    let stores = only("ceph", kind, &options);
     let beside = ceph.beside();
     Pool { ceph, name, beside, stores }
 }
@@ -85,12 +84,11 @@ impl Stand for Pool {
         Box::new(holder)
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        let names = [
+    fn odd_names(&self) -> &'static [&'static str] {
+        &[
             "a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~", "a/b",
             "a@b", "a?b#c",
-        ];
-        names.map(str::to_owned).to_vec()
+        ]
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use glance_revert::config::{CinderConfig, StoreConfig, StoreKind};
+use glance_revert::config::{CinderConfig, StoreKind};
 use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
 use uuid::Uuid;
 
 use super::cases::{self, LIMIT};
-use super::stand::Held;
+use super::stand::{Held, only, options};
 use super::{Stand, store_suite};
 use crate::support::cinder::{self, Listening, Mood, Shared, Use, Volume};
 use crate::support::proxy::Proxy;
@@ -30,9 +29,7 @@ async fn start() -> Volumes {
     let proxy = Proxy::before(&listening.authority()).await;
     let cinder = listening.serve(&proxy.address());
     let config = CinderConfig { transition_timeout: LIMIT, ..cinder::config(&proxy.address()) };
-    let configs = [StoreConfig { id: "volumes".to_owned(), kind: StoreKind::Cinder(config) }];
-    let options = StoreOptions { store_timeout: LIMIT, ..StoreOptions::default() };
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
+    let stores = only("volumes", StoreKind::Cinder(config), &options());
     Volumes { cinder, proxy, stores, held_by: Use::Attached, prefix: "cinder://" }
 }
 
@@ -110,8 +107,8 @@ impl Stand for Volumes {
         &self.proxy
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        Vec::new()
+    fn odd_names(&self) -> &'static [&'static str] {
+        &[]
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use glance_revert::config::{FileConfig, StoreConfig, StoreKind};
+use glance_revert::config::{FileConfig, StoreKind};
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
 use tempfile::TempDir;
 
 use super::cases::LIMIT;
+use super::stand::{only, options};
 use super::{Stand, store_suite};
 
 struct Folder {
@@ -23,10 +23,7 @@ async fn start() -> Folder {
     let datadir = root.path().join("images");
     fs::create_dir(&datadir).unwrap();
     let kind = StoreKind::File(FileConfig { datadirs: vec![datadir], timeout: Some(LIMIT) });
-    let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
-    let configs = [StoreConfig { id: "shelf".to_owned(), kind }];
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
-    Folder { root, stores }
+    Folder { root, stores: only("shelf", kind, &options()) }
 }
 
 impl Folder {
@@ -61,9 +58,8 @@ impl Stand for Folder {
         fs::remove_dir_all(self.path("")).unwrap();
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        let names = ["a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~"];
-        names.map(str::to_owned).to_vec()
+    fn odd_names(&self) -> &'static [&'static str] {
+        &["a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~"]
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

@@ -8,12 +8,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
-use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::config::StoreKind;
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
+use glance_revert::store::StoreOptions;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::cases::LIMIT;
+use super::stand::{only, options};
 use super::{Stand, store_suite};
 use crate::support::proxy::Proxy;
 
@@ -36,14 +36,8 @@ async fn start() -> Web {
     let proxy = Proxy::before(&listener.local_addr().unwrap().to_string()).await;
     let router = Router::new().route("/{name}", get(serve)).with_state(Arc::clone(&files));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let configs = [StoreConfig { id: "web".to_owned(), kind: StoreKind::Http }];
-    let options = StoreOptions {
-        http_verify_hosts: vec!["127.0.0.1".to_owned()],
-        store_timeout: LIMIT,
-        ..StoreOptions::default()
-    };
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
-    Web { files, proxy, stores }
+    let options = StoreOptions { http_verify_hosts: vec!["127.0.0.1".to_owned()], ..options() };
+    Web { files, proxy, stores: only("web", StoreKind::Http, &options) }
 }
 
 #[async_trait]
@@ -73,8 +67,8 @@ impl Stand for Web {
         &self.proxy
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        ["a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "a?b#c"].map(str::to_owned).to_vec()
+    fn odd_names(&self) -> &'static [&'static str] {
+        &["a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "a?b#c"]
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

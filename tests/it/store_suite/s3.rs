@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::config::StoreKind;
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
 
-use super::cases::LIMIT;
+use super::stand::{self, only, options};
 use super::{Stand, store_suite};
 use crate::support::proxy::Proxy;
 use crate::support::s3::{ALL, S3Bucket, Service};
@@ -16,7 +15,6 @@ struct S3 {
     bucket: S3Bucket,
     proxy: Proxy,
     stores: Arc<dyn Stores>,
-    _service: Service,
 }
 
 async fn rgw() -> S3 {
@@ -31,11 +29,8 @@ async fn start(service: Service) -> S3 {
     let bucket = service.bucket().await;
     let proxy = Proxy::before(&service.authority).await;
     let kind = StoreKind::S3(service.config(&proxy.address(), bucket.name()));
-    let configs = [StoreConfig { id: "bucket".to_owned(), kind }];
-    let options =
-        StoreOptions { any_file_name: true, store_timeout: LIMIT, ..StoreOptions::default() };
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
-    S3 { bucket, proxy, stores, _service: service }
+    let stores = only("bucket", kind, &options());
+    S3 { bucket, proxy, stores }
 }
 
 #[async_trait]
@@ -80,12 +75,8 @@ impl Stand for S3 {
         &self.proxy
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        let names = [
-            "a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~", "a@b",
-            "a..b", "...", "*", "<&>", "[x]", "a,b", "-", "ü%C3%BC", "x|y", "{}", "^", "!",
-        ];
-        names.map(str::to_owned).to_vec()
+    fn odd_names(&self) -> &'static [&'static str] {
+        &stand::ODD_NAMES
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

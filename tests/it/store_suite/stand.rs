@@ -5,10 +5,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use glance_revert::config::{StoreConfig, StoreKind};
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::Stores;
+use glance_revert::store::{ConfiguredStores, StoreOptions};
 
+use super::cases::LIMIT;
 use crate::support::proxy::Proxy;
 
 /// Keeps an object in use until it is dropped.
@@ -19,8 +22,6 @@ pub(super) type Held = Box<dyn Any + Send>;
 #[async_trait]
 pub(super) trait Stand: Send + Sync {
     /// The stores as the product is configured, with a time-out of [`LIMIT`].
-    ///
-    /// [`LIMIT`]: super::cases::LIMIT
     fn stores(&self) -> Arc<dyn Stores>;
 
     /// The most that can be proved of its data: `Exists` where nothing can be read.
@@ -71,7 +72,7 @@ pub(super) trait Stand: Send + Sync {
     }
 
     /// Names with as many odd characters as the store can have in them.
-    fn odd_names(&self) -> Vec<String>;
+    fn odd_names(&self) -> &'static [&'static str];
 
     /// Locations that look alike and lie in another place: another host, bucket, pool.
     fn elsewhere(&self, name: &str) -> Vec<String>;
@@ -84,4 +85,21 @@ fn lacking() -> ! {
 /// A new image's id.
 pub(super) fn new_image() -> ImageId {
     ImageId::parse(&uuid::Uuid::new_v4().to_string()).unwrap()
+}
+
+/// Names that an object store can have: all but a slash.
+pub(super) const ODD_NAMES: [&str; 24] = [
+    "a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~", "a@b", "a..b",
+    "...", "*", "<&>", "[x]", "a,b", "-", "ü%C3%BC", "x|y", "{}", "^", "!",
+];
+
+/// The stores of a configuration that has this one alone.
+pub(super) fn only(id: &str, kind: StoreKind, options: &StoreOptions) -> Arc<dyn Stores> {
+    let config = StoreConfig { id: id.to_owned(), kind };
+    Arc::new(ConfiguredStores::new(&[config], options, None).unwrap())
+}
+
+/// Objects of any name may be touched, and nothing is waited for longer than [`LIMIT`].
+pub(super) fn options() -> StoreOptions {
+    StoreOptions { any_file_name: true, store_timeout: LIMIT, ..StoreOptions::default() }
 }

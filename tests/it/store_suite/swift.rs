@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use glance_revert::config::{StoreConfig, StoreKind};
+use glance_revert::config::StoreKind;
 use glance_revert::domain::store::Stores;
-use glance_revert::store::{ConfiguredStores, StoreOptions};
 
-use super::cases::LIMIT;
+use super::stand::{self, only, options};
 use super::{Stand, store_suite};
 use crate::support::proxy::Proxy;
 use crate::support::swift::{self, Container, Swift};
@@ -23,10 +22,7 @@ async fn start() -> SwiftStand {
     let container = server.container().await;
     let proxy = Proxy::before(&server.authority).await;
     let kind = StoreKind::Swift(swift::config(&proxy.address(), &container.name));
-    let configs = [StoreConfig { id: "objects".to_owned(), kind }];
-    let options =
-        StoreOptions { any_file_name: true, store_timeout: LIMIT, ..StoreOptions::default() };
-    let stores = Arc::new(ConfiguredStores::new(&configs, &options, None).unwrap());
+    let stores = only("objects", kind, &options());
     SwiftStand { container, proxy, stores }
 }
 
@@ -74,12 +70,8 @@ impl Stand for SwiftStand {
         &self.proxy
     }
 
-    fn odd_names(&self) -> Vec<String> {
-        let names = [
-            "a b", "a%20b", "%", "ü", "☃", "a+b", "a&b=c", "'\"`$(x)", "a;b", "a:b", "~", "a@b",
-            "a..b", "...", "*", "<&>", "[x]", "a,b", "-", "ü%C3%BC", "x|y", "{}", "^", "!",
-        ];
-        names.map(str::to_owned).to_vec()
+    fn odd_names(&self) -> &'static [&'static str] {
+        &stand::ODD_NAMES
     }
 
     fn elsewhere(&self, name: &str) -> Vec<String> {

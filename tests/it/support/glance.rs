@@ -44,6 +44,8 @@ pub(crate) struct GlanceOptions<'a> {
     pub(crate) scrub_time: u32,
     /// A folder of more modules for its Python.
     pub(crate) modules: Option<&'a Path>,
+    /// Stores beside those of [`Stores::Multi`]: the name, the type and the options of each.
+    pub(crate) more: &'a [(&'a str, &'a str, String)],
 }
 
 /// How one of Glance's commands ended.
@@ -65,21 +67,11 @@ pub(crate) struct Glance {
 
 impl Glance {
     pub(crate) async fn start(database: &TestDatabase, options: GlanceOptions<'_>) -> Self {
-        Self::start_with(database, options, &[]).await
-    }
-
-    /// With more stores beside those of [`Stores::Multi`]: the name, the type and the options of
-    /// each.
-    pub(crate) async fn start_with(
-        database: &TestDatabase,
-        options: GlanceOptions<'_>,
-        more: &[(&str, &str, String)],
-    ) -> Self {
         let folder = TempDir::new().unwrap();
         let mut log = String::new();
         for _ in 0..STARTS {
             let port = free_port();
-            config::write(folder.path(), &database.owner_url(), port, &options, more);
+            config::write(folder.path(), &database.owner_url(), port, &options);
             let process = spawn(folder.path(), port, options.modules);
             let base = format!("http://127.0.0.1:{port}");
             if ready(&base, &process).await {

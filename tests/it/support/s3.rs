@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glance_revert::config::{S3Config, S3Endpoint, S3Keys, UrlFormat};
@@ -30,7 +31,7 @@ pub(crate) struct Service {
     pub(crate) access: String,
     pub(crate) secret: String,
     /// The service stands while this lives.
-    _ceph: Option<Shared>,
+    ceph: Option<Arc<Shared>>,
 }
 
 static MOTO: OnceCell<(Process, String)> = OnceCell::const_new();
@@ -42,14 +43,14 @@ impl Service {
         let rgw = ceph.rgw().await;
         let authority = rgw.endpoint.strip_prefix("http://").unwrap().to_owned();
         let (access, secret) = (rgw.access_key.clone(), rgw.secret_key.clone());
-        Self { authority, access, secret, _ceph: Some(ceph) }
+        Self { authority, access, secret, ceph: Some(Arc::new(ceph)) }
     }
 
     /// moto, which plays Amazon's; it believes every signature.
     pub(crate) async fn moto() -> Self {
         let (_, authority) = MOTO.get_or_init(start_moto).await;
         let (access, secret) = ("ACCESSKEY".to_owned(), canary::S3_SECRET.to_owned());
-        Self { authority: authority.clone(), access, secret, _ceph: None }
+        Self { authority: authority.clone(), access, secret, ceph: None }
     }
 
     /// A new bucket of a name of its own.
@@ -60,7 +61,7 @@ impl Service {
         let bucket = Bucket::new(url, UrlStyle::Path, name, "us-east-1").unwrap();
         let keys = Credentials::new(self.access.as_str(), self.secret.as_str());
         let http = Client::builder().no_proxy().build().unwrap();
-        let bucket = S3Bucket { bucket, keys, http };
+        let bucket = S3Bucket { bucket, keys, http, _ceph: self.ceph.clone() };
         bucket.send(&bucket.bucket.create_bucket(&bucket.keys), Method::PUT, Vec::new()).await;
         bucket
     }
@@ -114,12 +115,13 @@ async fn start_moto() -> (Process, String) {
 pub(crate) const ALL: [&str; 4] =
     ["s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:ListBucketVersions"];
 
-/// A bucket, and the right to do all in it.
+/// A bucket, and the right to do all in it. Its service stands while it lives.
 #[derive(Debug)]
 pub(crate) struct S3Bucket {
     bucket: Bucket,
     keys: Credentials,
     http: Client,
+    _ceph: Option<Arc<Shared>>,
 }
 
 impl S3Bucket {

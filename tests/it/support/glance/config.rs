@@ -31,19 +31,13 @@ paste.filter_factory = oslo_middleware:HTTPProxyToWSGI.factory
 ";
 
 /// Makes the folders and writes `glance-api.conf` and its paste file into `folder`.
-pub(super) fn write(
-    folder: &Path,
-    database: &str,
-    port: u16,
-    options: &GlanceOptions<'_>,
-    more: &[(&str, &str, String)],
-) {
+pub(super) fn write(folder: &Path, database: &str, port: u16, options: &GlanceOptions<'_>) {
     for name in ["images", "fast", "slow", "staging", "tasks", "locks", "node"] {
         fs::create_dir_all(folder.join(name)).unwrap();
     }
     fs::write(folder.join("paste.ini"), PASTE).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
-    let (enabled, stores) = stores(options.stores, &path, more);
+    let (enabled, stores) = stores(options.stores, &path, options.more);
     let key = options
         .encryption_key
         .map_or(String::new(), |key| format!("metadata_encryption_key = {key}\n"));

@@ -1,11 +1,11 @@
 //! A Swift that asks a real Keystone, and accounts in it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use glance_revert::config::{SwiftConfig, SwiftDomain, SwiftLogin};
 use reqwest::Method;
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::super::canary;
@@ -59,6 +59,8 @@ pub(crate) struct Project {
     pub(crate) container: Container,
     /// `host:port` of Keystone; plain HTTP.
     pub(crate) keystone: String,
+    /// For `glance-swift.conf`.
+    folder: TempDir,
 }
 
 impl Project {
@@ -80,7 +82,8 @@ impl Project {
         container.make().await;
         let name = name_of(keystone, &project).await;
         let keystone = keystone.url.strip_prefix("http://").unwrap().to_owned();
-        Self { name, user: user.name, container, keystone }
+        let folder = TempDir::new().unwrap();
+        Self { name, user: user.name, container, keystone, folder }
     }
 
     /// The configuration of a store over the container.
@@ -101,7 +104,7 @@ impl Project {
     /// The options of a store over the container, for Glance: its login stands in locations. What
     /// is large begins at a segment's 1,024,000 bytes.
     pub(crate) fn options(&self) -> String {
-        let Self { name, user, container, keystone } = self;
+        let Self { name, user, container, keystone, .. } = self;
         format!(
             "swift_store_auth_address = http://{keystone}/v3\nswift_store_user = {name}:{user}\n\
              swift_store_key = {PASSWORD}\nswift_store_container = {}\n{SIZES}",
@@ -109,15 +112,16 @@ impl Project {
         )
     }
 
-    /// The same with the login in `file`, and a reference to it in locations; in a store of several
+    /// The same with the login in a file, and a reference to it in locations; in a store of several
     /// glance_store 5.7 knows of no reference that goes without saying.
-    pub(crate) fn options_with(&self, file: &Path) -> String {
-        let Self { name, user, container, keystone } = self;
+    pub(crate) fn options_by_reference(&self) -> String {
+        let Self { name, user, container, keystone, .. } = self;
         let text = format!(
             "[ref1]\nauth_version = 3\nauth_address = http://{keystone}/v3\n\
              user = {name}:{user}\nkey = {PASSWORD}\n"
         );
-        std::fs::write(file, text).unwrap();
+        let file = self.folder.path().join("glance-swift.conf");
+        std::fs::write(&file, text).unwrap();
         let (file, container) = (file.display(), &container.name);
         format!(
             "swift_store_config_file = {file}\ndefault_swift_reference = ref1\n\
