@@ -51,11 +51,13 @@ pub struct ListParameters {
     /// Only images of exactly this name.
     #[param(nullable = false, pattern = r"^[^\x00]*$")]
     pub name: Option<String>,
-    /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
-    #[param(nullable = false, format = DateTime, example = "2026-11-22T12:00:00Z")]
+    /// Only images deleted at this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where
+    /// no zone is given.
+    #[param(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
-    /// Only images deleted before this time: RFC 3339, UTC where no zone is given.
-    #[param(nullable = false, format = DateTime, example = "2026-11-23T00:00:00Z")]
+    /// Only images deleted before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no
+    /// zone is given.
+    #[param(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
     /// The order: `deleted_at:desc` (the default, the newest mistake first; also `deleted_at`) or
     /// `deleted_at:asc` (the next to be scrubbed first).
