@@ -10,9 +10,12 @@ mod write_timeout;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::listen::{Drained, Limits};
@@ -244,7 +247,7 @@ impl Server {
         let (soft, hard) = (shutdown.soft, shutdown.hard);
         let repo = Arc::clone(&self.parts.database.repo);
         let ops = ops::router(Arc::clone(&repo), soft.clone(), self.metrics.clone());
-        let ops_limits = Limits::new(OPS_CONNECTIONS, std::time::Duration::from_secs(1));
+        let ops_limits = Limits::new(OPS_CONNECTIONS, Duration::from_secs(1));
         let ops = tokio::spawn(listen::serve(self.ops, ops, ops_limits, hard.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(telemetry::keep_up(self.metrics.clone(), soft.clone()));
@@ -264,18 +267,13 @@ impl Server {
         }
         tasks.close();
         let (api, tls, stop) = (self.api, self.tls, soft.clone());
-        let everything = async {
-            let drained = match tls {
+        let served = async {
+            match tls {
                 None => listen::serve(api, router, limits, stop).await,
                 Some(tls) => listen::serve_tls(api, tls, router, limits, stop).await,
-            };
-            if tokio::time::timeout(revert.shutdown_grace, tasks.wait()).await.is_err() {
-                tracing::warn!(
-                    "the scrubber did not stop in time; the next pass goes on from there"
-                );
             }
-            drained
         };
+        let everything = drain(served, &tasks, &soft, revert.shutdown_grace);
         let drained = hard.run_until_cancelled(everything).await.unwrap_or(Drained { cut: 0 });
         hard.cancel();
         if let Err(error) = ops.await {
@@ -285,19 +283,59 @@ impl Server {
     }
 }
 
+/// Waits for the requests and for the tasks. One grace is for both: who stops the process counts
+/// with it, and kills what takes longer.
+async fn drain<T>(
+    served: impl Future<Output = T>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    grace: Duration,
+) -> T {
+    let ended = async {
+        stop.cancelled().await;
+        if timeout(grace, tasks.wait()).await.is_err() {
+            tracing::warn!("the scrubber did not stop in time; the next pass goes on from there");
+        }
+    };
+    tokio::join!(served, ended).0
+}
+
 async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|error| BindError::Address { option, address, error })
 }
 
 /// Says at the start whether the database is there, and keeps saying so until it is.
-async fn wait_for_database(repo: Arc<dyn ImageRepo>, stop: tokio_util::sync::CancellationToken) {
-    let mut pause = std::time::Duration::from_secs(1);
+async fn wait_for_database(repo: Arc<dyn ImageRepo>, stop: CancellationToken) {
+    let mut pause = Duration::from_secs(1);
     while let Err(error) = repo.ping().await {
         tracing::error!(%error, retry_in = pause.as_secs(), "the database does not serve; retrying");
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }
-        pause = (pause * 2).min(std::time::Duration::from_secs(30));
+        pause = (pause * 2).min(Duration::from_secs(30));
     }
     tracing::info!("the database serves");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    const GRACE: Duration = Duration::from_mins(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_and_a_pass_that_both_hang_take_one_grace_together() {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(std::future::pending::<()>());
+        tasks.close();
+        let served = async {
+            stop.cancelled().await;
+            sleep(GRACE).await;
+        };
+        stop.cancel();
+        let asked = Instant::now();
+        drain(served, &tasks, &stop, GRACE).await;
+        assert_eq!(asked.elapsed().as_secs(), GRACE.as_secs());
+    }
 }
