@@ -1,8 +1,10 @@
 //! The loop around [`Scrubber::run_once`]: it waits, runs and tells; the rules are elsewhere.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::repo::RepoError;
@@ -14,7 +16,8 @@ use crate::telemetry::metric;
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Runs passes, `wakeup_time` apart, until it is told to stop. A pass in hand is finished up to
-/// the location in hand.
+/// the location in hand. A pass that panics is a bug; the next one goes on from what it left, as
+/// after a crash.
 pub async fn run(
     scrubber: Arc<Scrubber>,
     clock: Arc<dyn Clock>,
@@ -22,9 +25,14 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     loop {
-        let pause = match pass(&scrubber, &*clock, &stop).await {
-            Ok(_) => wakeup_time,
-            Err(_) => wakeup_time.min(RETRY),
+        let pause = match AssertUnwindSafe(pass(&scrubber, &*clock, &stop)).catch_unwind().await {
+            Ok(Ok(_)) => wakeup_time,
+            Ok(Err(_)) => wakeup_time.min(RETRY),
+            Err(_) => {
+                metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "failed").increment(1);
+                tracing::error!("scrub pass panicked: a bug, please report the lines before");
+                wakeup_time.min(RETRY)
+            }
         };
         // a wakeup_time of 0 must not become a busy loop
         let pause = pause.max(Duration::from_secs(1));
@@ -41,7 +49,7 @@ pub async fn pass(
     stop: &CancellationToken,
 ) -> Result<ScrubReport, RepoError> {
     let began = tokio::time::Instant::now();
-    let result = scrubber.run_once(stop).await;
+    let result = scrub_by_a_true_clock(scrubber, stop).await;
     let seconds = began.elapsed().as_secs_f64();
     let ended = clock.now().and_utc().timestamp_millis();
     match &result {
@@ -65,6 +73,21 @@ pub async fn pass(
     result
 }
 
+async fn scrub_by_a_true_clock(
+    scrubber: &Scrubber,
+    stop: &CancellationToken,
+) -> Result<ScrubReport, RepoError> {
+    let Some(ahead) = scrubber.clock_is_ahead().await? else {
+        return scrubber.run_once(stop).await;
+    };
+    let alarm = format!(
+        "nothing is scrubbed: the clock of this host is {} s ahead of the database's, and what is \
+         due cannot be told; set the clocks (NTP)",
+        ahead.as_secs()
+    );
+    Ok(ScrubReport { interrupted: true, alarms: vec![alarm], ..ScrubReport::default() })
+}
+
 fn count(report: &ScrubReport) {
     metrics::counter!(metric::SCRUB_IMAGES_SCRUBBED_TOTAL).increment(report.scrubbed);
     metrics::counter!(metric::SCRUB_LOCATIONS_DELETED_TOTAL).increment(report.locations_deleted);
@@ -78,7 +101,7 @@ fn count(report: &ScrubReport) {
 
 fn tell(report: &ScrubReport, seconds: f64) {
     for alarm in &report.alarms {
-        tracing::error!(alarm, "a store is left alone for this pass: please look at it");
+        tracing::error!(alarm, "left alone for this pass: please look at it");
     }
     tracing::info!(
         seconds,

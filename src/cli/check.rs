@@ -121,7 +121,17 @@ async fn database(parts: &Parts) -> Vec<Tried> {
     }
     let writable =
         of("grants", repo.rehearse().await, "all that a revert and a scrub write is allowed");
-    vec![reachable, writable, of("locks", lock(parts).await, "advisory locks can be taken")]
+    let locks = of("locks", lock(parts).await, "advisory locks can be taken");
+    vec![reachable, writable, locks, clock(parts).await]
+}
+
+async fn clock(parts: &Parts) -> Tried {
+    let agrees = match parts.scrubber().clock_is_ahead().await {
+        Ok(None) => Ok(()),
+        Ok(Some(by)) => Err(format!("{} s ahead of the database's", by.as_secs())),
+        Err(error) => Err(error.to_string()),
+    };
+    of("clock", agrees, "not ahead of the database's")
 }
 
 async fn lock(parts: &Parts) -> Result<(), CliError> {

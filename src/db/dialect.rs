@@ -18,6 +18,9 @@ pub(super) trait Dialect: Database {
     /// Opens a transaction that may write.
     const BEGIN: &'static str;
 
+    /// Asks for the server's time, in UTC, as `now`.
+    const NOW: &'static str;
+
     /// The text with the dialect's placeholders.
     fn sql(text: &'static str) -> SqlStr;
 
@@ -115,6 +118,7 @@ macro_rules! speak_sqlx {
 
 impl Dialect for MySql {
     const BEGIN: &'static str = "BEGIN";
+    const NOW: &'static str = "SELECT UTC_TIMESTAMP(6) AS now";
     type Time = Timestamp;
 
     fn sql(text: &'static str) -> SqlStr {
@@ -130,6 +134,7 @@ impl Dialect for MySql {
 
 impl Dialect for Postgres {
     const BEGIN: &'static str = "BEGIN";
+    const NOW: &'static str = "SELECT now() AT TIME ZONE 'UTC' AS now";
     type Time = Timestamp;
 
     fn sql(text: &'static str) -> SqlStr {
@@ -148,6 +153,7 @@ impl Dialect for Sqlite {
     /// A transaction that begins with a read and then writes can fail at the write; this waits
     /// for its turn at the start.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const NOW: &'static str = "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now') AS now";
     type Time = String;
 
     fn sql(text: &'static str) -> SqlStr {

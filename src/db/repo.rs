@@ -229,6 +229,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         self.connections.heed(&mut connection, rehearsed).map_err(repo_error)
     }
 
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        let rows = self.fetch(Statement::new(D::NOW)).await?;
+        let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose();
+        let now = now.map_err(repo_error)?.flatten();
+        now.ok_or_else(|| RepoError::Unavailable("the database tells no time".to_owned()))
+    }
+
     async fn ping(&self) -> Result<(), RepoError> {
         self.fetch(Statement::new(sql::PING)).await.map(drop)
     }

@@ -179,6 +179,9 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// that cannot exist, in a transaction that is rolled back.
     async fn rehearse(&self) -> Result<(), RepoError>;
 
+    /// The time of the database's host, in UTC.
+    async fn now(&self) -> Result<Timestamp, RepoError>;
+
     /// Whether the database answers and Glance's tables can be read.
     async fn ping(&self) -> Result<(), RepoError>;
 }

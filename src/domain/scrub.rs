@@ -29,6 +29,9 @@ use super::repo::{ImageRepo, RepoError};
 use super::store::Stores;
 use super::time::Clock;
 
+/// Hosts that keep their time are within a second of each other.
+const MOST_AHEAD: Duration = Duration::from_mins(1);
+
 /// The settings of a [`Scrubber`].
 #[derive(Debug, Clone, Copy)]
 pub struct ScrubSettings {
@@ -77,6 +80,14 @@ impl Scrubber {
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
         self
+    }
+
+    /// How far the clock here is ahead of the database's, where that is too far to scrub by it:
+    /// what is not due for long would be destroyed at once.
+    pub async fn clock_is_ahead(&self) -> Result<Option<Duration>, RepoError> {
+        let theirs = self.repo.now().await?;
+        let ahead = (self.clock.now() - theirs).to_std().unwrap_or_default();
+        Ok((ahead > MOST_AHEAD).then_some(ahead))
     }
 
     /// One pass over everything that is due. Looks at `stop` between locations; what a stopped

@@ -26,7 +26,7 @@ pub const SCRUB_DATA_GONE_TOTAL: &str = "glance_revert_scrub_data_gone_total";
 pub const SCRUB_GIVEN_BACK_TOTAL: &str = "glance_revert_scrub_given_back_total";
 /// Attempts to scrub an image that failed; a later pass tries again.
 pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
-/// Times that a brake stopped a store for a pass. Each one wants a person to look.
+/// Times that a brake stopped a store, or all of it, for a pass. Each one wants a person to look.
 pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
 /// Images whose last attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
@@ -83,7 +83,11 @@ pub const ALL: [(Kind, &str, &str); 24] = [
     (Kind::Counter, SCRUB_DATA_GONE_TOTAL, "Locations whose data was absent already."),
     (Kind::Counter, SCRUB_GIVEN_BACK_TOTAL, "Images given back, their data intact."),
     (Kind::Counter, SCRUB_FAILURES_TOTAL, "Attempts to scrub an image that failed."),
-    (Kind::Counter, SCRUB_ALARMS_TOTAL, "Times that a brake stopped a store for a pass."),
+    (
+        Kind::Counter,
+        SCRUB_ALARMS_TOTAL,
+        "Times that a brake stopped a store, or all of it, for a pass.",
+    ),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, TLS_HANDSHAKE_FAILURES_TOTAL, "TLS handshakes that failed, by reason."),

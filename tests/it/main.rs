@@ -55,6 +55,7 @@ mod readme;
 mod revert;
 mod schema;
 mod scrub;
+mod scrub_loop;
 mod secrets;
 mod secrets_ours;
 mod shared_data;

@@ -58,6 +58,10 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        not_here()
+    }
+
     async fn get(&self, _: &ImageId) -> Result<Option<Image>, RepoError> {
         not_here()
     }

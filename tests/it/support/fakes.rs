@@ -19,7 +19,9 @@ use glance_revert::domain::store::{
     Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
     Unplaced,
 };
-use glance_revert::domain::time::Timestamp;
+use glance_revert::domain::time::{Clock, Timestamp};
+
+use super::clock::FixedClock;
 
 /// What a [`FakeRepo`] does instead of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +189,11 @@ impl ImageRepo for FakeRepo {
 
     async fn rehearse(&self) -> Result<(), RepoError> {
         Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        self.serve().await?;
+        Ok(FixedClock::default().now())
     }
 
     async fn ping(&self) -> Result<(), RepoError> {

@@ -1,0 +1,81 @@
+//! What stands around a pass: whose time counts, and what happens after a bug.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use glance_revert::domain::scrub::{ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::scrubber;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::clock::ShiftedClock;
+use crate::support::database::{Kind, on_each_database};
+use crate::support::odds::MeanwhileStores;
+use crate::support::world::World;
+
+/// Long ago by every clock.
+const DELETED: &str = "2020-01-01 00:00:00.000000";
+
+on_each_database! {
+    a_clock_that_is_ahead_of_the_databases_makes_nothing_due,
+}
+
+/// An image that has been due for years.
+async fn with_a_due_image(kind: Kind) -> World {
+    let world = World::new(kind).await;
+    std::fs::write(world.datadir().join("a"), b"contents").unwrap();
+    world.rows().image("a", "pending_delete", 8, Some(DELETED)).await;
+    world.rows().location("a", &world.uri("a"), "pending_delete", Some(DELETED)).await;
+    world
+}
+
+/// A scrubber that goes by the machine's clock, put forward.
+fn scrubber(world: &World, ahead: Duration) -> (Scrubber, Arc<ShiftedClock>) {
+    let clock = Arc::new(ShiftedClock::default());
+    clock.advance(ahead);
+    let settings =
+        ScrubSettings { scrub_time: Duration::from_mins(1), pool_size: 4, absent_brake: 20 };
+    let (database, stores) = (world.open(), Arc::clone(&world.stores));
+    (Scrubber::new(database.repo, database.lock, stores, clock.clone(), settings), clock)
+}
+
+async fn a_clock_that_is_ahead_of_the_databases_makes_nothing_due(kind: Kind) {
+    let world = with_a_due_image(kind).await;
+    let pass = async |ahead| -> ScrubReport {
+        let (scrubber, clock) = scrubber(&world, ahead);
+        scrubber::pass(&scrubber, &*clock, &CancellationToken::new()).await.unwrap()
+    };
+    let report = pass(Duration::from_secs(90)).await;
+    assert_eq!((report.seen, report.interrupted), (0, true), "{report:?}");
+    assert!(report.alarms[0].contains("ahead of the database's"), "{report:?}");
+    assert!(world.has_data("a"));
+    let report = pass(Duration::from_secs(30)).await;
+    assert_eq!((report.scrubbed, report.alarms.len()), (1, 0), "{report:?}");
+    assert!(!world.has_data("a"));
+}
+
+#[tokio::test]
+async fn the_pass_after_a_panic_goes_on() {
+    let mut world = with_a_due_image(Kind::Sqlite).await;
+    let panicked = Arc::new(AtomicBool::new(false));
+    let once = Arc::clone(&panicked);
+    let act = move || {
+        let once = Arc::clone(&once);
+        async move { assert!(once.swap(true, Ordering::SeqCst), "the first time is a bug") }.boxed()
+    };
+    world.stores =
+        Arc::new(MeanwhileStores { inner: Arc::clone(&world.stores), act: Arc::new(act) });
+    let (scrubber, clock) = scrubber(&world, Duration::ZERO);
+    let stop = CancellationToken::new();
+    let passes = scrubber::run(Arc::new(scrubber), clock, Duration::ZERO, stop.clone());
+    let watch = async {
+        while world.has_data("a") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stop.cancel();
+    };
+    let both = futures::future::join(passes, watch);
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+    assert!(panicked.load(Ordering::SeqCst));
+}
