@@ -64,14 +64,13 @@ pub enum Presence {
     Hidden(String),
     /// Something is there that cannot serve an image: parts of it are missing. Which.
     Damaged(String),
-    /// It is there, and Glance can use it once [`Store::mend`] has put right what surrounds it.
+    /// It is there, and Glance can use it once [`Store::mend`] has put right what surrounds it. Bytes
+    /// may have suffered: only the hash proves that they are whole.
     Mendable {
         /// Bytes.
         size: u64,
         /// What is wrong.
         why: String,
-        /// Bytes may have suffered, so that only a checksum proves that they are whole.
-        in_doubt: bool,
     },
 }
 
@@ -169,6 +168,12 @@ pub trait Store: Debug + Send + Sync {
         image: &ImageId,
         uri: &StoreUri,
     ) -> Result<Option<ObjectStream>, StoreError>;
+
+    /// Sees to it that what is read from now on is what [`Store::mend`] will show, whoever writes
+    /// meanwhile. What it does is not believed before that.
+    async fn pin(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Puts right what [`Presence::Mendable`] says is wrong, and touches no byte of the data. Only
     /// stores that say so are asked.

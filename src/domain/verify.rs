@@ -26,10 +26,8 @@ pub enum Finding {
     Mendable {
         /// What is wrong.
         why: String,
-        /// Only a checksum proves that it is whole.
-        in_doubt: bool,
     },
-    /// It is there and of the right size, and the store has put right what was wrong. What it was.
+    /// It is there and of the right hash, and the store has put right what was wrong. What it was.
     Mended(String),
     /// Something else is there.
     WrongSize {
@@ -77,8 +75,8 @@ pub async fn verify(
     finding.unwrap_or_else(|error| unknown(location, &placed, &error.to_string()))
 }
 
-/// The same, and has the store put right what [`Finding::Mendable`] says, once it is proved that
-/// the data is worth it: with a checksum where that is what `how` wants, or where it is in doubt.
+/// The same, and has the store put right what [`Finding::Mendable`] says, once the hash has proved
+/// that the data is worth it, whatever `how` says.
 pub async fn verify_and_mend(
     stores: &dyn Stores,
     image: &Image,
@@ -86,13 +84,12 @@ pub async fn verify_and_mend(
     how: Verify,
 ) -> Finding {
     let finding = verify(stores, image, location, how).await;
-    let Finding::Mendable { why, in_doubt } = finding else { return finding };
+    let Finding::Mendable { why } = finding else { return finding };
     let placed = match stores.place(location) {
         Ok(placed) => placed,
         Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
     };
-    let prove = in_doubt || how == Verify::Checksum;
-    match mend(&placed, image, prove).await {
+    match mend(&placed, image).await {
         Ok(Finding::Present) => Finding::Mended(why),
         Ok(finding) => finding,
         Err(error) => unknown(location, &placed, &format!("{why}; {error}")),
@@ -107,12 +104,17 @@ async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, St
     Ok(finding)
 }
 
-async fn mend(placed: &Placed, image: &Image, prove: bool) -> Result<Finding, StoreError> {
-    if prove {
-        let proof = checksum(placed, image).await?;
-        if proof != Finding::Present {
-            return Ok(proof);
-        }
+async fn mend(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
+    if Hasher::of(image).is_err() {
+        return Err(StoreError::NotVerifiable(
+            "Glance has no hash of this image that it could be proved with; compare it yourself,              mend it, or use verify=none"
+                .to_owned(),
+        ));
+    }
+    placed.store.pin(&image.id, &placed.uri).await?;
+    let proof = checksum(placed, image).await?;
+    if proof != Finding::Present {
+        return Ok(proof);
     }
     placed.store.mend(&image.id, &placed.uri).await?;
     size(placed, image).await
@@ -131,9 +133,7 @@ async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     };
     Ok(match placed.store.stat(&image.id, &placed.uri).await? {
         Presence::Present { size } => of_size(size, Finding::Present),
-        Presence::Mendable { size, why, in_doubt } => {
-            of_size(size, Finding::Mendable { why, in_doubt })
-        }
+        Presence::Mendable { size, why } => of_size(size, Finding::Mendable { why }),
         Presence::Absent => Finding::Missing,
         Presence::Hidden(how) => Finding::Hidden(how),
         Presence::Damaged(how) => Finding::Damaged(how),

@@ -3,7 +3,8 @@
 //! Ceph's libraries run in a process of their own (`helper`), which this one asks. An image in
 //! Glance is read through a protected snapshot; `glance_store` takes the snapshot away before it
 //! learns that the image is in use, and never looks which cluster it is talking to. This one looks
-//! first, and makes a snapshot again that was lost.
+//! first, and believes a snapshot that is protected, which Glance's own is until it is deleted; of any
+//! other the bits are compared with Glance's hash before it is protected again.
 
 mod fault;
 #[expect(unsafe_code, reason = "the C libraries of Ceph are called from this one module")]
@@ -92,6 +93,11 @@ impl RbdStore {
         if let Reply::Found(found) = reply { Ok(found) } else { Err(unexpected()) }
     }
 
+    async fn change(&self, request: Request) -> Result<(), StoreError> {
+        let answer = self.helpers.ask(&request).await;
+        answer.map(|_| ()).map_err(|trouble| self.place.error(&trouble))
+    }
+
     async fn destroy(&self, target: Target) -> Deletion {
         let reply = self.helpers.ask(&Request::Delete(target)).await;
         let end =
@@ -112,14 +118,12 @@ impl RbdStore {
                 Presence::Present { size }
             }
             Found::Image { size, snap: Snap::Unprotected, .. } => {
-                Presence::Mendable { size, in_doubt: false, why: NOT_PROTECTED.to_owned() }
+                Presence::Mendable { size, why: NOT_PROTECTED.to_owned() }
             }
             Found::Image { size, snap: Snap::Lost, .. } => {
-                Presence::Mendable { size, in_doubt: true, why: SNAP_LOST.to_owned() }
+                Presence::Mendable { size, why: SNAP_LOST.to_owned() }
             }
-            Found::Trash { size } => {
-                Presence::Mendable { size, in_doubt: true, why: self.place.in_trash() }
-            }
+            Found::Trash { size } => Presence::Mendable { size, why: self.place.in_trash() },
             Found::Removing => Presence::Damaged(REMOVING.to_owned()),
             Found::Absent => Presence::Absent,
         }
@@ -202,10 +206,12 @@ impl Store for RbdStore {
         }
     }
 
+    async fn pin(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.change(Request::Pin(self.target(uri)?)).await
+    }
+
     async fn mend(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
-        let target = self.target(uri)?;
-        let answer = self.helpers.ask(&Request::Mend(target)).await;
-        answer.map(|_| ()).map_err(|trouble| self.place.error(&trouble))
+        self.change(Request::Mend(self.target(uri)?)).await
     }
 }
 

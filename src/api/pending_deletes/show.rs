@@ -147,7 +147,7 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::Unchecked => ("not_checked", None),
         Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
         Finding::Hidden(how) => ("hidden", Some(without_credentials(how))),
-        Finding::Mendable { why, .. } | Finding::Mended(why) => {
+        Finding::Mendable { why } | Finding::Mended(why) => {
             ("mendable", Some(without_credentials(why)))
         }
         Finding::Damaged(how) => ("damaged", Some(without_credentials(how))),

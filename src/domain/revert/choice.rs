@@ -81,7 +81,7 @@ fn describe(judged: &Judged) -> Option<String> {
     let id = judged.location.id;
     match &judged.finding {
         Finding::Present | Finding::Unchecked => None,
-        Finding::Mendable { why, .. } => Some(format!("location {id} will be mended: {why}")),
+        Finding::Mendable { why } => Some(format!("location {id} will be mended: {why}")),
         Finding::Mended(why) => Some(format!("location {id} was mended: {why}")),
         Finding::Missing => Some(format!("location {id} has no data any more")),
         Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),

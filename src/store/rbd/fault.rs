@@ -48,6 +48,10 @@ impl Place {
                      one with `rbd trash restore`"
                 );
             }
+            Step::Grouped => {
+                return "it belongs to a group; take it out with `rbd group image remove`"
+                    .to_owned();
+            }
             Step::Name => return "a name has a NUL in it".to_owned(),
             Step::Configure => "Ceph's configuration cannot be read".to_owned(),
             Step::Connect => format!("cannot connect to Ceph as {client}"),
@@ -130,10 +134,9 @@ impl Place {
             End::Trashed => Deletion::Retained(self.in_trash()),
             End::InUse(failure) => Deletion::Held(self.describe(failure)),
             End::Refused(failure) => Deletion::Refused(self.describe(failure)),
-            End::SnapLost { why, again } => Deletion::Partial(format!(
-                "{}; it is whole, but its snapshot went and could not be made again: {}",
-                self.describe(why),
-                self.describe(again)
+            End::SnapGone(failure) => Deletion::Held(format!(
+                "{}; its snapshot is gone already, so that a revert compares its hash",
+                self.describe(failure)
             )),
             End::Unknown(failure) => Deletion::Uncertain(self.describe(failure)),
         }
@@ -218,8 +221,9 @@ mod tests {
         assert!(matches!(ended(End::Trashed), Deletion::Retained(_)));
         assert!(matches!(ended(End::InUse(why(EBUSY))), Deletion::Held(_)));
         assert!(matches!(ended(End::Refused(why(EPERM))), Deletion::Refused(_)));
-        let lost = End::SnapLost { why: why(EBUSY), again: why(ETIMEDOUT) };
-        assert!(matches!(ended(lost), Deletion::Partial(_)));
+        assert!(
+            matches!(ended(End::SnapGone(why(EBUSY))), Deletion::Held(how) if how.contains("hash"))
+        );
         assert!(matches!(ended(End::Unknown(why(ETIMEDOUT))), Deletion::Uncertain(_)));
     }
 

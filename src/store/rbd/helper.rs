@@ -64,6 +64,7 @@ fn answer(
         Request::Inspect(target) => session.inspect(target),
         Request::Delete(target) => session.delete(target),
         Request::Read { target, offset } => session.read(target, *offset, bytes),
+        Request::Pin(target) => session.pin(target),
         Request::Mend(target) => session.mend(target),
     }
 }

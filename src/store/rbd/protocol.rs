@@ -47,7 +47,9 @@ pub(super) enum Request {
     Delete(Target),
     /// The next bytes.
     Read { target: Target, offset: u64 },
-    /// Take it out of the trash, make its snapshot again, protect it: whatever it lacks.
+    /// Make a lost snapshot again, of an image that has its name, and do not protect it.
+    Pin(Target),
+    /// Take it out of the trash, protect its snapshot: whatever it lacks.
     Mend(Target),
 }
 
@@ -56,7 +58,7 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// Still at it; another reply follows.
     Working,
-    /// To `Health` and `Mend`.
+    /// To `Health`, `Pin` and `Mend`.
     Done,
     /// To `Inspect`.
     Found(Found),
@@ -109,8 +111,8 @@ pub(super) enum End {
     InUse(Failure),
     /// Not allowed; image and snapshot are as they were.
     Refused(Failure),
-    /// The image is whole, but its snapshot is gone and could not be made again.
-    SnapLost { why: Failure, again: Failure },
+    /// The image could not be removed; its snapshot is gone.
+    SnapGone(Failure),
     /// Nothing is known.
     Unknown(Failure),
 }
@@ -143,6 +145,8 @@ pub(super) enum Step {
     OpenImage,
     Inspect,
     Read,
+    /// It is in a group.
+    Grouped,
     Unprotect,
     RemoveSnap,
     Remove,

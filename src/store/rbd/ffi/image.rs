@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
 
-use super::library::{Handle, Rbd, Text, WatcherInfo};
+use super::library::{GroupInfo, Handle, NO_POOL, Rbd, Text, WatcherInfo};
 use super::{Errno, Pool, check, copied, grown};
 
 /// An open image.
@@ -49,6 +49,17 @@ impl Image {
         // SAFETY: these entries were written by the list; their texts are freed once, here.
         unsafe { (self.rbd().rbd_watchers_list_cleanup)(found.as_mut_ptr(), found.len()) };
         Ok(watchers)
+    }
+
+    /// Whether it belongs to a group, which keeps it from being removed.
+    pub(in super::super) fn is_grouped(&self) -> Result<bool, Errno> {
+        let mut group = GroupInfo { name: null_mut(), pool: NO_POOL };
+        let size = size_of::<GroupInfo>();
+        // SAFETY: the image is open; `group` is a place to write to, of the size that is said.
+        check(unsafe { (self.rbd().rbd_get_group)(self.handle, &raw mut group, size) })?;
+        // SAFETY: the call before wrote it; its text is freed once, here.
+        check(unsafe { (self.rbd().rbd_group_info_cleanup)(&raw mut group, size) })?;
+        Ok(group.pool != NO_POOL)
     }
 
     /// Whether it has this snapshot, made by a user.

@@ -40,6 +40,16 @@ pub(super) struct WatcherInfo {
     pub(super) cookie: u64,
 }
 
+/// `rbd_group_info_t`.
+#[repr(C)]
+pub(super) struct GroupInfo {
+    pub(super) name: *mut c_char,
+    pub(super) pool: i64,
+}
+
+/// `RBD_GROUP_INVALID_POOL`: no group.
+pub(super) const NO_POOL: i64 = -1;
+
 /// `RBD_TRASH_IMAGE_SOURCE_REMOVING`.
 pub(super) const SOURCE_REMOVING: c_int = 3;
 
@@ -91,6 +101,8 @@ functions!(Rbd of "librbd.so.1" {
     rbd_read(Handle, u64, usize, *mut c_char) -> isize;
     rbd_watchers_list(Handle, *mut WatcherInfo, *mut usize) -> c_int;
     rbd_watchers_list_cleanup(*mut WatcherInfo, usize);
+    rbd_get_group(Handle, *mut GroupInfo, usize) -> c_int;
+    rbd_group_info_cleanup(*mut GroupInfo, usize) -> c_int;
     rbd_snap_exists(Handle, Text, *mut bool) -> c_int;
     rbd_snap_set(Handle, Text) -> c_int;
     rbd_snap_is_protected(Handle, Text, *mut c_int) -> c_int;

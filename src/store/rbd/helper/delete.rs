@@ -1,14 +1,15 @@
 //! Destroying an image, in an order that leaves it whole wherever it is refused.
 //!
 //! `glance_store` takes the snapshot away and then learns that somebody has the image open. Here the
-//! service has asked for watchers before; one who came in between makes the removal fail, and then
-//! the snapshot is made again.
+//! service has asked for watchers before, and for a group; what came in between makes the removal
+//! fail. The snapshot is not made again then: the image may have been written to since its upload,
+//! so that only a revert, which compares the hash, may do so.
 
 use std::rc::Rc;
 
 use super::super::ffi::{Errno, Image, Pool, Trashed};
 use super::super::protocol::{End, Failure, Reply, Step, Target};
-use super::session::{ENOENT, Names, Session, at, make_snap};
+use super::session::{ENOENT, Names, Session, at};
 use super::working;
 
 const EPERM: Errno = Errno(1);
@@ -23,6 +24,9 @@ impl Session {
     pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let end = match pool.open(&names.image) {
+            Ok(image) if image.is_grouped().map_err(at(Step::Inspect))? => {
+                End::InUse(Failure { step: Step::Grouped, errno: 0 })
+            }
             Ok(image) => match free(&image, &names) {
                 Ok(()) => {
                     // Our own watcher would be in the way.
@@ -50,22 +54,13 @@ fn free(image: &Image, names: &Names) -> Result<(), End> {
     working();
     match image.remove_snap(snap) {
         Ok(()) | Err(ENOENT) => {}
-        Err(errno) => {
-            return Err(restored(refused(Step::RemoveSnap, errno), || make_snap(image, snap)));
-        }
+        Err(errno) => return Err(refused(Step::RemoveSnap, errno)),
     }
     working();
     Ok(())
 }
 
 fn remove(pool: &Rc<Pool>, names: &Names) -> End {
-    let snap_again = || match names.snap.as_deref() {
-        Some(snap) => {
-            let image = pool.open(&names.image).map_err(at(Step::OpenImage))?;
-            make_snap(&image, snap)
-        }
-        None => Ok(()),
-    };
     let before = kept(pool, names);
     match pool.remove(&names.image, &working) {
         // Where Ceph is told to (`rbd_move_to_trash_on_remove`), a removal ends in the trash.
@@ -76,10 +71,10 @@ fn remove(pool: &Rc<Pool>, names: &Names) -> End {
             // Snapshots are left, of users or of clones that need them: as glance_store does.
             match pool.trash_move(&names.image) {
                 Ok(()) => End::Trashed,
-                Err(errno) => restored(refused(Step::TrashMove, errno), snap_again),
+                Err(errno) => freed(refused(Step::TrashMove, errno), names),
             }
         }
-        Err(errno) => restored(refused(Step::Remove, errno), snap_again),
+        Err(errno) => freed(refused(Step::Remove, errno), names),
     }
 }
 
@@ -101,13 +96,15 @@ fn refused(step: Step, errno: Errno) -> End {
     }
 }
 
-/// Makes the snapshot again, where it is known that nothing else was changed.
-fn restored(end: End, make_again: impl FnOnce() -> Result<(), Failure>) -> End {
+/// The same once the snapshot was taken away, if the location names one.
+fn freed(end: End, names: &Names) -> End {
     match end {
-        End::InUse(ref why) | End::Refused(ref why) => match make_again() {
-            Ok(()) => end,
-            Err(again) => End::SnapLost { why: why.clone(), again },
-        },
-        End::Removed | End::Trashed | End::SnapLost { .. } | End::Unknown(_) => end,
+        End::InUse(why) | End::Refused(why) if names.snap.is_some() => End::SnapGone(why),
+        End::Removed
+        | End::Trashed
+        | End::InUse(_)
+        | End::Refused(_)
+        | End::SnapGone(_)
+        | End::Unknown(_) => end,
     }
 }

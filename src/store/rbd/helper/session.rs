@@ -144,6 +144,19 @@ impl Session {
         opened.map(Some).map_err(at(Step::OpenImage))
     }
 
+    /// What is read from now on is what [`Session::mend`] will have Glance read: nobody writes to a
+    /// snapshot. An image in the trash has no name to be opened by.
+    pub(super) fn pin(&self, target: &Target) -> Result<Reply, Failure> {
+        let (pool, names) = self.place(target)?;
+        match pool.open(&names.image) {
+            Ok(image) => make_snap(&image, &names)?,
+            Err(ENOENT) => {}
+            Err(errno) => return Err(at(Step::OpenImage)(errno)),
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Makes no snapshot of an image that had its name all the time: nobody has read that one.
     pub(super) fn mend(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
@@ -153,13 +166,15 @@ impl Session {
                 };
                 pool.trash_restore(&id, &names.image).map_err(at(Step::TrashRestore))?;
                 working();
-                pool.open(&names.image)
+                let image = pool.open(&names.image).map_err(at(Step::OpenImage))?;
+                make_snap(&image, &names)?;
+                image
             }
-            image => image,
+            image => image.map_err(at(Step::OpenImage))?,
         };
-        let image = image.map_err(at(Step::OpenImage))?;
-        if let Some(snap) = names.snap {
-            make_snap(&image, &snap)?;
+        let Some(snap) = names.snap else { return Ok(Reply::Done) };
+        if !image.is_protected(&snap).map_err(at(Step::Inspect))? {
+            image.protect(&snap).map_err(at(Step::Protect))?;
         }
         Ok(Reply::Done)
     }
@@ -193,14 +208,12 @@ enum Remains {
     Nothing,
 }
 
-/// Makes a snapshot what Glance makes it: there, and protected.
-pub(super) fn make_snap(image: &Image, snap: &CStr) -> Result<(), Failure> {
+/// Makes the snapshot that the location names, if there is none. It is believed once it is protected.
+fn make_snap(image: &Image, names: &Names) -> Result<(), Failure> {
+    let Some(snap) = names.snap.as_deref() else { return Ok(()) };
     if !image.has_snap(snap).map_err(at(Step::Inspect))? {
         image.create_snap(snap).map_err(at(Step::CreateSnap))?;
         working();
-    }
-    if !image.is_protected(snap).map_err(at(Step::Inspect))? {
-        image.protect(snap).map_err(at(Step::Protect))?;
     }
     Ok(())
 }

@@ -56,6 +56,16 @@ def write(pool, name, data):
         image.write(base64.b64decode(data), 0)
 
 
+def group(pool, name):
+    """Puts an image into a group of its own, which keeps it from being removed."""
+    rbd.RBD().group_create(io(pool), "group-" + name)
+    rbd.Group(io(pool), "group-" + name).add_image(io(pool), name)
+
+
+def ungroup(pool, name):
+    rbd.RBD().group_remove(io(pool), "group-" + name)
+
+
 def names(pool):
     return sorted(rbd.RBD().list(io(pool)))
 
