@@ -181,6 +181,17 @@ async fn a_snapshot_in_ceph_that_was_made_of_other_bits_brings_no_image_back() {
         assert_eq!(pool.snaps(&id), json!(["snap"]), "there, and not to be believed");
     }
     assert_eq!(cloud.admin().show(&id).await.0, 404);
+
+    let forget = "UPDATE images SET checksum = NULL, os_hash_algo = NULL";
+    let saved = "CREATE TABLE saved AS SELECT id, checksum, os_hash_algo FROM images";
+    cloud.database.execute(saved).await;
+    cloud.database.execute(forget).await;
+    let reverted = cloud.service.revert(&id).await;
+    assert_eq!(reverted.status, 503, "nothing proves it: {reverted:?}");
+    let remember = "UPDATE images SET (checksum, os_hash_algo) = \
+                    (SELECT checksum, os_hash_algo FROM saved WHERE saved.id = images.id)";
+    cloud.database.execute(remember).await;
+
     pool.write(&id, SMALL);
     for change in ["remove", "create"] {
         pool.change_snap(&id, change);
