@@ -3,7 +3,8 @@
 //! `glance_store`'s driver takes a 202 for the end, though the volume is given back if something
 //! depends on it; and a 404 for absence, though that is what Cinder says of another project's
 //! volumes too. Here a deletion is waited for, and absence counts only where our user can list
-//! the project's volumes; nothing is deleted that is not named `image-<image id>`.
+//! the project's volumes, and sees all projects if the location names no store: what Glance wrote
+//! before it had several may lie in its callers' projects. Nothing is deleted that is not named `image-<image id>`.
 
 mod client;
 mod uri;
@@ -26,6 +27,8 @@ use crate::domain::store::{
 use crate::net::Outbound;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const HIDDEN: &str = "Cinder shows our user no such volume, which may be in another project: make \
+                      the user an admin of Cinder's, or transfer the volume to the user's project";
 const GIB: u64 = 1 << 30;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -120,7 +123,11 @@ impl CinderStore {
         let (client, id) = self.place(uri)?;
         let Some(volume) = client.volume(id).await? else {
             client.look().await?;
-            return Ok(None);
+            let is_ours = self.find(uri).is_some_and(|uri| uri.store.is_some());
+            if is_ours || client.sees_all().await? {
+                return Ok(None);
+            }
+            return Err(Fault::NotAble(HIDDEN.to_owned()));
         };
         if volume.name.as_deref() != Some(format!("image-{image}").as_str()) {
             return Err(Fault::Location("the volume is not named after the image".to_owned()));

@@ -34,8 +34,8 @@ async fn place(status: &'static str, ending: Ending) -> Place {
     let authority = listening.authority();
     let cinder = listening.serve(&authority);
     let data = vec![7; 21];
-    let volume =
-        Volume { name: format!("image-{IMAGE}"), status, data, used: None, tells_size: true };
+    let name = format!("image-{IMAGE}");
+    let volume = Volume { name, status, data, used: None, foreign: false, tells_size: true };
     {
         let mut cinder = cinder.lock().unwrap();
         cinder.volumes.insert(VOLUME.to_owned(), volume);
@@ -149,6 +149,33 @@ async fn absence_is_not_believed_where_the_volumes_cannot_be_listed() {
     assert!(matches!(place.stat().await, Err(StoreError::Refused(_))));
     let deletion = place.delete().await;
     assert!(matches!(deletion, Deletion::Refused(_)), "{deletion:?}");
+}
+
+/// As Glance leaves them behind when it goes from one store to several: in users' projects.
+#[tokio::test]
+async fn absence_without_a_store_s_name_is_believed_only_of_one_who_sees_all_projects() {
+    let mut place = place("available", Ending::Away).await;
+    place.uri = uri(&format!("cinder://{VOLUME}"));
+    place.with(|cinder| {
+        cinder.admin = false;
+        cinder.volumes.get_mut(VOLUME).unwrap().foreign = true;
+    });
+    let seen = place.stat().await;
+    assert!(
+        matches!(&seen, Err(StoreError::NotVerifiable(why)) if why.contains("another project")),
+        "{seen:?}"
+    );
+    let deletion = place.delete().await;
+    assert!(matches!(deletion, Deletion::Refused(_)), "{deletion:?}");
+
+    place.with(|cinder| cinder.admin = true);
+    assert_eq!(place.stat().await, Ok(Presence::Present { size: 21 }));
+    assert_eq!(place.delete().await, Deletion::Deleted);
+    assert_eq!(place.delete().await, Deletion::Gone);
+
+    place.with(|cinder| cinder.admin = false);
+    place.uri = uri(&format!("cinder://volumes/{VOLUME}"));
+    assert_eq!(place.stat().await, Ok(Presence::Absent), "Glance puts these into our project");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Cinder's three calls: a volume, the volumes, a volume's deletion.
+//! Cinder's four calls: a volume, the volumes, a volume's deletion, and one for admins alone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +95,17 @@ impl CinderClient {
     pub(super) async fn look(&self) -> Result<(), Fault> {
         match self.ask("/volumes?limit=1").await?.status() {
             StatusCode::OK => Ok(()),
+            status => Err(answered(status)),
+        }
+    }
+
+    /// Whether our user is shown the volumes of all projects. Cinder shows them to its admins, and a
+    /// list of all projects' volumes that others ask for is silently one of their own; its services
+    /// it lists to admins alone.
+    pub(super) async fn sees_all(&self) -> Result<bool, Fault> {
+        match self.ask("/os-services").await?.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Ok(false),
             status => Err(answered(status)),
         }
     }

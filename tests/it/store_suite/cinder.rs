@@ -74,6 +74,7 @@ impl Stand for Volumes {
             status: "available",
             data: data.to_vec(),
             used: None,
+            foreign: false,
             tells_size: true,
         };
         self.cinder.lock().unwrap().volumes.insert(volume_of(name), volume);

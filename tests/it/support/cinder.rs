@@ -1,4 +1,4 @@
-//! A stub of Cinder's three calls behind a Keystone that is one too: a real Cinder needs a message
+//! A stub of Cinder's four calls behind a Keystone that is one too: a real Cinder needs a message
 //! queue and volumes.
 
 use std::collections::BTreeMap;
@@ -54,6 +54,8 @@ pub(crate) struct Volume {
     pub(crate) status: &'static str,
     pub(crate) data: Vec<u8>,
     pub(crate) used: Option<Use>,
+    /// Of another project than our user's: shown to admins alone.
+    pub(crate) foreign: bool,
     /// Whether its metadata has the image's size: Glance writes it, Cinder does not.
     pub(crate) tells_size: bool,
 }
@@ -66,6 +68,8 @@ pub(crate) struct Cinder {
     /// Looks at a volume that is being deleted, before the end.
     pub(crate) looks: usize,
     pub(crate) mood: Mood,
+    /// Whether our user is an admin.
+    pub(crate) admin: bool,
     /// Requests that had the right token.
     pub(crate) requests: usize,
     pub(crate) deletes: usize,
@@ -96,6 +100,7 @@ impl Listening {
             ending: Ending::Away,
             looks: 1,
             mood: Mood::Kind,
+            admin: true,
             requests: 0,
             deletes: 0,
             logins: 0,
@@ -178,6 +183,12 @@ impl Cinder {
             return answer(401, &json!({}));
         }
         self.requests += 1;
+        if path == "/volume/v3/p/os-services"
+            && matches!(self.mood, Mood::Kind | Mood::ForbidsLists)
+        {
+            let status = if self.admin { 200 } else { 403 };
+            return answer(status, &json!({ "services": [] }));
+        }
         let id = path.strip_prefix("/volume/v3/p/volumes").filter(|_| self.mood != Mood::Lost);
         let Some(id) = id.map(|id| id.trim_start_matches('/')) else {
             return answer(404, &json!({}));
@@ -198,7 +209,11 @@ impl Cinder {
 
     fn delete(&mut self, id: &str) -> Response<String> {
         self.deletes += 1;
-        let Some(volume) = self.volumes.get_mut(id) else { return answer(404, &json!({})) };
+        let admin = self.admin;
+        let shown = |volume: &&mut Volume| admin || !volume.foreign;
+        let Some(volume) = self.volumes.get_mut(id).filter(shown) else {
+            return answer(404, &json!({}));
+        };
         let refused = match (self.ending, volume.used) {
             (Ending::Answers(status), _) => Some(status),
             (_, Some(Use::Attached | Use::Snapshots)) => Some(400),
@@ -224,7 +239,7 @@ impl Cinder {
                 (_, Ending::Away | Ending::Becomes(_) | Ending::Answers(_), _) => {}
             }
         }
-        match self.volumes.get(id) {
+        match self.volumes.get(id).filter(|volume| self.admin || !volume.foreign) {
             Some(Volume { name, status, data, tells_size, .. }) => {
                 let size = data.len().to_string();
                 let metadata = if *tells_size { json!({ "image_size": size }) } else { json!({}) };
