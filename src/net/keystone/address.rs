@@ -42,11 +42,6 @@ impl KeystoneUrl {
         Ok(Self(format!("{}/v3", base.trim_end_matches('/'))))
     }
 
-    /// Whether what is sent there can be read on the way.
-    pub fn is_plaintext(&self) -> bool {
-        self.0.starts_with("http:")
-    }
-
     pub(super) fn join(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
