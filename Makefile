@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc deny sbom test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -19,6 +19,9 @@ clippy:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items
+
+docs: ## Make a book of docs/, in target/book
+	tests/docs build
 
 deny: ## Hold what is linked against deny.toml
 	tests/supply deny

@@ -179,7 +179,7 @@ fn every_file_names_the_version_of_the_package() {
         ("deploy/kubernetes/overlays/sidecar/kustomization.yaml", "newTag: "),
         ("deploy/kubernetes/overlays/openstack-helm/values.yaml", "image: glance-revert:"),
         ("deploy/compose/compose.yaml", "image: glance-revert:"),
-        ("README.md", "-t glance-revert:"),
+        ("docs/install/README.md", "-t glance-revert:"),
         ("deploy/helm/glance-revert/ci/openstack-helm-rbd.yaml", "tag: "),
     ] {
         // A zero stands for the beginning of a line.

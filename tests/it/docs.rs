@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 
 use glance_revert::api::openapi;
 use glance_revert::config::options::{OptionSpec, REVERT, REVERT_JWT};
@@ -11,18 +12,41 @@ use glance_revert::telemetry::metric;
 use crate::cli_help::SUBCOMMANDS;
 use crate::support::source::folder;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+/// What stands beside the book.
+const BESIDE: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md"];
 
 fn read(name: &str) -> String {
     fs::read_to_string(folder(name)).unwrap()
 }
 
-/// The part of the README below a heading, up to the next one of its level or above.
-fn section(heading: &str) -> String {
-    let readme = read("README.md");
-    let (_, rest) = readme
+/// Every page of the book but its table of contents, as `docs/stores/s3.md`.
+fn pages() -> BTreeSet<String> {
+    let (mut found, mut folders) = (BTreeSet::new(), vec!["docs".to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(folder(&next)).unwrap() {
+            let path = format!("{next}/{}", entry.unwrap().file_name().to_str().unwrap());
+            if folder(&path).is_dir() {
+                folders.push(path);
+            } else if Path::new(&path).extension().is_some_and(|extension| extension == "md") {
+                found.insert(path);
+            }
+        }
+    }
+    assert!(found.remove("docs/SUMMARY.md"));
+    found
+}
+
+fn documents() -> BTreeSet<String> {
+    BESIDE.into_iter().map(str::to_owned).chain(pages()).collect()
+}
+
+/// The part of a page below a heading, up to the next one of its level or above.
+fn section(page: &str, heading: &str) -> String {
+    let text = read(page);
+    let (_, rest) = text
         .split_once(&format!("\n{heading}\n"))
-        .unwrap_or_else(|| panic!("the README has no {heading:?}"));
+        .unwrap_or_else(|| panic!("{page} has no {heading:?}"));
     let level = heading.split(' ').next().unwrap();
     let below = rest.split(&format!("\n{level} ")).next().unwrap();
     below.split("\n## ").next().unwrap().to_owned()
@@ -68,24 +92,24 @@ fn table(options: &[OptionSpec]) -> String {
 }
 
 #[test]
-fn the_readmes_tables_of_options_are_those_of_the_code() {
-    let readme = read("README.md");
+fn the_tables_of_options_are_those_of_the_code() {
+    let page = read("docs/configuration.md");
     for options in [REVERT, REVERT_JWT] {
         let expected = table(options);
-        assert!(readme.contains(&expected), "put this into the README:\n{expected}");
+        assert!(page.contains(&expected), "put this into docs/configuration.md:\n{expected}");
     }
 }
 
 #[test]
-fn the_readme_lists_every_subcommand_and_no_other() {
-    assert_eq!(first_cells(&section("## Subcommands")), SUBCOMMANDS);
+fn the_docs_list_every_subcommand_and_no_other() {
+    assert_eq!(first_cells(&read("docs/cli.md")), SUBCOMMANDS);
 }
 
 #[test]
-fn the_readme_lists_every_reason_and_no_other() {
+fn the_docs_list_every_reason_and_no_other() {
     let reasons = reasons_of_the_code();
     assert!(reasons.len() > 15 && reasons.contains("image.data_missing"), "{reasons:?}");
-    let listed: BTreeSet<_> = section("### Errors")
+    let listed: BTreeSet<_> = section("docs/api.md", "## Errors")
         .lines()
         .filter(|line| line.starts_with("| "))
         .flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
@@ -95,15 +119,15 @@ fn the_readme_lists_every_reason_and_no_other() {
 }
 
 #[test]
-fn the_readme_lists_every_metric_and_no_other() {
-    let listed = first_cells(&section("## Metrics and probes"));
+fn the_docs_list_every_metric_and_no_other() {
+    let listed = first_cells(&read("docs/metrics.md"));
     let listed: Vec<_> = listed.iter().filter(|name| !name.starts_with('/')).collect();
     let known: Vec<_> = metric::ALL.iter().map(|(_, name, _)| *name).collect();
     assert_eq!(listed, known);
 }
 
 #[test]
-fn the_readme_lists_every_operation_and_no_other() {
+fn the_docs_list_every_operation_and_no_other() {
     let document = openapi::document(openapi::Specification::V3_0);
     let mut known = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
@@ -111,30 +135,72 @@ fn the_readme_lists_every_operation_and_no_other() {
             known.insert(format!("{} {path}", method.to_uppercase()));
         }
     }
-    let listed: BTreeSet<_> = first_cells(&section("## API")).into_iter().collect();
+    let listed: BTreeSet<_> = first_cells(&read("docs/api.md")).into_iter().collect();
     let listed: BTreeSet<_> = listed.into_iter().filter(|cell| cell.contains(" /")).collect();
     assert_eq!(listed, known);
 }
 
-#[test]
-fn links_of_the_documents_lead_somewhere() {
-    let mut links = 0;
-    for name in DOCUMENTS {
-        let text = read(name);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("http") {
-                continue;
-            }
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let file = if file.is_empty() { name } else { file };
-            assert!(folder(file).exists(), "{name} links to {link}");
-            if !anchor.is_empty() {
-                assert!(anchors(&read(file)).contains(anchor), "{name} links to {link}");
-            }
-            links += 1;
+/// `a/b/../c` without the dots.
+fn plain(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part != ".." {
+            parts.push(part);
+        } else if parts.pop().is_none() {
+            panic!("{path} leaves the repository");
         }
     }
-    assert!(links > 5, "only {links} links were found");
+    parts.join("/")
+}
+
+/// What a document links to inside the repository: the link, the file, the heading.
+fn links(document: &str) -> Vec<(String, String, String)> {
+    let text = read(document);
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let local = links.filter(|link| !link.starts_with("http"));
+    let resolved = local.map(|link| {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let beside = document.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let target =
+            if file.is_empty() { document.to_owned() } else { plain(&format!("{beside}/{file}")) };
+        (link.to_owned(), target, heading.to_owned())
+    });
+    resolved.collect()
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let mut count = 0;
+    for document in documents() {
+        for (link, file, heading) in links(&document) {
+            assert!(folder(&file).exists(), "{document} links to {link}");
+            if !heading.is_empty() {
+                assert!(anchors(&read(&file)).contains(&heading), "{document} links to {link}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 30, "only {count} links were found");
+}
+
+#[test]
+fn the_book_has_every_page_once_and_links_to_pages_alone() {
+    let listed: Vec<_> = links("docs/SUMMARY.md").into_iter().map(|(_, file, _)| file).collect();
+    let pages = pages();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), pages);
+    assert_eq!(listed.len(), pages.len(), "a page stands in docs/SUMMARY.md twice");
+    for page in &pages {
+        for (link, file, _) in links(page) {
+            // Other files of the repository are not in the book: name them in backticks.
+            assert!(pages.contains(&file), "{page} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_can_be_read_in_a_few_minutes() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines");
 }
 
 /// As the forges make them: lower case, blanks to dashes, no punctuation.
@@ -150,11 +216,12 @@ fn anchors(text: &str) -> BTreeSet<String> {
 #[test]
 fn files_that_the_documents_name_exist() {
     let mut named = 0;
-    for name in DOCUMENTS {
-        for word in read(name).split('`').skip(1).step_by(2) {
-            let is_file = ["src/", "tests/", "deploy/", "openapi/", "benches/", ".ci/", ".github/"]
-                .iter()
-                .any(|start| word.starts_with(start));
+    for name in documents() {
+        for word in read(&name).split('`').skip(1).step_by(2) {
+            let is_file =
+                ["src/", "tests/", "docs/", "deploy/", "openapi/", "benches/", ".ci/", ".github/"]
+                    .iter()
+                    .any(|start| word.starts_with(start));
             if is_file && !word.contains(['*', '<', ' ', '{']) {
                 assert!(folder(word).exists(), "{name} names {word}");
                 named += 1;
