@@ -8,6 +8,7 @@ use std::path::Path;
 use glance_revert::api::openapi;
 use glance_revert::config::options::{OptionSpec, REVERT, REVERT_JWT};
 use glance_revert::telemetry::metric;
+use serde_json::Value;
 
 use crate::cli_help::SUBCOMMANDS;
 use crate::support::source::folder;
@@ -116,6 +117,32 @@ fn the_docs_list_every_reason_and_no_other() {
         .filter(|word| word.contains('.') || word == "internal")
         .collect();
     assert_eq!(listed, reasons);
+}
+
+#[test]
+fn every_reason_has_a_heading_that_says_what_to_do() {
+    let page = read("docs/troubleshooting.md");
+    let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let told: BTreeSet<_> = headings.iter().map(|word| word.trim_matches('`').to_owned()).collect();
+    assert_eq!(told, reasons_of_the_code());
+    assert_eq!(headings.len(), told.len(), "a reason has two headings");
+}
+
+#[test]
+fn every_alert_leads_to_its_heading() {
+    let groups: Value = yaml_serde::from_str(&read("deploy/prometheus/alerts.yaml")).unwrap();
+    let rules = groups["groups"].as_array().unwrap().iter();
+    let rules: Vec<_> = rules.flat_map(|group| group["rules"].as_array().unwrap()).collect();
+    assert!(!rules.is_empty());
+    for rule in &rules {
+        let name = rule["alert"].as_str().unwrap();
+        let url = format!("docs/alerts.md#{}", name.to_lowercase());
+        assert_eq!(rule["annotations"]["runbook_url"], url.as_str(), "{name}");
+    }
+    let page = read("docs/alerts.md");
+    let told: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let known: Vec<_> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();
+    assert_eq!(told, known);
 }
 
 #[test]
