@@ -6,16 +6,23 @@ use std::fs;
 use std::path::Path;
 
 use glance_revert::api::openapi;
-use glance_revert::config::options::{OptionSpec, REVERT, REVERT_JWT};
+use glance_revert::config::options::{self, OptionSpec};
 use glance_revert::telemetry::metric;
 use serde_json::Value;
 
 use crate::cli_help::SUBCOMMANDS;
+use crate::support::env;
 use crate::support::source::folder;
 
 /// What stands beside the book.
-const BESIDE: [&str; 5] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md"];
+const BESIDE: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "deploy/README.md",
+];
 
 fn read(name: &str) -> String {
     fs::read_to_string(folder(name)).unwrap()
@@ -92,12 +99,44 @@ fn table(options: &[OptionSpec]) -> String {
     table
 }
 
+/// The headings of docs/configuration.md, and what stands below each.
+const OPTIONS: [(&str, &[OptionSpec]); 12] = [
+    ("## `[revert]`", options::REVERT),
+    ("## `[revert_jwt:<name>]`", options::REVERT_JWT),
+    ("### `[DEFAULT]`", options::DEFAULT),
+    ("### `[database]`", options::DATABASE),
+    ("### `[oslo_middleware]`", options::OSLO_MIDDLEWARE),
+    ("### `[keystone_authtoken]`", options::KEYSTONE_AUTHTOKEN),
+    ("### `[glance_store]`", options::GLANCE_STORE),
+    ("### Stores of type file", options::FILE_STORE),
+    ("### Stores of type rbd", options::RBD_STORE),
+    ("### Stores of type s3", options::S3_STORE),
+    ("### Stores of type swift", options::SWIFT_STORE),
+    ("### Stores of type cinder", options::CINDER_STORE),
+];
+
+/// `INSTA_UPDATE=always` writes the tables, as it writes snapshots.
 #[test]
 fn the_tables_of_options_are_those_of_the_code() {
     let page = read("docs/configuration.md");
-    for options in [REVERT, REVERT_JWT] {
-        let expected = table(options);
-        assert!(page.contains(&expected), "put this into docs/configuration.md:\n{expected}");
+    let mut wanted = page.clone();
+    for (heading, options) in OPTIONS {
+        let at = wanted.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+        let from = at + wanted[at..].find("\n| option |").unwrap() + 1;
+        let to = from + wanted[from..].find("|\n\n").map_or(wanted.len() - from, |end| end + 2);
+        wanted.replace_range(from..to, &table(options));
+    }
+    if env::updates_snapshots() {
+        fs::write(folder("docs/configuration.md"), &wanted).unwrap();
+    } else {
+        assert_eq!(page, wanted, "INSTA_UPDATE=always cargo test --test it -- docs writes it");
+    }
+}
+
+#[test]
+fn every_type_of_store_has_its_options_in_the_docs() {
+    for options in options::STORES {
+        assert!(OPTIONS.iter().any(|(_, told)| told == options), "{options:?}");
     }
 }
 

@@ -13,6 +13,11 @@ pub(crate) fn required(name: &str) -> String {
     lookup(name).unwrap_or_else(|| panic!("{name} is not set: run this test with tests/run"))
 }
 
+/// Whether what is generated is to be written rather than compared, as insta has it.
+pub(crate) fn updates_snapshots() -> bool {
+    lookup("INSTA_UPDATE").is_some_and(|how| how == "always")
+}
+
 /// A Python that has Glance.
 pub(crate) fn python() -> PathBuf {
     required("GLANCE_REVERT_TEST_PYTHON").into()
