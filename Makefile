@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -30,6 +30,20 @@ SBOM ?= target/glance-revert.cdx.json
 sbom: ## Write what is in the binary, as CycloneDX JSON [SBOM=target/glance-revert.cdx.json]
 	@mkdir -p $(dir $(SBOM))
 	tests/supply sbom $(abspath $(SBOM))
+
+unit: ## Run the unit tests
+	$(CARGO) test --locked --lib
+
+t: ## Run the tests with this in their name; in the shell of `make servers` also those that need servers [NAME=]
+	$(CARGO) test --locked --lib --test it -- $(if $(GLANCE_REVERT_TEST_SCHEMA),--include-ignored) '$(NAME)'
+
+fix: ## Format, and mend what clippy can mend
+	$(CARGO) fmt
+	$(CARGO) clippy --locked --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) fmt
+
+servers: ## Open a shell with all servers of the tests up
+	tests/run --servers-only "$${SHELL:-bash}"
 
 test: ## Run everything, with real databases and the real Glance (installs what it needs)
 	tests/run

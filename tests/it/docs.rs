@@ -15,12 +15,13 @@ use crate::support::env;
 use crate::support::source::folder;
 
 /// What stands beside the book.
-const BESIDE: [&str; 6] = [
+const BESIDE: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "tests/README.md",
     "deploy/README.md",
 ];
 
