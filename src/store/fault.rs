@@ -48,6 +48,11 @@ impl Fault {
         }
     }
 
+    /// Whether the service knows us and says no.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Answered(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _))
+    }
+
     /// The end of a request that was to destroy something: what a refusal was the answer to, and
     /// what was not sent, did nothing.
     pub(super) fn of_deletion(self) -> Deletion {
@@ -68,6 +73,15 @@ impl Fault {
     /// The end of a question that was asked before anything was to be destroyed.
     pub(super) fn before_deletion(self) -> Deletion {
         Deletion::Refused(format!("nothing was deleted: {}", self.message()))
+    }
+
+    /// The end of a question that was asked after a request to destroy had succeeded: whatever it
+    /// was, the data is not known to be as it was.
+    pub(super) fn after_deletion(self) -> Deletion {
+        Deletion::Uncertain(format!(
+            "the removal was confirmed, and what is left cannot be seen: {}",
+            self.message()
+        ))
     }
 
     pub(super) fn message(&self) -> &str {
@@ -127,6 +141,26 @@ mod tests {
             let fault = in_doubt("x".to_owned());
             assert!(matches!(fault.clone().of_deletion(), Deletion::Uncertain(_)), "{fault:?}");
             assert!(matches!(fault.before_deletion(), Deletion::Refused(_)));
+        }
+    }
+
+    #[test]
+    fn no_fault_after_a_deletion_that_succeeded_says_that_the_data_is_there() {
+        for fault in [
+            Fault::Location,
+            Fault::NotAble,
+            Fault::Login,
+            Fault::Unreached,
+            Fault::Cut,
+            Fault::Late,
+            Fault::Unclear,
+        ] {
+            let fault = fault("x".to_owned());
+            assert!(matches!(fault.clone().after_deletion(), Deletion::Uncertain(_)), "{fault:?}");
+        }
+        for status in [401, 403, 404, 500] {
+            let deletion = answered(status).after_deletion();
+            assert!(matches!(deletion, Deletion::Uncertain(_)), "{status}: {deletion:?}");
         }
     }
 

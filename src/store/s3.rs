@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use self::client::{Call, S3Client, answered};
 use self::uri::Place;
-use super::fault::Fault;
+use super::fault::{Fault, is_busy};
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
@@ -29,6 +29,8 @@ use crate::net::{Outbound, Response, announced_length, header};
 
 const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
+const PERHAPS_KEPT: &str = "a delete marker hides it, and whether the bucket keeps an older version \
+    cannot be seen: allow s3:ListBucketVersions";
 const ARCHIVED: &str = "it lies in an archive, from which Glance cannot read it: restore it for good \
     (RestoreObject, then copy it onto itself in another storage class), then revert";
 
@@ -110,44 +112,58 @@ impl S3Store {
         match response.status() {
             StatusCode::OK if is_archived(&response) => Ok(Presence::Damaged(ARCHIVED.to_owned())),
             StatusCode::OK => size(&response).map(|size| Presence::Present { size }),
-            StatusCode::NOT_FOUND if has_delete_marker(&response) => {
-                Ok(Presence::Hidden(HIDDEN.to_owned()))
-            }
-            StatusCode::NOT_FOUND => self.prove_absent(object).await,
+            StatusCode::NOT_FOUND => self.absence(object, has_delete_marker(&response)).await,
             _ => Err(answered(response, &object.call).await),
         }
     }
 
-    /// A HEAD says the same of a missing bucket and of a missing key, and has no body to tell.
-    async fn prove_absent(&self, object: &Object) -> Result<Presence, Fault> {
+    /// What a 404 means. A HEAD says the same of a missing bucket and of a missing key, and has no
+    /// body to tell.
+    async fn absence(&self, object: &Object, is_marked: bool) -> Result<Presence, Fault> {
         if self.client.lists(&object.key, &object.call).await? {
             let text = "the bucket lists the object and yet does not serve it";
             return Err(Fault::Unclear(text.to_owned()));
         }
-        let hidden = self.client.keeps_versions(&object.key, &object.call).await?;
-        Ok(if hidden { Presence::Hidden(HIDDEN.to_owned()) } else { Presence::Absent })
+        match self.client.keeps_versions(&object.key, is_marked, &object.call).await {
+            Ok(true) => Ok(Presence::Hidden(HIDDEN.to_owned())),
+            Ok(false) => Ok(Presence::Absent),
+            Err(fault) if is_marked && is_lasting(&fault) => {
+                Ok(Presence::Hidden(PERHAPS_KEPT.to_owned()))
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Deletes what was seen, and looks whether it went.
-    async fn remove(&self, object: &Object) -> Result<Deletion, Fault> {
-        let response = self.client.delete(&object.key, &object.call).await?;
-        if !response.status().is_success() {
-            return Err(answered(response, &object.call).await);
-        }
-        if has_delete_marker(&response) {
-            return Ok(Deletion::Retained(RETAINED.to_owned()));
-        }
-        let after = self.client.head(&object.key, &object.call).await?;
-        match after.status() {
-            StatusCode::NOT_FOUND if has_delete_marker(&after) => {
-                Ok(Deletion::Retained(RETAINED.to_owned()))
+    async fn remove(&self, object: &Object) -> Deletion {
+        let removed = match self.client.delete(&object.key, &object.call).await {
+            Ok(response) if response.status().is_success() => response,
+            Ok(response) => return answered(response, &object.call).await.of_deletion(),
+            Err(fault) => return fault.of_deletion(),
+        };
+        let seen = self.look_after(object, has_delete_marker(&removed)).await;
+        seen.unwrap_or_else(Fault::after_deletion)
+    }
+
+    /// What a removal that was confirmed has left. One that left a delete marker said so, as a rule.
+    async fn look_after(&self, object: &Object, is_marked: bool) -> Result<Deletion, Fault> {
+        if !is_marked {
+            let after = self.client.head(&object.key, &object.call).await?;
+            match after.status() {
+                StatusCode::NOT_FOUND if has_delete_marker(&after) => {}
+                StatusCode::NOT_FOUND => return Ok(Deletion::Deleted),
+                StatusCode::OK => {
+                    return Err(Fault::Unclear("the object is still there".to_owned()));
+                }
+                _ => return Err(answered(after, &object.call).await),
             }
-            StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
-            StatusCode::OK => {
-                let text = "the service confirmed the removal, and the object is still there";
-                Err(Fault::Unclear(text.to_owned()))
-            }
-            _ => Err(answered(after, &object.call).await),
+        }
+        // With versions suspended there is a marker and nothing behind it.
+        match self.client.keeps_versions(&object.key, true, &object.call).await {
+            Ok(true) => Ok(Deletion::Retained(RETAINED.to_owned())),
+            Ok(false) => Ok(Deletion::Deleted),
+            Err(fault) if is_lasting(&fault) => Ok(Deletion::Retained(PERHAPS_KEPT.to_owned())),
+            Err(fault) => Err(fault),
         }
     }
 }
@@ -222,7 +238,7 @@ impl Store for S3Store {
         };
         match self.presence(&object).await {
             Ok(Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. }) => {
-                self.remove(&object).await.unwrap_or_else(Fault::of_deletion)
+                self.remove(&object).await
             }
             Ok(Presence::Absent) => Deletion::Gone,
             Ok(Presence::Hidden(how)) => Deletion::Retained(how),
@@ -243,6 +259,11 @@ fn is_archived(response: &Response) -> bool {
     let class = header(response.headers(), "x-amz-storage-class");
     let is_moved = response.headers().contains_key("x-amz-archive-status");
     is_moved || class.is_some_and(|class| ["GLACIER", "DEEP_ARCHIVE"].contains(&class))
+}
+
+/// Whether the service will say no the next time too.
+fn is_lasting(fault: &Fault) -> bool {
+    matches!(fault, Fault::Answered(status, _) if !is_busy(*status))
 }
 
 fn has_delete_marker(response: &Response) -> bool {

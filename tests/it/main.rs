@@ -67,6 +67,7 @@ mod store_http;
 mod store_rbd;
 mod store_registry;
 mod store_s3;
+mod store_s3_versions;
 mod store_suite;
 mod store_swift;
 mod support;

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::TryStreamExt;
 use glance_revert::config::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
@@ -138,6 +139,27 @@ async fn a_service_that_contradicts_itself_proves_nothing() {
 }
 
 #[tokio::test]
+async fn a_removal_that_was_confirmed_and_not_looked_after_is_in_doubt() {
+    let there = (200, "content-length: 8", "");
+    for after in [400, 401, 403, 500, 503] {
+        let error = (after, "", "");
+        let (store, uri, _) = scripted(&[there, (204, "", ""), error, error, error]).await;
+        let deletion = store.delete(&image(), &uri).await;
+        assert!(matches!(deletion, Deletion::Uncertain(_)), "{after}: {deletion:?}");
+        // What a mark was left for is not served any more.
+        let marked = (204, "x-amz-delete-marker: true", "");
+        let (store, uri, _) = scripted(&[there, marked, error, error, error]).await;
+        let deletion = store.delete(&image(), &uri).await;
+        let is_told = if after < 500 {
+            matches!(deletion, Deletion::Retained(_))
+        } else {
+            matches!(deletion, Deletion::Uncertain(_))
+        };
+        assert!(is_told, "{after}: {deletion:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_lies_in_an_archive_is_there_to_be_deleted_and_not_to_be_read() {
     let head = |header: &'static str| (200, header, "");
     for archived in [
@@ -228,4 +250,51 @@ async fn the_keys_of_old_rows_work_and_wrong_ones_are_refused() {
     assert_eq!(bucket.get(ID).await.as_deref(), Some(&b"contents"[..]));
     assert_eq!(without_keys.delete(&image(), &own).await, Deletion::Deleted);
     assert_eq!(bucket.count().await, 0);
+}
+
+/// Passes on what is asked for below a path, without the path: a gateway before the service.
+async fn below(path: &'static str, service: String) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let authority = listener.local_addr().unwrap().to_string();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let pass_on = move |request: axum::extract::Request| async move {
+        let inside = request.uri().to_string();
+        let Some(inside) = inside.strip_prefix(path) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let url = format!("http://{service}{inside}");
+        let answer = http.request(request.method().clone(), url).send().await.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap()).into_response()
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(pass_on)).await });
+    authority
+}
+
+/// The rows are those of Glance's driver, which takes what stands before the bucket for the host.
+#[tokio::test]
+#[ignore = "needs moto; make test"]
+async fn a_service_below_a_path_is_asked_there_for_everything() {
+    let service = Service::moto().await;
+    let bucket = service.bucket().await;
+    let authority = below("/storage/v1/s3", service.authority.clone()).await;
+    let mut config = service.config(&authority, bucket.name());
+    config.endpoint.prefix = "storage/v1/s3".to_owned();
+    let store = store(&config, &[]);
+    let location = |path: &str| uri(&format!("s3://{authority}{path}/{}/{ID}", bucket.name()));
+    let here = location("/storage/v1/s3");
+    assert_eq!(store.claims(&location("")), None, "another service");
+
+    assert_eq!(store.health().await, Ok(()));
+    assert_eq!(store.stat(&image(), &here).await, Ok(Presence::Absent));
+    bucket.put(ID, b"contents").await;
+    assert_eq!(store.stat(&image(), &here).await, Ok(Presence::Present { size: 8 }));
+    let read = store.read(&image(), &here).await.unwrap().unwrap();
+    assert_eq!(read.try_collect::<Vec<_>>().await.unwrap().concat(), b"contents");
+    assert_eq!(store.delete(&image(), &here).await, Deletion::Deleted);
+    assert_eq!(bucket.get(ID).await, None);
+    assert_eq!(store.delete(&image(), &here).await, Deletion::Gone);
+    bucket.keep_versions().await;
+    bucket.put(ID, b"contents").await;
+    assert!(matches!(store.delete(&image(), &here).await, Deletion::Retained(_)));
 }

@@ -8,7 +8,7 @@ pub const S3_STORE: &[OptionSpec] = &[
         "s3_store_host",
         "URL, required",
         "https://s3.example.org",
-        "Where the S3 service listens.",
+        "Where the S3 service listens, with the path below which it does, if there is one.",
     ),
     OptionSpec::new(
         "s3_store_region_name",

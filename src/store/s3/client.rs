@@ -13,8 +13,10 @@ use crate::store::fault::{Fault, is_busy};
 
 /// How long a signature is good for; a request is sent at once.
 const SIGNED_FOR: Duration = Duration::from_mins(5);
-/// A listing of one key, or an error.
-const LONGEST_BODY: usize = 64 * 1024;
+/// A listing of some versions of one key, or an error.
+const LONGEST_BODY: usize = 256 * 1024;
+/// Versions asked for at a time; one has some 2 KiB where its key is a long one.
+const VERSIONS: &str = "50";
 
 /// Speaks to one bucket.
 #[derive(Debug)]
@@ -66,23 +68,74 @@ impl S3Client {
         Ok(listed.contents.first().is_some_and(|object| object.key == key))
     }
 
-    /// Whether the bucket keeps older versions of the key, or the mark of its deletion. A service
-    /// that knows no versions keeps none.
-    pub(super) async fn keeps_versions(&self, key: &str, call: &Call) -> Result<bool, Fault> {
-        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
-        for (name, value) in [("max-keys", "1"), ("prefix", key), ("versions", "")] {
-            action.query_mut().insert(name, value);
-        }
-        match self.listing(action.sign(SIGNED_FOR), call).await {
-            Ok(body) => {
-                let kept: Versions =
-                    instant_xml::from_str(&body).map_err(|error| unreadable(&error))?;
-                let keys = kept.versions.iter().map(|kept| &kept.key);
-                Ok(keys.chain(kept.markers.iter().map(|kept| &kept.key)).any(|kept| kept == key))
+    /// Whether the bucket keeps older versions of the key; a mark of its deletion, if one was seen,
+    /// holds no data. Without a mark, a service that knows no versions keeps none, nor does a bucket
+    /// that never had them on.
+    pub(super) async fn keeps_versions(
+        &self,
+        key: &str,
+        is_marked: bool,
+        call: &Call,
+    ) -> Result<bool, Fault> {
+        let mut from = None;
+        loop {
+            let page = match self.versions(key, from.as_ref(), call).await {
+                Ok(page) => page,
+                Err(fault) if is_marked => return Err(fault),
+                Err(fault) if knows_no_versions(&fault) => return Ok(false),
+                Err(fault) if fault.is_refusal() => {
+                    return match self.had_versions(call).await {
+                        Ok(false) => Ok(false),
+                        Ok(true) => Err(unseen(fault)),
+                        Err(other) if other.is_refusal() => Err(unseen(fault)),
+                        Err(other) => Err(other),
+                    };
+                }
+                Err(fault) => return Err(fault),
+            };
+            if page.kept.iter().any(|kept| kept.key == key) {
+                return Ok(true);
             }
-            Err(Fault::Answered(status, _)) if !is_busy(status) => Ok(false),
-            Err(fault) => Err(fault),
+            // The key's own come first of all that begin with it.
+            let next = page.next(key);
+            if next.is_none() {
+                return Ok(false);
+            }
+            if next == from {
+                return Err(Fault::Unclear("a listing of versions does not go on".to_owned()));
+            }
+            from = next;
         }
+    }
+
+    /// One page of what is kept of all that begins with the key, behind that version of it.
+    async fn versions(
+        &self,
+        key: &str,
+        from: Option<&String>,
+        call: &Call,
+    ) -> Result<Versions, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        let query = action.query_mut();
+        for (name, value) in [("max-keys", VERSIONS), ("prefix", key), ("versions", "")] {
+            query.insert(name, value);
+        }
+        if let Some(version) = from {
+            query.insert("key-marker", key);
+            query.insert("version-id-marker", version.as_str());
+        }
+        let body = self.listing(action.sign(SIGNED_FOR), call).await?;
+        instant_xml::from_str(&body).map_err(|error| unreadable(&error))
+    }
+
+    /// Whether versions are, or once were, on.
+    async fn had_versions(&self, call: &Call) -> Result<bool, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        action.query_mut().insert("versioning", "");
+        let body = self.listing(action.sign(SIGNED_FOR), call).await?;
+        let versioning: Versioning =
+            instant_xml::from_str(&body).map_err(|error| unreadable(&error))?;
+        Ok(versioning.status.is_some())
     }
 
     async fn listing(&self, url: Url, call: &Call) -> Result<String, Fault> {
@@ -116,8 +169,21 @@ impl S3Client {
 #[derive(Debug, FromXml)]
 #[xml(rename = "ListVersionsResult", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Versions {
-    versions: Vec<Version>,
-    markers: Vec<Marker>,
+    kept: Vec<Version>,
+    #[xml(rename = "IsTruncated")]
+    is_truncated: Option<bool>,
+    #[xml(rename = "NextKeyMarker")]
+    next_key: Option<String>,
+    #[xml(rename = "NextVersionIdMarker")]
+    next_version: Option<String>,
+}
+
+impl Versions {
+    /// Where the rest of the key's own versions begin, if there may be more.
+    fn next(self, key: &str) -> Option<String> {
+        let is_more = self.is_truncated == Some(true) && self.next_key.as_deref() == Some(key);
+        self.next_version.filter(|_| is_more)
+    }
 }
 
 #[derive(Debug, FromXml)]
@@ -127,11 +193,27 @@ struct Version {
     key: String,
 }
 
+/// `GetBucketVersioning`: no status where versions were never on.
 #[derive(Debug, FromXml)]
-#[xml(rename = "DeleteMarker", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
-struct Marker {
-    #[xml(rename = "Key")]
-    key: String,
+#[xml(rename = "VersioningConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Versioning {
+    #[xml(rename = "Status")]
+    status: Option<String>,
+}
+
+/// The answers of services that have no versions.
+fn knows_no_versions(fault: &Fault) -> bool {
+    matches!(fault, Fault::Answered(status, _) if [400, 405, 501].contains(&status.as_u16()))
+}
+
+/// A refusal of the question after versions, in a bucket that may have some.
+fn unseen(fault: Fault) -> Fault {
+    let Fault::Answered(status, text) = fault else { return fault };
+    let text = format!(
+        "whether the bucket keeps older versions cannot be seen: {text}; allow \
+         s3:ListBucketVersions"
+    );
+    Fault::Answered(status, text)
 }
 
 /// The answer as a fault, with the word in its body that says which.

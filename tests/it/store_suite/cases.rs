@@ -189,11 +189,11 @@ pub(super) async fn a_server_that_is_down_is_said_to_be(stand: &dyn Stand) {
 }
 
 /// Whether the word agrees with what is there.
-async fn is_true(stand: &dyn Stand, id: &ImageId, deletion: &Deletion) -> bool {
+async fn is_true(stand: &dyn Stand, id: &ImageId, data: &[u8], deletion: &Deletion) -> bool {
     let left = stand.look(id.as_str()).await;
     match deletion {
         Deletion::Deleted | Deletion::Gone => left.is_none(),
-        Deletion::Held(_) | Deletion::Refused(_) => left.as_deref() == Some(DATA),
+        Deletion::Held(_) | Deletion::Refused(_) => left.as_deref() == Some(data),
         Deletion::Retained(_) | Deletion::NotOurs => false,
         Deletion::Partial(_) | Deletion::Uncertain(_) => true,
     }
@@ -201,12 +201,33 @@ async fn is_true(stand: &dyn Stand, id: &ImageId, deletion: &Deletion) -> bool {
 
 /// Lets the same deletion fail at its first, its second, .. message, until it has no more.
 async fn at_each_moment(stand: &dyn Stand, fault: impl Fn(usize) -> Fault) {
+    at_each_moment_of(stand, fault, Size::Small).await;
+}
+
+/// What a deletion is of.
+#[derive(Clone, Copy)]
+enum Size {
+    Small,
+    /// As [`Stand::put_large`] makes it.
+    Large,
+}
+
+async fn at_each_moment_of(stand: &dyn Stand, fault: impl Fn(usize) -> Fault, size: Size) {
     for moment in 0..MOMENTS {
-        let (id, placed) = stored(stand, DATA).await;
+        let id = new_image();
+        let data = match size {
+            Size::Small => {
+                stand.put(id.as_str(), DATA).await;
+                DATA.to_vec()
+            }
+            Size::Large => stand.put_large(id.as_str()).await,
+        };
+        let placed = placed(stand, id.as_str());
         stand.network().fail(fault(moment));
         let deletion = delete(&id, &placed).await;
         let had_come = stand.network().heal();
-        assert!(is_true(stand, &id, &deletion).await, "{:?}: {deletion:?}", fault(moment));
+        let is_true = is_true(stand, &id, &data, &deletion).await;
+        assert!(is_true, "{:?}: {deletion:?}", fault(moment));
         if !had_come {
             assert_eq!(deletion, Deletion::Deleted);
             return;
@@ -221,6 +242,19 @@ async fn at_each_moment(stand: &dyn Stand, fault: impl Fn(usize) -> Fault) {
 pub(super) async fn a_connection_that_fails_at_any_moment_tells_no_lie(stand: &dyn Stand) {
     at_each_moment(stand, Fault::Unsent).await;
     at_each_moment(stand, Fault::Unanswered).await;
+}
+
+/// A server that goes away, or forbids all, between two messages of one deletion, and stays so.
+pub(super) async fn a_server_lost_from_any_moment_on_tells_no_lie(stand: &dyn Stand) {
+    at_each_moment(stand, Fault::Closed).await;
+    at_each_moment(stand, Fault::Forbidden).await;
+}
+
+/// The same of an object of several parts, each of which is a message of its own.
+pub(super) async fn a_large_object_fails_at_any_moment_and_no_lie_is_told(stand: &dyn Stand) {
+    for fault in [Fault::Unsent, Fault::Unanswered, Fault::Closed, Fault::Forbidden] {
+        at_each_moment_of(stand, fault, Size::Large).await;
+    }
 }
 
 pub(super) async fn a_server_that_hangs_at_any_moment_is_given_up(stand: &dyn Stand) {
@@ -253,7 +287,7 @@ pub(super) async fn an_answer_cut_short_is_no_answer(stand: &dyn Stand) {
         stand.network().cut_answers_after(bytes);
         let deletion = delete(&id, &placed).await;
         stand.network().heal();
-        assert!(is_true(stand, &id, &deletion).await, "{bytes}: {deletion:?}");
+        assert!(is_true(stand, &id, DATA, &deletion).await, "{bytes}: {deletion:?}");
         deletion == Deletion::Deleted
     };
     while !whole(lengths.next().unwrap()).await {}

@@ -122,6 +122,7 @@ store_suite! {
         what_is_forbidden_stays = "a session keeps the rights that it began with: `ceph_rbd` has users with few",
         a_server_that_is_down_is_said_to_be = "daemons tell their own addresses, so no proxy fits: `ceph_faults` freezes them",
         a_connection_that_fails_at_any_moment_tells_no_lie = "as above",
+        a_server_lost_from_any_moment_on_tells_no_lie = "as above",
         a_server_that_hangs_at_any_moment_is_given_up = "as above",
         a_slow_server_is_waited_for = "as above",
         an_answer_cut_short_is_no_answer = "as above",

@@ -141,6 +141,7 @@ store_suite! {
         what_is_in_use_stays,
         a_server_that_is_down_is_said_to_be,
         a_connection_that_fails_at_any_moment_tells_no_lie,
+        a_server_lost_from_any_moment_on_tells_no_lie,
         a_server_that_hangs_at_any_moment_is_given_up,
         a_slow_server_is_waited_for,
         an_answer_cut_short_is_no_answer,

@@ -93,6 +93,7 @@ store_suite! {
         what_is_in_use_stays = "an open file can be unlinked",
         a_server_that_is_down_is_said_to_be = "there is no server; shares are in `store_file`",
         a_connection_that_fails_at_any_moment_tells_no_lie = "there is no connection",
+        a_server_lost_from_any_moment_on_tells_no_lie = "there is no connection",
         a_server_that_hangs_at_any_moment_is_given_up = "hung calls are in `file/workers.rs`",
         a_slow_server_is_waited_for = "there is no server",
         an_answer_cut_short_is_no_answer = "there is no connection",

@@ -95,6 +95,7 @@ store_suite! {
         what_is_forbidden_stays = "nothing is ever asked for but HEAD and GET",
         what_is_in_use_stays = "as above",
         a_connection_that_fails_at_any_moment_tells_no_lie = "a deletion makes no connection",
+        a_server_lost_from_any_moment_on_tells_no_lie = "as above",
         a_server_that_hangs_at_any_moment_is_given_up = "as above",
         an_answer_cut_short_is_no_answer = "a deletion makes no connection; see `a_body_cut_short..`",
         what_lies_elsewhere_is_not_touched = "every host is its own; `store_http` has the list of hosts",

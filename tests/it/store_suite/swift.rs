@@ -15,6 +15,8 @@ struct SwiftStand {
     container: Container,
     proxy: Proxy,
     stores: Arc<dyn Stores>,
+    /// Of a large object: more than a page of a listing has.
+    segments: usize,
 }
 
 async fn start() -> SwiftStand {
@@ -23,7 +25,7 @@ async fn start() -> SwiftStand {
     let proxy = Proxy::before(&server.authority).await;
     let kind = StoreKind::Swift(swift::config(&proxy.address(), &container.name));
     let stores = only("objects", kind, &options());
-    SwiftStand { container, proxy, stores }
+    SwiftStand { container, proxy, stores, segments: 23 }
 }
 
 #[async_trait]
@@ -41,9 +43,8 @@ impl Stand for SwiftStand {
         self.container.put(name, data).await;
     }
 
-    /// More segments than a page of a listing has.
     async fn put_large(&self, name: &str) -> Vec<u8> {
-        self.container.put_dynamic(name, 23).await
+        self.container.put_dynamic(name, self.segments).await
     }
 
     async fn look(&self, name: &str) -> Option<Vec<u8>> {
@@ -106,6 +107,7 @@ store_suite! {
         what_is_forbidden_stays,
         a_server_that_is_down_is_said_to_be,
         a_connection_that_fails_at_any_moment_tells_no_lie,
+        a_server_lost_from_any_moment_on_tells_no_lie,
         a_server_that_hangs_at_any_moment_is_given_up,
         a_slow_server_is_waited_for,
         an_answer_cut_short_is_no_answer,
@@ -119,4 +121,11 @@ store_suite! {
         what_the_store_keeps_hidden_is_said_to_be;
     lacks
         what_is_in_use_stays = "Swift knows no use of an object";
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Swift; make test"]
+async fn a_large_object_fails_at_any_moment_and_no_lie_is_told() {
+    let stand = SwiftStand { segments: 3, ..start().await };
+    super::cases::a_large_object_fails_at_any_moment_and_no_lie_is_told(&stand).await;
 }

@@ -1,12 +1,13 @@
 //! A TCP proxy in front of a database or a store, which fails when it is told to.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Where the next fault is: before or after this many messages from clients.
@@ -18,7 +19,13 @@ pub(crate) enum Fault {
     Unanswered(usize),
     /// The message does not arrive, and the connections stay open: a server that hangs.
     Frozen(usize),
+    /// Neither the message nor any later one arrives: connections are refused from then on.
+    Closed(usize),
+    /// The message and all later ones are answered with 403 in the server's place.
+    Forbidden(usize),
 }
+
+const FORBIDDEN: &[u8] = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
 
 #[derive(Debug)]
 struct State {
@@ -27,12 +34,23 @@ struct State {
     mute: Mutex<bool>,
     frozen: watch::Sender<bool>,
     down: Mutex<bool>,
+    /// Whether all messages are answered with 403.
+    forbids: Mutex<bool>,
+    door: Door,
     /// How long each piece of an answer is kept back.
     delay: Mutex<Duration>,
     /// So many bytes of answers still arrive.
     left: Mutex<Option<usize>>,
     /// Cuts every connection of its time.
     cut: Mutex<CancellationToken>,
+}
+
+/// Whether the port listens. A port that does not is kept, so that nobody else listens on it.
+#[derive(Debug)]
+struct Door {
+    is_shut: watch::Sender<bool>,
+    kept: Mutex<Option<TcpSocket>>,
+    opened: mpsc::UnboundedSender<TcpListener>,
 }
 
 /// Listens on a port of its own, and stops when dropped.
@@ -78,18 +96,22 @@ impl Proxy {
     async fn listen(port: u16, target: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        let (opened, doors) = mpsc::unbounded_channel();
+        let door = Door { is_shut: watch::Sender::new(false), kept: Mutex::default(), opened };
         let state = Arc::new(State {
             target: target.to_owned(),
             fault: Mutex::default(),
             mute: Mutex::default(),
             frozen: watch::Sender::new(false),
             down: Mutex::default(),
+            forbids: Mutex::default(),
+            door,
             delay: Mutex::default(),
             left: Mutex::default(),
             cut: Mutex::default(),
         });
         let stop = CancellationToken::new();
-        tokio::spawn(accept(listener, Arc::clone(&state), stop.clone()));
+        tokio::spawn(accept(listener, doors, Arc::clone(&state), stop.clone()));
         Self { state, port, _stop: stop.drop_guard() }
     }
 
@@ -132,20 +154,73 @@ impl Proxy {
     pub(crate) fn heal(&self) -> bool {
         self.state.frozen.send_replace(false);
         *self.state.down.lock().unwrap() = false;
+        *self.state.forbids.lock().unwrap() = false;
+        self.state.door.open();
         *self.state.delay.lock().unwrap() = Duration::ZERO;
         *self.state.left.lock().unwrap() = None;
         self.state.fault.lock().unwrap().take().is_none()
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>, stop: CancellationToken) {
-    while let Some(Ok((client, _))) = stop.run_until_cancelled(listener.accept()).await {
+async fn accept(
+    mut listener: TcpListener,
+    mut doors: mpsc::UnboundedReceiver<TcpListener>,
+    state: Arc<State>,
+    stop: CancellationToken,
+) {
+    loop {
+        let client = tokio::select! {
+            () = stop.cancelled() => return,
+            () = state.door.is_to_shut() => {
+                let address = listener.local_addr().unwrap();
+                drop(listener);
+                state.door.keep(address);
+                match stop.run_until_cancelled(doors.recv()).await.flatten() {
+                    Some(opened) => listener = opened,
+                    None => return,
+                }
+                continue;
+            }
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => client,
+                Err(_) => return,
+            },
+        };
         let (state, stop) = (Arc::clone(&state), stop.clone());
         tokio::spawn(async move {
             let cut = state.cut.lock().unwrap().clone();
             let carry = cut.run_until_cancelled(state.carry(client));
             stop.run_until_cancelled(carry).await;
         });
+    }
+}
+
+impl Door {
+    /// Binds the port and does not listen: who connects is refused.
+    fn keep(&self, address: SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(address).unwrap();
+        *self.kept.lock().unwrap() = Some(socket);
+    }
+
+    async fn is_to_shut(&self) {
+        drop(self.is_shut.subscribe().wait_for(|shut| *shut).await);
+    }
+
+    /// Until nobody listens any more.
+    async fn shut(&self) {
+        self.is_shut.send_replace(true);
+        while self.kept.lock().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn open(&self) {
+        self.is_shut.send_replace(false);
+        if let Some(socket) = self.kept.lock().unwrap().take() {
+            self.opened.send(socket.listen(1024).unwrap()).unwrap();
+        }
     }
 }
 
@@ -161,29 +236,46 @@ impl State {
         server.set_nodelay(true).unwrap();
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
+        let to_client = AsyncMutex::new(to_client);
         tokio::select! {
-            () = self.up(from_client, to_server) => {}
-            () = self.down(from_server, to_client) => {}
+            () = self.up(from_client, to_server, &to_client) => {}
+            () = self.down(from_server, &to_client) => {}
         }
     }
 
-    async fn up(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) {
+    async fn up(
+        &self,
+        mut client: OwnedReadHalf,
+        mut server: OwnedWriteHalf,
+        to_client: &AsyncMutex<OwnedWriteHalf>,
+    ) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(size @ 1..) = client.read(&mut buffer).await {
             match self.due() {
                 Some(Fault::Unsent(_)) => self.cut(),
                 Some(Fault::Unanswered(_)) => *self.mute.lock().unwrap() = true,
                 Some(Fault::Frozen(_)) => drop(self.frozen.send_replace(true)),
+                Some(Fault::Closed(_)) => {
+                    self.door.shut().await;
+                    self.cut();
+                }
+                Some(Fault::Forbidden(_)) => *self.forbids.lock().unwrap() = true,
                 None => {}
             }
             self.thaw().await;
+            if *self.forbids.lock().unwrap() {
+                if to_client.lock().await.write_all(FORBIDDEN).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             if server.write_all(&buffer[..size]).await.is_err() {
                 return;
             }
         }
     }
 
-    async fn down(&self, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) {
+    async fn down(&self, mut server: OwnedReadHalf, client: &AsyncMutex<OwnedWriteHalf>) {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(size @ 1..) = server.read(&mut buffer).await {
             if std::mem::take(&mut *self.mute.lock().unwrap()) {
@@ -193,7 +285,7 @@ impl State {
             let delay = *self.delay.lock().unwrap();
             tokio::time::sleep(delay).await;
             let arrives = self.arriving(size);
-            if client.write_all(&buffer[..arrives]).await.is_err() {
+            if client.lock().await.write_all(&buffer[..arrives]).await.is_err() {
                 return;
             }
             if arrives < size {
@@ -222,7 +314,11 @@ impl State {
     fn due(&self) -> Option<Fault> {
         let mut fault = self.fault.lock().unwrap();
         let left = match fault.as_mut()? {
-            Fault::Unsent(left) | Fault::Unanswered(left) | Fault::Frozen(left) => left,
+            Fault::Unsent(left)
+            | Fault::Unanswered(left)
+            | Fault::Frozen(left)
+            | Fault::Closed(left)
+            | Fault::Forbidden(left) => left,
         };
         if *left == 0 {
             return fault.take();

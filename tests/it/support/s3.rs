@@ -196,8 +196,7 @@ impl S3Bucket {
     /// Deletes all that is in it, and the bucket.
     pub(crate) async fn delete(&self) {
         for key in self.keys().await {
-            let action = self.bucket.delete_object(Some(&self.keys), &key);
-            self.send(&action, Method::DELETE, Vec::new()).await;
+            self.delete_object(&key).await;
         }
         let action = self.bucket.delete_bucket(&self.keys);
         self.send(&action, Method::DELETE, Vec::new()).await;
@@ -205,9 +204,22 @@ impl S3Bucket {
 
     /// From now on a DELETE only hides.
     pub(crate) async fn keep_versions(&self) {
-        let text = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-                    <Status>Enabled</Status></VersioningConfiguration>";
-        self.of_bucket("versioning", Method::PUT, text).await;
+        self.set_versioning("Enabled").await;
+    }
+
+    /// `Enabled`; `Suspended`: what is there stays, what is written from now on has no versions.
+    pub(crate) async fn set_versioning(&self, status: &str) {
+        let text = format!(
+            "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <Status>{status}</Status></VersioningConfiguration>"
+        );
+        self.of_bucket("versioning", Method::PUT, &text).await;
+    }
+
+    /// One DELETE, as Glance sends it.
+    pub(crate) async fn delete_object(&self, key: &str) {
+        let action = self.bucket.delete_object(Some(&self.keys), key);
+        self.send(&action, Method::DELETE, Vec::new()).await;
     }
 
     /// Forbids everybody these actions (`s3:DeleteObject`, ..).
