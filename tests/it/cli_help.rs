@@ -5,7 +5,7 @@ use crate::support::binary::glance_revert;
 pub(crate) const SUBCOMMANDS: [&str; 9] =
     ["serve", "scrub", "revert", "list", "show", "check", "openapi", "healthcheck", "demo"];
 
-fn help(arguments: &[&str]) -> String {
+pub(crate) fn help(arguments: &[&str]) -> String {
     let run = glance_revert(&[arguments, &["--help"]].concat());
     assert_eq!((run.exit, run.stderr.as_str()), (Some(0), ""));
     run.stdout

@@ -1,17 +1,13 @@
 //! What the documents say, held against the code.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
 use glance_revert::api::openapi;
-use glance_revert::config::options::{self, OptionSpec};
-use glance_revert::telemetry::metric;
 use serde_json::Value;
 
 use crate::cli_help::SUBCOMMANDS;
-use crate::support::env;
 use crate::support::source::folder;
 
 /// What stands beside the book.
@@ -83,64 +79,6 @@ fn reasons_of_the_code() -> BTreeSet<String> {
     table.split('"').filter(is_reason).map(str::to_owned).collect()
 }
 
-fn table(options: &[OptionSpec]) -> String {
-    let mut table = "| option | value | default | |\n|---|---|---|---|\n".to_owned();
-    for option in options {
-        let default = match option.default {
-            None => "none".to_owned(),
-            Some("") => "empty".to_owned(),
-            Some(default) => format!("`{default}`"),
-        };
-        let _ = writeln!(
-            table,
-            "| `{}` | {} | {default} | {} |",
-            option.name, option.kind, option.help
-        );
-    }
-    table
-}
-
-/// The headings of docs/configuration.md, and what stands below each.
-const OPTIONS: [(&str, &[OptionSpec]); 12] = [
-    ("## `[revert]`", options::REVERT),
-    ("## `[revert_jwt:<name>]`", options::REVERT_JWT),
-    ("### `[DEFAULT]`", options::DEFAULT),
-    ("### `[database]`", options::DATABASE),
-    ("### `[oslo_middleware]`", options::OSLO_MIDDLEWARE),
-    ("### `[keystone_authtoken]`", options::KEYSTONE_AUTHTOKEN),
-    ("### `[glance_store]`", options::GLANCE_STORE),
-    ("### Stores of type file", options::FILE_STORE),
-    ("### Stores of type rbd", options::RBD_STORE),
-    ("### Stores of type s3", options::S3_STORE),
-    ("### Stores of type swift", options::SWIFT_STORE),
-    ("### Stores of type cinder", options::CINDER_STORE),
-];
-
-/// `INSTA_UPDATE=always` writes the tables, as it writes snapshots.
-#[test]
-fn the_tables_of_options_are_those_of_the_code() {
-    let page = read("docs/configuration.md");
-    let mut wanted = page.clone();
-    for (heading, options) in OPTIONS {
-        let at = wanted.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
-        let from = at + wanted[at..].find("\n| option |").unwrap() + 1;
-        let to = from + wanted[from..].find("|\n\n").map_or(wanted.len() - from, |end| end + 2);
-        wanted.replace_range(from..to, &table(options));
-    }
-    if env::updates_snapshots() {
-        fs::write(folder("docs/configuration.md"), &wanted).unwrap();
-    } else {
-        assert_eq!(page, wanted, "INSTA_UPDATE=always cargo test --test it -- docs writes it");
-    }
-}
-
-#[test]
-fn every_type_of_store_has_its_options_in_the_docs() {
-    for options in options::STORES {
-        assert!(OPTIONS.iter().any(|(_, told)| told == options), "{options:?}");
-    }
-}
-
 #[test]
 fn the_docs_list_every_subcommand_and_no_other() {
     assert_eq!(first_cells(&read("docs/cli.md")), SUBCOMMANDS);
@@ -183,14 +121,6 @@ fn every_alert_leads_to_its_heading() {
     let told: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let known: Vec<_> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();
     assert_eq!(told, known);
-}
-
-#[test]
-fn the_docs_list_every_metric_and_no_other() {
-    let listed = first_cells(&read("docs/metrics.md"));
-    let listed: Vec<_> = listed.iter().filter(|name| !name.starts_with('/')).collect();
-    let known: Vec<_> = metric::ALL.iter().map(|(_, name, _)| *name).collect();
-    assert_eq!(listed, known);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod contract;
 mod crash;
 mod deploy;
 mod docs;
+mod docs_generated;
 mod examples;
 mod faults;
 mod floors;

@@ -1,5 +1,5 @@
 //! The one table from errors to statuses, reasons and messages. Every match is exhaustive: a new
-//! variant has to be looked at here.
+//! variant has to be looked at here. `docs/troubleshooting.md` has a heading for each reason.
 
 use std::time::Duration;
 
