@@ -35,7 +35,7 @@ unit: ## Run the unit tests
 	$(CARGO) test --locked --lib
 
 t: ## Run the tests with this in their name; in the shell of `make servers` also those that need servers [NAME=]
-	$(CARGO) test --locked --lib --test it -- $(if $(GLANCE_REVERT_TEST_SCHEMA),--include-ignored) '$(NAME)'
+	$(CARGO) test --locked --lib --test it -- $(if $(GLANCE_REVERT_TEST_SCHEMA),--include-ignored $(if $(shell command -v ceph-osd),,--skip ceph)) '$(NAME)'
 
 fix: ## Format, and mend what clippy can mend
 	$(CARGO) fmt
