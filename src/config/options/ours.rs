@@ -8,25 +8,25 @@ pub const REVERT: &[OptionSpec] = &[
         "bind",
         "address and port",
         "127.0.0.1:9393",
-        "Where the API listens. Another address than loopback needs TLS, or allow_plaintext.",
+        "Where the API listens. An address other than loopback needs TLS or allow_plaintext.",
     ),
     OptionSpec::new(
         "ops_bind",
         "address and port",
         "127.0.0.1:9394",
-        "Where probes and metrics are served. No secrets there, but do not open it to the world.",
+        "Where probes and metrics listen, without authentication. Keep it off the world.",
     ),
     OptionSpec::new(
         "allow_plaintext",
         "boolean",
         "false",
-        "Lets bind be another address than loopback: without TLS, tokens can be read on the way.",
+        "Allows bind to be an address other than loopback without TLS. Tokens can then be read on the way.",
     ),
     OptionSpec::unset(
         "tls_cert_file",
         "absolute path",
         "/etc/glance/tls/tls.crt",
-        "The API's certificate and the intermediate ones, in PEM. Read again when it changes.",
+        "The API's certificate and its intermediates, in PEM. Read again when it changes.",
     ),
     OptionSpec::unset(
         "tls_key_file",
@@ -38,50 +38,50 @@ pub const REVERT: &[OptionSpec] = &[
         "tls_client_auth",
         "off, optional or required",
         "required",
-        "Whether clients show certificates, beside their tokens; unset is off.",
+        "Whether clients must show certificates, in addition to their tokens. Unset means off.",
     ),
     OptionSpec::unset(
         "tls_client_ca_file",
         "absolute path",
         "/etc/glance/tls/clients-ca.crt",
-        "The authorities of clients' certificates, in PEM. Read again when it changes.",
+        "CA certificates that clients' certificates must come from, in PEM. Read again when it changes.",
     ),
     OptionSpec::new(
         "tls_client_allowed_sans",
         "list of DNS names, URIs, email addresses",
         "",
-        "One of them must be in a client's certificate; empty takes all that are good.",
+        "A client's certificate must have one of these names. Empty: any valid certificate.",
     ),
     OptionSpec::new(
         "trusted_proxies",
         "list of addresses and networks",
         "",
-        "Peers whose X-Forwarded-For or Forwarded is believed; needs [oslo_middleware] \
+        "Proxies whose X-Forwarded-For or Forwarded is believed. Needs [oslo_middleware] \
          enable_proxy_headers_parsing.",
     ),
     OptionSpec::new(
         "auth_failures_per_minute",
         "integer, 1 or more",
         "20",
-        "So many refused tokens a minute are answered 401 for each client, more are 429.",
+        "Refused tokens that a client may send in a minute; further ones are answered 429.",
     ),
     OptionSpec::new(
         "verify",
         "exists, checksum or none",
         "exists",
-        "How a revert proves that the data is there, where the request does not say.",
+        "How a revert verifies the data if the request does not say.",
     ),
     OptionSpec::new(
         "lock_wait",
         "seconds",
         "5",
-        "How long a revert waits for its image while a scrub pass holds it.",
+        "How long a revert waits for an image that a pass or another revert holds.",
     ),
     OptionSpec::new(
         "scrubber",
         "boolean",
         "true",
-        "Whether this process also scrubs; false runs the API alone.",
+        "Whether this process scrubs. false: it serves the API only.",
     ),
     OptionSpec::new(
         "location_window",
@@ -93,19 +93,19 @@ pub const REVERT: &[OptionSpec] = &[
         "delete_grace",
         "seconds",
         "60",
-        "How long a DELETE may stay half done before it counts as interrupted.",
+        "How long a DELETE of Glance's may stay half done before it counts as interrupted.",
     ),
     OptionSpec::new(
         "absent_brake",
         "integer, 1 or more",
         "20",
-        "So many absent objects in a row stop a store for the pass: it may not be mounted.",
+        "Consecutive missing objects after which a store is skipped for the rest of the pass.",
     ),
     OptionSpec::new(
         "any_file_name",
         "boolean",
         "false",
-        "Lets a scrub touch files and objects that are not named after their image.",
+        "Allows a pass to destroy files and objects that are not named after their image.",
     ),
     OptionSpec::new(
         "http_verify_hosts",
@@ -117,7 +117,7 @@ pub const REVERT: &[OptionSpec] = &[
         "location_credentials_hosts",
         "list of host names",
         "",
-        "Hosts of stores for which keys in old locations may be used where no option sets any.",
+        "Store hosts for which keys in old locations may be used if no option sets keys.",
     ),
     OptionSpec::new(
         "store_timeout",
@@ -129,13 +129,13 @@ pub const REVERT: &[OptionSpec] = &[
         "db_pool_size",
         "integer, 2 to 1000",
         "16",
-        "Connections to the database. A lock holds one while its work uses another.",
+        "Connections to the database. One of them holds all locks.",
     ),
     OptionSpec::new(
         "request_timeout",
         "seconds, more than lock_wait",
         "60",
-        "How long a request may take; reading data for checksum is not counted.",
+        "How long a request may take. Reading data for checksum does not count.",
     ),
     OptionSpec::new(
         "max_connections",
@@ -147,14 +147,14 @@ pub const REVERT: &[OptionSpec] = &[
         "shutdown_grace",
         "seconds",
         "60",
-        "How long requests under way may take to end after the signal to stop.",
+        "How long requests and the pass may take to end after the signal to stop.",
     ),
     OptionSpec::new(
         "allowed_projects",
         "list of project ids",
         "",
-        "Keystone projects whose admins may call; system lets tokens of the system scope in. Empty: \
-         all of them.",
+        "Keystone projects whose admins may call; the word system allows tokens of the system scope. \
+         Empty: all.",
     ),
     OptionSpec::new("log_format", "text or json", "text", "How log lines are written."),
 ];
@@ -165,7 +165,7 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "issuer",
         "text, required",
         "https://keycloak.example.org/realms/cloud",
-        "Compared with the token's iss, byte by byte.",
+        "The token's iss must equal this, byte by byte.",
     ),
     OptionSpec::unset(
         "audiences",
@@ -177,13 +177,13 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "mode",
         "jwks or tokenreview",
         "jwks",
-        "How tokens are proved: by the issuer's keys, or by asking a Kubernetes API server.",
+        "How tokens are verified: by the issuer's keys, or by asking a Kubernetes API server.",
     ),
     OptionSpec::unset(
         "jwks_uri",
         "https URL",
         "https://keycloak.example.org/realms/cloud/protocol/openid-connect/certs",
-        "The issuer's keys. Without this and both files they are found by discovery.",
+        "Where the issuer's keys are. Without this and without a file they are found by discovery.",
     ),
     OptionSpec::unset(
         "jwks_file",
@@ -201,33 +201,33 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "api_server",
         "https URL",
         "https://kubernetes.default.svc",
-        "The API server that is asked with mode = tokenreview.",
+        "The API server to ask, with mode = tokenreview.",
     ),
     OptionSpec::unset(
         "ca_file",
         "absolute path",
         "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
-        "Certificates (PEM) that the server with the keys is trusted by, in place of the system's. \
-         With tokenreview the API server's, and the pod's own by default.",
+        "CA certificates (PEM) for the server with the keys, in place of the system's. With \
+         tokenreview for the API server; default: the pod's own.",
     ),
     OptionSpec::unset(
         "token_file",
         "absolute path",
         "/var/run/secrets/kubernetes.io/serviceaccount/token",
-        "A bearer token for the server with the keys, as a Kubernetes API server wants one. \
-         With tokenreview for the API server, and the pod's own by default.",
+        "A bearer token to send to the server with the keys, as a Kubernetes API server wants one. \
+         With tokenreview for the API server; default: the pod's own.",
     ),
     OptionSpec::new(
         "algorithms",
         "list",
         "RS256, PS256, ES256, ES384, EdDSA",
-        "Accepted signatures; there are no others to choose from.",
+        "Accepted signature algorithms. No others can be chosen.",
     ),
     OptionSpec::new(
         "role_claims",
         "list of JSON pointers",
         "/roles, /realm_access/roles",
-        "Where a token lists its roles, as arrays of strings. Not with tokenreview.",
+        "Where a token has its roles, as arrays of strings. Not with tokenreview.",
     ),
     OptionSpec::new(
         "admin_roles",
@@ -239,14 +239,14 @@ pub const REVERT_JWT: &[OptionSpec] = &[
         "subjects",
         "list",
         "",
-        "Callers who are admins by their sub; NS:NAME is short for \
-         system:serviceaccount:NS:NAME. No wildcards.",
+        "Callers that are admins by their sub. NS:NAME stands for system:serviceaccount:NS:NAME. No \
+         wildcards.",
     ),
     OptionSpec::new(
         "leeway",
         "seconds, at most 300",
         "30",
-        "How far the issuer's clock and ours may differ.",
+        "How much the issuer's clock and ours may differ.",
     ),
     OptionSpec::new(
         "require_at_jwt",

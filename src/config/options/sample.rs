@@ -9,7 +9,7 @@ const HEAD: &str = "\
 #
 # Put it beside Glance's files, as /etc/glance/glance.conf.d/glance-revert.conf for example. The
 # database, the stores and scrub_time are read from glance-api.conf. Every option can be set from
-# the environment too, where it goes before the files: OS_REVERT__LOCK_WAIT=10.
+# the environment too, which overrides the files: OS_REVERT__LOCK_WAIT=10.
 #
 # A comment starts in the first column; what follows a value on its line belongs to the value.
 ";
