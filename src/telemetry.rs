@@ -3,9 +3,12 @@
 pub mod audit;
 mod logging;
 pub mod metric;
+mod printable;
 mod recorder;
+mod syslog;
 
-pub use self::logging::init_logging;
+pub use self::logging::{AuditTrail, init_command_logging, init_logging};
+pub use self::printable::{Printable, printable};
 pub use self::recorder::{init_metrics, keep_up};
 
 /// Telemetry could not be set up.

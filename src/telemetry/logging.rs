@@ -3,20 +3,30 @@
 //! A line that cannot be written (the disk is full, its reader is gone) is counted and otherwise
 //! lost. It stops nobody: who deletes or reverts is in the middle of something.
 
-use std::io::{self, ErrorKind, IsTerminal, Stderr, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
 
-use tracing_subscriber::EnvFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, registry};
 
+use super::printable::printable;
+use super::syslog::Syslog;
 use super::{TelemetryError, audit, metric};
 use crate::config::LogFormat;
 
 /// Libraries that talk of every statement and every packet.
 const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn";
 
-/// Starts writing log lines. `filter` is in the words of `tracing_subscriber::EnvFilter`; without
-/// it `debug` (Glance's option) chooses between `info` and our own `debug` lines. Libraries never
-/// get `debug` by that option: their lines could show what we keep secret. Audit records pass every
-/// filter that does not name their target.
+/// Starts writing the log of a service. `filter` is in the words of
+/// `tracing_subscriber::EnvFilter`; without it `debug` (Glance's option) chooses between `info` and
+/// our own `debug` lines. Libraries never get `debug` by that option: their lines could show what we
+/// keep secret. Audit records pass every filter that does not name their target.
 ///
 /// # Errors
 /// A filter that cannot be read, or a second call in one process.
@@ -25,24 +35,97 @@ pub fn init_logging(
     debug: bool,
     filter: Option<&str>,
 ) -> Result<(), TelemetryError> {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(parse_filter(debug, filter)?)
-        .with_writer(|| Counted(io::stderr()))
-        // Its own word about a failed write goes to standard error too, and panics there.
-        .log_internal_errors(false);
-    let set = match format {
-        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
-    };
+    let filter = parse_filter(debug, filter)?;
+    let set = registry().with(filter).with(lines(format, || Escaped(io::stderr()))).try_init();
     set.map_err(|_| TelemetryError::LoggingTaken)
 }
 
-/// Counts the lines that cannot be written.
-struct Counted(Stderr);
+/// Where the audit records of a command are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditTrail {
+    /// In the system's log, on standard error, or in both.
+    Kept,
+    /// Nowhere: there is no system log, and standard error is a terminal.
+    Nowhere,
+}
 
-impl Write for Counted {
+/// The same for a command that somebody waits for. Its audit records go to the system's log, and to
+/// standard error only where that is no terminal: there they would bury the results.
+///
+/// # Errors
+/// As of [`init_logging`].
+pub fn init_command_logging(
+    format: LogFormat,
+    debug: bool,
+    filter: Option<&str>,
+) -> Result<AuditTrail, TelemetryError> {
+    let filter = parse_filter(debug, filter)?;
+    let at_terminal = io::stderr().is_terminal();
+    let shown = filter_fn(move |line| !(at_terminal && is_audit(line)));
+    let syslog = Syslog::connect(Path::new(Syslog::SOCKET)).map(Arc::new);
+    let kept = syslog.is_some() || !at_terminal;
+    let set = registry()
+        .with(filter)
+        .with(lines(format, || Escaped(io::stderr())).with_filter(shown))
+        .with(syslog.map(records))
+        .try_init();
+    set.map_err(|_| TelemetryError::LoggingTaken)?;
+    Ok(if kept { AuditTrail::Kept } else { AuditTrail::Nowhere })
+}
+
+fn is_audit(line: &Metadata<'_>) -> bool {
+    line.target() == audit::TARGET
+}
+
+/// The log's lines. They have no colours: what looks like a terminal's command is none.
+fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_ansi(false).with_writer(writer);
+    // Its own word about a failed write goes to standard error too, and panics there.
+    let layer = layer.log_internal_errors(false);
+    match format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+/// The audit records alone, for a log that has time, level and process of its own.
+fn records<S>(syslog: Arc<Syslog>) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let layer = fmt::layer().with_ansi(false).without_time().with_level(false).with_target(false);
+    let layer = layer.with_writer(move || Escaped(Mirrored(Arc::clone(&syslog))));
+    layer.log_internal_errors(false).with_filter(filter_fn(is_audit))
+}
+
+/// The system's log, and standard error for what it does not take.
+struct Mirrored(Arc<Syslog>);
+
+impl Write for Mirrored {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.write(line).inspect_err(|error| {
+        (&*self.0).write(line).or_else(|_| io::stderr().write(line))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a line of the log as one line that is fit to be shown, and counts those that cannot be
+/// written.
+struct Escaped<W>(W);
+
+impl<W: Write> Write for Escaped<W> {
+    /// Takes a whole line, as tracing-subscriber gives it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
+        let written = self.0.write_all(format!("{}{end}", printable(text)).as_bytes());
+        written.map(|()| line.len()).inspect_err(|error| {
             if error.kind() != ErrorKind::Interrupted {
                 metrics::counter!(metric::LOG_FAILURES_TOTAL).increment(1);
             }
@@ -67,7 +150,46 @@ fn parse_filter(debug: bool, filter: Option<&str>) -> Result<EnvFilter, Telemetr
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// What a log has after one line about a hostile name.
+    fn line_about(name: &str, format: LogFormat) -> String {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+        impl Write for Log {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let kept = log.clone();
+        let layer = lines(format, move || Escaped(log.clone()));
+        tracing::subscriber::with_default(registry().with(layer), || {
+            tracing::warn!(name, shown = %name, debug = ?name, "about {name}");
+        });
+        let bytes = kept.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_stays_a_line_without_commands_for_a_terminal_whatever_its_values() {
+        let hostile = "a\u{1b}]52;c;x\u{7}\r\n\u{202e}b\u{85}\u{2028}\u{2066}c\u{9b}2J";
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let line = line_about(hostile, format);
+            let (line, rest) = line.split_once('\n').unwrap();
+            assert_eq!(rest, "", "one line");
+            assert_eq!(printable(line), line, "{format:?}");
+            assert!(line.contains("202e") && line.contains("2066"), "{line}");
+        }
+        let json = line_about(hostile, LogFormat::Json);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["name"], hostile, "programs read the same");
+    }
 
     #[test]
     fn debug_is_for_our_own_lines_alone() {
