@@ -86,6 +86,7 @@ async fn read(parts: &Parts, args: &ListArgs) -> Result<Vec<PendingSummary>, Cli
     let mut found: Vec<PendingSummary> = Vec::new();
     loop {
         let page = parts.reverter.list(&Admin::local_operator(), &query).await?;
+        let page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
         let Some(last) = page.last() else { break };
         query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
         found.extend(page);

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 
+use chrono::{NaiveDate, TimeDelta};
 use sqlx::error::BoxDynError;
 use sqlx::mysql::MySql;
-use sqlx::postgres::Postgres;
+use sqlx::postgres::{PgTypeInfo, PgValueRef, Postgres};
 use sqlx::sqlite::Sqlite;
-use sqlx::{Arguments as _, AssertSqlSafe, Database, Row, SqlSafeStr, SqlStr};
+use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
 use super::connections::within;
 use super::statement::{Statement, Value};
@@ -59,7 +60,7 @@ pub(super) trait Dialect: Database {
 /// The body of each `impl`: the same words, which only the compiler tells apart (the bounds that
 /// would let one generic text stand for the three are longer than this).
 macro_rules! speak_sqlx {
-    () => {
+    ($time:ty) => {
         fn push(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError> {
             match value {
                 Value::Text(text) => arguments.add(text),
@@ -111,9 +112,34 @@ macro_rules! speak_sqlx {
         }
 
         fn maybe_time(row: &Self::Row, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-            row.try_get(column)
+            Ok(row.try_get::<Option<$time>, _>(column)?.map(Timestamp::from))
         }
     };
+}
+
+/// A time of PostgreSQL's, which also knows `infinity` and years that no date of ours can have. Of
+/// these sqlx's own reader panics.
+struct PgTime(Timestamp);
+
+impl From<PgTime> for Timestamp {
+    fn from(time: PgTime) -> Self {
+        time.0
+    }
+}
+
+impl Type<Postgres> for PgTime {
+    fn type_info() -> PgTypeInfo {
+        <Timestamp as Type<Postgres>>::type_info()
+    }
+}
+
+impl<'r> Decode<'r, Postgres> for PgTime {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let since_2000 = TimeDelta::microseconds(<i64 as Decode<Postgres>>::decode(value)?);
+        let time = NaiveDate::from_ymd_opt(2000, 1, 1).map(Timestamp::from);
+        let time = time.and_then(|epoch| epoch.checked_add_signed(since_2000));
+        Ok(Self(time.ok_or("it is no date")?))
+    }
 }
 
 impl Dialect for MySql {
@@ -129,7 +155,7 @@ impl Dialect for MySql {
         time
     }
 
-    speak_sqlx!();
+    speak_sqlx!(Timestamp);
 }
 
 impl Dialect for Postgres {
@@ -146,7 +172,7 @@ impl Dialect for Postgres {
         time
     }
 
-    speak_sqlx!();
+    speak_sqlx!(PgTime);
 }
 
 impl Dialect for Sqlite {
@@ -165,7 +191,7 @@ impl Dialect for Sqlite {
         time.format("%Y-%m-%d %H:%M:%S%.6f").to_string()
     }
 
-    speak_sqlx!();
+    speak_sqlx!(Timestamp);
 }
 
 /// Each statement is one round trip; the bench reads how many a revert takes.

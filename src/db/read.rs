@@ -8,7 +8,9 @@ use super::dialect::Dialect;
 use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationStatus, LocationValue};
-use crate::domain::repo::{BadRow, HeldLocation, PendingSummary, RepoError};
+use crate::domain::repo::{
+    BadRow, HeldLocation, PendingMarker, PendingSummary, Position, RepoError,
+};
 use crate::domain::time::Timestamp;
 
 /// Reads columns of one row; an error names the image and the column.
@@ -182,20 +184,54 @@ fn metadata_of(text: Option<&str>) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// A row of a list of pending images.
-pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, RepoError> {
-    let columns = Columns::<D>::of(row, "images", "id")?;
+/// A row of a list of pending images. Without id and time it has no place in the list; whatever else
+/// cannot be read is left out.
+pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, BadRow> {
+    let image = D::text(row, "id").map_err(|error| bad_row("", "images", "id", error))?;
+    let columns = Columns::<D> { row, image: image.unwrap_or_default(), table: "images" };
+    let (id, deleted_at) = (columns.id()?, columns.needed_time("deleted_at")?);
+    let mut bad = None;
+    let name = readable(&mut bad, columns.text("name"));
+    let owner = readable(&mut bad, columns.text("owner"));
+    let size = readable(&mut bad, columns.big("size"));
+    let visibility = readable(&mut bad, columns.needed_text("visibility"));
+    let disk_format = readable(&mut bad, columns.text("disk_format"));
+    let container_format = readable(&mut bad, columns.text("container_format"));
+    let created_at = readable(&mut bad, columns.needed_time("created_at").map(Some));
+    let has_location = readable(&mut bad, columns.needed_text("has_location")) == "yes";
     Ok(PendingSummary {
-        id: columns.id()?,
-        name: columns.text("name")?,
-        owner: columns.text("owner")?,
-        size: columns.big("size")?,
-        visibility: columns.needed_text("visibility")?,
-        disk_format: columns.text("disk_format")?,
-        container_format: columns.text("container_format")?,
-        created_at: columns.needed_time("created_at")?,
-        deleted_at: columns.needed_time("deleted_at")?,
+        id,
+        name,
+        owner,
+        size,
+        visibility,
+        disk_format,
+        container_format,
+        created_at,
+        deleted_at,
+        has_location,
+        unreadable: bad,
     })
+}
+
+/// The value, or none and the first fault of its row.
+fn readable<T: Default>(bad: &mut Option<BadRow>, value: Result<T, BadRow>) -> T {
+    value.unwrap_or_else(|fault| {
+        bad.get_or_insert(fault);
+        T::default()
+    })
+}
+
+/// Where the image of [`super::statements::DELETED_AT`] stands in the list.
+pub(super) fn position<D: Dialect>(row: &D::Row, id: &ImageId) -> Result<Position, RepoError> {
+    let columns = Columns::<D>::of(row, "images", "id")?;
+    // MariaDB compares without regard to case
+    if columns.id().as_ref() != Ok(id) {
+        return Ok(Position::Unknown);
+    }
+    let deleted_at = columns.time("deleted_at").unwrap_or_default();
+    let marker = |deleted_at| PendingMarker { deleted_at, id: id.clone() };
+    Ok(deleted_at.map_or(Position::Nowhere, |at| Position::At(marker(at))))
 }
 
 /// A row of a location that holds data, which has two statuses. What cannot be read of it is left

@@ -19,7 +19,7 @@ use crate::domain::lock::ImageGuard;
 use crate::domain::pending::RevertPlan;
 use crate::domain::repo::{
     BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
-    RepoError, Write,
+    Position, RepoError, Write,
 };
 use crate::domain::scrub::{Claim, Settled};
 use crate::domain::time::Timestamp;
@@ -131,9 +131,18 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         or_stale(self.connections.heed(&mut connection, written), Write::Stale)
     }
 
-    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+    async fn list_pending(
+        &self,
+        query: &PendingQuery,
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         let rows = self.fetch(list_pending(query)).await?;
-        rows.iter().map(read::summary::<D>).collect()
+        let rows = rows.iter().map(read::summary::<D>);
+        Ok(rows.inspect(|row| warn_of_bad(row.as_ref().err())).collect())
+    }
+
+    async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {
+        let rows = self.fetch(Statement::new(sql::DELETED_AT).bind(id.as_str())).await?;
+        rows.first().map_or(Ok(Position::Unknown), |row| read::position::<D>(row, id))
     }
 
     async fn list_due(
@@ -334,6 +343,13 @@ async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Erro
         D::execute(&mut transaction, statement).await?;
     }
     within(PATIENCE, transaction.rollback()).await
+}
+
+/// Nobody else tells of a row that the list has to leave out.
+fn warn_of_bad(row: Option<&BadRow>) {
+    if let Some(problem) = row {
+        tracing::warn!(%problem, "a row is left out of the list");
+    }
 }
 
 fn list_pending(query: &PendingQuery) -> Statement {

@@ -187,7 +187,10 @@ macro_rules! list_pending {
             "SELECT i.id, i.name, i.owner, i.size, i.disk_format, i.container_format, \
              i.created_at, i.deleted_at, \
              CASE i.visibility WHEN 'public' THEN 'public' WHEN 'private' THEN 'private' \
-             WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility FROM images i \
+             WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility, \
+             CASE WHEN EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
+             AND l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
+             THEN 'yes' ELSE 'no' END AS has_location FROM images i \
              WHERE i.status = 'pending_delete' AND i.deleted = TRUE \
              AND (? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
              AND i.deleted_at >= ? AND i.deleted_at < ? \
@@ -207,6 +210,8 @@ macro_rules! list_pending {
 
 pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<");
 pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">");
+
+pub(super) const DELETED_AT: &str = "SELECT i.id, i.deleted_at FROM images i WHERE i.id = ?";
 
 /// By primary key: each row is walked once a pass, however long the backlog.
 pub(super) const LIST_DUE: &str = "SELECT i.id FROM images i WHERE i.id > ? AND (\

@@ -90,7 +90,8 @@ pub struct PendingQuery {
     pub limit: u32,
 }
 
-/// One line of the list of pending images.
+/// One line of the list of pending images. Of a row with values that Glance never writes it has those
+/// that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Glance's columns")]
 pub struct PendingSummary {
@@ -101,8 +102,24 @@ pub struct PendingSummary {
     pub visibility: String,
     pub disk_format: Option<String>,
     pub container_format: Option<String>,
-    pub created_at: Timestamp,
+    /// `None` where it cannot be read.
+    pub created_at: Option<Timestamp>,
     pub deleted_at: Timestamp,
+    /// Whether it has a location to bring back.
+    pub has_location: bool,
+    /// What cannot be read of it.
+    pub unreadable: Option<BadRow>,
+}
+
+/// Where an image stands in the list of pending images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// There is no such image.
+    Unknown,
+    /// It has no time of deletion: it is not deleted, or not any more.
+    Nowhere,
+    /// There; it need not be in the list itself.
+    At(PendingMarker),
 }
 
 /// A location, whichever image's.
@@ -131,8 +148,14 @@ pub trait ImageRepo: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Write, RepoError>;
 
-    /// A page of pending images.
-    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError>;
+    /// A page of pending images. A row without a place in the order is a [`BadRow`].
+    async fn list_pending(
+        &self,
+        query: &PendingQuery,
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError>;
+
+    /// Where an image stands in that order.
+    async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;
 
     /// A page of images that a scrub pass has to look at, in the order of their ids: PENDING,
     /// EMPTY and CLAIMED ones deleted at `before` or earlier, and living ones with a location

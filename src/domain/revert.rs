@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::canary;
-use super::image::{Image, ImageId, ImageStatus};
+use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
 use super::principal::Admin;
-use super::repo::{ImageRepo, PendingMarker, PendingQuery, PendingSummary, RepoError, Write};
+use super::repo::{BadRow, ImageRepo, PendingQuery, PendingSummary, Position, RepoError, Write};
 use super::store::Stores;
 use super::time::Clock;
 use super::verify::{Finding, verify, verify_and_mend};
@@ -125,6 +125,15 @@ pub enum RevertError {
     Repo(#[from] RepoError),
 }
 
+impl PendingSummary {
+    /// Why the image cannot be reverted, as far as its line tells: its data was not looked at.
+    pub fn obstacle(&self) -> Option<RevertError> {
+        let empty = || RevertError::NotPending(self.id.clone(), NotPending::NoLocations);
+        let unreadable = self.unreadable.clone().map(|bad| RevertError::Repo(bad.into()));
+        unreadable.or_else(|| (!self.has_location).then(empty))
+    }
+}
+
 /// What a revert would do.
 #[derive(Debug)]
 pub struct Preview {
@@ -229,20 +238,13 @@ impl Reverter {
         &self,
         _by: &Admin,
         query: &PendingQuery,
-    ) -> Result<Vec<PendingSummary>, RepoError> {
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         self.repo.list_pending(query).await
     }
 
-    /// Where an image stands in the list; `None` for one that does not wait.
-    pub async fn position(
-        &self,
-        _by: &Admin,
-        id: &ImageId,
-    ) -> Result<Option<PendingMarker>, RepoError> {
-        let image = self.repo.get(id).await?;
-        let waiting = image.filter(|i| i.status == ImageStatus::PendingDelete && i.deleted);
-        let deleted_at = waiting.and_then(|image| image.deleted_at);
-        Ok(deleted_at.map(|deleted_at| PendingMarker { deleted_at, id: id.clone() }))
+    /// Where an image stands in the list.
+    pub async fn position(&self, _by: &Admin, id: &ImageId) -> Result<Position, RepoError> {
+        self.repo.position(id).await
     }
 
     async fn revert_locked(

@@ -112,7 +112,6 @@ async fn faults_of_the_database_keep_their_cause_to_the_log() {
     for (fault, status, reason) in [
         (RepoFault::Unavailable, 503, "db.unavailable"),
         (RepoFault::Refused, 500, "internal"),
-        (RepoFault::BadRow, 500, "internal"),
         (RepoFault::Panic, 500, "internal"),
     ] {
         let api = TestApi::new();
@@ -127,6 +126,16 @@ async fn faults_of_the_database_keep_their_cause_to_the_log() {
                 assert!(!text.contains(secret), "{fault:?}: {text}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn an_image_whose_row_cannot_be_read_is_refused_by_its_column() {
+    let api = TestApi::new();
+    *api.repo.fault.lock().unwrap() = Some(RepoFault::BadRow);
+    for answer in [api.get(&format!("/v2/pending-deletes/{ID}")).await, api.revert(ID).await] {
+        answer.assert_error(409, "image.unreadable");
+        assert!(answer.message().contains("images.status"), "{}", answer.message());
     }
 }
 

@@ -42,7 +42,9 @@ async fn a_line_of_the_list_says_how_long_is_left() {
                 "created_at": "2026-11-22T12:59:35Z",
                 "deleted_at": "2026-11-22T13:10:00Z",
                 "scrub_at": "2026-11-22T14:10:00Z",
-                "seconds_left": 2998
+                "seconds_left": 2998,
+                "revertible": true,
+                "reason": null
             }],
             "first": "/v2/pending-deletes"
         })
@@ -91,20 +93,66 @@ async fn a_marker_of_ours_works_when_its_image_is_gone() {
 }
 
 #[tokio::test]
-async fn an_image_id_is_a_marker_while_it_is_pending() {
+async fn an_image_id_is_a_marker_whatever_became_of_the_image() {
     let api = three();
     assert_eq!(ids(&api.get("/v2/pending-deletes?marker=c").await.json()), ["b_1", "a"]);
-    assert_eq!(ids(&api.get("/v2/pending-deletes?marker=a").await.json()), [""; 0]);
-    let mut reverted = api.repo.read("c");
-    reverted.status = ImageStatus::Active;
-    reverted.deleted = false;
-    reverted.deleted_at = None;
-    api.repo.put(reverted);
-    for marker in ["c", "unknown"] {
-        let page = api.get(&format!("/v2/pending-deletes?marker={marker}")).await;
-        assert_eq!(page.status, StatusCode::OK);
-        assert_eq!(page.json(), json!({"pending_deletes": [], "first": "/v2/pending-deletes"}));
+    let last = api.get("/v2/pending-deletes?marker=a").await;
+    assert_eq!(last.json(), json!({"pending_deletes": [], "first": "/v2/pending-deletes"}));
+    let become_of = |id, status, deleted: bool| {
+        let mut image = api.repo.read(id);
+        image.status = status;
+        image.deleted = deleted;
+        image.deleted_at = image.deleted_at.filter(|_| deleted);
+        api.repo.put(image);
+    };
+    become_of("b_1", ImageStatus::Deleted, true);
+    assert_eq!(ids(&api.get("/v2/pending-deletes?marker=b_1").await.json()), ["a"], "scrubbed");
+    become_of("c", ImageStatus::Active, false);
+    let anew = api.get("/v2/pending-deletes?marker=c").await.json();
+    assert_eq!(ids(&anew), ["a"], "reverted: the list begins anew, so that none is missed");
+}
+
+#[tokio::test]
+async fn a_marker_that_is_no_image_is_refused_and_no_end_of_the_list() {
+    let api = three();
+    for marker in ["unknown", "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222"] {
+        let answer = api.get(&format!("/v2/pending-deletes?marker={marker}")).await;
+        answer.assert_error(400, "request.invalid");
+        assert!(answer.message().contains("marker"), "{}", answer.message());
     }
+}
+
+/// As a script does it that goes by the last id, and takes back what it sees.
+#[tokio::test]
+async fn a_pager_that_reverts_as_it_goes_misses_no_image() {
+    let api = three();
+    let (mut seen, mut uri) = (Vec::new(), "/v2/pending-deletes?limit=1".to_owned());
+    loop {
+        let page = api.get(&uri).await.json();
+        let Some(id) = ids(&page).last().map(|id| (*id).to_owned()) else { break };
+        let mut reverted = api.repo.read(&id);
+        (reverted.status, reverted.deleted, reverted.deleted_at) =
+            (ImageStatus::Active, false, None);
+        api.repo.put(reverted);
+        uri = format!("/v2/pending-deletes?limit=1&marker={id}");
+        seen.push(id);
+    }
+    assert_eq!(seen, ["c", "b_1", "a"]);
+}
+
+#[tokio::test]
+async fn a_line_says_where_no_location_is_left_to_bring_back() {
+    let api = three();
+    let mut empty = api.repo.read("b_1");
+    empty.locations.clear();
+    api.repo.put(empty);
+    let page = api.get("/v2/pending-deletes").await.json();
+    let told: Vec<_> = page["pending_deletes"].as_array().unwrap().iter().collect();
+    assert_eq!((&told[0]["revertible"], &told[0]["reason"]), (&json!(true), &Value::Null));
+    assert_eq!(
+        (&told[1]["revertible"], &told[1]["reason"]),
+        (&json!(false), &json!("image.no_locations"))
+    );
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
         repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }).await?;
     }
+    repo.position(&id).await?;
     repo.list_due(now, None, 1).await?;
     repo.contested_in_range(&id, &id).await?;
     repo.naming(&[LocationValue::new("file:///x".to_owned())]).await?;

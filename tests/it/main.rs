@@ -47,6 +47,7 @@ mod keystone_auth;
 mod keystone_login;
 mod keystone_real;
 mod keystone_service;
+mod list;
 mod listen;
 mod locks;
 mod log_lost;

@@ -14,7 +14,7 @@ use glance_revert::domain::location::LocationValue;
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::RevertPlan;
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSummary, RepoError, Write,
+    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSummary, Position, RepoError, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
@@ -79,7 +79,14 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn list_pending(&self, _: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+    async fn list_pending(
+        &self,
+        _: &PendingQuery,
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
+        not_here()
+    }
+
+    async fn position(&self, _: &ImageId) -> Result<Position, RepoError> {
         not_here()
     }
 

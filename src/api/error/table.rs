@@ -173,9 +173,16 @@ impl From<&RepoError> for ApiError {
             )
             .retry_after(SOON)
             .cause(error.to_string()),
-            RepoError::BadRow(_) | RepoError::Refused(_) | RepoError::NotLocked(_) => {
-                internal(error.to_string())
-            }
+            RepoError::BadRow(bad) => conflict(
+                "image.unreadable",
+                format!(
+                    "The rows of image {} hold what Glance never writes, so nothing was changed: \
+                     {}.{} cannot be read. Correct the row in the database.",
+                    bad.image, bad.table, bad.column
+                ),
+            )
+            .cause(error.to_string()),
+            RepoError::Refused(_) | RepoError::NotLocked(_) => internal(error.to_string()),
         }
     }
 }

@@ -51,7 +51,9 @@ pub(crate) fn page() -> Value {
             "created_at": "2026-11-22T12:59:35Z",
             "deleted_at": "2026-11-22T13:10:00Z",
             "scrub_at": "2026-11-29T13:10:00Z",
-            "seconds_left": 604_199
+            "seconds_left": 604_199,
+            "revertible": true,
+            "reason": null
         }],
         "first": "/v2/pending-deletes?limit=1",
         "next": format!("/v2/pending-deletes?limit=1&marker=2026-11-22T13%3A10%3A00.000000_{ID}")

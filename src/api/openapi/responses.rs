@@ -75,6 +75,10 @@ const SHARED: [Shared; 13] = [
             ),
             ("image.data_missing", "No location has the data of the image."),
             (
+                "image.unreadable",
+                "The rows of the image hold what Glance never writes: images.size cannot be read.",
+            ),
+            (
                 "image.scrub_in_progress",
                 "The scrubber, or another revert, has the image. Try again soon.",
             ),
@@ -252,12 +256,12 @@ impl IntoResponses for AdminErrors {
 
 impl IntoResponses for ImageErrors {
     fn responses() -> Responses {
-        references(&[404])
+        references(&[404, 409])
     }
 }
 
 impl IntoResponses for RevertErrors {
     fn responses() -> Responses {
-        references(&[409, 413, 415])
+        references(&[413, 415])
     }
 }

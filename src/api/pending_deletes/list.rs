@@ -4,13 +4,13 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::query::{ListParameters, Marker};
+use super::query::{ListParameters, Marker, unknown_marker};
 use crate::api::auth::AdminCaller;
 use crate::api::error::ApiError;
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::AdminErrors;
 use crate::api::state::{ApiState, View};
-use crate::domain::repo::PendingSummary;
+use crate::domain::repo::{BadRow, PendingSummary, Position};
 use crate::domain::time::isotime;
 
 /// A page of images that can still be reverted.
@@ -27,7 +27,7 @@ pub struct PendingDeletes {
     pub next: Option<String>,
 }
 
-/// An image that can still be reverted.
+/// An image that waits to be scrubbed.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PendingDeleteSummary {
     /// Id.
@@ -49,9 +49,9 @@ pub struct PendingDeleteSummary {
     /// Format of the container, such as `bare`.
     #[schema(required)]
     pub container_format: Option<String>,
-    /// When the image was created, UTC.
-    #[schema(format = DateTime)]
-    pub created_at: String,
+    /// When the image was created, UTC; null where the database has no time there.
+    #[schema(required, format = DateTime)]
+    pub created_at: Option<String>,
     /// When the image was deleted, UTC.
     #[schema(format = DateTime)]
     pub deleted_at: String,
@@ -60,12 +60,18 @@ pub struct PendingDeleteSummary {
     pub scrub_at: String,
     /// Seconds until `scrub_at`, 0 once it has passed.
     pub seconds_left: i64,
+    /// Whether the image can be reverted, as far as its rows tell: the store is not asked.
+    pub revertible: bool,
+    /// Why not, as the `reason` of the error that a revert would answer; null if it can.
+    #[schema(required)]
+    pub reason: Option<String>,
 }
 
 impl PendingDeleteSummary {
     /// Shows an image of the list.
     pub fn of(image: &PendingSummary, view: &View) -> Self {
         let (scrub_at, seconds_left) = view.scrub_at(image.deleted_at);
+        let reason = image.obstacle().map(|obstacle| ApiError::from(obstacle).reason.to_owned());
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -74,17 +80,20 @@ impl PendingDeleteSummary {
             visibility: image.visibility.clone(),
             disk_format: image.disk_format.clone(),
             container_format: image.container_format.clone(),
-            created_at: isotime(image.created_at),
+            created_at: image.created_at.map(isotime),
             deleted_at: isotime(image.deleted_at),
             scrub_at: isotime(scrub_at),
             seconds_left,
+            revertible: reason.is_none(),
+            reason,
         }
     }
 }
 
 /// List the images that can still be reverted
 ///
-/// Every image in `pending_delete`, of all projects and of any visibility, a page at a time.
+/// Every image in `pending_delete`, of all projects and of any visibility, a page at a time. An
+/// image whose rows cannot be read is there too, with `revertible: false` and what can be read.
 #[utoipa::path(
     get,
     path = "/v2/pending-deletes",
@@ -108,8 +117,10 @@ pub(crate) async fn list_pending_deletes(
         None => None,
         Some(Marker::Position(marker)) => Some(marker),
         Some(Marker::Image(id)) => match state.reverter.position(&admin, &id).await? {
-            Some(marker) => Some(marker),
-            None => return Ok(JsonAnswer(page(&parameters, &[], limit, &state.view))),
+            Position::At(marker) => Some(marker),
+            // Reverted since it was listed: to begin anew repeats some, and misses none.
+            Position::Nowhere => None,
+            Position::Unknown => return Err(unknown_marker().into()),
         },
     };
     let found = state.reverter.list(&admin, &query).await?;
@@ -118,11 +129,12 @@ pub(crate) async fn list_pending_deletes(
 
 fn page(
     parameters: &ListParameters,
-    found: &[PendingSummary],
+    found: &[Result<PendingSummary, BadRow>],
     limit: usize,
     view: &View,
 ) -> PendingDeletes {
     let (shown, more) = found.split_at(found.len().min(limit));
+    let shown: Vec<_> = shown.iter().filter_map(|row| row.as_ref().ok()).collect();
     let last = shown.last().filter(|_| !more.is_empty());
     PendingDeletes {
         pending_deletes: shown.iter().map(|one| PendingDeleteSummary::of(one, view)).collect(),

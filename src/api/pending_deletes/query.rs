@@ -34,8 +34,8 @@ pub struct ListParameters {
     #[param(minimum = 1, maximum = 1000, default = 100, value_type = Option<u32>,
         nullable = false)]
     pub limit: Option<String>,
-    /// Start after this image: the marker of a `next` link, or the id of an image that is still
-    /// pending.
+    /// Start after this image: the marker of a `next` link, or an image's id. After an image that is
+    /// not deleted any more the list begins anew, so nothing is missed.
     #[param(
         nullable = false,
         min_length = 1,
@@ -147,6 +147,11 @@ impl ListParameters {
         }
         link
     }
+}
+
+/// An empty page would tell a pager that it has seen everything.
+pub(super) fn unknown_marker() -> RequestError {
+    invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
 }
 
 fn invalid(message: String) -> RequestError {

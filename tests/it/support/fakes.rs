@@ -12,7 +12,8 @@ use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::RevertPlan;
 use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Call, Principal};
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSort, PendingSummary, RepoError, Write,
+    BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
+    Position, RepoError, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled};
 use glance_revert::domain::store::{
@@ -83,8 +84,10 @@ fn summary(image: &Image) -> PendingSummary {
         visibility: image.visibility.clone(),
         disk_format: image.disk_format.clone(),
         container_format: image.container_format.clone(),
-        created_at: image.created_at,
+        created_at: Some(image.created_at),
         deleted_at: image.deleted_at.unwrap(),
+        has_location: image.locations.iter().any(Location::is_pending),
+        unreadable: None,
     }
 }
 
@@ -136,7 +139,10 @@ impl ImageRepo for FakeRepo {
         Ok(Write::Done)
     }
 
-    async fn list_pending(&self, query: &PendingQuery) -> Result<Vec<PendingSummary>, RepoError> {
+    async fn list_pending(
+        &self,
+        query: &PendingQuery,
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         self.serve().await?;
         let images = self.images.lock().unwrap();
         let pending = images.values().filter(|i| i.status == ImageStatus::PendingDelete);
@@ -146,7 +152,16 @@ impl ImageRepo for FakeRepo {
             found.reverse();
         }
         found.truncate(usize::try_from(query.limit).unwrap());
-        Ok(found)
+        Ok(found.into_iter().map(Ok).collect())
+    }
+
+    async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        Ok(images.get(id.as_str()).map_or(Position::Unknown, |image| {
+            let marker = |deleted_at| PendingMarker { deleted_at, id: id.clone() };
+            image.deleted_at.map_or(Position::Nowhere, |at| Position::At(marker(at)))
+        }))
     }
 
     async fn list_due(
