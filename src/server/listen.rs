@@ -5,8 +5,8 @@
 //! connection that is kept alive) and for a client that does not read its answer. How long a
 //! request and its body may take as a whole is the router's business.
 //!
-//! A client that goes away takes its handler with it: hyper drops the handler's future, at any
-//! `.await`.
+//! A client that has closed its sending half gets its answer. One that is gone looks the same until
+//! something is written to it, so its request is carried out too, and ends in its own time.
 
 use std::io;
 use std::net::SocketAddr;
@@ -67,6 +67,7 @@ impl Limits {
     fn http(&self) -> http1::Builder {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
+            .half_close(true)
             .header_read_timeout(self.head_timeout)
             .max_buf_size(self.max_head_bytes.max(SMALLEST_HEAD));
         http

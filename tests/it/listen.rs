@@ -186,6 +186,20 @@ async fn an_answer_reaches_a_client_that_is_still_sending() {
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("too much"), "{answer}");
 }
 
+/// `printf .. | nc` does this, and every client that calls shutdown(2) when it has asked.
+#[tokio::test]
+async fn a_client_that_has_closed_its_half_gets_its_answer() {
+    let gate = Gate::new();
+    let server = Server::start(gate.router(), patient()).await;
+    let mut client = gate.enter(&server).await;
+    client.shutdown().await.unwrap();
+    // time for the server to see the end of the stream while the handler runs
+    assert!(timeout(SOON, client.readable()).await.is_err(), "closed before the answer");
+    gate.open.add_permits(1);
+    let answer = read_to_close(&mut client).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("done"), "{answer}");
+}
+
 #[tokio::test]
 async fn handlers_know_the_address_of_the_client() {
     let who = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
