@@ -1,10 +1,9 @@
 //! The audit record of a request: gathered while it runs, written before its answer is sent.
 
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 
 use super::context::RequestContext;
 use super::error::ApiError;
-use super::openapi;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Principal;
 use crate::telemetry::audit::{Outcome, Record};
@@ -33,9 +32,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// `path` is the route's.
-    pub(super) fn new(context: RequestContext, method: &Method, path: &str) -> Self {
-        let operation = openapi::operation_id(method, path).unwrap_or("unknown");
+    /// `operation` is the `operationId`.
+    pub(super) fn new(context: RequestContext, operation: &'static str) -> Self {
         Self { context, operation, written: false }
     }
 

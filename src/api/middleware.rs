@@ -14,9 +14,13 @@ use super::audit::Pending;
 use super::client::Client;
 use super::context::{RequestContext, X_OPENSTACK_REQUEST_ID};
 use super::error::{ApiError, RequestError};
+use super::openapi::operation_id;
 use super::state::ApiState;
 use super::{head, headers};
 use crate::telemetry::metric;
+
+/// In the place of an operation's id, for a request that is none.
+const UNMATCHED: &str = "unmatched";
 
 /// The outermost layer.
 pub async fn answer(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
@@ -24,9 +28,10 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     let client = Client::of(peer(&request), request.headers(), &state.trusted_proxies);
     let context = RequestContext::new(&request, client);
     let method = method_label(request.method());
-    let matched = request.extensions().get::<MatchedPath>();
-    let operation = matched.map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
-    let audit = Pending::new(context.clone(), request.method(), &operation);
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let operation = operation_id(request.method(), path).unwrap_or(UNMATCHED);
+    let audit = Pending::new(context.clone(), operation);
     request.extensions_mut().insert(context.clone());
 
     let mut response = match head::fault(&request) {
@@ -45,7 +50,7 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     if let Ok(id) = HeaderValue::from_str(context.id()) {
         headers.insert(X_OPENSTACK_REQUEST_ID, id);
     }
-    let line = Line { method, operation: &operation, status: response.status(), started };
+    let line = Line { method, path, operation, status: response.status(), started };
     line.log(&context, error.as_ref());
     line.count();
     audit.settle(response.status(), error.as_ref());
@@ -108,7 +113,8 @@ fn method_label(method: &Method) -> &'static str {
 /// One answered request.
 struct Line<'a> {
     method: &'static str,
-    operation: &'a str,
+    path: &'a str,
+    operation: &'static str,
     status: StatusCode,
     started: Instant,
 }
@@ -126,7 +132,8 @@ impl Line<'_> {
         }
         tracing::info!(
             method = self.method,
-            path = self.operation,
+            path = self.path,
+            operation = self.operation,
             status = self.status.as_u16(),
             duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
             request_id,
@@ -141,18 +148,17 @@ impl Line<'_> {
     }
 
     fn count(&self) {
-        let operation = self.operation.to_owned();
         metrics::counter!(
             metric::HTTP_REQUESTS_TOTAL,
             "method" => self.method,
-            "operation" => operation.clone(),
+            "operation" => self.operation,
             "status" => self.status.as_str().to_owned()
         )
         .increment(1);
         metrics::histogram!(
             metric::HTTP_REQUEST_DURATION_SECONDS,
             "method" => self.method,
-            "operation" => operation
+            "operation" => self.operation
         )
         .record(self.started.elapsed().as_secs_f64());
     }

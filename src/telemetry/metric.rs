@@ -3,7 +3,8 @@
 
 use crate::domain::time::Timestamp;
 
-/// Requests answered by the API; labels `operation`, `method`, `status`.
+/// Requests answered by the API; labels `operation` (the `operationId`, or `unmatched`), `method`,
+/// `status`.
 pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
 /// Seconds from a request's head to its answer; labels `operation`, `method`.
 pub const HTTP_REQUEST_DURATION_SECONDS: &str = "glance_revert_http_request_duration_seconds";

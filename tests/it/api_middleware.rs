@@ -61,7 +61,7 @@ async fn the_cause_of_a_failure_is_logged_once_with_the_request_id() {
 }
 
 #[tokio::test]
-async fn metrics_are_counted_by_route_not_by_address() {
+async fn metrics_are_counted_by_operation_not_by_address() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _guard = metrics::set_default_local_recorder(&recorder);
     let api = TestApi::new();
@@ -70,11 +70,11 @@ async fn metrics_are_counted_by_route_not_by_address() {
         api.get(&format!("/nothing/{id}")).await;
     }
     let text = recorder.handle().render();
-    let route = "/v2/pending-deletes/{image_id}";
+    let id = "getPendingDelete";
     for line in [
-        format!(r#"{HTTP_REQUESTS_TOTAL}{{method="GET",operation="{route}",status="404"}} 2"#),
+        format!(r#"{HTTP_REQUESTS_TOTAL}{{method="GET",operation="{id}",status="404"}} 2"#),
         format!(r#"{HTTP_REQUESTS_TOTAL}{{method="GET",operation="unmatched",status="404"}} 2"#),
-        format!(r#"{HTTP_REQUEST_DURATION_SECONDS}_count{{method="GET",operation="{route}"}} 2"#),
+        format!(r#"{HTTP_REQUEST_DURATION_SECONDS}_count{{method="GET",operation="{id}"}} 2"#),
     ] {
         assert!(text.contains(&line), "{line}\n{text}");
     }
