@@ -5,12 +5,15 @@ mod check;
 mod demo;
 mod healthcheck;
 mod list;
+mod moment;
 mod openapi;
 mod output;
 mod revert;
 mod scrub;
 mod serve;
 mod show;
+mod table;
+mod words;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +25,7 @@ use crate::config::{Config, ConfigError, Environment, Sources};
 use crate::domain::repo::RepoError;
 use crate::server::{BindError, Parts, SetupError};
 use crate::store::rbd;
-use crate::telemetry::{self, TelemetryError};
+use crate::telemetry::{self, AuditTrail, TelemetryError};
 
 /// The package's version, and the commit where the build knew it.
 const VERSION: &str = env!("GLANCE_REVERT_VERSION");
@@ -62,7 +65,7 @@ enum Command {
     Scrub(scrub::ScrubArgs),
     /// Take deleted images back, straight on the database; safe while servers run
     Revert(revert::RevertArgs),
-    /// List the images that can still be taken back
+    /// List the images that wait to be scrubbed, and whether they can be taken back
     List(list::ListArgs),
     /// Show what taking one image back would do
     Show(show::ShowArgs),
@@ -147,10 +150,16 @@ impl SourceArgs {
 
     /// The parts for a command that prints results: its log is for warnings.
     fn parts(&self) -> Result<Parts, CliError> {
+        self.parts_and_trail().map(|(parts, _)| parts)
+    }
+
+    /// The same, and whether audit records are kept.
+    fn parts_and_trail(&self) -> Result<(Parts, AuditTrail), CliError> {
         let config = self.load()?;
         let filter = self.log.as_deref().or((!config.glance.debug).then_some("warn"));
-        telemetry::init_logging(config.revert.log_format, config.glance.debug, filter)?;
-        Ok(Parts::new(config)?)
+        let (format, debug) = (config.revert.log_format, config.glance.debug);
+        let trail = telemetry::init_command_logging(format, debug, filter)?;
+        Ok((Parts::new(config)?, trail))
     }
 }
 
@@ -164,7 +173,10 @@ pub fn main() -> ExitCode {
     let exit = match run(cli) {
         Ok(exit) => exit,
         Err(error) => {
-            output::complain(&error);
+            // a configuration may have several faults, a line each
+            for line in error.to_string().lines() {
+                output::complain(&line);
+            }
             error.exit()
         }
     };

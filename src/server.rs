@@ -218,16 +218,33 @@ impl Server {
         state: ApiState,
         metrics: PrometheusHandle,
     ) -> Result<Self, BindError> {
+        let tls = Self::tls(&parts)?;
         let revert = &parts.config.revert;
-        let tls = revert.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+        let api = bind("bind", revert.bind).await?;
+        let ops = bind("ops_bind", revert.ops_bind).await?;
+        Ok(Self { parts, state, api, tls, ops, metrics })
+    }
+
+    /// The same on an API's and a second socket that listen already.
+    pub fn on(
+        [api, ops]: [TcpListener; 2],
+        parts: Parts,
+        state: ApiState,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, BindError> {
+        let tls = Self::tls(&parts)?;
+        Ok(Self { parts, state, api, tls, ops, metrics })
+    }
+
+    fn tls(parts: &Parts) -> Result<Option<Arc<Tls>>, BindError> {
+        let config = parts.config.revert.tls.as_ref();
+        let tls = config.map(Tls::load).transpose()?.map(Arc::new);
         if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires())
             && expires <= parts.clock.now()
         {
             tracing::warn!(%expires, "the API's certificate has expired: clients will refuse it");
         }
-        let api = bind("bind", revert.bind).await?;
-        let ops = bind("ops_bind", revert.ops_bind).await?;
-        Ok(Self { parts, state, api, tls, ops, metrics })
+        Ok(tls)
     }
 
     /// Where the API is.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::output::{line, table};
+use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
@@ -38,11 +38,12 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     tried.extend(issuers(&parts).await);
     tried.extend(parts.config.revert.tls.as_ref().map(|tls| certificate(tls, parts.clock.now())));
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
-    let mut table = table(&["CHECK", "RESULT", "NOTE"]);
+    let mut table =
+        Table::new([("CHECK", Fit::Whole), ("RESULT", Fit::Whole), ("NOTE", Fit::Wrapped)]);
     for one in tried {
-        table.add_row([one.what, one.verdict.word().to_owned(), one.note]);
+        table.row([one.what, one.verdict.word().to_owned(), one.note]);
     }
-    line(table.trim_fmt())?;
+    table.print(false)?;
     Ok(if broken { Exit::Failed } else { Exit::Ok })
 }
 

@@ -2,20 +2,21 @@
 
 mod images;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::net::TcpListener;
 
-use super::output::line;
+use super::output::text;
 use super::{CliError, Exit, Outcome, serve};
 use crate::auth::DemoIssuer;
 use crate::config::{Config, Environment, LogFormat, Sources};
 use crate::domain::time::{Clock, SystemClock};
 use crate::server::Server;
-use crate::server::signals::shutdown_signal;
+use crate::server::signals::of_a_command;
 use crate::telemetry;
 
 const ISSUER: &str = "https://demo.glance-revert.invalid";
@@ -25,19 +26,22 @@ const PORTS: [u16; 2] = [9393, 9394];
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// A new folder to work in, kept at the end [default: a temporary one, removed at the end]
+    /// A new folder to work in, kept at the end [default: a temporary one named after the API's
+    /// port, removed at the end]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: &DemoArgs) -> Outcome {
     telemetry::init_logging(LogFormat::Text, false, None)?;
-    let folder = Folder::create(args.folder.as_deref())?;
+    let shutdown = of_a_command().map_err(CliError::system("signals"))?;
+    let listening = [listen(PORTS[0]).await?, listen(PORTS[1]).await?];
+    let addresses = [local(&listening[0])?, local(&listening[1])?];
+    let folder = Folder::create(args.folder.as_deref(), addresses[0].port())?;
     let now = SystemClock.now();
     let images = images::write(&folder.path, now).await?;
-    let config = configure(&folder.path)?;
-    let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
-    let server = serve::start(config).await?;
+    let config = configure(&folder.path, addresses)?;
+    let server = serve::start(config, Some(listening)).await?;
     introduce(&folder.path, &images, &server)?;
     let drained = server.run(shutdown).await;
     tracing::debug!(?drained, "stopped");
@@ -54,10 +58,15 @@ struct Folder {
 }
 
 impl Folder {
-    fn create(chosen: Option<&Path>) -> Result<Self, CliError> {
-        let temporary =
-            || std::env::temp_dir().join(format!("glance-revert-demo-{}", std::process::id()));
+    /// A folder that is not chosen is named after the port. Whoever has the port owns the folder, so
+    /// the token in it is always the one that this port takes; what a demo left that was killed, is
+    /// replaced.
+    fn create(chosen: Option<&Path>, port: u16) -> Result<Self, CliError> {
+        let temporary = || std::env::temp_dir().join(format!("glance-revert-demo-{port}"));
         let path = chosen.map_or_else(temporary, Path::to_owned);
+        if chosen.is_none() && std::fs::symlink_metadata(&path).is_ok() {
+            std::fs::remove_dir_all(&path).map_err(CliError::system(path.display()))?;
+        }
         let made = std::fs::DirBuilder::new().mode(FOLDER_MODE).create(&path);
         made.map_err(CliError::system(path.display()))?;
         let path = path.canonicalize().map_err(CliError::system(path.display()))?;
@@ -76,7 +85,7 @@ impl Drop for Folder {
 }
 
 /// Writes the two files that an operator would: Glance's and the drop-in; and the admin's token.
-fn configure(folder: &Path) -> Result<Config, CliError> {
+fn configure(folder: &Path, [bind, ops_bind]: [SocketAddr; 2]) -> Result<Config, CliError> {
     let issuer =
         DemoIssuer::generate(ISSUER, AUDIENCE).map_err(|e| CliError::Other(e.to_string()))?;
     let token = issuer
@@ -88,7 +97,6 @@ fn configure(folder: &Path) -> Result<Config, CliError> {
          [glance_store]\nstores = file\nfilesystem_store_datadir = {0}/images\n",
         folder.display()
     );
-    let [bind, ops_bind] = PORTS.map(free_address);
     let revert = format!(
         "[revert]\nbind = {bind}\nops_bind = {ops_bind}\n\n\
          [revert_jwt:demo]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\n\
@@ -114,45 +122,49 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), CliError> {
     std::fs::write(&path, text).map_err(CliError::system(path.display()))
 }
 
-/// The usual port, or any free one where something else has it.
-fn free_address(port: u16) -> SocketAddr {
-    let usual = SocketAddr::from(([127, 0, 0, 1], port));
-    match TcpListener::bind(usual) {
-        Ok(_) => usual,
-        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+/// On the usual port, or on a free one where something else has it.
+async fn listen(port: u16) -> Result<TcpListener, CliError> {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    if let Ok(usual) = TcpListener::bind(at(port)).await {
+        return Ok(usual);
     }
+    TcpListener::bind(at(0)).await.map_err(CliError::system("a port of 127.0.0.1"))
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, CliError> {
+    listener.local_addr().map_err(CliError::system("the bound address"))
 }
 
 fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result<(), CliError> {
     let api = server.api_address().map_err(CliError::system("the bound address"))?;
     let ops = server.ops_address().map_err(CliError::system("the bound address"))?;
     let folder = folder.display();
-    line(format!("A small Glance cloud after some mistakes, in {folder}:\n"))?;
+    text(&format!("A small Glance cloud after some mistakes, in {folder}:\n"))?;
     for image in images {
-        line(format!("  {}  {:<16} {}", image.id, image.name, image.story))?;
+        text(&format!("  {}  {:<16} {}", image.id, image.name, image.story))?;
     }
     let (curl, api) = (format!("curl -sS -H @{folder}/admin-header"), format!("http://{api}/v2"));
-    line(format!(
+    text(&format!(
         "\nAn admin's token, good for 12 hours (also in {folder}/admin-token and, as a header, in \
          {folder}/admin-header):\n"
     ))?;
-    line(
-        std::fs::read_to_string(format!("{folder}/admin-token"))
+    text(
+        &std::fs::read_to_string(format!("{folder}/admin-token"))
             .map_err(CliError::system("the token"))?,
     )?;
-    line("\nWhat can be taken back, and what of one image would come back:\n")?;
-    line(format!("  {curl} {api}/pending-deletes"))?;
+    text("\nWhat can be taken back, and what of one image would come back:\n")?;
+    text(&format!("  {curl} {api}/pending-deletes"))?;
     for image in images.iter().filter(|image| image.pending) {
-        line(format!("  {curl} {api}/pending-deletes/{}", image.id))?;
+        text(&format!("  {curl} {api}/pending-deletes/{}", image.id))?;
     }
-    line("\nTake one back; ask first, if you like:\n")?;
+    text("\nTake one back; ask first, if you like:\n")?;
     let dry_run = "-H 'Content-Type: application/json' -d '{\"dry_run\": true}'";
     for image in images.iter().filter(|image| image.pending) {
         let url = format!("{api}/images/{}/actions/revert", image.id);
-        line(format!("  {curl} -i -X POST {dry_run} {url}"))?;
-        line(format!("  {curl} -i -X POST {url}"))?;
+        text(&format!("  {curl} -i -X POST {dry_run} {url}"))?;
+        text(&format!("  {curl} -i -X POST {url}"))?;
     }
-    line(format!(
+    text(&format!(
         "\nMore:\n\n  curl -sS http://{ops}/readyz\n  curl -sS http://{ops}/metrics\n  \
          http://{}/docs in a browser\n\nCtrl-C ends the demo.",
         api.trim_start_matches("http://").trim_end_matches("/v2")
@@ -168,7 +180,7 @@ mod tests {
     #[test]
     fn nobody_else_can_read_the_token() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = Folder::create(Some(&parent.path().join("demo"))).unwrap();
+        let folder = Folder::create(Some(&parent.path().join("demo")), 1).unwrap();
         let mode = std::fs::metadata(&folder.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
     }

@@ -1,9 +1,12 @@
 //! `glance-revert list`.
 
-use chrono::NaiveDateTime;
+use std::num::NonZeroUsize;
+
 use clap::Args;
 
-use super::output::{json, left, line, size, table};
+use super::moment::{FORMS, Moment};
+use super::output::{json, left, line, size};
+use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::api::pending_deletes::list::PendingDeleteSummary;
 use crate::domain::principal::Admin;
@@ -21,26 +24,25 @@ pub(super) struct ListArgs {
     /// Only images of exactly this name
     #[arg(long)]
     name: Option<String>,
-    /// Only images deleted at this time (UTC) or later
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SS", value_parser = time)]
-    deleted_after: Option<NaiveDateTime>,
-    /// Only images deleted before this time (UTC)
-    #[arg(long, value_name = "YYYY-MM-DDTHH:MM:SS", value_parser = time)]
-    deleted_before: Option<NaiveDateTime>,
+    /// Only images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
+    /// 2026-11-22T12:00:00+01:00; UTC without a zone
+    #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
+    deleted_after: Option<Moment>,
+    /// Only images deleted before this time
+    #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
+    deleted_before: Option<Moment>,
     /// The next to be scrubbed first, not the newest mistake
     #[arg(long)]
     oldest_first: bool,
     /// At most so many
     #[arg(long, value_name = "NUMBER")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
+    /// Print every column whole, however narrow the terminal is
+    #[arg(long)]
+    wide: bool,
     /// Print the list for programs
     #[arg(long)]
     json: bool,
-}
-
-fn time(text: &str) -> Result<NaiveDateTime, String> {
-    NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), "%Y-%m-%dT%H:%M:%S")
-        .map_err(|_| "write a time as 2026-11-22T12:00:00".to_owned())
 }
 
 pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
@@ -50,49 +52,63 @@ pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     let rows: Vec<_> = found.iter().map(|one| PendingDeleteSummary::of(one, &view)).collect();
     if args.json {
         json(&rows)?;
-        return Ok(Exit::Ok);
-    }
-    if rows.is_empty() {
+    } else if rows.is_empty() {
         line("no image waits to be scrubbed")?;
-        return Ok(Exit::Ok);
+    } else {
+        tell(rows, args.wide)?;
     }
-    let mut table = table(&["ID", "NAME", "OWNER", "SIZE", "DELETED AT", "LEFT"]);
-    for row in rows {
-        let (name, owner) = (row.name.unwrap_or_default(), row.owner.unwrap_or_default());
-        table.add_row([
-            row.id,
-            name,
-            owner,
-            size(row.size),
-            row.deleted_at,
-            left(row.seconds_left),
-        ]);
-    }
-    line(table.trim_fmt())?;
     Ok(Exit::Ok)
 }
 
+fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
+    let mut table = Table::new([
+        ("ID", Fit::Whole),
+        ("NAME", Fit::Cut),
+        ("OWNER", Fit::Optional),
+        ("SIZE", Fit::Whole),
+        ("DELETED AT", Fit::Optional),
+        ("LEFT", Fit::Whole),
+        ("REVERT", Fit::Whole),
+        ("REASON", Fit::Optional),
+    ]);
+    for row in rows {
+        table.row([
+            row.id,
+            row.name.unwrap_or_default(),
+            row.owner.unwrap_or_default(),
+            size(row.size),
+            row.deleted_at,
+            left(row.seconds_left),
+            if row.revertible { "yes" } else { "no" }.to_owned(),
+            row.reason.unwrap_or_default(),
+        ]);
+    }
+    table.print(wide)
+}
+
 async fn read(parts: &Parts, args: &ListArgs) -> Result<Vec<PendingSummary>, CliError> {
+    let now = parts.clock.now();
     let mut query = PendingQuery {
         owner: args.owner.clone(),
         name: args.name.clone(),
-        deleted_after: args.deleted_after,
-        deleted_before: args.deleted_before,
+        deleted_after: args.deleted_after.map(|moment| moment.resolve(now)),
+        deleted_before: args.deleted_before.map(|moment| moment.resolve(now)),
         sort: if args.oldest_first { PendingSort::OldestFirst } else { PendingSort::NewestFirst },
         marker: None,
         limit: PAGE,
     };
-    let limit = args.limit.unwrap_or(usize::MAX);
+    let limit = args.limit.map_or(usize::MAX, NonZeroUsize::get);
     let mut found: Vec<PendingSummary> = Vec::new();
     loop {
         let page = parts.reverter.list(&Admin::local_operator(), &query).await?;
-        let page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
-        let Some(last) = page.last() else { break };
-        query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
-        found.extend(page);
-        if found.len() >= limit {
+        found.extend(page.into_iter().filter_map(Result::ok));
+        let next = found
+            .last()
+            .map(|last| PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+        if next == query.marker || found.len() >= limit {
             break;
         }
+        query.marker = next;
     }
     found.truncate(limit);
     Ok(found)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::output::line;
+use super::output::text;
 use super::{CliError, Exit, Outcome};
 use crate::api::openapi::{self, Specification};
 
@@ -49,10 +49,10 @@ pub(super) fn run(args: &OpenapiArgs) -> Outcome {
         Version::V3_0 => Specification::V3_0,
         Version::V3_1 => Specification::V3_1,
     };
-    let text = match args.format {
+    let document = match args.format {
         Format::Json => openapi::to_json(specification),
         Format::Yaml => openapi::to_yaml(specification),
     };
-    line(text.trim_end())?;
+    text(document.trim_end())?;
     Ok(Exit::Ok)
 }

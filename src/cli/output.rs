@@ -1,16 +1,29 @@
 //! Results go to standard output, complaints to standard error.
+//!
+//! All of it passes [`Printable`], so nothing that a database holds can act upon a terminal or forge
+//! a line.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
 use super::CliError;
+use crate::telemetry::{Printable, printable};
 
-/// Writes a line of the result. A reader that has gone (`| head`) is no error.
+/// Writes a line of the result, at once. A reader that has gone (`| head`) is no error.
 pub(super) fn line(text: impl Display) -> Result<(), CliError> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    write(&Printable(text))
+}
+
+/// Writes lines that are our own, every character of them.
+pub(super) fn text(ours: &str) -> Result<(), CliError> {
+    write(&ours)
+}
+
+fn write(text: &dyn Display) -> Result<(), CliError> {
+    let mut output = io::stdout().lock();
+    match writeln!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::System { what: "standard output".to_owned(), error })
         }
@@ -20,28 +33,30 @@ pub(super) fn line(text: impl Display) -> Result<(), CliError> {
 
 /// Writes a result for programs.
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| CliError::Other(format!("the result cannot be written: {error}")))?;
-    line(text)
+    let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    write(&lines.join("\n"))
 }
 
-/// A table as wide as the terminal; plain, one line a row, where there is none.
-pub(super) fn table(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new());
-    if io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    }
-    table.set_header(head);
-    table
+/// Writes one of several results for programs, on a line of its own.
+pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
+    line(serde_json::to_string(value).map_err(unwritable)?)
 }
 
-/// Says why the command ends badly.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn unwritable(error: serde_json::Error) -> CliError {
+    CliError::Other(format!("the result cannot be written: {error}"))
+}
+
+/// Says why the command ends badly, in one line.
 pub(super) fn complain(what: &dyn Display) {
-    for line in what.to_string().lines() {
-        // nowhere is left to say that this cannot be said
-        drop(writeln!(io::stderr().lock(), "glance-revert: {line}"));
-    }
+    // nowhere is left to say that this cannot be said
+    drop(writeln!(io::stderr().lock(), "glance-revert: {}", Printable(what)));
+}
+
+/// Whether somebody reads the results as they come.
+pub(super) fn at_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// `3d 4h`, `12m`, `due`: how long is left.

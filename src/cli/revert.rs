@@ -2,14 +2,17 @@
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use super::output::{complain, json, line};
-use super::{CliError, Exit, Outcome, SourceArgs, audit};
-use crate::api::error::{ApiError, RequestError};
-use crate::domain::image::ImageId;
+use super::output::{at_terminal, complain, json_line, line};
+use super::{CliError, Exit, Outcome, SourceArgs, audit, words};
+use crate::domain::image::{ImageId, ImpossibleImageId};
 use crate::domain::pending::Children;
 use crate::domain::principal::Admin;
-use crate::domain::revert::{RevertRequest, Reverted, Reverter, Verify};
+use crate::domain::revert::{RevertError, RevertRequest, Reverted, Reverter, Verify};
+use crate::server::Parts;
+use crate::server::signals::of_a_command;
+use crate::telemetry::AuditTrail;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -35,7 +38,7 @@ pub(super) struct RevertArgs {
     /// Protect the images against the next mistake
     #[arg(long)]
     protect: bool,
-    /// Print the results for programs
+    /// Print the results for programs: JSON, a line for each image as soon as it is done
     #[arg(long)]
     json: bool,
 }
@@ -60,11 +63,11 @@ impl From<VerifyArg> for Verify {
     }
 }
 
-/// What became of one image.
+/// What became of one image, for programs.
 #[derive(Debug, Serialize)]
-struct Answer {
-    id: String,
-    /// Whether it is active again; in a dry run, whether it would be.
+struct Answer<'a> {
+    id: &'a str,
+    /// Whether this made it active again; in a dry run, whether it would.
     reverted: bool,
     /// The stable word of the API's errors.
     reason: Option<&'static str>,
@@ -72,27 +75,73 @@ struct Answer {
     warnings: Vec<String>,
 }
 
+/// Why an image did not come back.
+enum Failure {
+    Impossible,
+    Refused(RevertError),
+}
+
 /// Exit codes: 0 all are back; 1 some are not; 69 the database does not answer.
 pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
-    let parts = sources.parts()?;
+    let (parts, trail) = sources.parts_and_trail()?;
+    let shutdown = of_a_command().map_err(CliError::system("signals"))?;
+    let all = revert_all(&parts, args, &shutdown.soft);
+    let exit = shutdown.hard.run_until_cancelled(all).await;
+    if trail == AuditTrail::Nowhere {
+        complain(&"no audit record was kept: no system log here; 2>FILE keeps them");
+    }
+    exit.unwrap_or_else(|| Err(CliError::Other("stopped at once, within an image".to_owned())))
+}
+
+async fn revert_all(parts: &Parts, args: &RevertArgs, stop: &CancellationToken) -> Outcome {
     let request = args.request(parts.config.revert.verify);
-    let mut answers = Vec::new();
-    for id in &args.ids {
-        let result = revert(&parts.reverter, id, &request).await;
-        if !args.json {
-            tell(id, &result, args.dry_run)?;
+    let mut exit = Exit::Ok;
+    for (at, id) in args.ids.iter().enumerate() {
+        if stop.is_cancelled() {
+            complain(&format_args!("stopped; {}", untried(args, at)));
+            return Ok(Exit::Failed);
         }
-        answers.push(answer(id, result));
+        let result = revert(&parts.reverter, id, &request).await;
+        tell(id, &result, args)?;
+        match result {
+            Err(Failure::Refused(error)) if words::is_for_all(&error) => {
+                if at + 1 < args.ids.len() {
+                    complain(&untried(args, at + 1));
+                }
+                return Ok(Exit::Unavailable);
+            }
+            Err(failure) if !failure.is_back() => exit = Exit::Failed,
+            _ => {}
+        }
     }
-    if args.json {
-        json(&answers)?;
+    Ok(exit)
+}
+
+fn untried(args: &RevertArgs, tried: usize) -> String {
+    let (left, all) = (args.ids.len() - tried, args.ids.len());
+    let next = args.ids.get(tried).map_or("", String::as_str);
+    format!("{left} of {all} images were not tried, {next} is the first of them")
+}
+
+impl Failure {
+    /// Whether there is nothing to be done.
+    fn is_back(&self) -> bool {
+        matches!(self, Self::Refused(error) if words::is_back(error))
     }
-    let away = |answer: &Answer| answer.reason == Some("db.unavailable");
-    Ok(match answers.iter().find(|answer| !answer.reverted) {
-        None => Exit::Ok,
-        Some(answer) if away(answer) => Exit::Unavailable,
-        Some(_) => Exit::Failed,
-    })
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Impossible => "image.not_found",
+            Self::Refused(error) => words::reason(error),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Self::Impossible => ImpossibleImageId.to_string(),
+            Self::Refused(error) => words::message(error),
+        }
+    }
 }
 
 impl RevertArgs {
@@ -114,48 +163,50 @@ async fn revert(
     reverter: &Reverter,
     id: &str,
     request: &RevertRequest,
-) -> Result<Reverted, ApiError> {
-    let id = ImageId::parse(id).map_err(|_| ApiError::from(RequestError::ImpossibleImageId))?;
+) -> Result<Reverted, Failure> {
+    let id = ImageId::parse(id).map_err(|ImpossibleImageId| Failure::Impossible)?;
     let operator = Admin::local_operator();
-    let result = reverter.revert(&operator, &id, request).await.map_err(ApiError::from);
-    audit::reverted(&operator, &id, *request, result.as_ref().err());
-    result
+    let result = reverter.revert(&operator, &id, request).await;
+    audit::reverted(&operator, &id, *request, result.as_ref().err().map(words::reason));
+    result.map_err(Failure::Refused)
 }
 
-fn tell(id: &str, result: &Result<Reverted, ApiError>, dry_run: bool) -> Result<(), CliError> {
+/// Says at once what became of an image: a later one may be interrupted.
+fn tell(id: &str, result: &Result<Reverted, Failure>, args: &RevertArgs) -> Result<(), CliError> {
+    if args.json {
+        return json_line(&answer(id, result));
+    }
     match result {
         Ok(reverted) => {
+            let would = if args.dry_run { "would be active again" } else { "active again" };
             let restored = reverted.restored;
-            let would = if dry_run { "would be active again" } else { "active again" };
-            line(format!(
-                "{id}: {would} (locations={}, properties={}, tags={}, members={})",
-                restored.locations, restored.properties, restored.tags, restored.members
-            ))?;
+            if at_terminal() {
+                line(format_args!("{id}: {would}"))?;
+            } else {
+                line(format_args!(
+                    "{id}: {would} (locations={}, properties={}, tags={}, members={})",
+                    restored.locations, restored.properties, restored.tags, restored.members
+                ))?;
+            }
             for warning in &reverted.warnings {
-                complain(&format!("{id}: {warning}"));
+                complain(&format_args!("{id}: {warning}"));
             }
         }
-        Err(error) => {
-            let cause =
-                error.cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})"));
-            complain(&format!("{id}: {}: {}{cause}", error.reason, error.message));
+        Err(failure) if failure.is_back() => line(format_args!("{id}: active already"))?,
+        Err(failure) => {
+            complain(&format_args!("{id}: {}: {}", failure.reason(), failure.message()));
         }
     }
     Ok(())
 }
 
-fn answer(id: &str, result: Result<Reverted, ApiError>) -> Answer {
-    let id = id.to_owned();
-    match result {
-        Ok(Reverted { warnings, .. }) => {
-            Answer { id, reverted: true, reason: None, message: None, warnings }
-        }
-        Err(ApiError { reason, message, .. }) => Answer {
-            id,
-            reverted: false,
-            reason: Some(reason),
-            message: Some(message),
-            warnings: Vec::new(),
-        },
+fn answer<'a>(id: &'a str, result: &Result<Reverted, Failure>) -> Answer<'a> {
+    let failure = result.as_ref().err();
+    Answer {
+        id,
+        reverted: failure.is_none(),
+        reason: failure.map(Failure::reason),
+        message: failure.map(Failure::message),
+        warnings: result.as_ref().map_or_else(|_| Vec::new(), |done| done.warnings.clone()),
     }
 }

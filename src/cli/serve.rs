@@ -1,5 +1,7 @@
 //! `glance-revert serve`.
 
+use tokio::net::TcpListener;
+
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::config::{Config, KeystoneConfig};
 use crate::domain::time::{Clock, SystemClock};
@@ -10,7 +12,7 @@ use crate::telemetry;
 pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     let config = sources.load()?;
     telemetry::init_logging(config.revert.log_format, config.glance.debug, sources.log.as_deref())?;
-    let server = start(config).await?;
+    let server = start(config, None).await?;
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
     let drained = server.run(shutdown).await;
     if drained.cut > 0 {
@@ -21,14 +23,20 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Binds and says where.
-pub(super) async fn start(config: Config) -> Result<Server, CliError> {
+/// Binds, unless sockets listen already, and says where.
+pub(super) async fn start(
+    config: Config,
+    listening: Option<[TcpListener; 2]>,
+) -> Result<Server, CliError> {
     let metrics = telemetry::init_metrics(SystemClock.now())?;
     warn(&config);
     let (scrubber, tls) = (config.revert.scrubber, config.revert.tls.is_some());
     let parts = Parts::new(config)?;
     let state = parts.api_state()?;
-    let server = Server::bind(parts, state, metrics).await?;
+    let server = match listening {
+        None => Server::bind(parts, state, metrics).await?,
+        Some(listeners) => Server::on(listeners, parts, state, metrics)?,
+    };
     let address = |found: std::io::Result<std::net::SocketAddr>| {
         found.map_err(CliError::system("the bound address"))
     };

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::output::{complain, json, left, line, size, table};
-use super::{CliError, Exit, Outcome, SourceArgs};
-use crate::api::error::ApiError;
+use super::output::{complain, json, left, line, size};
+use super::table::{Fit, Table};
+use super::{CliError, Exit, Outcome, SourceArgs, words};
 use crate::api::pending_deletes::show::PendingDeletePreview;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
@@ -24,32 +24,30 @@ pub(super) struct ShowArgs {
 /// not answer.
 pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
     let parts = sources.parts()?;
-    let preview = match ImageId::parse(&args.id) {
-        Ok(id) => parts.reverter.preview(&Admin::local_operator(), &id).await,
-        Err(_) => {
-            return Err(CliError::Other(format!("there can be no image {:?}", args.id)));
-        }
+    let Ok(id) = ImageId::parse(&args.id) else {
+        return Err(CliError::Other(format!("there can be no image {:?}", args.id)));
     };
-    let preview = match preview {
-        Ok(preview) => PendingDeletePreview::of(&preview, &parts.view()),
+    let preview = match parts.reverter.preview(&Admin::local_operator(), &id).await {
+        Ok(preview) => preview,
         Err(RevertError::Repo(error)) => return Err(error.into()),
         Err(error) => {
-            let error = ApiError::from(error);
-            complain(&format!("{}: {}", error.reason, error.message));
+            complain(&format_args!("{}: {}", words::reason(&error), words::message(&error)));
             return Ok(Exit::Failed);
         }
     };
-    let exit = if preview.revertible { Exit::Ok } else { Exit::Failed };
+    let mut shown = PendingDeletePreview::of(&preview, &parts.view());
+    shown.message = preview.obstacle.as_ref().map(words::message);
+    let exit = if shown.revertible { Exit::Ok } else { Exit::Failed };
     if args.json {
-        json(&preview)?;
+        json(&shown)?;
     } else {
-        tell(preview)?;
+        tell(shown)?;
     }
     Ok(exit)
 }
 
 fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
-    let mut facts = table(&["FIELD", "VALUE"]);
+    let mut facts = Table::new([("FIELD", Fit::Whole), ("VALUE", Fit::Wrapped)]);
     let verdict = match (image.reason, image.message) {
         (Some(reason), Some(message)) => format!("no: {reason}: {message}"),
         _ => "yes".to_owned(),
@@ -71,15 +69,21 @@ fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
         ("tags", image.tags.join(", ")),
         ("members", image.members.join(", ")),
     ] {
-        facts.add_row([field.to_owned(), value]);
+        facts.row([field.to_owned(), value]);
     }
-    line(facts.trim_fmt())?;
+    facts.print(false)?;
     if image.locations.is_empty() {
         return Ok(());
     }
-    let mut locations = table(&["LOCATION", "STORE", "DATA", "COMES BACK", "NOTE"]);
+    let mut locations = Table::new([
+        ("LOCATION", Fit::Whole),
+        ("STORE", Fit::Wrapped),
+        ("DATA", Fit::Whole),
+        ("COMES BACK", Fit::Whole),
+        ("NOTE", Fit::Wrapped),
+    ]);
     for location in image.locations {
-        locations.add_row([
+        locations.row([
             location.id.to_string(),
             location.store.unwrap_or_else(|| "-".to_owned()),
             location.data,
@@ -88,5 +92,5 @@ fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
         ]);
     }
     line("")?;
-    line(locations.trim_fmt())
+    locations.print(false)
 }

@@ -32,17 +32,38 @@ impl Shutdown {
     }
 }
 
+/// What the end of its terminal is to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hangup {
+    /// No reason to stop.
+    Ignored,
+    /// The end, too: there is nobody left.
+    Ends,
+}
+
 /// Listens for SIGTERM and SIGINT from now on. SIGHUP is logged and otherwise ignored: the
 /// configuration is read once, and a lost terminal is no reason to stop.
 ///
 /// # Errors
 /// The operating system's, where a handler cannot be installed.
 pub fn shutdown_signal() -> io::Result<Shutdown> {
+    install(Hangup::Ignored)
+}
+
+/// The same for what somebody has at a terminal, which ends with it.
+///
+/// # Errors
+/// The operating system's, where a handler cannot be installed.
+pub fn of_a_command() -> io::Result<Shutdown> {
+    install(Hangup::Ends)
+}
+
+fn install(on_hangup: Hangup) -> io::Result<Shutdown> {
     let terminate = signal(SignalKind::terminate())?;
     let interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
     let shutdown = Shutdown::default();
-    tokio::spawn(listen(terminate, interrupt, hangup, shutdown.clone()));
+    tokio::spawn(listen(terminate, interrupt, hangup, on_hangup, shutdown.clone()));
     Ok(shutdown)
 }
 
@@ -50,15 +71,19 @@ async fn listen(
     mut terminate: Signal,
     mut interrupt: Signal,
     mut hangup: Signal,
+    on_hangup: Hangup,
     shutdown: Shutdown,
 ) {
     while !shutdown.hard.is_cancelled() {
         tokio::select! {
             Some(()) = terminate.recv() => shutdown.advance("SIGTERM"),
             Some(()) = interrupt.recv() => shutdown.advance("SIGINT"),
-            Some(()) = hangup.recv() => {
-                warn!("SIGHUP is ignored; restart to read the configuration again");
-            }
+            Some(()) = hangup.recv() => match on_hangup {
+                Hangup::Ends => shutdown.advance("SIGHUP"),
+                Hangup::Ignored => {
+                    warn!("SIGHUP is ignored; restart to read the configuration again");
+                }
+            },
             else => return,
         }
     }

@@ -141,16 +141,73 @@ async fn revert_goes_on_after_an_image_that_cannot_come_back_and_ends_with_1() {
     let world = world_with(&["a"]).await;
     let config = configured(&world, DAY);
     let run = config.run(&["revert", "unknown", "a", "--json", "--protect"]);
-    let answers = run.json();
+    let answers = run.json_lines();
     assert_eq!(run.exit, Some(1));
     assert!(run.stderr.contains("reason=\"image.not_found\""), "audited: {run:?}");
     assert_eq!(answers[0]["reason"], "image.not_found");
     assert_eq!((&answers[1]["id"], &answers[1]["reverted"]), (&json!("a"), &json!(true)));
     let protected = world.db.rows("SELECT id FROM images WHERE protected = TRUE").await;
     assert_eq!(protected.len(), 1);
-    let again = config.run(&["revert", "a"]);
-    assert_eq!(again.exit, Some(1));
-    assert!(again.stderr.contains("image.already_active"), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_image_that_is_back_already_is_no_failure() {
+    let world = world_with(&["a", "b"]).await;
+    let config = configured(&world, DAY);
+    assert_eq!(config.run(&["revert", "a"]).exit, Some(0));
+    let again = config.run(&["revert", "a", "b"]);
+    assert_eq!(again.exit, Some(0), "{again:?}");
+    assert!(again.stdout.starts_with("a: active already\nb: active again "), "{again:?}");
+    let told = config.run(&["revert", "a", "--json"]);
+    let expected = (&json!(false), &json!("image.already_active"));
+    let answers = told.json_lines();
+    assert_eq!((&answers[0]["reverted"], &answers[0]["reason"]), expected);
+    assert_eq!(told.exit, Some(0));
+}
+
+#[tokio::test]
+async fn list_says_what_cannot_come_back_and_takes_times_as_people_write_them() {
+    let world = world_with(&["a", "b"]).await;
+    let gone = "UPDATE image_locations SET status = 'deleted' WHERE image_id = 'b'";
+    world.db.execute(gone).await;
+    let config = configured(&world, DAY);
+    let all = config.run(&["list"]).stdout;
+    let line = |id: &str| all.lines().find(|line| line.starts_with(id)).unwrap().to_owned();
+    assert!(line("a ").ends_with(" yes"), "{all}");
+    assert!(line("b ").ends_with(" no      image.no_locations"), "{all}");
+    for (arguments, expected) in [
+        (["--deleted-after", "2h"], 2),
+        (["--deleted-after", "30m"], 0),
+        (["--deleted-before", "30m"], 2),
+        (["--deleted-before", "now"], 2),
+        (["--deleted-after", "2020-01-01"], 2),
+        (["--deleted-before", "2020-01-01T00:00:00+05:30"], 0),
+    ] {
+        let found = config.run(&[&["list", "--json"][..], &arguments].concat()).json();
+        assert_eq!(found.as_array().unwrap().len(), expected, "{arguments:?}");
+    }
+    for refused in [["--limit", "0"], ["--deleted-after", "yesterday"]] {
+        assert_eq!(config.run(&[&["list"][..], &refused].concat()).exit, Some(2), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_at_the_command_line_speaks_http() {
+    let world = world_with(&["a", "b", "c"]).await;
+    std::fs::remove_file(world.datadir().join("a")).unwrap();
+    world.db.execute("UPDATE image_locations SET value = 'cinder://v' WHERE image_id = 'b'").await;
+    world.db.execute("UPDATE images SET size = 'large' WHERE id = 'c'").await;
+    let config = configured(&world, DAY);
+    for id in ["a", "b", "c", "unknown", "no id at all"] {
+        for arguments in [&["revert", id][..], &["show", id], &["revert", id, "--json"]] {
+            let run = config.run(arguments);
+            let told = format!("{}{}", run.stdout, run.stderr);
+            assert_eq!(run.exit, Some(1), "{told}");
+            for word in ["GET ", "/v2/", "request id", "{\"verify", "{\\\"verify"] {
+                assert!(!told.contains(word), "{word} in {told}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -55,8 +55,16 @@ fn a_database_that_does_not_answer_is_told_from_a_failure() {
 fn programs_get_an_answer_for_an_image_whose_database_is_away() {
     let run = with_database("mysql+pymysql").run(&["revert", "a", "--json"]);
     assert_eq!(run.exit, Some(69));
-    assert_eq!(run.json()[0]["reason"], "db.unavailable");
+    assert_eq!(run.json()["reason"], "db.unavailable");
     assert_no_secret(&run);
+}
+
+#[test]
+fn many_reverts_stop_at_the_first_where_the_database_is_away() {
+    let run = with_database("mysql+pymysql").run(&["revert", "a", "b", "c", "--json"]);
+    assert_eq!(run.exit, Some(69));
+    assert_eq!(run.json_lines().len(), 1, "{run:?}");
+    assert!(run.stderr.contains("2 of 3 images were not tried, b is the first"), "{run:?}");
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! The scripts of examples/, run as an admin would.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
 use crate::support::daemon::{DEADLINE, until};
@@ -76,6 +80,40 @@ async fn a_list_of_images_gives_a_report() {
         done.errors
     );
     assert_eq!(done.code, 1);
+}
+
+/// 300 images by as many connections took a minute: each began with a handshake, and with a process.
+#[tokio::test]
+async fn a_list_of_images_takes_one_connection_and_each_id_has_its_line() {
+    let demo = Demo::start().await;
+    let (address, connections) = counting_proxy(demo.url.trim_start_matches("http://")).await;
+    let mut command = example("revert-list.sh");
+    command.env("GLANCE_REVERT_URL", format!("http://{address}")).arg(demo.header_file());
+    let unknown = "unknown\n".repeat(40);
+    let done = run(&mut command, &format!("{GOLDEN}\n{ALIVE}\nno id\n{unknown}{KERNEL}")).await;
+    let lines: Vec<_> = done.output.lines().collect();
+    assert_eq!(lines.len(), 44, "{}{}", done.output, done.errors);
+    assert_eq!(lines[0], "no id\t-\tno_image_id");
+    assert_eq!(lines[43], format!("{KERNEL}\t200\t-"), "a last line without its end");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    let back = run(&mut command, &format!("{GOLDEN}\n")).await;
+    assert_eq!(back.output, format!("{GOLDEN}\t409\timage.already_active\n"));
+    assert_eq!(back.code, 0, "what is back already is no failure");
+}
+
+/// Passes bytes on, and counts who comes.
+async fn counting_proxy(target: &str) -> (SocketAddr, Arc<AtomicUsize>) {
+    let (target, count) = (target.to_owned(), Arc::new(AtomicUsize::new(0)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, counted) = (listener.local_addr().unwrap(), Arc::clone(&count));
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let mut server = TcpStream::connect(&target).await.unwrap();
+            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    (address, count)
 }
 
 #[tokio::test]

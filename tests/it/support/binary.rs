@@ -23,6 +23,14 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Standard output, each line of which must be JSON.
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {self:?}"));
+        self.stdout.lines().map(line).collect()
+    }
+}
+
 /// Runs the binary. The environment of the test run is not the operator's, so it has none.
 pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
@@ -60,5 +68,19 @@ impl ConfigFile {
         let path = self.file("glance.conf");
         let file = ["--config-file", path.to_str().unwrap()];
         glance_revert(&[arguments, &file].concat())
+    }
+
+    /// Runs it on a terminal of so many columns, and gives what that has been sent.
+    pub(crate) fn run_on_terminal(&self, columns: u16, arguments: &str) -> (Option<i32>, String) {
+        let command = format!(
+            "stty cols {columns} rows 24; exec '{}' {arguments} --config-file '{}'",
+            env!("CARGO_BIN_EXE_glance-revert"),
+            self.file("glance.conf").display()
+        );
+        let mut script = Command::new("script");
+        script.env_clear().env("PATH", "/usr/bin:/bin").args(["-qec", &command, "/dev/null"]);
+        let Output { status, stdout, .. } = script.output().unwrap();
+        output::keep("terminal", &[&stdout]);
+        (status.code(), String::from_utf8(stdout).unwrap().replace("\r\n", "\n"))
     }
 }

@@ -1,0 +1,51 @@
+//! Why an image does not come back, and what to do about it at a command line.
+
+use crate::api::error::ApiError;
+use crate::domain::pending::NotPending;
+use crate::domain::repo::RepoError;
+use crate::domain::revert::RevertError;
+
+/// The stable word, the same as over HTTP.
+pub(super) fn reason(error: &RevertError) -> &'static str {
+    ApiError::from(error).reason
+}
+
+/// The words for people.
+pub(super) fn message(error: &RevertError) -> String {
+    match advice(error) {
+        Some(advice) => format!("{error}. {advice}"),
+        None => error.to_string(),
+    }
+}
+
+fn advice(error: &RevertError) -> Option<&'static str> {
+    match error {
+        RevertError::NotFound(_) => Some("`glance-revert list` shows the images that wait."),
+        RevertError::NotPending(_, NotPending::ScrubInProgress) => {
+            Some("Look again later: the claim is released if the store refuses.")
+        }
+        RevertError::NotPending(_, NotPending::AlreadyScrubbed | NotPending::NoLocations) => {
+            Some("Upload it again, or bring it back from a backup.")
+        }
+        RevertError::NotPending(_, NotPending::DeleteInProgress { .. }) => Some("Try again later."),
+        RevertError::Busy(_) => Some("Nothing was changed; try again in a moment."),
+        RevertError::DataMissing { .. } => Some(
+            "Nothing was changed; bring the data back to its place, or upload the image again.",
+        ),
+        RevertError::StoreUnavailable { .. } => Some(
+            "Nothing was changed; try again when the store answers, or with --verify none if you \
+             know that the data is there.",
+        ),
+        RevertError::NotPending(..) | RevertError::Repo(_) => None,
+    }
+}
+
+/// Whether another image would fare the same.
+pub(super) fn is_for_all(error: &RevertError) -> bool {
+    matches!(error, RevertError::Repo(RepoError::Unavailable(_)))
+}
+
+/// Whether there is nothing to be done.
+pub(super) fn is_back(error: &RevertError) -> bool {
+    matches!(error, RevertError::NotPending(_, NotPending::AlreadyActive))
+}

@@ -1,0 +1,83 @@
+//! The demo as somebody has it who reads the README: on a terminal, with what others left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use reqwest::StatusCode;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::support::daemon::{DEADLINE, until};
+
+/// A demo in a temporary folder of its own choice.
+struct Demo {
+    child: Child,
+    api: String,
+}
+
+async fn demo(temporary: &Path, log: &str) -> Demo {
+    let log = temporary.join(log);
+    let child = Command::new(env!("CARGO_BIN_EXE_glance-revert"))
+        .arg("demo")
+        .env("TMPDIR", temporary)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let api = until("the demo", async || {
+        let text = fs::read_to_string(&log).unwrap();
+        let (_, rest) = text.split_once(" api=")?;
+        rest.split_once(' ').map(|(address, _)| address.to_owned())
+    });
+    let api = api.await;
+    Demo { child, api }
+}
+
+impl Demo {
+    /// The folder that the README would name for this port.
+    fn folder(&self, temporary: &Path) -> PathBuf {
+        let port = self.api.rsplit(':').next().unwrap();
+        temporary.join(format!("glance-revert-demo-{port}"))
+    }
+
+    async fn status(&self, temporary: &Path) -> StatusCode {
+        let header = fs::read_to_string(self.folder(temporary).join("admin-header")).unwrap();
+        let token = header.trim().trim_start_matches("Authorization: ");
+        let request = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = request.get(format!("http://{}/v2/pending-deletes", self.api));
+        request.header("Authorization", token).send().await.unwrap().status()
+    }
+}
+
+#[tokio::test]
+async fn the_token_beside_a_port_is_the_one_that_this_port_takes_whatever_was_left_behind() {
+    let temporary = TempDir::new().unwrap();
+    let mut first = demo(temporary.path(), "first").await;
+    let second = demo(temporary.path(), "second").await;
+    assert_ne!(first.api, second.api);
+    for demo in [&first, &second] {
+        assert_eq!(demo.status(temporary.path()).await, StatusCode::OK);
+    }
+    // killed, so its folder stays
+    first.child.kill().await.unwrap();
+    assert!(first.folder(temporary.path()).exists());
+    let third = demo(temporary.path(), "third").await;
+    for demo in [&second, &third] {
+        assert_eq!(demo.status(temporary.path()).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_demo_ends_with_its_terminal_and_leaves_nothing() {
+    let temporary = TempDir::new().unwrap();
+    let mut demo = demo(temporary.path(), "log").await;
+    let folder = demo.folder(temporary.path());
+    assert!(folder.exists());
+    let pid = demo.child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(DEADLINE, demo.child.wait()).await.unwrap().unwrap();
+    assert!(ended.success() && !folder.exists());
+}
