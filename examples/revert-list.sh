@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Takes a list of images back, one id a line on standard input, and reports each as a line of tabs:
-# id, status of the answer, reason (`-` where it is back). What passes (503, 429, and a 409 with
-# Retry-After) is tried again, five times at most. Exit code 0 only if all of them are back.
+# Takes a list of images back, one id a line on standard input, and reports each as a line of tabs, as
+# soon as it is done: id, status of the answer, reason (`-` where it is back). What passes (503, 429, and
+# a 409 with Retry-After) is tried again after the others, five times at most. Exit code 0 only if all
+# of them are back; one that is active already counts as back.
 #
 #   examples/revert-list.sh HEADER_FILE <ids >report.tsv
 #
@@ -13,37 +14,62 @@ url=${GLANCE_REVERT_URL:-http://127.0.0.1:9393}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Prints status, reason and the seconds to wait before another attempt, 0 for none.
-revert() {
-    local status
-    status=$(curl -sS -H "@$header" -o "$work/body" -D "$work/head" -w '%{http_code}' \
-        -X POST "$url/v2/images/$1/actions/revert") || status=000
-    python3 - "$status" "$work/head" "$work/body" <<'PY'
-import json, re, sys
-status, head, body = sys.argv[1:]
-reason, wait = "-", "0"
-if status == "000":
-    reason, wait = "unreachable", "5"
-elif status != "200":
-    try:
-        reason = json.load(open(body))["error"]["reason"]
-    except (ValueError, KeyError):
-        reason = "unknown"
-    found = re.search(r"(?im)^retry-after: *(\d+)", open(head).read())
-    wait = found.group(1) if found else "0"
-print(status, reason, wait)
-PY
+# One curl for all images of a round, so that they share a connection: this is its configuration.
+requests() {
+    local image separator=
+    while read -r image; do
+        printf '%s' "$separator"
+        printf 'url = "%s/v2/images/%s/actions/revert"\n' "$url" "$image"
+        printf 'request = POST\nheader = "@%s"\nsilent\nshow-error\n' "$header"
+        printf 'output = "%s/%s.body"\ndump-header = "%s/%s.head"\n' "$work" "$image" "$work" "$image"
+        printf 'write-out = "%s %%{http_code}\\n"\n' "$image"
+        separator=$'next\n'
+    done
 }
 
-failed=0
-while read -r image; do
-    [[ -n $image ]] || continue
-    for attempt in 1 2 3 4 5; do
-        read -r status reason wait < <(revert "$image")
-        [[ $wait != 0 && $attempt != 5 ]] || break
-        sleep "$wait"
-    done
-    printf '%s\t%s\t%s\n' "$image" "$status" "$reason"
-    [[ $status = 200 ]] || failed=1
+# Reports what is settled, lists the rest in `again` and how long to wait for it in `wait`.
+settle() {
+    python3 -u -c '
+import json, re, sys
+work, last = sys.argv[1], sys.argv[2] == "last"
+longest, again = 0, []
+for line in sys.stdin:
+    image, status = line.split()
+    reason, wait = "-", 0
+    if status == "000":
+        reason, wait = "unreachable", 5
+    elif status != "200":
+        try:
+            reason = json.load(open(f"{work}/{image}.body"))["error"]["reason"]
+        except (OSError, ValueError, KeyError):
+            reason = "unknown"
+        found = re.search(r"(?im)^retry-after: *(\d+)", open(f"{work}/{image}.head").read())
+        wait = int(found.group(1)) if found else 0
+    if wait and not last:
+        again.append(image)
+        longest = max(longest, wait)
+        continue
+    print(image, status, reason, sep="\t")
+    if status != "200" and reason != "image.already_active":
+        open(f"{work}/failed", "w").close()
+open(f"{work}/again", "w").writelines(f"{image}\n" for image in again)
+open(f"{work}/wait", "w").write(str(longest))
+' "$work" "$1"
+}
+
+while read -r image || [[ -n $image ]]; do
+    if [[ $image =~ ^[0-9A-Za-z._-]{1,36}$ ]]; then
+        printf '%s\n' "$image" >>"$work/again"
+    elif [[ -n $image ]]; then
+        printf '%s\t-\tno_image_id\n' "$image"
+        touch "$work/failed"
+    fi
 done
-exit "$failed"
+for round in first second third fourth last; do
+    [[ -s $work/again ]] || break
+    mv "$work/again" "$work/now"
+    requests <"$work/now" >"$work/requests"
+    curl -K "$work/requests" | settle "$round" || true
+    [[ ! -s $work/again ]] || sleep "$(cat "$work/wait")"
+done
+[[ ! -e $work/failed ]]
