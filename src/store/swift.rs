@@ -11,16 +11,17 @@ mod client;
 mod large;
 mod removal;
 mod uri;
+mod versions;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use percent_encoding::percent_decode_str;
 use reqwest::{Method, StatusCode};
 
 use self::access::Account;
-use self::client::{Path, SwiftClient, Target, answered, success};
+use self::client::{Path, SwiftClient, Target, answered, named, quoted, success};
 use self::uri::{Place, SwiftUri};
+use self::versions::Keeping;
 use super::fault::Fault;
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
@@ -154,7 +155,10 @@ impl SwiftStore {
 
     /// What it means that an object is not found: the same of a missing container.
     async fn absence(&self, target: &Target) -> Result<Presence, Fault> {
-        let answer = self.head_container(target).await?;
+        // The object itself is the first of all that begin with its name.
+        let query = format!("format=json&limit=1&prefix={}", quoted(&target.object));
+        let path = Path { container: &target.container, object: None, query: &query };
+        let answer = self.client.ask(Method::GET, target, path).await?;
         if answer.status() == StatusCode::NOT_FOUND && self.multi_tenant {
             // The container was the image's own; the account is what must be there.
             let account = Path { container: "", object: None, query: "" };
@@ -162,7 +166,14 @@ impl SwiftStore {
             return Ok(Presence::Absent);
         }
         let answer = success(answer)?;
-        let kept = removal::kept(&self.client, target, answer.headers()).await?;
+        let keeping = Keeping::of(answer.headers())?;
+        let first = self.client.page(answer).await?.into_iter().next();
+        if first.is_some_and(|listed| listed.name == target.object) {
+            let text = "the container lists the object and Swift does not find it: a disk may be \
+                        away";
+            return Err(Fault::Unclear(text.to_owned()));
+        }
+        let kept = keeping.kept(&self.client, target).await?;
         Ok(kept.map_or(Presence::Absent, Presence::Hidden))
     }
 
@@ -264,9 +275,8 @@ impl Store for SwiftStore {
 /// if its segments are its own: whoever can write a manifest could name others' objects in it.
 fn shape(answer: &Response, target: &Target) -> Result<Shape, Fault> {
     let headers = answer.headers();
-    if let Some(manifest) = header(headers, "x-object-manifest") {
+    if let Some(manifest) = named(headers, "x-object-manifest")? {
         let own = format!("{}/{}-", target.container, target.object);
-        let manifest = percent_decode_str(manifest).decode_utf8_lossy();
         if manifest != own {
             let text = "its manifest names objects that are not its own segments";
             return Err(Fault::Location(text.to_owned()));

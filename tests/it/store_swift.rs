@@ -19,7 +19,7 @@ use crate::support::swift::{self, Container, KEY, PRODUCT, Project, Swift};
 
 const DATA: &[u8] = b"every bit of an image";
 
-fn image() -> ImageId {
+pub(crate) fn image() -> ImageId {
     ImageId::parse(&uuid::Uuid::new_v4().to_string()).unwrap()
 }
 
@@ -28,23 +28,27 @@ fn store(config: &SwiftConfig) -> SwiftStore {
 }
 
 /// A container and a store over it.
-struct Place {
-    container: Container,
+pub(crate) struct Place {
+    pub(crate) container: Container,
     authority: String,
     config: SwiftConfig,
-    store: SwiftStore,
+    pub(crate) store: SwiftStore,
 }
 
-async fn place() -> Place {
+pub(crate) async fn place() -> Place {
     let server = Swift::shared().await;
-    let container = server.container().await;
-    let authority = server.authority.clone();
+    over(server.container().await, &server.authority)
+}
+
+/// A store over the container by way of `authority`.
+pub(crate) fn over(container: Container, authority: &str) -> Place {
+    let authority = authority.to_owned();
     let config = swift::config(&authority, &container.name);
     Place { container, authority, store: store(&config), config }
 }
 
 impl Place {
-    fn uri(&self, id: &ImageId) -> StoreUri {
+    pub(crate) fn uri(&self, id: &ImageId) -> StoreUri {
         self.uri_in(&self.container.name, id)
     }
 
@@ -52,15 +56,15 @@ impl Place {
         uri(&format!("swift+http://test%3Au:k@{}/auth/v1.0/{container}/{id}", self.authority))
     }
 
-    async fn stat(&self, id: &ImageId) -> Result<Presence, StoreError> {
+    pub(crate) async fn stat(&self, id: &ImageId) -> Result<Presence, StoreError> {
         self.store.stat(id, &self.uri(id)).await
     }
 
-    async fn delete(&self, id: &ImageId) -> Deletion {
+    pub(crate) async fn delete(&self, id: &ImageId) -> Deletion {
         self.store.delete(id, &self.uri(id)).await
     }
 
-    async fn read(&self, id: &ImageId) -> Vec<u8> {
+    pub(crate) async fn read(&self, id: &ImageId) -> Vec<u8> {
         let stream = self.store.read(id, &self.uri(id)).await.unwrap().unwrap();
         stream.try_collect::<Vec<_>>().await.unwrap().concat()
     }
@@ -70,7 +74,7 @@ fn uri(text: &str) -> StoreUri {
     StoreUri::parse(text).unwrap()
 }
 
-fn present(data: &[u8]) -> Presence {
+pub(crate) fn present(data: &[u8]) -> Presence {
     Presence::Present { size: u64::try_from(data.len()).unwrap() }
 }
 

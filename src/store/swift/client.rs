@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -53,6 +54,8 @@ pub(super) struct Listed {
     pub(super) bytes: u64,
     #[serde(default)]
     pub(super) hash: String,
+    #[serde(default)]
+    pub(super) content_type: String,
 }
 
 impl Target {
@@ -163,8 +166,7 @@ impl SwiftClient {
             let (prefix, marker) = (quoted(prefix), quoted(marker));
             let query = format!("format=json&prefix={prefix}&marker={marker}{versions}");
             let path = Path { container, object: None, query: &query };
-            let answer = success(self.ask(Method::GET, target, path).await?)?;
-            let page: Vec<Listed> = json(answer, self.limit).await?;
+            let page = self.page(success(self.ask(Method::GET, target, path).await?)?).await?;
             // With several versions of one name, a marker by name goes past all of them.
             let Some(first) = page.first() else { return Ok(all) };
             if all.last().is_some_and(|last| first.name <= last.name) {
@@ -173,6 +175,22 @@ impl SwiftClient {
             all.extend(page);
         }
     }
+
+    /// A page of a listing; one of nothing may have no body at all.
+    pub(super) async fn page(&self, answer: Response) -> Result<Vec<Listed>, Fault> {
+        match answer.status() {
+            StatusCode::NO_CONTENT => Ok(Vec::new()),
+            _ => json(answer, self.limit).await,
+        }
+    }
+}
+
+/// A header that names objects: any bytes, quoted or not, as Swift takes it.
+pub(super) fn named(headers: &HeaderMap, header: &str) -> Result<Option<String>, Fault> {
+    let Some(value) = headers.get(header) else { return Ok(None) };
+    let name = percent_decode(value.as_bytes()).decode_utf8();
+    let unreadable = || Fault::Unclear(format!("what {header} names cannot be read: no UTF-8"));
+    Ok(Some(name.map_err(|_| unreadable())?.into_owned()))
 }
 
 /// An answer that is no success, as a fault.
@@ -224,6 +242,23 @@ pub(super) fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn a_header_of_any_name_is_read_or_said_to_be_unreadable() {
+        let read = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-object-manifest", HeaderValue::from_bytes(value).unwrap());
+            named(&headers, "x-object-manifest")
+        };
+        for value in ["c/\u{fc}-", "c/%C3%BC-"] {
+            assert_eq!(read(value.as_bytes()), Ok(Some("c/\u{fc}-".to_owned())), "{value}");
+        }
+        for value in [&b"c/\xfc-"[..], b"c/%FC-"] {
+            assert!(matches!(read(value), Err(Fault::Unclear(_))), "{value:?}");
+        }
+        assert_eq!(named(&HeaderMap::new(), "x-object-manifest"), Ok(None));
+    }
 
     #[test]
     fn a_message_names_the_transaction_and_what_to_look_at() {

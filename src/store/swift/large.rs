@@ -51,13 +51,32 @@ pub(super) struct Parts {
     pub(super) stranger: Option<String>,
 }
 
+impl Parts {
+    /// Those from the first one on without a gap: all that the numbers alone show to be segments of
+    /// one object.
+    pub(super) fn run(self, target: &Target) -> Vec<Segment> {
+        let numbered = self.segments.into_iter().zip(1..);
+        let is_next =
+            |(segment, number): &(Segment, usize)| segment.object == name(target, *number);
+        numbered.take_while(is_next).map(|(segment, _)| segment).collect()
+    }
+}
+
+/// The name that Glance gives a segment.
+fn name(target: &Target, number: usize) -> String {
+    format!("{}-{number:0DIGITS$}", target.object)
+}
+
 /// Lists what a dynamic large object consists of.
 pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts, Fault> {
     let prefix = format!("{}-", target.object);
     let listed = client.list(target, &target.container, &prefix, false).await?;
-    let is_segment = |name: &str| {
-        let number = name.strip_prefix(&prefix).unwrap_or_default();
-        number.len() >= DIGITS && number.bytes().all(|digit| digit.is_ascii_digit())
+    // A deletion that was interrupted leaves gaps among the last ones that it came to, no others: a
+    // number far above how many there are is a date, or anybody's.
+    let highest = listed.len() + AT_A_TIME;
+    let is_segment = |listed: &str| {
+        let number = listed.strip_prefix(&prefix).and_then(|number| number.parse().ok());
+        number.is_some_and(|n| (1..=highest).contains(&n) && listed == name(target, n))
     };
     let (own, strangers): (Vec<_>, Vec<_>) =
         listed.into_iter().partition(|listed| is_segment(&listed.name));
@@ -81,7 +100,7 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
     }
     // No segment at all is what Glance makes of an image of no bytes; of any other its size tells.
     for (segment, number) in segments.iter().zip(1_usize..) {
-        let expected = format!("{}-{number:0DIGITS$}", target.object);
+        let expected = name(target, number);
         if segment.object != expected {
             return Ok(Presence::Damaged(format!("segment {expected} is missing")));
         }

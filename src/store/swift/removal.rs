@@ -1,16 +1,15 @@
 //! Deleting an object with all that belongs to it.
 
-use futures::{StreamExt, stream};
-use reqwest::header::HeaderMap;
+use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::client::{Path, SwiftClient, Target, answered, json, success};
+use super::client::{Path, Target, answered, json, success};
 use super::large::{self, AT_A_TIME, Segment};
+use super::versions::Keeping;
 use super::{Shape, SwiftStore, shape};
 use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
-use crate::net::header;
 use crate::store::fault::Fault;
 
 /// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
@@ -28,7 +27,7 @@ struct BulkReport {
 /// What was seen before anything was deleted.
 enum Seen {
     Absent(Presence),
-    There { shape: Shape, container: HeaderMap },
+    There { shape: Shape, keeping: Keeping },
 }
 
 impl SwiftStore {
@@ -37,30 +36,33 @@ impl SwiftStore {
             Ok(seen) => seen,
             Err(fault) => return fault.before_deletion(),
         };
-        let (shape, container) = match seen {
+        let (shape, keeping) = match seen {
             Seen::Absent(Presence::Hidden(how)) => return Deletion::Retained(how),
             // With no manifest, only a name that nothing else has says what a segment is of.
             Seen::Absent(_) if target.object != image.as_str() => return Deletion::Gone,
             Seen::Absent(_) => return self.remove_left_segments(target).await,
-            Seen::There { shape, container } => (shape, container),
+            Seen::There { shape, keeping } => (shape, keeping),
         };
+        let mut segments = 0;
         let removed = match shape {
             Shape::Plain { .. } => self.remove_object(target).await,
             Shape::Fixed { .. } => self.remove_fixed(target).await,
             Shape::Dynamic => match self.remove_parts(target).await {
-                Ok(_) => self.remove_object(target).await,
+                Ok(count) => {
+                    segments = count;
+                    self.remove_object(target).await
+                }
                 Err(deletion) => return deletion,
             },
         };
         match removed {
-            Ok(Deletion::Deleted) => match kept(&self.client, target, &container).await {
-                Ok(None) => Deletion::Deleted,
-                Ok(Some(how)) => Deletion::Retained(how),
-                Err(fault) => Deletion::Uncertain(fault.message().to_owned()),
-            },
+            Ok(Deletion::Deleted) => {
+                let left = keeping.look_after(&self.client, target).await;
+                left.unwrap_or_else(Fault::after_deletion)
+            }
             Ok(other) => other,
             // With the segments gone, whatever became of the manifest, the data is not as it was.
-            Err(fault) if matches!(shape, Shape::Dynamic) => {
+            Err(fault) if segments > 0 => {
                 Deletion::Partial(format!("the segments are deleted: {}", fault.message()))
             }
             Err(fault) => fault.of_deletion(),
@@ -73,8 +75,8 @@ impl SwiftStore {
             StatusCode::NOT_FOUND => self.absence(target).await.map(Seen::Absent),
             status if status.is_success() => {
                 let shape = shape(&answer, target)?;
-                let container = success(self.head_container(target).await?)?.headers().clone();
-                Ok(Seen::There { shape, container })
+                let container = success(self.head_container(target).await?)?;
+                Ok(Seen::There { shape, keeping: Keeping::of(container.headers())? })
             }
             _ => Err(answered(&answer)),
         }
@@ -90,7 +92,15 @@ impl SwiftStore {
             }
             Err(fault) => return fault.before_deletion(),
         };
-        match self.remove_segments(target, parts.segments).await {
+        let (listed, container) = (parts.segments.len(), &target.container);
+        let strangers = usize::from(parts.stranger.is_some());
+        let run = parts.run(target);
+        if run.len() < listed + strangers {
+            let (object, segments) = (&target.object, run.len());
+            tracing::warn!(container, object, segments, "what else begins with its name is left");
+        }
+        // One by one: what is left of an interrupted deletion is a run again.
+        match self.remove_segments(target, run, 1).await {
             Ok(0) => Deletion::Gone,
             Ok(_) => Deletion::Deleted,
             Err(deletion) => deletion,
@@ -114,45 +124,49 @@ impl SwiftStore {
             let text = format!("{stranger:?} among its segments is none");
             return Err(Fault::Location(text).before_deletion());
         }
-        self.remove_segments(target, parts.segments).await
+        self.remove_segments(target, parts.segments, AT_A_TIME).await
     }
 
-    /// Segments, until none is listed any more; how many there were. The manifest stays while one
-    /// is left, so that it can be found again.
+    /// Segments, the last one first, until none of them is listed any more; how many there were. It
+    /// ends with the first that stays, and so does the manifest, by which they are found again.
     async fn remove_segments(
         &self,
         target: &Target,
-        segments: Vec<Segment>,
+        mut segments: Vec<Segment>,
+        at_a_time: usize,
     ) -> Result<usize, Deletion> {
         let count = segments.len();
         if count == 0 {
             return Ok(0);
         }
-        let deletes = segments.into_iter().map(|segment| self.remove_segment(target, segment));
-        let outcomes: Vec<_> = stream::iter(deletes).buffer_unordered(AT_A_TIME).collect().await;
-        let mut faults: Vec<Fault> = outcomes.into_iter().filter_map(Result::err).collect();
-        let failed = faults.len();
-        if let Some(fault) = faults.pop() {
-            let untouched = failed == count
-                && faults
-                    .into_iter()
-                    .chain([fault.clone()])
-                    .all(|fault| matches!(fault.of_deletion(), Deletion::Refused(_)));
-            return Err(if untouched {
-                Deletion::Refused(format!("no segment was deleted: {}", fault.message()))
-            } else {
-                let text = format!("{failed} of {count} segments are left: {}", fault.message());
-                Deletion::Partial(text)
-            });
+        segments.reverse();
+        let mut deleted = 0;
+        for some in segments.chunks(at_a_time) {
+            let deletions = some.iter().map(|segment| self.remove_segment(target, segment));
+            let outcomes = join_all(deletions).await;
+            let faults: Vec<Fault> = outcomes.into_iter().filter_map(Result::err).collect();
+            deleted += some.len() - faults.len();
+            if let Some(fault) = faults.first() {
+                let text = fault.message();
+                let did_nothing =
+                    |fault: &Fault| matches!(fault.clone().of_deletion(), Deletion::Refused(_));
+                return Err(if deleted == 0 && faults.iter().all(did_nothing) {
+                    Deletion::Refused(format!("no segment was deleted: {text}"))
+                } else {
+                    let left = count - deleted;
+                    Deletion::Partial(format!("{left} of {count} segments are left: {text}"))
+                });
+            }
         }
+        let is_ours = |left: &Segment| segments.iter().any(|ours| ours.object == left.object);
         match large::parts(&self.client, target).await {
-            Ok(left) if left.segments.is_empty() => Ok(count),
+            Ok(left) if !left.segments.iter().any(is_ours) => Ok(count),
             Ok(_) => Err(Deletion::Partial("segments are still listed".to_owned())),
             Err(fault) => Err(Deletion::Partial(fault.message().to_owned())),
         }
     }
 
-    async fn remove_segment(&self, target: &Target, segment: Segment) -> Result<(), Fault> {
+    async fn remove_segment(&self, target: &Target, segment: &Segment) -> Result<(), Fault> {
         let path = Path { container: &segment.container, object: Some(&segment.object), query: "" };
         let answer = self.client.send(Method::DELETE, target, path).await?;
         if answer.status() == StatusCode::NOT_FOUND || answer.status().is_success() {
@@ -205,30 +219,6 @@ impl BulkReport {
             Deletion::Uncertain(text)
         }
     }
-}
-
-/// Where a container with versions keeps an object that was deleted, if it does.
-pub(super) async fn kept(
-    client: &SwiftClient,
-    target: &Target,
-    container: &HeaderMap,
-) -> Result<Option<String>, Fault> {
-    let object = &target.object;
-    if header(container, "x-versions-enabled").is_some_and(|on| on.eq_ignore_ascii_case("true")) {
-        let versions = client.list(target, &target.container, object, true).await?;
-        let kept = versions.iter().any(|version| version.name == *object);
-        let how = "the container has versions on (X-Versions-Enabled) and keeps older ones of it";
-        return Ok(kept.then(|| how.to_owned()));
-    }
-    let archive = ["x-history-location", "x-versions-location"];
-    let Some(archive) = archive.into_iter().find_map(|name| header(container, name)) else {
-        return Ok(None);
-    };
-    let archive = percent_encoding::percent_decode_str(archive).decode_utf8_lossy();
-    // As `swift.common.middleware.versioned_writes` names them.
-    let prefix = format!("{:03x}{object}/", object.len());
-    let versions = client.list(target, &archive, &prefix, false).await?;
-    Ok((!versions.is_empty()).then(|| format!("the container keeps older versions in {archive}")))
 }
 
 #[cfg(test)]

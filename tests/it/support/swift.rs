@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use glance_revert::config::{SwiftAccount, SwiftConfig, SwiftLogin};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,7 +33,7 @@ pub(crate) struct Swift {
     /// `host:port`; plain HTTP.
     pub(crate) authority: String,
     process: Process,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 static SWIFT: OnceCell<Swift> = OnceCell::const_new();
@@ -64,7 +65,7 @@ impl Swift {
                 .stderr(log_file);
         });
         let (process, authority) = (process.unwrap(), format!("127.0.0.1:{port}"));
-        let swift = Self { authority, process, _folder: folder };
+        let swift = Self { authority, process, folder };
         let began = Instant::now();
         while swift.try_log_in(ADMIN).await.is_none() {
             let told = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -89,10 +90,31 @@ impl Swift {
         Account { http: http(), token, url: format!("http://{}/v1/AUTH_{own}", self.authority) }
     }
 
+    /// Takes the one object with this content off its disk, as a disk that is lost does.
+    pub(crate) fn lose(&self, data: &[u8]) {
+        let mut folders = vec![self.folder.path().join("swift/devices/disk/objects")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "data")
+                    && std::fs::read(&path).unwrap() == data
+                {
+                    return std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+                }
+            }
+        }
+        panic!("no object has this content");
+    }
+
     /// A new container, in which the product may do everything.
     pub(crate) async fn container(&self) -> Container {
-        let account = self.account(ADMIN).await;
-        let name = format!("c-{}", uuid::Uuid::new_v4().simple());
+        self.container_named(&format!("c-{}", uuid::Uuid::new_v4().simple())).await
+    }
+
+    pub(crate) async fn container_named(&self, name: &str) -> Container {
+        let (account, name) = (self.account(ADMIN).await, name.to_owned());
         let container = Container { account, name };
         container.make().await;
         container
@@ -187,6 +209,7 @@ impl Container {
 
     pub(crate) async fn post(&self, header: &str, value: &str) {
         let request = self.account.request(Method::POST, &format!("/{}", self.name));
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
         self.account.done(request.header(header, value)).await;
     }
 
@@ -212,10 +235,15 @@ impl Container {
             self.put(&format!("{name}-{number:05}"), segment.as_bytes()).await;
             data.extend(segment.as_bytes());
         }
-        let manifest = format!("{}/{name}-", self.name);
+        self.put_manifest(name, &format!("{}/{name}-", self.name)).await;
+        data
+    }
+
+    /// The manifest alone.
+    pub(crate) async fn put_manifest(&self, name: &str, manifest: &str) {
+        let manifest = HeaderValue::from_bytes(manifest.as_bytes()).unwrap();
         let request = self.object(Method::PUT, name, "").header("X-Object-Manifest", manifest);
         self.account.done(request.header("Content-Length", "0")).await;
-        data
     }
 
     /// A static large object of three segments in the same container: its data.

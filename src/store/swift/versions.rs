@@ -1,0 +1,115 @@
+//! Containers that keep what is deleted in them, in three ways that Swift has had over the years.
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
+
+use super::client::{Listed, SwiftClient, Target, answered, named};
+use crate::domain::store::Deletion;
+use crate::store::fault::Fault;
+
+/// What stands in a listing for a deletion: it holds no data.
+const MARK: &str = "swift_versions_deleted=1";
+
+/// How a container keeps what is deleted, by the headers of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Keeping {
+    Nothing,
+    /// Beside the objects (`X-Versions-Enabled`). Turned off, it keeps what it has.
+    Versions,
+    /// In another container, under names of their own.
+    Archive {
+        container: String,
+        /// Whether a deletion takes the newest one back out (`X-Versions-Location`).
+        pops: bool,
+    },
+}
+
+impl Keeping {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+        if headers.contains_key("x-versions-enabled") {
+            return Ok(Self::Versions);
+        }
+        for (header, pops) in [("x-history-location", false), ("x-versions-location", true)] {
+            if let Some(container) = named(headers, header)? {
+                return Ok(Self::Archive { container, pops });
+            }
+        }
+        Ok(Self::Nothing)
+    }
+
+    /// Where the data of an object is kept that is not there under its own name, if it is.
+    pub(super) async fn kept(
+        &self,
+        client: &SwiftClient,
+        target: &Target,
+    ) -> Result<Option<String>, Fault> {
+        let object = &target.object;
+        let (versions, how) = match self {
+            Self::Nothing => return Ok(None),
+            Self::Versions => {
+                let mut versions = client.list(target, &target.container, object, true).await?;
+                versions.retain(|version| version.name == *object);
+                let how = "the container has versions (X-Versions-Enabled) and keeps older ones";
+                (versions, format!("{how} of it"))
+            }
+            Self::Archive { container, .. } => {
+                // As `swift.common.middleware.versioned_writes` names them.
+                let prefix = format!("{:03x}{object}/", object.len());
+                let versions = client.list(target, container, &prefix, false).await?;
+                (versions, format!("the container keeps older versions in {container}"))
+            }
+        };
+        let is_data = |version: &Listed| !version.content_type.contains(MARK);
+        Ok(versions.iter().any(is_data).then_some(how))
+    }
+
+    /// What a deletion that was confirmed has left.
+    pub(super) async fn look_after(
+        &self,
+        client: &SwiftClient,
+        target: &Target,
+    ) -> Result<Deletion, Fault> {
+        if let Self::Archive { container, pops: true } = self {
+            let answer = client.ask(Method::HEAD, target, target.path()).await?;
+            match answer.status() {
+                StatusCode::NOT_FOUND => {}
+                status if status.is_success() => {
+                    return Ok(Deletion::Retained(format!(
+                        "with the deletion Swift put an older version in its place, from \
+                         {container} (X-Versions-Location)"
+                    )));
+                }
+                _ => return Err(answered(&answer)),
+            }
+        }
+        let kept = self.kept(client, target).await?;
+        Ok(kept.map_or(Deletion::Deleted, Deletion::Retained))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    fn of(name: &'static str, value: &[u8]) -> Result<Keeping, Fault> {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        Keeping::of(&HeaderMap::from_iter([(HeaderName::from_static(name), value)]))
+    }
+
+    #[test]
+    fn each_way_of_keeping_is_told_by_its_header() {
+        assert_eq!(Keeping::of(&HeaderMap::new()), Ok(Keeping::Nothing));
+        for value in ["True", "False"] {
+            assert_eq!(of("x-versions-enabled", value.as_bytes()), Ok(Keeping::Versions));
+        }
+        for (header, pops) in [("x-history-location", false), ("x-versions-location", true)] {
+            for value in ["\u{fc}b", "%C3%BCb"] {
+                let container = "\u{fc}b".to_owned();
+                let expected = Ok(Keeping::Archive { container, pops });
+                assert_eq!(of(header, value.as_bytes()), expected, "{value}");
+            }
+            assert!(matches!(of(header, b"\xfcb"), Err(Fault::Unclear(_))));
+        }
+    }
+}
