@@ -30,8 +30,9 @@ pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
 pub use stores::{
-    CinderConfig, CinderCredentials, CinderLogin, FileConfig, RbdConfig, S3Config, S3Endpoint,
-    S3Keys, StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin, UrlFormat,
+    CinderConfig, CinderCredentials, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config,
+    S3Endpoint, S3Keys, StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin,
+    UrlFormat,
 };
 pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
+use reqwest::Url;
 
 use crate::config::RevertConfig;
 use crate::domain::store::{ObjectStream, StoreError};
@@ -32,7 +33,8 @@ pub use registry::ConfiguredStores;
 pub struct StoreOptions {
     /// `any_file_name`: lets a scrub touch what is not named after its image.
     pub any_file_name: bool,
-    /// `http_verify_hosts`: `host` (any port) or `host:port`; IPv6 addresses in brackets.
+    /// `http_verify_hosts`: `host:port`, or `host` for the scheme's own port; IPv6 addresses in
+    /// brackets.
     pub http_verify_hosts: Vec<String>,
     /// `location_credentials_hosts`, as above.
     pub location_credentials_hosts: Vec<String>,
@@ -67,15 +69,21 @@ impl From<&RevertConfig> for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Whether credentials in a location may be used at this `host` or `host:port`, where the
-    /// configuration has none.
-    pub(crate) fn trusts_credentials_for(&self, authority: &str) -> bool {
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        let is_named = |listed: &String| {
-            [authority, host].iter().any(|name| listed.eq_ignore_ascii_case(name))
-        };
-        self.location_credentials_hosts.iter().any(is_named)
+    /// Whether credentials in a location may be used at this URL, where the configuration has none.
+    pub(crate) fn trusts_credentials_for(&self, url: &Url) -> bool {
+        self.location_credentials_hosts.iter().any(|listed| names(listed, url))
     }
+}
+
+/// Whether a listed `host` or `host:port` is the one that a URL leads to. Without a port it is the one
+/// that the scheme implies: whoever chooses a URL must not choose among all that a host serves.
+fn names(listed: &str, url: &Url) -> bool {
+    let Some(host) = url.host_str() else { return false };
+    if listed.eq_ignore_ascii_case(host) {
+        return url.port().is_none();
+    }
+    let port = url.port_or_known_default().unwrap_or_default();
+    listed.eq_ignore_ascii_case(&format!("{host}:{port}"))
 }
 
 /// The bytes of an object that a service answers with.
@@ -119,4 +127,38 @@ pub enum StoreSetupError {
     /// The client for `http_verify_hosts` cannot be built (no CA certificates, as a rule).
     #[error("http_verify_hosts: {0}")]
     HttpClient(#[from] OutboundError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_without_a_port_is_the_port_of_the_scheme_alone() {
+        let is_named = |listed: &str, url: &str| names(listed, &Url::parse(url).unwrap());
+        for (listed, url) in [
+            ("host", "http://host/x"),
+            ("host", "https://HOST:443/x"),
+            ("Host", "http://host:80/x"),
+            ("host:80", "http://host/x"),
+            ("host:8080", "http://user:pass@host:8080/x"),
+            ("host:80", "https://host:80/x"),
+            ("[::1]", "http://[::1]/x"),
+            ("[::1]:8080", "http://[::1]:8080/x"),
+        ] {
+            assert!(is_named(listed, url), "{listed} {url}");
+        }
+        for (listed, url) in [
+            ("host", "http://host:8080/x"),
+            ("host", "http://host:443/x"),
+            ("host", "https://host:80/x"),
+            ("host:80", "https://host/x"),
+            ("host:8080", "http://host/x"),
+            ("host", "http://host.example/x"),
+            ("host", "http://host@other/x"),
+            ("[::1]", "http://[::1]:8080/x"),
+        ] {
+            assert!(!is_named(listed, url), "{listed} {url}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod cinder;
 mod glance;
+mod http;
 mod keystone;
 mod ours;
 mod rbd;
@@ -12,6 +13,7 @@ mod swift;
 
 pub use cinder::CINDER_STORE;
 pub use glance::{DATABASE, DEFAULT, FILE_STORE, GLANCE_STORE, OSLO_MIDDLEWARE};
+pub use http::HTTP_STORE;
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
 pub use rbd::RBD_STORE;
@@ -61,7 +63,8 @@ impl OptionSpec {
 }
 
 /// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] = &[FILE_STORE, RBD_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
+pub const STORES: &[&[OptionSpec]] =
+    &[FILE_STORE, HTTP_STORE, RBD_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

@@ -3,12 +3,14 @@
 
 mod cinder;
 mod file;
+mod http;
 mod rbd;
 mod s3;
 mod swift;
 
 pub use cinder::{CinderConfig, CinderCredentials, CinderLogin};
 pub use file::FileConfig;
+pub use http::HttpConfig;
 pub use rbd::RbdConfig;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
@@ -39,7 +41,7 @@ pub enum StoreKind {
     /// `file`.
     File(FileConfig),
     /// `http`.
-    Http,
+    Http(HttpConfig),
     /// `rbd`.
     Rbd(RbdConfig),
     /// `s3`.
@@ -134,7 +136,7 @@ fn short(name: &str) -> String {
 fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKind {
     match kind.as_str() {
         "file" => StoreKind::File(file::read(&mut reader.section(groups, options::FILE_STORE))),
-        "http" => StoreKind::Http,
+        "http" => StoreKind::Http(http::read(&mut reader.section(groups, options::HTTP_STORE))),
         "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups, options::RBD_STORE))),
         "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
         "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),

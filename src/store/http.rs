@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use reqwest::{Method, StatusCode, Url};
 
-use super::{StoreOptions, StoreSetupError};
+use super::{StoreOptions, StoreSetupError, names};
+use crate::config::HttpConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
@@ -37,7 +38,11 @@ struct Asking {
 
 impl HttpStore {
     /// Builds the store, and a client if there is a host to be asked.
-    pub fn new(id: StoreId, options: &StoreOptions) -> Result<Self, StoreSetupError> {
+    pub fn new(
+        id: StoreId,
+        config: &HttpConfig,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreSetupError> {
         let hosts = options.http_verify_hosts.clone();
         if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
             return Err(StoreSetupError::VerifyHost(bad.clone()));
@@ -46,7 +51,14 @@ impl HttpStore {
             return Ok(Self { id, asking: None });
         }
         let limit = options.store_timeout;
-        let client = Outbound::streaming(limit).client()?;
+        let insecure = config.insecure && config.ca_file.is_none();
+        if insecure {
+            let store = &id.0;
+            tracing::warn!(store, "https_insecure: no certificate is checked");
+        }
+        let ca_file = config.ca_file.clone();
+        let outbound = Outbound { ca_file, insecure, ..Outbound::streaming(limit) };
+        let client = outbound.client()?;
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 
@@ -55,8 +67,9 @@ impl HttpStore {
         let url = parse(uri)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let Some(asking) = self.asking.as_ref().filter(|asking| asking.may_ask(&url)) else {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             return Err(StoreError::NotVerifiable(format!(
-                "{host} is not in [revert] http_verify_hosts; list it there, or revert with \
+                "{host}{port} is not in [revert] http_verify_hosts; list it there, or revert with \
                  verify = none"
             )));
         };
@@ -72,12 +85,7 @@ impl HttpStore {
 
 impl Asking {
     fn may_ask(&self, url: &Url) -> bool {
-        let Some(host) = url.host_str() else { return false };
-        let port = url.port_or_known_default().unwrap_or_default();
-        let with_port = format!("{host}:{port}");
-        self.hosts
-            .iter()
-            .any(|listed| [host, &with_port].iter().any(|name| listed.eq_ignore_ascii_case(name)))
+        self.hosts.iter().any(|listed| names(listed, url))
     }
 }
 
@@ -160,7 +168,17 @@ fn no_answer(host: &str, error: reqwest::Error) -> StoreError {
     StoreError::Unreachable(format!("{host}: {}", root_cause(error)))
 }
 
+/// Whether it is a host as URLs have them, with a port or without.
 fn is_host(text: &str) -> bool {
-    !text.is_empty()
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "/@?#*".contains(c))
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "/@?#*\\".contains(c);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let has_good_port = port.is_none_or(|port| port.parse().is_ok_and(|port: u16| port > 0));
+    let is_address = host.starts_with('[') && host.ends_with(']');
+    !host.is_empty()
+        && !text.contains(is_odd)
+        && has_good_port
+        && (is_address || !host.contains(':'))
 }

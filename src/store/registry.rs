@@ -12,7 +12,7 @@ use super::rbd::RbdStore;
 use super::s3::S3Store;
 use super::swift::SwiftStore;
 use super::{StoreOptions, StoreSetupError};
-use crate::config::{StoreConfig, StoreKind};
+use crate::config::{HttpConfig, StoreConfig, StoreKind};
 use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
@@ -54,9 +54,17 @@ impl ConfiguredStores {
         for config in configs {
             stores.extend(build(config, options)?);
         }
-        let is_http = |config: &StoreConfig| matches!(config.kind, StoreKind::Http);
-        let id = configs.iter().find(|config| is_http(config)).map_or("http", |config| &config.id);
-        let http = Arc::new(HttpStore::new(StoreId(id.to_owned()), options)?);
+        let http = configs.iter().find_map(|config| match &config.kind {
+            StoreKind::Http(http) => Some((config.id.as_str(), http.clone())),
+            StoreKind::File(_)
+            | StoreKind::Rbd(_)
+            | StoreKind::S3(_)
+            | StoreKind::Swift(_)
+            | StoreKind::Cinder(_)
+            | StoreKind::Unsupported { .. } => None,
+        });
+        let (id, http) = http.unwrap_or(("http", HttpConfig::default()));
+        let http = Arc::new(HttpStore::new(StoreId(id.to_owned()), &http, options)?);
         Ok(Self { stores, http, values })
     }
 
@@ -89,7 +97,7 @@ fn build(
     let id = StoreId(config.id.clone());
     Ok(match &config.kind {
         StoreKind::File(file) => Some(Arc::new(FileStore::new(id, file, options)?)),
-        StoreKind::Http => Some(Arc::new(HttpStore::new(id, options)?)),
+        StoreKind::Http(http) => Some(Arc::new(HttpStore::new(id, http, options)?)),
         StoreKind::Rbd(rbd) => Some(Arc::new(RbdStore::new(id, rbd, options))),
         StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
         StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),

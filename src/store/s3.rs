@@ -65,6 +65,7 @@ impl S3Store {
         let scheme = if endpoint.https { "https" } else { "http" };
         let url = format!("{scheme}://{}/{}", endpoint.authority, endpoint.prefix);
         let url = Url::parse(&url).map_err(|error| wrong(format!("s3_store_host: {error}")))?;
+        let may_use_keys_of_rows = options.trusts_credentials_for(&url);
         let style = match config.url_format {
             UrlFormat::Path => UrlStyle::Path,
             UrlFormat::Virtual => UrlStyle::VirtualHost,
@@ -78,7 +79,6 @@ impl S3Store {
             .keys
             .as_ref()
             .map(|keys| Credentials::new(keys.access.expose_secret(), keys.secret.expose_secret()));
-        let may_use_keys_of_rows = options.trusts_credentials_for(&endpoint.authority);
         let place = Place::new(endpoint, &config.bucket);
         let client = S3Client { http, bucket };
         let any_name = options.any_file_name;

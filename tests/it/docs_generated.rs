@@ -29,7 +29,7 @@ fn table(options: &[OptionSpec]) -> String {
 }
 
 /// The headings of docs/configuration.md, and what stands below each.
-const OPTIONS: [(&str, &[OptionSpec]); 12] = [
+const OPTIONS: [(&str, &[OptionSpec]); 13] = [
     ("## `[revert]`", options::REVERT),
     ("## `[revert_jwt:<name>]`", options::REVERT_JWT),
     ("### `[DEFAULT]`", options::DEFAULT),
@@ -38,6 +38,7 @@ const OPTIONS: [(&str, &[OptionSpec]); 12] = [
     ("### `[keystone_authtoken]`", options::KEYSTONE_AUTHTOKEN),
     ("### `[glance_store]`", options::GLANCE_STORE),
     ("### Stores of type file", options::FILE_STORE),
+    ("### Stores of type http", options::HTTP_STORE),
     ("### Stores of type rbd", options::RBD_STORE),
     ("### Stores of type s3", options::S3_STORE),
     ("### Stores of type swift", options::SWIFT_STORE),

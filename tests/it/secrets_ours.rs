@@ -61,7 +61,7 @@ async fn what_we_show_to_others_stays_out_of_all_that_is_printed() {
     fs::write(&ca_file, authority.cert.pem()).unwrap();
     let ours = format!("token_file = {}\nca_file = {}", token_file.display(), ca_file.display());
     let revert = format!(
-        "scrubber = false\nauth_failures_per_minute = 1000\nhttp_verify_hosts = 127.0.0.1\n\
+        "scrubber = false\nauth_failures_per_minute = 1000\nhttp_verify_hosts = {web}\n\
          [DEFAULT]\ndebug = True\nenabled_backends = objects:swift,web:http\n\
          [objects]\nswift_store_auth_address = {keystone}/v3\nswift_store_container = glance\n\
          swift_store_application_credential_id = c3\n\
@@ -70,6 +70,7 @@ async fn what_we_show_to_others_stays_out_of_all_that_is_printed() {
          subjects = {OPERATOR}\napi_server = {url}\n{ours}\n\
          [revert_jwt:keys]\nissuer = https://keys.example\naudiences = glance-revert\n\
          jwks_uri = {url}{KEYS}\n{ours}\n",
+        web = elsewhere.trim_end_matches("/image"),
         keystone = keystone.url,
         secret = canary::SWIFT_CREDENTIAL_SECRET,
         issuer = kubernetes::ISSUER,

@@ -1,19 +1,28 @@
 //! The http store: who it talks to, and what it makes of the answers.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::TryStreamExt;
+use glance_revert::config::{ClientCertificates, HttpConfig, TlsConfig};
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
+use glance_revert::server::tls::Tls;
 use glance_revert::store::http::HttpStore;
 use glance_revert::store::{StoreOptions, StoreSetupError};
 
+use tempfile::TempDir;
+
 use crate::support::canary;
+use crate::support::pki::Authority;
+use crate::support::server::{Says, Server as WebServer};
+
 /// Answers every connection with one fixed text and keeps what was asked.
 struct Server {
     address: SocketAddr,
@@ -40,6 +49,11 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
+    /// One that may ask here.
+    fn store(&self) -> HttpStore {
+        store(&[&self.address.to_string()])
+    }
+
     fn uri(&self, userinfo: &str, rest: &str) -> StoreUri {
         uri(&format!("http://{userinfo}{}{rest}", self.address))
     }
@@ -64,8 +78,11 @@ fn options(hosts: &[&str], store_timeout: Duration) -> StoreOptions {
 }
 
 fn store(hosts: &[&str]) -> HttpStore {
-    let options = options(hosts, Duration::from_secs(30));
-    HttpStore::new(StoreId("web".to_owned()), &options).unwrap()
+    built(&HttpConfig::default(), &options(hosts, Duration::from_secs(30))).unwrap()
+}
+
+fn built(config: &HttpConfig, options: &StoreOptions) -> Result<HttpStore, StoreSetupError> {
+    HttpStore::new(StoreId("web".to_owned()), config, options)
 }
 
 fn uri(text: &str) -> StoreUri {
@@ -80,12 +97,12 @@ fn image() -> ImageId {
 async fn a_delete_never_connects() {
     let server = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
     let uri = server.uri("", "/image.raw");
-    for store in [store(&[]), store(&["127.0.0.1"])] {
+    for store in [store(&[]), server.store()] {
         assert_eq!(store.delete(&image(), &uri).await, Deletion::NotOurs);
     }
     assert_eq!(server.requests(), Vec::<String>::new());
     // The same server does count: a listed host that is asked shows up.
-    store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap();
+    server.store().stat(&image(), &uri).await.unwrap();
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -93,7 +110,11 @@ async fn a_delete_never_connects() {
 async fn a_host_that_is_not_listed_is_never_asked() {
     let server = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
     let another_port = format!("127.0.0.1:{}", server.address.port() ^ 1);
-    for hosts in [&[][..], &["localhost"], &["127.0.0.10"], &["27.0.0.1"], &[&another_port]] {
+    // The host alone is its port 80: nobody listed what else it serves.
+    let alone = "127.0.0.1";
+    for hosts in
+        [&[][..], &["localhost"], &["127.0.0.10"], &["27.0.0.1"], &[&another_port], &[alone]]
+    {
         for userinfo in ["", "127.0.0.10@", "localhost:80@"] {
             let uri = server.uri(userinfo, "/image.raw?from=localhost#27.0.0.1");
             let error = store(hosts).stat(&image(), &uri).await.unwrap_err();
@@ -108,11 +129,8 @@ async fn a_host_that_is_not_listed_is_never_asked() {
 #[tokio::test]
 async fn the_size_is_the_content_length_of_a_head() {
     let server = Server::answering(&head_of("200 OK", "Content-Length: 5000000000\r\n"));
-    let with_port = server.address.to_string();
-    for hosts in [["127.0.0.1"], [with_port.as_str()]] {
-        let answer = store(&hosts).stat(&image(), &server.uri("", "/a/image.raw?v=1")).await;
-        assert_eq!(answer, Ok(Presence::Present { size: 5_000_000_000 }));
-    }
+    let answer = server.store().stat(&image(), &server.uri("", "/a/image.raw?v=1")).await;
+    assert_eq!(answer, Ok(Presence::Present { size: 5_000_000_000 }));
     let requests = server.requests();
     assert!(requests.iter().all(|head| head.starts_with("HEAD /a/image.raw?v=1 HTTP/1.1\r\n")));
 }
@@ -122,7 +140,7 @@ async fn user_and_password_travel_as_basic_auth_and_stay_out_of_errors() {
     let server = Server::answering(&head_of("403 Forbidden", "Content-Length: 0\r\n"));
     let password = canary::HTTP_PASSWORD.replace('=', "%3D");
     let uri = server.uri(&format!("glance:{password}@"), "/image.raw");
-    let error = store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap_err();
+    let error = server.store().stat(&image(), &uri).await.unwrap_err();
     assert!(matches!(error, StoreError::Refused(_)), "{error}");
     assert!(error.to_string().contains("403"), "{error}");
     let head = server.requests().concat();
@@ -130,7 +148,7 @@ async fn user_and_password_travel_as_basic_auth_and_stay_out_of_errors() {
     assert!(head.to_lowercase().contains(&format!("authorization: basic {basic}")), "{head}");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unheard = StoreUri::parse(&format!("http://glance:{password}@{closed}/x")).unwrap();
-    let silent = store(&["127.0.0.1"]).stat(&image(), &unheard).await.unwrap_err();
+    let silent = store(&[&closed.to_string()]).stat(&image(), &unheard).await.unwrap_err();
     assert!(matches!(silent, StoreError::Unreachable(_)), "{silent}");
     for shown in [error.to_string(), silent.to_string(), format!("{error:?} {silent:?}")] {
         assert!(!shown.contains(&password) && !shown.contains(canary::HTTP_PASSWORD), "{shown}");
@@ -142,12 +160,8 @@ async fn not_found_and_gone_are_the_server_s_word_for_absence() {
     for status in ["404 Not Found", "410 Gone"] {
         let server = Server::answering(&head_of(status, "Content-Length: 3\r\n"));
         let uri = server.uri("", "/x");
-        assert_eq!(
-            store(&["127.0.0.1"]).stat(&image(), &uri).await,
-            Ok(Presence::Absent),
-            "{status}"
-        );
-        assert!(store(&["127.0.0.1"]).read(&image(), &uri).await.unwrap().is_none(), "{status}");
+        assert_eq!(server.store().stat(&image(), &uri).await, Ok(Presence::Absent), "{status}");
+        assert!(server.store().read(&image(), &uri).await.unwrap().is_none(), "{status}");
     }
 }
 
@@ -164,7 +178,7 @@ async fn every_other_answer_says_nothing_of_the_data() {
         ("503 Service Unavailable", "Content-Length: 7\r\n"),
     ] {
         let server = Server::answering(&head_of(status, headers));
-        let answer = store(&["127.0.0.1"]).stat(&image(), &server.uri("", "/x")).await;
+        let answer = server.store().stat(&image(), &server.uri("", "/x")).await;
         assert!(matches!(answer, Err(StoreError::Unreachable(_))), "{status}: {answer:?}");
     }
 }
@@ -175,9 +189,9 @@ async fn redirects_are_not_followed() {
     let location = format!("Location: http://{}/secret\r\nContent-Length: 0\r\n", inner.address);
     let outer = Server::answering(&head_of("302 Found", &location));
     let uri = outer.uri("", "/x");
-    let error = store(&["127.0.0.1"]).stat(&image(), &uri).await.unwrap_err();
+    let error = outer.store().stat(&image(), &uri).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
-    assert!(store(&["127.0.0.1"]).read(&image(), &uri).await.is_err());
+    assert!(outer.store().read(&image(), &uri).await.is_err());
     assert_eq!((outer.requests().len(), inner.requests().len()), (2, 0));
 }
 
@@ -185,7 +199,7 @@ async fn redirects_are_not_followed() {
 async fn a_body_is_read_to_its_end() {
     let answer = head_of("200 OK", "Content-Length: 10\r\n") + "0123456789";
     let server = Server::answering(&answer);
-    let stream = store(&["127.0.0.1"]).read(&image(), &server.uri("", "/x")).await;
+    let stream = server.store().read(&image(), &server.uri("", "/x")).await;
     let chunks: Vec<Vec<u8>> = stream.unwrap().unwrap().try_collect().await.unwrap();
     assert_eq!(chunks.concat(), b"0123456789");
     assert!(server.requests()[0].starts_with("GET /x HTTP/1.1\r\n"));
@@ -195,7 +209,7 @@ async fn a_body_is_read_to_its_end() {
 async fn a_body_that_is_cut_short_is_an_error() {
     let answer = head_of("200 OK", "Content-Length: 10\r\n") + "01234";
     let server = Server::answering(&answer);
-    let stream = store(&["127.0.0.1"]).read(&image(), &server.uri("", "/x")).await;
+    let stream = server.store().read(&image(), &server.uri("", "/x")).await;
     let end = stream.unwrap().unwrap().try_collect::<Vec<_>>().await;
     assert!(matches!(end, Err(StoreError::Unreachable(_))), "{end:?}");
 }
@@ -204,9 +218,10 @@ async fn a_body_that_is_cut_short_is_an_error() {
 async fn a_silent_server_is_given_up() {
     // Connections are completed by the kernel and never accepted.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let options = options(&["127.0.0.1"], Duration::from_millis(50));
-    let store = HttpStore::new(StoreId("web".to_owned()), &options).unwrap();
-    let uri = uri(&format!("http://{}/x", listener.local_addr().unwrap()));
+    let address = listener.local_addr().unwrap();
+    let options = options(&[&address.to_string()], Duration::from_millis(50));
+    let store = built(&HttpConfig::default(), &options).unwrap();
+    let uri = uri(&format!("http://{address}/x"));
     let error = store.stat(&image(), &uri).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
 }
@@ -223,9 +238,64 @@ async fn other_schemes_are_neither_claimed_nor_answered() {
 
 #[test]
 fn an_entry_of_http_verify_hosts_that_is_no_host_is_refused() {
-    for entry in ["http://host", "host/path", "user@host", "", "*", "a b"] {
+    for entry in [
+        "http://host",
+        "host/path",
+        "user@host",
+        "",
+        "*",
+        "a b",
+        "host:",
+        ":80",
+        "host:http",
+        "host:0",
+        "host:65536",
+        "::1",
+        "[::1]:",
+    ] {
         let options = options(&["good.example", entry], Duration::from_secs(1));
-        let error = HttpStore::new(StoreId("web".to_owned()), &options).unwrap_err();
+        let error = built(&HttpConfig::default(), &options).unwrap_err();
         assert_eq!(error, StoreSetupError::VerifyHost(entry.to_owned()));
     }
+    let good = ["host", "host.example:8080", "192.0.2.1", "[::1]", "[::1]:8443"];
+    assert!(built(&HttpConfig::default(), &options(&good, Duration::from_secs(1))).is_ok());
+}
+
+/// A web server with a certificate of an authority that nobody else knows, and its certificate.
+async fn over_tls(folder: &TempDir) -> (WebServer, PathBuf) {
+    let authority = Authority::new("ours");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let pair = authority.server();
+    let (cert_file, key_file) = (file("cert", &pair.cert), file("key", &pair.key));
+    let tls =
+        Tls::load(&TlsConfig { cert_file, key_file, clients: ClientCertificates::Off }).unwrap();
+    let server = WebServer::start_tls(Arc::new(tls)).await;
+    server.say("/image.raw", Says::Text(200, "text/plain", "contents".to_owned()));
+    (server, file("ca", &authority.pem()))
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_glance_s_own_file_of_certificates() {
+    let folder = TempDir::new().unwrap();
+    let (server, ca_file) = over_tls(&folder).await;
+    let location = uri(&server.url("/image.raw"));
+    let authority = server.url("").replace("https://", "");
+    let ask = async |ca_file: Option<&Path>, insecure| {
+        let config = HttpConfig { ca_file: ca_file.map(Path::to_owned), insecure };
+        let store = built(&config, &options(&[&authority], Duration::from_secs(30))).unwrap();
+        store.stat(&image(), &location).await
+    };
+    let present = Ok(Presence::Present { size: 8 });
+    assert_eq!(ask(Some(&ca_file), false).await, present);
+    assert_eq!(ask(None, true).await, present);
+    let unknown = ask(None, false).await;
+    assert!(matches!(unknown, Err(StoreError::Unreachable(_))), "{unknown:?}");
+    let other = folder.path().join("other");
+    fs::write(&other, Authority::new("other").pem()).unwrap();
+    let unknown = ask(Some(&other), true).await;
+    assert!(matches!(unknown, Err(StoreError::Unreachable(_))), "the file decides: {unknown:?}");
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use glance_revert::config::{
-    Config, Environment, FileConfig, RbdConfig, Sources, StoreConfig, StoreKind,
+    Config, Environment, FileConfig, HttpConfig, RbdConfig, Sources, StoreConfig, StoreKind,
 };
 use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::store::{Stores, Unplaced};
@@ -116,7 +116,7 @@ fn http_locations_go_to_the_http_store_even_where_none_is_configured() {
     let none = stores(&[file("shelf", &["/srv/images"])], None);
     assert_eq!(place(&none, "https://host/x", Some("shelf")).as_deref(), Ok("http"));
     assert_eq!(none.all().len(), 1);
-    let web = StoreConfig { id: "web".to_owned(), kind: StoreKind::Http };
+    let web = StoreConfig { id: "web".to_owned(), kind: StoreKind::Http(HttpConfig::default()) };
     let configured = stores(&[file("shelf", &["/srv/images"]), web], None);
     assert_eq!(place(&configured, "http://host/x", None).as_deref(), Ok("web"));
     assert_eq!(configured.all().len(), 2);

@@ -109,13 +109,13 @@ pub const REVERT: &[OptionSpec] = &[
     ),
     OptionSpec::new(
         "http_verify_hosts",
-        "list of host names",
+        "list of host or host:port",
         "",
-        "Hosts that a revert may ask about http and https locations.",
+        "Hosts that a revert may ask about http and https locations; without a port, on the scheme's own.",
     ),
     OptionSpec::new(
         "location_credentials_hosts",
-        "list of host names",
+        "list of host or host:port",
         "",
         "Store hosts for which keys in old locations may be used if no option sets keys.",
     ),

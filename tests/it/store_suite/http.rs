@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
-use glance_revert::config::StoreKind;
+use glance_revert::config::{HttpConfig, StoreKind};
 use glance_revert::domain::store::Stores;
 use glance_revert::store::StoreOptions;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -36,8 +36,8 @@ async fn start() -> Web {
     let proxy = Proxy::before(&listener.local_addr().unwrap().to_string()).await;
     let router = Router::new().route("/{name}", get(serve)).with_state(Arc::clone(&files));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let options = StoreOptions { http_verify_hosts: vec!["127.0.0.1".to_owned()], ..options() };
-    Web { files, proxy, stores: only("web", StoreKind::Http, &options) }
+    let options = StoreOptions { http_verify_hosts: vec![proxy.address()], ..options() };
+    Web { files, proxy, stores: only("web", StoreKind::Http(HttpConfig::default()), &options) }
 }
 
 #[async_trait]
