@@ -36,6 +36,7 @@ mod demo;
 mod deploy;
 mod docs;
 mod docs_generated;
+mod docs_lines;
 mod examples;
 mod faults;
 mod floors;
