@@ -17,6 +17,7 @@ pub mod middleware;
 pub mod openapi;
 pub mod pending_deletes;
 pub mod revert;
+pub mod scrubber;
 pub mod state;
 pub mod throttle;
 pub(crate) mod unreadable;
@@ -51,6 +52,8 @@ fn operations() -> OpenApiRouter<ApiState> {
         .routes(routes!(revert::revert_image))
         .routes(routes!(pending_deletes::list::list_pending_deletes))
         .routes(routes!(pending_deletes::show::get_pending_delete))
+        .routes(routes!(scrubber::plan::get_scrub_plan))
+        .routes(routes!(scrubber::accept::accept_scrub))
         .routes(routes!(versions::get_versions))
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::get_v2))

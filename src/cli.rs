@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod demo;
+mod duration;
 mod healthcheck;
 mod list;
 mod moment;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Environment, Sources};
+use crate::config::{Config, ConfigError, Environment, ScrubTime, Sources};
 use crate::domain::repo::RepoError;
 use crate::server::{BindError, Parts, SetupError};
 use crate::store::rbd;
@@ -101,6 +102,8 @@ enum CliError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Setup(#[from] SetupError),
+    #[error("{0}")]
+    NothingIsScrubbed(ScrubTime),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -125,6 +128,7 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::Setup(_)
+            | Self::NothingIsScrubbed(_)
             | Self::Telemetry(_)
             | Self::Bind(BindError::Tls(_)) => Exit::Usage,
             Self::Repo(RepoError::Unavailable(_)) => Exit::Unavailable,

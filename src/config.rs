@@ -15,6 +15,7 @@ pub mod oslo;
 mod problem;
 mod reader;
 mod revert;
+mod scrub_time;
 mod stores;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain
 pub use load::Sources;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
+pub use scrub_time::ScrubTime;
 pub use stores::{
     CinderConfig, CinderCredentials, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config,
     S3Endpoint, S3Keys, StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin,

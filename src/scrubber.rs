@@ -1,5 +1,8 @@
 //! The loop around [`Scrubber::run_once`]: it waits, runs and tells; the rules are elsewhere.
 
+pub mod outlook;
+pub mod status;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,26 +10,57 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use self::status::Status;
 use crate::domain::repo::RepoError;
-use crate::domain::scrub::{ScrubReport, Scrubber};
+use crate::domain::scrub::{ScrubReport, Scrubber, Tally};
 use crate::domain::time::Clock;
 use crate::telemetry::metric;
 
 /// After a pass that the database broke off, the next one comes sooner than `wakeup_time` says.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Runs passes, `wakeup_time` apart, until it is told to stop. A pass in hand is finished up to
-/// the location in hand. A pass that panics is a bug; the next one goes on from what it left, as
-/// after a crash.
+/// How long the loop waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// Before the first pass: somebody who sees its announcement can still stop it.
+    pub first: Duration,
+    /// Between two passes.
+    pub wakeup_time: Duration,
+}
+
+/// Runs passes until it is told to stop. A pass in hand is finished up to the location in hand. A
+/// pass that panics is a bug; the next one goes on from what it left, as after a crash. Whoever
+/// accepts what a pass would destroy does not have to wait for the next one.
 pub async fn run(
     scrubber: Arc<Scrubber>,
     clock: Arc<dyn Clock>,
-    wakeup_time: Duration,
+    pauses: Pauses,
+    status: Arc<Status>,
     stop: CancellationToken,
 ) {
+    let wakeup_time = pauses.wakeup_time;
+    let mut pause = pauses.first;
+    tell_next(&*clock, pause);
+    if !pause.is_zero() {
+        stop.run_until_cancelled(announce(&scrubber, pause)).await;
+    }
     loop {
-        let pause = match AssertUnwindSafe(pass(&scrubber, &*clock, &stop)).catch_unwind().await {
-            Ok(Ok(_)) => wakeup_time,
+        let wait = async {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = scrubber.accepted() => {}
+            }
+        };
+        if stop.run_until_cancelled(wait).await.is_none() {
+            return;
+        }
+        pause = match AssertUnwindSafe(pass(&scrubber, &*clock, &stop)).catch_unwind().await {
+            Ok(Ok(report)) => {
+                if !report.skipped {
+                    status.set_limited(report.limited.is_some());
+                }
+                wakeup_time
+            }
             Ok(Err(_)) => wakeup_time.min(RETRY),
             Err(_) => {
                 metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "failed").increment(1);
@@ -35,9 +69,25 @@ pub async fn run(
             }
         };
         // a wakeup_time of 0 must not become a busy loop
-        let pause = pause.max(Duration::from_secs(1));
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
+        pause = pause.max(Duration::from_secs(1));
+        tell_next(&*clock, pause);
+    }
+}
+
+fn tell_next(clock: &dyn Clock, pause: Duration) {
+    let next = clock.now() + pause;
+    metrics::gauge!(metric::SCRUB_NEXT_PASS_TIMESTAMP_SECONDS).set(metric::unix_seconds(next));
+}
+
+/// Says what the first pass would destroy.
+async fn announce(scrubber: &Scrubber, pause: Duration) {
+    let seconds = pause.as_secs_f64();
+    match scrubber.count_due(pause).await {
+        Ok(Tally { images, bytes }) => {
+            tracing::info!(seconds, images, bytes, "the first scrub pass comes, over what is due");
+        }
+        Err(error) => {
+            tracing::warn!(seconds, %error, "what the first scrub pass does is not known");
         }
     }
 }
@@ -49,7 +99,7 @@ pub async fn pass(
     stop: &CancellationToken,
 ) -> Result<ScrubReport, RepoError> {
     let began = tokio::time::Instant::now();
-    let result = scrub_by_a_true_clock(scrubber, stop).await;
+    let result = scrubber.run_once(stop).await;
     let seconds = began.elapsed().as_secs_f64();
     let ended = clock.now().and_utc().timestamp_millis();
     match &result {
@@ -58,7 +108,8 @@ pub async fn pass(
             tracing::info!("scrub pass skipped: another process runs one");
         }
         Ok(report) => {
-            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => if report.interrupted { "interrupted" } else { "finished" }).increment(1);
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => outcome(report))
+                .increment(1);
             metrics::histogram!(metric::SCRUB_PASS_DURATION_SECONDS).record(seconds);
             metrics::gauge!(metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS)
                 .set(as_float(ended) / 1000.0);
@@ -73,19 +124,12 @@ pub async fn pass(
     result
 }
 
-async fn scrub_by_a_true_clock(
-    scrubber: &Scrubber,
-    stop: &CancellationToken,
-) -> Result<ScrubReport, RepoError> {
-    let Some(ahead) = scrubber.clock_is_ahead().await? else {
-        return scrubber.run_once(stop).await;
-    };
-    let alarm = format!(
-        "nothing is scrubbed: the clock of this host is {} s ahead of the database's, and what is \
-         due cannot be told; set the clocks (NTP)",
-        ahead.as_secs()
-    );
-    Ok(ScrubReport { interrupted: true, alarms: vec![alarm], ..ScrubReport::default() })
+fn outcome(report: &ScrubReport) -> &'static str {
+    match report {
+        ScrubReport { limited: Some(_), .. } => "limited",
+        ScrubReport { interrupted: true, .. } => "interrupted",
+        ScrubReport { .. } => "finished",
+    }
 }
 
 fn count(report: &ScrubReport) {
@@ -100,6 +144,16 @@ fn count(report: &ScrubReport) {
 }
 
 fn tell(report: &ScrubReport, seconds: f64) {
+    if let Some(limited) = &report.limited {
+        let images = limited.due.images;
+        let go_on = format!(
+            "look at the plan (glance-revert scrub --dry-run, GET /v2/scrubber/plan), then let one \
+             pass through: glance-revert scrub --accept {images}, or POST \
+             /v2/scrubber/actions/accept {{\"images\": {images}}}"
+        );
+        let bytes = limited.due.bytes;
+        tracing::error!(%limited, images, bytes, go_on, "scrub pass refused: too much is due");
+    }
     for alarm in &report.alarms {
         tracing::error!(alarm, "left alone for this pass: please look at it");
     }

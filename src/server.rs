@@ -24,16 +24,19 @@ use self::tls::{Tls, TlsError};
 use crate::api::state::{ApiSettings, ApiState, View};
 use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
-use crate::config::Config;
+use crate::config::{Config, ScrubTime};
 use crate::db::{ConnectError, Database};
 use crate::domain::pending::Windows;
 use crate::domain::principal::Authenticator;
 use crate::domain::repo::ImageRepo;
 use crate::domain::revert::{RevertSettings, Reverter};
-use crate::domain::scrub::{ScrubSettings, Scrubber};
+use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use crate::domain::store::Stores;
 use crate::domain::time::{Clock, SystemClock};
+use crate::scrubber::Pauses;
+use crate::scrubber::status::Status;
 use crate::store::{ConfiguredStores, StoreOptions, StoreSetupError};
+use crate::telemetry::metric;
 use crate::{api, scrubber, telemetry};
 
 /// Connections to the second listener; probes and one scraper need few.
@@ -126,18 +129,28 @@ impl Parts {
     }
 
     /// A scrubber over the same parts.
-    pub fn scrubber(&self) -> Scrubber {
-        Scrubber::new(
+    pub fn scrubber(&self) -> Result<Scrubber, ScrubTime> {
+        let scrub_time = self.config.glance.scrub_time;
+        let in_force = scrub_time.in_force().ok_or(scrub_time)?;
+        Ok(Scrubber::new(
             Arc::clone(&self.database.repo),
             Arc::clone(&self.database.lock),
             Arc::clone(&self.stores),
             Arc::clone(&self.clock),
             ScrubSettings {
-                scrub_time: self.config.glance.scrub_time,
+                scrub_time: in_force,
                 pool_size: self.config.glance.scrub_pool_size,
                 absent_brake: self.config.revert.absent_brake,
+                limits: self.limits(),
             },
         )
+        .with_journal(Arc::new(telemetry::audit::destroyed)))
+    }
+
+    /// What one pass destroys unasked.
+    pub fn limits(&self) -> PassLimits {
+        let revert = &self.config.revert;
+        PassLimits { images: revert.max_images_per_pass, bytes: revert.max_bytes_per_pass }
     }
 
     /// The verifiers of tokens.
@@ -168,6 +181,8 @@ impl Parts {
         let authenticators = self.authenticators()?;
         Ok(ApiState {
             reverter: Arc::clone(&self.reverter),
+            scrubber: self.scrubber().map(Arc::new),
+            scrubs: self.config.revert.scrubber,
             view: self.view(),
             bearer: authenticators.bearer,
             keystone: authenticators.keystone,
@@ -188,7 +203,7 @@ impl Parts {
             clock: Arc::clone(&self.clock),
             stores: Arc::clone(&self.stores),
             settings: ApiSettings {
-                scrub_time: glance.scrub_time,
+                scrub_time: glance.scrub_time.in_force(),
                 default_verify: self.config.revert.verify,
                 multi_store: glance.multi_store,
                 show_multiple_locations: glance.show_multiple_locations,
@@ -263,7 +278,9 @@ impl Server {
         let revert = &self.parts.config.revert;
         let (soft, hard) = (shutdown.soft, shutdown.hard);
         let repo = Arc::clone(&self.parts.database.repo);
-        let ops = ops::router(Arc::clone(&repo), soft.clone(), self.metrics.clone());
+        let status = Arc::new(Status::of(&self.parts.config));
+        let told = Arc::clone(&status);
+        let ops = ops::router(Arc::clone(&repo), soft.clone(), self.metrics.clone(), told);
         let ops_limits = Limits::new(OPS_CONNECTIONS, Duration::from_secs(1));
         let ops = tokio::spawn(listen::serve(self.ops, ops, ops_limits, hard.clone()));
         let tasks = TaskTracker::new();
@@ -271,11 +288,18 @@ impl Server {
         tasks.spawn(wait_for_database(repo, soft.clone()));
         let (bearer, stop) = (Arc::clone(&self.state.bearer), soft.clone());
         tasks.spawn(async move { bearer.keep(stop).await });
-        if revert.scrubber {
-            let scrubber = Arc::new(self.parts.scrubber());
-            let (clock, wakeup_time) =
-                (Arc::clone(&self.parts.clock), self.parts.config.glance.wakeup_time);
-            tasks.spawn(scrubber::run(scrubber, clock, wakeup_time, soft.clone()));
+        let scrub_time = self.parts.config.glance.scrub_time.in_force().unwrap_or_default();
+        metrics::gauge!(metric::SCRUB_TIME_SECONDS).set(scrub_time.as_secs_f64());
+        let (repo, scrubber) = (Arc::clone(&self.parts.database.repo), self.state.scrubber.clone());
+        tasks.spawn(scrubber::outlook::watch(repo, scrubber.ok(), soft.clone()));
+        if revert.scrubber
+            && let Ok(scrubber) = &self.state.scrubber
+        {
+            let scrubber = Arc::clone(scrubber);
+            let clock = Arc::clone(&self.parts.clock);
+            let wakeup_time = self.parts.config.glance.wakeup_time;
+            let pauses = Pauses { first: revert.first_pass_delay, wakeup_time };
+            tasks.spawn(scrubber::run(scrubber, clock, pauses, status, soft.clone()));
         }
         let limits = Limits::new(revert.max_connections, revert.shutdown_grace);
         let router = api::router(self.state);

@@ -123,7 +123,7 @@ class Programs:
         with open(self.revert_conf, "w", encoding="utf-8") as file:
             file.write(
                 f"[revert]\nbind = 127.0.0.1:{self.api}\nops_bind = 127.0.0.1:{self.ops}\n"
-                f"scrubber = false\n[revert_jwt:bench]\nissuer = {ISSUER}\n"
+                f"scrubber = false\nmax_images_per_pass = 1000000\n[revert_jwt:bench]\nissuer = {ISSUER}\n"
                 f"audiences = {AUDIENCE}\npublic_key_file = {self.folder}/key.pem\n"
             )
 

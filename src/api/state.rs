@@ -6,9 +6,12 @@ use std::time::Duration;
 use chrono::{NaiveDate, TimeDelta};
 use ipnet::IpNet;
 
+use super::error::RequestError;
 use super::throttle::Throttle;
+use crate::config::ScrubTime;
 use crate::domain::principal::Authenticator;
 use crate::domain::revert::{Reverter, Verify};
+use crate::domain::scrub::Scrubber;
 use crate::domain::store::Stores;
 use crate::domain::time::{Clock, Timestamp};
 
@@ -17,6 +20,10 @@ use crate::domain::time::{Clock, Timestamp};
 pub struct ApiState {
     /// The use cases.
     pub reverter: Arc<Reverter>,
+    /// The scrubber; `Err` while nothing may be scrubbed.
+    pub scrubber: Result<Arc<Scrubber>, ScrubTime>,
+    /// Whether this process runs its passes.
+    pub scrubs: bool,
     /// How results are shown.
     pub view: View,
     /// Verifies `Authorization: Bearer`.
@@ -46,8 +53,8 @@ pub struct View {
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options, one by one")]
 pub struct ApiSettings {
-    /// `scrub_time`: how long a deleted image can be reverted.
-    pub scrub_time: Duration,
+    /// `scrub_time`: how long a deleted image can be reverted; `None` while nothing is scrubbed.
+    pub scrub_time: Option<Duration>,
     /// `[revert] verify`: where a request does not say.
     pub default_verify: Verify,
     /// Whether `enabled_backends` is set: image documents then have `stores`.
@@ -62,13 +69,19 @@ pub struct ApiSettings {
     pub tls: bool,
 }
 
+impl ApiState {
+    pub(crate) fn scrubber(&self) -> Result<&Scrubber, RequestError> {
+        self.scrubber.as_deref().map_err(|time| RequestError::NoScrubTime(*time))
+    }
+}
+
 impl View {
     /// When the scrubber may claim an image deleted at `deleted_at`, and how many seconds are left
-    /// until then, never fewer than none.
-    pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> (Timestamp, i64) {
-        let wait = TimeDelta::from_std(self.settings.scrub_time).unwrap_or(TimeDelta::MAX);
+    /// until then, never fewer than none. `None` while nothing is scrubbed.
+    pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> Option<(Timestamp, i64)> {
+        let wait = TimeDelta::from_std(self.settings.scrub_time?).unwrap_or(TimeDelta::MAX);
         let at = deleted_at.checked_add_signed(wait).unwrap_or(LAST).min(LAST);
-        (at, (at - self.clock.now()).num_seconds().max(0))
+        Some((at, (at - self.clock.now()).num_seconds().max(0)))
     }
 }
 

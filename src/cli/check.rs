@@ -1,12 +1,16 @@
 //! `glance-revert check`.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
+use super::output::bytes;
 use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
 use crate::domain::image::ImageId;
+use crate::domain::scrub::clocks_differ;
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::Parts;
 use crate::server::tls::Tls;
@@ -90,16 +94,12 @@ fn settings(parts: &Parts) -> Vec<Tried> {
     } else {
         "off: Glance destroys data at once, and nothing can be reverted"
     };
-    let seconds = glance.scrub_time.as_secs();
-    let time = if seconds == 0 {
-        "0: nothing can be reverted after the next pass".to_owned()
-    } else {
-        format!("deleted images can be reverted for {seconds} seconds")
-    };
-    vec![
-        judged("delayed_delete", glance.delayed_delete, delayed.to_owned()),
-        judged("scrub_time", seconds > 0, time),
-    ]
+    let mut tried = vec![judged("delayed_delete", glance.delayed_delete, delayed.to_owned())];
+    let (time, note) = (glance.scrub_time.in_force(), glance.scrub_time.to_string());
+    tried.push(of("scrub_time", time.map(|_| ()).ok_or(&note), &note));
+    let warnings = glance.scrub_time_warnings.iter();
+    tried.extend(warnings.map(|warning| judged("scrub_time", false, warning.clone())));
+    tried
 }
 
 /// Whether the API's certificate can be used, and will be for a while.
@@ -123,16 +123,36 @@ async fn database(parts: &Parts) -> Vec<Tried> {
     let writable =
         of("grants", repo.rehearse().await, "all that a revert and a scrub write is allowed");
     let locks = of("locks", lock(parts).await, "advisory locks can be taken");
-    vec![reachable, writable, locks, clock(parts).await]
+    let mut tried = vec![reachable, writable, locks, clock(parts).await];
+    tried.extend(due(parts).await);
+    tried
+}
+
+/// What the next pass would destroy, where one may run.
+async fn due(parts: &Parts) -> Option<Tried> {
+    let due = parts.scrubber().ok()?.count_due(Duration::ZERO).await;
+    let limits = parts.limits();
+    let is_over = due.as_ref().is_ok_and(|due| limits.judge(*due, None).is_err());
+    let note = due.as_ref().map(|due| match limits.judge(*due, None) {
+        Ok(()) => format!("{} images, {}", due.images, bytes(due.bytes)),
+        Err(limited) => format!("{limited}; glance-revert scrub --dry-run shows them"),
+    });
+    let mut tried = of("due", due.as_ref(), note.as_deref().unwrap_or_default());
+    if is_over {
+        tried.verdict = Verdict::Warning;
+    }
+    Some(tried)
 }
 
 async fn clock(parts: &Parts) -> Tried {
-    let agrees = match parts.scrubber().clock_is_ahead().await {
-        Ok(None) => Ok(()),
-        Ok(Some(by)) => Err(format!("{} s ahead of the database's", by.as_secs())),
-        Err(error) => Err(error.to_string()),
-    };
-    of("clock", agrees, "not ahead of the database's")
+    let (theirs, ours) = (parts.database.repo.now().await, parts.clock.now());
+    let differ = theirs.as_ref().ok().and_then(|theirs| clocks_differ(ours, *theirs));
+    let mut tried = of("clock", theirs, "agrees with the database's");
+    if let Some(differ) = differ {
+        tried.verdict = Verdict::Warning;
+        tried.note = differ;
+    }
+    tried
 }
 
 async fn lock(parts: &Parts) -> Result<(), CliError> {

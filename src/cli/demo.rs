@@ -98,7 +98,7 @@ fn configure(folder: &Path, [bind, ops_bind]: [SocketAddr; 2]) -> Result<Config,
         folder.display()
     );
     let revert = format!(
-        "[revert]\nbind = {bind}\nops_bind = {ops_bind}\n\n\
+        "[revert]\nbind = {bind}\nops_bind = {ops_bind}\nfirst_pass_delay = 0\n\n\
          [revert_jwt:demo]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\n\
          jwks_file = {}/jwks.json\n",
         folder.display()

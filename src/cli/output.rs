@@ -59,8 +59,9 @@ pub(super) fn at_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// `3d 4h`, `12m`, `due`: how long is left.
-pub(super) fn left(seconds: i64) -> String {
+/// `3d 4h`, `12m`, `due`, `never`: how long is left.
+pub(super) fn left(seconds: Option<i64>) -> String {
+    let Some(seconds) = seconds else { return "never".to_owned() };
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         _ if seconds <= 0 => "due".to_owned(),
@@ -76,6 +77,11 @@ pub(super) fn size(bytes: Option<i64>) -> String {
     let Some(bytes) = bytes.and_then(|bytes| u64::try_from(bytes).ok()) else {
         return "-".to_owned();
     };
+    self::bytes(bytes)
+}
+
+/// `1.5 GiB`: a sum of sizes for people.
+pub(super) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
@@ -85,7 +91,9 @@ mod tests {
 
     #[test]
     fn time_left_is_told_in_its_two_largest_units() {
-        let told = [-5, 0, 59, 60, 3_599, 3_600, 90_061, 864_000].map(left);
+        let times = [-5, 0, 59, 60, 3_599, 3_600, 90_061, 864_000].map(Some);
+        let told = times.map(left);
         assert_eq!(told, ["due", "due", "59s", "1m", "59m", "1h 0m", "1d 1h", "10d 0h"]);
+        assert_eq!(left(None), "never");
     }
 }

@@ -1,31 +1,56 @@
 //! `glance-revert scrub`.
 
+mod plan;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::duration::duration;
 use super::output::{complain, line};
 use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::api::scrubber::plan::ScrubPlan;
+use crate::domain::principal::Admin;
 use crate::domain::scrub::{ScrubReport, Scrubber};
 use crate::scrubber;
 use crate::server::signals::shutdown_signal;
 
 #[derive(Debug, Args)]
 pub(super) struct ScrubArgs {
+    /// Only show what would be destroyed, by project and store, soonest lost first
+    #[arg(long, conflicts_with = "accept")]
+    dry_run: bool,
+    /// With --dry-run: also what becomes due in this time, such as 24h, 3d or 2h30m
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "dry_run")]
+    within: Option<Duration>,
+    /// Destroy up to so many images, whatever the limits of a pass are; look at --dry-run first
+    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    accept: Option<u64>,
     /// Print the report for programs
     #[arg(long)]
     json: bool,
 }
 
-/// Exit codes: 0 all that was due is scrubbed; 1 some of it failed, or a store was left alone;
-/// 75 another process runs a pass.
+/// Exit codes: 0 all that was due is scrubbed; 1 some of it failed, a store was left alone, or too
+/// much was due; 64 `scrub_time` is not set, or too short; 75 another process runs a pass.
 pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
-    let bar = bar();
     let parts = sources.parts()?;
-    let scrubber = show_progress(parts.scrubber(), &bar);
+    let scrubber = parts.scrubber().map_err(CliError::NothingIsScrubbed)?;
+    for warning in &parts.config.glance.scrub_time_warnings {
+        complain(warning);
+    }
+    if args.dry_run {
+        return dry_run(&scrubber, args).await;
+    }
+    if let Some(images) = args.accept {
+        scrubber.accept(&Admin::local_operator(), images);
+    }
+    let bar = bar();
+    let scrubber = show_progress(scrubber, &bar);
     let pass = scrubber::pass(&scrubber, &*parts.clock, &shutdown.soft);
     let report = shutdown.hard.run_until_cancelled(pass).await;
     bar.finish_and_clear();
@@ -38,10 +63,33 @@ pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     Ok(exit(&report))
 }
 
+async fn dry_run(scrubber: &Scrubber, args: &ScrubArgs) -> Outcome {
+    let within = args.within.unwrap_or_default();
+    let plan = scrubber.plan(&Admin::local_operator(), within).await?;
+    if args.json {
+        super::output::json(&ScrubPlan::from(plan))?;
+    } else {
+        plan::tell(&plan)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// What to do where a pass is refused.
+fn go_on(images: u64) -> String {
+    format!(
+        "look at what would go with glance-revert scrub --dry-run, then let one pass through with \
+         glance-revert scrub --accept {images}"
+    )
+}
+
 fn exit(report: &ScrubReport) -> Exit {
     if report.skipped {
         Exit::TryLater
-    } else if report.failed > 0 || !report.alarms.is_empty() || report.interrupted {
+    } else if report.limited.is_some()
+        || report.failed > 0
+        || !report.alarms.is_empty()
+        || report.interrupted
+    {
         Exit::Failed
     } else {
         Exit::Ok
@@ -76,6 +124,10 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
         "{} images scrubbed, {} locations deleted, {} given back, {} failed",
         report.scrubbed, report.locations_deleted, report.given_back, report.failed
     ))?;
+    if let Some(limited) = report.limited {
+        complain(&limited);
+        complain(&go_on(limited.due.images));
+    }
     for failure in &report.failures {
         complain(&format!("image {}: {}", failure.image, failure.reason));
     }

@@ -62,11 +62,11 @@ fn warn(config: &Config) {
     if let Some(keystone) = &config.keystone {
         warn_of_keystone(keystone);
     }
-    if config.revert.scrubber && config.glance.scrub_time.is_zero() {
-        tracing::warn!(
-            "[DEFAULT] scrub_time is 0: deleted images cannot be reverted after the next pass; \
-             set it to the time in which mistakes are noticed, for example 604800 (a week)"
-        );
+    for warning in &config.glance.scrub_time_warnings {
+        tracing::warn!("{warning}");
+    }
+    if config.revert.scrubber && config.glance.scrub_time.in_force().is_none() {
+        tracing::error!("{}", config.glance.scrub_time);
     }
 }
 

@@ -53,8 +53,8 @@ fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
         _ => "yes".to_owned(),
     };
     let time_left = match (image.scrub_at, image.seconds_left) {
-        (Some(at), Some(seconds)) => format!("{at} ({})", left(seconds)),
-        _ => "-".to_owned(),
+        (Some(at), seconds) => format!("{at} ({})", left(seconds)),
+        (None, seconds) => left(seconds),
     };
     for (field, value) in [
         ("id", image.id),

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use super::options;
 use super::oslo::DEFAULT_GROUP;
 use super::reader::Reader;
+use super::scrub_time::{self, Beside, ScrubTime};
 
 /// Glance's options.
 #[derive(Debug, Clone)]
@@ -14,8 +15,10 @@ use super::reader::Reader;
 pub struct GlanceConfig {
     /// `delayed_delete`; false means that Glance never makes an image `pending_delete`.
     pub delayed_delete: bool,
-    /// `scrub_time`: how long a deleted image can be reverted.
-    pub scrub_time: Duration,
+    /// `scrub_time`: how long a deleted image can be reverted, if somebody says it.
+    pub scrub_time: ScrubTime,
+    /// What an operator should know of `scrub_time`: another file says another one, for example.
+    pub scrub_time_warnings: Vec<String>,
     /// `scrub_pool_size`: images scrubbed at a time, at least 1.
     pub scrub_pool_size: usize,
     /// `wakeup_time`: the pause between two passes; Glance allows 0.
@@ -32,15 +35,23 @@ pub struct GlanceConfig {
     pub debug: bool,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> GlanceConfig {
+/// `least` is `[revert] min_scrub_time`, `beside` what upstream's scrubber was told.
+pub(super) fn read(reader: &mut Reader<'_>, least: Duration, beside: &[Beside]) -> GlanceConfig {
+    let misspelled = scrub_time::misspelled(reader.settings());
     let mut section = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
     let key = section.text("metadata_encryption_key").filter(|key| !key.is_empty());
     if key.as_ref().is_some_and(|key| !matches!(key.len(), 16 | 24 | 32)) {
         section.problem("metadata_encryption_key", "must be 16, 24 or 32 bytes long (AES)");
     }
+    let said = section.read("scrub_time", scrub_time::parse).flatten();
+    let (scrub_time, mut scrub_time_warnings) = scrub_time::decide(said, beside, least);
+    if scrub_time == ScrubTime::Unset {
+        scrub_time_warnings.extend(misspelled);
+    }
     GlanceConfig {
         delayed_delete: section.boolean("delayed_delete"),
-        scrub_time: section.whole_seconds("scrub_time"),
+        scrub_time,
+        scrub_time_warnings,
         scrub_pool_size: section.integer("scrub_pool_size", 1..=i64::MAX),
         wakeup_time: section.whole_seconds("wakeup_time"),
         metadata_encryption_key: key.map(SecretString::from),

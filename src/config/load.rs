@@ -8,7 +8,8 @@ use super::oslo::{DEFAULT_GROUP, Settings};
 use super::problem::{ConfigError, Problem};
 use super::reader::Reader;
 use super::{
-    Config, Environment, database, glance, issuers, keystone, options, revert, stores, unknown,
+    Config, Environment, database, glance, issuers, keystone, options, revert, scrub_time, stores,
+    unknown,
 };
 
 /// Read when nothing is named, as the deployments have them.
@@ -80,12 +81,14 @@ impl Config {
     /// All that is wrong: first of the files themselves, and where they can be read, of every
     /// option in them.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
-        let settings = settings(sources, &sources.files()?)?;
+        let files = sources.files()?;
+        let settings = settings(sources, &files)?;
         let mut reader = Reader::new(&settings);
-        let glance = glance::read(&mut reader);
         let database = database::read(&mut reader);
         let stores = stores::read(&mut reader);
         let revert = revert::read(&mut reader);
+        let beside = scrub_time::beside(&files, &sources.config_dirs, Path::new("/"));
+        let glance = glance::read(&mut reader, revert.min_scrub_time, &beside);
         let keystone = keystone::read(&mut reader);
         let issuers = issuers::read(&mut reader);
         let backends = stores::backend_names(&mut reader);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::domain::revert::Verify;
 
 use super::options;
+use super::oslo::types;
 use super::reader::{Reader, Section};
 use super::tls::{self, TlsConfig};
 
@@ -50,6 +51,14 @@ pub struct RevertConfig {
     pub delete_grace: Duration,
     /// `absent_brake` (20): so many absent objects in a row stop a store for the pass.
     pub absent_brake: usize,
+    /// `min_scrub_time` (3600): nothing is scrubbed while `scrub_time` is less.
+    pub min_scrub_time: Duration,
+    /// `max_images_per_pass` (1000): what one pass destroys unasked.
+    pub max_images_per_pass: u64,
+    /// `max_bytes_per_pass` (unset): the same in bytes; `None` for any number.
+    pub max_bytes_per_pass: Option<u64>,
+    /// `first_pass_delay` (60): how long after its start the service scrubs for the first time.
+    pub first_pass_delay: Duration,
     /// `any_file_name` (false): lets a scrub touch what is not named after its image.
     pub any_file_name: bool,
     /// `http_verify_hosts` (empty): hosts that a revert may ask about `http(s)` locations; lower
@@ -97,6 +106,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         location_window: section.seconds("location_window"),
         delete_grace: section.seconds("delete_grace"),
         absent_brake: section.integer("absent_brake", 1..=i64::MAX),
+        min_scrub_time: section.seconds("min_scrub_time"),
+        max_images_per_pass: section.integer("max_images_per_pass", 1..=i64::MAX),
+        max_bytes_per_pass: section.read("max_bytes_per_pass", some_bytes).flatten(),
+        first_pass_delay: section.seconds("first_pass_delay"),
         any_file_name: section.boolean("any_file_name"),
         http_verify_hosts: hosts(&mut section, "http_verify_hosts"),
         location_credentials_hosts: hosts(&mut section, "location_credentials_hosts"),
@@ -173,6 +186,16 @@ fn hosts(section: &mut Section<'_, '_>, option: &str) -> Vec<String> {
         section.problem(option, "must be names of hosts, with no scheme, path or wildcard");
     }
     hosts.iter().map(|host| host.to_lowercase()).collect()
+}
+
+/// Empty is unset.
+fn some_bytes(text: &str) -> Result<Option<u64>, String> {
+    if types::strip(text).is_empty() {
+        return Ok(None);
+    }
+    let number = types::integer(text)?;
+    let bytes = u64::try_from(number).ok().filter(|bytes| *bytes > 0);
+    bytes.map(Some).ok_or_else(|| format!("{number} is out of range: 1 or more, or unset"))
 }
 
 fn verify(text: &str) -> Result<Verify, String> {

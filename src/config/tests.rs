@@ -4,6 +4,7 @@ mod database;
 mod issuers;
 mod keystone;
 mod listener;
+mod scrub_time;
 mod stores;
 
 use std::fs;
@@ -46,7 +47,7 @@ fn datadirs(config: &Config) -> &[PathBuf] {
 fn a_connection_alone_gives_the_defaults_of_glance_and_ours() {
     let config = load("");
     assert!(!config.glance.delayed_delete);
-    assert_eq!(config.glance.scrub_time, Duration::ZERO);
+    assert_eq!(config.glance.scrub_time, ScrubTime::Unset);
     assert_eq!(config.glance.scrub_pool_size, 1);
     assert_eq!(config.glance.wakeup_time, Duration::from_mins(5));
     assert!(!config.glance.multi_store);
@@ -68,7 +69,7 @@ fn options_of_glance_are_read_as_glance_reads_them() {
          metadata_encryption_key = \"0123456789abcdef\"\n",
     );
     assert!(config.glance.delayed_delete);
-    assert_eq!(config.glance.scrub_time, Duration::from_hours(12));
+    assert_eq!(config.glance.scrub_time.in_force(), Some(Duration::from_hours(12)));
     assert_eq!(config.glance.scrub_pool_size, 1);
     assert_eq!(config.glance.metadata_encryption_key.unwrap().expose_secret(), "0123456789abcdef");
 }
@@ -132,7 +133,7 @@ fn the_environment_alone_is_enough() {
 fn folders_are_read_after_files_in_lexical_order() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-    write("20.conf", "[DEFAULT]\nscrub_time = 20\n");
+    write("20.conf", "[DEFAULT]\nscrub_time = 20000\n");
     write("10.conf", "[DEFAULT]\nscrub_time = 10\nwakeup_time = 10\n");
     write("30.conf.bak", "[DEFAULT]\nscrub_time = 30\n");
     write("base", &format!("{DATABASE}[DEFAULT]\nscrub_time = 1\nwakeup_time = 1\n"));
@@ -142,7 +143,7 @@ fn folders_are_read_after_files_in_lexical_order() {
         environment: Environment::default(),
     })
     .unwrap();
-    assert_eq!(config.glance.scrub_time, Duration::from_secs(20));
+    assert_eq!(config.glance.scrub_time, ScrubTime::Set(Duration::from_secs(20_000)));
     assert_eq!(config.glance.wakeup_time, Duration::from_secs(10));
 }
 

@@ -9,8 +9,9 @@ use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationStatus, LocationValue};
 use crate::domain::repo::{
-    BadRow, HeldLocation, PendingMarker, PendingSummary, Position, RepoError,
+    BadRow, HeldLocation, Outlook, PendingMarker, PendingSummary, Position, RepoError,
 };
+use crate::domain::scrub::Tally;
 use crate::domain::time::Timestamp;
 
 /// Reads columns of one row; an error names the image and the column.
@@ -232,6 +233,35 @@ pub(super) fn position<D: Dialect>(row: &D::Row, id: &ImageId) -> Result<Positio
     let deleted_at = columns.time("deleted_at").unwrap_or_default();
     let marker = |deleted_at| PendingMarker { deleted_at, id: id.clone() };
     Ok(deleted_at.map_or(Position::Nowhere, |at| Position::At(marker(at))))
+}
+
+/// Two columns that count images and their bytes, the sum as text.
+pub(super) fn tally<D: Dialect>(
+    row: &D::Row,
+    images: &'static str,
+    bytes: &'static str,
+) -> Result<Tally, RepoError> {
+    let count = D::big(row, images).map_err(repo_error)?.unwrap_or(0);
+    let sum = D::text(row, bytes).map_err(repo_error)?.unwrap_or_default();
+    // larger than any store, or less than nothing: rows that Glance never writes
+    let bytes =
+        sum.parse::<i128>().map_or(u64::MAX, |sum| sum.max(0).try_into().unwrap_or(u64::MAX));
+    Ok(Tally { images: count.max(0).cast_unsigned(), bytes })
+}
+
+/// The row of [`super::statements::OUTLOOK`].
+pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
+    let count = |column| tally::<D>(row, column, "pending_bytes").map(|tally| tally.images);
+    Ok(Outlook {
+        pending: tally::<D>(row, "pending", "pending_bytes")?,
+        due: [
+            tally::<D>(row, "due_0", "bytes_0")?,
+            tally::<D>(row, "due_1", "bytes_1")?,
+            tally::<D>(row, "due_2", "bytes_2")?,
+        ],
+        without_locations: count("without_locations")?,
+        half_deleted: count("half_deleted")?,
+    })
 }
 
 /// A row of a location that holds data, which has two statuses. What cannot be read of it is left

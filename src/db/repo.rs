@@ -18,10 +18,10 @@ use crate::domain::location::LocationValue;
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::RevertPlan;
 use crate::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
-    Position, RepoError, Write,
+    BadRow, HeldLocation, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
+    PendingSummary, Position, RepoError, Write,
 };
-use crate::domain::scrub::{Claim, Settled};
+use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::time::Timestamp;
 
 /// A settlement that lost a race is written again so often.
@@ -162,6 +162,19 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
             parsed.extend(ImageId::parse(&id?.unwrap_or_default()));
         }
         Ok(parsed)
+    }
+
+    async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
+        let statement = Statement::walk(sql::COUNT_DUE).bind("").bind(before).bind(before);
+        let rows = self.fetch(statement.bind(before)).await?;
+        rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
+    }
+
+    async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
+        let statement = Statement::walk(sql::OUTLOOK);
+        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
+        let rows = self.fetch(statement).await?;
+        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
     }
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {

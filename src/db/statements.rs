@@ -213,8 +213,10 @@ pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">");
 
 pub(super) const DELETED_AT: &str = "SELECT i.id, i.deleted_at FROM images i WHERE i.id = ?";
 
-/// By primary key: each row is walked once a pass, however long the backlog.
-pub(super) const LIST_DUE: &str = "SELECT i.id FROM images i WHERE i.id > ? AND (\
+/// What a pass has to look at, after an id.
+macro_rules! is_due {
+    () => {
+        "i.id > ? AND (\
      (i.status = 'pending_delete' AND i.deleted = TRUE AND i.deleted_at <= ?) \
      OR (i.status = 'deleted' AND i.deleted = TRUE AND i.deleted_at <= ? AND EXISTS (\
      SELECT 1 FROM image_locations l WHERE l.image_id = i.id AND l.status = 'pending_delete')) \
@@ -222,7 +224,49 @@ pub(super) const LIST_DUE: &str = "SELECT i.id FROM images i WHERE i.id > ? AND 
      WHERE l.image_id = i.id AND l.status = 'pending_delete' \
      AND (l.deleted_at <= ? OR l.deleted_at IS NULL)) AND EXISTS (\
      SELECT 1 FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
-     AND CASE WHEN v.deleted = TRUE THEN 1 ELSE 0 END = 0))) ORDER BY i.id LIMIT ?";
+     AND CASE WHEN v.deleted = TRUE THEN 1 ELSE 0 END = 0)))"
+    };
+}
+
+/// By primary key: each row is walked once a pass, however long the backlog.
+pub(super) const LIST_DUE: &str =
+    concat!("SELECT i.id FROM images i WHERE ", is_due!(), " ORDER BY i.id LIMIT ?");
+
+/// How much [`LIST_DUE`] would list. A sum has another type on each database; all have text.
+pub(super) const COUNT_DUE: &str = concat!(
+    "SELECT COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes FROM images i WHERE ",
+    is_due!()
+);
+
+/// Counts and sums of the pending images that fit.
+macro_rules! pending_tally {
+    ($condition:literal, $images:literal, $bytes:literal) => {
+        concat!(
+            "COUNT(CASE WHEN i.deleted = TRUE ",
+            $condition,
+            " THEN 1 END) AS ",
+            $images,
+            ", CONCAT(COALESCE(SUM(CASE WHEN i.deleted = TRUE ",
+            $condition,
+            " THEN i.size END), 0), '') AS ",
+            $bytes,
+            ", "
+        )
+    };
+}
+
+/// What waits, in one row.
+pub(super) const OUTLOOK: &str = concat!(
+    "SELECT ",
+    pending_tally!("", "pending", "pending_bytes"),
+    pending_tally!("AND i.deleted_at <= ?", "due_0", "bytes_0"),
+    pending_tally!("AND i.deleted_at <= ?", "due_1", "bytes_1"),
+    pending_tally!("AND i.deleted_at <= ?", "due_2", "bytes_2"),
+    "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
+     COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
+     WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations \
+     FROM images i WHERE i.status = 'pending_delete'"
+);
 
 /// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
 pub(super) const CLAIM_IMAGE: &str = concat!(

@@ -9,7 +9,7 @@ use super::image::{Image, ImageId};
 use super::location::{Location, LocationValue};
 use super::lock::ImageGuard;
 use super::pending::RevertPlan;
-use super::scrub::{Claim, Settled};
+use super::scrub::{Claim, Settled, Tally};
 use super::time::Timestamp;
 
 /// What became of a compare-and-set.
@@ -131,6 +131,19 @@ pub struct HeldLocation {
     pub location: Location,
 }
 
+/// What waits in the whole database, as far as the rows of `images` tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Images that are `pending_delete`.
+    pub pending: Tally,
+    /// Those of them that were deleted at each of the times asked about, or earlier.
+    pub due: [Tally; 3],
+    /// Those of them that have no location that waits.
+    pub without_locations: u64,
+    /// Images that a DELETE of Glance's has not finished with.
+    pub half_deleted: u64,
+}
+
 /// Glance's tables.
 #[async_trait]
 pub trait ImageRepo: Debug + Send + Sync {
@@ -166,6 +179,12 @@ pub trait ImageRepo: Debug + Send + Sync {
         after: Option<&ImageId>,
         limit: u32,
     ) -> Result<Vec<ImageId>, RepoError>;
+
+    /// How much [`ImageRepo::list_due`] would list.
+    async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError>;
+
+    /// What waits, and what of it was deleted at each of these times or earlier. One walk.
+    async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError>;
 
     /// Claims images for the scrubber, or renews claims that a dead process left: one
     /// transaction, an answer for each.

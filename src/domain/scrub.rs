@@ -8,29 +8,41 @@ mod backoff;
 mod brakes;
 mod destroy;
 mod held;
+mod limit;
 mod pace;
 mod pass;
+mod placing;
+mod plan;
+mod record;
 mod report;
+mod survey;
 mod work;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use self::limit::{Limited, PassLimits, Tally};
+pub use self::placing::Obstacle;
+pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
+pub use self::record::{Destroyed, Journal};
 pub use self::report::{ScrubFailure, ScrubReport};
 pub use self::work::{Claim, Settled, Work, WorkKind};
 
 use self::backoff::Backoff;
 use self::pass::Pass;
 use super::lock::ImageLock;
+use super::principal::Admin;
 use super::repo::{ImageRepo, RepoError};
 use super::store::Stores;
-use super::time::Clock;
+use super::time::{Clock, Timestamp};
 
 /// Hosts that keep their time are within a second of each other.
-const MOST_AHEAD: Duration = Duration::from_mins(1);
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// The settings of a [`Scrubber`].
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +53,8 @@ pub struct ScrubSettings {
     pub pool_size: usize,
     /// So many absent objects in a row stop a store for the pass.
     pub absent_brake: usize,
+    /// What one pass destroys unasked.
+    pub limits: PassLimits,
 }
 
 /// Told of the report as it grows.
@@ -55,6 +69,9 @@ pub struct Scrubber {
     settings: ScrubSettings,
     backoff: Mutex<Backoff>,
     progress: Option<Progress>,
+    journal: Option<Journal>,
+    accepted: Mutex<Option<u64>>,
+    acceptance: Notify,
 }
 
 impl fmt::Debug for Scrubber {
@@ -72,7 +89,18 @@ impl Scrubber {
         clock: Arc<dyn Clock>,
         settings: ScrubSettings,
     ) -> Self {
-        Self { repo, lock, stores, clock, settings, backoff: Mutex::default(), progress: None }
+        Self {
+            repo,
+            lock,
+            stores,
+            clock,
+            settings,
+            backoff: Mutex::default(),
+            progress: None,
+            journal: None,
+            accepted: Mutex::default(),
+            acceptance: Notify::new(),
+        }
     }
 
     /// Calls `progress` after each batch.
@@ -82,12 +110,52 @@ impl Scrubber {
         self
     }
 
-    /// How far the clock here is ahead of the database's, where that is too far to scrub by it:
-    /// what is not due for long would be destroyed at once.
-    pub async fn clock_is_ahead(&self) -> Result<Option<Duration>, RepoError> {
-        let theirs = self.repo.now().await?;
-        let ahead = (self.clock.now() - theirs).to_std().unwrap_or_default();
-        Ok((ahead > MOST_AHEAD).then_some(ahead))
+    /// Tells `journal` of each image that is destroyed.
+    #[must_use]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
+    /// Lets the next pass destroy up to so many images, whatever the limits. One pass: it is used up
+    /// also by a pass that finds more. Kept in this process.
+    pub fn accept(&self, _: &Admin, images: u64) {
+        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(images);
+        self.acceptance.notify_one();
+    }
+
+    /// Waits until somebody has accepted something since the last call.
+    pub async fn accepted(&self) {
+        self.acceptance.notified().await;
+    }
+
+    /// The time that decides what is due. The database's and this host's clock must both say that
+    /// the time has come: what is destroyed too early is lost, what is destroyed late is not.
+    async fn present(&self) -> Result<Timestamp, RepoError> {
+        Ok(self.repo.now().await?.min(self.clock.now()))
+    }
+
+    /// What was deleted at this time or earlier is due at `now`.
+    fn deleted_before(&self, now: Timestamp) -> Timestamp {
+        // a time before which nothing was deleted, that every database can compare with
+        let never = DateTime::UNIX_EPOCH.naive_utc();
+        now.checked_sub_signed(delta(self.settings.scrub_time)).unwrap_or(never).max(never)
+    }
+
+    /// What was deleted at these times or earlier is due after each of these waits.
+    pub async fn horizons<const N: usize>(
+        &self,
+        waits: [Duration; N],
+    ) -> Result<[Timestamp; N], RepoError> {
+        let now = self.present().await?;
+        let then = |wait| now.checked_add_signed(delta(wait)).unwrap_or(Timestamp::MAX);
+        Ok(waits.map(|wait| self.deleted_before(then(wait))))
+    }
+
+    /// How much would be destroyed by a pass that began in `within`, as far as rows tell.
+    pub async fn count_due(&self, within: Duration) -> Result<Tally, RepoError> {
+        let [before] = self.horizons([within]).await?;
+        self.repo.count_due(before).await
     }
 
     /// One pass over everything that is due. Looks at `stop` between locations; what a stopped
@@ -98,13 +166,48 @@ impl Scrubber {
         let Some(guard) = self.lock.try_lock_pass().await? else {
             return Ok(ScrubReport { skipped: true, ..ScrubReport::default() });
         };
-        let mut pass = Pass::new(self, stop);
-        let result = pass.run().await;
+        let result = self.pass(stop).await;
         guard.release().await;
-        result.map(|()| pass.into_report())
+        result
+    }
+
+    async fn pass(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
+        let (theirs, ours) = (self.repo.now().await?, self.clock.now());
+        if let Some(why) = clocks_differ(ours, theirs) {
+            tracing::warn!(why, "clocks differ");
+        }
+        let now = ours.min(theirs);
+        let before = self.deleted_before(now);
+        let known = || self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let accepted = *known();
+        let judged = self.within_limits(before, accepted).await?;
+        known().take_if(|still| Some(*still) == accepted);
+        if let Err(limited) = judged {
+            return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });
+        }
+        let most = self.settings.limits.most_images(accepted);
+        let mut pass = Pass::new(self, stop, now, before, most);
+        pass.run().await.map(|()| pass.into_report())
     }
 
     fn with_backoff<T>(&self, act: impl FnOnce(&mut Backoff) -> T) -> T {
         act(&mut self.backoff.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// How far the two clocks are apart, in words, where that is too far.
+pub fn clocks_differ(ours: Timestamp, theirs: Timestamp) -> Option<String> {
+    let apart = ours - theirs;
+    let side = if apart > TimeDelta::zero() { "ahead of" } else { "behind" };
+    (apart.abs() > CLOCKS_APART).then(|| {
+        format!(
+            "the clock of this host is {} s {side} the database's: the earlier time decides what is \
+             due; set the clocks (NTP)",
+            apart.abs().num_seconds()
+        )
+    })
+}
+
+fn delta(time: Duration) -> TimeDelta {
+    TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
 }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use self::readiness::Readiness;
 use crate::api::headers;
 use crate::domain::repo::ImageRepo;
+use crate::scrubber::status::Status;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -27,13 +28,15 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 struct OpsState {
     readiness: Arc<Readiness>,
     metrics: PrometheusHandle,
+    scrubber: Arc<Status>,
 }
 
 /// The routes of the second listener.
 ///
 /// * `/livez`: 200 while the process answers; never looks at the database, whose failure a
 ///   restart does not heal.
-/// * `/readyz`: 200, or 503 while the database does not answer or `draining` is cancelled.
+/// * `/readyz`: 200, or 503 while the database does not answer or `draining` is cancelled; also says
+///   what the scrubber is at, which makes nothing unready: a revert must always be possible.
 /// * `/healthcheck`: the same in the words of oslo.middleware's healthcheck.
 /// * `/metrics`: Prometheus text.
 ///
@@ -43,14 +46,16 @@ pub fn router(
     repo: Arc<dyn ImageRepo>,
     draining: CancellationToken,
     metrics: PrometheusHandle,
+    scrubber: Arc<Status>,
 ) -> Router {
+    let readiness = Arc::new(Readiness::new(repo, draining));
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, TEXT, "ok")))
         .route("/readyz", get(readyz))
         .route("/healthcheck", get(healthcheck))
         .route("/metrics", get(scrape))
         .layer(map_response(guarded))
-        .with_state(OpsState { readiness: Arc::new(Readiness::new(repo, draining)), metrics })
+        .with_state(OpsState { readiness, metrics, scrubber })
 }
 
 async fn guarded(mut response: Response) -> Response {
@@ -63,6 +68,7 @@ async fn readyz(State(state): State<OpsState>) -> Response {
     let body = serde_json::json!({
         "ready": checks.ready(),
         "checks": { "database": checks.database, "draining": checks.draining },
+        "scrubber": state.scrubber.get().word(),
     });
     answer(status(checks.ready()), JSON, body.to_string())
 }

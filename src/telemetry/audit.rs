@@ -7,6 +7,8 @@ use std::net::IpAddr;
 
 use crate::domain::image::ImageId;
 use crate::domain::principal::Principal;
+use crate::domain::scrub::{Destroyed, WorkKind};
+use crate::domain::time::isotime;
 
 /// The tracing target of the records. The log's filter lets them through whatever its level is,
 /// unless it names this target.
@@ -111,4 +113,29 @@ impl Record<'_> {
             "audit"
         );
     }
+}
+
+/// Writes the record of a destroyed image. There is one for each, from the service and the command
+/// line alike: nothing else says afterwards what it was.
+pub fn destroyed(destroyed: &Destroyed<'_>) {
+    let image = destroyed.image;
+    let stores = destroyed.stores.iter().map(|store| store.0.as_str()).collect::<Vec<_>>();
+    let operation = match destroyed.kind {
+        WorkKind::Due | WorkKind::Resumed => "scrubImage",
+        WorkKind::Leftovers => "scrubRemovedLocations",
+    };
+    tracing::info!(
+        target: TARGET,
+        event_type = "activity",
+        operation,
+        outcome = Outcome::Success.as_str(),
+        target_id = image.id.as_str(),
+        target_name = image.name,
+        target_project_id = image.owner,
+        bytes = image.size,
+        stores = stores.join(" "),
+        deleted_at = image.deleted_at.map(isotime),
+        pass = destroyed.pass,
+        "destroyed"
+    );
 }

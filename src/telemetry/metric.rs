@@ -10,7 +10,8 @@ pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
 pub const HTTP_REQUEST_DURATION_SECONDS: &str = "glance_revert_http_request_duration_seconds";
 /// Reverts asked for; label `outcome`: `reverted`, or the `reason` of the error.
 pub const REVERTS_TOTAL: &str = "glance_revert_reverts_total";
-/// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `skipped`, `failed`.
+/// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `limited`, `skipped`,
+/// `failed`.
 pub const SCRUB_PASSES_TOTAL: &str = "glance_revert_scrub_passes_total";
 /// Seconds that a pass took.
 pub const SCRUB_PASS_DURATION_SECONDS: &str = "glance_revert_scrub_pass_duration_seconds";
@@ -31,6 +32,29 @@ pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
 pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
 /// Images whose last attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
+/// What the scrubber of this process is at; label `state`: `on`, `off`, `limited`,
+/// `scrub_time_unset`, `scrub_time_too_short`. One of them is 1.
+pub const SCRUBBER_STATE: &str = "glance_revert_scrubber_state";
+/// The `scrub_time` in force; 0 while nothing is scrubbed.
+pub const SCRUB_TIME_SECONDS: &str = "glance_revert_scrub_time_seconds";
+/// When the next pass begins, in Unix seconds; absent where none runs.
+pub const SCRUB_NEXT_PASS_TIMESTAMP_SECONDS: &str =
+    "glance_revert_scrub_next_pass_timestamp_seconds";
+/// Images that are `pending_delete`; of the whole database, as are the following.
+pub const PENDING_IMAGES: &str = "glance_revert_pending_images";
+/// The sum of their sizes.
+pub const PENDING_BYTES: &str = "glance_revert_pending_bytes";
+/// Those of them whose `scrub_time` has passed.
+pub const DUE_IMAGES: &str = "glance_revert_due_images";
+/// The sum of their sizes.
+pub const DUE_BYTES: &str = "glance_revert_due_bytes";
+/// Those that are due by the end of a time to come, or now; label `within`: `1h`, `24h`.
+pub const EXPIRING_IMAGES: &str = "glance_revert_expiring_images";
+/// The sum of their sizes; label `within`.
+pub const EXPIRING_BYTES: &str = "glance_revert_expiring_bytes";
+/// Pending images that cannot be reverted, as far as rows tell; label `reason` as in the answer's
+/// body: `image.no_locations`, `image.delete_in_progress`.
+pub const UNREVERTIBLE_IMAGES: &str = "glance_revert_unrevertible_images";
 /// Callers turned away; label `reason` as in the answer's body, `auth.token_invalid` for example.
 pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
 /// Handshakes that did not end in a connection; label `reason`: `refused` (by one of the two),
@@ -72,7 +96,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 24] = [
+pub const ALL: [(Kind, &str, &str); 34] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -90,6 +114,16 @@ pub const ALL: [(Kind, &str, &str); 24] = [
         "Times that a brake stopped a store, or all of it, for a pass.",
     ),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
+    (Kind::Gauge, SCRUBBER_STATE, "What the scrubber of this process is at: one state is 1."),
+    (Kind::Gauge, SCRUB_TIME_SECONDS, "The scrub_time in force; 0 while nothing is scrubbed."),
+    (Kind::Gauge, SCRUB_NEXT_PASS_TIMESTAMP_SECONDS, "When the next pass begins."),
+    (Kind::Gauge, PENDING_IMAGES, "Images that are pending_delete."),
+    (Kind::Gauge, PENDING_BYTES, "The sum of their sizes."),
+    (Kind::Gauge, DUE_IMAGES, "Pending images whose scrub_time has passed."),
+    (Kind::Gauge, DUE_BYTES, "The sum of their sizes."),
+    (Kind::Gauge, EXPIRING_IMAGES, "Pending images that will be due by then."),
+    (Kind::Gauge, EXPIRING_BYTES, "The sum of their sizes."),
+    (Kind::Gauge, UNREVERTIBLE_IMAGES, "Pending images that cannot be reverted, by reason."),
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, TLS_HANDSHAKE_FAILURES_TOTAL, "TLS handshakes that failed, by reason."),
     (Kind::Counter, TLS_RELOADS_TOTAL, "New versions of the TLS files, by outcome."),

@@ -41,7 +41,11 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             for body in bodies(operation) {
-                let image = if body.is_some() { images.next().unwrap() } else { GOLDEN };
+                let image = if body.is_some() && path.contains("{image_id}") {
+                    images.next().unwrap()
+                } else {
+                    GOLDEN
+                };
                 let url = format!("{}{}", demo.url, path.replace("{image_id}", image));
                 let url = reqwest::Url::parse_with_params(&url, query(operation)).unwrap();
                 let method = method.to_uppercase().parse().unwrap();
@@ -66,7 +70,7 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
             }
         }
     }
-    assert_eq!(replayed, 9);
+    assert_eq!(replayed, 11);
 }
 
 /// Required fields are there, others are known or of the type that additional ones have, and the

@@ -56,10 +56,23 @@ async fn a_line_of_the_list_says_how_long_is_left() {
 
 #[tokio::test]
 async fn a_scrub_time_of_for_ever_has_a_date_too() {
-    let api = TestApi::with(|state| state.view.settings.scrub_time = std::time::Duration::MAX);
+    let api =
+        TestApi::with(|state| state.view.settings.scrub_time = Some(std::time::Duration::MAX));
     api.repo.put(seed());
     let page = api.get("/v2/pending-deletes").await.json();
     assert_eq!(page["pending_deletes"][0]["scrub_at"], "9999-12-31T00:00:00Z");
+}
+
+#[tokio::test]
+async fn while_nothing_is_scrubbed_no_time_is_told() {
+    let api = TestApi::with(|state| state.view.settings.scrub_time = None);
+    api.repo.put(seed());
+    let page = api.get("/v2/pending-deletes").await.json();
+    let preview = api.get(&format!("/v2/pending-deletes/{ID}")).await.json();
+    for image in [&page["pending_deletes"][0], &preview] {
+        assert_eq!((&image["scrub_at"], &image["seconds_left"]), (&Value::Null, &Value::Null));
+        assert!(image.as_object().unwrap().contains_key("scrub_at"), "{image}");
+    }
 }
 
 #[tokio::test]

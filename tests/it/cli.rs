@@ -20,7 +20,7 @@ fn configured(world: &World, scrub_time: u64) -> ConfigFile {
         "[DEFAULT]\ndelayed_delete = True\nscrub_time = {scrub_time}\n\
          [database]\nconnection = {}\n\
          [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
-         [revert_jwt:test]\nissuer = {ISSUER}\naudiences = glance-revert\n\
+         [revert]\nmin_scrub_time = 60\n[revert_jwt:test]\nissuer = {ISSUER}\naudiences = glance-revert\n\
          jwks_file = FOLDER/keys.json\n",
         world.db.url(),
         world.datadir().display()

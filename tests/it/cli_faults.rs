@@ -18,7 +18,7 @@ fn dead_port() -> u16 {
 
 fn with_database(scheme: &str) -> ConfigFile {
     ConfigFile::new(&format!(
-        "[DEFAULT]\ndebug = True\nmetadata_encryption_key = {KEY}\n\
+        "[DEFAULT]\ndebug = True\nscrub_time = 604800\nmetadata_encryption_key = {KEY}\n\
          [database]\nconnection = {scheme}://glance:{PASSWORD}@127.0.0.1:{}/glance\n\
          [glance_store]\nstores = file\nfilesystem_store_datadir = FOLDER\n",
         dead_port()

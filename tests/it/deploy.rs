@@ -106,7 +106,7 @@ fn every_configuration_that_is_shipped_can_be_read() {
         let config = read.unwrap_or_else(|error| panic!("{name}: {error}"));
         if text.contains("[revert]") && !ends(&name, "sample") {
             assert!(config.glance.delayed_delete, "{name} says nothing of delayed_delete");
-            assert!(!config.glance.scrub_time.is_zero(), "{name} scrubs at once");
+            assert!(config.glance.scrub_time.in_force().is_some(), "{name} scrubs nothing");
         }
     }
 }
@@ -151,6 +151,52 @@ fn every_option_in_a_containers_environment_is_one() {
         }
     }
     assert!(seen > 2, "only {seen} options were found");
+}
+
+/// The containers of a document that run our service.
+fn ours<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Mapping(mapping) => {
+            if mapping.get("name").and_then(Value::as_str) == Some("glance-revert")
+                && (mapping.contains_key("args") || mapping.contains_key("volumeMounts"))
+            {
+                found.push(value);
+            }
+            mapping.values().for_each(|value| ours(value, found));
+        }
+        Value::Sequence(values) => values.iter().for_each(|value| ours(value, found)),
+        Value::Tagged(tagged) => ours(&tagged.value, found),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `kubectl exec .. glance-revert scrub` without arguments must not miss what `serve` has read.
+#[test]
+fn every_deployment_has_its_files_where_they_are_looked_for() {
+    const DEFAULTS: [&str; 2] = ["/etc/glance/glance-api.conf", "/etc/glance/glance.conf.d/"];
+    const DROP_IN: &str = "/etc/glance/glance.conf.d/glance-revert.conf";
+    let (mut drop_ins, mut containers) = (0, 0);
+    for name in shipped().iter().filter(|name| ends(name, "yaml")) {
+        let text = read(name);
+        assert!(!text.contains("--config-"), "{name} names files");
+        drop_ins += text.matches(DROP_IN).count();
+        if name.contains("/templates/") {
+            continue;
+        }
+        for document in yaml_serde::Deserializer::from_str(&text) {
+            let document: Value = serde::Deserialize::deserialize(document).unwrap();
+            let mut found = Vec::new();
+            ours(&document, &mut found);
+            containers += found.len();
+            let mounts = found.iter().filter_map(|one| one["volumeMounts"].as_sequence()).flatten();
+            let paths = mounts.filter_map(|mount| mount["mountPath"].as_str());
+            for path in paths.filter(|path| ends(path, "conf")) {
+                assert!(DEFAULTS.iter().any(|place| path.starts_with(place)), "{name}: {path}");
+            }
+        }
+    }
+    // base, sidecar, openstack-helm, the chart, Compose
+    assert!(drop_ins >= 5 && containers >= 5, "{drop_ins} drop-ins, {containers} containers");
 }
 
 #[test]

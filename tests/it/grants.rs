@@ -79,6 +79,8 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     }
     repo.position(&id).await?;
     repo.list_due(now, None, 1).await?;
+    repo.count_due(now).await?;
+    repo.outlook([now; 3]).await?;
     repo.contested_in_range(&id, &id).await?;
     repo.naming(&[LocationValue::new("file:///x".to_owned())]).await?;
     repo.needed_locations(0, 1).await?;
@@ -91,7 +93,8 @@ async fn all_that_the_product_does_is_granted(kind: Kind) {
     let world = &granted.world;
     let config = ConfigFile::new(&format!(
         "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\n[database]\nconnection = {}\n\
-         [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n",
+         [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
+         [revert]\nmin_scrub_time = 60\n",
         world.db.url(),
         world.datadir().display()
     ));

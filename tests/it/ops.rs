@@ -9,15 +9,18 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
+use glance_revert::config::{Config, Environment, Sources};
 use glance_revert::domain::image::{Image, ImageId};
 use glance_revert::domain::location::LocationValue;
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::RevertPlan;
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, PendingQuery, PendingSummary, Position, RepoError, Write,
+    BadRow, HeldLocation, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
+    Write,
 };
-use glance_revert::domain::scrub::{Claim, Settled};
+use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
+use glance_revert::scrubber::status::Status;
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
 use tokio::time::{Instant, advance};
@@ -99,6 +102,14 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
+    async fn count_due(&self, _: Timestamp) -> Result<Tally, RepoError> {
+        not_here()
+    }
+
+    async fn outlook(&self, _: [Timestamp; 3]) -> Result<Outlook, RepoError> {
+        not_here()
+    }
+
     async fn claim(&self, _: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
         not_here()
     }
@@ -142,10 +153,21 @@ struct Answer {
 
 impl Ops {
     fn with(database: Database) -> Self {
+        Self::configured(database, "[DEFAULT]\nscrub_time = 604800\n")
+    }
+
+    fn configured(database: Database, text: &str) -> Self {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("glance.conf");
+        std::fs::write(&file, format!("[database]\nconnection = sqlite:////x\n{text}")).unwrap();
+        let environment = Environment::default();
+        let sources = Sources { config_files: vec![file], environment, ..Sources::default() };
+        let config = Config::load(&sources).unwrap();
         let repo = Arc::new(PingRepo { database: Mutex::new(database), pings: Mutex::new(0) });
         let draining = CancellationToken::new();
         let metrics = init_metrics(SystemClock.now()).unwrap();
-        let router = ops::router(Arc::clone(&repo) as _, draining.clone(), metrics);
+        let status = Arc::new(Status::of(&config));
+        let router = ops::router(Arc::clone(&repo) as _, draining.clone(), metrics, status);
         Self { router, repo, draining }
     }
 
@@ -181,12 +203,27 @@ async fn a_database_that_answers_makes_ready() {
     assert_eq!((ready.status, ready.content_type.as_str()), (StatusCode::OK, "application/json"));
     let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
     let expected = serde_json::json!(
-        {"ready": true, "checks": {"database": true, "draining": false}}
+        {"ready": true, "checks": {"database": true, "draining": false}, "scrubber": "on"}
     );
     assert_eq!(body, expected);
     let health = ops.get("/healthcheck").await;
     assert_eq!((health.status, health.body.as_str()), (StatusCode::OK, "OK"));
     assert!(health.content_type.starts_with("text/plain"), "{}", health.content_type);
+}
+
+#[tokio::test]
+async fn readiness_says_why_nothing_is_scrubbed_and_stays() {
+    for (text, word) in [
+        ("", "scrub_time_unset"),
+        ("[DEFAULT]\nscrub_tme = 604800\n", "scrub_time_unset"),
+        ("[DEFAULT]\nscrub_time = 60\n", "scrub_time_too_short"),
+        ("[DEFAULT]\nscrub_time = 7200\n[revert]\nscrubber = false\n", "off"),
+    ] {
+        let ready = Ops::configured(Database::Answers, text).get("/readyz").await;
+        assert_eq!(ready.status, StatusCode::OK, "{text}");
+        let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+        assert_eq!(body["scrubber"], word, "{text}");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::revert::{RevertError, RevertRequest, Reverter, Verify};
-use glance_revert::domain::scrub::{ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::domain::scrub::{PassLimits, ScrubReport, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
@@ -178,8 +178,12 @@ async fn claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes(k
 }
 
 fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scrubber {
-    let settings =
-        ScrubSettings { scrub_time: Duration::from_mins(1), pool_size: 4, absent_brake: 1000 };
+    let settings = ScrubSettings {
+        scrub_time: Duration::from_mins(1),
+        pool_size: 4,
+        absent_brake: 1000,
+        limits: PassLimits::NONE,
+    };
     let (repo, lock) = (Arc::clone(&database.repo), Arc::clone(&database.lock));
     Scrubber::new(repo, lock, Arc::clone(stores), world.clock.clone(), settings)
 }

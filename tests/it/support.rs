@@ -13,6 +13,7 @@ pub(crate) mod daemon;
 pub(crate) mod database;
 pub(crate) mod demo;
 pub(crate) mod env;
+pub(crate) mod fake_authenticator;
 pub(crate) mod fake_keystone;
 pub(crate) mod fakes;
 pub(crate) mod glance;

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 
 use super::ApiError;
 use crate::api::document::without_credentials;
+use crate::config::ScrubTime;
 use crate::domain::image::ImageId;
 use crate::domain::pending::NotPending;
 use crate::domain::principal::{AuthError, NotAdmin};
@@ -49,6 +50,10 @@ pub enum RequestError {
         /// Why this token was refused; for the log.
         cause: &'static str,
     },
+    /// Nothing is scrubbed, since `scrub_time` is nobody's word.
+    NoScrubTime(ScrubTime),
+    /// This process runs no passes.
+    ScrubberOff,
     /// A bug; the text is for the log.
     Internal(String),
 }
@@ -116,8 +121,23 @@ impl From<RequestError> for ApiError {
             )
             .retry_after(wait)
             .cause(cause),
+            E::NoScrubTime(time) => no_scrub_time(time),
+            E::ScrubberOff => conflict(
+                "scrubber.off",
+                "This process does not scrub ([revert] scrubber = false). Ask one that does, or run \
+                 glance-revert scrub --accept where its configuration is."
+                    .to_owned(),
+            ),
             E::Internal(cause) => internal(cause),
         }
+    }
+}
+
+fn no_scrub_time(time: ScrubTime) -> ApiError {
+    let message = format!("{time}.");
+    match time {
+        ScrubTime::TooShort { .. } => conflict("scrub_time.too_short", message),
+        ScrubTime::Unset | ScrubTime::Set(_) => conflict("scrub_time.unset", message),
     }
 }
 

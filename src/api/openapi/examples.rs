@@ -93,6 +93,49 @@ pub(crate) fn preview() -> Value {
     })
 }
 
+/// What the scrubber will destroy.
+pub(crate) fn plan() -> Value {
+    json!({
+        "now": "2026-11-29T13:20:00Z",
+        "until": "2026-11-30T13:20:00Z",
+        "images": 1,
+        "bytes": 64,
+        "limited": false,
+        "message": null,
+        "groups": [{
+            "project": PROJECT,
+            "store": "fast",
+            "images": 1,
+            "bytes": 64,
+            "first_scrub_at": "2026-11-29T13:30:00Z"
+        }],
+        "other_images": 0,
+        "next": [{
+            "id": ID,
+            "name": "debian-13",
+            "owner": PROJECT,
+            "size": 64,
+            "stores": ["fast"],
+            "scrub_at": "2026-11-29T13:30:00Z",
+            "removed_locations": false
+        }],
+        "stopped": [{
+            "reason": "no_store",
+            "images": 1,
+            "bytes": 64,
+            "examples": [{
+                "id": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+                "message": "location 1: there is no driver for vsphere:// locations"
+            }]
+        }]
+    })
+}
+
+/// What was accepted.
+pub(crate) fn acceptance() -> Value {
+    json!({"images": 5000})
+}
+
 /// The version document.
 pub(crate) fn versions() -> Value {
     json!({

@@ -56,9 +56,9 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 409,
         name: "Conflict",
-        about: "The image cannot be reverted as it stands, and nothing was changed. `reason` says \
-                why; more reasons may come. `image.scrub_in_progress` and \
-                `image.delete_in_progress` pass, and come with `Retry-After`.",
+        about: "The image cannot be reverted as it stands, or nothing is scrubbed here, and nothing \
+                was changed. `reason` says why; more reasons may come. `image.scrub_in_progress` \
+                and `image.delete_in_progress` pass, and come with `Retry-After`.",
         reasons: &[
             ("image.already_active", "The image is active: there is nothing to revert."),
             (
@@ -86,6 +86,9 @@ const SHARED: [Shared; 13] = [
                 "image.delete_in_progress",
                 "Glance is deleting the image at this moment. Try again soon.",
             ),
+            ("scrub_time.unset", "scrub_time is not set, so nothing is scrubbed."),
+            ("scrub_time.too_short", "scrub_time is too short, so nothing is scrubbed."),
+            ("scrubber.off", "This process does not scrub. Ask one that does."),
         ],
     },
     Shared {
@@ -242,6 +245,12 @@ pub(crate) struct ImageErrors;
 /// What a revert may answer.
 pub(crate) struct RevertErrors;
 
+/// What an operation on the scrubber may answer.
+pub(crate) struct ScrubErrors;
+
+/// The same, of one that takes a body.
+pub(crate) struct BodyErrors;
+
 impl IntoResponses for OpenErrors {
     fn responses() -> Responses {
         references(&[400, 408, 414, 431, 500])
@@ -257,6 +266,18 @@ impl IntoResponses for AdminErrors {
 impl IntoResponses for ImageErrors {
     fn responses() -> Responses {
         references(&[404, 409])
+    }
+}
+
+impl IntoResponses for ScrubErrors {
+    fn responses() -> Responses {
+        references(&[409])
+    }
+}
+
+impl IntoResponses for BodyErrors {
+    fn responses() -> Responses {
+        references(&[409, 413, 415])
     }
 }
 

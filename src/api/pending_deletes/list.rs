@@ -55,11 +55,13 @@ pub struct PendingDeleteSummary {
     /// When the image was deleted, UTC.
     #[schema(format = DateTime)]
     pub deleted_at: String,
-    /// From when on the scrubber may destroy the data, UTC.
-    #[schema(format = DateTime)]
-    pub scrub_at: String,
-    /// Seconds until `scrub_at`, 0 once it has passed.
-    pub seconds_left: i64,
+    /// From when on the scrubber may destroy the data, UTC; null while `scrub_time` is not set or
+    /// too short, and nothing is scrubbed.
+    #[schema(required, format = DateTime)]
+    pub scrub_at: Option<String>,
+    /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
+    #[schema(required)]
+    pub seconds_left: Option<i64>,
     /// Whether the image can be reverted, as far as its rows tell: the store is not asked.
     pub revertible: bool,
     /// Why not, as the `reason` of the error that a revert would answer; null if it can.
@@ -70,7 +72,7 @@ pub struct PendingDeleteSummary {
 impl PendingDeleteSummary {
     /// Shows an image of the list.
     pub fn of(image: &PendingSummary, view: &View) -> Self {
-        let (scrub_at, seconds_left) = view.scrub_at(image.deleted_at);
+        let due = view.scrub_at(image.deleted_at);
         let reason = image.obstacle().map(|obstacle| ApiError::from(obstacle).reason.to_owned());
         Self {
             id: image.id.to_string(),
@@ -82,8 +84,8 @@ impl PendingDeleteSummary {
             container_format: image.container_format.clone(),
             created_at: image.created_at.map(isotime),
             deleted_at: isotime(image.deleted_at),
-            scrub_at: isotime(scrub_at),
-            seconds_left,
+            scrub_at: due.map(|(at, _)| isotime(at)),
+            seconds_left: due.map(|(_, seconds)| seconds),
             revertible: reason.is_none(),
             reason,
         }

@@ -101,7 +101,7 @@ impl PendingDeletePreview {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
         let pending = image.status == ImageStatus::PendingDelete && image.deleted;
-        let due = image.deleted_at.filter(|_| pending).map(|at| view.scrub_at(at));
+        let due = image.deleted_at.filter(|_| pending).and_then(|at| view.scrub_at(at));
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),

@@ -10,11 +10,11 @@ pub const DEFAULT: &[OptionSpec] = &[
         "false",
         "Makes Glance keep the data of deleted images until they are scrubbed.",
     ),
-    OptionSpec::new(
+    OptionSpec::unset(
         "scrub_time",
         "integer, seconds",
-        "0",
-        "How long a deleted image can be reverted.",
+        "604800",
+        "How long a deleted image can be reverted. Unset, nothing is scrubbed.",
     ),
     OptionSpec::new("scrub_pool_size", "integer, 1 or more", "1", "Images scrubbed at a time."),
     OptionSpec::new(

@@ -102,6 +102,30 @@ pub const REVERT: &[OptionSpec] = &[
         "Consecutive missing objects after which a store is skipped for the rest of the pass.",
     ),
     OptionSpec::new(
+        "min_scrub_time",
+        "seconds",
+        "3600",
+        "Nothing is scrubbed while scrub_time is less than this.",
+    ),
+    OptionSpec::new(
+        "max_images_per_pass",
+        "integer, 1 or more",
+        "1000",
+        "A pass that would destroy more images destroys none, until somebody accepts the number.",
+    ),
+    OptionSpec::unset(
+        "max_bytes_per_pass",
+        "integer, bytes",
+        "1099511627776",
+        "The same for the sum of the images' sizes. Unset: any number.",
+    ),
+    OptionSpec::new(
+        "first_pass_delay",
+        "seconds",
+        "60",
+        "How long after its start the service scrubs for the first time.",
+    ),
+    OptionSpec::new(
         "any_file_name",
         "boolean",
         "false",

@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::brakes::Brakes;
 use super::destroy::{Claimed, Destroyer, Outcome};
 use super::held::Contested;
+use super::limit::Limited;
 use super::pace::Pace;
+use super::placing;
+use super::record::Destroyed;
 use super::work::{Claim, Work, WorkKind};
 use super::{ScrubReport, Scrubber};
 use crate::domain::image::ImageId;
@@ -26,6 +29,12 @@ pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
     stop: &'a CancellationToken,
     before: Timestamp,
+    /// When the pass began, as its name.
+    name: String,
+    /// Images that may still be destroyed.
+    left: u64,
+    /// More could be destroyed than that.
+    is_over: bool,
     brakes: Brakes,
     contested: Option<Contested>,
     pace: Pace,
@@ -33,13 +42,22 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(scrubber: &'a Scrubber, stop: &'a CancellationToken) -> Self {
-        let before = scrubber.clock.now() - scrubber.settings.scrub_time;
+    /// A pass at `now` over what was deleted at `before` or earlier, at most so many images of it.
+    pub(super) fn new(
+        scrubber: &'a Scrubber,
+        stop: &'a CancellationToken,
+        now: Timestamp,
+        before: Timestamp,
+        most: u64,
+    ) -> Self {
         let brakes = Brakes::new(scrubber.settings.absent_brake);
         Self {
             scrubber,
             stop,
             before,
+            name: now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            left: most,
+            is_over: false,
             brakes,
             contested: None,
             pace: Pace::new(),
@@ -63,6 +81,9 @@ impl<'a> Pass<'a> {
                     self.report.interrupted = true;
                     return self.finish().await;
                 }
+                if self.is_over {
+                    return self.stop_at_limit().await;
+                }
                 self.refresh_contested(&page).await?;
                 let (began, failed) = (Instant::now(), self.report.failed);
                 self.batch(ids).await?;
@@ -71,9 +92,18 @@ impl<'a> Pass<'a> {
             }
             match page.last() {
                 Some(last) => after = Some(last.clone()),
+                None if self.is_over => return self.stop_at_limit().await,
                 None => return self.finish().await,
             }
         }
+    }
+
+    /// More became due during the pass than it was let through for.
+    async fn stop_at_limit(&mut self) -> Result<(), RepoError> {
+        let due = self.scrubber.repo.count_due(self.before).await?;
+        let limits = self.scrubber.settings.limits;
+        self.report.limited = Some(Limited { due, limits, accepted: None });
+        self.finish().await
     }
 
     async fn finish(&mut self) -> Result<(), RepoError> {
@@ -103,7 +133,10 @@ impl<'a> Pass<'a> {
         guards: &mut HashMap<ImageId, ImageGuard>,
     ) -> Result<(), RepoError> {
         self.lock(ids, guards).await?;
-        let works = self.read(guards).await?;
+        let mut works = self.read(guards).await?;
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+        self.is_over |= works.len() > most;
+        works.truncate(most);
         let claimed = self.claim(works, guards).await?;
         let (scrubber, stop) = (self.scrubber, self.stop);
         let Some(contested) = self.contested.as_ref() else { return Ok(()) };
@@ -162,23 +195,13 @@ impl<'a> Pass<'a> {
     }
 
     async fn place(&mut self, work: &Work) -> Option<Vec<Placed>> {
-        let mut all = Vec::new();
-        for location in work.targets() {
-            let placed = self.scrubber.stores.place(location).map_err(|error| error.to_string());
-            let accepted = placed.and_then(|placed| {
-                match placed.store.accepts(&work.image().id, &placed.uri) {
-                    Ok(()) => Ok(placed),
-                    Err(error) => Err(format!("location {}: {error}", location.id)),
-                }
-            });
-            match accepted {
-                Ok(placed) => all.push(placed),
-                Err(reason) => {
-                    self.fail(&work.image().id, reason);
-                    return None;
-                }
+        let all = match placing::place(&*self.scrubber.stores, work) {
+            Ok(all) => all,
+            Err((_, reason)) => {
+                self.fail(&work.image().id, reason);
+                return None;
             }
-        }
+        };
         for placed in &all {
             if self.brakes.pass(placed).await.is_err() {
                 self.report.deferred += 1;
@@ -230,6 +253,9 @@ impl<'a> Pass<'a> {
     }
 
     async fn settle(&mut self, outcomes: Vec<(Claimed<'_>, Outcome)>) -> Result<(), RepoError> {
+        for (claimed, outcome) in &outcomes {
+            self.record(claimed, outcome);
+        }
         let settled: Vec<_> =
             outcomes.iter().filter_map(|(one, outcome)| one.settled(outcome)).collect();
         if !settled.is_empty() {
@@ -240,6 +266,21 @@ impl<'a> Pass<'a> {
             self.count(&claimed, outcome);
         }
         Ok(())
+    }
+
+    /// Before the rows are settled: a record may come twice, and is never missing.
+    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) {
+        if outcome.left.is_some() || outcome.stopped {
+            return;
+        }
+        self.left = self.left.saturating_sub(1);
+        if let Some(journal) = &self.scrubber.journal {
+            let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
+            stores.sort();
+            stores.dedup();
+            let (image, kind) = (claimed.work.image(), claimed.work.kind());
+            journal(&Destroyed { image, kind, stores, pass: &self.name });
+        }
     }
 
     fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::limit::Limited;
 use crate::domain::image::ImageId;
 
 /// So many failures are told one by one; the rest is counted.
@@ -14,6 +15,8 @@ pub struct ScrubReport {
     pub skipped: bool,
     /// The pass was told to stop before its end.
     pub interrupted: bool,
+    /// More was due than a pass may destroy: what, of which nothing more was destroyed.
+    pub limited: Option<Limited>,
     /// Images looked at.
     pub seen: u64,
     /// Images whose last waiting location is gone.

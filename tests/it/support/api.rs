@@ -11,6 +11,7 @@ use glance_revert::api::state::{ApiSettings, ApiState, View};
 use glance_revert::api::throttle::Throttle;
 use glance_revert::domain::pending::Windows;
 use glance_revert::domain::revert::{RevertSettings, Reverter, Verify};
+use glance_revert::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
 use glance_revert::domain::time::Clock;
 use http_body_util::BodyExt;
@@ -18,7 +19,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::clock::FixedClock;
-use super::fakes::{FakeAuthenticator, FakeLock, FakeRepo, FakeStore};
+use super::fake_authenticator::FakeAuthenticator;
+use super::fakes::{FakeLock, FakeRepo, FakeStore};
 use super::images::{DATA, SIZE};
 use super::output;
 
@@ -105,7 +107,7 @@ impl TestApi {
             RevertSettings { lock_wait: Duration::from_millis(10), windows },
         );
         let settings = ApiSettings {
-            scrub_time: Duration::from_hours(1),
+            scrub_time: Some(Duration::from_hours(1)),
             default_verify: Verify::Exists,
             multi_store: true,
             show_multiple_locations: false,
@@ -113,7 +115,21 @@ impl TestApi {
             request_timeout: Duration::from_mins(1),
             tls: false,
         };
+        let scrubber = Scrubber::new(
+            repo.clone(),
+            lock.clone(),
+            Arc::clone(&stores),
+            Arc::clone(&shared_clock),
+            ScrubSettings {
+                scrub_time: Duration::from_hours(1),
+                pool_size: 1,
+                absent_brake: 20,
+                limits: PassLimits { images: 2, bytes: None },
+            },
+        );
         let mut state = ApiState {
+            scrubber: Ok(Arc::new(scrubber)),
+            scrubs: true,
             reverter: Arc::new(reverter),
             view: View { clock: shared_clock, stores, settings },
             bearer: Arc::new(FakeAuthenticator("jwt")),

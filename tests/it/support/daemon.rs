@@ -58,6 +58,17 @@ impl Setup {
         setup
     }
 
+    /// `scrub_time` goes into `[DEFAULT]`, whole; `revert` are lines for `[revert]`.
+    pub(crate) fn with_scrub_time(world: &World, scrub_time: &str, revert: &str) -> Self {
+        let setup = Self::new(world, &world.db.url(), "");
+        let path = setup.folder.path().join("test.conf");
+        let text = fs::read_to_string(&path).unwrap();
+        let text = text.replace("scrub_time = 60\n", scrub_time);
+        let text = text.replace("min_scrub_time = 0\n", &format!("{revert}\n"));
+        fs::write(path, text).unwrap();
+        setup
+    }
+
     /// `sections` say who may call; tokens are the test's business.
     pub(crate) fn with_callers(world: &World, sections: &str) -> Self {
         let setup = Self { folder: TempDir::new().unwrap(), token: String::new() };
@@ -71,7 +82,8 @@ impl Setup {
             "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\nwakeup_time = 1\n\
              scrub_pool_size = 2\n[database]\nconnection = {database}\n\
              [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
-             [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nlog_format = json\n{rest}",
+             [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nlog_format = json\n\
+             first_pass_delay = 0\nmin_scrub_time = 0\n{rest}",
             world.datadir().display(),
         );
         fs::write(self.folder.path().join("test.conf"), text).unwrap();
@@ -200,6 +212,12 @@ impl Service {
     pub(crate) async fn probe(&self, path: &str) -> StatusCode {
         let url = format!("http://{}{path}", self.ops);
         self.client.get(url).send().await.unwrap().status()
+    }
+
+    /// What the second listener answers.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let url = format!("http://{}{path}", self.ops);
+        self.client.get(url).send().await.unwrap().text().await.unwrap()
     }
 
     /// The value of a metric without labels.

@@ -10,12 +10,11 @@ use glance_revert::domain::image::{Image, ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::RevertPlan;
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Call, Principal};
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, PendingMarker, PendingQuery, PendingSort, PendingSummary,
-    Position, RepoError, Write,
+    BadRow, HeldLocation, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
+    PendingSummary, Position, RepoError, Write,
 };
-use glance_revert::domain::scrub::{Claim, Settled};
+use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::store::{
     Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
     Unplaced,
@@ -50,6 +49,14 @@ impl FakeRepo {
 
     pub(crate) fn read(&self, id: &str) -> Image {
         self.images.lock().unwrap()[id].clone()
+    }
+
+    fn due(&self, before: Timestamp) -> Vec<Image> {
+        let images = self.images.lock().unwrap();
+        let due = |image: &&Image| {
+            image.status == ImageStatus::PendingDelete && image.deleted_at <= Some(before)
+        };
+        images.values().filter(due).cloned().collect()
     }
 
     async fn serve(&self) -> Result<(), RepoError> {
@@ -118,8 +125,10 @@ impl ImageRepo for FakeRepo {
         Ok(self.images.lock().unwrap().get(id.as_str()).cloned())
     }
 
-    async fn get_many(&self, _: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
-        not_here()
+    async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        Ok(ids.iter().filter_map(|id| images.get(id.as_str()).cloned().map(Ok)).collect())
     }
 
     async fn revert(
@@ -166,10 +175,24 @@ impl ImageRepo for FakeRepo {
 
     async fn list_due(
         &self,
-        _: Timestamp,
-        _: Option<&ImageId>,
-        _: u32,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        limit: u32,
     ) -> Result<Vec<ImageId>, RepoError> {
+        self.serve().await?;
+        let due = self.due(before).into_iter().map(|image| image.id);
+        let later = due.filter(|id| after.is_none_or(|after| id > after));
+        Ok(later.take(usize::try_from(limit).unwrap()).collect())
+    }
+
+    async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
+        self.serve().await?;
+        let mut tally = Tally::default();
+        self.due(before).iter().for_each(|image| tally.add(image.size));
+        Ok(tally)
+    }
+
+    async fn outlook(&self, _: [Timestamp; 3]) -> Result<Outlook, RepoError> {
         not_here()
     }
 
@@ -351,36 +374,5 @@ impl Stores for FakeStore {
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
         vec![Arc::new(self.clone())]
-    }
-}
-
-/// Knows the tokens `<prefix>-admin` and `<prefix>-reader`; `<prefix>-down` finds it unavailable.
-#[derive(Debug)]
-pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
-
-#[async_trait]
-impl Authenticator for FakeAuthenticator {
-    async fn authenticate(&self, call: &Call<'_>) -> Result<Principal, AuthError> {
-        let known =
-            call.token.expose().strip_prefix(self.0).and_then(|rest| rest.strip_prefix('-'));
-        let principal = |is_admin| Principal {
-            is_admin,
-            name: Some("Some One".to_owned()),
-            scope: Some("project:p1".to_owned()),
-            token_ids: vec!["t1".to_owned(), "t2".to_owned()],
-            ..Principal::new(self.0, "someone", AuthMethod::Jwt)
-        };
-        match known {
-            Some("admin") => Ok(principal(true)),
-            Some("reader") => Ok(principal(false)),
-            Some("down") => Err(AuthError::Unavailable("connect to 10.0.0.7 failed".to_owned())),
-            Some("expired") => Err(AuthError::Invalid { reason: "expired" }),
-            _ => Err(AuthError::Invalid { reason: "unknown" }),
-        }
-    }
-
-    /// As the true ones do.
-    fn asks_others(&self, _: &Call<'_>) -> bool {
-        self.0 == "keystone"
     }
 }

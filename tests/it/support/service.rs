@@ -101,7 +101,7 @@ impl Service {
 
     /// One pass, with connections and locks of its own.
     pub(crate) async fn scrub(&self) -> ScrubReport {
-        parts(&self.sources).scrubber().run_once(&CancellationToken::new()).await.unwrap()
+        parts(&self.sources).scrubber().unwrap().run_once(&CancellationToken::new()).await.unwrap()
     }
 }
 
@@ -124,6 +124,7 @@ fn drop_in(folder: &Path, database: &str) -> PathBuf {
     let text = format!(
         "[database]\nconnection = {database}\n\
          [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nscrubber = false\n\
+         min_scrub_time = 0\n\
          [revert_jwt:tests]\nissuer = https://issuer.test\naudiences = glance-revert\n\
          jwks_file = {}/jwks.json\n",
         folder.display()

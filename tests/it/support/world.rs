@@ -12,7 +12,7 @@ use glance_revert::domain::principal::Admin;
 use glance_revert::domain::revert::{
     RevertError, RevertRequest, RevertSettings, Reverted, Reverter, Verify,
 };
-use glance_revert::domain::scrub::{ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::domain::scrub::{PassLimits, ScrubReport, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
 use glance_revert::store::{ConfiguredStores, StoreOptions};
 use tempfile::TempDir;
@@ -107,8 +107,12 @@ impl World {
     }
 
     pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {
-        let settings =
-            ScrubSettings { scrub_time: Duration::from_mins(1), pool_size: 4, absent_brake: 20 };
+        let settings = ScrubSettings {
+            scrub_time: Duration::from_mins(1),
+            pool_size: 4,
+            absent_brake: 20,
+            limits: PassLimits::NONE,
+        };
         Scrubber::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),

@@ -1,0 +1,72 @@
+//! `POST /v2/scrubber/actions/accept`.
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::auth::AdminCaller;
+use crate::api::context::RequestContext;
+use crate::api::error::{ApiError, RequestError};
+use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
+use crate::api::openapi::responses::{AdminErrors, BodyErrors};
+use crate::api::state::ApiState;
+
+/// How much is accepted.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRequest {
+    /// Images that the next pass may destroy at most: the `images` of the plan.
+    #[schema(minimum = 1, nullable = false, required)]
+    pub images: Option<u64>,
+}
+
+/// What was accepted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::acceptance)]
+pub struct Acceptance {
+    /// Images that the next pass may destroy at most.
+    pub images: u64,
+}
+
+/// Let one large scrub pass through
+///
+/// A pass that would destroy more than `max_images_per_pass` or `max_bytes_per_pass` destroys
+/// nothing until somebody has looked at the plan and accepts the number of images here. The next
+/// pass starts at once; if more than that has become due it is refused again, and so is every later
+/// one. Kept in the process that answers.
+#[utoipa::path(
+    post,
+    path = "/v2/scrubber/actions/accept",
+    operation_id = "acceptScrub",
+    tag = "scrubber",
+    request_body(
+        content = AcceptRequest,
+        examples(("accept" = (summary = "As many images as the plan says",
+            value = json!({"images": 5000}))))
+    ),
+    responses(
+        (status = 200, description = "The next pass may destroy so many images.",
+            body = Acceptance,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors, BodyErrors
+    )
+)]
+pub(crate) async fn accept_scrub(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+    _: NoParameters,
+    OptionalBody(body): OptionalBody<AcceptRequest>,
+) -> Result<JsonAnswer<Acceptance>, ApiError> {
+    let scrubber = state.scrubber()?;
+    if !state.scrubs {
+        return Err(RequestError::ScrubberOff.into());
+    }
+    let images = body.images.filter(|images| *images > 0).ok_or_else(|| {
+        RequestError::Invalid("images is how many images the next pass may destroy.".to_owned())
+    })?;
+    context.note(|case| case.options = Some(format!("images={images}")));
+    scrubber.accept(&admin, images);
+    Ok(JsonAnswer(Acceptance { images }))
+}

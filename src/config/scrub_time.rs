@@ -1,0 +1,158 @@
+//! `scrub_time`: how long a deleted image waits. Nothing is destroyed unless somebody said it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::oslo::{DEFAULT_GROUP, Settings, types};
+
+/// Upstream's scrubber has a file of its own; what it says counts too.
+const SCRUBBER_FILE: &str = "glance-scrubber.conf";
+/// Where Glance's files are by default.
+const GLANCE_FOLDER: &str = "etc/glance";
+/// What is this near to `scrub_time` was probably meant to be it.
+const TYPO: usize = 2;
+
+/// What the files say of `scrub_time`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScrubTime {
+    /// A deleted image is left alone for so long.
+    Set(Duration),
+    /// Nothing sets it. Glance's default is 0, which would destroy everything at once.
+    Unset,
+    /// It is below `[revert] min_scrub_time`.
+    TooShort {
+        /// What is set.
+        set: Duration,
+        /// The least that is taken without a second word.
+        least: Duration,
+    },
+}
+
+impl ScrubTime {
+    /// The time in force; none means that nothing may be scrubbed.
+    pub fn in_force(self) -> Option<Duration> {
+        match self {
+            Self::Set(time) => Some(time),
+            Self::Unset | Self::TooShort { .. } => None,
+        }
+    }
+
+    fn of(set: Option<Duration>, least: Duration) -> Self {
+        match set {
+            None => Self::Unset,
+            Some(set) if set < least => Self::TooShort { set, least },
+            Some(set) => Self::Set(set),
+        }
+    }
+}
+
+impl fmt::Display for ScrubTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(time) => {
+                write!(f, "deleted images can be reverted for {} seconds", time.as_secs())
+            }
+            Self::Unset => f.write_str(
+                "[DEFAULT] scrub_time is not set, so nothing is scrubbed: set it to the time in \
+                 which mistakes are noticed, for example scrub_time = 604800 (a week)",
+            ),
+            Self::TooShort { set, least } => write!(
+                f,
+                "[DEFAULT] scrub_time = {} is less than [revert] min_scrub_time = {}, so nothing \
+                 is scrubbed: raise scrub_time, or lower min_scrub_time too if it is meant",
+                set.as_secs(),
+                least.as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// A file of upstream's scrubber, and what it says.
+#[derive(Debug)]
+pub(super) struct Beside {
+    path: PathBuf,
+    said: Result<Duration, String>,
+}
+
+/// Reads every `glance-scrubber.conf` beside the files and folders that are read, and in Glance's
+/// own folder. One that is itself among the files has been read already.
+pub(super) fn beside(files: &[PathBuf], folders: &[PathBuf], root: &Path) -> Vec<Beside> {
+    let parents = files.iter().chain(folders).filter_map(|path| path.parent().map(Path::to_owned));
+    let places: BTreeSet<PathBuf> =
+        parents.chain(folders.iter().cloned()).chain([root.join(GLANCE_FOLDER)]).collect();
+    let paths = places.into_iter().map(|folder| folder.join(SCRUBBER_FILE));
+    paths
+        .filter(|path| !files.contains(path))
+        .filter_map(|path| Some(Beside { said: said_by(&path)?, path }))
+        .collect()
+}
+
+fn said_by(path: &Path) -> Option<Result<Duration, String>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return None;
+        }
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let mut settings = Settings::default();
+    if let Err(errors) = settings.add_file(path, &text) {
+        let first = errors.first().map(|error| format!("line {}: {}", error.line, error.defect));
+        return Some(Err(first.unwrap_or_default()));
+    }
+    let value = settings.get(DEFAULT_GROUP, "scrub_time")?.value;
+    match value.map_err(|error| error.to_string()).and_then(|text| parse(&text)) {
+        Ok(said) => said.map(Ok),
+        Err(problem) => Some(Err(format!("scrub_time: {problem}"))),
+    }
+}
+
+/// Whole seconds; an empty text says nothing.
+pub(super) fn parse(text: &str) -> Result<Option<Duration>, String> {
+    if types::strip(text).is_empty() {
+        return Ok(None);
+    }
+    let number = types::integer(text)?;
+    types::seconds(&number.to_string()).map(Some)
+}
+
+/// What holds, of what Glance's files say and what stands beside them: the greater one. And what an
+/// operator should know of it.
+pub(super) fn decide(
+    own: Option<Duration>,
+    beside: &[Beside],
+    least: Duration,
+) -> (ScrubTime, Vec<String>) {
+    let (mut greatest, mut warnings) = (own, Vec::new());
+    for Beside { path, said } in beside {
+        let file = path.display();
+        match said {
+            Ok(said) if Some(*said) == own => {}
+            Ok(said) => {
+                greatest = greatest.max(Some(*said));
+                let ours = own.map_or("nothing".to_owned(), |own| own.as_secs().to_string());
+                warnings.push(format!(
+                    "{file} says scrub_time = {}, the files read here say {ours}: the greater one \
+                     holds. Set it in one place",
+                    said.as_secs()
+                ));
+            }
+            Err(problem) => warnings.push(format!(
+                "{file} cannot be read, so its scrub_time does not count here: {problem}"
+            )),
+        }
+    }
+    (ScrubTime::of(greatest, least), warnings)
+}
+
+/// An option that was probably meant to be `scrub_time`.
+pub(super) fn misspelled(settings: &Settings) -> Option<String> {
+    let near =
+        |name: &str| name != "scrub_time" && strsim::osa_distance(name, "scrub_time") <= TYPO;
+    let (name, origin) = settings.options(DEFAULT_GROUP).find(|(name, _)| near(name))?;
+    Some(format!("[DEFAULT] {name} ({origin}) is no option: is scrub_time meant?"))
+}

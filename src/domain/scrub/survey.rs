@@ -1,0 +1,139 @@
+//! A walk over what is due at a given time that decides for each image as a pass would, and writes
+//! nothing.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::Scrubber;
+use super::limit::{Limited, Tally};
+use super::placing::{self, Obstacle};
+use super::work::Work;
+use crate::domain::image::ImageId;
+use crate::domain::repo::RepoError;
+use crate::domain::store::{Placed, StoreId};
+use crate::domain::time::Timestamp;
+
+/// Ids read at a time.
+const PAGE: u32 = 512;
+/// Images read at a time.
+const BATCH: usize = 64;
+
+/// One image that is due.
+pub(super) enum Found {
+    /// A pass would destroy it.
+    Ready { work: Box<Work>, placed: Vec<Placed> },
+    /// A pass would leave it alone.
+    Stopped { image: String, size: Option<i64>, obstacle: Obstacle, why: String },
+}
+
+/// One walk.
+pub(super) struct Survey<'a> {
+    scrubber: &'a Scrubber,
+    before: Timestamp,
+    health: HashMap<(StoreId, String), Option<String>>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn new(scrubber: &'a Scrubber, before: Timestamp) -> Self {
+        Self { scrubber, before, health: HashMap::new() }
+    }
+
+    /// Calls `note` for each image, in the order of their ids, until it has had enough.
+    pub(super) async fn each(
+        mut self,
+        mut note: impl FnMut(Found) -> ControlFlow<()> + Send,
+    ) -> Result<(), RepoError> {
+        let mut after: Option<ImageId> = None;
+        loop {
+            let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
+            for ids in page.chunks(BATCH) {
+                for image in self.scrubber.repo.get_many(ids).await? {
+                    let found = match image {
+                        Ok(image) => match image.into_work(self.before) {
+                            Some(work) => self.judge(work).await,
+                            None => continue,
+                        },
+                        Err(bad) => Found::Stopped {
+                            image: bad.image.clone(),
+                            size: None,
+                            obstacle: Obstacle::Unreadable,
+                            why: bad.to_string(),
+                        },
+                    };
+                    if note(found).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            match page.last() {
+                Some(last) => after = Some(last.clone()),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn judge(&mut self, work: Work) -> Found {
+        let result = self.place(&work).await;
+        let image = work.image();
+        match result {
+            Ok(placed) => Found::Ready { work: Box::new(work), placed },
+            Err((obstacle, why)) => {
+                Found::Stopped { image: image.id.to_string(), size: image.size, obstacle, why }
+            }
+        }
+    }
+
+    async fn place(&mut self, work: &Work) -> Result<Vec<Placed>, (Obstacle, String)> {
+        let (scrubber, id) = (self.scrubber, &work.image().id);
+        let now = scrubber.clock.now();
+        if scrubber.with_backoff(|backoff| backoff.waits(id, now)) {
+            let why = "an attempt failed; a later pass tries again".to_owned();
+            return Err((Obstacle::FailedLately, why));
+        }
+        let placed = placing::place(&*scrubber.stores, work)?;
+        for one in &placed {
+            if let Some(why) = self.illness(one).await {
+                let why = format!("store {}: {why}", one.store.id());
+                return Err((Obstacle::StoreUnavailable, why));
+            }
+        }
+        Ok(placed)
+    }
+
+    /// What is wrong with a store, asked once.
+    async fn illness(&mut self, placed: &Placed) -> Option<String> {
+        let part = placed.part();
+        if let Some(known) = self.health.get(&part) {
+            return known.clone();
+        }
+        let illness = placed.store.health().await.err().map(|error| error.to_string());
+        self.health.insert(part, illness.clone());
+        illness
+    }
+}
+
+impl Scrubber {
+    /// Whether a pass may destroy what is due. The database counts first. If it counts too many,
+    /// what would truly be destroyed is counted one by one, only as far as needed: images that
+    /// nothing can destroy must not stop the others for ever.
+    pub(super) async fn within_limits(
+        &self,
+        before: Timestamp,
+        accepted: Option<u64>,
+    ) -> Result<Result<(), Limited>, RepoError> {
+        let limits = self.settings.limits;
+        let due = self.repo.count_due(before).await?;
+        let Err(limited) = limits.judge(due, accepted) else { return Ok(Ok(())) };
+        let mut ready = Tally::default();
+        let mut is_over = false;
+        let note = |found| {
+            if let Found::Ready { work, .. } = found {
+                ready.add(work.image().size);
+            }
+            is_over = limits.judge(ready, accepted).is_err();
+            if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        Survey::new(self, before).each(note).await?;
+        Ok(if is_over { Err(limited) } else { Ok(()) })
+    }
+}

@@ -1,0 +1,75 @@
+//! What waits and what is lost next, as gauges: known before the loss.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::repo::{ImageRepo, Outlook, RepoError};
+use crate::domain::scrub::{Scrubber, Tally};
+use crate::telemetry::metric;
+
+/// How often the database is asked at most.
+const EVERY: Duration = Duration::from_mins(1);
+/// Of the database's time the question takes at most one part in so many: where it takes long, it
+/// is asked more seldom.
+const SHARE: u32 = 100;
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Asks again and again until `stop`. Without a scrubber nothing is ever due.
+pub async fn watch(
+    repo: Arc<dyn ImageRepo>,
+    scrubber: Option<Arc<Scrubber>>,
+    stop: CancellationToken,
+) {
+    loop {
+        let began = Instant::now();
+        match stop.run_until_cancelled(ask(&*repo, scrubber.as_deref())).await {
+            None => return,
+            Some(Ok(outlook)) => show(&outlook),
+            Some(Err(error)) => tracing::debug!(%error, "what waits is not known"),
+        }
+        let pause = EVERY.max(began.elapsed() * SHARE);
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+async fn ask(repo: &dyn ImageRepo, scrubber: Option<&Scrubber>) -> Result<Outlook, RepoError> {
+    let horizons = match scrubber {
+        Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
+        None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
+    };
+    repo.outlook(horizons).await
+}
+
+fn show(outlook: &Outlook) {
+    let [due, hour, day] = outlook.due;
+    for (within, tally) in [("1h", hour), ("24h", day)] {
+        metrics::gauge!(metric::EXPIRING_IMAGES, "within" => within).set(as_float(tally.images));
+        metrics::gauge!(metric::EXPIRING_BYTES, "within" => within).set(as_float(tally.bytes));
+    }
+    let plain: [(Tally, &'static str, &'static str); 2] = [
+        (outlook.pending, metric::PENDING_IMAGES, metric::PENDING_BYTES),
+        (due, metric::DUE_IMAGES, metric::DUE_BYTES),
+    ];
+    for (tally, images, bytes) in plain {
+        metrics::gauge!(images).set(as_float(tally.images));
+        metrics::gauge!(bytes).set(as_float(tally.bytes));
+    }
+    for (reason, images) in [
+        ("image.no_locations", outlook.without_locations),
+        ("image.delete_in_progress", outlook.half_deleted),
+    ] {
+        let gauge = metrics::gauge!(metric::UNREVERTIBLE_IMAGES, "reason" => reason);
+        gauge.set(as_float(images));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats; a byte more or less is none")]
+fn as_float(number: u64) -> f64 {
+    number as f64
+}
