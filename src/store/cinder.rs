@@ -147,8 +147,7 @@ impl CinderStore {
         }
         match client.delete(id).await? {
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => self.wait(client, id).await,
-            // It was there a moment ago.
-            StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
+            StatusCode::NOT_FOUND => Ok(unknown_now(client).await),
             StatusCode::BAD_REQUEST => Ok(Deletion::Held(format!(
                 "the volume is {}: it may be attached, or have snapshots, a group or a transfer",
                 volume.status
@@ -165,9 +164,11 @@ impl CinderStore {
         let until = Instant::now() + self.transition_timeout;
         let mut pause = FIRST_PAUSE;
         loop {
-            let volume =
-                client.volume(id).await.map_err(|fault| Fault::Cut(fault.message().to_owned()))?;
-            let Some(volume) = volume else { return Ok(Deletion::Deleted) };
+            let volume = match client.volume(id).await {
+                Ok(Some(volume)) => volume,
+                Ok(None) => return Ok(unknown_now(client).await),
+                Err(fault) => return Ok(fault.after_deletion()),
+            };
             match volume.state() {
                 State::Whole => {
                     let text = "Cinder gave the volume back: something depends on it";
@@ -186,6 +187,15 @@ impl CinderStore {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// Cinder does not know a volume that was there a moment ago. So says whatever else answers at a
+/// wrong address, or for a project that is not there any more: the volumes must be listed.
+async fn unknown_now(client: &CinderClient) -> Deletion {
+    match client.look().await {
+        Ok(()) => Deletion::Deleted,
+        Err(fault) => fault.after_deletion(),
     }
 }
 

@@ -128,6 +128,24 @@ async fn a_deletion_that_was_begun_is_waited_for_and_not_asked_for_again() {
     assert_eq!(place.with(|cinder| cinder.deletes), 0);
 }
 
+/// A proxy that has lost Cinder answers 404 to everything.
+#[tokio::test]
+async fn a_404_of_one_who_knows_no_volumes_at_all_is_no_end_of_a_deletion() {
+    for mood in [Mood::Lost, Mood::Forbids] {
+        let place = place("available", Ending::Away).await;
+        place.with(|cinder| cinder.mood_after_deletion = Some(mood));
+        let deletion = place.delete().await;
+        assert!(matches!(deletion, Deletion::Uncertain(_)), "{mood:?}: {deletion:?}");
+        place.with(|cinder| (cinder.mood, cinder.mood_after_deletion) = (Mood::Kind, None));
+        assert_eq!(place.delete().await, Deletion::Deleted, "{mood:?}");
+    }
+    let place = place("available", Ending::Away).await;
+    place.with(|cinder| cinder.mood_after_look = Some(Mood::Lost));
+    let deletion = place.delete().await;
+    assert!(matches!(deletion, Deletion::Uncertain(_)), "{deletion:?}");
+    assert!(place.with(|cinder| !cinder.volumes.is_empty()), "no volume was asked for");
+}
+
 #[tokio::test]
 async fn a_volume_that_is_not_named_after_the_image_is_not_touched() {
     let place = place("available", Ending::Away).await;

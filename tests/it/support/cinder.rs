@@ -68,6 +68,9 @@ pub(crate) struct Cinder {
     /// Looks at a volume that is being deleted, before the end.
     pub(crate) looks: usize,
     pub(crate) mood: Mood,
+    /// The mood from the look at a volume, or from a deletion on.
+    pub(crate) mood_after_look: Option<Mood>,
+    pub(crate) mood_after_deletion: Option<Mood>,
     /// Whether our user is an admin.
     pub(crate) admin: bool,
     /// Requests that had the right token.
@@ -100,6 +103,8 @@ impl Listening {
             ending: Ending::Away,
             looks: 1,
             mood: Mood::Kind,
+            mood_after_look: None,
+            mood_after_deletion: None,
             admin: true,
             requests: 0,
             deletes: 0,
@@ -204,7 +209,13 @@ impl Cinder {
         if id.is_empty() {
             return answer(200, &json!({ "volumes": [] }));
         }
-        if *method == Method::DELETE { self.delete(id) } else { self.look(id) }
+        let (answer, mood) = if *method == Method::DELETE {
+            (self.delete(id), self.mood_after_deletion)
+        } else {
+            (self.look(id), self.mood_after_look)
+        };
+        self.mood = mood.unwrap_or(self.mood);
+        answer
     }
 
     fn delete(&mut self, id: &str) -> Response<String> {
