@@ -79,6 +79,7 @@ mod store_s3_versions;
 mod store_suite;
 mod store_swift;
 mod store_swift_doubts;
+mod store_uris;
 mod support;
 mod tls;
 mod tls_audit;
