@@ -5,6 +5,8 @@ import configparser
 OURS = {"app.kubernetes.io/name": "glance-revert"}
 # openstack-helm's Service and budget of glance-api select on these.
 GLANCES = {"application", "component"}
+DROP_IN = "/etc/glance/glance.conf.d/glance-revert.conf"
+DEFAULT_PLACES = ("/etc/glance/glance-api.conf", "/etc/glance/glance.conf.d/")
 STRICT = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True}
 
 
@@ -59,8 +61,15 @@ def mounted(spec, container):
     if volumes != mounts:
         yield f"mounts and volumes differ: {volumes ^ mounts}"
     paths = [mount["mountPath"] for mount in container["volumeMounts"]]
-    files = [argument.partition("=")[2] for argument in container["args"][1:]]
-    files += [e["value"] for e in container.get("env", []) if e["name"].endswith("_FILE")]
+    # A command in the pod has no arguments of ours, and must read what the service has read.
+    if container["args"] != ["serve"]:
+        yield f"serve is told of files: {container['args']}"
+    if DROP_IN not in paths:
+        yield f"the drop-in is not mounted at {DROP_IN}"
+    for path in paths:
+        if path.startswith("/etc/glance") and path.endswith(".conf") and not path.startswith(DEFAULT_PLACES):
+            yield f"{path} is not where files are looked for"
+    files = [e["value"] for e in container.get("env", []) if e["name"].endswith("_FILE")]
     for file in files:
         if not any(file == path or file.startswith(path + "/") for path in paths):
             yield f"{file} is not mounted"
