@@ -13,6 +13,7 @@ mod error;
 mod lock;
 mod read;
 mod repo;
+mod slim;
 mod statement;
 mod statements;
 

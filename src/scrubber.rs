@@ -136,6 +136,7 @@ fn count(report: &ScrubReport) {
     metrics::counter!(metric::SCRUB_IMAGES_SCRUBBED_TOTAL).increment(report.scrubbed);
     metrics::counter!(metric::SCRUB_LOCATIONS_DELETED_TOTAL).increment(report.locations_deleted);
     metrics::counter!(metric::SCRUB_DATA_GONE_TOTAL).increment(report.data_gone);
+    metrics::counter!(metric::SCRUB_TAKEN_BY_OTHERS_TOTAL).increment(report.taken_by_others);
     metrics::counter!(metric::SCRUB_GIVEN_BACK_TOTAL).increment(report.given_back);
     metrics::counter!(metric::SCRUB_FAILURES_TOTAL).increment(report.failed);
     metrics::counter!(metric::SCRUB_ALARMS_TOTAL).increment(report.alarms.len() as u64);
@@ -155,7 +156,7 @@ fn tell(report: &ScrubReport, seconds: f64) {
         tracing::error!(%limited, images, bytes, go_on, "scrub pass refused: too much is due");
     }
     for alarm in &report.alarms {
-        tracing::error!(alarm, "left alone for this pass: please look at it");
+        tracing::error!(alarm, "the scrubber wants a person to look");
     }
     tracing::info!(
         seconds,
@@ -164,6 +165,7 @@ fn tell(report: &ScrubReport, seconds: f64) {
         resumed = report.resumed,
         locations_deleted = report.locations_deleted,
         data_gone = report.data_gone,
+        taken_by_others = report.taken_by_others,
         data_shared = report.data_shared,
         data_retained = report.data_retained,
         given_back = report.given_back,

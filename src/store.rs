@@ -129,6 +129,13 @@ pub enum StoreSetupError {
     HttpClient(#[from] OutboundError),
 }
 
+/// What `urlparse` of Python takes for netloc and path: query and fragment are cut off, and
+/// characters that have no place in a URL are left out.
+fn as_python_reads(after_scheme: &str) -> String {
+    let path = after_scheme.split(['?', '#']).next().unwrap_or_default();
+    path.replace(['\t', '\r', '\n'], "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

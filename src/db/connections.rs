@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{Connection, Database, Pool};
+use sqlx::{ConnectOptions, Connection, Database, Pool};
 use tokio::time::Instant;
 
 use super::error::connection_broke;
@@ -59,7 +59,8 @@ impl<D: Database> Connections<D> {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options);
+            // ours names slow statements (`Watch`)
+            .connect_lazy_with(options.disable_statement_logging());
         Self { pool, doubt }
     }
 

@@ -3,13 +3,13 @@
 use std::future::Future;
 
 use chrono::{NaiveDate, TimeDelta};
+use futures::TryStreamExt;
 use sqlx::error::BoxDynError;
 use sqlx::mysql::MySql;
 use sqlx::postgres::{PgTypeInfo, PgValueRef, Postgres};
 use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
-use super::connections::within;
 use super::statement::{Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
@@ -38,6 +38,14 @@ pub(super) trait Dialect: Database {
         connection: &mut Self::Connection,
         statement: Statement,
     ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+
+    /// Runs a statement and hands on each row as it comes, so that all of them together are never
+    /// in memory.
+    fn each(
+        connection: &mut Self::Connection,
+        statement: Statement,
+        take: &mut (dyn FnMut(&Self::Row) + Send),
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Runs a statement that writes; the number of rows that it found.
     fn execute(
@@ -75,11 +83,28 @@ macro_rules! speak_sqlx {
             statement: Statement,
         ) -> Result<Vec<Self::Row>, sqlx::Error> {
             count_statement();
-            let sql = Self::sql(statement.sql);
-            let patience = statement.patience;
+            let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
-            within(patience, query.fetch_all(connection)).await
+            watch.over(query.fetch_all(connection)).await
+        }
+
+        async fn each(
+            connection: &mut Self::Connection,
+            statement: Statement,
+            take: &mut (dyn FnMut(&Self::Row) + Send),
+        ) -> Result<(), sqlx::Error> {
+            count_statement();
+            let (sql, watch) = (Self::sql(statement.sql), statement.watch());
+            let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
+            let mut rows = sqlx::query_with::<Self, _>(sql, arguments).fetch(connection);
+            let all = async {
+                while let Some(row) = rows.try_next().await? {
+                    take(&row);
+                }
+                Ok(())
+            };
+            watch.over(all).await
         }
 
         async fn execute(
@@ -87,11 +112,10 @@ macro_rules! speak_sqlx {
             statement: Statement,
         ) -> Result<u64, sqlx::Error> {
             count_statement();
-            let sql = Self::sql(statement.sql);
-            let patience = statement.patience;
+            let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
-            let done = within(patience, query.execute(connection)).await?;
+            let done = watch.over(query.execute(connection)).await?;
             Ok(done.rows_affected())
         }
 

@@ -71,26 +71,36 @@ impl<'r, D: Dialect> Columns<'r, D> {
 
 /// Groups the rows of [`super::statements::IMAGE`] or [`super::statements::IMAGES`] by image.
 pub(super) fn images<D: Dialect>(rows: &[D::Row]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
-    let mut images: Vec<(String, Result<Image, BadRow>)> = Vec::new();
+    let mut images = Vec::new();
     for row in rows {
-        let columns = Columns::<D>::of(row, "images", "id")?;
-        let known = images.iter().position(|(id, _)| *id == columns.image);
-        let at = known.unwrap_or_else(|| {
-            images.push((columns.image.clone(), image(&columns)));
-            images.len() - 1
-        });
-        if let Some((_, image)) = images.get_mut(at)
-            && let Ok(known) = image
-            && let Err(bad) = add_child(known, &columns)
-        {
-            *image = Err(bad);
-        }
+        add_row::<D>(&mut images, row)?;
     }
     Ok(images.into_iter().map(|(_, image)| image.map(in_order)).collect())
 }
 
+/// Images by their ids.
+pub(super) type Images = Vec<(String, Result<Image, BadRow>)>;
+
+/// Adds one row to those of its image, the one at the returned index.
+pub(super) fn add_row<D: Dialect>(images: &mut Images, row: &D::Row) -> Result<usize, RepoError> {
+    let columns = Columns::<D>::of(row, "images", "id")?;
+    // rows of one image mostly come together
+    let known = images.iter().rposition(|(id, _)| *id == columns.image);
+    let at = known.unwrap_or_else(|| {
+        images.push((columns.image.clone(), image(&columns)));
+        images.len() - 1
+    });
+    if let Some((_, image)) = images.get_mut(at)
+        && let Ok(known) = image
+        && let Err(bad) = add_child(known, &columns)
+    {
+        *image = Err(bad);
+    }
+    Ok(at)
+}
+
 /// Glance shows children in the order of their rows.
-fn in_order(mut image: Image) -> Image {
+pub(super) fn in_order(mut image: Image) -> Image {
     image.locations.sort_by_key(|location| location.id);
     image
 }

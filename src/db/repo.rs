@@ -1,8 +1,7 @@
 //! The one implementation of [`ImageRepo`], for every dialect.
 
 mod claim;
-
-use std::collections::HashSet;
+mod hand_on;
 
 use async_trait::async_trait;
 use sqlx::{Connection, Transaction};
@@ -11,15 +10,15 @@ use super::connections::{Connections, Lent, within};
 use super::dialect::{Dialect, count_statement};
 use super::error::{connection_broke, lost_race, repo_error};
 use super::read;
+use super::slim::Slim;
 use super::statement::{PATIENCE, Statement};
-use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS, VALUE_SLOTS};
+use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::domain::image::{Image, ImageId, RowVersion};
-use crate::domain::location::LocationValue;
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::RevertPlan;
 use crate::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
-    PendingSummary, Position, RepoError, Write,
+    BadRow, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary,
+    Position, RepoError, TakeLocation, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::time::Timestamp;
@@ -50,16 +49,6 @@ impl<D: Dialect> SqlRepo<D> {
             }
             answer => answer.map_err(repo_error),
         }
-    }
-
-    async fn page_of_locations(
-        &self,
-        sql: &'static str,
-        after: i32,
-        limit: u32,
-    ) -> Result<Vec<HeldLocation>, RepoError> {
-        let statement = Statement::walk(sql).bind(after).bind(i64::from(limit));
-        self.fetch(statement).await?.iter().map(read::held::<D>).collect()
     }
 
     async fn fetch_once(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
@@ -110,13 +99,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
-        let mut images = Vec::with_capacity(ids.len());
+        let mut slim = Slim::<D>::new(ids.len());
         for some in ids.chunks(IMAGE_SLOTS) {
             let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
             let statement = Statement::new(sql::IMAGES).bind_list(IMAGE_SLOTS, &some);
-            images.extend(read::images::<D>(&self.fetch(statement).await?)?);
+            self.each(statement, &mut |row| slim.add(row)).await?;
         }
-        Ok(images)
+        slim.done()
     }
 
     async fn revert(
@@ -187,62 +176,44 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         or_stale(self.connections.heed(&mut connection, claimed), all_stale)
     }
 
-    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError> {
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
         for _ in 0..SETTLE_ATTEMPTS {
             let mut connection = self.connection().await?;
-            let done = settle_all(&mut connection, settled, now).await.map(|()| true);
-            if or_stale(self.connections.heed(&mut connection, done), false)? {
-                return Ok(());
+            let found = settle_all(&mut connection, settled, now).await.map(Some);
+            if let Some(found) = or_stale(self.connections.heed(&mut connection, found), None)? {
+                return Ok(found);
             }
         }
         Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
     }
 
-    async fn contested_in_range(
-        &self,
-        first: &ImageId,
-        last: &ImageId,
-    ) -> Result<HashSet<LocationValue>, RepoError> {
-        let range = Statement::walk(sql::WAITING_VALUES).bind(first.as_str()).bind(last.as_str());
-        let rows = self.fetch(range).await?;
-        // what cannot be read cannot be destroyed either: its image fails by itself
-        let waiting: HashSet<_> = rows.iter().filter_map(|row| value::<D>(row).ok()).collect();
-        let waiting: Vec<_> = waiting.into_iter().collect();
-        let (mut seen, mut contested) = (HashSet::new(), HashSet::new());
-        for (_, value) in self.naming(&waiting).await? {
-            if let Some(again) = seen.replace(value) {
-                contested.insert(again);
-            }
+    async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError> {
+        for some in ids.chunks(LOCATION_SLOTS) {
+            let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+            let statement = Statement::new(sql::LOCATIONS_OF).bind_list(LOCATION_SLOTS, &some);
+            self.hand_on(statement, take).await?;
         }
-        Ok(contested)
-    }
-
-    async fn naming(
-        &self,
-        values: &[LocationValue],
-    ) -> Result<Vec<(i32, LocationValue)>, RepoError> {
-        let mut naming = Vec::new();
-        for some in values.chunks(VALUE_SLOTS) {
-            let some: Vec<_> = some.iter().map(LocationValue::as_stored).collect();
-            let rows =
-                self.fetch(Statement::walk(sql::NAMING).bind_list(VALUE_SLOTS, &some)).await?;
-            for row in &rows {
-                naming.push((D::int(row, "id").map_err(repo_error)?, value::<D>(row)?));
-            }
-        }
-        Ok(naming)
+        Ok(())
     }
 
     async fn needed_locations(
         &self,
         after: i32,
         limit: u32,
-    ) -> Result<Vec<HeldLocation>, RepoError> {
-        self.page_of_locations(sql::NEEDED_LOCATIONS, after, limit).await
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
+        let statement = Statement::walk(sql::NEEDED_LOCATIONS).bind(after).bind(i64::from(limit));
+        self.hand_on(statement, take).await
     }
 
-    async fn live_locations(&self, after: i32, limit: u32) -> Result<Vec<HeldLocation>, RepoError> {
-        self.page_of_locations(sql::LIVE_LOCATIONS, after, limit).await
+    async fn live_locations(
+        &self,
+        after: i32,
+        limit: u32,
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
+        let statement = Statement::walk(sql::LIVE_LOCATIONS).bind(after).bind(i64::from(limit));
+        self.hand_on(statement, take).await
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
@@ -265,11 +236,6 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
 
 fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
-}
-
-fn value<D: Dialect>(row: &D::Row) -> Result<LocationValue, RepoError> {
-    let value = D::text(row, "value").map_err(repo_error)?;
-    Ok(LocationValue::new(value.unwrap_or_default()))
 }
 
 async fn revert<D: Dialect>(
@@ -319,12 +285,13 @@ async fn settle_all<D: Dialect>(
     connection: &mut Lent<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<u64, sqlx::Error> {
     let mut transaction = begin(connection).await?;
+    let mut found = 0;
     let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
     for some in deleted.chunks(IMAGE_SLOTS) {
         let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
-        D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
+        found += D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
     }
     for one in settled {
         if let Some(stamp) = one.give_back {
@@ -332,7 +299,8 @@ async fn settle_all<D: Dialect>(
             D::execute(&mut transaction, statement.bind(stamp)).await?;
         }
     }
-    commit(transaction).await
+    commit(transaction).await?;
+    Ok(found)
 }
 
 async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use sqlx::Arguments;
 use sqlx::error::BoxDynError;
+use tokio::time::Instant;
 
+use super::connections::within;
 use super::dialect::Dialect;
+use super::statements;
 use crate::domain::time::Timestamp;
 
 /// A value to bind.
@@ -53,11 +56,44 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// For statements that walk over whole tables.
 const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
+/// An answer that took longer is told in the log.
+const SLOW: Duration = Duration::from_secs(1);
+/// The same of a statement that walks over a table.
+const SLOW_WALK: Duration = Duration::from_secs(10);
+
+/// Looks after one statement: how long it may take, and that a slow one is told by its name. sqlx would
+/// write its whole text, each placeholder of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watch {
+    sql: &'static str,
+    patience: Duration,
+}
+
+impl Watch {
+    /// Waits for the answer.
+    pub(super) async fn over<T>(
+        self,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let began = Instant::now();
+        let answer = within(self.patience, answer).await;
+        let slow = if self.patience > PATIENCE { SLOW_WALK } else { SLOW };
+        let seconds = began.elapsed().as_secs_f64();
+        if seconds >= slow.as_secs_f64() {
+            let statement = statements::name(self.sql);
+            tracing::warn!(statement, seconds, "the database was slow to answer");
+        } else {
+            tracing::debug!(statement = statements::name(self.sql), seconds, "statement");
+        }
+        answer
+    }
+}
+
 /// One of the constants of [`super::statements`], and what its `?` stand for.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) sql: &'static str,
-    pub(super) patience: Duration,
+    patience: Duration,
     values: Vec<Value>,
 }
 
@@ -88,6 +124,11 @@ impl Statement {
             }
         }
         self
+    }
+
+    /// What is to be seen while it runs.
+    pub(super) fn watch(&self) -> Watch {
+        Watch { sql: self.sql, patience: self.patience }
     }
 
     pub(super) fn arguments<D: Dialect>(self) -> Result<D::Arguments, BoxDynError> {

@@ -5,11 +5,8 @@
 
 /// Places in [`IMAGES`], [`CLAIM_IMAGES`] and [`LOCATIONS_DELETED`].
 pub(super) const IMAGE_SLOTS: usize = 16;
-/// Places in [`REVERT_LOCATIONS`].
+/// Places in [`REVERT_LOCATIONS`] and [`LOCATIONS_OF`].
 pub(super) const LOCATION_SLOTS: usize = 64;
-/// Places in [`NAMING`].
-pub(super) const VALUE_SLOTS: usize = 512;
-
 /// 8 places.
 macro_rules! slots8 {
     () => {
@@ -86,10 +83,13 @@ macro_rules! unchanged {
 }
 
 /// A location that is not done with: it is live, or it waits and its image may be reverted still, or
-/// be given back.
+/// its claim be released; or its row alone was ended together with its image, by Glance's
+/// `image_destroy`, which asks no store.
 macro_rules! needs_data {
     () => {
-        "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE))"
+        "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE) \
+         OR (l.status = 'deleted' AND EXISTS (SELECT 1 FROM images i WHERE i.id = l.image_id \
+         AND i.deleted_at = l.deleted_at)))"
     };
 }
 
@@ -300,29 +300,10 @@ pub(super) const LOCATIONS_DELETED: &str = concat!(
 pub(super) const GIVE_BACK: &str = "UPDATE images SET status = 'pending_delete' \
      WHERE id = ? AND status = 'deleted' AND deleted = TRUE AND updated_at = ?";
 
-/// Values that wait in a range of images.
-pub(super) const WAITING_VALUES: &str = "SELECT l.value FROM image_locations l WHERE l.image_id >= ? AND l.image_id <= ? \
-     AND l.status = 'pending_delete'";
-
-/// Rows that need one of these values. `value` has no index: one walk over the table for all.
-pub(super) const NAMING: &str = concat!(
-    "SELECT l.id, l.value FROM image_locations l WHERE ",
-    needs_data!(),
-    " AND l.value IN (",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
-    slots64!(),
-    ",",
+/// All locations of some images.
+pub(super) const LOCATIONS_OF: &str = concat!(
+    "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
+     FROM image_locations l WHERE l.image_id IN (",
     slots64!(),
     ")"
 );
@@ -344,3 +325,35 @@ pub(super) const LIVE_LOCATIONS: &str = "SELECT l.image_id, l.id, l.value, l.met
 pub(super) const PING: &str = "SELECT 1 AS one FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
      LEFT JOIN image_properties p ON p.image_id = i.id LEFT JOIN image_tags t \
      ON t.image_id = i.id LEFT JOIN image_members m ON m.image_id = i.id LIMIT 1";
+
+/// The names of constants, for the log.
+macro_rules! named {
+    ($($name:ident)*) => {
+        [$((stringify!($name), $name)),*]
+    };
+}
+
+/// What a slow statement is called.
+pub(super) fn name(sql: &str) -> &'static str {
+    let all = named![
+        IMAGE IMAGES REVERT_IMAGE REVERT_LOCATIONS REVERT_PROPERTIES REVERT_TAGS REVERT_MEMBERS
+        LIST_PENDING_NEWEST LIST_PENDING_OLDEST DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
+        CLAIM_IMAGE CLAIM_IMAGES CLAIM_LOCATION LOCATIONS_DELETED GIVE_BACK LOCATIONS_OF
+        NEEDED_LOCATIONS LIVE_LOCATIONS PING
+    ];
+    all.iter().find(|(_, text)| *text == sql).map_or("another", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_statement_has_its_name_in_the_log() {
+        let source = include_str!("statements.rs");
+        let constants = source.split("pub(super) const ").skip(1);
+        let texts = constants.filter_map(|rest| rest.split_once(": &str = ").map(|(name, _)| name));
+        let names: Vec<_> = texts.filter(|name| name.len() < 40).collect();
+        let list = source.split_once("let all = named![").unwrap().1.split(']').next().unwrap();
+        let listed: Vec<_> = list.split_whitespace().collect();
+        assert_eq!(names, listed, "in the order of their definitions");
+    }
+}

@@ -1,20 +1,22 @@
 //! What a living image shows of its store: an unmounted share is an empty folder, in which
 //! everything is absent.
 
-use super::repo::{ImageRepo, RepoError};
+use super::image::ImageId;
+use super::location::Location;
+use super::repo::{Handed, ImageRepo, RepoError};
 use super::store::{Placed, Presence, Stores};
 
 /// Live images asked for before a store's word "absent" is believed.
 const CANARIES: usize = 3;
 /// Rows read in search of them, a page and in all.
-const PAGE: u32 = 500;
-const PAGES: usize = 20;
+const PAGE: u32 = 1000;
+const PAGES: usize = 1000;
 
 /// What the part of the store that says "absent" could show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Canary {
-    /// A live image's data is there.
-    Seen,
+    /// This live image's data is there.
+    Seen(ImageId, Placed),
     /// No live image has its data in this store: nothing to ask for.
     NoneKnown,
 }
@@ -28,28 +30,37 @@ pub(super) async fn look(
 ) -> Result<Result<Canary, String>, RepoError> {
     let (mut asked, mut after) = (0, 0);
     for _ in 0..PAGES {
-        let page = repo.live_locations(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.location.id;
-        for held in &page {
-            let Some(image) = &held.image else { continue };
-            let Ok(alive) = stores.place(&held.location) else { continue };
-            if alive.part() != absent.part() {
-                continue;
+        let mut living = Vec::new();
+        let take = &mut |image: Option<&ImageId>, location: &Location| {
+            if asked + living.len() < CANARIES
+                && let Some(image) = image
+                && let Ok(alive) = stores.place(location)
+                && alive.part() == absent.part()
+            {
+                living.push((image.clone(), alive));
             }
+        };
+        let page = repo
+            .live_locations(after, PAGE, &mut |held| take(held.image.as_ref(), &held.location))
+            .await?;
+        for (image, alive) in living {
             asked += 1;
-            if matches!(
-                alive.store.stat(image, &alive.uri).await,
-                Ok(Presence::Present { .. } | Presence::Mendable { .. })
-            ) {
-                return Ok(Ok(Canary::Seen));
+            if is_there(&image, &alive).await {
+                return Ok(Ok(Canary::Seen(image, alive)));
             }
-            if asked == CANARIES {
-                return Ok(Err(missing(asked)));
-            }
+        }
+        match page {
+            Handed::Until(last) if asked < CANARIES => after = last,
+            Handed::Until(_) | Handed::Nothing => break,
         }
     }
     Ok(if asked == 0 { Ok(Canary::NoneKnown) } else { Err(missing(asked)) })
+}
+
+/// Whether the store shows an image's data.
+pub(super) async fn is_there(image: &ImageId, placed: &Placed) -> bool {
+    let seen = placed.store.stat(image, &placed.uri).await;
+    matches!(seen, Ok(Presence::Present { .. } | Presence::Mendable { .. }))
 }
 
 /// Live images have their data in this store, and it is not there.

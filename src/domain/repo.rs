@@ -1,12 +1,11 @@
 //! Access to Glance's tables. Reads see deleted rows; writes are compare-and-set.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
 use super::image::{Image, ImageId};
-use super::location::{Location, LocationValue};
+use super::location::Location;
 use super::lock::ImageGuard;
 use super::pending::RevertPlan;
 use super::scrub::{Claim, Settled, Tally};
@@ -144,13 +143,27 @@ pub struct Outlook {
     pub half_deleted: u64,
 }
 
+/// Is handed one location after the other, so that never many of them are in memory.
+pub type TakeLocation<'a> = &'a mut (dyn FnMut(&HeldLocation) + Send);
+
+/// What a page had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handed {
+    /// Rows, up to this id; there may be more.
+    Until(i32),
+    /// None: that was all.
+    Nothing,
+}
+
 /// Glance's tables.
 #[async_trait]
 pub trait ImageRepo: Debug + Send + Sync {
     /// Reads an image with all its children.
     async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError>;
 
-    /// Reads images with their locations (no other children), those that exist.
+    /// Reads images with their locations (no other children), those that exist, for a scrub: of
+    /// values that are never destroyed, or too long to be, as little is kept as can be. Left out is
+    /// also what does not fit into memory beside the others; alone it fits, or is a bad row.
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError>;
 
     /// Carries a revert out: one transaction over the image and its children.
@@ -190,32 +203,28 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// transaction, an answer for each.
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError>;
 
-    /// Writes down what became of a batch: one transaction.
-    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<(), RepoError>;
+    /// Writes down what became of a batch: one transaction. How many of the locations waited until
+    /// then: fewer than were claimed, and somebody else is at work on them.
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError>;
 
-    /// Which values that wait to be scrubbed in images of this range of ids, both ends included,
-    /// are named by more than one row that is not done with: live, or waiting.
-    async fn contested_in_range(
-        &self,
-        first: &ImageId,
-        last: &ImageId,
-    ) -> Result<HashSet<LocationValue>, RepoError>;
+    /// Hands on all locations of these images, in whatever order.
+    async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;
 
-    /// The rows (`image_locations.id`) that are not done with and name one of these values.
-    async fn naming(
-        &self,
-        values: &[LocationValue],
-    ) -> Result<Vec<(i32, LocationValue)>, RepoError>;
-
-    /// A page, by row id, of the locations that are not done with.
+    /// Hands on a page, by row id, of the locations that are not done with: live, or waiting.
     async fn needed_locations(
         &self,
         after: i32,
         limit: u32,
-    ) -> Result<Vec<HeldLocation>, RepoError>;
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError>;
 
-    /// A page, by row id, of the locations that serve living images.
-    async fn live_locations(&self, after: i32, limit: u32) -> Result<Vec<HeldLocation>, RepoError>;
+    /// Hands on a page, by row id, of the locations that serve living images.
+    async fn live_locations(
+        &self,
+        after: i32,
+        limit: u32,
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError>;
 
     /// Whether all that a revert and a scrub write is allowed: each statement is run on an image
     /// that cannot exist, in a transaction that is rolled back.

@@ -5,9 +5,9 @@
 //! `deleted_at`, since the image's own row must not change for it.
 
 mod backoff;
-mod brakes;
+mod circuit_breaker;
 mod destroy;
-mod held;
+mod last_copy;
 mod limit;
 mod pace;
 mod pass;
@@ -15,6 +15,7 @@ mod placing;
 mod plan;
 mod record;
 mod report;
+mod shared_data;
 mod survey;
 mod work;
 
@@ -34,6 +35,7 @@ pub use self::report::{ScrubFailure, ScrubReport};
 pub use self::work::{Claim, Settled, Work, WorkKind};
 
 use self::backoff::Backoff;
+use self::circuit_breaker::Tripped;
 use self::pass::Pass;
 use super::lock::ImageLock;
 use super::principal::Admin;
@@ -68,6 +70,7 @@ pub struct Scrubber {
     clock: Arc<dyn Clock>,
     settings: ScrubSettings,
     backoff: Mutex<Backoff>,
+    tripped: tokio::sync::Mutex<Tripped>,
     progress: Option<Progress>,
     journal: Option<Journal>,
     accepted: Mutex<Option<u64>>,
@@ -96,6 +99,7 @@ impl Scrubber {
             clock,
             settings,
             backoff: Mutex::default(),
+            tripped: tokio::sync::Mutex::default(),
             progress: None,
             journal: None,
             accepted: Mutex::default(),
@@ -180,7 +184,10 @@ impl Scrubber {
         let before = self.deleted_before(now);
         let known = || self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         let accepted = *known();
-        let judged = self.within_limits(before, accepted).await?;
+        let judged = stop.run_until_cancelled(self.within_limits(before, accepted)).await;
+        let Some(judged) = judged.transpose()? else {
+            return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
+        };
         known().take_if(|still| Some(*still) == accepted);
         if let Err(limited) = judged {
             return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });

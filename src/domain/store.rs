@@ -118,6 +118,37 @@ pub enum Deletion {
 /// A stream of an object's bytes.
 pub type ObjectStream = BoxStream<'static, Result<Vec<u8>, StoreError>>;
 
+/// What a location names, the same however it is spelled: rows keep the spellings of their time, and
+/// Glance's drivers take many for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Objects {
+    /// Two locations with one of these in common name the same data.
+    pub names: Vec<String>,
+    /// What every location of the same data has in common, where the names may miss some: a path
+    /// that leads through links. A location without `names` may name the data of each that is equal
+    /// in this.
+    pub rough: Option<String>,
+}
+
+impl Objects {
+    /// One name, and nothing to miss.
+    pub fn of(name: String) -> Self {
+        Self { names: vec![name], rough: None }
+    }
+
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.rough.is_none()
+    }
+
+    /// Whether both may name the same data.
+    pub fn meets(&self, other: &Self) -> bool {
+        let in_doubt = self.names.is_empty() || other.names.is_empty();
+        self.names.iter().any(|name| other.names.contains(name))
+            || (in_doubt && self.rough.is_some() && self.rough == other.rough)
+    }
+}
+
 /// One configured store.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
@@ -140,17 +171,10 @@ pub trait Store: Debug + Send + Sync {
         String::new()
     }
 
-    /// The data that a URI of this store names, the same however the URI is spelled: rows keep the
-    /// spellings of their time, with and without credentials.
-    fn object(&self, uri: &StoreUri) -> String {
-        uri.as_str().to_owned()
-    }
-
-    /// Whether rows that name one object can only do so in the same letters. Where they can, who
-    /// else names it is seen by comparing rows as they are stored.
-    fn is_spelled_one_way(&self) -> bool {
-        false
-    }
+    /// What a URI names if Glance's own driver reads it with the settings of this store, whether
+    /// this product would touch it or not. Empty where the driver cannot read it, and where nothing
+    /// is ever destroyed.
+    fn objects(&self, uri: &StoreUri) -> Objects;
 
     /// Whether this location may be touched for this image at all; does no I/O. An image with a
     /// location that is not acceptable is never claimed.
@@ -199,11 +223,6 @@ impl Placed {
     pub fn part(&self) -> (StoreId, String) {
         (self.store.id().clone(), self.store.part(&self.uri))
     }
-
-    /// Equal for locations that name the same data.
-    pub fn object(&self) -> (StoreId, String) {
-        (self.store.id().clone(), self.store.object(&self.uri))
-    }
 }
 
 /// A location that no configured store can be matched to.
@@ -249,9 +268,8 @@ pub trait Stores: Debug + Send + Sync {
     /// The plain URI of a stored value.
     fn uri(&self, value: &LocationValue) -> Option<StoreUri>;
 
-    /// Whether rows that name the same data always have equal values: they are not encrypted, and
-    /// every store's locations are spelled one way.
-    fn values_are_alike(&self) -> bool;
+    /// The data that a location names, in whichever of the stores Glance would look for it.
+    fn objects(&self, location: &Location) -> Objects;
 
     /// Every store, for checks.
     fn all(&self) -> Vec<Arc<dyn Store>>;

@@ -22,7 +22,7 @@ use super::{StoreOptions, StoreSetupError};
 use crate::config::CinderConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::Outbound;
 
@@ -213,9 +213,8 @@ impl Store for CinderStore {
         self.find(uri).is_some_and(|found| found.store.is_some())
     }
 
-    fn object(&self, uri: &StoreUri) -> String {
-        let volume = CinderUri::parse(uri).map(|uri| uri.volume.to_owned());
-        volume.unwrap_or_else(|| uri.as_str().to_owned())
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        uri::volume(uri).map(|id| Objects::of(format!("cinder:{id}"))).unwrap_or_default()
     }
 
     fn accepts(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

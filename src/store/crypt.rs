@@ -50,11 +50,6 @@ impl ValueReader {
         }
     }
 
-    /// Whether values may be encrypted.
-    pub(super) fn encrypted(&self) -> bool {
-        self.key.is_some()
-    }
-
     /// The plain URI of a stored value; `None` where it is none and decrypts to none.
     ///
     /// Databases mix plain and encrypted rows (the key was set later, or the locations API wrote

@@ -28,7 +28,7 @@ use super::{StoreOptions, StoreSetupError};
 use crate::config::FileConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 
 /// Bytes read at a time.
@@ -99,13 +99,8 @@ impl Store for FileStore {
             .unwrap_or_default()
     }
 
-    /// Users cannot add `file://` locations, and Glance's own writes every one in the same way.
-    fn is_spelled_one_way(&self) -> bool {
-        !self.any_file_name
-    }
-
-    fn object(&self, uri: &StoreUri) -> String {
-        path::plain(&self.datadirs, uri).unwrap_or_else(|| uri.as_str().to_owned())
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        path::opened(&self.datadirs, uri)
     }
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

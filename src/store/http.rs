@@ -14,7 +14,7 @@ use super::{StoreOptions, StoreSetupError, names};
 use crate::config::HttpConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Client, Outbound, Response, announced_length, root_cause};
 
@@ -100,8 +100,8 @@ impl Store for HttpStore {
     }
 
     /// Nothing of it is destroyed, so nobody asks who else names it.
-    fn is_spelled_one_way(&self) -> bool {
-        true
+    fn objects(&self, _uri: &StoreUri) -> Objects {
+        Objects::default()
     }
 
     fn accepts(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {

@@ -29,7 +29,7 @@ use super::StoreOptions;
 use crate::config::RbdConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 
 /// The argument with which this binary becomes a helper.
@@ -153,8 +153,12 @@ impl Store for RbdStore {
         self.target(uri).is_ok_and(|target| target.fsid.is_some())
     }
 
-    fn object(&self, uri: &StoreUri) -> String {
-        self.target(uri).map_or_else(|_| uri.as_str().to_owned(), |target| target.image)
+    /// By the cluster that the URI names, which `glance_store` does not look at, and by this store.
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        let Some((fsid, image)) = uri::image(uri, &self.pool) else { return Objects::default() };
+        let of_cluster = fsid.map(|fsid| format!("rbd@{fsid}:{image}"));
+        let names = of_cluster.into_iter().chain([format!("rbd:{}:{image}", self.id)]).collect();
+        Objects { names, rough: None }
     }
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use super::swift::SwiftStore;
 use super::{StoreOptions, StoreSetupError};
 use crate::config::{HttpConfig, StoreConfig, StoreKind};
 use crate::domain::location::{Location, LocationValue};
-use crate::domain::store::{Placed, Store, StoreId, StoreUri, Stores, Unplaced};
+use crate::domain::store::{Objects, Placed, Store, StoreId, StoreUri, Stores, Unplaced};
 
 /// Schemes whose locations there is a driver for.
 const SERVED_SCHEMES: [&str; 13] = [
@@ -125,8 +125,27 @@ impl Stores for ConfiguredStores {
         self.values.read(value)
     }
 
-    fn values_are_alike(&self) -> bool {
-        !self.values.encrypted() && self.stores.iter().all(|store| store.is_spelled_one_way())
+    /// Glance opens a location in the store that the row names, wherever the URI lies; and that of a
+    /// row without a name in the one that the URI lies in, or in the only one of its kind.
+    fn objects(&self, location: &Location) -> Objects {
+        let Some(uri) = self.uri(&location.value) else { return Objects::default() };
+        let is_named = |store: &&Arc<dyn Store>| location.store() == Some(&*store.id().0);
+        let named = self.stores.iter().find(is_named).map(|store| store.objects(&uri));
+        if let Some(objects) = named.filter(|objects| !objects.is_empty()) {
+            return objects;
+        }
+        let mut stores = self.stores_of(None, &uri);
+        if stores.is_empty() {
+            stores = self.stores.iter().collect();
+        }
+        let mut all = Objects::default();
+        for Objects { names, rough } in stores.into_iter().map(|store| store.objects(&uri)) {
+            all.names.extend(names);
+            all.rough = all.rough.or(rough);
+        }
+        all.names.sort_unstable();
+        all.names.dedup();
+        all
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {

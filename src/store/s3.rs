@@ -23,7 +23,7 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Outbound, Response, announced_length, header};
 
@@ -178,9 +178,8 @@ impl Store for S3Store {
         self.place.find(uri).map(|inside| inside.length)
     }
 
-    fn object(&self, uri: &StoreUri) -> String {
-        let key = self.place.find(uri).and_then(|inside| inside.key().map(str::to_owned).ok());
-        key.unwrap_or_else(|| uri.as_str().to_owned())
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        self.place.opened(uri).map(Objects::of).unwrap_or_default()
     }
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

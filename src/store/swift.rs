@@ -27,7 +27,7 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Outbound, Response, announced_length, header};
 
@@ -42,6 +42,7 @@ pub struct SwiftStore {
     is_one_container: bool,
     multi_tenant: bool,
     any_file_name: bool,
+    region: Option<String>,
     client: SwiftClient,
 }
 
@@ -89,6 +90,7 @@ impl SwiftStore {
             is_one_container: config.container_seed == 0 && !config.multi_tenant,
             multi_tenant: config.multi_tenant,
             any_file_name: options.any_file_name,
+            region: config.region.clone(),
             client: SwiftClient { http, limit },
         })
     }
@@ -219,9 +221,17 @@ impl Store for SwiftStore {
         self.find(uri).map(|(target, _)| target.account.reference.clone()).unwrap_or_default()
     }
 
-    fn object(&self, uri: &StoreUri) -> String {
-        let named = SwiftUri::parse(uri).map(|uri| format!("{}/{}", uri.container, uri.object));
-        named.unwrap_or_else(|| uri.as_str().to_owned())
+    /// In the store, since users of one account change; and in the account, which several stores
+    /// can have.
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        let Some(object) = uri::opened(uri) else { return Objects::default() };
+        let of_account = self.find(uri).filter(|(target, _)| target.owner.is_none());
+        let of_account = of_account.map(|(Target { account, .. }, _)| {
+            let project = account.project.as_deref().unwrap_or(&account.reference);
+            format!("swift@{:?}/{project}/{:?}:{object}", account.address, self.region)
+        });
+        let of_store = format!("swift:{}:{object}", self.id);
+        Objects { names: of_account.into_iter().chain([of_store]).collect(), rough: None }
     }
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

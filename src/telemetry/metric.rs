@@ -24,11 +24,14 @@ pub const SCRUB_IMAGES_SCRUBBED_TOTAL: &str = "glance_revert_scrub_images_scrubb
 pub const SCRUB_LOCATIONS_DELETED_TOTAL: &str = "glance_revert_scrub_locations_deleted_total";
 /// Locations whose data was proved to be absent already.
 pub const SCRUB_DATA_GONE_TOTAL: &str = "glance_revert_scrub_data_gone_total";
+/// Locations that somebody else destroyed or settled while a pass had them: another scrubber at work.
+pub const SCRUB_TAKEN_BY_OTHERS_TOTAL: &str = "glance_revert_scrub_taken_by_others_total";
 /// Images given back because the store refused with the data intact.
 pub const SCRUB_GIVEN_BACK_TOTAL: &str = "glance_revert_scrub_given_back_total";
 /// Attempts to scrub an image that failed; a later pass tries again.
 pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
-/// Times that a brake stopped a store, or all of it, for a pass. Each one wants a person to look.
+/// Alerts of passes: a store that is not believed, another scrubber at work. Each one wants a person
+/// to look.
 pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
 /// Images whose last attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
@@ -96,7 +99,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 34] = [
+pub const ALL: [(Kind, &str, &str); 35] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -106,12 +109,17 @@ pub const ALL: [(Kind, &str, &str); 34] = [
     (Kind::Counter, SCRUB_IMAGES_SCRUBBED_TOTAL, "Images whose last location was scrubbed."),
     (Kind::Counter, SCRUB_LOCATIONS_DELETED_TOTAL, "Locations whose data was deleted."),
     (Kind::Counter, SCRUB_DATA_GONE_TOTAL, "Locations whose data was absent already."),
+    (
+        Kind::Counter,
+        SCRUB_TAKEN_BY_OTHERS_TOTAL,
+        "Locations that somebody else destroyed or settled while a pass had them.",
+    ),
     (Kind::Counter, SCRUB_GIVEN_BACK_TOTAL, "Images given back, their data intact."),
     (Kind::Counter, SCRUB_FAILURES_TOTAL, "Attempts to scrub an image that failed."),
     (
         Kind::Counter,
         SCRUB_ALARMS_TOTAL,
-        "Times that a brake stopped a store, or all of it, for a pass.",
+        "Alerts of passes: a store that is not believed, another scrubber at work.",
     ),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
     (Kind::Gauge, SCRUBBER_STATE, "What the scrubber of this process is at: one state is 1."),
@@ -151,10 +159,11 @@ pub fn unix_seconds(time: Timestamp) -> f64 {
 pub(super) const TLS_RELOAD_OUTCOMES: [&str; 2] = ["taken", "refused"];
 
 /// Metrics without labels, set to 0 at start, so that a rate can be taken from the first event on.
-pub(super) const FROM_ZERO: [&str; 7] = [
+pub(super) const FROM_ZERO: [&str; 8] = [
     SCRUB_IMAGES_SCRUBBED_TOTAL,
     SCRUB_LOCATIONS_DELETED_TOTAL,
     SCRUB_DATA_GONE_TOTAL,
+    SCRUB_TAKEN_BY_OTHERS_TOTAL,
     SCRUB_GIVEN_BACK_TOTAL,
     SCRUB_FAILURES_TOTAL,
     SCRUB_ALARMS_TOTAL,

@@ -137,6 +137,8 @@ async fn a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck(kind: Kind
     let proxy = Proxy::start(&world.db.url()).await;
     let database = open(&proxy.url(&world.db.url()));
     let (scrubber, stop) = (world.scrubber(&database), CancellationToken::new());
+    // what a pass destroyed before it was cut off is believed to be gone
+    world.live_image("alive").await;
     let mut cuts = 0;
     for message in (0..MESSAGES).step_by(2) {
         let images = ids(&format!("p{message}"), 20);

@@ -2,7 +2,6 @@
 
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
-use glance_revert::domain::location::LocationValue;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
 use glance_revert::domain::revert::{RevertRequest, Verify};
@@ -81,10 +80,9 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     repo.list_due(now, None, 1).await?;
     repo.count_due(now).await?;
     repo.outlook([now; 3]).await?;
-    repo.contested_in_range(&id, &id).await?;
-    repo.naming(&[LocationValue::new("file:///x".to_owned())]).await?;
-    repo.needed_locations(0, 1).await?;
-    repo.live_locations(0, 1).await?;
+    repo.locations_of(std::slice::from_ref(&id), &mut |_| {}).await?;
+    repo.needed_locations(0, 1, &mut |_| {}).await?;
+    repo.live_locations(0, 1, &mut |_| {}).await?;
     Ok(())
 }
 

@@ -63,6 +63,7 @@ mod schema;
 mod scrub;
 mod scrub_limit;
 mod scrub_loop;
+mod scrub_others;
 mod scrub_safety;
 mod secrets;
 mod secrets_ours;

@@ -1,6 +1,5 @@
 //! Probes and metrics, with a database that can be made to fail.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,12 +10,11 @@ use axum::body::to_bytes;
 use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
 use glance_revert::config::{Config, Environment, Sources};
 use glance_revert::domain::image::{Image, ImageId};
-use glance_revert::domain::location::LocationValue;
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::RevertPlan;
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
-    Write,
+    BadRow, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
+    TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
@@ -114,27 +112,29 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<(), RepoError> {
+    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<u64, RepoError> {
         not_here()
     }
 
-    async fn contested_in_range(
+    async fn locations_of(&self, _: &[ImageId], _: TakeLocation<'_>) -> Result<(), RepoError> {
+        not_here()
+    }
+
+    async fn needed_locations(
         &self,
-        _: &ImageId,
-        _: &ImageId,
-    ) -> Result<HashSet<LocationValue>, RepoError> {
+        _: i32,
+        _: u32,
+        _: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
         not_here()
     }
 
-    async fn naming(&self, _: &[LocationValue]) -> Result<Vec<(i32, LocationValue)>, RepoError> {
-        not_here()
-    }
-
-    async fn needed_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
-        not_here()
-    }
-
-    async fn live_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
+    async fn live_locations(
+        &self,
+        _: i32,
+        _: u32,
+        _: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
         not_here()
     }
 }

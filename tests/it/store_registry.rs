@@ -137,7 +137,6 @@ fn encrypted_and_plain_values_name_the_same_place() {
     let configs = [file("shelf", &["/var/lib/glance/images"])];
     let plain = "file:///var/lib/glance/images/0a1b2c3d-0000-4000-8000-000000000001";
     let with_key = stores(&configs, Some(KEY));
-    assert!(!with_key.values_are_alike());
     for value in [CIPHER, plain] {
         let placed = with_key.place(&location(value, None)).unwrap();
         assert_eq!((placed.uri.as_str(), placed.store.id().0.as_str()), (plain, "shelf"));
@@ -145,7 +144,6 @@ fn encrypted_and_plain_values_name_the_same_place() {
     let wrong_key = stores(&configs, Some("another-16-bytes"));
     assert_eq!(place(&wrong_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
     let no_key = stores(&configs, None);
-    assert!(no_key.values_are_alike());
     assert_eq!(place(&no_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
 }
 
@@ -185,29 +183,53 @@ fn one_object_is_known_by_all_spellings_of_its_location() {
     let environment = Environment::default();
     let sources = Sources { config_files: vec![file], config_dirs: Vec::new(), environment };
     let stores = stores(&Config::load(&sources).unwrap().stores, None);
-    let object = |value: &str| stores.place(&location(value, None)).unwrap().object();
+    let objects = |value: &str| stores.objects(&location(value, None));
     let volume = "0a1b2c3d-0000-4000-8000-000000000001";
-    for [one, same, other] in [
-        ["file:///srv/images/x", "filesystem:///srv//images/./x", "file:///srv/images/deep/x"],
-        [
+    let spelled = [
+        ("file:///srv/images/x", "filesystem:///srv//images/./x", "file:///srv/images/deep/x"),
+        ("file:///srv/images/x", "file:///srv/images/x?y#z", "file:///srv/images/y"),
+        ("file:///srv/images/x", "file:///..//srv/images/x", "file:///../srv/images/y"),
+        ("file:///srv/images/x", "file:///srv/images/\n\tx \u{1f}", "file:///srv/images/%78"),
+        ("file:///srv/images/x", "file://linked/x", "file://linked/y"),
+        (
             "s3://s3.example.org/images/x",
             "s3+http://a:b@s3.example.org:80/images/x",
             "s3://s3.example.org/images/y",
-        ],
-        [
+        ),
+        (
+            "s3://s3.example.org/images/x",
+            "s3+https://elsewhere.example.org/images/x/?y",
+            "s3://s3.example.org/others/x",
+        ),
+        (
             "swift+https://project%3Auser:key@keys.example.org/v3/glance/x",
             "swift+https://project%3Aother:old@keys.example.org/v2.0/glance/x",
             "swift+https://project%3Auser:key@keys.example.org/v3/glance/y",
-        ],
-        ["rbd://fsid/images/x/snap", "rbd://x", "rbd://fsid/images/y/snap"],
-        [
+        ),
+        (
+            "swift+https://project%3Auser:key@keys.example.org/v3/glance/x",
+            "swift+http://keys.example.org/glance/x?y",
+            "swift+https://project%3Auser:key@keys.example.org/v3/others/x",
+        ),
+        ("rbd://fsid/images/x/snap", "rbd://x", "rbd://fsid/images/y/snap"),
+        ("rbd://fsid/images/x/snap", "rbd://other/%69mages/%78/old", "rbd://fsid/others/x/snap"),
+        (
             &format!("cinder://block/{volume}"),
             &format!("cinder://{volume}"),
             &format!("cinder://block/{}", volume.replace('1', "2")),
-        ],
-    ] {
-        assert_eq!(object(one), object(same), "{one} {same}");
-        assert_ne!(object(one), object(other), "{one} {other}");
+        ),
+        (
+            &format!("cinder://block/{volume}"),
+            &format!("cinder://a/b/{{{}}}", volume.to_uppercase().replace('-', "")),
+            &format!("cinder://block/{volume}0"),
+        ),
+    ];
+    for (one, same, other) in spelled {
+        assert!(objects(one).meets(&objects(same)), "{one} {same:?}");
+        assert!(!objects(one).meets(&objects(other)), "{one} {other:?}");
+    }
+    for nothing in ["https://files.example.org/x", "rbd://a/b", "s3://x", "cinder://x", "no uri"] {
+        assert!(objects(nothing).is_empty(), "{nothing}");
     }
 }
 

@@ -3,8 +3,8 @@
 use tokio_util::sync::CancellationToken;
 
 use super::Scrubber;
-use super::brakes::Brakes;
-use super::held::Held;
+use super::circuit_breaker::{Belief, CircuitBreaker};
+use super::shared_data::{Share, Shares};
 use super::work::{Settled, Work, WorkKind};
 use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
@@ -24,12 +24,16 @@ pub(super) struct Claimed<'a> {
 pub(super) struct Outcome {
     pub(super) deleted: Vec<i32>,
     pub(super) gone: u64,
+    /// Of these, what nobody but this pass should have destroyed.
+    pub(super) taken: u64,
     pub(super) shared: u64,
     pub(super) retained: u64,
     /// Bytes went, or may have gone.
     touched: bool,
     /// Why something is left, if something is.
     pub(super) left: Option<String>,
+    /// Data is absent of a store that has shown nothing yet.
+    pub(super) unproved: bool,
     /// The pass was stopped before the end of this image.
     pub(super) stopped: bool,
 }
@@ -38,6 +42,10 @@ impl<'a> Claimed<'a> {
     /// Each location that has to go, and where it is.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
         self.work.targets().iter().zip(&self.placed)
+    }
+
+    fn has(&self, row: i32) -> bool {
+        self.work.targets().iter().any(|location| location.id == row)
     }
 
     /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
@@ -60,26 +68,33 @@ impl<'a> Claimed<'a> {
 /// Destroys claimed data, location by location.
 pub(super) struct Destroyer<'a> {
     pub(super) scrubber: &'a Scrubber,
-    pub(super) brakes: &'a Brakes,
-    pub(super) held: &'a Held,
+    pub(super) breaker: &'a CircuitBreaker,
+    pub(super) shares: &'a Shares,
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Destroyer<'_> {
     pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Outcome) {
-        let mut outcome = Outcome::default();
+        let mut outcome =
+            Outcome { touched: self.goes_with_another(&claimed), ..Outcome::default() };
         for (location, placed) in claimed.targets() {
-            if self.stop.is_cancelled() {
-                outcome.stopped = true;
-                break;
-            }
-            if self.is_shared(&claimed, location, placed) {
-                outcome.shared += 1;
-                outcome.deleted.push(location.id);
-            } else if let Err(reason) = self.brakes.pass(placed).await {
-                outcome.left = Some(format!("store {} is stopped: {reason}", placed.store.id()));
-            } else {
-                self.destroy_one(&claimed, location, placed, &mut outcome).await;
+            match self.share(&claimed, location) {
+                Share::Needed => {
+                    outcome.shared += 1;
+                    outcome.deleted.push(location.id);
+                }
+                Share::GoesWith(row) => {
+                    outcome.shared += u64::from(!claimed.has(row));
+                    outcome.deleted.push(location.id);
+                }
+                Share::Uncounted => {
+                    outcome.left = Some(format!("location {} came in the meantime", location.id));
+                }
+                Share::Own if self.stop.is_cancelled() => {
+                    outcome.stopped = true;
+                    break;
+                }
+                Share::Own => self.destroy_own(&claimed, location, placed, &mut outcome).await,
             }
             // Whole, it can be given back; what is destroyed in part has to be finished.
             if outcome.left.is_some() && !outcome.touched {
@@ -89,18 +104,42 @@ impl Destroyer<'_> {
         (claimed, outcome)
     }
 
-    /// Whether other rows need the same data: those of other images as they were after the claim,
-    /// those of this image as they were under its lock. A location that was removed and added again
-    /// is two rows, which may be spelled differently.
-    fn is_shared(&self, claimed: &Claimed<'_>, location: &Location, placed: &Placed) -> bool {
+    /// Whether data of the image goes with another image, which may be destroyed at any moment.
+    fn goes_with_another(&self, claimed: &Claimed<'_>) -> bool {
+        claimed.targets().any(|(location, _)| match self.share(claimed, location) {
+            Share::GoesWith(row) => !claimed.has(row),
+            Share::Own | Share::Needed | Share::Uncounted => false,
+        })
+    }
+
+    /// Whether other rows need the same data: those of all images as they were counted, those of this
+    /// image as they were under its lock.
+    fn share(&self, claimed: &Claimed<'_>, location: &Location) -> Share {
         let stores = &*self.scrubber.stores;
-        let image = claimed.work.image();
-        let names_it = |other: &Location| {
-            stores.uri(&other.value).as_ref() == Some(&placed.uri)
-                || stores.place(other).is_ok_and(|other| other.object() == placed.object())
+        let objects = stores.objects(location);
+        let is_target = |other: &Location| claimed.targets().any(|(one, _)| one.id == other.id);
+        let needs_it = |other: &Location| {
+            other.is_live() && !is_target(other) && stores.objects(other).meets(&objects)
         };
-        self.held.contains(&image.id, location, placed)
-            || image.locations.iter().any(|other| other.is_live() && names_it(other))
+        if claimed.work.image().locations.iter().any(needs_it) {
+            return Share::Needed;
+        }
+        self.shares.get(&location.id).copied().unwrap_or(Share::Uncounted)
+    }
+
+    async fn destroy_own(
+        &self,
+        claimed: &Claimed<'_>,
+        location: &Location,
+        placed: &Placed,
+        outcome: &mut Outcome,
+    ) {
+        match self.breaker.admits(placed).await {
+            Ok(()) => self.destroy_one(claimed, location, placed, outcome).await,
+            Err(reason) => {
+                outcome.left = Some(format!("store {} is stopped: {reason}", placed.store.id()));
+            }
+        }
     }
 
     async fn destroy_one(
@@ -113,12 +152,12 @@ impl Destroyer<'_> {
         let id = location.id;
         match placed.store.delete(&claimed.work.image().id, &placed.uri).await {
             Deletion::Deleted => {
-                self.brakes.destroyed(placed).await;
+                self.breaker.shown(placed).await;
                 outcome.touched = true;
                 outcome.deleted.push(id);
             }
             Deletion::Retained(how) => {
-                self.brakes.destroyed(placed).await;
+                self.breaker.shown(placed).await;
                 outcome.touched = true;
                 outcome.retained += 1;
                 outcome.deleted.push(id);
@@ -130,17 +169,21 @@ impl Destroyer<'_> {
                 let expected = claimed.work.was_claimed(location);
                 self.absent(location, placed, expected, outcome).await;
             }
-            Deletion::Held(why) => outcome.left = Some(format!("location {id} is in use: {why}")),
+            Deletion::Held(why) => {
+                self.breaker.shown(placed).await;
+                outcome.left = Some(format!("location {id} is in use: {why}"));
+            }
             Deletion::Refused(why) => {
-                self.brakes.in_doubt(placed).await;
+                self.breaker.in_doubt(placed).await;
                 outcome.left = Some(format!("location {id} refused: {why}"));
             }
             Deletion::Partial(why) => {
+                self.breaker.shown(placed).await;
                 outcome.touched = true;
                 outcome.left = Some(format!("location {id} is destroyed in part: {why}"));
             }
             Deletion::Uncertain(why) => {
-                self.brakes.in_doubt(placed).await;
+                self.breaker.in_doubt(placed).await;
                 outcome.touched = true;
                 outcome.left = Some(format!("location {id} in doubt: {why}"));
             }
@@ -155,16 +198,20 @@ impl Destroyer<'_> {
         outcome: &mut Outcome,
     ) {
         let (repo, stores) = (&*self.scrubber.repo, &*self.scrubber.stores);
-        match self.brakes.believe_absent(placed, expected, repo, stores).await {
-            Ok(true) => {
+        let belief = self.breaker.absent(placed, expected, repo, stores);
+        match self.stop.run_until_cancelled(belief).await {
+            Some(Ok(Belief::Gone)) => {
                 outcome.gone += 1;
+                outcome.taken += u64::from(!expected);
                 outcome.deleted.push(location.id);
             }
-            Ok(false) => {
+            Some(Ok(belief)) => {
                 let (id, store) = (location.id, placed.store.id());
+                outcome.unproved = belief == Belief::Unproved;
                 outcome.left = Some(format!("location {id} is absent, and store {store} in doubt"));
             }
-            Err(error) => outcome.left = Some(error.to_string()),
+            Some(Err(error)) => outcome.left = Some(error.to_string()),
+            None => outcome.stopped = true,
         }
     }
 }

@@ -1,20 +1,22 @@
 //! One pass: pages of candidates, batches of claims.
 
-use std::collections::HashMap;
+mod settle;
+
+use std::collections::{HashMap, HashSet};
 
 use futures::StreamExt;
 use futures::stream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::brakes::Brakes;
-use super::destroy::{Claimed, Destroyer, Outcome};
-use super::held::Contested;
+use super::circuit_breaker::CircuitBreaker;
+use super::destroy::{Claimed, Destroyer};
+use super::last_copy;
 use super::limit::Limited;
 use super::pace::Pace;
 use super::placing;
-use super::record::Destroyed;
-use super::work::{Claim, Work, WorkKind};
+use super::shared_data::SharedData;
+use super::work::{Claim, Work};
 use super::{ScrubReport, Scrubber};
 use crate::domain::image::ImageId;
 use crate::domain::lock::ImageGuard;
@@ -24,6 +26,8 @@ use crate::domain::time::Timestamp;
 
 /// Ids read at a time.
 const PAGE: u32 = 512;
+/// For so many images rows are counted once: 100,000 take about 10 MiB.
+const CHAPTER: usize = 200 * PAGE as usize;
 
 pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
@@ -35,8 +39,10 @@ pub(super) struct Pass<'a> {
     left: u64,
     /// More could be destroyed than that.
     is_over: bool,
-    brakes: Brakes,
-    contested: Option<Contested>,
+    breaker: CircuitBreaker,
+    shared: Option<SharedData>,
+    again: Vec<ImageId>,
+    is_last_try: bool,
     pace: Pace,
     report: ScrubReport,
 }
@@ -50,7 +56,6 @@ impl<'a> Pass<'a> {
         before: Timestamp,
         most: u64,
     ) -> Self {
-        let brakes = Brakes::new(scrubber.settings.absent_brake);
         Self {
             scrubber,
             stop,
@@ -58,8 +63,10 @@ impl<'a> Pass<'a> {
             name: now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             left: most,
             is_over: false,
-            brakes,
-            contested: None,
+            breaker: CircuitBreaker::new(scrubber.settings.absent_brake),
+            shared: None,
+            again: Vec::new(),
+            is_last_try: false,
             pace: Pace::new(),
             report: ScrubReport::default(),
         }
@@ -72,29 +79,26 @@ impl<'a> Pass<'a> {
     pub(super) async fn run(&mut self) -> Result<(), RepoError> {
         let mut after: Option<ImageId> = None;
         loop {
-            let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
-            let mut rest = page.as_slice();
+            let ids = self.chapter(after.as_ref()).await?;
+            let Some(last) = ids.last() else { return self.finish().await };
+            if !self.count_shared(&ids).await? {
+                return self.finish().await;
+            }
+            let mut rest = ids.as_slice();
             while !rest.is_empty() {
-                let (ids, later) = rest.split_at(self.pace.batch().min(rest.len()));
+                let (some, later) = rest.split_at(self.pace.batch().min(rest.len()));
                 rest = later;
-                if self.stop.is_cancelled() {
-                    self.report.interrupted = true;
-                    return self.finish().await;
-                }
                 if self.is_over {
                     return self.stop_at_limit().await;
                 }
-                self.refresh_contested(&page).await?;
-                let (began, failed) = (Instant::now(), self.report.failed);
-                self.batch(ids).await?;
-                self.pace.took(began.elapsed(), self.report.failed == failed);
-                self.tell_progress();
+                self.report.seen += some.len() as u64;
+                self.timed_batch(some).await?;
             }
-            match page.last() {
-                Some(last) => after = Some(last.clone()),
-                None if self.is_over => return self.stop_at_limit().await,
-                None => return self.finish().await,
+            self.again().await?;
+            if self.is_over {
+                return self.stop_at_limit().await;
             }
+            after = Some(last.clone());
         }
     }
 
@@ -106,8 +110,66 @@ impl<'a> Pass<'a> {
         self.finish().await
     }
 
+    /// The next images to look at. Many of them, since rows that name the same data are counted once
+    /// for all.
+    async fn chapter(&mut self, after: Option<&ImageId>) -> Result<Vec<ImageId>, RepoError> {
+        let mut ids: Vec<ImageId> = Vec::new();
+        while ids.len() < CHAPTER {
+            let page = self.scrubber.repo.list_due(self.before, ids.last().or(after), PAGE);
+            match self.stop.run_until_cancelled(page).await.transpose()? {
+                Some(page) if page.is_empty() => break,
+                Some(page) => ids.extend(page),
+                None => {
+                    self.report.interrupted = true;
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// False if the pass was stopped meanwhile.
+    async fn count_shared(&mut self, ids: &[ImageId]) -> Result<bool, RepoError> {
+        let shared = self.stop.run_until_cancelled(SharedData::of(self.scrubber, ids));
+        let shared = shared.await.transpose()?;
+        self.report.interrupted |= shared.is_none();
+        self.shared = shared;
+        Ok(self.shared.is_some())
+    }
+
+    /// Images that are better looked at alone, or after all others.
+    async fn again(&mut self) -> Result<(), RepoError> {
+        let ids = std::mem::take(&mut self.again);
+        self.is_last_try = true;
+        for id in ids {
+            self.timed_batch(&[id]).await?;
+        }
+        self.is_last_try = false;
+        Ok(())
+    }
+
+    async fn timed_batch(&mut self, ids: &[ImageId]) -> Result<(), RepoError> {
+        if self.stop.is_cancelled() {
+            self.report.interrupted = true;
+            return Ok(());
+        }
+        let (began, failed) = (Instant::now(), self.report.failed);
+        self.batch(ids).await?;
+        self.pace.took(began.elapsed(), self.report.failed == failed);
+        self.tell_progress();
+        Ok(())
+    }
+
     async fn finish(&mut self) -> Result<(), RepoError> {
-        self.report.alarms = self.brakes.alarms().await;
+        let mut tripped = self.scrubber.tripped.lock().await;
+        self.report.alarms = self.breaker.alarms(&mut tripped).await;
+        let taken = self.report.taken_by_others;
+        if taken > 0 {
+            self.report.alarms.push(format!(
+                "{taken} locations were destroyed by somebody else: is another scrubber at work \
+                 (glance-scrubber), or are objects deleted by hand?"
+            ));
+        }
         self.report.waiting_after_failure =
             self.scrubber.with_backoff(|backoff| backoff.len() as u64);
         Ok(())
@@ -120,7 +182,6 @@ impl<'a> Pass<'a> {
     }
 
     async fn batch(&mut self, ids: &[ImageId]) -> Result<(), RepoError> {
-        self.report.seen += ids.len() as u64;
         let mut guards = HashMap::new();
         let result = self.batch_locked(ids, &mut guards).await;
         self.scrubber.lock.release_all(guards.into_values().collect()).await;
@@ -133,15 +194,20 @@ impl<'a> Pass<'a> {
         guards: &mut HashMap<ImageId, ImageGuard>,
     ) -> Result<(), RepoError> {
         self.lock(ids, guards).await?;
-        let mut works = self.read(guards).await?;
+        let works = self.read(guards).await?;
+        let mut works = self.without_last_copies(works).await;
         let most = usize::try_from(self.left).unwrap_or(usize::MAX);
         self.is_over |= works.len() > most;
         works.truncate(most);
         let claimed = self.claim(works, guards).await?;
         let (scrubber, stop) = (self.scrubber, self.stop);
-        let Some(contested) = self.contested.as_ref() else { return Ok(()) };
-        let held = contested.held(scrubber, &claimed).await?;
-        let destroyer = Destroyer { scrubber, brakes: &self.brakes, held: &held, stop };
+        let Some(counts) = self.shared.as_mut().filter(|_| !claimed.is_empty()) else {
+            return Ok(());
+        };
+        // a pass that is stopped here releases what it claimed
+        stop.run_until_cancelled(counts.catch_up(scrubber)).await.transpose()?;
+        let shares = counts.shares(scrubber, &claimed);
+        let destroyer = Destroyer { scrubber, breaker: &self.breaker, shares: &shares, stop };
         let destructions: Vec<_> = claimed.into_iter().map(|one| destroyer.destroy(one)).collect();
         let at_a_time = scrubber.settings.pool_size;
         let outcomes = stream::iter(destructions).buffer_unordered(at_a_time).collect().await;
@@ -174,7 +240,19 @@ impl<'a> Pass<'a> {
             return Ok(Vec::new());
         }
         let mut works = Vec::new();
-        for image in self.scrubber.repo.get_many(&ids).await? {
+        let read = self.stop.run_until_cancelled(self.scrubber.repo.get_many(&ids)).await;
+        let Some(images) = read.transpose()? else {
+            self.report.interrupted = true;
+            return Ok(works);
+        };
+        let mut unread: HashSet<_> = ids.iter().map(ImageId::as_str).collect();
+        for image in &images {
+            unread.remove(image.as_ref().map_or_else(|bad| &*bad.image, |image| image.id.as_str()));
+        }
+        if !self.is_last_try {
+            self.again.extend(ids.iter().filter(|id| unread.contains(id.as_str())).cloned());
+        }
+        for image in images {
             match image {
                 Ok(image) => {
                     let Some(work) = image.into_work(self.before) else { continue };
@@ -203,7 +281,7 @@ impl<'a> Pass<'a> {
             }
         };
         for placed in &all {
-            if self.brakes.pass(placed).await.is_err() {
+            if self.breaker.admits(placed).await.is_err() {
                 self.report.deferred += 1;
                 return None;
             }
@@ -237,76 +315,32 @@ impl<'a> Pass<'a> {
         let wanted = claimed.len();
         claimed.retain(|_| writes.next() == Some(Write::Done));
         self.report.contended += (wanted - claimed.len()) as u64;
-        let resumed = claimed.iter().filter(|one| one.work.kind() == WorkKind::Resumed).count();
-        self.report.resumed += resumed as u64;
         Ok(claimed)
     }
 
-    /// Learns again which of a page's values somebody else names too, if it was long ago.
-    async fn refresh_contested(&mut self, page: &[ImageId]) -> Result<(), RepoError> {
-        let is_fresh = self.contested.as_ref().is_some_and(|known| known.is_fresh(page));
-        let ([first, .., last] | [first @ last]) = page else { return Ok(()) };
-        if !is_fresh {
-            self.contested = Some(Contested::read(self.scrubber, first, last).await?);
+    /// Leaves out removed locations of living images that show no data: what was removed may be the
+    /// last copy.
+    async fn without_last_copies(
+        &mut self,
+        works: Vec<(Work, Vec<Placed>)>,
+    ) -> Vec<(Work, Vec<Placed>)> {
+        let stores = &*self.scrubber.stores;
+        let look = |(work, placed): (Work, Vec<Placed>)| async move {
+            (!last_copy::may_be(&work, &placed, stores).await, work, placed)
+        };
+        let looks: Vec<_> = works.into_iter().map(look).collect();
+        let looks = stream::iter(looks).buffered(self.scrubber.settings.pool_size);
+        let looked: Vec<_> = looks.collect().await;
+        let mut going = Vec::new();
+        for (may_go, work, placed) in looked {
+            if may_go {
+                going.push((work, placed));
+            } else {
+                let text = "its live locations show no data: what was removed may be the last copy";
+                self.fail(&work.image().id, text.to_owned());
+            }
         }
-        Ok(())
-    }
-
-    async fn settle(&mut self, outcomes: Vec<(Claimed<'_>, Outcome)>) -> Result<(), RepoError> {
-        for (claimed, outcome) in &outcomes {
-            self.record(claimed, outcome);
-        }
-        let settled: Vec<_> =
-            outcomes.iter().filter_map(|(one, outcome)| one.settled(outcome)).collect();
-        if !settled.is_empty() {
-            let now = self.scrubber.clock.now_in_seconds();
-            self.scrubber.repo.settle(&settled, now).await?;
-        }
-        for (claimed, outcome) in outcomes {
-            self.count(&claimed, outcome);
-        }
-        Ok(())
-    }
-
-    /// Before the rows are settled: a record may come twice, and is never missing.
-    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) {
-        if outcome.left.is_some() || outcome.stopped {
-            return;
-        }
-        self.left = self.left.saturating_sub(1);
-        if let Some(journal) = &self.scrubber.journal {
-            let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
-            stores.sort();
-            stores.dedup();
-            let (image, kind) = (claimed.work.image(), claimed.work.kind());
-            journal(&Destroyed { image, kind, stores, pass: &self.name });
-        }
-    }
-
-    fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
-        let id = &claimed.work.image().id;
-        if claimed.may_give_back(&outcome) {
-            self.report.given_back += 1;
-        } else {
-            self.report.locations_deleted += outcome.deleted.len() as u64;
-            self.report.data_gone += outcome.gone;
-            self.report.data_shared += outcome.shared;
-            self.report.data_retained += outcome.retained;
-        }
-        self.report.interrupted |= outcome.stopped;
-        if let Some(reason) = outcome.left {
-            self.fail(id, reason);
-            return;
-        }
-        if outcome.stopped {
-            return;
-        }
-        self.scrubber.with_backoff(|backoff| backoff.succeeded(id));
-        match claimed.work.kind() {
-            WorkKind::Due | WorkKind::Resumed => self.report.scrubbed += 1,
-            WorkKind::Leftovers => self.report.leftovers += outcome.deleted.len() as u64,
-        }
-        tracing::debug!(image_id = id.as_str(), "image scrubbed");
+        going
     }
 
     fn fail(&mut self, id: &ImageId, reason: String) {

@@ -27,6 +27,9 @@ pub struct ScrubReport {
     pub locations_deleted: u64,
     /// Locations whose data was proved absent.
     pub data_gone: u64,
+    /// Locations that somebody else destroyed or settled while this pass had them: lost data, or
+    /// another scrubber at work.
+    pub taken_by_others: u64,
     /// Locations whose data another image still uses: the row is done with, the data stays.
     pub data_shared: u64,
     /// Locations whose data the store still keeps after its removal: a versioned bucket, a trash.

@@ -28,6 +28,15 @@ impl<'u> CinderUri<'u> {
     }
 }
 
+/// The volume that `glance_store` asks for: it takes what follows the last `/`, in each spelling of a
+/// UUID that `uuid.UUID` of Python reads.
+pub(super) fn volume(uri: &StoreUri) -> Option<String> {
+    let rest = uri.as_str().strip_prefix("cinder://")?;
+    let last = rest.rsplit('/').next()?.replace("urn:", "").replace("uuid:", "");
+    let hex = last.trim_matches(['{', '}']).replace('-', "").to_ascii_lowercase();
+    (hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hex)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

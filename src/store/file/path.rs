@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::image::ImageId;
-use crate::domain::store::StoreUri;
+use crate::domain::store::{Objects, StoreUri};
+use crate::store::as_python_reads;
 
 const PREFIXES: [&str; 2] = ["file://", "filesystem://"];
 
@@ -79,10 +80,23 @@ pub(super) fn part<'d>(datadirs: &'d [DataDir], uri: &StoreUri) -> Option<&'d Pa
     deepest(datadirs, raw_path(uri)?).map(|(datadir, _)| &*datadir.path)
 }
 
-/// The path without empty and `.` components.
-pub(super) fn plain(datadirs: &[DataDir], uri: &StoreUri) -> Option<String> {
-    let (datadir, below) = deepest(datadirs, raw_path(uri)?)?;
-    Some(datadir.path.join(below.join("/")).display().to_string())
+/// What `glance_store` opens. Inside a data directory a path is known by its components. Where one of
+/// them is `..`, or the path lies elsewhere, it may come by links to any file of its name.
+pub(super) fn opened(datadirs: &[DataDir], uri: &StoreUri) -> Objects {
+    let Some(rest) = PREFIXES.iter().find_map(|prefix| uri.as_str().strip_prefix(prefix)) else {
+        return Objects::default();
+    };
+    let path = as_python_reads(rest);
+    // as `str.strip` does
+    let path = path.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c));
+    let Some(name) = components(path).last() else { return Objects::default() };
+    let is_plain = !path.split('/').any(|part| part == "..");
+    let inside = deepest(datadirs, path).filter(|_| is_plain);
+    let whole = inside.map(|(datadir, below)| datadir.path.join(below.join("/")));
+    Objects {
+        names: whole.iter().map(|whole| format!("file:{}", whole.display())).collect(),
+        rough: Some(format!("file:*/{name}")),
+    }
 }
 
 /// The file that a location names, if this store may touch it for this image.

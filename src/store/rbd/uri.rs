@@ -37,6 +37,20 @@ pub(super) fn parse(uri: &StoreUri, pool: &str) -> Result<Target, &'static str> 
     Ok(target)
 }
 
+/// The cluster, and pool and image, as `glance_store` takes them, in whatever letters.
+pub(super) fn image(uri: &StoreUri, pool: &str) -> Option<(Option<String>, String)> {
+    let plain = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let parts: Vec<&str> = uri.as_str().strip_prefix(PREFIX)?.split('/').collect();
+    match parts[..] {
+        _ if parts.contains(&"") => None,
+        [image] => Some((None, format!("{pool}/{image}"))),
+        [fsid, pool, image, _] => {
+            Some((Some(plain(fsid)), format!("{}/{}", plain(pool), plain(image))))
+        }
+        _ => None,
+    }
+}
+
 /// How many characters of the URI name the pool.
 pub(super) fn claimed(uri: &StoreUri, pool: &str) -> Option<usize> {
     let target = parse(uri, pool).ok()?;

@@ -9,6 +9,7 @@ use rusty_s3::Credentials;
 
 use crate::config::S3Endpoint;
 use crate::domain::store::StoreUri;
+use crate::store::as_python_reads;
 
 const SCHEMES: [&str; 3] = ["s3://", "s3+http://", "s3+https://"];
 
@@ -17,6 +18,8 @@ const SCHEMES: [&str; 3] = ["s3://", "s3+http://", "s3+https://"];
 pub(super) struct Place {
     /// `host[:port][/prefix]/bucket/`, with the port that the scheme implies and without it.
     spellings: Vec<String>,
+    /// `host[:port][/prefix]`, in one spelling.
+    host: String,
 }
 
 /// What is left of a URI that lies in the bucket.
@@ -42,7 +45,18 @@ impl Place {
         let prefix = endpoint.prefix.as_str();
         let slash = if prefix.is_empty() { "" } else { "/" };
         let spell = |authority: String| format!("{authority}{slash}{prefix}/{bucket}/");
-        Self { spellings: authorities.into_iter().map(spell).collect() }
+        let host = format!("{}{slash}{prefix}", bare.to_ascii_lowercase());
+        Self { spellings: authorities.into_iter().map(spell).collect(), host }
+    }
+
+    /// What `glance_store` opens: the last two parts, whatever the bucket, at the configured host,
+    /// whatever the URI's.
+    pub(super) fn opened(&self, uri: &StoreUri) -> Option<String> {
+        let rest = SCHEMES.iter().find_map(|scheme| uri.as_str().strip_prefix(scheme))?;
+        let path = as_python_reads(rest);
+        let (before, key) = path.trim_matches('/').rsplit_once('/')?;
+        let bucket = before.rsplit('/').next()?;
+        Some(format!("s3:{}:{bucket}/{key}", self.host))
     }
 
     /// Takes a URI apart that lies in this bucket; `None` where it lies elsewhere. The secret may

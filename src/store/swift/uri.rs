@@ -12,6 +12,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::domain::store::StoreUri;
+use crate::store::as_python_reads;
 
 /// A URI, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,6 +117,18 @@ fn login(https: bool, text: &str) -> Option<Place<'_>> {
     });
     let has_host = !address.is_empty() && !address.starts_with(['/', ':']);
     has_host.then(|| Place::Login(Address::new(https, address), project))
+}
+
+/// What `glance_store` asks an account for: the last two parts.
+pub(super) fn opened(uri: &StoreUri) -> Option<String> {
+    let (scheme, rest) = uri.as_str().split_once("://")?;
+    if !["swift", "swift+http", "swift+https", "swift+config"].contains(&scheme) {
+        return None;
+    }
+    let path = as_python_reads(rest);
+    let (before, object) = path.rsplit_once('/')?;
+    let container = before.rsplit('/').next()?;
+    Some(format!("{container}/{object}"))
 }
 
 #[cfg(test)]

@@ -11,13 +11,13 @@ use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::RevertPlan;
 use glance_revert::domain::repo::{
-    BadRow, HeldLocation, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
-    PendingSummary, Position, RepoError, Write,
+    BadRow, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary,
+    Position, RepoError, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::store::{
-    Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
-    Unplaced,
+    Deletion, ObjectStream, Objects, Placed, Presence, Store, StoreError, StoreId, StoreUri,
+    Stores, Unplaced,
 };
 use glance_revert::domain::time::{Clock, Timestamp};
 
@@ -200,29 +200,31 @@ impl ImageRepo for FakeRepo {
         not_here()
     }
 
-    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<(), RepoError> {
+    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<u64, RepoError> {
         not_here()
     }
 
-    async fn contested_in_range(
+    async fn locations_of(&self, _: &[ImageId], _: TakeLocation<'_>) -> Result<(), RepoError> {
+        not_here()
+    }
+
+    async fn needed_locations(
         &self,
-        _: &ImageId,
-        _: &ImageId,
-    ) -> Result<HashSet<LocationValue>, RepoError> {
+        _: i32,
+        _: u32,
+        _: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
         not_here()
     }
 
-    async fn naming(&self, _: &[LocationValue]) -> Result<Vec<(i32, LocationValue)>, RepoError> {
-        not_here()
-    }
-
-    async fn needed_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
-        not_here()
-    }
-
-    async fn live_locations(&self, _: i32, _: u32) -> Result<Vec<HeldLocation>, RepoError> {
+    async fn live_locations(
+        &self,
+        _: i32,
+        _: u32,
+        _: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
         self.serve().await?;
-        Ok(Vec::new())
+        Ok(Handed::Nothing)
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
@@ -331,6 +333,10 @@ impl Store for FakeStore {
         Ok(())
     }
 
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        Objects::of(uri.as_str().to_owned())
+    }
+
     async fn health(&self) -> Result<(), StoreError> {
         self.down.lock().unwrap().clone().map_or(Ok(()), Err)
     }
@@ -368,8 +374,8 @@ impl Stores for FakeStore {
         StoreUri::parse(value.as_stored())
     }
 
-    fn values_are_alike(&self) -> bool {
-        true
+    fn objects(&self, location: &Location) -> Objects {
+        Objects::of(location.value.as_stored().to_owned())
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {

@@ -12,8 +12,8 @@ use glance_revert::domain::location::{Location, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::store::{
-    Deletion, ObjectStream, Placed, Presence, Store, StoreError, StoreId, StoreUri, Stores,
-    Unplaced,
+    Deletion, ObjectStream, Objects, Placed, Presence, Store, StoreError, StoreId, StoreUri,
+    Stores, Unplaced,
 };
 
 /// What named locks are on two nodes of Galera: everybody gets every lock.
@@ -64,8 +64,8 @@ impl Stores for RefusingStores {
         self.inner.uri(value)
     }
 
-    fn values_are_alike(&self) -> bool {
-        self.inner.values_are_alike()
+    fn objects(&self, location: &Location) -> Objects {
+        self.inner.objects(location)
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
@@ -92,6 +92,10 @@ impl Store for RefusingStore {
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.inner.accepts(image, uri)
+    }
+
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        self.inner.objects(uri)
     }
 
     async fn health(&self) -> Result<(), StoreError> {
@@ -138,8 +142,8 @@ impl Stores for MeanwhileStores {
         self.inner.uri(value)
     }
 
-    fn values_are_alike(&self) -> bool {
-        self.inner.values_are_alike()
+    fn objects(&self, location: &Location) -> Objects {
+        self.inner.objects(location)
     }
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
@@ -165,6 +169,10 @@ impl Store for MeanwhileStore {
 
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
         self.inner.accepts(image, uri)
+    }
+
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        self.inner.objects(uri)
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -107,6 +107,11 @@ impl World {
     }
 
     pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {
+        self.scrubber_over(database, Arc::clone(&self.stores))
+    }
+
+    /// The same over stores that are worse.
+    pub(crate) fn scrubber_over(&self, database: &Database, stores: Arc<dyn Stores>) -> Scrubber {
         let settings = ScrubSettings {
             scrub_time: Duration::from_mins(1),
             pool_size: 4,
@@ -116,7 +121,7 @@ impl World {
         Scrubber::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
-            Arc::clone(&self.stores),
+            stores,
             self.clock.clone(),
             settings,
         )

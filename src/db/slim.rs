@@ -1,0 +1,104 @@
+//! Images for a scrub, in bounded memory: who can write a location can write thousands of long ones.
+
+use std::marker::PhantomData;
+
+use super::dialect::Dialect;
+use super::error::bad_row;
+use super::read::{self, Images};
+use crate::domain::image::Image;
+use crate::domain::location::{Location, LocationValue};
+use crate::domain::repo::{BadRow, RepoError};
+
+/// Bytes of the locations that are kept, of all images together.
+const BUDGET: usize = 4 * 1024 * 1024;
+/// A longer value is no location of any store that can destroy: paths, keys and names are shorter.
+const LONGEST: usize = 16 * 1024;
+/// Of what waits under one of these its scheme is all that is needed, since nothing is destroyed.
+const READ_ONLY: [&str; 2] = ["http://", "https://"];
+
+/// Rows of [`super::statements::IMAGES`] as they come.
+pub(super) struct Slim<D: Dialect> {
+    images: Images,
+    /// Bytes held by each of `images`; `None` once they were too many.
+    held: Vec<Option<usize>>,
+    is_alone: bool,
+    error: Option<RepoError>,
+    dialect: PhantomData<fn(D)>,
+}
+
+impl<D: Dialect> Slim<D> {
+    /// Expects so many images.
+    pub(super) fn new(expected: usize) -> Self {
+        let (images, held) = (Vec::new(), Vec::new());
+        Self { images, held, is_alone: expected == 1, error: None, dialect: PhantomData }
+    }
+
+    /// Takes one row.
+    pub(super) fn add(&mut self, row: &D::Row) {
+        match read::add_row::<D>(&mut self.images, row) {
+            Ok(at) => self.weigh(at),
+            Err(error) => self.error = self.error.take().or(Some(error)),
+        }
+    }
+
+    /// Makes the last location of an image as small as can be, and lets the image go if it is too
+    /// large for all that.
+    fn weigh(&mut self, at: usize) {
+        self.held.resize(self.images.len(), Some(0));
+        let Some((_, image)) = self.images.get_mut(at) else { return };
+        let Ok(known) = image else { return };
+        let is_dropped = self.held.get(at).is_none_or(Option::is_none);
+        if is_dropped {
+            known.locations.clear();
+            return;
+        }
+        let Some(last) = known.locations.last_mut() else { return };
+        lighten(last);
+        let weight = weight(last);
+        let all: usize = self.held.iter().flatten().sum();
+        let fits = all + weight <= BUDGET;
+        if !fits {
+            known.locations = Vec::new();
+        }
+        if let Some(held) = self.held.get_mut(at) {
+            *held = held.filter(|_| fits).map(|held| held + weight);
+        }
+    }
+
+    /// The images that were not too large.
+    pub(super) fn done(self) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let all = self.images.into_iter().zip(self.held);
+        let fitting = all.filter_map(|((id, image), held)| match held {
+            Some(_) => Some(image.map(read::in_order)),
+            None if self.is_alone => Some(Err(bad_row(&id, "image_locations", "value", TOO_MANY))),
+            None => None,
+        });
+        Ok(fitting.collect())
+    }
+}
+
+const TOO_MANY: &str = "its locations take more than 4 MiB together";
+
+/// Leaves of a value what a scrub can make use of. Without it, the location is unreadable.
+fn lighten(location: &mut Location) {
+    let value = location.value.as_stored();
+    let begins = |scheme: &&&str| {
+        value.get(..scheme.len()).is_some_and(|found| found.eq_ignore_ascii_case(scheme))
+    };
+    let slim = match READ_ONLY.iter().find(begins) {
+        Some(_) if location.is_live() => return,
+        Some(scheme) => scheme,
+        None if value.len() <= LONGEST => return,
+        None => "",
+    };
+    location.value = LocationValue::new(slim.to_owned());
+}
+
+fn weight(location: &Location) -> usize {
+    let Location { value, metadata, .. } = location;
+    let words = metadata.iter().map(|(key, word)| key.len() + word.to_string().len());
+    size_of::<Location>() + value.as_stored().len() + words.sum::<usize>()
+}

@@ -1,0 +1,185 @@
+//! The circuit breaker of each store: an unmounted share must not turn every image into `deleted`.
+//!
+//! That an object is absent is believed of a store that shows a living image's data in that moment,
+//! or, where it has none, that has destroyed or shown something in this pass. Many absent objects
+//! in a row trip the breaker for the rest of the pass. The alert stays in later passes until the
+//! store shows something.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::sync::Mutex;
+
+use crate::domain::canary::{self, Canary};
+use crate::domain::repo::{ImageRepo, RepoError};
+use crate::domain::store::{Placed, StoreId, Stores};
+
+/// What is stopped and proved by itself.
+type Key = (StoreId, String);
+
+/// Why breakers of earlier passes tripped, for as long as their stores have shown nothing.
+pub(super) type Tripped = BTreeMap<Key, String>;
+
+/// The state of each store in one pass.
+#[derive(Debug)]
+pub(super) struct CircuitBreaker {
+    absent_limit: usize,
+    gates: Mutex<HashMap<Key, Gate>>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    asked: bool,
+    stopped: Option<String>,
+    /// Absent objects since something was there.
+    absent_in_a_row: usize,
+    /// Absent objects that were not believed to be.
+    doubted: usize,
+    /// It destroyed or showed something in this pass.
+    has_shown: bool,
+    canary: Option<Canary>,
+}
+
+/// What a store's word "absent" is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// The data is gone.
+    Gone,
+    /// The store has shown nothing yet: it may be an empty folder. Worth asking once more at the end.
+    Unproved,
+    /// The store is stopped.
+    Stopped,
+}
+
+impl CircuitBreaker {
+    pub(super) fn new(absent_limit: usize) -> Self {
+        Self { absent_limit, gates: Mutex::default() }
+    }
+
+    /// Whether the store may be worked on; asks for its health once a pass, and again after it
+    /// gave no clear answer.
+    pub(super) async fn admits(&self, placed: &Placed) -> Result<(), String> {
+        let mut gates = self.gates.lock().await;
+        let gate = gates.entry(placed.part()).or_default();
+        if !gate.asked && gate.stopped.is_none() {
+            gate.asked = true;
+            gate.stopped = placed.store.health().await.err().map(|error| error.to_string());
+        }
+        gate.stopped.clone().map_or(Ok(()), Err)
+    }
+
+    /// The store gave no clear answer, or refused: a share that goes away in the middle of a pass
+    /// must not have the whole backlog claimed for it.
+    pub(super) async fn in_doubt(&self, placed: &Placed) {
+        if let Some(gate) = self.gates.lock().await.get_mut(&placed.part()) {
+            gate.asked = false;
+        }
+    }
+
+    /// The store destroyed something, or has it and would not: it is no unmounted share.
+    pub(super) async fn shown(&self, placed: &Placed) {
+        let mut gates = self.gates.lock().await;
+        let gate = gates.entry(placed.part()).or_default();
+        gate.has_shown = true;
+        gate.absent_in_a_row = 0;
+    }
+
+    /// What the store's word that an object is absent is worth. What was `expected`, from a claim
+    /// that is taken up again, does not trip the breaker where a living image shows that the share
+    /// is mounted.
+    pub(super) async fn absent(
+        &self,
+        placed: &Placed,
+        expected: bool,
+        repo: &dyn ImageRepo,
+        stores: &dyn Stores,
+    ) -> Result<Belief, RepoError> {
+        let mut gates = self.gates.lock().await;
+        let gate = gates.entry(placed.part()).or_default();
+        let has_canary = gate.has_canary(placed, repo, stores).await?;
+        if gate.stopped.is_some() {
+            gate.doubted += 1;
+            return Ok(Belief::Stopped);
+        }
+        if has_canary && expected {
+            return Ok(Belief::Gone);
+        }
+        let belief = if gate.has_shown { Belief::Gone } else { Belief::Unproved };
+        gate.absent_in_a_row += 1;
+        gate.doubted += usize::from(belief == Belief::Unproved);
+        if gate.absent_in_a_row >= self.absent_limit {
+            gate.stopped = Some(format!("{} objects in a row were absent", gate.absent_in_a_row));
+        }
+        Ok(belief)
+    }
+
+    /// Every store that is stopped or not believed, with the reason, in this pass and since earlier
+    /// ones.
+    pub(super) async fn alarms(&self, tripped: &mut Tripped) -> Vec<String> {
+        let gates = self.gates.lock().await;
+        let mut alarms = BTreeMap::new();
+        for (key, gate) in gates.iter() {
+            match (&gate.stopped, gate.absence()) {
+                (_, Some(reason)) => drop(tripped.insert(key.clone(), reason)),
+                (Some(reason), None) => drop(alarms.insert(key.clone(), reason.clone())),
+                (None, None) if gate.has_shown => drop(tripped.remove(key)),
+                (None, None) => {}
+            }
+        }
+        for (key, reason) in tripped.iter() {
+            alarms.entry(key.clone()).or_insert_with(|| reason.clone());
+        }
+        let told = alarms.iter().map(|((id, part), reason)| {
+            let part = if part.is_empty() { String::new() } else { format!(", {part}") };
+            format!("store {id}{part}: {reason}")
+        });
+        told.collect()
+    }
+}
+
+impl Gate {
+    /// Looks whether a living image's data is there; at the same one as before, if it still is.
+    async fn has_canary(
+        &mut self,
+        placed: &Placed,
+        repo: &dyn ImageRepo,
+        stores: &dyn Stores,
+    ) -> Result<bool, RepoError> {
+        match &self.canary {
+            _ if self.stopped.is_some() => return Ok(false),
+            Some(Canary::NoneKnown) => return Ok(false),
+            Some(Canary::Seen(image, alive)) if canary::is_there(image, alive).await => {
+                return Ok(true);
+            }
+            Some(Canary::Seen(..)) | None => {}
+        }
+        match canary::look(placed, repo, stores).await? {
+            Ok(canary) => {
+                let seen = matches!(canary, Canary::Seen(..));
+                self.has_shown |= seen;
+                self.canary = Some(canary);
+                Ok(seen)
+            }
+            Err(why) => {
+                self.stopped = Some(why);
+                Ok(false)
+            }
+        }
+    }
+
+    /// What is wrong with so much absence, and what to do.
+    fn absence(&self) -> Option<String> {
+        let why = match &self.stopped {
+            Some(reason) if self.doubted > 0 || self.absent_in_a_row > 0 => reason.clone(),
+            None if self.doubted > 0 && !self.has_shown => format!(
+                "{} objects are absent, and it has shown no data of any image",
+                self.doubted
+            ),
+            Some(_) | None => return None,
+        };
+        Some(format!(
+            "{why}. Is it the right share, bucket or pool, and mounted? If the data is lost for good: \
+             upload an image into this store, so that it has something to show, and let [revert] \
+             absent_brake be greater than the number of lost objects"
+        ))
+    }
+}

@@ -1,0 +1,27 @@
+//! A removed location of a living image may have the last copy of its data.
+
+use super::work::{Work, WorkKind};
+use crate::domain::image::Image;
+use crate::domain::store::{Placed, Presence, Stores};
+
+/// Whether what is to be destroyed may be all that is left of a living image: none of its live
+/// locations shows the whole data.
+pub(super) async fn may_be(work: &Work, placed: &[Placed], stores: &dyn Stores) -> bool {
+    let is_destroyed = |one: &Placed| !one.store.objects(&one.uri).is_empty();
+    work.kind() == WorkKind::Leftovers
+        && placed.iter().any(is_destroyed)
+        && !lives(work.image(), stores).await
+}
+
+/// Whether the data of a living image is where one of its live locations says.
+async fn lives(image: &Image, stores: &dyn Stores) -> bool {
+    for location in image.locations.iter().filter(|location| location.is_live()) {
+        let Ok(placed) = stores.place(location) else { continue };
+        let whole = |found: u64| image.size.is_none_or(|size| i64::try_from(found) == Ok(size));
+        match placed.store.stat(&image.id, &placed.uri).await {
+            Ok(Presence::Present { size }) if whole(size) => return true,
+            _ => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,85 @@
+//! What became of a batch: written down, recorded and counted.
+
+use super::Pass;
+use crate::domain::repo::RepoError;
+use crate::domain::scrub::destroy::{Claimed, Outcome};
+use crate::domain::scrub::record::Destroyed;
+use crate::domain::scrub::work::WorkKind;
+
+impl Pass<'_> {
+    pub(super) async fn settle(
+        &mut self,
+        outcomes: Vec<(Claimed<'_>, Outcome)>,
+    ) -> Result<(), RepoError> {
+        for (claimed, outcome) in &outcomes {
+            self.record(claimed, outcome);
+        }
+        let settled: Vec<_> =
+            outcomes.iter().filter_map(|(one, outcome)| one.settled(outcome)).collect();
+        if !settled.is_empty() {
+            let now = self.scrubber.clock.now_in_seconds();
+            let done: u64 = settled.iter().map(|one| one.deleted.len() as u64).sum();
+            let waited = self.scrubber.repo.settle(&settled, now).await?;
+            self.report.taken_by_others += done.saturating_sub(waited);
+        }
+        for (claimed, outcome) in outcomes {
+            self.count(&claimed, outcome);
+        }
+        Ok(())
+    }
+
+    /// Before the rows are settled: a record may come twice, and is never missing.
+    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) {
+        if outcome.left.is_some() || outcome.stopped {
+            return;
+        }
+        self.left = self.left.saturating_sub(1);
+        if let Some(journal) = &self.scrubber.journal {
+            let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
+            stores.sort();
+            stores.dedup();
+            let (image, kind) = (claimed.work.image(), claimed.work.kind());
+            journal(&Destroyed { image, kind, stores, pass: &self.name });
+        }
+    }
+
+    fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
+        let id = &claimed.work.image().id;
+        let is_released = claimed.may_give_back(&outcome);
+        if let Some(shared) = self.shared.as_mut().filter(|_| !is_released) {
+            let is_done = |row: &i32| outcome.deleted.contains(row);
+            let targets = claimed.targets().map(|(location, _)| location);
+            targets.filter(|location| is_done(&location.id)).for_each(|location| {
+                shared.settled(self.scrubber, location);
+            });
+        }
+        if outcome.unproved && !self.is_last_try {
+            self.again.push(id.clone());
+            return;
+        }
+        self.report.resumed += u64::from(claimed.work.kind() == WorkKind::Resumed);
+        if is_released {
+            self.report.given_back += 1;
+        } else {
+            self.report.locations_deleted += outcome.deleted.len() as u64;
+            self.report.data_gone += outcome.gone;
+            self.report.taken_by_others += outcome.taken;
+            self.report.data_shared += outcome.shared;
+            self.report.data_retained += outcome.retained;
+        }
+        self.report.interrupted |= outcome.stopped;
+        if let Some(reason) = outcome.left {
+            self.fail(id, reason);
+            return;
+        }
+        if outcome.stopped {
+            return;
+        }
+        self.scrubber.with_backoff(|backoff| backoff.succeeded(id));
+        match claimed.work.kind() {
+            WorkKind::Due | WorkKind::Resumed => self.report.scrubbed += 1,
+            WorkKind::Leftovers => self.report.leftovers += outcome.deleted.len() as u64,
+        }
+        tracing::debug!(image_id = id.as_str(), "image scrubbed");
+    }
+}

@@ -1,0 +1,147 @@
+//! Data that another row still needs. Several rows may name the same data, in whatever letters, and the
+//! stores do not know it.
+//!
+//! Nothing in the database finds the rows that name an object. So all rows that need their data are
+//! walked over once, before a pass claims anything, and those that name what is due are counted.
+//! From then on the counts are kept up: what the pass settles is taken off, and before each batch
+//! destroys anything, after its claims, rows that came since are added. A revert of another image
+//! changes nothing: its row counts whether it waits or lives.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use super::Scrubber;
+use super::destroy::Claimed;
+use crate::domain::image::ImageId;
+use crate::domain::location::Location;
+use crate::domain::repo::{Handed, HeldLocation, RepoError};
+use crate::domain::store::Objects;
+
+/// Rows read at a time.
+const PAGE: u32 = 1000;
+
+/// How many rows name each object that is due.
+#[derive(Debug)]
+pub(super) struct SharedData {
+    hasher: RandomState,
+    /// Hashes of the names, sorted. A list takes a fraction of a map's memory.
+    names: Vec<u64>,
+    rows: Vec<u32>,
+    /// The last row that was counted.
+    last: i32,
+}
+
+/// What becomes of one location of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// No other row needs its data.
+    Own,
+    /// Its data goes with this row of the batch, so that no image is released after its data went
+    /// with another one.
+    GoesWith(i32),
+    /// A row that is not done with names the same data.
+    Needed,
+    /// It was not there when rows were counted.
+    Uncounted,
+}
+
+/// [`Share`] of each location of a batch, by its row.
+pub(super) type Shares = HashMap<i32, Share>;
+
+impl SharedData {
+    /// Walks over all rows.
+    pub(super) async fn of(scrubber: &Scrubber, due: &[ImageId]) -> Result<Self, RepoError> {
+        let hasher = RandomState::new();
+        let mut names = Vec::new();
+        let mut note = |location: &Location| {
+            names.extend(hashes(&hasher, &asked(scrubber.stores.objects(location))));
+        };
+        scrubber.repo.locations_of(due, &mut |held| note(&held.location)).await?;
+        names.sort_unstable();
+        names.dedup();
+        names.shrink_to_fit();
+        let rows = vec![0; names.len()];
+        let mut shared = Self { hasher, names, rows, last: 0 };
+        if !shared.names.is_empty() {
+            shared.catch_up(scrubber).await?;
+        }
+        Ok(shared)
+    }
+
+    /// Counts the rows that came since.
+    pub(super) async fn catch_up(&mut self, scrubber: &Scrubber) -> Result<(), RepoError> {
+        loop {
+            let after = self.last;
+            let take = &mut |held: &HeldLocation| self.count(scrubber, &held.location, 1);
+            match scrubber.repo.needed_locations(after, PAGE, take).await? {
+                Handed::Until(last) => self.last = last,
+                Handed::Nothing => return Ok(()),
+            }
+        }
+    }
+
+    /// A location is done with.
+    pub(super) fn settled(&mut self, scrubber: &Scrubber, location: &Location) {
+        self.count(scrubber, location, -1);
+    }
+
+    fn count(&mut self, scrubber: &Scrubber, location: &Location, by: i32) {
+        let objects = scrubber.stores.objects(location);
+        for name in hashes(&self.hasher, &named(objects)) {
+            if let Ok(at) = self.names.binary_search(&name)
+                && let Some(rows) = self.rows.get_mut(at)
+            {
+                *rows = rows.saturating_add_signed(by);
+            }
+        }
+    }
+
+    /// Judges a batch, after its claims.
+    pub(super) fn shares(&self, scrubber: &Scrubber, batch: &[Claimed<'_>]) -> Shares {
+        let objects = |location: &Location| scrubber.stores.objects(location);
+        let all: Vec<_> = batch
+            .iter()
+            .flat_map(Claimed::targets)
+            .map(|(location, _)| (location.id, objects(location)))
+            .collect();
+        let mut ours: HashMap<u64, (i32, u32)> = HashMap::new();
+        for (row, objects) in &all {
+            for name in hashes(&self.hasher, &objects.names) {
+                ours.entry(name).or_insert((*row, 0)).1 += 1;
+            }
+        }
+        all.iter().map(|(row, objects)| (*row, self.share(*row, objects, &ours))).collect()
+    }
+
+    fn share(&self, row: i32, objects: &Objects, ours: &HashMap<u64, (i32, u32)>) -> Share {
+        let counted = |name: u64| {
+            self.names.binary_search(&name).ok().and_then(|at| self.rows.get(at)).copied()
+        };
+        let mut share = Share::Own;
+        for name in hashes(&self.hasher, &objects.names) {
+            let (first, of_batch) = ours.get(&name).copied().unwrap_or((row, 0));
+            match counted(name) {
+                Some(rows) if rows > of_batch => return Share::Needed,
+                Some(rows) if rows == of_batch && first == row => {}
+                Some(rows) if rows == of_batch => share = Share::GoesWith(first),
+                Some(_) | None => return Share::Uncounted,
+            }
+        }
+        let rough = objects.rough.as_ref().map(|rough| self.hasher.hash_one(rough));
+        if rough.and_then(counted).is_some_and(|rows| rows > 0) { Share::Needed } else { share }
+    }
+}
+
+/// What a row is counted under.
+fn named(objects: Objects) -> Vec<String> {
+    if objects.names.is_empty() { objects.rough.into_iter().collect() } else { objects.names }
+}
+
+/// What is asked for of a location that is due.
+fn asked(objects: Objects) -> Vec<String> {
+    objects.names.into_iter().chain(objects.rough).collect()
+}
+
+fn hashes(hasher: &RandomState, names: &[String]) -> Vec<u64> {
+    names.iter().map(|name| hasher.hash_one(name)).collect()
+}
