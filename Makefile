@@ -80,4 +80,4 @@ systemd-test: ## Run the units under a systemd of their own (needs root)
 
 clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
-		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/go-build "$$cache"/clients-target "$$cache"/systemd-* "$$cache"/lock-*
+		rm -rf "$$cache"/venv-* "$$cache"/schema-* "$$cache"/image-* "$$cache"/cargo-* "$$cache"/kubectl-* "$$cache"/npm-* "$$cache"/go-build "$$cache"/clients-target "$$cache"/systemd-* "$$cache"/sid-* "$$cache"/lock-*

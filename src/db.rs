@@ -11,6 +11,7 @@ pub mod demo;
 mod dialect;
 mod error;
 mod lock;
+mod login;
 mod read;
 mod repo;
 mod slim;

@@ -14,6 +14,19 @@
 
 CREATE ROLE glance_revert LOGIN PASSWORD 'CHANGE_ME';
 
+-- A revert locks these tables for its few milliseconds: `glance-manage db purge` would else delete
+-- rows that have just come back. PostgreSQL 17 has a privilege for that; before it the least that
+-- allows it is UPDATE on the whole table.
+DO $$ BEGIN
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        EXECUTE 'GRANT MAINTAIN ON image_locations, image_properties, image_tags, image_members
+            TO glance_revert';
+    ELSE
+        GRANT UPDATE ON image_locations, image_properties, image_tags, image_members
+            TO glance_revert;
+    END IF;
+END $$;
+
 GRANT SELECT (id, name, disk_format, container_format, size, virtual_size, status, checksum,
               os_hash_algo, os_hash_value, protected, os_hidden, min_ram, min_disk, owner,
               visibility, created_at, updated_at, deleted_at, deleted),

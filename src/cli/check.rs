@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 
 use super::output::bytes;
 use super::table::{Fit, Table};
-use super::{CliError, Exit, Outcome, SourceArgs};
+use super::{Exit, Outcome, SourceArgs};
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
-use crate::domain::image::ImageId;
+use crate::domain::lock::LockTrial;
 use crate::domain::scrub::clocks_differ;
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::Parts;
@@ -122,8 +122,7 @@ async fn database(parts: &Parts) -> Vec<Tried> {
     }
     let writable =
         of("grants", repo.rehearse().await, "all that a revert and a scrub write is allowed");
-    let locks = of("locks", lock(parts).await, "advisory locks can be taken");
-    let mut tried = vec![reachable, writable, locks, clock(parts).await];
+    let mut tried = vec![reachable, writable, locks(parts).await, clock(parts).await];
     tried.extend(due(parts).await);
     tried
 }
@@ -155,12 +154,15 @@ async fn clock(parts: &Parts) -> Tried {
     tried
 }
 
-async fn lock(parts: &Parts) -> Result<(), CliError> {
-    let nobodys = ImageId::parse("check").map_err(|error| CliError::Other(error.to_string()))?;
-    if let Some(guard) = parts.database.lock.try_lock(&nobodys).await? {
-        guard.release().await;
-    }
-    Ok(())
+async fn locks(parts: &Parts) -> Tried {
+    let trial = parts.database.lock.trial().await;
+    let verdict = match &trial {
+        Ok(LockTrial::Works) => Verdict::Works,
+        Ok(LockTrial::Absent) => Verdict::Warning,
+        Ok(LockTrial::Wanders) | Err(_) => Verdict::Broken,
+    };
+    let note = trial.map_or_else(|error| error.to_string(), |found| found.to_string());
+    Tried { what: "locks".to_owned(), verdict, note }
 }
 
 async fn stores(parts: &Parts) -> Vec<Tried> {

@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions};
 
 use super::connections::Connections;
+use super::login::Login;
 use crate::config::{DatabaseConfig, DatabaseTls};
 
 /// How long a writer of SQLite waits for the others.
@@ -63,13 +64,17 @@ pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Connections<MySq
     if let Some(key) = &config.tls.key {
         options = options.ssl_client_key(key);
     }
-    Connections::lazy(pool_size, options)
+    // These are among the settings of each connection.
+    options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
+    Connections::lazy(pool_size, options).with_login(Login::new(config))
 }
 
 pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Connections<Postgres> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&config.database)
-        .application_name("glance-revert");
+        .application_name("glance-revert")
+        // nothing here has a fraction, and PgBouncer refuses what it does not know
+        .extra_float_digits(None);
     if let Some(host) = &config.host {
         options = options.host(host);
     }

@@ -4,14 +4,17 @@
 use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::{PoolConnection, PoolOptions};
-use sqlx::{ConnectOptions, Connection, Database, Pool};
+use sqlx::{ConnectOptions, Connection, Pool};
 use tokio::time::Instant;
 
+use super::dialect::Dialect;
 use super::error::connection_broke;
+use super::login::Login;
 
 /// A request waits so long for a connection before it is told that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,28 +23,40 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(5);
 /// A connection that lives says so at once; much less than [`ACQUIRE_TIMEOUT`], so that there is
 /// time left for a new one.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// After so long a wait for a connection the server is asked whether it is there at all.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 /// A server that is not there is known at once, or not at all.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections to one database. Clones share them.
-pub(super) struct Connections<D: Database> {
+pub(super) struct Connections<D: Dialect> {
     pool: Pool<D>,
     doubt: Doubt,
+    login: Option<Arc<Login>>,
+    in_use: Arc<AtomicU32>,
+    /// Held by who asks why there is no connection.
+    asking: Arc<tokio::sync::Mutex<()>>,
 }
 
-impl<D: Database> Clone for Connections<D> {
+impl<D: Dialect> Clone for Connections<D> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), doubt: self.doubt.clone() }
+        Self {
+            pool: self.pool.clone(),
+            doubt: self.doubt.clone(),
+            login: self.login.clone(),
+            in_use: Arc::clone(&self.in_use),
+            asking: Arc::clone(&self.asking),
+        }
     }
 }
 
-impl<D: Database> fmt::Debug for Connections<D> {
+impl<D: Dialect> fmt::Debug for Connections<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").finish_non_exhaustive()
     }
 }
 
-impl<D: Database> Connections<D> {
+impl<D: Dialect> Connections<D> {
     /// At most `size` connections, made when they are needed.
     pub(super) fn lazy(size: u32, options: <D::Connection as Connection>::Options) -> Self {
         let doubt = Doubt::default();
@@ -59,34 +74,77 @@ impl<D: Database> Connections<D> {
                     Ok(true)
                 })
             })
+            .after_connect(|connection: &mut D::Connection, _| {
+                tracing::debug!("a connection to the database was made");
+                Box::pin(D::set_up(connection))
+            })
             // ours names slow statements (`Watch`)
             .connect_lazy_with(options.disable_statement_logging());
-        Self { pool, doubt }
+        Self { pool, doubt, login: None, in_use: Arc::default(), asking: Arc::default() }
+    }
+
+    /// With a way to log in where the driver's own does not do.
+    pub(super) fn with_login(self, login: Login) -> Self {
+        Self { login: Some(Arc::new(login)), ..self }
     }
 
     pub(super) async fn acquire(&self) -> Result<Lent<D>, sqlx::Error> {
-        match self.pool.acquire().await {
-            Ok(connection) => Ok(Lent { connection, is_answered: false }),
-            Err(sqlx::Error::PoolTimedOut) => Err(self.why_there_is_none().await),
+        match self.acquire_once().await {
+            Err(error) => {
+                if connection_broke(&error) {
+                    self.doubt.raise();
+                }
+                let Some(login) = &self.login else { return Err(error) };
+                if login.helps(&error).await? { self.acquire_once().await } else { Err(error) }
+            }
+            lent => lent,
+        }
+    }
+
+    async fn acquire_once(&self) -> Result<Lent<D>, sqlx::Error> {
+        let acquired = tokio::select! {
+            biased;
+            acquired = self.pool.acquire() => acquired,
+            Some(error) = self.suspect() => return Err(error),
+        };
+        match acquired {
+            Ok(connection) => {
+                self.in_use.fetch_add(1, Ordering::Relaxed);
+                let in_use = Arc::clone(&self.in_use);
+                Ok(Lent { connection, is_answered: false, in_use })
+            }
+            Err(sqlx::Error::PoolTimedOut) => {
+                Err(self.why_there_is_none().await.unwrap_or(sqlx::Error::PoolTimedOut))
+            }
             Err(error) => Err(error),
         }
     }
 
+    /// After a while, why no connection can be had; `None` where that takes longer to tell. One at
+    /// a time: logins must not become the server's load.
+    async fn suspect(&self) -> Option<sqlx::Error> {
+        tokio::time::sleep(SUSPICIOUS).await;
+        let _turn = self.asking.lock().await;
+        self.why_there_is_none().await.filter(|error| !is_late(error))
+    }
+
     /// The pool takes a refused connection for a server that is starting, and tries again until its
-    /// time is over; what it was refused with is lost. So it is asked for once more.
-    async fn why_there_is_none(&self) -> sqlx::Error {
-        if self.pool.size() >= self.pool.options().get_max_connections() {
-            return sqlx::Error::PoolTimedOut;
+    /// time is over; what it was refused with is lost. So it is asked for once more. `None` where
+    /// the server is there, or all connections are in use.
+    async fn why_there_is_none(&self) -> Option<sqlx::Error> {
+        if self.in_use.load(Ordering::Relaxed) >= self.pool.options().get_max_connections() {
+            return None;
         }
         let options = self.pool.connect_options();
-        match within(REASON_TIMEOUT, D::Connection::connect_with(&options)).await {
-            Ok(connection) => {
-                // It was only to see; a good-bye that fails changes nothing.
-                let _ = within(REASON_TIMEOUT, connection.close()).await;
-                sqlx::Error::PoolTimedOut
-            }
-            Err(error) => error,
-        }
+        let mut connection =
+            match within(REASON_TIMEOUT, D::Connection::connect_with(&options)).await {
+                Ok(connection) => connection,
+                Err(error) => return Some(error),
+            };
+        let refused = within(REASON_TIMEOUT, D::set_up(&mut connection)).await.err();
+        // It was only to see; a good-bye that fails changes nothing.
+        let _ = within(REASON_TIMEOUT, connection.close()).await;
+        refused
     }
 
     /// Passes an answer on. If it says that the connection broke, this one is closed, which ends
@@ -108,27 +166,30 @@ impl<D: Database> Connections<D> {
 /// who leaves in the middle of `BEGIN` would else leave a transaction open that nobody knows of: on
 /// MariaDB whoever reads in it next is shown the past.
 #[derive(Debug)]
-pub(super) struct Lent<D: Database> {
+pub(super) struct Lent<D: Dialect> {
     connection: PoolConnection<D>,
     is_answered: bool,
+    /// How many are lent.
+    in_use: Arc<AtomicU32>,
 }
 
-impl<D: Database> Lent<D> {
+impl<D: Dialect> Lent<D> {
     /// From now on it does not go back to the pool.
     pub(super) fn keep(&mut self) {
         self.connection.close_on_drop();
     }
 }
 
-impl<D: Database> Drop for Lent<D> {
+impl<D: Dialect> Drop for Lent<D> {
     fn drop(&mut self) {
+        self.in_use.fetch_sub(1, Ordering::Relaxed);
         if !self.is_answered {
             self.connection.close_on_drop();
         }
     }
 }
 
-impl<D: Database> Deref for Lent<D> {
+impl<D: Dialect> Deref for Lent<D> {
     type Target = D::Connection;
 
     fn deref(&self) -> &Self::Target {
@@ -136,7 +197,7 @@ impl<D: Database> Deref for Lent<D> {
     }
 }
 
-impl<D: Database> DerefMut for Lent<D> {
+impl<D: Dialect> DerefMut for Lent<D> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.connection
     }
@@ -156,6 +217,11 @@ impl Doubt {
         let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         raised.is_some_and(|at| idle_for >= at.elapsed())
     }
+}
+
+/// Another question would wait as long.
+pub(super) fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Waits no longer than this for an answer of the database.

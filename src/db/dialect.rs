@@ -10,7 +10,8 @@ use sqlx::postgres::{PgTypeInfo, PgValueRef, Postgres};
 use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
-use super::statement::{Statement, Value};
+use super::connections::within;
+use super::statement::{PATIENCE, Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
@@ -18,6 +19,21 @@ use crate::telemetry::metric;
 pub(super) trait Dialect: Database {
     /// Opens a transaction that may write.
     const BEGIN: &'static str;
+
+    /// Opens the transaction of a revert, and keeps `glance-manage db purge` away from its rows.
+    const BEGIN_REVERT: &'static str = Self::BEGIN;
+
+    /// The locks of [`Dialect::BEGIN_REVERT`], without waiting, to see whether they are granted.
+    const TRY_LOCK_TABLES: Option<&'static str> = None;
+
+    /// Asks for the tables without transactions, as `fault`, where there can be such.
+    const FAULTY_TABLES: Option<&'static str> = None;
+
+    /// Asks for the columns with another collation than an image's id, as `fault`.
+    const ODD_COLLATIONS: Option<&'static str> = None;
+
+    /// What each new connection is told, whatever the server tells its clients (`init_connect`).
+    const SETTINGS: &'static [&'static str] = &[];
 
     /// Asks for the server's time, in UTC, as `now`.
     const NOW: &'static str;
@@ -32,6 +48,17 @@ pub(super) trait Dialect: Database {
 
     /// Binds one more value.
     fn push(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError>;
+
+    /// Tells a new connection [`Dialect::SETTINGS`].
+    fn set_up(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Runs a text that is made up of names of Glance's tables and columns alone.
+    fn probe(
+        connection: &mut Self::Connection,
+        text: String,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Runs a statement that gives rows.
     fn fetch(
@@ -76,6 +103,18 @@ macro_rules! speak_sqlx {
                 Value::Big(number) => arguments.add(number),
                 Value::Time(time) => arguments.add(Self::time(time)),
             }
+        }
+
+        async fn set_up(connection: &mut Self::Connection) -> Result<(), sqlx::Error> {
+            for text in Self::SETTINGS {
+                within(PATIENCE, sqlx::raw_sql(*text).execute(&mut *connection)).await?;
+            }
+            Ok(())
+        }
+
+        async fn probe(connection: &mut Self::Connection, text: String) -> Result<(), sqlx::Error> {
+            let query = sqlx::raw_sql(AssertSqlSafe(text));
+            within(PATIENCE, query.execute(connection)).await.map(drop)
         }
 
         async fn fetch(
@@ -167,7 +206,33 @@ impl<'r> Decode<'r, Postgres> for PgTime {
 }
 
 impl Dialect for MySql {
-    const BEGIN: &'static str = "BEGIN";
+    /// In `sql_mode = ORACLE` a bare `BEGIN` opens a block.
+    const BEGIN: &'static str = "START TRANSACTION";
+    /// Autocommit off freezes what is read; a limit would cut an image's locations off; a chained
+    /// COMMIT opens the next transaction; safe updates, joins that are too large and modes of SQL
+    /// refuse our statements.
+    const SETTINGS: &'static [&'static str] = &[
+        "SET autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', \
+         time_zone = '+00:00', completion_type = 0, sql_select_limit = 18446744073709551615, \
+         sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0",
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    ];
+    const FAULTY_TABLES: Option<&'static str> = Some(
+        "SELECT CONCAT(t.table_name, ' (', t.engine, ')') AS fault FROM information_schema.tables t \
+         LEFT JOIN information_schema.engines e ON e.engine = t.engine \
+         WHERE t.table_schema = DATABASE() AND t.table_name IN ('images', 'image_locations', \
+         'image_properties', 'image_tags', 'image_members') \
+         AND COALESCE(e.transactions, 'NO') <> 'YES' ORDER BY t.table_name",
+    );
+    const ODD_COLLATIONS: Option<&'static str> = Some(
+        "SELECT CONCAT(c.table_name, '.', c.column_name, ' has the collation ', c.collation_name, \
+         ', images.id has ', i.collation_name) AS fault FROM information_schema.columns c \
+         JOIN information_schema.columns i ON i.table_schema = c.table_schema \
+         AND i.table_name = 'images' AND i.column_name = 'id' \
+         WHERE c.table_schema = DATABASE() AND c.collation_name <> i.collation_name \
+         AND c.table_name IN ('images', 'image_locations', 'image_properties', 'image_tags', \
+         'image_members') ORDER BY c.table_name, c.column_name",
+    );
     const NOW: &'static str = "SELECT UTC_TIMESTAMP(6) AS now";
     type Time = Timestamp;
 
@@ -183,7 +248,19 @@ impl Dialect for MySql {
 }
 
 impl Dialect for Postgres {
-    const BEGIN: &'static str = "BEGIN";
+    const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+    /// The purge's `DELETE .. WHERE id IN (SELECT ..)` reads which rows are old, waits for ours, and
+    /// deletes them though they are not old any more. With the tables locked it reads after our
+    /// COMMIT. Glance's writers wait meanwhile, so we do not wait for long: but for an autovacuum,
+    /// which gives way after a second (`deadlock_timeout`); and rows for less than that, so that no
+    /// transaction of Glance's is the one that has to give way.
+    const BEGIN_REVERT: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+         SET LOCAL lock_timeout = '2s'; LOCK TABLE image_locations, image_properties, \
+         image_tags, image_members IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '500ms'";
+    const TRY_LOCK_TABLES: Option<&'static str> = Some(
+        "LOCK TABLE image_locations, image_properties, image_tags, image_members \
+         IN SHARE ROW EXCLUSIVE MODE NOWAIT",
+    );
     const NOW: &'static str = "SELECT now() AT TIME ZONE 'UTC' AS now";
     type Time = Timestamp;
 

@@ -7,15 +7,82 @@ use sqlx::error::DatabaseError;
 use crate::domain::repo::{BadRow, RepoError};
 
 /// Another transaction won: Galera's certification and deadlocks (1213), a lock waited for too
-/// long (1205, which undoes the statement alone: the caller drops the transaction), PostgreSQL's
-/// serialization failure and deadlock.
-const LOST_RACE: [&str; 3] = ["40001", "40P01", "1205"];
+/// long (1205, which undoes the statement alone: the caller drops the transaction), a row that
+/// changed since the transaction's first look (1020, MariaDB's `innodb_snapshot_isolation`),
+/// PostgreSQL's serialization failure, deadlock, and a lock that was not had in time.
+const LOST_RACE: [&str; 7] = ["40001", "40P01", "55P03", "1205", "1213", "1020", "3572"];
+
+/// SQLSTATE classes that speak of the server or the connection: 08; 28, a login that is refused (a
+/// new password, say); 53, out of something; 57P, an operator's doing.
+const ABOUT_THE_SERVER: [&str; 4] = ["08", "28", "53", "57P"];
+
+/// The same by whole codes. A password that expired or an account that is locked, a host that is not
+/// let in (1130, 1129), too many connections of all or of one user (1040, 1203, 1226), a server on its
+/// way out (1053), connections that were ended (1927, 3169, 4031), statements that were ended
+/// (1317; 1969, 3024 and 57014 for their time), a Galera node that is not ready (1047), offline
+/// (3032), read-only (1290, 1792, 1836, 25006), a transaction that stood idle for too long (25P03,
+/// 25P04), a full disk (1021, 1114), and COMMIT that failed (1180).
+const ABOUT_THE_SERVER_TOO: [&str; 26] = [
+    "1040", "1203", "1226", "1053", "1927", "3169", "4031", "1317", "1969", "3024", "57014",
+    "1047", "3032", "1290", "1792", "1836", "25006", "25P03", "25P04", "1021", "1114", "1180",
+    "1130", "1129", "1862", "4151",
+];
+
+/// SQLite's "busy", "locked" and "cannot open", and busy in their longer forms.
+const SQLITE_IS_BUSY: [&str; 5] = ["5", "6", "14", "261", "517"];
+
+/// Codes with which the server says good-bye.
+const GOOD_BYE: [&str; 8] = ["1053", "1927", "3169", "4031", "25P03", "25P04", "08", "57P"];
+
+/// A value of four-byte characters, which the column's three-byte character set lacks, or of one that
+/// is no text for PostgreSQL.
+const NO_SUCH_CHARACTER: [&str; 3] = ["1267", "3988", "22021"];
+
+/// No such statement or function here: some builds of Galera, Percona's in strict mode.
+const NO_NAMED_LOCKS: [&str; 2] = ["1235", "1105"];
 
 /// Whether the transaction was rolled back because another one won.
 pub(super) fn lost_race(error: &sqlx::Error) -> bool {
+    is_one_of(error, &LOST_RACE)
+}
+
+/// Whether a value has a character that the column cannot hold: nothing can equal it.
+pub(super) fn no_such_character(error: &sqlx::Error) -> bool {
+    is_one_of(error, &NO_SUCH_CHARACTER)
+}
+
+/// Whether MySQL refused to take a named lock because it has none.
+pub(super) fn has_no_named_locks(error: &sqlx::Error) -> bool {
+    is_one_of(error, &NO_NAMED_LOCKS)
+}
+
+/// What COMMIT was answered with.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not known whether the change was made, look at the image again: {0}")]
+struct AtCommit(sqlx::Error);
+
+/// Notes that it was COMMIT that failed: the change may have been made.
+pub(super) fn at_commit(error: sqlx::Error) -> sqlx::Error {
+    if lost_race(&error) { error } else { sqlx::Error::AnyDriverError(Box::new(AtCommit(error))) }
+}
+
+/// The error itself, be it one of COMMIT.
+fn cause(error: &sqlx::Error) -> &sqlx::Error {
+    if let sqlx::Error::AnyDriverError(inner) = error
+        && let Some(AtCommit(cause)) = inner.downcast_ref()
+    {
+        return cause;
+    }
     error
-        .as_database_error()
-        .is_some_and(|error| codes(error).any(|c| LOST_RACE.contains(&&*c) || c == "1213"))
+}
+
+/// Codes of fewer than four characters stand for their class.
+fn is_one_of(error: &sqlx::Error, known: &[&str]) -> bool {
+    let fits = |code: &String| {
+        known.iter().any(|known| code == known || (known.len() < 4 && code.starts_with(known)))
+    };
+    let error = cause(error).as_database_error();
+    error.is_some_and(|error| codes(error).any(|code| fits(&code)))
 }
 
 /// SQLSTATE, and MySQL's own number.
@@ -26,48 +93,67 @@ fn codes(error: &dyn DatabaseError) -> impl Iterator<Item = String> {
     error.code().map(std::borrow::Cow::into_owned).into_iter().chain(number)
 }
 
-/// Whether the error speaks of the server or the connection, not of the statement: SQLSTATE
-/// classes 08, 28 (a login that is refused: a new password, say), 53 and 57P, MySQL's 1040 (too many connections), 1053 (shutdown), 1927 (killed),
-/// 1047 (a Galera node that is not ready), and SQLite's "busy" and "locked".
-fn is_about_the_server(error: &dyn DatabaseError) -> bool {
-    let sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
-    codes(error).any(|code| {
-        let by_class = ["08", "28", "53", "57P"].iter().any(|class| code.starts_with(class));
-        by_class
-            || ["1040", "1047", "1053", "1927"].contains(&&*code)
-            || (sqlite && ["5", "6", "14", "261", "517"].contains(&&*code))
-    })
+/// Whether the error speaks of the server or the connection, not of the statement.
+fn is_about_the_server(error: &sqlx::Error) -> bool {
+    let sqlite = cause(error)
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<sqlx::sqlite::SqliteError>())
+        .and_then(sqlx::error::DatabaseError::code);
+    match sqlite {
+        Some(code) => SQLITE_IS_BUSY.contains(&&*code),
+        None => is_one_of(error, &ABOUT_THE_SERVER) || is_one_of(error, &ABOUT_THE_SERVER_TOO),
+    }
 }
 
 /// Whether the connection is of no use any more: it broke, nothing comes from it, or the server
 /// said good-bye on it.
 pub(super) fn connection_broke(error: &sqlx::Error) -> bool {
     let without_word = matches!(
-        error,
+        cause(error),
         sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed
     );
-    let good_bye = |error: &dyn DatabaseError| {
-        codes(error).any(|code| {
-            code.starts_with("08") || code.starts_with("57P") || code == "1053" || code == "1927"
-        })
-    };
-    without_word || error.as_database_error().is_some_and(good_bye)
+    without_word || is_one_of(error, &GOOD_BYE)
 }
 
 /// An error of a whole statement.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
-    let no_connection = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
-    let away = no_connection
-        || connection_broke(&error)
-        || lost_race(&error)
-        || error.as_database_error().is_some_and(is_about_the_server);
-    let text = error.to_string();
+    // no connection, or none that can be made
+    let without = matches!(
+        error,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_)
+    );
+    let away =
+        without || connection_broke(&error) || lost_race(&error) || is_about_the_server(&error);
+    let text = in_words(&error).unwrap_or_else(|| error.to_string());
     if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
+}
+
+/// Where the database's or the driver's words do not say what to do.
+fn in_words(error: &sqlx::Error) -> Option<String> {
+    let text = error.to_string();
+    if let Some((_, plugin)) = text.split_once("unknown authentication plugin: ") {
+        return Some(format!(
+            "the database user logs in with the plugin {plugin}, which glance-revert lacks; make it \
+             caching_sha2_password or mysql_native_password (ALTER USER .. IDENTIFIED VIA, or WITH)"
+        ));
+    }
+    let remedy = if matches!(error, sqlx::Error::Configuration(_)) && text.contains("RSA") {
+        "the database user logs in with a plugin that needs TLS here; turn TLS on in the database, or \
+         make it caching_sha2_password"
+    } else if is_one_of(error, &["1290", "1792", "1836", "25006"]) {
+        "the database is read-only; name the server that may be written to in [database] connection"
+    } else if is_one_of(error, &["1226", "1203"]) {
+        "the database user has as many connections as it may have; raise its limit, or lower \
+         [revert] db_pool_size"
+    } else {
+        return None;
+    };
+    Some(format!("{remedy}: {text}"))
 }
 
 /// An error of one column of one image.

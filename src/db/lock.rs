@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use self::session::{LockDialect, SessionLock};
 use crate::domain::image::ImageId;
-use crate::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
+use crate::domain::lock::{HeldLock, ImageGuard, ImageLock, LockTrial, PassGuard};
 use crate::domain::repo::RepoError;
 
 pub(super) use self::session::Session;
@@ -116,6 +116,13 @@ impl ImageLock for AdvisoryLock {
             held.beyond = HeldBeyond::File(file);
         }
         Ok(Some(PassGuard::new(held)))
+    }
+
+    async fn trial(&self) -> Result<LockTrial, RepoError> {
+        match &self.beyond {
+            Beyond::Session(session) => session.trial().await,
+            Beyond::PassFile(_) => Ok(LockTrial::Works),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationStatus, LocationValue};
 use crate::domain::repo::{
-    BadRow, HeldLocation, Outlook, PendingMarker, PendingSummary, Position, RepoError,
+    BadRow, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
 };
 use crate::domain::scrub::Tally;
 use crate::domain::time::Timestamp;
@@ -293,4 +293,17 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> 
             deleted_at: columns.time("deleted_at").unwrap_or_default(),
         },
     })
+}
+
+/// Nobody else tells of a row that the list has to leave out.
+pub(super) fn warn_of_bad(row: Option<&BadRow>) {
+    if let Some(problem) = row {
+        tracing::warn!(%problem, "a row is left out of the list");
+    }
+}
+
+/// Whether a filter has what not every column can hold.
+pub(super) fn has_rare_characters(query: &PendingQuery) -> bool {
+    let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
+    query.owner.iter().chain(&query.name).any(|text| text.chars().any(is_rare))
 }

@@ -2,13 +2,17 @@
 
 mod claim;
 mod hand_on;
+mod rehearsal;
+mod transaction;
+
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use sqlx::{Connection, Transaction};
 
-use super::connections::{Connections, Lent, within};
-use super::dialect::{Dialect, count_statement};
-use super::error::{connection_broke, lost_race, repo_error};
+use self::transaction::{begin, begin_with, commit};
+use super::connections::{Connections, Lent, is_late, within};
+use super::dialect::Dialect;
+use super::error::{connection_broke, lost_race, no_such_character, repo_error};
 use super::read;
 use super::slim::Slim;
 use super::statement::{PATIENCE, Statement};
@@ -30,11 +34,13 @@ const SETTLE_ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub(super) struct SqlRepo<D: Dialect> {
     connections: Connections<D>,
+    /// Whether all tables were seen to have them.
+    has_transactions: AtomicBool,
 }
 
 impl<D: Dialect> SqlRepo<D> {
     pub(super) fn new(connections: Connections<D>) -> Self {
-        Self { connections }
+        Self { connections, has_transactions: AtomicBool::default() }
     }
 
     async fn connection(&self) -> Result<Lent<D>, RepoError> {
@@ -43,11 +49,18 @@ impl<D: Dialect> SqlRepo<D> {
 
     /// A question changes nothing, so one that a dead connection swallowed is put again.
     async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
-        match self.fetch_once(statement.clone()).await {
+        self.try_fetch(statement).await.map_err(repo_error)
+    }
+
+    async fn try_fetch(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
+        let mut connection = self.connections.acquire().await?;
+        let answer = D::fetch(&mut connection, statement.clone()).await;
+        match self.connections.heed(&mut connection, answer) {
             Err(error) if connection_broke(&error) && !is_late(&error) => {
-                self.fetch_once(statement).await.map_err(repo_error)
+                drop(connection);
+                self.fetch_once(statement).await
             }
-            answer => answer.map_err(repo_error),
+            answer => answer,
         }
     }
 
@@ -56,21 +69,6 @@ impl<D: Dialect> SqlRepo<D> {
         let answer = D::fetch(&mut connection, statement).await;
         self.connections.heed(&mut connection, answer)
     }
-}
-
-async fn begin<D: Dialect>(connection: &mut Lent<D>) -> Result<Transaction<'_, D>, sqlx::Error> {
-    count_statement();
-    within(PATIENCE, connection.begin_with(D::BEGIN)).await
-}
-
-async fn commit<D: Dialect>(transaction: Transaction<'_, D>) -> Result<(), sqlx::Error> {
-    count_statement();
-    within(PATIENCE, transaction.commit()).await
-}
-
-/// Another question would wait as long.
-fn is_late(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }
 
 /// `Stale` where another transaction won, be it at COMMIT.
@@ -115,8 +113,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         now: Timestamp,
     ) -> Result<Write, RepoError> {
         must_be_locked(guard, plan.id())?;
+        self.has_transactions().await?;
         let mut connection = self.connection().await?;
         let written = revert(&mut connection, plan, now).await;
+        if written.is_err() {
+            // what BEGIN_REVERT began has no end where a part of it failed
+            connection.keep();
+        }
         or_stale(self.connections.heed(&mut connection, written), Write::Stale)
     }
 
@@ -124,9 +127,15 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         &self,
         query: &PendingQuery,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        let rows = self.fetch(list_pending(query)).await?;
+        let rows = match self.try_fetch(list_pending(query)).await {
+            // a column of three-byte characters has none of four
+            Err(error) if no_such_character(&error) && read::has_rare_characters(query) => {
+                Vec::new()
+            }
+            answer => answer.map_err(repo_error)?,
+        };
         let rows = rows.iter().map(read::summary::<D>);
-        Ok(rows.inspect(|row| warn_of_bad(row.as_ref().err())).collect())
+        Ok(rows.inspect(|row| read::warn_of_bad(row.as_ref().err())).collect())
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {
@@ -217,9 +226,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
-        let mut connection = self.connection().await?;
-        let rehearsed = rehearse(&mut connection).await;
-        self.connections.heed(&mut connection, rehearsed).map_err(repo_error)
+        self.rehearse_all().await
     }
 
     async fn now(&self) -> Result<Timestamp, RepoError> {
@@ -243,7 +250,7 @@ async fn revert<D: Dialect>(
     plan: &RevertPlan,
     now: Timestamp,
 ) -> Result<Write, sqlx::Error> {
-    let mut transaction = begin(connection).await?;
+    let mut transaction = begin_with(connection, D::BEGIN_REVERT).await?;
     let protect = i32::from(plan.protect());
     let statement = Statement::new(sql::REVERT_IMAGE).bind(now).bind(protect);
     let statement = bind_unchanged(statement.bind(plan.id().as_str()), plan.image());
@@ -324,13 +331,6 @@ async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Erro
         D::execute(&mut transaction, statement).await?;
     }
     within(PATIENCE, transaction.rollback()).await
-}
-
-/// Nobody else tells of a row that the list has to leave out.
-fn warn_of_bad(row: Option<&BadRow>) {
-    if let Some(problem) = row {
-        tracing::warn!(%problem, "a row is left out of the list");
-    }
 }
 
 fn list_pending(query: &PendingQuery) -> Statement {

@@ -64,6 +64,29 @@ impl PassGuard {
     }
 }
 
+/// What a trial of the locks found. Without them the compare-and-set stands alone: nothing is lost,
+/// but a revert may be refused for a claim that is about to be released, and two replicas may run a
+/// pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LockTrial {
+    /// They can be relied on.
+    #[error("advisory locks can be taken")]
+    Works,
+    /// The database has none.
+    #[error(
+        "the database has no named locks (Percona XtraDB Cluster in strict mode, some Galeras): the \
+         compare-and-set on images alone keeps a revert and a scrub apart"
+    )]
+    Absent,
+    /// The session that holds them changes.
+    #[error(
+        "the database session changes between two statements: a pooler is in transaction mode, and \
+         locks stay behind in sessions that nobody holds. The compare-and-set on images alone keeps a \
+         revert and a scrub apart. Connect to the database itself, or use pool_mode = session"
+    )]
+    Wanders,
+}
+
 /// Locks shared by every process on the same Glance database.
 #[async_trait]
 pub trait ImageLock: Debug + Send + Sync {
@@ -88,4 +111,9 @@ pub trait ImageLock: Debug + Send + Sync {
 
     /// Takes the one lock of scrub passes if nobody has it.
     async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError>;
+
+    /// Tries whether the locks can be relied on.
+    async fn trial(&self) -> Result<LockTrial, RepoError> {
+        Ok(LockTrial::Works)
+    }
 }

@@ -167,6 +167,8 @@ impl Scrubber {
     ///
     /// Only a database that does not answer ends a pass early: a bad image counts in the report.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
+        // nothing is destroyed where it could not be brought back
+        self.repo.rehearse().await?;
         let Some(guard) = self.lock.try_lock_pass().await? else {
             return Ok(ScrubReport { skipped: true, ..ScrubReport::default() });
         };

@@ -71,6 +71,9 @@ pub const TLS_CERTIFICATE_EXPIRY_TIMESTAMP_SECONDS: &str =
 /// Statements sent to the database, those of transactions and locks among them: one round trip
 /// each.
 pub const DB_STATEMENTS_TOTAL: &str = "glance_revert_db_statements_total";
+/// Times that a lock's database session was found to be another one: a pooler is in transaction mode.
+/// Each one wants a person to look.
+pub const LOCK_SESSIONS_LOST_TOTAL: &str = "glance_revert_lock_sessions_lost_total";
 /// Fetches of an issuer's keys; labels `issuer` (the section's name), `outcome`: `fetched`,
 /// `failed`.
 pub const JWKS_FETCHES_TOTAL: &str = "glance_revert_jwks_fetches_total";
@@ -99,7 +102,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 35] = [
+pub const ALL: [(Kind, &str, &str); 36] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -141,6 +144,12 @@ pub const ALL: [(Kind, &str, &str); 35] = [
         "When the API's certificate expires, in Unix seconds.",
     ),
     (Kind::Counter, DB_STATEMENTS_TOTAL, "Statements sent to the database."),
+    (
+        Kind::Counter,
+        LOCK_SESSIONS_LOST_TOTAL,
+        "Times that the database session of the advisory locks was found to be another one. Each one wants a \
+         person to look.",
+    ),
     (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
     (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),
     (Kind::Counter, TOKEN_REVIEWS_TOTAL, "Questions to Kubernetes API servers, by outcome."),

@@ -25,6 +25,7 @@ pub(crate) mod log;
 pub(crate) mod odds;
 pub(crate) mod output;
 pub(crate) mod pki;
+pub(crate) mod private_mariadb;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod raw;
@@ -33,6 +34,7 @@ pub(crate) mod s3;
 pub(crate) mod server;
 pub(crate) mod service;
 pub(crate) mod source;
+pub(crate) mod statements;
 pub(crate) mod swift;
 #[path = "../../src/auth/tests/tokens.rs"]
 pub(crate) mod tokens;

@@ -1,23 +1,34 @@
 //! The session that holds this process's locks on a server.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
+use sqlx::Connection as _;
 use sqlx::mysql::MySql;
 use sqlx::postgres::Postgres;
 
-use crate::db::connections::{Connections, Lent};
+use crate::db::connections::{Connections, Lent, within};
 use crate::db::dialect::Dialect;
-use crate::db::error::{connection_broke, repo_error};
-use crate::db::statement::{Statement, Value};
+use crate::db::error::{connection_broke, has_no_named_locks, repo_error};
+use crate::db::statement::{PATIENCE, Statement, Value};
+use crate::domain::lock::LockTrial;
 use crate::domain::repo::RepoError;
+use crate::telemetry::metric;
 
-/// Named locks of a database session.
+/// Named locks of a database session. Where the database has none that can be relied on, all that is
+/// asked for is granted.
 #[async_trait]
 pub(super) trait SessionLock: std::fmt::Debug + Send + Sync {
     /// An answer for each name. With an error none is held.
     async fn try_lock(&self, names: &[String]) -> Result<Vec<bool>, RepoError>;
     /// Never fails: a session that broke has let go of everything.
     async fn unlock(&self, names: &[String]);
+    /// Tries whether they can be relied on.
+    async fn trial(&self) -> Result<LockTrial, RepoError>;
 }
+
+/// How often a trial of the locks asks.
+const TRIALS: usize = 10;
 
 /// Locks taken, and given up, in one round trip.
 const LOCKS: usize = 16;
@@ -34,12 +45,15 @@ macro_rules! each_lock {
 
 /// How a dialect names and takes a lock.
 pub(in crate::db) trait LockDialect: Dialect {
-    /// Answers with `granted`, a text of one word for each lock, with commas between.
+    /// Answers with `granted`, a text of one word for each lock, with commas between, and
+    /// [`Self::SESSION`]'s `session`, as each statement here does.
     const TRY_LOCK: &'static str;
     /// The same for [`LOCKS`] of them; no lock is asked for where the key is [`Self::NO_KEY`].
     const TRY_LOCKS: &'static str;
     const UNLOCK: &'static str;
     const UNLOCKS: &'static str;
+    /// Answers with `session`, which the server gives to no other session.
+    const SESSION: &'static str;
     const NO_KEY: Value;
     /// How often each key is bound in [`Self::TRY_LOCKS`] and [`Self::UNLOCKS`].
     const BOUND: usize;
@@ -52,14 +66,20 @@ pub(in crate::db) trait LockDialect: Dialect {
 }
 
 impl LockDialect for MySql {
-    const TRY_LOCK: &'static str = "SELECT CONCAT_WS(',', GET_LOCK(?, 0)) AS granted";
+    const TRY_LOCK: &'static str = "SELECT CONCAT_WS(',', GET_LOCK(?, 0)) AS granted, \
+         CONCAT(CONNECTION_ID(), '') AS session";
     const TRY_LOCKS: &'static str = concat!(
         "SELECT CONCAT_WS(',', ",
         each_lock!("IF(? IS NULL, 0, COALESCE(GET_LOCK(?, 0), 0))"),
-        ") AS granted"
+        ") AS granted, CONCAT(CONNECTION_ID(), '') AS session"
     );
-    const UNLOCK: &'static str = "DO RELEASE_LOCK(?)";
-    const UNLOCKS: &'static str = concat!("DO ", each_lock!("IF(? IS NULL, 0, RELEASE_LOCK(?))"));
+    const UNLOCK: &'static str = "SELECT RELEASE_LOCK(?), CONCAT(CONNECTION_ID(), '') AS session";
+    const UNLOCKS: &'static str = concat!(
+        "SELECT ",
+        each_lock!("IF(? IS NULL, 0, RELEASE_LOCK(?))"),
+        ", CONCAT(CONNECTION_ID(), '') AS session"
+    );
+    const SESSION: &'static str = "SELECT CONCAT(CONNECTION_ID(), '') AS session";
     const NO_KEY: Value = Value::Text(None);
     /// MySQL, other than MariaDB, has an error for a name that is NULL.
     const BOUND: usize = 2;
@@ -71,24 +91,27 @@ impl LockDialect for MySql {
         format!("grv.{database}.{name}").as_str().into()
     }
 
-    /// 1235: some builds of Galera refuse `GET_LOCK`.
     fn has_none(error: &sqlx::Error) -> bool {
-        error
-            .as_database_error()
-            .and_then(|error| error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>())
-            .is_some_and(|error| error.number() == 1235)
+        has_no_named_locks(error)
     }
 }
 
 impl LockDialect for Postgres {
-    const TRY_LOCK: &'static str = "SELECT CONCAT_WS(',', pg_try_advisory_lock(?)) AS granted";
+    const TRY_LOCK: &'static str = "SELECT CONCAT_WS(',', pg_try_advisory_lock(?)) AS granted, \
+         CONCAT(pg_backend_pid(), '') AS session";
     const TRY_LOCKS: &'static str = concat!(
         "SELECT CONCAT_WS(',', ",
         each_lock!("COALESCE(pg_try_advisory_lock(?), FALSE)"),
-        ") AS granted"
+        ") AS granted, CONCAT(pg_backend_pid(), '') AS session"
     );
-    const UNLOCK: &'static str = "SELECT pg_advisory_unlock(?)";
-    const UNLOCKS: &'static str = concat!("SELECT ", each_lock!("pg_advisory_unlock(?)"));
+    const UNLOCK: &'static str =
+        "SELECT pg_advisory_unlock(?), CONCAT(pg_backend_pid(), '') AS session";
+    const UNLOCKS: &'static str = concat!(
+        "SELECT ",
+        each_lock!("pg_advisory_unlock(?)"),
+        ", CONCAT(pg_backend_pid(), '') AS session"
+    );
+    const SESSION: &'static str = "SELECT CONCAT(pg_backend_pid(), '') AS session";
     const NO_KEY: Value = Value::Big(None);
     const BOUND: usize = 1;
     const GRANTED: &'static str = "t";
@@ -118,7 +141,16 @@ fn sha256(text: &str) -> [u8; 32] {
 pub(in crate::db) struct Session<D: LockDialect> {
     connections: Connections<D>,
     database: String,
-    connection: tokio::sync::Mutex<Option<Lent<D>>>,
+    connection: tokio::sync::Mutex<Option<Held<D>>>,
+    /// Set where locks cannot be relied on.
+    unreliable: OnceLock<LockTrial>,
+}
+
+/// A connection, and the session that answered on it first.
+#[derive(Debug)]
+struct Held<D: LockDialect> {
+    connection: Lent<D>,
+    session: Option<String>,
 }
 
 impl<D: LockDialect> Session<D> {
@@ -127,6 +159,7 @@ impl<D: LockDialect> Session<D> {
             connections,
             database: database.to_owned(),
             connection: tokio::sync::Mutex::default(),
+            unreliable: OnceLock::new(),
         }
     }
 
@@ -142,55 +175,109 @@ impl<D: LockDialect> Session<D> {
 
     /// A connection that broke has let go of all its locks, so the question is put again to a new
     /// one: a database that was restarted since the last question costs nobody an answer.
-    async fn ask(&self, names: &[String]) -> Result<Vec<D::Row>, sqlx::Error> {
-        let statement = self.statement(D::TRY_LOCK, D::TRY_LOCKS, names);
+    async fn ask(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
         let mut held = self.connection.lock().await;
-        if let Some(connection) = &mut *held {
-            let answer = self.say(connection, statement.clone()).await;
+        if let Some(known) = &mut *held {
+            let answer = self.say(known, statement.clone()).await;
             if !answer.as_ref().is_err_and(connection_broke) {
                 return answer;
             }
             *held = None;
         }
-        let mut connection = self.connect().await?;
-        let answer = self.say(&mut connection, statement).await;
+        let mut new = self.connect().await?;
+        let answer = self.say(&mut new, statement).await;
         if !answer.as_ref().is_err_and(connection_broke) {
-            *held = Some(connection);
+            *held = Some(new);
         }
         answer
     }
 
     async fn say(
         &self,
-        connection: &mut Lent<D>,
+        held: &mut Held<D>,
         statement: Statement,
     ) -> Result<Vec<D::Row>, sqlx::Error> {
-        let answer = D::fetch(connection, statement).await;
-        self.connections.heed(connection, answer)
+        let answer = D::fetch(&mut held.connection, statement).await;
+        let rows = self.connections.heed(&mut held.connection, answer)?;
+        let session = session::<D>(&rows)?;
+        let first = held.session.get_or_insert_with(|| session.clone());
+        if *first != session {
+            self.distrust(LockTrial::Wanders);
+        }
+        Ok(rows)
+    }
+
+    /// From now on the compare-and-set alone must do. Said once.
+    fn distrust(&self, found: LockTrial) {
+        if self.unreliable.set(found).is_err() {
+            return;
+        }
+        match found {
+            LockTrial::Works => {}
+            LockTrial::Absent => tracing::info!("{found}"),
+            LockTrial::Wanders => {
+                metrics::counter!(metric::LOCK_SESSIONS_LOST_TOTAL).increment(1);
+                tracing::error!("{found}");
+            }
+        }
     }
 
     /// Never goes back to the pool: there its locks would be held by nobody.
-    async fn connect(&self) -> Result<Lent<D>, sqlx::Error> {
+    async fn connect(&self) -> Result<Held<D>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         connection.keep();
-        Ok(connection)
+        Ok(Held { connection, session: None })
     }
 
     /// At most [`LOCKS`] names.
     async fn try_lock_some(&self, names: &[String]) -> Result<Vec<bool>, RepoError> {
-        let rows = match self.ask(names).await {
+        let all = || vec![true; names.len()];
+        if self.unreliable.get().is_some() {
+            return Ok(all());
+        }
+        let rows = match self.ask(self.statement(D::TRY_LOCK, D::TRY_LOCKS, names)).await {
             Ok(rows) => rows,
             Err(error) if D::has_none(&error) => {
-                tracing::debug!("the database has no named locks; its transactions must do");
-                return Ok(vec![true; names.len()]);
+                self.distrust(LockTrial::Absent);
+                return Ok(all());
             }
             Err(error) => return Err(repo_error(error)),
         };
+        if self.unreliable.get().is_some() {
+            return Ok(all());
+        }
         let text = rows.first().map(|row| D::text(row, "granted")).transpose();
         let text = text.map_err(repo_error)?.flatten().unwrap_or_default();
         let words = text.split(',').map(|word| word == D::GRANTED);
         Ok(words.chain(std::iter::repeat(false)).take(names.len()).collect())
     }
+
+    /// A pooler that gives each transaction any session is caught by a transaction of another
+    /// connection: either that one has the session of the locks, or it took the next one that
+    /// would have answered here.
+    async fn try_beside_a_transaction(&self) -> Result<(), sqlx::Error> {
+        let ask = || Statement::new(D::SESSION);
+        let ours = session::<D>(&self.ask(ask()).await?)?;
+        let mut connection = self.connections.acquire().await?;
+        let theirs = async {
+            let mut transaction = within(PATIENCE, connection.begin_with(D::BEGIN)).await?;
+            let theirs = session::<D>(&D::fetch(&mut transaction, ask()).await?)?;
+            let again = session::<D>(&self.ask(ask()).await?)?;
+            within(PATIENCE, transaction.rollback()).await?;
+            Ok([theirs, again])
+        };
+        let theirs = theirs.await;
+        let [theirs, again] = self.connections.heed(&mut connection, theirs)?;
+        if theirs == ours || again != ours {
+            self.distrust(LockTrial::Wanders);
+        }
+        Ok(())
+    }
+}
+
+fn session<D: Dialect>(rows: &[D::Row]) -> Result<String, sqlx::Error> {
+    let session = rows.first().map(|row| D::text(row, "session")).transpose()?;
+    Ok(session.flatten().unwrap_or_default())
 }
 
 #[async_trait]
@@ -213,12 +300,28 @@ impl<D: LockDialect> SessionLock for Session<D> {
         for some in names.chunks(LOCKS) {
             let mut held = self.connection.lock().await;
             // No new connection for this: it would hold none of the locks.
-            let Some(connection) = &mut *held else { return };
+            let Some(known) = &mut *held else { return };
             let statement = self.statement(D::UNLOCK, D::UNLOCKS, some);
-            if let Err(error) = self.say(connection, statement).await {
+            if let Err(error) = self.say(known, statement).await
+                && !D::has_none(&error)
+            {
                 tracing::warn!(%error, "a lock was lost with its connection");
                 *held = None;
             }
         }
+    }
+
+    async fn trial(&self) -> Result<LockTrial, RepoError> {
+        let name = ["check".to_owned()];
+        if self.try_lock(&name).await? == [true] {
+            self.unlock(&name).await;
+        }
+        // which session a pooler gives is chance
+        for _ in 0..TRIALS {
+            if self.unreliable.get().is_none() {
+                self.try_beside_a_transaction().await.map_err(repo_error)?;
+            }
+        }
+        Ok(self.unreliable.get().copied().unwrap_or(LockTrial::Works))
     }
 }

@@ -5,6 +5,7 @@ mod product_user;
 use std::fs;
 use std::thread;
 
+use regex::Regex;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
@@ -45,6 +46,7 @@ enum Pool {
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     kind: Kind,
+    server: String,
     owner_url: String,
     pool: Pool,
     /// SQLite knows no users.
@@ -56,6 +58,12 @@ impl TestDatabase {
     /// Makes one: the tables of the real `glance-manage db_sync` where `tests/run` is there, for
     /// SQLite without it the five tables written by hand.
     pub(crate) async fn create(kind: Kind) -> Self {
+        let server = if kind == Kind::Sqlite { String::new() } else { server_url(kind) };
+        Self::create_at(kind, server).await
+    }
+
+    /// The same on another server of this kind: its URL, without a database.
+    pub(crate) async fn create_at(kind: Kind, server: String) -> Self {
         log::install();
         let folder = TempDir::new().unwrap();
         let name = format!("t_{}", Uuid::new_v4().simple());
@@ -78,18 +86,21 @@ impl TestDatabase {
                 (format!("sqlite:///{}", file.display()), Pool::Sqlite(pool))
             }
             Kind::Mariadb | Kind::Postgres => {
-                let server = server_url(kind);
-                administer(kind, format!("CREATE DATABASE {name}{}", template(kind))).await;
+                let statement = format!("CREATE DATABASE {name}{}", template(kind));
+                administer(kind, &server, statement).await;
                 let url = format!("{server}/{name}");
                 let pool = connect(kind, &url).await;
                 (url, pool)
             }
         };
         let user = (kind != Kind::Sqlite).then(|| ProductUser::new(kind));
-        let database = Self { kind, owner_url: url, pool, user, _folder: folder };
+        let database = Self { kind, server, owner_url: url, pool, user, _folder: folder };
         if kind == Kind::Mariadb {
             let schema = env::schema().unwrap();
             let tables = fs::read_to_string(schema.join("mariadb.sql")).unwrap();
+            // MySQL's names of checks are the database's, not the table's
+            let tables =
+                Regex::new("CONSTRAINT `CONSTRAINT_[0-9]+` ").unwrap().replace_all(&tables, "");
             database.execute(&tables).await;
         }
         if let Some(user) = &database.user {
@@ -152,12 +163,13 @@ impl Drop for TestDatabase {
         let Some(user) = &self.user else { return };
         let (kind, name) = (self.kind, self.owner_url.rsplit('/').next().unwrap_or_default());
         let statements = [format!("DROP DATABASE {name}{force}"), user.drop()];
+        let server = self.server.clone();
         // A thread, because the test's runtime is busy with dropping this.
         let dropper = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let all = async {
                 for sql in statements {
-                    administer(kind, sql).await;
+                    administer(kind, &server, sql).await;
                 }
             };
             runtime.map(|runtime| runtime.block_on(all))
@@ -191,10 +203,10 @@ fn template(kind: Kind) -> &'static str {
 }
 
 /// One statement on the server itself.
-async fn administer(kind: Kind, sql: String) {
+async fn administer(kind: Kind, server: &str, sql: String) {
     let home = if kind == Kind::Postgres { "postgres" } else { "mysql" };
     let query = raw_sql(AssertSqlSafe(sql));
-    match connect(kind, &format!("{}/{home}", server_url(kind))).await {
+    match connect(kind, &format!("{server}/{home}")).await {
         Pool::Mariadb(pool) => {
             query.execute(&pool).await.unwrap();
             pool.close().await;

@@ -38,6 +38,21 @@ pub(crate) fn swift() -> PathBuf {
     required("GLANCE_REVERT_TEST_SWIFT").into()
 }
 
+/// MySQL: the URL of the server, without a database.
+pub(crate) fn mysql() -> String {
+    required("GLANCE_REVERT_TEST_MYSQL")
+}
+
+/// The same server's socket.
+pub(crate) fn mysql_socket() -> String {
+    required("GLANCE_REVERT_TEST_MYSQL_SOCKET")
+}
+
+/// `PgBouncer`, in front of the PostgreSQL of the tests.
+pub(crate) fn pgbouncer() -> String {
+    required("GLANCE_REVERT_TEST_PGBOUNCER")
+}
+
 /// Where all that the product prints is kept, to be looked through at the end.
 pub(crate) fn output() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_OUTPUT").map(PathBuf::from)

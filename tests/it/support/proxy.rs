@@ -62,7 +62,7 @@ pub(crate) struct Proxy {
 }
 
 /// The part `host:port` of a database URL.
-fn authority(url: &str) -> &str {
+pub(crate) fn authority(url: &str) -> &str {
     let (_, rest) = url.split_once('@').unwrap();
     rest.split_once('/').unwrap().0
 }

@@ -40,6 +40,15 @@ impl World {
 
     /// One store over several folders; [`World::datadir`] is the first.
     pub(crate) async fn with_datadirs(kind: Kind, names: &[&str]) -> Self {
+        Self::around(TestDatabase::create(kind).await, names)
+    }
+
+    /// On another server: its URL, without a database.
+    pub(crate) async fn at(kind: Kind, server: String) -> Self {
+        Self::around(TestDatabase::create_at(kind, server).await, &["images"])
+    }
+
+    fn around(db: TestDatabase, names: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let datadirs: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
         for datadir in &datadirs {
@@ -52,7 +61,7 @@ impl World {
         let options =
             StoreOptions { store_timeout: Duration::from_secs(10), ..StoreOptions::default() };
         let stores = Arc::new(ConfiguredStores::new(&stores, &options, None).unwrap());
-        Self { db: TestDatabase::create(kind).await, clock: Arc::default(), stores, folder }
+        Self { db, clock: Arc::default(), stores, folder }
     }
 
     pub(crate) fn rows(&self) -> Rows<'_> {

@@ -1,0 +1,165 @@
+//! Every statement, run on what cannot exist: what the database refuses is found, and named, before
+//! an image has to come back.
+
+use std::sync::atomic::Ordering;
+
+use super::{SqlRepo, begin, far_past, rehearse};
+use crate::db::connections::{Lent, within};
+use crate::db::dialect::Dialect;
+use crate::db::error::{lost_race, repo_error};
+use crate::db::statement::{PATIENCE, Statement};
+use crate::domain::image::ImageId;
+use crate::domain::repo::{ImageRepo, PendingQuery, PendingSort, RepoError};
+
+/// Behind every id that Glance gives, so that no table is walked.
+const NOBODY: &str = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz";
+
+/// What is read of each table, and what is written: the grants of deploy/sql.
+const COLUMNS: [(&str, &str, &str); 5] = [
+    (
+        "images",
+        "id name disk_format container_format size virtual_size status checksum os_hash_algo \
+         os_hash_value protected os_hidden min_ram min_disk owner visibility created_at updated_at \
+         deleted_at deleted",
+        "status protected updated_at deleted_at deleted",
+    ),
+    (
+        "image_locations",
+        "id image_id value meta_data status deleted_at deleted",
+        "status updated_at deleted_at deleted",
+    ),
+    (
+        "image_properties",
+        "id image_id name value deleted_at deleted",
+        "updated_at deleted_at deleted",
+    ),
+    ("image_tags", "id image_id value deleted_at deleted", "updated_at deleted_at deleted"),
+    (
+        "image_members",
+        "id image_id member status deleted_at deleted",
+        "updated_at deleted_at deleted",
+    ),
+];
+
+impl<D: Dialect> SqlRepo<D> {
+    /// Runs them all. What is refused is named.
+    pub(super) async fn rehearse_all(&self) -> Result<(), RepoError> {
+        let rehearsed = async {
+            self.rehearse_reads().await?;
+            self.rehearse_writes().await?;
+            self.look_for_faulty_tables().await
+        };
+        match rehearsed.await {
+            Err(RepoError::Refused(text)) => Err(self.explain(text).await),
+            done => done,
+        }
+    }
+
+    async fn rehearse_reads(&self) -> Result<(), RepoError> {
+        let problem = |error| RepoError::Refused(format!("{NOBODY}: {error}"));
+        let nobody = ImageId::parse(NOBODY).map_err(problem)?;
+        self.get(&nobody).await?;
+        self.get_many(std::slice::from_ref(&nobody)).await?;
+        for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
+            let deleted_before = Some(far_past());
+            self.list_pending(&PendingQuery {
+                sort,
+                deleted_before,
+                limit: 1,
+                ..PendingQuery::default()
+            })
+            .await?;
+        }
+        self.position(&nobody).await?;
+        self.list_due(far_past(), Some(&nobody), 1).await?;
+        self.needed_locations(i32::MAX, 1, &mut |_| {}).await?;
+        self.live_locations(i32::MAX, 1, &mut |_| {}).await?;
+        self.now().await.map(drop)
+    }
+
+    async fn rehearse_writes(&self) -> Result<(), RepoError> {
+        let mut connection = self.connection().await?;
+        let rehearsed = async {
+            rehearse(&mut connection).await?;
+            lock_tables(&mut connection).await
+        };
+        let rehearsed = rehearsed.await;
+        if rehearsed.is_err() {
+            connection.keep();
+        }
+        self.connections.heed(&mut connection, rehearsed).map_err(repo_error)
+    }
+
+    /// A revert that failed half-way on these would stay half done. Looked for once, until it was
+    /// rehearsed again.
+    pub(super) async fn has_transactions(&self) -> Result<(), RepoError> {
+        if self.has_transactions.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.look_for_faulty_tables().await
+    }
+
+    async fn look_for_faulty_tables(&self) -> Result<(), RepoError> {
+        if let Some(sql) = D::FAULTY_TABLES {
+            self.has_transactions.store(false, Ordering::Relaxed);
+            let faults = self.faults(sql).await?;
+            if !faults.is_empty() {
+                return Err(RepoError::Refused(format!(
+                    "no transactions in {}: a revert that fails half-way would stay half done. ALTER \
+                     TABLE .. ENGINE = InnoDB",
+                    faults.join(", ")
+                )));
+            }
+        }
+        self.has_transactions.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn faults(&self, sql: &'static str) -> Result<Vec<String>, RepoError> {
+        let rows = self.fetch(Statement::new(sql)).await?;
+        Ok(rows.iter().filter_map(|row| D::text(row, "fault").ok().flatten()).collect())
+    }
+
+    /// All that is missing, one thing at a time, before the database's own words, which name at most
+    /// the first.
+    async fn explain(&self, text: String) -> RepoError {
+        let mut missing = Vec::new();
+        if let (true, Some(sql)) = (text.contains("collations"), D::ODD_COLLATIONS) {
+            missing.extend(self.faults(sql).await.unwrap_or_default());
+        }
+        for (table, read, written) in COLUMNS {
+            for column in read.split(' ') {
+                let probe = format!("SELECT {column} FROM {table} WHERE 1 = 0");
+                self.probe(probe, &mut missing, || format!("{table}.{column} cannot be read"))
+                    .await;
+            }
+            for column in written.split(' ') {
+                let probe = format!("UPDATE {table} SET {column} = NULL WHERE 1 = 0");
+                self.probe(probe, &mut missing, || format!("{table}.{column} cannot be written"))
+                    .await;
+            }
+        }
+        let is_told = missing.is_empty();
+        RepoError::Refused(if is_told { text } else { format!("{}: {text}", missing.join(", ")) })
+    }
+
+    async fn probe(&self, text: String, missing: &mut Vec<String>, what: impl FnOnce() -> String) {
+        let Ok(mut connection) = self.connection().await else { return };
+        let answer = D::probe(&mut connection, text).await;
+        let answer = self.connections.heed(&mut connection, answer).map_err(repo_error);
+        if let Err(RepoError::Refused(_)) = answer {
+            missing.push(what());
+        }
+    }
+}
+
+/// Whether a revert may keep a purge away. It need not get the lock for that.
+async fn lock_tables<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {
+    let Some(lock) = D::TRY_LOCK_TABLES else { return Ok(()) };
+    let mut transaction = begin(connection).await?;
+    match D::execute(&mut transaction, Statement::new(lock)).await {
+        Err(error) if !lost_race(&error) => return Err(error),
+        _ => {}
+    }
+    within(PATIENCE, transaction.rollback()).await
+}

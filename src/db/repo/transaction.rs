@@ -1,0 +1,27 @@
+//! The two ends of a transaction.
+
+use sqlx::{Connection, Transaction};
+
+use crate::db::connections::{Lent, within};
+use crate::db::dialect::{Dialect, count_statement};
+use crate::db::error::at_commit;
+use crate::db::statement::PATIENCE;
+
+pub(super) async fn begin<D: Dialect>(
+    connection: &mut Lent<D>,
+) -> Result<Transaction<'_, D>, sqlx::Error> {
+    begin_with(connection, D::BEGIN).await
+}
+
+pub(super) async fn begin_with<'c, D: Dialect>(
+    connection: &'c mut Lent<D>,
+    begin: &'static str,
+) -> Result<Transaction<'c, D>, sqlx::Error> {
+    count_statement();
+    within(PATIENCE, connection.begin_with(begin)).await
+}
+
+pub(super) async fn commit<D: Dialect>(transaction: Transaction<'_, D>) -> Result<(), sqlx::Error> {
+    count_statement();
+    within(PATIENCE, transaction.commit()).await.map_err(at_commit)
+}

@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# Servers that Debian stable does not have: MySQL, and a PgBouncer that keeps prepared statements;
+# sourced by tests/run. They come from packages of Debian unstable, unpacked into a folder of the
+# cache and run from there with their own libraries: nothing is installed.
+
+# Sets $sid, the folder; empty where it cannot be had, and then the tests are reported as ignored.
+install_sid() {
+    local stamp
+    stamp=$(sha256sum <"$root/tests/harness/sid.sh" | cut -c1-12)
+    sid=$cache/sid-$stamp
+    [[ -d $sid ]] && return
+    if [[ $EUID -eq 0 ]]; then
+        say "unpacking MySQL and PgBouncer"
+        if (unpack_sid "$sid.$$") >"$work/sid.log" 2>&1; then
+            mv -T "$sid.$$" "$sid" 2>/dev/null || rm -rf "$sid.$$"
+            return
+        fi
+        rm -rf "$sid.$$"
+        tail -n 5 "$work/sid.log" >&2
+    fi
+    sid=
+    say "no MySQL and no newer PgBouncer here: their tests are reported as ignored"
+}
+
+# A mirror's list of unstable may be past its date; its signature is checked all the same.
+unpack_sid() {
+    command -v mmdebstrap >/dev/null || apt_install mmdebstrap || return
+    mmdebstrap --variant=extract --include=mysql-server-core,pgbouncer \
+        --aptopt='Acquire::Check-Valid-Until "false"' sid "$1" "$(debian_mirror)" || return
+    rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale" "$1/var"
+}
+
+# Where this machine takes its own packages from.
+debian_mirror() {
+    local mirrors
+    mirrors=$(sed -nE 's/^URIs: *([^ ]+\/debian)\/?( .*)?$/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+\/debian)\/? .*/\2/p' \
+        /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /etc/apt/sources.list 2>/dev/null) || true
+    printf '%s\n' "${mirrors%%$'\n'*}"
+}
+
+# The words that run a program of $sid.
+from_sid() {
+    local libraries
+    libraries=$(find "$sid"/usr/lib/*-linux-gnu -maxdepth 1 -type d | paste -sd :)
+    in_sid=("$(echo "$sid"/usr/lib/*-linux-gnu/ld-linux-*.so.*)" --library-path "$libraries" "$sid/usr/sbin/$1")
+}
+
+# With TLS for who asks for it; `caching_sha2_password` is the default.
+start_mysql() {
+    local folder=$work/mysql port mysql
+    mkdir "$folder"
+    port=$(free_port)
+    from_sid mysqld
+    mysql=("${in_sid[@]}" --no-defaults --user="$(id -un)" --basedir="$sid/usr" --datadir="$folder/data"
+        --lc-messages-dir="$sid/usr/share/mysql" --character-sets-dir="$sid/usr/share/mysql/charsets"
+        --plugin-dir="$sid/usr/lib/mysql/plugin" --secure-file-priv=NULL)
+    "${mysql[@]}" --initialize-insecure >"$folder/install.log" 2>&1 ||
+        { tail -n 40 "$folder/install.log" >&2; die "mysqld --initialize failed"; }
+    cat >"$folder/init.sql" <<SQL
+CREATE USER glance@'%' IDENTIFIED BY '$password';
+GRANT ALL PRIVILEGES ON *.* TO glance@'%' WITH GRANT OPTION;
+SQL
+    setpriv --pdeathsig KILL "${mysql[@]}" --init-file="$folder/init.sql" --tls-version= \
+        --socket="$folder/sock" --pid-file="$folder/pid" --bind-address=127.0.0.1 --port="$port" \
+        --mysqlx=OFF --skip-name-resolve --skip-log-bin --innodb-flush-method=nosync \
+        --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 </dev/null >"$folder/log" 2>&1 &
+    servers+=("KILL $!")
+    # Over the socket a password may be told, and from then on the server knows it: the tests' own
+    # clients cannot tell it without TLS.
+    wait_for "$folder/log" $! "$venv/bin/python" -c \
+        "import pymysql; pymysql.connect(unix_socket='$folder/sock', user='glance', password='$password')"
+    export GLANCE_REVERT_TEST_MYSQL="mysql+pymysql://glance:$password@127.0.0.1:$port"
+    export GLANCE_REVERT_TEST_MYSQL_SOCKET=$folder/sock
+}
+
+# In front of PostgreSQL, its sessions shared by transaction: what no lock survives.
+start_pgbouncer() {
+    local folder=$work/pgbouncer port
+    mkdir "$folder"
+    port=$(free_port)
+    (umask 077 && printf '"glance" "%s"\n' "$password" >"$folder/users")
+    cat >"$folder/ini" <<INI
+[databases]
+* = host=127.0.0.1 port=${postgres_url##*:} auth_dbname=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = $folder/users
+auth_user = glance
+pool_mode = transaction
+max_prepared_statements = 100
+INI
+    as_user=()
+    # It does not run as root, and others need not be able to read the cache.
+    from_sid pgbouncer
+    mkdir "$folder/lib"
+    "${in_sid[0]}" --list "${in_sid[@]:1}" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | xargs cp -Lt "$folder/lib"
+    cp -L "${in_sid[0]}" "$folder/lib/ld.so"
+    cp "$sid/usr/sbin/pgbouncer" "$folder/"
+    postgres_user "$folder"
+    setpriv "${as_user[@]}" --pdeathsig KILL "$folder/lib/ld.so" --library-path "$folder/lib" \
+        "$folder/pgbouncer" "$folder/ini" </dev/null >"$folder/log" 2>&1 &
+    servers+=("KILL $!")
+    wait_for "$folder/log" $! bash -c ": >/dev/tcp/127.0.0.1/$port"
+    export GLANCE_REVERT_TEST_PGBOUNCER="postgresql+psycopg2://glance:$password@127.0.0.1:$port"
+}
