@@ -26,7 +26,6 @@ use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
 use crate::config::{Config, ScrubTime};
 use crate::db::{ConnectError, Database};
-use crate::domain::pending::Windows;
 use crate::domain::principal::Authenticator;
 use crate::domain::repo::ImageRepo;
 use crate::domain::revert::{RevertSettings, Reverter};
@@ -113,10 +112,8 @@ impl Parts {
             Arc::new(ConfiguredStores::new(&config.stores, options, key)?);
         let settings = RevertSettings {
             lock_wait: config.revert.lock_wait,
-            windows: Windows {
-                location: config.revert.location_window,
-                grace: config.revert.delete_grace,
-            },
+            delete_grace: config.revert.delete_grace,
+            delayed_delete: config.glance.delayed_delete,
         };
         let reverter = Arc::new(Reverter::new(
             Arc::clone(&database.repo),
@@ -142,6 +139,7 @@ impl Parts {
                 pool_size: self.config.glance.scrub_pool_size,
                 absent_brake: self.config.revert.absent_brake,
                 limits: self.limits(),
+                delayed_delete: self.config.glance.delayed_delete,
             },
         )
         .with_journal(Arc::new(telemetry::audit::destroyed)))

@@ -187,7 +187,7 @@ fn location(location: &Location, view: &View) -> Option<LocationDocument> {
     let uri = view.stores.uri(&location.value)?;
     Some(LocationDocument {
         url: without_credentials(uri.as_str()),
-        metadata: location.metadata.clone(),
+        metadata: location.metadata.shown(),
     })
 }
 

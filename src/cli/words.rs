@@ -32,6 +32,17 @@ fn advice(error: &RevertError) -> Option<&'static str> {
         RevertError::DataMissing { .. } => Some(
             "Nothing was changed; bring the data back to its place, or upload the image again.",
         ),
+        RevertError::NotVerifiable { .. } => Some(
+            "Nothing was changed; use --verify exists in place of checksum, or --verify none if \
+             you know that the data is there.",
+        ),
+        RevertError::DestroyedMeanwhile { .. } => Some(
+            "Glance may show it as active without data. Stop glance-scrubber and glance-manage db \
+             purge wherever they run, then look at the image.",
+        ),
+        RevertError::Repo(RepoError::TooLarge(_)) => Some(
+            "Nothing was changed; use --skip-properties, and set those that are needed afterwards.",
+        ),
         RevertError::StoreUnavailable { .. } => Some(
             "Nothing was changed; try again when the store answers, or with --verify none if you \
              know that the data is there.",

@@ -44,9 +44,6 @@ pub struct RevertConfig {
     pub lock_wait: Duration,
     /// `scrubber` (true); false runs the API alone.
     pub scrubber: bool,
-    /// `location_window` (60): how long before the image its locations may have been deleted and
-    /// still count as deleted with it.
-    pub location_window: Duration,
     /// `delete_grace` (60): how long a DELETE may stay between its transactions.
     pub delete_grace: Duration,
     /// `absent_brake` (20): so many absent objects in a row stop a store for the pass.
@@ -103,7 +100,6 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         verify: section.read("verify", verify).unwrap_or_default(),
         lock_wait: section.seconds("lock_wait"),
         scrubber: section.boolean("scrubber"),
-        location_window: section.seconds("location_window"),
         delete_grace: section.seconds("delete_grace"),
         absent_brake: section.integer("absent_brake", 1..=i64::MAX),
         min_scrub_time: section.seconds("min_scrub_time"),

@@ -64,7 +64,18 @@ pub(super) trait Dialect: Database {
     fn fetch(
         connection: &mut Self::Connection,
         statement: Statement,
-    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send {
+        async { Ok(Self::fetch_within(connection, statement, None).await?.unwrap_or_default()) }
+    }
+
+    /// The same for rows of [`super::statements::IMAGE`] while they have no more bytes than
+    /// `most`; `None` where they have. Then others are still to come on the connection, which is
+    /// of no use any more.
+    fn fetch_within(
+        connection: &mut Self::Connection,
+        statement: Statement,
+        most: Option<usize>,
+    ) -> impl Future<Output = Result<Option<Vec<Self::Row>>, sqlx::Error>> + Send;
 
     /// Runs a statement and hands on each row as it comes, so that all of them together are never
     /// in memory.
@@ -101,7 +112,7 @@ macro_rules! speak_sqlx {
                 Value::Text(text) => arguments.add(text),
                 Value::Int(number) => arguments.add(number),
                 Value::Big(number) => arguments.add(number),
-                Value::Time(time) => arguments.add(Self::time(time)),
+                Value::Time(time) => arguments.add(time.map(Self::time)),
             }
         }
 
@@ -117,15 +128,30 @@ macro_rules! speak_sqlx {
             within(PATIENCE, query.execute(connection)).await.map(drop)
         }
 
-        async fn fetch(
+        async fn fetch_within(
             connection: &mut Self::Connection,
             statement: Statement,
-        ) -> Result<Vec<Self::Row>, sqlx::Error> {
+            most: Option<usize>,
+        ) -> Result<Option<Vec<Self::Row>>, sqlx::Error> {
             count_statement();
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
-            watch.over(query.fetch_all(connection)).await
+            let mut rows = query.fetch(connection);
+            let collect = async {
+                let (mut all, mut bytes) = (Vec::new(), 0);
+                while let Some(row) = rows.try_next().await? {
+                    if let Some(most) = most {
+                        bytes += size_of_child::<Self>(&row)?;
+                        if bytes > most {
+                            return Ok(None);
+                        }
+                    }
+                    all.push(row);
+                }
+                Ok(Some(all))
+            };
+            watch.over(collect).await
         }
 
         async fn each(
@@ -293,6 +319,13 @@ impl Dialect for Sqlite {
     }
 
     speak_sqlx!(Timestamp);
+}
+
+/// What a row of a child takes in memory, about.
+fn size_of_child<D: Dialect>(row: &D::Row) -> Result<usize, sqlx::Error> {
+    const FIXED: usize = 512;
+    let length = |column| Ok::<_, sqlx::Error>(D::text(row, column)?.map_or(0, |text| text.len()));
+    Ok(FIXED + length("c_name")? + length("c_value")?)
 }
 
 /// Each statement is one round trip; the bench reads how many a revert takes.

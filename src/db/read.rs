@@ -2,12 +2,10 @@
 
 use std::fmt::Display;
 
-use serde_json::{Map, Value};
-
 use super::dialect::Dialect;
 use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
-use crate::domain::location::{Location, LocationStatus, LocationValue};
+use crate::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use crate::domain::repo::{
     BadRow, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
 };
@@ -174,25 +172,15 @@ fn location<D: Dialect>(
 ) -> Result<Location, BadRow> {
     let bad = |column, problem: String| bad_row(&columns.image, "image_locations", column, problem);
     let status = columns.needed_text("c_status")?;
-    let metadata = columns.text("c_name")?;
     Ok(Location {
         id: columns.int("c_id")?,
         value: LocationValue::new(columns.needed_text("c_value")?),
-        metadata: metadata_of(metadata.as_deref()).map_err(|problem| bad("meta_data", problem))?,
+        metadata: LocationMetadata::read(columns.text("c_name")?),
         status: LocationStatus::parse(&status)
             .ok_or_else(|| bad("status", format!("{status} is no status of Glance's")))?,
         deleted,
         deleted_at,
     })
-}
-
-fn metadata_of(text: Option<&str>) -> Result<Map<String, Value>, String> {
-    match serde_json::from_str(text.unwrap_or("null")) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(Value::Null) => Ok(Map::new()),
-        Ok(_) => Err("it is JSON, but no object".to_owned()),
-        Err(error) => Err(format!("it is no JSON: {error}")),
-    }
 }
 
 /// A row of a list of pending images. Without id and time it has no place in the list; whatever else
@@ -233,7 +221,7 @@ fn readable<T: Default>(bad: &mut Option<BadRow>, value: Result<T, BadRow>) -> T
     })
 }
 
-/// Where the image of [`super::statements::DELETED_AT`] stands in the list.
+/// Where the image of [`super::lists::DELETED_AT`] stands in the list.
 pub(super) fn position<D: Dialect>(row: &D::Row, id: &ImageId) -> Result<Position, RepoError> {
     let columns = Columns::<D>::of(row, "images", "id")?;
     // MariaDB compares without regard to case
@@ -259,7 +247,7 @@ pub(super) fn tally<D: Dialect>(
     Ok(Tally { images: count.max(0).cast_unsigned(), bytes })
 }
 
-/// The row of [`super::statements::OUTLOOK`].
+/// The row of [`super::lists::OUTLOOK`].
 pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     let count = |column| tally::<D>(row, column, "pending_bytes").map(|tally| tally.images);
     Ok(Outlook {
@@ -284,7 +272,7 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> 
         location: Location {
             id: columns.int("id")?,
             value: LocationValue::new(readable("value").unwrap_or_default()),
-            metadata: metadata_of(readable("meta_data").as_deref()).unwrap_or_default(),
+            metadata: LocationMetadata::read(readable("meta_data")),
             status: match columns.needed_text("status")?.as_str() {
                 "active" => LocationStatus::Active,
                 _ => LocationStatus::PendingDelete,

@@ -2,7 +2,10 @@
 
 mod claim;
 mod hand_on;
+mod list;
 mod rehearsal;
+mod revert;
+mod settle;
 mod transaction;
 
 use std::sync::atomic::AtomicBool;
@@ -13,22 +16,27 @@ use self::transaction::{begin, begin_with, commit};
 use super::connections::{Connections, Lent, is_late, within};
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, no_such_character, repo_error};
+use super::lists;
 use super::read;
 use super::slim::Slim;
 use super::statement::{PATIENCE, Statement};
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
-use crate::domain::pending::RevertPlan;
+use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
-    BadRow, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary,
-    Position, RepoError, TakeLocation, Write,
+    BadRow, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
+    TakeLocation, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::time::Timestamp;
 
 /// A settlement that lost a race is written again so often.
 const SETTLE_ATTEMPTS: usize = 5;
+
+/// Bytes of an image's children that are read. Glance's quota of 128 properties, of 64 KiB at most,
+/// counts live ones alone, and properties that were removed come back too.
+const MOST_OF_IMAGE: usize = 16 << 20;
 
 /// Glance's tables in one family of databases.
 #[derive(Debug)]
@@ -47,27 +55,49 @@ impl<D: Dialect> SqlRepo<D> {
         self.connections.acquire().await.map_err(repo_error)
     }
 
-    /// A question changes nothing, so one that a dead connection swallowed is put again.
     async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
-        self.try_fetch(statement).await.map_err(repo_error)
+        self.try_fetch(statement, None).await.map_err(repo_error).map(Option::unwrap_or_default)
     }
 
-    async fn try_fetch(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
+    /// A question changes nothing, so one that a dead connection swallowed is put again.
+    async fn try_fetch(
+        &self,
+        statement: Statement,
+        most: Option<usize>,
+    ) -> Result<Option<Vec<D::Row>>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
-        let answer = D::fetch(&mut connection, statement.clone()).await;
-        match self.connections.heed(&mut connection, answer) {
+        match self.fetch_on(&mut connection, statement.clone(), most).await {
             Err(error) if connection_broke(&error) && !is_late(&error) => {
                 drop(connection);
-                self.fetch_once(statement).await
+                let mut connection = self.connections.acquire().await?;
+                self.fetch_on(&mut connection, statement, most).await
             }
             answer => answer,
         }
     }
 
-    async fn fetch_once(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
-        let mut connection = self.connections.acquire().await?;
-        let answer = D::fetch(&mut connection, statement).await;
-        self.connections.heed(&mut connection, answer)
+    async fn fetch_on(
+        &self,
+        connection: &mut Lent<D>,
+        statement: Statement,
+        most: Option<usize>,
+    ) -> Result<Option<Vec<D::Row>>, sqlx::Error> {
+        match D::fetch_within(connection, statement, most).await {
+            // dropped with rows on it, and so closed
+            Ok(None) => Ok(None),
+            answer => self.connections.heed(connection, answer),
+        }
+    }
+
+    async fn page_of_ids(&self, statement: Statement) -> Result<Vec<ImageId>, RepoError> {
+        let rows = self.fetch(statement).await?;
+        let mut ids = Vec::with_capacity(rows.len());
+        for row in &rows {
+            // an id that cannot be parsed can neither be written by Glance nor claimed by us
+            let text = D::text(row, "id").map_err(repo_error)?;
+            ids.extend(ImageId::parse(&text.unwrap_or_default()));
+        }
+        Ok(ids)
     }
 }
 
@@ -87,13 +117,18 @@ fn bind_unchanged(statement: Statement, image: &Image) -> Statement {
 
 #[async_trait]
 impl<D: Dialect> ImageRepo for SqlRepo<D> {
-    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError> {
-        let id_text = id.as_str();
-        let statement = (0..5).fold(Statement::new(sql::IMAGE), |s, _| s.bind(id_text));
-        let rows = self.fetch(statement).await?;
+    async fn get(&self, id: &ImageId, wanted: Children) -> Result<Option<Image>, RepoError> {
+        let statement = image_with(id.as_str(), wanted);
+        let rows = self.try_fetch(statement, Some(MOST_OF_IMAGE)).await.map_err(repo_error)?;
+        let rows = rows.ok_or_else(|| RepoError::TooLarge(id.clone()))?;
         let image = read::images::<D>(&rows)?.into_iter().next().transpose()?;
         // MariaDB compares without regard to case
         Ok(image.filter(|image| image.id == *id))
+    }
+
+    async fn live_locations_of(&self, id: &ImageId) -> Result<Vec<i32>, RepoError> {
+        let rows = self.fetch(Statement::new(sql::LIVE_LOCATIONS_OF).bind(id.as_str())).await?;
+        rows.iter().map(|row| D::int(row, "id").map_err(repo_error)).collect()
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
@@ -115,7 +150,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         must_be_locked(guard, plan.id())?;
         self.has_transactions().await?;
         let mut connection = self.connection().await?;
-        let written = revert(&mut connection, plan, now).await;
+        let written = revert::revert(&mut connection, plan, now).await;
         if written.is_err() {
             // what BEGIN_REVERT began has no end where a part of it failed
             connection.keep();
@@ -126,20 +161,21 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     async fn list_pending(
         &self,
         query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        let rows = match self.try_fetch(list_pending(query)).await {
+        let rows = match self.try_fetch(list::pending(query, unscrubbed_after), None).await {
             // a column of three-byte characters has none of four
             Err(error) if no_such_character(&error) && read::has_rare_characters(query) => {
                 Vec::new()
             }
-            answer => answer.map_err(repo_error)?,
+            answer => answer.map_err(repo_error)?.unwrap_or_default(),
         };
         let rows = rows.iter().map(read::summary::<D>);
         Ok(rows.inspect(|row| read::warn_of_bad(row.as_ref().err())).collect())
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {
-        let rows = self.fetch(Statement::new(sql::DELETED_AT).bind(id.as_str())).await?;
+        let rows = self.fetch(Statement::new(lists::DELETED_AT).bind(id.as_str())).await?;
         rows.first().map_or(Ok(Position::Unknown), |row| read::position::<D>(row, id))
     }
 
@@ -150,26 +186,30 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         limit: u32,
     ) -> Result<Vec<ImageId>, RepoError> {
         let after = after.map_or("", ImageId::as_str);
-        let statement = Statement::walk(sql::LIST_DUE).bind(after);
+        let statement = Statement::walk(lists::LIST_DUE).bind(after);
         let statement = statement.bind(before).bind(before).bind(before).bind(i64::from(limit));
-        let rows = self.fetch(statement).await?;
-        let ids = rows.iter().map(|row| D::text(row, "id").map_err(repo_error));
-        let mut parsed = Vec::with_capacity(rows.len());
-        for id in ids {
-            // an id that cannot be parsed can neither be written by Glance nor claimed by us
-            parsed.extend(ImageId::parse(&id?.unwrap_or_default()));
-        }
-        Ok(parsed)
+        self.page_of_ids(statement).await
+    }
+
+    async fn list_unscrubbed(
+        &self,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        let after = after.map_or("", ImageId::as_str);
+        let statement = Statement::walk(lists::LIST_UNSCRUBBED).bind(after).bind(before);
+        self.page_of_ids(statement.bind(i64::from(limit))).await
     }
 
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
-        let statement = Statement::walk(sql::COUNT_DUE).bind("").bind(before).bind(before);
+        let statement = Statement::walk(lists::COUNT_DUE).bind("").bind(before).bind(before);
         let rows = self.fetch(statement.bind(before)).await?;
         rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
     }
 
     async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
-        let statement = Statement::walk(sql::OUTLOOK);
+        let statement = Statement::walk(lists::OUTLOOK);
         let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
         let rows = self.fetch(statement).await?;
         rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
@@ -188,7 +228,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
         for _ in 0..SETTLE_ATTEMPTS {
             let mut connection = self.connection().await?;
-            let found = settle_all(&mut connection, settled, now).await.map(Some);
+            let found = settle::all(&mut connection, settled, now).await.map(Some);
             if let Some(found) = or_stale(self.connections.heed(&mut connection, found), None)? {
                 return Ok(found);
             }
@@ -241,73 +281,25 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 }
 
+/// The places of [`sql::IMAGE`].
+fn image_with(id: &str, wanted: Children) -> Statement {
+    let flag = i32::from;
+    Statement::new(sql::IMAGE)
+        .bind(id)
+        .bind(id)
+        .bind(id)
+        .bind(flag(wanted.properties))
+        .bind(id)
+        .bind(flag(wanted.tags))
+        .bind(id)
+        .bind(id)
+        .bind(flag(wanted.members))
+        .bind(id)
+        .bind(id)
+}
+
 fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
-}
-
-async fn revert<D: Dialect>(
-    connection: &mut Lent<D>,
-    plan: &RevertPlan,
-    now: Timestamp,
-) -> Result<Write, sqlx::Error> {
-    let mut transaction = begin_with(connection, D::BEGIN_REVERT).await?;
-    let protect = i32::from(plan.protect());
-    let statement = Statement::new(sql::REVERT_IMAGE).bind(now).bind(protect);
-    let statement = bind_unchanged(statement.bind(plan.id().as_str()), plan.image());
-    let mut as_planned = D::execute(&mut transaction, statement).await? == 1;
-    for (statement, expected) in children(plan, now) {
-        if as_planned {
-            as_planned = D::execute(&mut transaction, statement).await? == expected as u64;
-        }
-    }
-    if !as_planned {
-        within(PATIENCE, transaction.rollback()).await?;
-        return Ok(Write::Stale);
-    }
-    commit(transaction).await?;
-    Ok(Write::Done)
-}
-
-/// The statements for an image's children, each with the number of rows that it must find.
-fn children(plan: &RevertPlan, now: Timestamp) -> Vec<(Statement, usize)> {
-    let of_image = |sql| Statement::new(sql).bind(now).bind(plan.id().as_str());
-    let mut statements: Vec<_> = plan
-        .locations()
-        .chunks(LOCATION_SLOTS)
-        .map(|ids| (of_image(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, ids), ids.len()))
-        .collect();
-    let counts = plan.counts();
-    let (from, until) = plan.property_window();
-    let properties = of_image(sql::REVERT_PROPERTIES).bind(from).bind(until);
-    let moment = plan.image().version.deleted_at.as_str();
-    let at_moment = |sql| of_image(sql).bind(moment).bind(plan.id().as_str());
-    statements.push((properties, counts.properties));
-    statements.push((at_moment(sql::REVERT_TAGS), counts.tags));
-    statements.push((at_moment(sql::REVERT_MEMBERS), counts.members));
-    statements.retain(|(_, expected)| *expected > 0);
-    statements
-}
-
-async fn settle_all<D: Dialect>(
-    connection: &mut Lent<D>,
-    settled: &[Settled<'_>],
-    now: Timestamp,
-) -> Result<u64, sqlx::Error> {
-    let mut transaction = begin(connection).await?;
-    let mut found = 0;
-    let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
-    for some in deleted.chunks(IMAGE_SLOTS) {
-        let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
-        found += D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
-    }
-    for one in settled {
-        if let Some(stamp) = one.give_back {
-            let statement = Statement::new(sql::GIVE_BACK).bind(one.guard.id().as_str());
-            D::execute(&mut transaction, statement.bind(stamp)).await?;
-        }
-    }
-    commit(transaction).await?;
-    Ok(found)
 }
 
 async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {
@@ -319,49 +311,33 @@ async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Erro
     for statement in [
         unchanged(Statement::new(sql::REVERT_IMAGE).bind(now).bind(0).bind(id)),
         of_child(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, &[0]),
-        of_child(sql::REVERT_PROPERTIES).bind(now).bind(now),
-        of_child(sql::REVERT_TAGS).bind("").bind(id),
-        of_child(sql::REVERT_MEMBERS).bind("").bind(id),
+        Statement::new(sql::LEAVE_LOCATIONS_OUT)
+            .bind(now)
+            .bind(now)
+            .bind(id)
+            .bind_list(LOCATION_SLOTS, &[0]),
+        of_child(sql::REVERT_PROPERTIES).bind(now),
+        of_child(sql::REVERT_TAGS).bind(""),
+        of_child(sql::REVERT_MORE_TAGS).bind("").bind(id),
+        of_child(sql::REVERT_MEMBERS).bind(""),
+        of_child(sql::REVERT_MORE_MEMBERS).bind("").bind(id),
         unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
         Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
         of_many(Statement::new(sql::CLAIM_IMAGES).bind(now)).bind_list(IMAGE_SLOTS, &[""]),
         Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now).bind_list(IMAGE_SLOTS, &[0]),
-        Statement::new(sql::GIVE_BACK).bind(id).bind(now),
+        Statement::new(sql::CLAIM_LOCATIONS)
+            .bind(now)
+            .bind_list(LOCATION_SLOTS, &[0])
+            .bind_list(LOCATION_SLOTS, &[""]),
+        Statement::new(sql::RELEASE_IMAGE).bind("").bind(id).bind(now),
+        Statement::new(sql::RELEASE_LOCATION).bind("").bind(0).bind(now).bind(0).bind(id),
     ] {
         D::execute(&mut transaction, statement).await?;
     }
     within(PATIENCE, transaction.rollback()).await
 }
 
-fn list_pending(query: &PendingQuery) -> Statement {
-    let (sql, start) = match query.sort {
-        PendingSort::NewestFirst => (sql::LIST_PENDING_NEWEST, far_future()),
-        PendingSort::OldestFirst => (sql::LIST_PENDING_OLDEST, far_past()),
-    };
-    let (seen_at, seen_id) = match &query.marker {
-        Some(PendingMarker { deleted_at, id }) => (*deleted_at, id.as_str()),
-        None => (start, ""),
-    };
-    let (owner, name) = (query.owner.as_deref(), query.name.as_deref());
-    Statement::new(sql)
-        .bind(owner)
-        .bind(owner)
-        .bind(name)
-        .bind(name)
-        .bind(query.deleted_after.unwrap_or_else(far_past))
-        .bind(query.deleted_before.unwrap_or_else(far_future))
-        .bind(seen_at)
-        .bind(seen_at)
-        .bind(seen_id)
-        .bind(i64::from(query.limit))
-}
-
 /// Before anything that Glance can have stored.
 fn far_past() -> Timestamp {
     chrono::DateTime::UNIX_EPOCH.naive_utc()
-}
-
-/// After anything that Glance can have stored, and still a date for every database.
-fn far_future() -> Timestamp {
-    chrono::NaiveDate::from_ymd_opt(9999, 1, 1).unwrap_or_default().into()
 }

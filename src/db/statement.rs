@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::connections::within;
 use super::dialect::Dialect;
-use super::statements;
+use super::names;
 use crate::domain::time::Timestamp;
 
 /// A value to bind.
@@ -17,7 +17,7 @@ pub(super) enum Value {
     Text(Option<String>),
     Int(i32),
     Big(Option<i64>),
-    Time(Timestamp),
+    Time(Option<Timestamp>),
 }
 
 impl From<&str> for Value {
@@ -46,6 +46,12 @@ impl From<i64> for Value {
 
 impl From<Timestamp> for Value {
     fn from(time: Timestamp) -> Self {
+        Self::Time(Some(time))
+    }
+}
+
+impl From<Option<Timestamp>> for Value {
+    fn from(time: Option<Timestamp>) -> Self {
         Self::Time(time)
     }
 }
@@ -80,10 +86,10 @@ impl Watch {
         let slow = if self.patience > PATIENCE { SLOW_WALK } else { SLOW };
         let seconds = began.elapsed().as_secs_f64();
         if seconds >= slow.as_secs_f64() {
-            let statement = statements::name(self.sql);
+            let statement = names::of(self.sql);
             tracing::warn!(statement, seconds, "the database was slow to answer");
         } else {
-            tracing::debug!(statement = statements::name(self.sql), seconds, "statement");
+            tracing::debug!(statement = names::of(self.sql), seconds, "statement");
         }
         answer
     }

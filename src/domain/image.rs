@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::location::Location;
+use super::location::{Location, LocationStatus};
 use super::time::Timestamp;
 
 /// `images.id`: 1 to 36 characters.
@@ -170,42 +170,96 @@ pub struct Image {
 pub enum State {
     /// `active`, with data.
     Live,
-    /// `pending_delete`, with data that waits: may be reverted, may be claimed.
+    /// Deleted, with data that waits: may be reverted, may be claimed.
     Pending,
-    /// `deleted`, with data still to be destroyed: the scrubber has it.
+    /// `deleted`, and a scrubber has claimed all that is left of its data.
     Claimed,
+    /// `deleted`, and nothing waits. But locations were ended together with the image, which
+    /// Glance does without touching their data: only the store can tell whether it is there.
+    Unscrubbed,
     /// `deleted`, nothing left.
     Scrubbed,
     /// `active` with no live location while some wait: upstream's `--restore`, or a DELETE that
     /// died half way.
     Broken,
-    /// `pending_delete` with nothing that waits: a killed glance-scrubber, or `db purge`.
+    /// Deleted with nothing that waits: a killed glance-scrubber, or `db purge`.
     Empty,
-    /// `pending_delete` while `deleted` is still 0: a DELETE between its transactions.
+    /// On its way to be deleted while `deleted` is still 0: a DELETE between its transactions.
     Deleting,
     /// Any other status: not ours to touch.
     Other,
 }
 
+/// Why the data behind a location of an image that is not LIVE may still be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The row is live: the delete never saw it.
+    Kept,
+    /// `pending_delete`, with the time at which it was stamped so.
+    Stamped,
+    /// `deleted` at the very time of the image: written by `image_destroy`
+    /// (`glance/db/sqlalchemy/api.py`), which touches rows alone. Whoever destroys data stamps the
+    /// location later than the image.
+    Ended,
+    /// Claimed by a scrubber.
+    Claimed,
+}
+
 impl Image {
     /// Reads the state off the row and its locations.
     pub fn state(&self) -> State {
-        let pending = self.locations.iter().any(Location::is_pending);
-        let live = self.locations.iter().any(Location::is_live);
-        match self.status {
-            ImageStatus::Active if pending && !live => State::Broken,
-            ImageStatus::Active => State::Live,
-            ImageStatus::PendingDelete if !self.deleted => State::Deleting,
-            ImageStatus::PendingDelete if pending => State::Pending,
-            ImageStatus::PendingDelete => State::Empty,
-            ImageStatus::Deleted if pending => State::Claimed,
-            ImageStatus::Deleted => State::Scrubbed,
-            ImageStatus::Queued
-            | ImageStatus::Saving
-            | ImageStatus::Uploading
-            | ImageStatus::Importing
-            | ImageStatus::Killed
-            | ImageStatus::Deactivated => State::Other,
+        let any = |wanted: &[Waiting]| {
+            let mut waiting = self.locations.iter().filter_map(|l| self.waiting(l));
+            waiting.any(|why| wanted.contains(&why))
+        };
+        let (mine, claimed) = (any(&[Waiting::Kept, Waiting::Stamped]), any(&[Waiting::Claimed]));
+        let ended = any(&[Waiting::Ended]);
+        match (self.status, self.deleted) {
+            (ImageStatus::Active, false) if any(&[Waiting::Kept]) => State::Live,
+            (ImageStatus::Active, false) if mine || claimed => State::Broken,
+            (ImageStatus::Active, false) => State::Live,
+            (ImageStatus::PendingDelete | ImageStatus::Deleted, false) => State::Deleting,
+            (ImageStatus::Active | ImageStatus::PendingDelete, true) => {
+                if mine || claimed || ended { State::Pending } else { State::Empty }
+            }
+            (ImageStatus::Deleted, true) if mine => State::Pending,
+            (ImageStatus::Deleted, true) if claimed => State::Claimed,
+            (ImageStatus::Deleted, true) if ended => State::Unscrubbed,
+            (ImageStatus::Deleted, true) => State::Scrubbed,
+            (
+                ImageStatus::Queued
+                | ImageStatus::Saving
+                | ImageStatus::Uploading
+                | ImageStatus::Importing
+                | ImageStatus::Killed
+                | ImageStatus::Deactivated,
+                _,
+            ) => State::Other,
+        }
+    }
+
+    /// Why a location's data may still be there; `None` where it is gone.
+    pub fn waiting(&self, location: &Location) -> Option<Waiting> {
+        let with_image = self.deleted && location.deleted_at.is_some();
+        match location.status {
+            LocationStatus::Active if !location.deleted => Some(Waiting::Kept),
+            LocationStatus::PendingDelete if location.is_claimed() => Some(Waiting::Claimed),
+            LocationStatus::PendingDelete => Some(Waiting::Stamped),
+            LocationStatus::Deleted if with_image && location.deleted_at == self.deleted_at => {
+                Some(Waiting::Ended)
+            }
+            LocationStatus::Active | LocationStatus::Deleted => None,
+        }
+    }
+
+    /// From when on an image that waits has waited. A row that lost its `deleted_at` counts from
+    /// its last change.
+    pub fn waits_since(&self) -> Option<Timestamp> {
+        match self.state() {
+            State::Pending | State::Empty | State::Unscrubbed | State::Claimed => {
+                self.deleted_at.or(self.updated_at)
+            }
+            State::Live | State::Scrubbed | State::Broken | State::Deleting | State::Other => None,
         }
     }
 }

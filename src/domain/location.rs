@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::time::Timestamp;
@@ -25,6 +26,15 @@ impl LocationStatus {
             "pending_delete" => Some(Self::PendingDelete),
             "deleted" => Some(Self::Deleted),
             _ => None,
+        }
+    }
+
+    /// Glance's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::PendingDelete => "pending_delete",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -52,6 +62,113 @@ impl fmt::Debug for LocationValue {
     }
 }
 
+/// `image_locations.meta_data`. Users can write into it, so what cannot be read names no store and
+/// stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LocationMetadata {
+    text: String,
+    store: Option<String>,
+}
+
+impl LocationMetadata {
+    /// Reads the column. `store` names the store (multi-store Glance writes it; Stein wrote
+    /// `backend`).
+    pub fn read(text: Option<String>) -> Self {
+        let text = text.unwrap_or_default();
+        let names = serde_json::from_str::<StoreNames>(&text)
+            .or_else(|_| serde_json::from_str(&without_nan(&text)))
+            .unwrap_or_default();
+        Self { text, store: names.0 }
+    }
+
+    /// Bytes.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether the column is empty.
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The object as JSON; empty where it is none.
+    pub fn shown(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+/// The one member that is needed. All others are passed over, however deep they are nested.
+#[derive(Default)]
+struct StoreNames(Option<String>);
+
+impl<'de> Deserialize<'de> for StoreNames {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(StoreNamesVisitor)
+    }
+}
+
+struct StoreNamesVisitor;
+
+impl<'de> Visitor<'de> for StoreNamesVisitor {
+    type Value = StoreNames;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<StoreNames, M::Error> {
+        let (mut store, mut backend) = (None, None);
+        while let Some(name) = members.next_key::<String>()? {
+            match name.as_str() {
+                "store" => store = members.next_value::<Value>()?.as_str().map(str::to_owned),
+                "backend" => backend = members.next_value::<Value>()?.as_str().map(str::to_owned),
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(StoreNames(store.or(backend)))
+    }
+}
+
+/// Python writes and reads `NaN` and `Infinity`, which are no JSON: `null` in their place.
+fn without_nan(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (index, part) in outside_and_inside_of_strings(text).enumerate() {
+        if index % 2 == 0 {
+            let part = part.replace("-Infinity", "null").replace("Infinity", "null");
+            plain.push_str(&part.replace("NaN", "null"));
+        } else {
+            plain.push_str(part);
+        }
+    }
+    plain
+}
+
+/// The text in turn outside and inside of quotation marks, which count as inside.
+fn outside_and_inside_of_strings(text: &str) -> impl Iterator<Item = &str> {
+    let (mut rest, mut inside) = (text, false);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = if inside { end_of_string(rest) } else { rest.find('"').unwrap_or(rest.len()) };
+        let (part, after) = rest.split_at(end);
+        rest = after;
+        inside = !inside;
+        Some(part)
+    })
+}
+
+/// Where the string that begins here is over.
+fn end_of_string(text: &str) -> usize {
+    let mut escaped = false;
+    let closing = text.char_indices().skip(1).find(|(_, c)| {
+        let closes = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        closes
+    });
+    closing.map_or(text.len(), |(at, _)| at + 1)
+}
+
 /// One row of `image_locations`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Location {
@@ -59,8 +176,8 @@ pub struct Location {
     pub id: i32,
     /// `image_locations.value`.
     pub value: LocationValue,
-    /// `image_locations.meta_data`; NULL and `null` read as empty.
-    pub metadata: Map<String, Value>,
+    /// `image_locations.meta_data`.
+    pub metadata: LocationMetadata,
     /// `image_locations.status`.
     pub status: LocationStatus,
     /// `image_locations.deleted`.
@@ -70,9 +187,9 @@ pub struct Location {
 }
 
 impl Location {
-    /// The store that the row names (`meta_data.store`; multi-store Glance writes it).
+    /// The store that the row names.
     pub fn store(&self) -> Option<&str> {
-        self.metadata.get("store").and_then(Value::as_str)
+        self.metadata.store.as_deref()
     }
 
     /// Whether the row serves its image now.
@@ -80,8 +197,45 @@ impl Location {
         self.status == LocationStatus::Active && !self.deleted
     }
 
-    /// Whether the data waits to be scrubbed.
-    pub fn is_pending(&self) -> bool {
-        self.status == LocationStatus::PendingDelete
+    /// Whether a scrubber has claimed the data: the mark is a missing time. Glance never writes
+    /// `pending_delete` without one.
+    pub fn is_claimed(&self) -> bool {
+        self.status == LocationStatus::PendingDelete && self.deleted_at.is_none()
+    }
+
+    /// When a DELETE, or the removal of this location alone, made the data wait.
+    pub fn stamp(&self) -> Option<Timestamp> {
+        self.deleted_at.filter(|_| self.status == LocationStatus::PendingDelete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_read_from_whatever_python_takes_for_metadata() {
+        let deep = format!(r#"{{"x": {}1{}, "store": "fast"}}"#, "[".repeat(500), "]".repeat(500));
+        for (text, store) in [
+            (r#"{"store": "fast"}"#, Some("fast")),
+            (r#"{"backend": "old"}"#, Some("old")),
+            (r#"{"backend": "old", "store": "fast"}"#, Some("fast")),
+            (r#"{"store": "slow", "store": "fast"}"#, Some("fast")),
+            (r#"{"x": NaN, "y": [-Infinity, Infinity], "store": "fast"}"#, Some("fast")),
+            (r#"{"x": "NaN \" NaN", "y": NaN, "store": "NaN"}"#, Some("NaN")),
+            (r#"{"x": 1e400, "store": "fast"}"#, Some("fast")),
+            (r#"{"x": "\ud800", "store": "fast"}"#, Some("fast")),
+            (&deep, Some("fast")),
+            (r#"{"store": 5}"#, None),
+            (r#"{"store": null}"#, None),
+            ("[1]", None),
+            ("null", None),
+            ("", None),
+            ("{", None),
+        ] {
+            let metadata = LocationMetadata::read(Some(text.to_owned()));
+            assert_eq!(metadata.store.as_deref(), store, "{text}");
+        }
+        assert_eq!(LocationMetadata::read(None).store, None);
     }
 }

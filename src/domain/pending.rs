@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag};
+use chrono::TimeDelta;
+
+use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag, Waiting};
 use super::location::{Location, LocationStatus};
-use super::time::Timestamp;
+use super::time::{FAR_FUTURE, Timestamp};
 
 /// Properties of this prefix belong to Glance's import tasks and never come back.
 const RESERVED_PROPERTIES: &str = "os_glance_";
@@ -20,7 +22,7 @@ pub enum NotPending {
     #[error("the scrubber is destroying its data")]
     ScrubInProgress,
     /// SCRUBBED.
-    #[error("its data has been destroyed")]
+    #[error("its data was destroyed")]
     AlreadyScrubbed,
     /// EMPTY.
     #[error("no location of it is left to bring back")]
@@ -41,58 +43,63 @@ pub enum NotPending {
 #[derive(Debug, Clone)]
 pub struct PendingDelete {
     image: Image,
-    /// When the image was deleted, as far as its rows tell.
-    at: Timestamp,
-    /// The last moment at which the delete can have stamped a property.
-    until: Timestamp,
-    /// How long before `at` the delete can have begun.
-    window: Duration,
 }
 
-/// How time decides; both from the configuration.
-#[derive(Debug, Clone, Copy)]
-pub struct Windows {
-    /// How long a DELETE takes at most, from its first transaction to its last.
-    pub location: Duration,
-    /// How long a DELETE may stand still before it counts as dead.
-    pub grace: Duration,
-}
+/// A DELETE stamps one location after the other, and MariaDB keeps whole seconds: two stamps that
+/// are further apart belong to two deletions.
+const SAME_DELETE: TimeDelta = TimeDelta::seconds(1);
+
+/// No DELETE takes longer from its locations to its image. An image becomes `pending_delete` only
+/// with a location of its own, so where all stamps are older that location is gone.
+const SLOWEST_DELETE: TimeDelta = TimeDelta::hours(1);
 
 impl Image {
-    /// Shows that the image may be reverted, or says why not.
+    /// Since when a DELETE may be standing between its transactions; whether it is dead can be
+    /// told only by how long ago that was.
+    pub fn delete_seen_at(&self) -> Option<Timestamp> {
+        match self.state() {
+            State::Deleting => self.updated_at,
+            // upstream's --restore left it, and no later delete is under way
+            State::Broken if self.last_stamp() <= self.deleted_at => None,
+            State::Broken => self.last_stamp(),
+            State::Live
+            | State::Pending
+            | State::Claimed
+            | State::Unscrubbed
+            | State::Scrubbed
+            | State::Empty
+            | State::Other => None,
+        }
+    }
+
+    /// Shows that the image may be reverted, or says why not. `grace` is how long a DELETE may
+    /// stand still before it counts as dead; `now` is the database's time where
+    /// [`Image::delete_seen_at`] gives one.
     pub fn into_pending_delete(
         self,
         now: Timestamp,
-        windows: Windows,
+        grace: Duration,
     ) -> Result<PendingDelete, NotPending> {
-        let quiet_since = match self.state() {
-            State::Pending => None,
-            // upstream's --restore left it, and no later delete is under way
-            State::Broken if self.last_location_delete() <= self.deleted_at => None,
-            State::Broken => self.last_location_delete(),
-            State::Deleting => self.updated_at,
+        match self.state() {
+            State::Pending | State::Broken | State::Deleting | State::Unscrubbed => {}
             State::Live => return Err(NotPending::AlreadyActive),
             State::Claimed => return Err(NotPending::ScrubInProgress),
             State::Scrubbed => return Err(NotPending::AlreadyScrubbed),
             State::Empty => return Err(NotPending::NoLocations),
             State::Other => return Err(NotPending::OtherStatus(self.status)),
-        };
-        if let Some(since) = quiet_since {
+        }
+        if let Some(since) = self.delete_seen_at() {
             let quiet = (now - since).to_std().unwrap_or_default();
-            if let Some(retry_after) = windows.grace.checked_sub(quiet).filter(|d| !d.is_zero()) {
+            if let Some(retry_after) = grace.checked_sub(quiet).filter(|d| !d.is_zero()) {
                 return Err(NotPending::DeleteInProgress { retry_after });
             }
         }
-        // where the delete died, `deleted_at` is none or that of an earlier delete
-        let Some(at) = self.deleted_at.max(self.last_location_delete()) else {
-            return Err(NotPending::NoLocations);
-        };
-        let until = if self.deleted_at == Some(at) { at } else { at + windows.location };
-        Ok(PendingDelete { image: self, at, until, window: windows.location })
+        let pending = PendingDelete { image: self };
+        if pending.stamps().is_empty() { Err(NotPending::NoLocations) } else { Ok(pending) }
     }
 
-    fn last_location_delete(&self) -> Option<Timestamp> {
-        self.locations.iter().filter(|l| l.is_pending()).filter_map(|l| l.deleted_at).max()
+    fn last_stamp(&self) -> Option<Timestamp> {
+        self.locations.iter().filter_map(Location::stamp).max()
     }
 }
 
@@ -102,37 +109,75 @@ impl PendingDelete {
         &self.image
     }
 
-    fn earliest(&self) -> Timestamp {
-        self.at - self.window
+    /// Whether the rows leave it open that the data was destroyed: then a location comes back only
+    /// after a look at the store.
+    pub fn must_be_seen(&self, location: &Location) -> bool {
+        self.image.waiting(location) == Some(Waiting::Ended)
     }
 
-    /// Locations that were deleted with the image. One without a deletion time is in the hands of
-    /// the scrubber (see [`super::scrub`]) and is nobody else's any more.
+    /// Whether nothing but the store can tell that the image is not scrubbed.
+    pub fn may_be_scrubbed(&self) -> bool {
+        self.image.state() == State::Unscrubbed
+    }
+
+    /// Locations that were deleted with the image: those that no delete stamped, and those whose
+    /// stamps follow each other closely up to the last one. One that a scrubber has claimed is
+    /// nobody else's any more.
     pub fn locations_together(&self) -> Vec<&Location> {
-        self.waiting_locations().filter(|(_, at)| *at >= self.earliest()).map(|(l, _)| l).collect()
+        self.stamps().into_iter().take(self.together()).map(|(location, _)| location).collect()
     }
 
     /// Locations that were removed from the living image before, the last one first.
     pub fn locations_removed_earlier(&self) -> Vec<&Location> {
-        let mut earlier: Vec<_> =
-            self.waiting_locations().filter(|(_, at)| *at < self.earliest()).collect();
-        earlier.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
-        earlier.into_iter().map(|(location, _)| location).collect()
+        self.stamps().into_iter().skip(self.together()).map(|(location, _)| location).collect()
     }
 
-    fn waiting_locations(&self) -> impl Iterator<Item = (&Location, Timestamp)> {
-        let pending = self.image.locations.iter().filter(|l| l.is_pending());
-        pending.filter_map(|l| l.deleted_at.map(|at| (l, at)))
+    /// How many of [`Self::stamps`] belong to the delete.
+    fn together(&self) -> usize {
+        let stamps = self.stamps();
+        let last = stamps.first().map(|(_, at)| *at);
+        let is_older = self.image.deleted_at.zip(last).is_some_and(|(d, l)| d - l > SLOWEST_DELETE);
+        if is_older && self.image.status == ImageStatus::PendingDelete {
+            return 0;
+        }
+        let apart = |pair: &[(&Location, Timestamp)]| pair[0].1 - pair[1].1 > SAME_DELETE;
+        stamps.windows(2).position(apart).map_or(stamps.len(), |last| last + 1)
+    }
+
+    /// Each location that may come back, and when it was deleted, the last one first. What carries
+    /// no stamp of its own was deleted with the image.
+    fn stamps(&self) -> Vec<(&Location, Timestamp)> {
+        let of_image = self.image.deleted_at.max(self.image.last_stamp());
+        let of_image = of_image.or(self.image.updated_at).unwrap_or(self.image.created_at);
+        let stamp = |location| match self.image.waiting(location)? {
+            Waiting::Kept | Waiting::Ended => Some((location, of_image)),
+            Waiting::Stamped => location.stamp().map(|at| (location, at)),
+            Waiting::Claimed => None,
+        };
+        let mut stamps: Vec<_> = self.image.locations.iter().filter_map(stamp).collect();
+        stamps.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        stamps
     }
 
     /// Properties that come back: those that the delete stamped, which includes those that a user
     /// had removed earlier (Glance overwrites their deletion time).
     pub fn properties(&self) -> Vec<&Property> {
-        let stamped = |p: &&Property| {
-            p.deleted && p.deleted_at.is_some_and(|at| at >= self.earliest() && at <= self.until)
-        };
+        let until = self.properties_until();
+        let stamped = |p: &&Property| p.deleted && p.deleted_at.is_some() && p.deleted_at <= until;
         let ours = |p: &&Property| !p.name.starts_with(RESERVED_PROPERTIES);
         self.image.properties.iter().filter(stamped).filter(ours).collect()
+    }
+
+    /// The last time at which a property can have been deleted with the image. The DELETE stamps
+    /// every row of them anew when it changes the status, before it stamps the image itself; one
+    /// that died before has deleted none.
+    fn properties_until(&self) -> Option<Timestamp> {
+        let is_active = self.image.status == ImageStatus::Active;
+        match self.image.deleted_at {
+            Some(at) if self.image.deleted || is_active => Some(at),
+            Some(_) | None if is_active => None,
+            Some(_) | None => Some(FAR_FUTURE),
+        }
     }
 
     /// Tags that come back: those deleted at the image's own moment, exactly.
@@ -182,6 +227,13 @@ pub struct Children {
     pub members: bool,
 }
 
+impl Children {
+    /// Everything.
+    pub const ALL: Self = Self { properties: true, tags: true, members: true };
+    /// Nothing.
+    pub const NONE: Self = Self { properties: false, tags: false, members: false };
+}
+
 /// How many rows a revert brings back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -218,6 +270,13 @@ impl RevertPlan {
         &self.locations
     }
 
+    /// `image_locations.id` of live ones that do not come back: they wait like the others from
+    /// now on.
+    pub fn left_out(&self) -> Vec<i32> {
+        let live = self.image().locations.iter().filter(|location| location.is_live());
+        live.map(|location| location.id).filter(|id| !self.locations.contains(id)).collect()
+    }
+
     /// Whether the image becomes protected.
     pub fn protect(&self) -> bool {
         self.protect
@@ -228,9 +287,9 @@ impl RevertPlan {
         self.counts
     }
 
-    /// From when to when the delete stamped properties, both ends included.
-    pub fn property_window(&self) -> (Timestamp, Timestamp) {
-        (self.pending.earliest(), self.pending.until)
+    /// The last time at which a property can have been deleted with the image.
+    pub fn properties_until(&self) -> Timestamp {
+        self.pending.properties_until().unwrap_or_default()
     }
 
     /// The image as it is once the plan is carried out.
@@ -249,6 +308,10 @@ impl RevertPlan {
                 location.status = LocationStatus::Active;
                 location.deleted = false;
                 location.deleted_at = None;
+            } else if location.is_live() {
+                location.status = LocationStatus::PendingDelete;
+                location.deleted = true;
+                location.deleted_at = Some(now);
             }
         }
         image.properties.retain(|p| !p.deleted);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::ImageGuard;
-use super::pending::RevertPlan;
+use super::pending::{Children, RevertPlan};
 use super::scrub::{Claim, Settled, Tally};
 use super::time::Timestamp;
 
@@ -29,6 +29,9 @@ pub enum RepoError {
     /// A row holds what Glance never writes.
     #[error(transparent)]
     BadRow(#[from] BadRow),
+    /// An image has more children than can be held in memory. Users can make any number of them.
+    #[error("the properties, tags, members and locations of image {0} take too much memory")]
+    TooLarge(ImageId),
     /// The database refused a statement: a missing grant, another schema.
     #[error("the database refused a statement: {0}")]
     Refused(String),
@@ -158,8 +161,13 @@ pub enum Handed {
 /// Glance's tables.
 #[async_trait]
 pub trait ImageRepo: Debug + Send + Sync {
-    /// Reads an image with all its children.
-    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError>;
+    /// Reads an image with its children: all that is live and, of the `wanted` kinds, all that can
+    /// come back. Locations in any case.
+    async fn get(&self, id: &ImageId, wanted: Children) -> Result<Option<Image>, RepoError>;
+
+    /// The live locations (`image_locations.id`) of an image that is `active` and not deleted;
+    /// none of any other.
+    async fn live_locations_of(&self, id: &ImageId) -> Result<Vec<i32>, RepoError>;
 
     /// Reads images with their locations (no other children), those that exist, for a scrub: of
     /// values that are never destroyed, or too long to be, as little is kept as can be. Left out is
@@ -174,10 +182,13 @@ pub trait ImageRepo: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Write, RepoError>;
 
-    /// A page of pending images. A row without a place in the order is a [`BadRow`].
+    /// A page of pending images. A row without a place in the order is a [`BadRow`]. Images that
+    /// Glance ended without a look at their store are among them if that was after
+    /// `unscrubbed_after`; only the store can tell whether their data is there.
     async fn list_pending(
         &self,
         query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError>;
 
     /// Where an image stands in that order.
@@ -198,6 +209,15 @@ pub trait ImageRepo: Debug + Send + Sync {
 
     /// What waits, and what of it was deleted at each of these times or earlier. One walk.
     async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError>;
+
+    /// A page as [`ImageRepo::list_due`] gives it, of images that Glance ended together with their locations, deleted at `before` or
+    /// earlier: only the store can tell whether there is anything to scrub.
+    async fn list_unscrubbed(
+        &self,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        limit: u32,
+    ) -> Result<Vec<ImageId>, RepoError>;
 
     /// Claims images for the scrubber, or renews claims that a dead process left: one
     /// transaction, an answer for each.

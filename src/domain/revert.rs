@@ -1,24 +1,25 @@
 //! Taking a deleted image back.
 
 mod choice;
+mod evidence;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::canary;
-use super::image::{Image, ImageId};
-use super::location::Location;
+use chrono::TimeDelta;
+
+use super::image::{Image, ImageId, State};
 use super::lock::{ImageGuard, ImageLock};
-use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, Windows};
+use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, RevertPlan};
 use super::principal::Admin;
 use super::repo::{BadRow, ImageRepo, PendingQuery, PendingSummary, Position, RepoError, Write};
 use super::store::Stores;
 use super::time::Clock;
-use super::verify::{Finding, verify, verify_and_mend};
 
 pub use self::choice::Judged;
 use self::choice::{choose, lost_key, warnings};
+use self::evidence::Evidence;
 
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,8 +77,7 @@ impl Verify {
 impl RevertRequest {
     /// Everything comes back, proved in this way.
     pub fn whole(verify: Verify) -> Self {
-        let children = Children { properties: true, tags: true, members: true };
-        Self { dry_run: false, verify, children, protect: false }
+        Self { dry_run: false, verify, children: Children::ALL, protect: false }
     }
 }
 
@@ -112,8 +112,25 @@ pub enum RevertError {
         /// What was found, a location each.
         findings: Vec<String>,
     },
+    /// No location has data that can be proved, and some can never be looked at.
+    #[error("the data of image {id} cannot be verified: {}", .findings.join("; "))]
+    NotVerifiable {
+        /// The image.
+        id: ImageId,
+        /// What was found, a location each.
+        findings: Vec<String>,
+    },
+    /// The image was made active, and its data or its rows were gone right after it: another
+    /// process that knows nothing of our locks is at work.
+    #[error("the data of image {id} was destroyed while it was reverted: {problem}")]
+    DestroyedMeanwhile {
+        /// The image.
+        id: ImageId,
+        /// What is gone.
+        problem: String,
+    },
     /// A store could not be asked.
-    #[error("whether the data of image {id} is there cannot be told: {problem}")]
+    #[error("the data of image {id} cannot be verified now: {problem}")]
     StoreUnavailable {
         /// The image.
         id: ImageId,
@@ -158,8 +175,10 @@ pub struct Preview {
 pub struct RevertSettings {
     /// How long to wait for an image's lock.
     pub lock_wait: Duration,
-    /// How time decides what was deleted together.
-    pub windows: Windows,
+    /// How long a DELETE may stand still before it counts as dead.
+    pub delete_grace: Duration,
+    /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
+    pub delayed_delete: bool,
 }
 
 /// Takes images back.
@@ -174,6 +193,10 @@ pub struct Reverter {
 
 /// A row that changes under our hands is read again so often; then the caller may.
 const ATTEMPTS: usize = 3;
+
+/// What Glance ended without a look at its store is listed for so long: `glance-manage db purge`
+/// takes its rows after 30 days by default.
+const LISTED_UNSCRUBBED: TimeDelta = TimeDelta::days(30);
 
 /// How often a taken lock is asked for again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -205,7 +228,7 @@ impl Reverter {
 
     /// Says what a revert would do. Takes no lock and writes nothing.
     pub async fn preview(&self, _by: &Admin, id: &ImageId) -> Result<Preview, RevertError> {
-        let image = self.read(id).await?;
+        let image = self.read(id, Children::ALL).await?;
         let mut preview = Preview {
             image: image.clone(),
             obstacle: None,
@@ -215,15 +238,16 @@ impl Reverter {
             tags: Vec::new(),
             members: Vec::new(),
         };
-        let pending = match image.into_pending_delete(self.clock.now(), self.settings.windows) {
+        let pending = match self.show_pending(image).await {
             Ok(pending) => pending,
-            Err(reason) => {
-                preview.obstacle = Some(RevertError::NotPending(id.clone(), reason));
+            Err(RevertError::Repo(error)) => return Err(error.into()),
+            Err(obstacle) => {
+                preview.obstacle = Some(obstacle);
                 return Ok(preview);
             }
         };
-        preview.locations = self.judge(&pending, Verify::Exists, true).await?;
-        match choose(id, &preview.locations) {
+        preview.locations = self.evidence().judge(&pending, Verify::Exists, true).await?;
+        match choose(&pending, &preview.locations) {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
         }
@@ -239,7 +263,9 @@ impl Reverter {
         _by: &Admin,
         query: &PendingQuery,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        self.repo.list_pending(query).await
+        let unscrubbed_after =
+            self.settings.delayed_delete.then(|| self.clock.now() - LISTED_UNSCRUBBED);
+        self.repo.list_pending(query, unscrubbed_after).await
     }
 
     /// Where an image stands in the list.
@@ -253,13 +279,12 @@ impl Reverter {
         request: &RevertRequest,
     ) -> Result<Reverted, RevertError> {
         let id = guard.id();
+        let evidence = self.evidence();
         for _ in 0..ATTEMPTS {
-            let image = self.read(id).await?;
-            let pending = image
-                .into_pending_delete(self.clock.now(), self.settings.windows)
-                .map_err(|reason| RevertError::NotPending(id.clone(), reason))?;
-            let judged = self.judge(&pending, request.verify, request.dry_run).await?;
-            let chosen = match choose(id, &judged) {
+            let image = self.read(id, request.children).await?;
+            let pending = self.show_pending(image).await?;
+            let judged = evidence.judge(&pending, request.verify, request.dry_run).await?;
+            let chosen = match choose(&pending, &judged) {
                 // A scrubber that came in between took the data with it: answer by what is there.
                 Err(RevertError::DataMissing { .. })
                     if self.has_changed(pending.image()).await? =>
@@ -268,24 +293,75 @@ impl Reverter {
                 }
                 chosen => chosen?,
             };
-            let mut warnings = warnings(&judged, &chosen);
+            let mut warnings = warnings(&pending, &judged, &chosen);
             warnings.extend(lost_key(pending.image()));
             let plan = pending.plan(chosen, request.children, request.protect);
             let now = self.clock.now_in_seconds();
             let reverted = Reverted { image: plan.applied(now), restored: plan.counts(), warnings };
-            if request.dry_run || self.repo.revert(guard, &plan, now).await? == Write::Done {
+            if request.dry_run {
+                return Ok(reverted);
+            }
+            if self.repo.revert(guard, &plan, now).await? == Write::Done
+                && self.is_still_there(&plan, &judged).await?
+            {
                 return Ok(reverted);
             }
         }
         Err(RevertError::Busy(id.clone()))
     }
 
-    async fn read(&self, id: &ImageId) -> Result<Image, RevertError> {
-        self.repo.get(id).await?.ok_or_else(|| RevertError::NotFound(id.clone()))
+    /// Looks again after COMMIT. A DELETE that stood still may have gone on, and then the image is
+    /// reverted again; a scrubber or a purge that knows no lock of ours may have taken data or rows.
+    async fn is_still_there(
+        &self,
+        plan: &RevertPlan,
+        judged: &[Judged],
+    ) -> Result<bool, RevertError> {
+        let id = plan.id();
+        let live = self.repo.live_locations_of(id).await?;
+        if live.is_empty() {
+            let image = self.read(id, Children::NONE).await?;
+            return match image.state() {
+                State::Live | State::Scrubbed | State::Empty => {
+                    Err(destroyed(id, "no location of it is left".to_owned()))
+                }
+                State::Pending
+                | State::Claimed
+                | State::Unscrubbed
+                | State::Broken
+                | State::Deleting
+                | State::Other => Ok(false),
+            };
+        }
+        if let Some(gone) = plan.locations().iter().find(|location| !live.contains(location)) {
+            return Err(destroyed(id, format!("location {gone} is not active any more")));
+        }
+        match self.evidence().find_gone(plan, judged).await {
+            Some(gone) => Err(destroyed(id, format!("location {gone} has no data any more"))),
+            None => Ok(true),
+        }
+    }
+
+    async fn show_pending(&self, image: Image) -> Result<PendingDelete, RevertError> {
+        let id = image.id.clone();
+        let now = match image.delete_seen_at() {
+            Some(_) => self.repo.now().await?,
+            None => self.clock.now(),
+        };
+        let pending = image.into_pending_delete(now, self.settings.delete_grace);
+        pending.map_err(|reason| RevertError::NotPending(id, reason))
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence { repo: &*self.repo, stores: &*self.stores }
+    }
+
+    async fn read(&self, id: &ImageId, wanted: Children) -> Result<Image, RevertError> {
+        self.repo.get(id, wanted).await?.ok_or_else(|| RevertError::NotFound(id.clone()))
     }
 
     async fn has_changed(&self, image: &Image) -> Result<bool, RevertError> {
-        let now = self.read(&image.id).await?;
+        let now = self.read(&image.id, Children::NONE).await?;
         Ok(now.status != image.status || now.version != image.version)
     }
 
@@ -301,49 +377,13 @@ impl Reverter {
             tokio::time::sleep(LOCK_POLL).await;
         }
     }
+}
 
-    /// Looks at the locations, and has mended what can be, unless nothing is to be changed: those
-    /// deleted with the image; at those removed earlier only if none of
-    /// the others has the data.
-    async fn judge(
-        &self,
-        pending: &PendingDelete,
-        how: Verify,
-        dry_run: bool,
-    ) -> Result<Vec<Judged>, RevertError> {
-        let mut judged = Vec::new();
-        for (together, locations) in
-            [(true, pending.locations_together()), (false, pending.locations_removed_earlier())]
-        {
-            let settled = judged.iter().any(|j: &Judged| j.finding.is_good());
-            for location in locations {
-                let (stores, image) = (&*self.stores, pending.image());
-                let finding = if settled {
-                    Finding::Unchecked
-                } else if dry_run {
-                    verify(stores, image, location, how).await
-                } else {
-                    verify_and_mend(stores, image, location, how).await
-                };
-                let is_missing = finding == Finding::Missing;
-                let finding = if is_missing { self.missing(location).await? } else { finding };
-                judged.push(Judged { location: location.clone(), together, finding });
-            }
-        }
-        Ok(judged)
-    }
-
-    /// Absence is believed only of a store that has the data of living images: what is left out now
-    /// is scrubbed later, and an unmounted share comes back.
-    async fn missing(&self, location: &Location) -> Result<Finding, RevertError> {
-        let Ok(placed) = self.stores.place(location) else { return Ok(Finding::Missing) };
-        let seen = canary::look(&placed, &*self.repo, &*self.stores).await?;
-        Ok(match seen {
-            Ok(_) => Finding::Missing,
-            Err(why) => {
-                let (id, store) = (location.id, placed.store.id());
-                Finding::Unknown(format!("location {id} is not in store {store}, and {why}"))
-            }
-        })
-    }
+fn destroyed(id: &ImageId, problem: String) -> RevertError {
+    tracing::error!(
+        image_id = id.as_str(),
+        problem,
+        "another scrubber or a purge took what was just reverted: stop it"
+    );
+    RevertError::DestroyedMeanwhile { id: id.clone(), problem }
 }

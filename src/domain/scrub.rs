@@ -32,7 +32,7 @@ pub use self::placing::Obstacle;
 pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
 pub use self::record::{Destroyed, Journal};
 pub use self::report::{ScrubFailure, ScrubReport};
-pub use self::work::{Claim, Settled, Work, WorkKind};
+pub use self::work::{Claim, Release, Settled, Work, WorkKind};
 
 use self::backoff::Backoff;
 use self::circuit_breaker::Tripped;
@@ -55,6 +55,8 @@ pub struct ScrubSettings {
     pub pool_size: usize,
     /// So many absent objects in a row stop a store for the pass.
     pub absent_brake: usize,
+    /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
+    pub delayed_delete: bool,
     /// What one pass destroys unasked.
     pub limits: PassLimits,
 }
@@ -168,7 +170,9 @@ impl Scrubber {
     /// Only a database that does not answer ends a pass early: a bad image counts in the report.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
         // nothing is destroyed where it could not be brought back
-        self.repo.rehearse().await?;
+        if stop.run_until_cancelled(self.repo.rehearse()).await.transpose()?.is_none() {
+            return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
+        }
         let Some(guard) = self.lock.try_lock_pass().await? else {
             return Ok(ScrubReport { skipped: true, ..ScrubReport::default() });
         };

@@ -2,10 +2,16 @@
 
 use std::fmt::Debug;
 
-use chrono::{NaiveDateTime, SubsecRound};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, SubsecRound};
 
 /// A moment in UTC without a zone, as in Glance's columns.
 pub type Timestamp = NaiveDateTime;
+
+/// After anything that Glance can have stored, and still a date for every database.
+pub const FAR_FUTURE: Timestamp = match NaiveDate::from_ymd_opt(9999, 1, 1) {
+    Some(day) => day.and_time(NaiveTime::MIN),
+    None => Timestamp::MAX,
+};
 
 /// Where the present comes from; tests bring their own.
 pub trait Clock: Debug + Send + Sync {

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 use super::image::Image;
 use super::location::Location;
 use super::revert::Verify;
-use super::store::{ObjectStream, Placed, Presence, StoreError, Stores};
+use super::store::{ObjectStream, Placed, Presence, StoreError, Stores, Unplaced};
 
 /// What was found where a location points.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +38,10 @@ pub enum Finding {
     },
     /// Data of the right size and another content.
     WrongChecksum,
-    /// Nothing can be said.
+    /// Nothing can be said now.
     Unknown(String),
+    /// Nothing can ever be said: this is not one that can be looked at. Why.
+    NotVerifiable(String),
 }
 
 impl Finding {
@@ -52,7 +54,8 @@ impl Finding {
             | Self::Damaged(_)
             | Self::WrongSize { .. }
             | Self::WrongChecksum
-            | Self::Unknown(_) => false,
+            | Self::Unknown(_)
+            | Self::NotVerifiable(_) => false,
         }
     }
 }
@@ -69,10 +72,30 @@ pub async fn verify(
     }
     let placed = match stores.place(location) {
         Ok(placed) => placed,
-        Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
+        Err(unplaced) => return of_unplaced(&unplaced),
     };
     let finding = look(&placed, image, how).await;
-    finding.unwrap_or_else(|error| unknown(location, &placed, &error.to_string()))
+    finding.unwrap_or_else(|error| of_error(location, &placed, &error))
+}
+
+fn of_unplaced(unplaced: &Unplaced) -> Finding {
+    let text = unplaced.to_string();
+    match unplaced {
+        Unplaced::NoDriver { .. } => Finding::NotVerifiable(text),
+        Unplaced::Unreadable(_) | Unplaced::NoStore { .. } | Unplaced::Several { .. } => {
+            Finding::Unknown(text)
+        }
+    }
+}
+
+fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding {
+    let text = format!("location {} in store {}: {error}", location.id, placed.store.id());
+    match error {
+        StoreError::NotVerifiable(_) => Finding::NotVerifiable(text),
+        StoreError::Unreachable(_) | StoreError::Refused(_) | StoreError::BadLocation(_) => {
+            Finding::Unknown(text)
+        }
+    }
 }
 
 /// The same, and has the store put right what [`Finding::Mendable`] says, once the hash has proved
@@ -87,12 +110,15 @@ pub async fn verify_and_mend(
     let Finding::Mendable { why } = finding else { return finding };
     let placed = match stores.place(location) {
         Ok(placed) => placed,
-        Err(unplaced) => return Finding::Unknown(unplaced.to_string()),
+        Err(unplaced) => return of_unplaced(&unplaced),
     };
     match mend(&placed, image).await {
         Ok(Finding::Present) => Finding::Mended(why),
         Ok(finding) => finding,
-        Err(error) => unknown(location, &placed, &format!("{why}; {error}")),
+        Err(StoreError::NotVerifiable(text)) => {
+            of_error(location, &placed, &StoreError::NotVerifiable(format!("{why}; {text}")))
+        }
+        Err(error) => of_error(location, &placed, &error),
     }
 }
 
@@ -107,7 +133,8 @@ async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, St
 async fn mend(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     if Hasher::of(image).is_err() {
         return Err(StoreError::NotVerifiable(
-            "Glance has no hash of this image that it could be proved with; compare it yourself,              mend it, or use verify=none"
+            "Glance has no hash of this image that could prove the data; compare it yourself, \
+             repair it, or use verify=none"
                 .to_owned(),
         ));
     }
@@ -118,11 +145,6 @@ async fn mend(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     }
     placed.store.mend(&image.id, &placed.uri).await?;
     size(placed, image).await
-}
-
-fn unknown(location: &Location, placed: &Placed, why: &str) -> Finding {
-    let store = placed.store.id();
-    Finding::Unknown(format!("location {} in store {store}: {why}", location.id))
 }
 
 async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {

@@ -26,6 +26,7 @@ fn settle(image: &mut Image, status: LocationStatus, deleted: bool) {
     for location in &mut image.locations {
         location.status = status;
         location.deleted = deleted;
+        location.deleted_at = deleted.then(|| time("2030-01-01T00:00:00"));
     }
 }
 
@@ -43,6 +44,7 @@ async fn an_unknown_or_impossible_image_is_not_found() {
 async fn each_conflict_has_its_reason() {
     let active = revert_of(|image| {
         image.status = ImageStatus::Active;
+        image.deleted = false;
         settle(image, LocationStatus::Active, false);
     });
     active.await.assert_error(409, "image.already_active");
@@ -63,7 +65,13 @@ async fn each_conflict_has_its_reason() {
 
 #[tokio::test]
 async fn conflicts_that_pass_say_when_to_try_again() {
-    let claimed = revert_of(|image| image.status = ImageStatus::Deleted).await;
+    let claimed = revert_of(|image| {
+        image.status = ImageStatus::Deleted;
+        for location in &mut image.locations {
+            location.deleted_at = None;
+        }
+    });
+    let claimed = claimed.await;
     claimed.assert_error(409, "image.scrub_in_progress");
     assert_eq!(claimed.header("retry-after"), Some("30"));
     let deleting = revert_of(|image| {
@@ -74,6 +82,16 @@ async fn conflicts_that_pass_say_when_to_try_again() {
     let deleting = deleting.await;
     deleting.assert_error(409, "image.delete_in_progress");
     assert_eq!(deleting.header("retry-after"), Some("59"), "58.5 seconds, rounded up");
+}
+
+#[tokio::test]
+async fn what_another_process_takes_right_after_the_revert_is_not_answered_200() {
+    let api = TestApi::new();
+    api.repo.put(seed());
+    *api.repo.lost_after_revert.lock().unwrap() = true;
+    let answer = api.revert(ID).await;
+    answer.assert_error(409, "image.destroyed_meanwhile");
+    assert!(answer.message().contains("glance-scrubber"), "{}", answer.message());
 }
 
 #[tokio::test]

@@ -263,6 +263,9 @@ async fn the_preview_and_the_revert_say_the_same_words() {
         let api = TestApi::new();
         let mut image = seed();
         image.status = status;
+        if status == ImageStatus::Deleted {
+            image.locations[0].deleted_at = None; // the mark of a claim
+        }
         api.repo.put(image);
         if !objects {
             api.store.objects.lock().unwrap().remove(DATA);

@@ -5,6 +5,7 @@ use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::lock::LockTrial;
+use glance_revert::domain::pending::Children;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, RepoError};
 use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
@@ -68,7 +69,7 @@ async fn a_filter_with_characters_that_the_columns_lack_finds_nothing(kind: Kind
             PendingQuery { name: text.clone(), limit: 5, ..PendingQuery::default() },
             PendingQuery { owner: text.clone(), limit: 5, ..PendingQuery::default() },
         ] {
-            assert!(repo.list_pending(&query).await.unwrap().is_empty(), "{query:?}");
+            assert!(repo.list_pending(&query, None).await.unwrap().is_empty(), "{query:?}");
         }
     }
 }
@@ -137,10 +138,10 @@ async fn what_a_server_forces_on_its_clients_is_undone(kind: Kind) {
     }
     let (database, id) = (world.open(), ImageId::parse("a").unwrap());
     let all = PendingQuery { limit: 5, ..PendingQuery::default() };
-    assert_eq!(database.repo.list_pending(&all).await.unwrap().len(), 2);
+    assert_eq!(database.repo.list_pending(&all, None).await.unwrap().len(), 2);
     revert(&world, &database, "a").await.unwrap();
     world.db.execute("UPDATE images SET status = 'killed' WHERE id = 'a'").await;
-    let seen = database.repo.get(&id).await.unwrap().unwrap();
+    let seen = database.repo.get(&id, Children::ALL).await.unwrap().unwrap();
     assert_eq!(seen.status.as_str(), "killed", "what was read before is not what is there");
     let pass = world.scrubber(&database).run_once(&CancellationToken::new()).await.unwrap();
     assert_eq!((pass.scrubbed, pass.failed), (1, 0), "{pass:?}");
@@ -222,7 +223,7 @@ async fn a_server_that_is_not_there_is_told_of_within_two_seconds(kind: Kind) {
     let database = open(&url_by(closed_port(), &world.db.url()));
     let began = Instant::now();
     let id = ImageId::parse("a").unwrap();
-    let error = database.repo.get(&id).await.unwrap_err();
+    let error = database.repo.get(&id, Children::ALL).await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }

@@ -3,6 +3,7 @@
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
+use glance_revert::domain::pending::Children;
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::RepoError;
@@ -269,7 +270,7 @@ async fn a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open
         let id = ImageId::parse(&images[0]).unwrap();
         for name in ["first", "second"] {
             world.db.execute(&format!("UPDATE images SET name = '{name}'")).await;
-            let seen = database.repo.get(&id).await.unwrap().unwrap().name;
+            let seen = database.repo.get(&id, Children::ALL).await.unwrap().unwrap().name;
             if seen.as_deref() != Some(name) {
                 wrong.push(format!("after message {message} {seen:?} is read, not {name}"));
             }

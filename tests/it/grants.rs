@@ -2,6 +2,7 @@
 
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
+use glance_revert::domain::pending::Children;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
 use glance_revert::domain::revert::{RevertRequest, Verify};
@@ -71,10 +72,11 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     let id = ImageId::parse("a").unwrap();
     repo.ping().await?;
     repo.rehearse().await?;
-    repo.get(&id).await?;
+    repo.get(&id, Children::ALL).await?;
     repo.get_many(std::slice::from_ref(&id)).await?;
     for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
-        repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }).await?;
+        repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }, None)
+            .await?;
     }
     repo.position(&id).await?;
     repo.list_due(now, None, 1).await?;

@@ -11,7 +11,7 @@ use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
 use glance_revert::config::{Config, Environment, Sources};
 use glance_revert::domain::image::{Image, ImageId};
 use glance_revert::domain::lock::ImageGuard;
-use glance_revert::domain::pending::RevertPlan;
+use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
     BadRow, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
     TakeLocation, Write,
@@ -63,7 +63,20 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn get(&self, _: &ImageId) -> Result<Option<Image>, RepoError> {
+    async fn get(&self, _: &ImageId, _: Children) -> Result<Option<Image>, RepoError> {
+        not_here()
+    }
+
+    async fn live_locations_of(&self, _: &ImageId) -> Result<Vec<i32>, RepoError> {
+        not_here()
+    }
+
+    async fn list_unscrubbed(
+        &self,
+        _: Timestamp,
+        _: Option<&ImageId>,
+        _: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
         not_here()
     }
 
@@ -83,6 +96,7 @@ impl ImageRepo for PingRepo {
     async fn list_pending(
         &self,
         _: &PendingQuery,
+        _: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         not_here()
     }

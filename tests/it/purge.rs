@@ -28,7 +28,7 @@ async fn a_purge_that_began_during_a_revert_takes_nothing_of_what_came_back(kind
         url = started.url(&url);
         proxy = Some(started);
     }
-    let service = Service::start(glance.config_file(), &url).await;
+    let service = Service::start(glance.config_file(), &url, "").await;
     let cloud = Cloud { database, glance, service };
     for _ in 0..ATTEMPTS {
         if purged_during_a_revert(&cloud, kind, proxy.as_ref()).await {

@@ -183,6 +183,7 @@ fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scr
         pool_size: 4,
         absent_brake: 1000,
         limits: PassLimits::NONE,
+        delayed_delete: true,
     };
     let (repo, lock) = (Arc::clone(&database.repo), Arc::clone(&database.lock));
     Scrubber::new(repo, lock, Arc::clone(stores), world.clock.clone(), settings)

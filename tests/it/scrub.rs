@@ -89,7 +89,7 @@ async fn a_claim_that_a_dead_process_left_is_finished(kind: Kind) {
     world.deleted_image("whole").await;
     world.deleted_image("half").await;
     std::fs::remove_file(world.datadir().join("half")).unwrap();
-    world.db.execute("UPDATE images SET status = 'deleted'").await;
+    world.claim(&["whole", "half"]).await;
     let report = world.scrub().await;
     assert_eq!((report.resumed, report.scrubbed, report.data_gone), (2, 2, 1), "{report:?}");
     assert_eq!(world.locations("half").await, SCRUBBED);
@@ -347,19 +347,18 @@ async fn an_http_location_is_done_with_unasked(kind: Kind) {
 
 async fn a_row_that_cannot_be_read_is_reported_and_the_pass_goes_on(kind: Kind) {
     let world = World::new(kind).await;
-    for id in ["bad-json", "good", "no-metadata"] {
+    for id in ["bad-status", "bad-json", "good", "no-metadata"] {
         world.deleted_image(id).await;
     }
-    let set = |value, id| {
-        format!("UPDATE image_locations SET meta_data = {value} WHERE image_id = '{id}'")
-    };
-    world.db.execute(&set("'{nonsense'", "bad-json")).await;
-    world.db.execute(&set("NULL", "no-metadata")).await;
+    let set = |value, id| format!("UPDATE image_locations SET {value} WHERE image_id = '{id}'");
+    world.db.execute(&set("status = 'odd'", "bad-status")).await;
+    world.db.execute(&set("meta_data = '{nonsense'", "bad-json")).await;
+    world.db.execute(&set("meta_data = NULL", "no-metadata")).await;
     let report = world.scrub().await;
-    assert_eq!((report.scrubbed, report.failed), (2, 1), "{report:?}");
-    assert_eq!(report.failures[0].image, "bad-json");
-    assert!(report.failures[0].reason.contains("meta_data"), "{report:?}");
-    assert!(world.has_data("bad-json"));
+    assert_eq!((report.scrubbed, report.failed), (3, 1), "{report:?}");
+    assert_eq!(report.failures[0].image, "bad-status");
+    assert!(report.failures[0].reason.contains("status"), "{report:?}");
+    assert!(world.has_data("bad-status"));
 }
 
 async fn an_image_whose_lock_is_taken_is_left_for_the_next_pass(kind: Kind) {
@@ -428,11 +427,11 @@ async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
 
 async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
     let world = World::new(kind).await;
-    for number in 0..40 {
-        let id = format!("a{number:02}");
-        world.rows().deleted_image(&id, &world.uri(&id), 8).await;
+    let ids: Vec<_> = (0..40).map(|number| format!("a{number:02}")).collect();
+    for id in &ids {
+        world.rows().deleted_image(id, &world.uri(id), 8).await;
     }
-    world.db.execute("UPDATE images SET status = 'deleted'").await;
+    world.claim(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
     world.live_image("alive").await;
     let report = world.scrub().await;
     assert_eq!((report.resumed, report.data_gone, report.alarms.len()), (40, 40, 0), "{report:?}");

@@ -36,6 +36,7 @@ fn scrubber(world: &World, ahead: Duration) -> (Scrubber, Arc<ShiftedClock>) {
         pool_size: 4,
         absent_brake: 20,
         limits: PassLimits::NONE,
+        delayed_delete: true,
     };
     let (database, stores) = (world.open(), Arc::clone(&world.stores));
     (Scrubber::new(database.repo, database.lock, stores, clock.clone(), settings), clock)

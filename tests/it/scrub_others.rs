@@ -177,7 +177,7 @@ async fn a_share_that_was_never_mounted_ends_no_image_even_where_nothing_lives(k
     for number in 0..50 {
         world.deleted_image(&format!("a{number:02}")).await;
     }
-    world.db.execute("UPDATE images SET status = 'deleted' WHERE id = 'a49'").await;
+    world.claim(&["a49"]).await;
     unmount(&world);
     let scrubber = world.scrubber(&world.open());
     for pass in 0..3 {
@@ -296,7 +296,7 @@ async fn data_that_was_gone_before_is_told(kind: Kind) {
     for id in ["a", "b"] {
         world.rows().deleted_image(id, &world.uri(id), 8).await;
     }
-    world.db.execute("UPDATE images SET status = 'deleted' WHERE id = 'b'").await;
+    world.claim(&["b"]).await;
     let report = world.scrub().await;
     assert_eq!((report.data_gone, report.taken_by_others), (2, 1), "b was claimed: {report:?}");
     assert_eq!(report.alarms.len(), 1, "{report:?}");

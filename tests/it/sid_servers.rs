@@ -76,7 +76,7 @@ async fn mysql_finds_nothing_for_characters_that_its_columns_lack() {
     let world = World::at(Kind::Mariadb, env::mysql()).await;
     let name = Some("\u{1f600}".to_owned());
     let query = PendingQuery { name, limit: 5, ..PendingQuery::default() };
-    assert!(world.open().repo.list_pending(&query).await.unwrap().is_empty());
+    assert!(world.open().repo.list_pending(&query, None).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use glance_revert::config::{
     Config, Environment, FileConfig, HttpConfig, RbdConfig, Sources, StoreConfig, StoreKind,
 };
-use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
+use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use glance_revert::domain::store::{Stores, Unplaced};
 use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
 use secrecy::SecretString;
@@ -39,7 +39,7 @@ fn location(value: &str, store: Option<&str>) -> Location {
     Location {
         id: 7,
         value: LocationValue::new(value.to_owned()),
-        metadata: metadata.as_object().unwrap().clone(),
+        metadata: LocationMetadata::read(Some(metadata.to_string())),
         status: LocationStatus::PendingDelete,
         deleted: true,
         deleted_at: None,

@@ -193,6 +193,14 @@ impl From<&RepoError> for ApiError {
             )
             .retry_after(SOON)
             .cause(error.to_string()),
+            RepoError::TooLarge(id) => conflict(
+                "image.too_large",
+                format!(
+                    "The properties, tags, members and locations of image {id} take more than 16 \
+                     MiB, so nothing was changed. Send {{\"properties\": \"skip\"}} to revert the \
+                     image without its properties, and set those that are needed afterwards."
+                ),
+            ),
             RepoError::BadRow(bad) => conflict(
                 "image.unreadable",
                 format!(
@@ -240,13 +248,32 @@ impl From<&RevertError> for ApiError {
                     findings.join("; ")
                 ),
             ),
+            RevertError::NotVerifiable { id, findings } => conflict(
+                "image.not_verifiable",
+                format!(
+                    "No location of image {id} can be verified, and trying again will not change \
+                     that, so nothing was changed: {}. Send {{\"verify\": \"exists\"}} if you \
+                     asked for a checksum, or {{\"verify\": \"none\"}} if you know that the data \
+                     is there.",
+                    without_credentials(&findings.join("; "))
+                ),
+            ),
+            RevertError::DestroyedMeanwhile { id, problem } => conflict(
+                "image.destroyed_meanwhile",
+                format!(
+                    "Image {id} was reverted, but another process destroyed its data at the same \
+                     time: {problem}. Glance may show the image as active without data. Stop \
+                     glance-scrubber and glance-manage db purge wherever they run, then look at \
+                     the image."
+                ),
+            ),
             RevertError::StoreUnavailable { id, problem } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "store.unavailable",
                 format!(
-                    "Whether the data of image {id} is there cannot be told, so nothing was \
-                     changed: {}. Try again when the store answers, or send {{\"verify\": \
-                     \"none\"}} if you know that the data is there.",
+                    "Cannot verify the data of image {id} now, so nothing was changed: {}. Try again \
+                     when the store answers, or send {{\"verify\": \"none\"}} if you know that the \
+                     data is there.",
                     without_credentials(problem)
                 ),
             )

@@ -74,6 +74,12 @@ const SHARED: [Shared; 13] = [
                 "No location of the image is left, so there is no data that could come back.",
             ),
             ("image.data_missing", "No location has the data of the image."),
+            ("image.not_verifiable", "No location of the image can ever be verified."),
+            ("image.too_large", "The rows of the image take more memory than a request may have."),
+            (
+                "image.destroyed_meanwhile",
+                "Another process destroyed the data while the image was reverted.",
+            ),
             (
                 "image.unreadable",
                 "The rows of the image hold what Glance never writes: images.size cannot be read.",

@@ -10,7 +10,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
 use crate::api::openapi::responses::{AdminErrors, ImageErrors};
 use crate::api::state::{ApiState, View};
-use crate::domain::image::ImageStatus;
+use crate::domain::image::State as ImageState;
 use crate::domain::revert::{Judged, Preview};
 use crate::domain::time::isotime;
 use crate::domain::verify::Finding;
@@ -88,7 +88,8 @@ pub struct LocationPreview {
     pub comes_back: bool,
     /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
     /// (the store keeps it where nobody can read it), `damaged`, `mendable` (a revert puts
-    /// right what is wrong), `unknown` or `not_checked`; more may come.
+    /// right what is wrong), `not_verifiable` (it can never be looked at), `unknown` or
+    /// `not_checked`; more may come.
     pub data: String,
     /// What is wrong, in words; null if nothing is.
     #[schema(required)]
@@ -100,8 +101,8 @@ impl PendingDeletePreview {
     pub fn of(preview: &Preview, view: &View) -> Self {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
-        let pending = image.status == ImageStatus::PendingDelete && image.deleted;
-        let due = image.deleted_at.filter(|_| pending).and_then(|at| view.scrub_at(at));
+        let waits = image.waits_since().filter(|_| image.state() != ImageState::Claimed);
+        let due = waits.and_then(|at| view.scrub_at(at));
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -157,6 +158,7 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::WrongChecksum => {
             ("wrong_checksum", Some("It holds other data than was uploaded.".to_owned()))
         }
+        Finding::NotVerifiable(why) => ("not_verifiable", Some(without_credentials(why))),
         Finding::Unknown(problem) => ("unknown", Some(without_credentials(problem))),
     }
 }

@@ -84,12 +84,6 @@ pub const REVERT: &[OptionSpec] = &[
         "Whether this process scrubs. false: it serves the API only.",
     ),
     OptionSpec::new(
-        "location_window",
-        "seconds",
-        "60",
-        "How long before its image a location may have been deleted and still come back with it.",
-    ),
-    OptionSpec::new(
         "delete_grace",
         "seconds",
         "60",

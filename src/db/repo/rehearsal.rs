@@ -9,6 +9,7 @@ use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
 use crate::db::statement::{PATIENCE, Statement};
 use crate::domain::image::ImageId;
+use crate::domain::pending::Children;
 use crate::domain::repo::{ImageRepo, PendingQuery, PendingSort, RepoError};
 
 /// Behind every id that Glance gives, so that no table is walked.
@@ -58,20 +59,17 @@ impl<D: Dialect> SqlRepo<D> {
     async fn rehearse_reads(&self) -> Result<(), RepoError> {
         let problem = |error| RepoError::Refused(format!("{NOBODY}: {error}"));
         let nobody = ImageId::parse(NOBODY).map_err(problem)?;
-        self.get(&nobody).await?;
+        self.get(&nobody, Children::ALL).await?;
+        self.live_locations_of(&nobody).await?;
         self.get_many(std::slice::from_ref(&nobody)).await?;
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
             let deleted_before = Some(far_past());
-            self.list_pending(&PendingQuery {
-                sort,
-                deleted_before,
-                limit: 1,
-                ..PendingQuery::default()
-            })
-            .await?;
+            let query = PendingQuery { sort, deleted_before, limit: 1, ..PendingQuery::default() };
+            self.list_pending(&query, None).await?;
         }
         self.position(&nobody).await?;
         self.list_due(far_past(), Some(&nobody), 1).await?;
+        self.list_unscrubbed(far_past(), Some(&nobody), 1).await?;
         self.needed_locations(i32::MAX, 1, &mut |_| {}).await?;
         self.live_locations(i32::MAX, 1, &mut |_| {}).await?;
         self.now().await.map(drop)
@@ -87,7 +85,11 @@ impl<D: Dialect> SqlRepo<D> {
         if rehearsed.is_err() {
             connection.keep();
         }
-        self.connections.heed(&mut connection, rehearsed).map_err(repo_error)
+        match self.connections.heed(&mut connection, rehearsed) {
+            // what gave way to another transaction was allowed
+            Err(error) if lost_race(&error) => Ok(()),
+            rehearsed => rehearsed.map_err(repo_error),
+        }
     }
 
     /// A revert that failed half-way on these would stay half done. Looked for once, until it was

@@ -1,9 +1,9 @@
 //! Which of the locations that were looked at come back.
 
 use super::RevertError;
-use crate::domain::image::{Image, ImageId};
+use crate::domain::image::Image;
 use crate::domain::location::Location;
-use crate::domain::pending::NotPending;
+use crate::domain::pending::{NotPending, PendingDelete};
 use crate::domain::verify::Finding;
 
 /// One location, looked at.
@@ -20,7 +20,8 @@ pub struct Judged {
 /// Which locations come back: all good ones deleted with the image, else the last good one that
 /// was removed earlier. A store that cannot be asked stops everything: what is left out of an
 /// active image now is scrubbed later.
-pub(super) fn choose(id: &ImageId, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
+pub(super) fn choose(pending: &PendingDelete, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
+    let id = &pending.image().id;
     let mut good: Vec<i32> = judged
         .iter()
         .filter(|j| j.together && j.finding.is_good())
@@ -41,13 +42,20 @@ pub(super) fn choose(id: &ImageId, judged: &[Judged]) -> Result<Vec<i32>, Revert
         return Err(RevertError::NotPending(id.clone(), NotPending::NoLocations));
     }
     if good.is_empty() {
-        let findings = judged.iter().filter_map(describe).collect();
-        return Err(RevertError::DataMissing { id: id.clone(), findings });
+        let (id, findings) = (id.clone(), judged.iter().filter_map(describe).collect());
+        let never = |j: &Judged| matches!(j.finding, Finding::NotVerifiable(_));
+        return Err(if judged.iter().any(never) {
+            RevertError::NotVerifiable { id, findings }
+        } else if pending.may_be_scrubbed() {
+            RevertError::NotPending(id, NotPending::AlreadyScrubbed)
+        } else {
+            RevertError::DataMissing { id, findings }
+        });
     }
     Ok(good)
 }
 
-pub(super) fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
+pub(super) fn warnings(pending: &PendingDelete, judged: &[Judged], chosen: &[i32]) -> Vec<String> {
     let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
     let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
     let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
@@ -59,8 +67,14 @@ pub(super) fn warnings(judged: &[Judged], chosen: &[i32]) -> Vec<String> {
     let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
     let unproved =
         unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
+    let unsure = judged.iter().filter(is_chosen).filter(|_| pending.may_be_scrubbed()).take(1);
+    let unsure = unsure.map(|_| {
+        "Glance had ended the image without delaying the deletion, as it does with deactivated ones; \
+         if it was deactivated, deactivate it again"
+            .to_owned()
+    });
     let mended = judged.iter().filter(is_chosen).filter_map(describe);
-    left_out.chain(fallback).chain(unproved).chain(mended).collect()
+    left_out.chain(fallback).chain(unproved).chain(mended).chain(unsure).collect()
 }
 
 /// Cinder's images of encrypted volumes may have their key deleted with them, at once: no store
@@ -90,6 +104,6 @@ fn describe(judged: &Judged) -> Option<String> {
             Some(format!("location {id} holds {found} bytes instead of {expected}"))
         }
         Finding::WrongChecksum => Some(format!("location {id} holds other data than was uploaded")),
-        Finding::Unknown(problem) => Some(problem.clone()),
+        Finding::Unknown(problem) | Finding::NotVerifiable(problem) => Some(problem.clone()),
     }
 }

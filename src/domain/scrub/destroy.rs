@@ -38,7 +38,7 @@ pub(super) struct Outcome {
     pub(super) stopped: bool,
 }
 
-impl<'a> Claimed<'a> {
+impl Claimed<'_> {
     /// Each location that has to go, and where it is.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
         self.work.targets().iter().zip(&self.placed)
@@ -55,13 +55,14 @@ impl<'a> Claimed<'a> {
         unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
-    pub(super) fn settled(&self, outcome: &Outcome) -> Option<Settled<'a>> {
+    pub(super) fn settled<'s>(&'s self, outcome: &Outcome) -> Option<Settled<'s>> {
         let guard = self.guard;
         if self.may_give_back(outcome) {
-            return Some(Settled { guard, deleted: Vec::new(), give_back: Some(self.stamp) });
+            let release = Some(self.work.release(self.stamp));
+            return Some(Settled { guard, deleted: Vec::new(), release });
         }
         let deleted = outcome.deleted.clone();
-        (!deleted.is_empty()).then_some(Settled { guard, deleted, give_back: None })
+        (!deleted.is_empty()).then_some(Settled { guard, deleted, release: None })
     }
 }
 
@@ -166,7 +167,7 @@ impl Destroyer<'_> {
             }
             Deletion::NotOurs => outcome.deleted.push(id),
             Deletion::Gone => {
-                let expected = claimed.work.was_claimed(location);
+                let expected = claimed.work.may_be_gone(location);
                 self.absent(location, placed, expected, outcome).await;
             }
             Deletion::Held(why) => {

@@ -29,6 +29,29 @@ const PAGE: u32 = 512;
 /// For so many images rows are counted once: 100,000 take about 10 MiB.
 const CHAPTER: usize = 200 * PAGE as usize;
 
+/// Images of [`Backlog::Unscrubbed`] looked at in one pass. Where times are whole seconds, most of
+/// what Glance destroyed before `delayed_delete` was on looks like them.
+const MOST_UNSCRUBBED: u16 = 1000;
+
+/// What a pass walks over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    /// What is due.
+    Due,
+    /// What Glance ended without a look at its store.
+    Unscrubbed,
+}
+
+impl Backlog {
+    /// How many images rows are counted for at once.
+    fn chapter(self) -> usize {
+        match self {
+            Self::Due => CHAPTER,
+            Self::Unscrubbed => MOST_UNSCRUBBED.into(),
+        }
+    }
+}
+
 pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
     stop: &'a CancellationToken,
@@ -77,26 +100,35 @@ impl<'a> Pass<'a> {
     }
 
     pub(super) async fn run(&mut self) -> Result<(), RepoError> {
+        self.walk(Backlog::Due).await?;
+        if self.is_over {
+            return self.stop_at_limit().await;
+        }
+        if self.scrubber.settings.delayed_delete && !self.report.interrupted {
+            self.left = MOST_UNSCRUBBED.into();
+            self.walk(Backlog::Unscrubbed).await?;
+        }
+        self.finish().await
+    }
+
+    async fn walk(&mut self, backlog: Backlog) -> Result<(), RepoError> {
         let mut after: Option<ImageId> = None;
         loop {
-            let ids = self.chapter(after.as_ref()).await?;
-            let Some(last) = ids.last() else { return self.finish().await };
+            let ids = self.chapter(backlog, after.as_ref()).await?;
+            let Some(last) = ids.last() else { return Ok(()) };
             if !self.count_shared(&ids).await? {
-                return self.finish().await;
+                return Ok(());
             }
             let mut rest = ids.as_slice();
-            while !rest.is_empty() {
+            while !rest.is_empty() && !self.is_over {
                 let (some, later) = rest.split_at(self.pace.batch().min(rest.len()));
                 rest = later;
-                if self.is_over {
-                    return self.stop_at_limit().await;
-                }
                 self.report.seen += some.len() as u64;
                 self.timed_batch(some).await?;
             }
             self.again().await?;
-            if self.is_over {
-                return self.stop_at_limit().await;
+            if self.is_over || backlog == Backlog::Unscrubbed {
+                return Ok(());
             }
             after = Some(last.clone());
         }
@@ -112,10 +144,19 @@ impl<'a> Pass<'a> {
 
     /// The next images to look at. Many of them, since rows that name the same data are counted once
     /// for all.
-    async fn chapter(&mut self, after: Option<&ImageId>) -> Result<Vec<ImageId>, RepoError> {
+    async fn chapter(
+        &mut self,
+        backlog: Backlog,
+        after: Option<&ImageId>,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        let (repo, before) = (&self.scrubber.repo, self.before);
         let mut ids: Vec<ImageId> = Vec::new();
-        while ids.len() < CHAPTER {
-            let page = self.scrubber.repo.list_due(self.before, ids.last().or(after), PAGE);
+        while ids.len() < backlog.chapter() {
+            let from = ids.last().or(after);
+            let page = match backlog {
+                Backlog::Due => repo.list_due(before, from, PAGE),
+                Backlog::Unscrubbed => repo.list_unscrubbed(before, from, PAGE),
+            };
             match self.stop.run_until_cancelled(page).await.transpose()? {
                 Some(page) if page.is_empty() => break,
                 Some(page) => ids.extend(page),

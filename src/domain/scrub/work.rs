@@ -2,8 +2,8 @@
 
 use chrono::{SubsecRound, TimeDelta};
 
-use crate::domain::image::{Image, State};
-use crate::domain::location::Location;
+use crate::domain::image::{Image, ImageStatus, State, Waiting};
+use crate::domain::location::{Location, LocationStatus};
 use crate::domain::lock::ImageGuard;
 use crate::domain::time::Timestamp;
 
@@ -18,7 +18,7 @@ pub struct Work {
 /// Why an image is in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKind {
-    /// PENDING or EMPTY, and due.
+    /// Deleted, with data that waits or with nothing left, and due.
     Due,
     /// CLAIMED by a pass that did not finish. What that pass destroyed is not known.
     Resumed,
@@ -29,17 +29,21 @@ pub enum WorkKind {
 impl Image {
     /// Shows what of the image has to be destroyed, if it was deleted at `before` or earlier.
     pub fn into_work(self, before: Timestamp) -> Option<Work> {
-        let due = self.deleted && self.deleted_at.is_some_and(|at| at <= before);
+        let due = self.waits_since().is_some_and(|at| at <= before);
         let (kind, targets) = match self.state() {
-            State::Pending | State::Empty if due => (WorkKind::Due, self.waiting(|_| true)),
-            State::Claimed if due => (WorkKind::Resumed, self.waiting(|_| true)),
+            State::Pending | State::Empty | State::Unscrubbed if due => {
+                (WorkKind::Due, self.targets(|l| self.waiting(l).is_some()))
+            }
+            State::Claimed if due => (WorkKind::Resumed, self.targets(Location::is_claimed)),
             State::Live => {
                 // no time: claimed by a pass that did not finish
-                let leftover = |l: &Location| l.deleted_at.is_none_or(|at| at <= before);
-                (WorkKind::Leftovers, self.waiting(leftover))
+                let is_due = |l: &Location| l.is_claimed() || l.stamp() <= Some(before);
+                let removed = |l: &Location| l.status == LocationStatus::PendingDelete;
+                (WorkKind::Leftovers, self.targets(|l| removed(l) && is_due(l)))
             }
             State::Pending
             | State::Empty
+            | State::Unscrubbed
             | State::Claimed
             | State::Scrubbed
             | State::Broken
@@ -52,8 +56,8 @@ impl Image {
         Some(Work { image: self, kind, targets })
     }
 
-    fn waiting(&self, wanted: impl Fn(&Location) -> bool) -> Vec<Location> {
-        self.locations.iter().filter(|l| l.is_pending() && wanted(l)).cloned().collect()
+    fn targets(&self, wanted: impl Fn(&Location) -> bool) -> Vec<Location> {
+        self.locations.iter().filter(|location| wanted(location)).cloned().collect()
     }
 }
 
@@ -68,28 +72,38 @@ impl Work {
         self.kind
     }
 
-    /// The locations whose data has to go.
+    /// The locations whose data has to go, as they were read.
     pub fn targets(&self) -> &[Location] {
         &self.targets
     }
 
-    /// Whether a pass that did not finish had claimed the location already. Then its data may be
-    /// gone, and its absence says nothing about the store.
-    pub fn was_claimed(&self, location: &Location) -> bool {
-        match self.kind {
-            WorkKind::Due => false,
-            WorkKind::Resumed => true,
-            WorkKind::Leftovers => location.deleted_at.is_none(),
-        }
+    /// Whether the location's data may be gone already: a pass that did not finish had claimed it,
+    /// or the rows leave it open. Then its absence says nothing about the store.
+    pub fn may_be_gone(&self, location: &Location) -> bool {
+        location.is_claimed() || self.image.waiting(location) == Some(Waiting::Ended)
+    }
+
+    /// Puts this first claim back: every row as it was read.
+    pub fn release(&self, stamp: Timestamp) -> Release<'_> {
+        Release { status: self.image.status, locations: &self.targets, stamp }
+    }
+
+    /// When the locations are settled, at the earliest: later than the image was deleted, so that
+    /// nobody takes them for locations that Glance ended with the image.
+    pub fn settled_after(&self, now: Timestamp) -> Timestamp {
+        self.image.deleted_at.map_or(now, |at| now.max(next_second(at)))
     }
 
     /// The `updated_at` that a claim writes: later than the row's own even where the database
     /// keeps whole seconds, so that a claim that was renewed can be told from the first one.
     pub fn stamp(&self, now: Timestamp) -> Timestamp {
-        let later = |at: Timestamp| at.trunc_subsecs(0) + TimeDelta::seconds(1);
         let now = now.trunc_subsecs(0);
-        self.image.updated_at.map_or(now, |at| now.max(later(at)))
+        self.image.updated_at.map_or(now, |at| now.max(next_second(at)))
     }
+}
+
+fn next_second(at: Timestamp) -> Timestamp {
+    at.trunc_subsecs(0) + TimeDelta::seconds(1)
 }
 
 /// An image about to be claimed.
@@ -110,6 +124,17 @@ pub struct Settled<'a> {
     pub guard: &'a ImageGuard,
     /// `image_locations.id` of the locations that are done with.
     pub deleted: Vec<i32>,
-    /// The stamp of a claim that is given back: not one byte was destroyed.
-    pub give_back: Option<Timestamp>,
+    /// The claim that is released: not one byte was destroyed.
+    pub release: Option<Release<'a>>,
+}
+
+/// A claim that is released, and the rows as they were before it.
+#[derive(Debug)]
+pub struct Release<'a> {
+    /// `images.status`.
+    pub status: ImageStatus,
+    /// The locations that were claimed with it.
+    pub locations: &'a [Location],
+    /// The claim's stamp.
+    pub stamp: Timestamp,
 }

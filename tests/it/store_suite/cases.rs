@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use glance_revert::domain::image::{Image, ImageId};
-use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
+use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::{Deletion, Placed, Presence, StoreError};
 use glance_revert::domain::verify::{Finding, verify};
@@ -26,7 +26,7 @@ fn location(value: &str, store: Option<&str>) -> Location {
     Location {
         id: 7,
         value: LocationValue::new(value.to_owned()),
-        metadata: metadata.as_object().unwrap().clone(),
+        metadata: LocationMetadata::read(Some(metadata.to_string())),
         status: LocationStatus::PendingDelete,
         deleted: true,
         deleted_at: None,

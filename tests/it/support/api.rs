@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use glance_revert::api::state::{ApiSettings, ApiState, View};
 use glance_revert::api::throttle::Throttle;
-use glance_revert::domain::pending::Windows;
 use glance_revert::domain::revert::{RevertSettings, Reverter, Verify};
 use glance_revert::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
@@ -96,15 +95,20 @@ impl TestApi {
         let clock = Arc::new(FixedClock::default());
         // 13:20:01.5, ten minutes after the image of `images::seed` was deleted.
         clock.advance(Duration::from_mins(80) + Duration::from_millis(1500));
-        let windows = Windows { location: Duration::from_mins(1), grace: Duration::from_mins(1) };
+        let delete_grace = Duration::from_mins(1);
         let stores: Arc<dyn Stores> = Arc::new(store.clone());
+        *repo.clock.lock().unwrap() = Some(Arc::clone(&clock));
         let shared_clock: Arc<dyn Clock> = clock.clone();
         let reverter = Reverter::new(
             repo.clone(),
             lock.clone(),
             Arc::clone(&stores),
             Arc::clone(&shared_clock),
-            RevertSettings { lock_wait: Duration::from_millis(10), windows },
+            RevertSettings {
+                lock_wait: Duration::from_millis(10),
+                delete_grace,
+                delayed_delete: true,
+            },
         );
         let settings = ApiSettings {
             scrub_time: Some(Duration::from_hours(1)),
@@ -125,6 +129,7 @@ impl TestApi {
                 pool_size: 1,
                 absent_brake: 20,
                 limits: PassLimits { images: 2, bytes: None },
+                delayed_delete: true,
             },
         );
         let mut state = ApiState {

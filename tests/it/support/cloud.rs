@@ -18,9 +18,14 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     pub(crate) async fn start(kind: Kind, options: GlanceOptions<'_>) -> Self {
+        Self::start_with(kind, options, "").await
+    }
+
+    /// The same with more lines in `[revert]`.
+    pub(crate) async fn start_with(kind: Kind, options: GlanceOptions<'_>, more: &str) -> Self {
         let database = TestDatabase::create(kind).await;
         let glance = Glance::start(&database, options).await;
-        let service = Service::start(glance.config_file(), &database.url()).await;
+        let service = Service::start(glance.config_file(), &database.url(), more).await;
         Self { database, glance, service }
     }
 

@@ -135,6 +135,20 @@ impl TestDatabase {
         }
     }
 
+    /// Lets the times of these rows be so many seconds earlier: in place of waiting.
+    pub(crate) async fn earlier(&self, table: &str, condition: &str, seconds: i64) {
+        let earlier = |column: &str| match self.kind {
+            Kind::Sqlite => format!(
+                "{column} = CASE WHEN {column} IS NULL THEN NULL ELSE strftime(\
+                 '%Y-%m-%d %H:%M:%S', {column}, '-{seconds} seconds') || substr({column}, 20) END"
+            ),
+            Kind::Mariadb => format!("{column} = {column} - INTERVAL {seconds} SECOND"),
+            Kind::Postgres => format!("{column} = {column} - INTERVAL '{seconds} seconds'"),
+        };
+        let columns = [earlier("deleted_at"), earlier("updated_at")].join(", ");
+        self.execute(&format!("UPDATE {table} SET {columns} WHERE {condition}")).await;
+    }
+
     /// The rows of a query, each value as the database itself writes it; booleans are `1` and
     /// `0` everywhere.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {

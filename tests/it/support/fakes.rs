@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::StreamExt;
 use glance_revert::domain::image::{Image, ImageId, ImageStatus};
-use glance_revert::domain::location::{Location, LocationValue};
+use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
-use glance_revert::domain::pending::RevertPlan;
+use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
     BadRow, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary,
     Position, RepoError, TakeLocation, Write,
@@ -38,8 +38,12 @@ pub(crate) enum RepoFault {
 pub(crate) struct FakeRepo {
     pub(crate) images: Mutex<BTreeMap<String, Image>>,
     pub(crate) fault: Mutex<Option<RepoFault>>,
+    /// The database's clock.
+    pub(crate) clock: Mutex<Option<Arc<FixedClock>>>,
     /// How many calls came.
     pub(crate) calls: Mutex<usize>,
+    /// Whether somebody else ends the locations of what was reverted.
+    pub(crate) lost_after_revert: Mutex<bool>,
 }
 
 impl FakeRepo {
@@ -93,7 +97,7 @@ fn summary(image: &Image) -> PendingSummary {
         container_format: image.container_format.clone(),
         created_at: Some(image.created_at),
         deleted_at: image.deleted_at.unwrap(),
-        has_location: image.locations.iter().any(Location::is_pending),
+        has_location: image.locations.iter().any(|l| image.waiting(l).is_some()),
         unreadable: None,
     }
 }
@@ -120,9 +124,26 @@ fn not_here<T>() -> Result<T, RepoError> {
 
 #[async_trait]
 impl ImageRepo for FakeRepo {
-    async fn get(&self, id: &ImageId) -> Result<Option<Image>, RepoError> {
+    async fn get(&self, id: &ImageId, _: Children) -> Result<Option<Image>, RepoError> {
         self.serve().await?;
         Ok(self.images.lock().unwrap().get(id.as_str()).cloned())
+    }
+
+    async fn live_locations_of(&self, id: &ImageId) -> Result<Vec<i32>, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        let image = images.get(id.as_str()).filter(|image| !image.deleted);
+        let live = image.into_iter().flat_map(|image| &image.locations).filter(|l| l.is_live());
+        Ok(live.map(|location| location.id).collect())
+    }
+
+    async fn list_unscrubbed(
+        &self,
+        _: Timestamp,
+        _: Option<&ImageId>,
+        _: u32,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        not_here()
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
@@ -145,12 +166,18 @@ impl ImageRepo for FakeRepo {
             return Ok(Write::Stale);
         }
         *image = plan.applied(now);
+        if *self.lost_after_revert.lock().unwrap() {
+            for location in &mut image.locations {
+                location.status = LocationStatus::Deleted;
+            }
+        }
         Ok(Write::Done)
     }
 
     async fn list_pending(
         &self,
         query: &PendingQuery,
+        _: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         self.serve().await?;
         let images = self.images.lock().unwrap();
@@ -233,7 +260,7 @@ impl ImageRepo for FakeRepo {
 
     async fn now(&self) -> Result<Timestamp, RepoError> {
         self.serve().await?;
-        Ok(FixedClock::default().now())
+        Ok(self.clock.lock().unwrap().as_ref().map_or_else(Timestamp::default, |clock| clock.now()))
     }
 
     async fn ping(&self) -> Result<(), RepoError> {

@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod stalled;
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 pub(crate) use self::client::Client;
+pub(crate) use self::stalled::StalledDelete;
 use super::database::TestDatabase;
 use super::env;
 use super::process::Process;
@@ -60,7 +62,7 @@ pub(crate) struct Finished {
 #[derive(Debug)]
 pub(crate) struct Glance {
     // Before the folder: fields are dropped in this order.
-    _process: Process,
+    process: Process,
     folder: TempDir,
     base: String,
 }
@@ -75,7 +77,7 @@ impl Glance {
             let process = spawn(folder.path(), port, options.modules);
             let base = format!("http://127.0.0.1:{port}");
             if ready(&base, &process).await {
-                return Self { _process: process, folder, base };
+                return Self { process, folder, base };
             }
             log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             if !log.contains("Address already in use") {
@@ -83,6 +85,21 @@ impl Glance {
             }
         }
         panic!("Glance did not start:\n{log}")
+    }
+
+    /// Kills it, whatever it is doing, and starts it on the same rows and files.
+    pub(crate) async fn kill_and_start_again(&mut self) {
+        let port = free_port();
+        let folder = self.folder.path().to_owned();
+        self.process =
+            tokio::task::spawn_blocking(move || spawn(&folder, port, None)).await.unwrap();
+        self.base = format!("http://127.0.0.1:{port}");
+        assert!(ready(&self.base, &self.process).await, "Glance did not start again");
+    }
+
+    /// A DELETE that stands still after so many of its transactions were committed.
+    pub(crate) async fn delete_and_stop_after(&self, id: &str, commits: u32) -> StalledDelete {
+        StalledDelete::begin(self.member_of("p1"), self.folder.path(), id, commits).await
     }
 
     pub(crate) fn admin(&self) -> Client {

@@ -3,9 +3,8 @@
 use glance_revert::domain::image::{
     Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag,
 };
-use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
+use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use glance_revert::domain::time::Timestamp;
-use serde_json::json;
 
 pub(crate) const ID: &str = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222";
 pub(crate) const DATA: &str = "file:///var/lib/glance/images/bfc6e7ec-f6cf-4f92-8276-f2f6afe31222";
@@ -77,7 +76,7 @@ pub(crate) fn location(id: i32, uri: &str) -> Location {
     Location {
         id,
         value: LocationValue::new(uri.to_owned()),
-        metadata: json!({"store": "fast"}).as_object().unwrap().clone(),
+        metadata: LocationMetadata::read(Some(r#"{"store": "fast"}"#.to_owned())),
         status: LocationStatus::PendingDelete,
         deleted: true,
         deleted_at: Some(time("2026-11-22T13:09:59")),

@@ -42,12 +42,12 @@ pub(crate) struct Answer {
 
 impl Service {
     /// Beside a Glance: its own configuration file, and a drop-in as an operator would add it,
-    /// with a database user of the service's own.
-    pub(crate) async fn start(glance: PathBuf, database: &str) -> Self {
+    /// with a database user of the service's own, and more lines in `[revert]`.
+    pub(crate) async fn start(glance: PathBuf, database: &str, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let issuer = DemoIssuer::generate("https://issuer.test", "glance-revert").unwrap();
         std::fs::write(folder.path().join("jwks.json"), issuer.jwks()).unwrap();
-        let drop_in = drop_in(folder.path(), database);
+        let drop_in = drop_in(folder.path(), database, more);
         let roles = ["glance-revert-admin"];
         let token = issuer.token("tests", &roles, SystemClock.now(), Duration::from_hours(1));
         let sources = Sources {
@@ -119,12 +119,12 @@ fn parts(sources: &Sources) -> Parts {
     Parts::with_store_options(config, &options).unwrap()
 }
 
-fn drop_in(folder: &Path, database: &str) -> PathBuf {
+fn drop_in(folder: &Path, database: &str, more: &str) -> PathBuf {
     let path = folder.join("glance-revert.conf");
     let text = format!(
         "[database]\nconnection = {database}\n\
          [revert]\nbind = 127.0.0.1:0\nops_bind = 127.0.0.1:0\nscrubber = false\n\
-         min_scrub_time = 0\n\
+         min_scrub_time = 0\n{more}\
          [revert_jwt:tests]\nissuer = https://issuer.test\naudiences = glance-revert\n\
          jwks_file = {}/jwks.json\n",
         folder.display()

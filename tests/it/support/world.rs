@@ -7,13 +7,14 @@ use std::time::Duration;
 use glance_revert::config::{DatabaseConfig, FileConfig, StoreConfig, StoreKind};
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
-use glance_revert::domain::pending::Windows;
 use glance_revert::domain::principal::Admin;
+use glance_revert::domain::repo::Write;
 use glance_revert::domain::revert::{
     RevertError, RevertRequest, RevertSettings, Reverted, Reverter, Verify,
 };
-use glance_revert::domain::scrub::{PassLimits, ScrubReport, ScrubSettings, Scrubber};
+use glance_revert::domain::scrub::{Claim, PassLimits, ScrubReport, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
+use glance_revert::domain::time::Clock;
 use glance_revert::store::{ConfiguredStores, StoreOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -105,13 +106,17 @@ impl World {
     }
 
     pub(crate) fn reverter(&self, database: &Database) -> Reverter {
-        let windows = Windows { location: Duration::from_mins(1), grace: Duration::from_mins(1) };
+        let delete_grace = Duration::from_mins(1);
         Reverter::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
             Arc::clone(&self.stores),
             self.clock.clone(),
-            RevertSettings { lock_wait: Duration::from_secs(5), windows },
+            RevertSettings {
+                lock_wait: Duration::from_secs(5),
+                delete_grace,
+                delayed_delete: true,
+            },
         )
     }
 
@@ -126,6 +131,7 @@ impl World {
             pool_size: 4,
             absent_brake: 20,
             limits: PassLimits::NONE,
+            delayed_delete: true,
         };
         Scrubber::new(
             Arc::clone(&database.repo),
@@ -151,6 +157,19 @@ impl World {
 
     pub(crate) async fn scrub(&self) -> ScrubReport {
         self.scrubber(&self.open()).run_once(&CancellationToken::new()).await.unwrap()
+    }
+
+    /// Claims images as a pass does that dies before it destroys anything.
+    pub(crate) async fn claim(&self, ids: &[&str]) {
+        let ids: Vec<_> = ids.iter().map(|id| ImageId::parse(id).unwrap()).collect();
+        let (database, now) = (self.open(), self.clock.now());
+        for image in database.repo.get_many(&ids).await.unwrap() {
+            let work = image.unwrap().into_work(now).unwrap();
+            let guard = database.lock.try_lock(&work.image().id).await.unwrap().unwrap();
+            let claim = Claim { guard: &guard, work: &work, stamp: work.stamp(now) };
+            assert_eq!(database.repo.claim(&[claim]).await.unwrap(), [Write::Done]);
+            guard.release().await;
+        }
     }
 
     /// `status deleted` of an image, in words that are the same on every database.

@@ -19,7 +19,9 @@ impl Pass<'_> {
         if !settled.is_empty() {
             let now = self.scrubber.clock.now_in_seconds();
             let done: u64 = settled.iter().map(|one| one.deleted.len() as u64).sum();
-            let waited = self.scrubber.repo.settle(&settled, now).await?;
+            let works = outcomes.iter().map(|(one, _)| &one.work);
+            let at = works.map(|work| work.settled_after(now)).max().unwrap_or(now);
+            let waited = self.scrubber.repo.settle(&settled, at).await?;
             self.report.taken_by_others += done.saturating_sub(waited);
         }
         for (claimed, outcome) in outcomes {

@@ -4,6 +4,8 @@ Takes `X-Auth-Token: user:project:role1,role2` at its word and sets the headers 
 would set. Everything behind it is Glance's own.
 """
 
+import stall
+
 
 def filter_factory(global_conf, **local_conf):
     return TestAuth
@@ -27,4 +29,5 @@ class TestAuth:
             "HTTP_X_USER_DOMAIN_ID": "default",
             "HTTP_X_PROJECT_DOMAIN_ID": "default",
         })
+        stall.begin(environ)
         return self.app(environ, start_response)

@@ -1,0 +1,39 @@
+//! What a statement is called in the log.
+
+use super::{lists, statements};
+
+macro_rules! named {
+    ($($module:ident: $($name:ident)*;)*) => {
+        [$($((stringify!($name), $module::$name)),*),*]
+    };
+}
+
+/// The name of a statement's constant.
+pub(super) fn of(sql: &str) -> &'static str {
+    let all = named![
+        statements: IMAGE IMAGES LIVE_LOCATIONS_OF REVERT_IMAGE REVERT_LOCATIONS
+            LEAVE_LOCATIONS_OUT REVERT_PROPERTIES REVERT_TAGS REVERT_MORE_TAGS REVERT_MEMBERS
+            REVERT_MORE_MEMBERS CLAIM_IMAGE CLAIM_IMAGES CLAIM_LOCATION CLAIM_LOCATIONS
+            LOCATIONS_DELETED RELEASE_IMAGE RELEASE_LOCATION LOCATIONS_OF NEEDED_LOCATIONS
+            LIVE_LOCATIONS PING;
+        lists: LIST_PENDING_NEWEST LIST_PENDING_OLDEST DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
+            LIST_UNSCRUBBED;
+    ];
+    all.iter().find(|(_, text)| *text == sql).map_or("another", |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_statement_has_its_name_in_the_log() {
+        let source = concat!(include_str!("statements.rs"), include_str!("lists.rs"));
+        let constants = source.split("pub(super) const ").skip(1);
+        let texts = constants.filter_map(|rest| rest.split_once(": &str =").map(|(name, _)| name));
+        let names: Vec<_> = texts.filter(|name| name.len() < 40).collect();
+        let list = include_str!("names.rs").split_once("let all = named![").unwrap().1;
+        let words = list.split("];").next().unwrap().split([' ', '\n', ';']);
+        let listed: Vec<_> =
+            words.filter(|word| !word.is_empty() && !word.ends_with(':')).collect();
+        assert_eq!(names, listed, "in the order of their definitions");
+    }
+}
