@@ -4,7 +4,9 @@
 //! meaning: `PyMySQL`'s and psycopg2's are followed here, so that Glance and this service always
 //! reach the same database.
 
+mod libpq;
 mod option_file;
+mod parameters;
 mod tls;
 pub mod url;
 
@@ -48,6 +50,10 @@ pub struct DatabaseConfig {
     pub database: String,
     /// `charset`.
     pub charset: Option<String>,
+    /// What PostgreSQL's `options` set for each session, `search_path` for example.
+    pub settings: Vec<(String, String)>,
+    /// PostgreSQL's `application_name`.
+    pub application_name: Option<String>,
     /// TLS.
     pub tls: DatabaseTls,
 }
@@ -96,6 +102,28 @@ pub enum DatabaseError {
     /// Several hosts, as libpq takes them.
     #[error("names several hosts; name the one that Glance writes to, or a proxy before them")]
     SeveralHosts,
+    /// A parameter that would be silence.
+    #[error("{name}: {reason}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// What to do.
+        reason: String,
+    },
+    /// Neither the driver's nor ours.
+    #[error("{0:?} is no parameter that is known; remove it")]
+    UnknownParameter(String),
+    /// Parameters that look like the end of a password.
+    #[error("an `@` stands in the parameters; `@`, `/` and `?` in a password are percent-encoded")]
+    Password,
+    /// The file of `passfile`.
+    #[error("passfile={path}: {reason}; make it readable here, as it is for Glance")]
+    PassFile {
+        /// As the URL has it.
+        path: PathBuf,
+        /// From the operating system.
+        reason: String,
+    },
     /// Not a number, or too large.
     #[error("the port is not a number up to 65535")]
     Port,
@@ -164,6 +192,7 @@ impl DatabaseConfig {
 }
 
 fn sqlite(url: DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
+    parameters::check_sqlite(&url)?;
     if url.host.is_some() || url.user.is_some() || url.port.is_some() {
         return Err(DatabaseError::SqliteForm);
     }
@@ -183,6 +212,8 @@ fn sqlite(url: DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
         password: None,
         database,
         charset: None,
+        settings: Vec::new(),
+        application_name: None,
         tls: DatabaseTls::default(),
     })
 }
@@ -190,6 +221,7 @@ fn sqlite(url: DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
 /// `PyMySQL` lets parameters go before the URL's own parts, asks the option file for what is then
 /// empty, and takes a socket before a host.
 fn mysql(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
+    parameters::check_mysql(url)?;
     let file = default_file(url)?;
     let or_file = |value: Option<String>, name: &str| value.or_else(|| file.get(name));
     let password = first(url, &["password", "passwd"])
@@ -207,39 +239,75 @@ fn mysql(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
         password: or_file(password, "password").map(SecretString::from),
         database: or_file(database, "database").ok_or(DatabaseError::NoDatabase)?,
         charset: or_file(url.parameter("charset"), "default-character-set"),
+        settings: Vec::new(),
+        application_name: None,
         tls: tls::mysql(url, &file)?,
     })
 }
 
 /// psycopg2 lets parameters go before the URL's own parts; a host that is a path is a folder with
-/// a socket in it.
+/// a socket in it; a database without a name has its user's.
 fn postgres(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
-    let (mut host, mut port) = (host(url)?, port(url));
+    parameters::check_postgres(url)?;
+    let (host, port) = postgres_host(url)?;
+    let port = port.map(|port| number(&port)).transpose()?;
+    let user = user(url);
+    let database = first(url, &["dbname"]).or_else(|| present(url.database.clone()));
+    let database = database.or_else(|| user.clone()).ok_or(DatabaseError::NoDatabase)?;
+    let tls = tls::postgres(url)?;
+    let address = url.parameter("hostaddr");
+    if address.as_ref().is_some_and(|address| address.contains(',')) {
+        return Err(DatabaseError::SeveralHosts);
+    }
+    let (socket, host) = match host {
+        Some(folder) if folder.starts_with('/') => (Some(PathBuf::from(folder)), None),
+        // A certificate is of a name, so the name is asked for where one must be shown.
+        Some(name) if tls.verify_identity => (None, Some(name)),
+        host => (None, address.or(host)),
+    };
+    let password = url.parameter("password").map(SecretString::from);
+    let password = match (password.or_else(|| url.password.clone()), url.parameter("passfile")) {
+        (None, Some(path)) => {
+            let whose = libpq::Whose {
+                host: host.as_deref().unwrap_or("localhost"),
+                port: port.unwrap_or(5432),
+                database: &database,
+                user: user.as_deref().unwrap_or_default(),
+            };
+            libpq::password(Path::new(&path), &whose)?
+        }
+        (password, _) => password,
+    };
+    Ok(DatabaseConfig {
+        kind: DatabaseKind::Postgres,
+        host,
+        port,
+        socket,
+        user,
+        password,
+        database,
+        charset: None,
+        settings: libpq::settings(&url.parameter("options").unwrap_or_default())?,
+        application_name: url.parameter("application_name"),
+        tls,
+    })
+}
+
+/// Host and port; SQLAlchemy takes `host=name:port` apart.
+fn postgres_host(url: &DatabaseUrl) -> Result<(Option<String>, Option<String>), DatabaseError> {
+    let (host, port) = (host(url)?, port(url));
+    if port.as_ref().is_some_and(|port| port.contains(',')) {
+        return Err(DatabaseError::SeveralHosts);
+    }
     if let Some((name, own_port)) = host.as_deref().and_then(|host| host.split_once(':'))
         && url.parameter("host").is_some()
         && !own_port.contains(':')
         && !name.starts_with('/')
     {
-        port = present(Some(own_port.to_owned())).or(port);
-        host = present(Some(name.to_owned()));
+        let port = present(Some(own_port.to_owned())).or(port);
+        return Ok((present(Some(name.to_owned())), port));
     }
-    let (socket, host) = match host {
-        Some(folder) if folder.starts_with('/') => (Some(PathBuf::from(folder)), None),
-        host => (None, host),
-    };
-    let database = first(url, &["dbname"]).or_else(|| present(url.database.clone()));
-    let password = url.parameter("password").map(SecretString::from);
-    Ok(DatabaseConfig {
-        kind: DatabaseKind::Postgres,
-        host,
-        port: port.map(|port| number(&port)).transpose()?,
-        socket,
-        user: user(url),
-        password: password.or_else(|| url.password.clone()),
-        database: database.ok_or(DatabaseError::NoDatabase)?,
-        charset: None,
-        tls: tls::postgres(url)?,
-    })
+    Ok((host, port))
 }
 
 fn default_file(url: &DatabaseUrl) -> Result<OptionFile, DatabaseError> {

@@ -72,9 +72,13 @@ pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Connections<MySq
 pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Connections<Postgres> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&config.database)
-        .application_name("glance-revert")
+        .application_name(config.application_name.as_deref().unwrap_or("glance-revert"))
         // nothing here has a fraction, and PgBouncer refuses what it does not know
         .extra_float_digits(None);
+    // For the same reason not even an empty one is sent.
+    if !config.settings.is_empty() {
+        options = options.options(config.settings.iter().map(|(name, value)| (name, value)));
+    }
     if let Some(host) = &config.host {
         options = options.host(host);
     }

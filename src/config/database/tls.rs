@@ -74,7 +74,12 @@ pub(super) fn postgres(url: &DatabaseUrl) -> Result<DatabaseTls, DatabaseError> 
     let root = url.parameter("sslrootcert");
     let system = root.as_deref() == Some("system");
     let ca = root.filter(|_| !system).map(PathBuf::from);
-    let default = if system { "verify-full" } else { "prefer" };
+    let is_required = url.parameter("requiressl").is_some_and(|value| value.starts_with('1'));
+    let default = match (system, is_required) {
+        (true, _) => "verify-full",
+        (false, true) => "require",
+        (false, false) => "prefer",
+    };
     let mode = url.parameter("sslmode").unwrap_or_else(|| default.to_owned());
     let (required, verify_certificate, verify_identity) = match mode.as_str() {
         "disable" | "allow" | "prefer" => (false, false, false),

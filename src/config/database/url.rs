@@ -76,6 +76,11 @@ impl DatabaseUrl {
         self.parameters(name).last().map(str::to_owned)
     }
 
+    /// Every parameter, in order.
+    pub fn all_parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// All values of a parameter, in order.
     pub fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
         self.query.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())

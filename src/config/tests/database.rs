@@ -82,10 +82,45 @@ fn connections_that_cannot_be_followed_say_why() {
         ("mysql://u:p@h:99999/g", "65535"),
         ("postgresql://u@/g?host=a&host=b", "several hosts"),
         ("postgresql://u@/g?host=a,b", "several hosts"),
+        ("postgresql://u@h:1/g?port=1,2", "several hosts"),
+        ("postgresql://a,b/g", "several hosts"),
+        ("postgresql://h/", "no name"),
+        ("postgresql://u@h/g?service=glance", "service: "),
+        ("postgresql://u@h/g?options=-d%205", "options: "),
+        ("postgresql://u@h/g?passfile=/nowhere", "passfile=/nowhere: "),
+        ("postgresql://u@h/g?target_session_attrs=standby", "target_session_attrs: "),
+        ("postgresql://u@h/g?channel_binding=require", "channel_binding: "),
+        ("postgresql://u@h/g?search_path=glance", "\"search_path\" is no parameter"),
+        ("mysql://h/g?init_command=USE%20other", "init_command: "),
+        ("mysql://u:p@ss/wo?rd=x@h/g", "percent-encoded"),
+        ("sqlite:////g.db?mode=ro", "\"mode\" is no parameter"),
         ("mysql://h/g?ssl_capath=/certs", "ssl_ca"),
         ("postgresql://h/g?sslmode=on", "verify-full"),
     ] {
         let told = database(url, "").unwrap_err().to_string();
         assert!(told.contains(part), "{url}: {told}");
     }
+}
+
+#[test]
+fn libpqs_parameters_are_honoured() {
+    let folder = tempfile::tempdir().unwrap();
+    let pass = folder.path().join("pass");
+    fs::write(&pass, "other:*:*:*:wrong\nh:5433:glance:glance:from file\n").unwrap();
+    let url = format!(
+        "postgresql+psycopg2://glance@h:5433?options=-csearch_path%3Dimages%20--work_mem%3D1MB\
+         &application_name=us&passfile={}&connect_timeout=5&keepalives=1",
+        pass.display()
+    );
+    let config = database(&url, "").unwrap();
+    assert_eq!(config.database, "glance", "the user's name, where there is no other");
+    assert_eq!(config.password.unwrap().expose_secret(), "from file");
+    let settings = [("search_path", "images"), ("work_mem", "1MB")];
+    assert_eq!(config.settings, settings.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    assert_eq!(config.application_name.as_deref(), Some("us"));
+    let address = database("postgresql://u@h/g?hostaddr=10.0.0.1", "").unwrap();
+    assert_eq!(address.host.as_deref(), Some("10.0.0.1"));
+    let verified = "postgresql://u@h/g?hostaddr=10.0.0.1&sslmode=verify-full";
+    assert_eq!(database(verified, "").unwrap().host.as_deref(), Some("h"));
+    assert!(database("postgresql://u@h/g?requiressl=1", "").unwrap().tls.required);
 }
