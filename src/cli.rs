@@ -19,10 +19,12 @@ mod words;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Environment, ScrubTime, Sources};
+use crate::config::{Config, ConfigDir, ConfigError, Environment, ScrubTime, Sources};
 use crate::domain::repo::RepoError;
 use crate::server::{BindError, Parts, SetupError};
 use crate::store::rbd;
@@ -46,16 +48,32 @@ const CONFIGURATION: &str = "Configuration and log";
 
 #[derive(Debug, Clone, Args)]
 struct SourceArgs {
-    /// A configuration file of Glance's or ours; may be repeated, a later one goes before an
-    /// earlier one [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
+    /// A configuration file of Glance's or ours; may be repeated, what is named later overrides
+    /// [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
     #[arg(long, global = true, value_name = "FILE", help_heading = CONFIGURATION)]
-    config_file: Vec<PathBuf>,
-    /// A folder whose *.conf files are read, after the files; may be repeated
+    #[arg(value_parser = in_order())]
+    config_file: Vec<Named>,
+    /// A folder whose *.conf files are read, in the place where it is named; may be repeated
     #[arg(long, global = true, value_name = "FOLDER", help_heading = CONFIGURATION)]
-    config_dir: Vec<PathBuf>,
+    #[arg(value_parser = in_order())]
+    config_dir: Vec<Named>,
     /// Which log lines to write, for example `info,glance_revert=debug`
     #[arg(long, global = true, value_name = "FILTER", help_heading = CONFIGURATION)]
     log: Option<String>,
+}
+
+/// A path, and its place among all paths of the command line.
+#[derive(Debug, Clone)]
+struct Named {
+    place: usize,
+    path: PathBuf,
+}
+
+/// Numbers what is named in one sequence: clap keeps the order of each option alone.
+fn in_order() -> impl TypedValueParser<Value = Named> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    PathBufValueParser::new()
+        .map(|path| Named { place: NEXT.fetch_add(1, Ordering::Relaxed), path })
 }
 
 #[derive(Debug, Subcommand)]
@@ -144,9 +162,11 @@ type Outcome = Result<Exit, CliError>;
 
 impl SourceArgs {
     fn load(&self) -> Result<Config, CliError> {
+        let before = |dir: &Named| self.config_file.iter().filter(|f| f.place < dir.place).count();
+        let folder = |dir: &Named| ConfigDir { path: dir.path.clone(), after: before(dir) };
         let sources = Sources {
-            config_files: self.config_file.clone(),
-            config_dirs: self.config_dir.clone(),
+            config_files: self.config_file.iter().map(|file| file.path.clone()).collect(),
+            config_dirs: self.config_dir.iter().map(folder).collect(),
             environment: Environment::from_process(),
         };
         Ok(Config::load(&sources)?)

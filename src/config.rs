@@ -27,7 +27,8 @@ pub use environment::Environment;
 pub use glance::GlanceConfig;
 pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
 pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
-pub use load::Sources;
+pub use load::{ConfigDir, Sources};
+pub use oslo::Origin;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
 pub use scrub_time::ScrubTime;
@@ -49,8 +50,10 @@ pub struct Config {
     pub stores: Vec<StoreConfig>,
     /// `[revert]`.
     pub revert: RevertConfig,
-    /// `[keystone_authtoken]`; `None` where no Keystone is named.
+    /// `[keystone_authtoken]`; `None` where no Keystone is named, or one that cannot be used.
     pub keystone: Option<KeystoneConfig>,
+    /// Why the Keystone that is named cannot be used. Only where there are issuers beside it.
+    pub keystone_problems: Vec<Problem>,
     /// `[revert_jwt:<name>]`, in the order of the files; then those that only the environment has.
     pub issuers: Vec<JwtIssuerConfig>,
 }

@@ -24,7 +24,7 @@ use self::tls::{Tls, TlsError};
 use crate::api::state::{ApiSettings, ApiState, View};
 use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
-use crate::config::{Config, ScrubTime};
+use crate::config::{Config, Problem, ScrubTime};
 use crate::db::{ConnectError, Database};
 use crate::domain::principal::Authenticator;
 use crate::domain::repo::ImageRepo;
@@ -53,6 +53,9 @@ pub enum SetupError {
     /// Of an issuer of tokens.
     #[error(transparent)]
     Auth(#[from] AuthSetupError),
+    /// Of the Keystone that is named.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Keystone(Vec<Problem>),
     /// Nobody could call.
     #[error(
         "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
@@ -151,9 +154,13 @@ impl Parts {
         PassLimits { images: revert.max_images_per_pass, bytes: revert.max_bytes_per_pass }
     }
 
-    /// The verifiers of tokens.
+    /// The verifiers of tokens. A Keystone that cannot be used is left out where there is an issuer
+    /// beside it.
     pub fn authenticators(&self) -> Result<Authenticators, SetupError> {
-        let keystone = self.keystone()?;
+        let keystone = match self.keystone() {
+            Err(_) if !self.config.issuers.is_empty() => None,
+            keystone => keystone?,
+        };
         if self.config.issuers.is_empty() && keystone.is_none() {
             return Err(SetupError::NobodyMayCall);
         }
@@ -164,6 +171,9 @@ impl Parts {
 
     /// The verifier of Keystone's tokens, where a Keystone is configured.
     pub fn keystone(&self) -> Result<Option<KeystoneAuthenticator>, SetupError> {
+        if !self.config.keystone_problems.is_empty() {
+            return Err(SetupError::Keystone(self.config.keystone_problems.clone()));
+        }
         let Some(config) = &self.config.keystone else { return Ok(None) };
         let allowed = &self.config.revert.allowed_projects;
         Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
@@ -192,6 +202,14 @@ impl Parts {
             throttle: Arc::new(Throttle::new(self.config.revert.auth_failures_per_minute)),
             trusted_proxies: self.config.revert.trusted_proxies.as_slice().into(),
         })
+    }
+
+    /// The parts that are left alone since they cannot be used: their names in `check`, and why.
+    pub fn unusable(&self) -> Vec<(String, String)> {
+        let stores = self.stores.unusable().iter();
+        let stores = stores.map(|store| (format!("store {}", store.id), store.why.clone()));
+        let keystone = self.keystone().err().map(|why| ("keystone".to_owned(), why.to_string()));
+        stores.chain(keystone).collect()
     }
 
     /// How results are shown.

@@ -113,6 +113,9 @@ pub enum StoreSetupError {
         /// What is wrong, as the end of a sentence.
         reason: &'static str,
     },
+    /// Its options are wrong.
+    #[error("{0}")]
+    Misconfigured(String),
     /// A service's address cannot be used.
     #[error("store {store}: {reason}")]
     Endpoint {
@@ -134,6 +137,19 @@ pub enum StoreSetupError {
 fn as_python_reads(after_scheme: &str) -> String {
     let path = after_scheme.split(['?', '#']).next().unwrap_or_default();
     path.replace(['\t', '\r', '\n'], "")
+}
+
+impl StoreSetupError {
+    /// Whether the others can be used although this one cannot.
+    fn is_of_one_store(&self) -> bool {
+        match self {
+            Self::NoDataDir(_)
+            | Self::DataDir { .. }
+            | Self::Misconfigured(_)
+            | Self::Endpoint { .. } => true,
+            Self::KeyLength(_) | Self::VerifyHost(_) | Self::HttpClient(_) => false,
+        }
+    }
 }
 
 #[cfg(test)]

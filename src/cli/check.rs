@@ -39,6 +39,8 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     tried.extend(database(&parts).await);
     tried.extend(stores(&parts).await);
     tried.extend(tokens(&parts).await);
+    let unusable = |(what, note)| Tried { what, verdict: Verdict::Broken, note };
+    tried.extend(parts.unusable().into_iter().map(unusable));
     tried.extend(issuers(&parts).await);
     tried.extend(parts.config.revert.tls.as_ref().map(|tls| certificate(tls, parts.clock.now())));
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
@@ -89,12 +91,14 @@ fn settings(parts: &Parts) -> Vec<Tried> {
         verdict: if works { Verdict::Works } else { Verdict::Warning },
         note,
     };
-    let delayed = if glance.delayed_delete {
-        "Glance keeps what is deleted"
-    } else {
-        "off: Glance destroys data at once, and nothing can be reverted"
+    // Which files glance-api reads cannot be seen from here.
+    let delayed = match (glance.delayed_delete, &glance.delayed_delete_origin) {
+        (true, Some(origin)) => {
+            format!("on ({origin}): Glance keeps what is deleted if it reads that too")
+        }
+        _ => "off: Glance destroys data at once, and nothing can be reverted".to_owned(),
     };
-    let mut tried = vec![judged("delayed_delete", glance.delayed_delete, delayed.to_owned())];
+    let mut tried = vec![judged("delayed_delete", glance.delayed_delete, delayed)];
     let (time, note) = (glance.scrub_time.in_force(), glance.scrub_time.to_string());
     tried.push(of("scrub_time", time.map(|_| ()).ok_or(&note), &note));
     let warnings = glance.scrub_time_warnings.iter();

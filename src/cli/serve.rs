@@ -32,6 +32,9 @@ pub(super) async fn start(
     warn(&config);
     let (scrubber, tls) = (config.revert.scrubber, config.revert.tls.is_some());
     let parts = Parts::new(config)?;
+    for (part, why) in parts.unusable() {
+        tracing::error!(part, why, "cannot be used as it is configured, and is left alone");
+    }
     let state = parts.api_state()?;
     let server = match listening {
         None => Server::bind(parts, state, metrics).await?,

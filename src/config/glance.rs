@@ -5,7 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::options;
-use super::oslo::DEFAULT_GROUP;
+use super::oslo::{DEFAULT_GROUP, Origin};
 use super::reader::Reader;
 use super::scrub_time::{self, Beside, ScrubTime};
 
@@ -15,6 +15,8 @@ use super::scrub_time::{self, Beside, ScrubTime};
 pub struct GlanceConfig {
     /// `delayed_delete`; false means that Glance never makes an image `pending_delete`.
     pub delayed_delete: bool,
+    /// Where that is written; `None` where nothing sets it.
+    pub delayed_delete_origin: Option<Origin>,
     /// `scrub_time`: how long a deleted image can be reverted, if somebody says it.
     pub scrub_time: ScrubTime,
     /// What an operator should know of `scrub_time`: another file says another one, for example.
@@ -48,7 +50,9 @@ pub(super) fn read(reader: &mut Reader<'_>, least: Duration, beside: &[Beside]) 
     if scrub_time == ScrubTime::Unset {
         scrub_time_warnings.extend(misspelled);
     }
+    let delayed_delete_origin = section.origin("delayed_delete");
     GlanceConfig {
+        delayed_delete_origin,
         delayed_delete: section.boolean("delayed_delete"),
         scrub_time,
         scrub_time_warnings,

@@ -12,6 +12,9 @@ use super::reader::{Reader, Section};
 /// A revoked token must not be good for longer than this, whatever Glance's file says.
 const LONGEST_CACHE: i64 = 60;
 
+/// A call is given up long before so many, whatever Glance's file says.
+const MOST_RETRIES: i64 = 100;
+
 /// `[keystone_authtoken]`.
 #[derive(Debug, Clone)]
 pub struct KeystoneConfig {
@@ -21,7 +24,7 @@ pub struct KeystoneConfig {
     pub login: KeystoneLogin,
     /// `cafile`.
     pub cafile: Option<PathBuf>,
-    /// `certfile` and `keyfile`.
+    /// `certfile` and `keyfile`, which may be one file.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// `insecure`.
     pub insecure: bool,
@@ -29,7 +32,7 @@ pub struct KeystoneConfig {
     pub token_cache_time: Duration,
     /// `http_connect_timeout` (10).
     pub connect_timeout: Duration,
-    /// `http_request_max_retries` (3).
+    /// `http_request_max_retries` (3), at most 100.
     pub retries: u32,
     /// `service_token_roles` (service): who may pass on the calls of others.
     pub service_token_roles: Vec<String>,
@@ -113,21 +116,24 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let group = KEYSTONE_AUTHTOKEN_GROUP;
     let other = reader.section(&[group], KEYSTONE_AUTHTOKEN).text("auth_section");
     let other = other.filter(|name| !name.is_empty()).unwrap_or_else(|| group.to_owned());
-    let groups = [other.to_lowercase(), group.to_owned()];
-    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-    let mut section = reader.section(&groups, KEYSTONE_AUTHTOKEN);
-    if !section.is_set("auth_url") && !section.is_set("auth_type") {
+    let other = other.to_lowercase();
+    let mut section = reader.section(&[&other], KEYSTONE_AUTHTOKEN);
+    if other == group && !section.is_set("auth_url") && !section.is_set("auth_type") {
         return None;
     }
+    let (auth_url, login) = (section.required_text("auth_url"), login(&mut section));
+    let mut section = reader.section(&[group], KEYSTONE_AUTHTOKEN);
+    // Without TLS nobody reads its files, so they need not be there.
+    let is_plain = auth_url.starts_with("http://");
     Some(KeystoneConfig {
-        auth_url: section.required_text("auth_url"),
-        login: login(&mut section),
-        cafile: section.path("cafile"),
-        identity: identity(&mut section),
+        auth_url,
+        login,
+        cafile: if is_plain { None } else { section.path("cafile") },
+        identity: if is_plain { None } else { identity(&mut section) },
         insecure: section.boolean("insecure"),
         token_cache_time: cache_time(&mut section),
         connect_timeout: section.some_seconds("http_connect_timeout"),
-        retries: section.integer("http_request_max_retries", 0..=100),
+        retries: retries(&mut section),
         service_token_roles: section.list("service_token_roles"),
         service_token_roles_required: section.boolean("service_token_roles_required"),
         service_type: filled(&mut section, "service_type"),
@@ -240,24 +246,21 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
     Named::Name { name, domain }
 }
 
+/// As keystoneauth has it: a certificate alone has its key in its own file, a key alone is nothing.
 fn identity(section: &mut Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
-    match (section.path("certfile"), section.path("keyfile")) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        (Some(_), None) => {
-            section.problem("keyfile", "must be set beside certfile");
-            None
-        }
-        (None, Some(_)) => {
-            section.problem("certfile", "must be set beside keyfile");
-            None
-        }
-    }
+    let certificate = section.path("certfile")?;
+    let key = section.path("keyfile").unwrap_or_else(|| certificate.clone());
+    Some((certificate, key))
 }
 
 fn cache_time(section: &mut Section<'_, '_>) -> Duration {
-    let seconds: i64 = section.integer("token_cache_time", -1..=i64::MAX);
+    let seconds: i64 = section.integer("token_cache_time", i64::MIN..=i64::MAX);
     Duration::from_secs(seconds.clamp(0, LONGEST_CACHE).unsigned_abs())
+}
+
+fn retries(section: &mut Section<'_, '_>) -> u32 {
+    let retries: i64 = section.integer("http_request_max_retries", i64::MIN..=i64::MAX);
+    u32::try_from(retries.clamp(0, MOST_RETRIES)).unwrap_or_default()
 }
 
 fn secret(section: &mut Section<'_, '_>, option: &str) -> SecretString {

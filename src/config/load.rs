@@ -12,24 +12,38 @@ use super::{
     unknown,
 };
 
-/// Read when nothing is named, as the deployments have them.
+/// Read when nothing is named, as glance-api reads them: what RDO's packages bring, which others
+/// override; then what glance-api names itself; then the folders of oslo.config.
+const DIST_FILE: &str = "usr/share/glance/glance-api-dist.conf";
+const IMPORT_FILE: &str = "etc/glance/glance-image-import.conf";
 const DEFAULT_FILE: &str = "etc/glance/glance-api.conf";
 const DEFAULT_FOLDER: &str = "etc/glance/glance.conf.d";
+const OTHER_FOLDER: &str = "etc/glance/glance-api.conf.d";
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// `--config-file`, a later one before an earlier one. All must exist.
+    /// `--config-file`; a later one overrides an earlier one. All must exist.
     pub config_files: Vec<PathBuf>,
-    /// `--config-dir`: their `*.conf` in lexical order, read after the files. All must exist.
-    pub config_dirs: Vec<PathBuf>,
+    /// `--config-dir`, in the order given. All must exist.
+    pub config_dirs: Vec<ConfigDir>,
     /// Goes before every file.
     pub environment: Environment,
 }
 
+/// `--config-dir`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigDir {
+    /// Its `*.conf` are read in lexical order.
+    pub path: PathBuf,
+    /// How many of the named files are read before it: what is named later overrides.
+    pub after: usize,
+}
+
 impl Sources {
     /// The files to read, in order: the named ones, else those of Glance's default places that
-    /// exist (`/etc/glance/glance-api.conf`, then `/etc/glance/glance.conf.d/*.conf`).
+    /// exist (`/etc/glance/glance-api.conf`, then `/etc/glance/glance.conf.d/*.conf`, and some that
+    /// few deployments have).
     ///
     /// # Errors
     /// A named folder cannot be read, or there is nothing to read at all.
@@ -37,30 +51,42 @@ impl Sources {
         self.files_below(Path::new("/"))
     }
 
-    fn files_below(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    /// The same where the default places are below another folder than `/`.
+    ///
+    /// # Errors
+    /// As those of [`Self::files`].
+    pub fn files_below(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         if self.config_files.is_empty() && self.config_dirs.is_empty() {
             return self.default_files(root);
         }
-        let mut files = self.config_files.clone();
-        let mut problems = Vec::new();
-        for folder in &self.config_dirs {
-            match configuration_files(folder) {
-                Ok(found) => files.extend(found),
-                Err(error) => problems.push(unreadable(folder, &error)),
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
+        for place in 0..=self.config_files.len() {
+            for folder in self.config_dirs.iter().filter(|folder| folder.after == place) {
+                match configuration_files(&folder.path) {
+                    Ok(found) => files.extend(found),
+                    Err(error) => problems.push(unreadable(&folder.path, &error)),
+                }
             }
+            files.extend(self.config_files.get(place).cloned());
         }
         none_or(problems).map(|()| files)
     }
 
     fn default_files(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-        let (file, folder) = (root.join(DEFAULT_FILE), root.join(DEFAULT_FOLDER));
         // A file behind a closed folder is kept: reading it will tell.
-        let absent = matches!(file.try_exists(), Ok(false));
-        let mut files = if absent { Vec::new() } else { vec![file] };
-        match configuration_files(&folder) {
-            Ok(found) => files.extend(found),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(ConfigError { problems: vec![unreadable(&folder, &error)] }),
+        let present = |file: &str| {
+            let path = root.join(file);
+            (!matches!(path.try_exists(), Ok(false))).then_some(path)
+        };
+        let mut files: Vec<PathBuf> = present(DEFAULT_FILE).into_iter().collect();
+        for folder in [DEFAULT_FOLDER, OTHER_FOLDER].map(|folder| root.join(folder)) {
+            match configuration_files(&folder) {
+                Ok(found) => files.extend(found),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(ConfigError { problems: vec![unreadable(&folder, &error)] });
+                }
+            }
         }
         if files.is_empty() && self.environment.get("database", "connection").is_none() {
             let message = format!(
@@ -70,6 +96,8 @@ impl Sources {
             );
             return Err(ConfigError { problems: vec![Problem::of_source(message)] });
         }
+        // These alone are no configuration.
+        files.splice(0..0, [DIST_FILE, IMPORT_FILE].into_iter().filter_map(present));
         Ok(files)
     }
 }
@@ -87,15 +115,27 @@ impl Config {
         let database = database::read(&mut reader);
         let stores = stores::read(&mut reader);
         let revert = revert::read(&mut reader);
-        let beside = scrub_time::beside(&files, &sources.config_dirs, Path::new("/"));
+        let folders: Vec<PathBuf> =
+            sources.config_dirs.iter().map(|dir| dir.path.clone()).collect();
+        let beside = scrub_time::beside(&files, &folders, Path::new("/"));
         let glance = glance::read(&mut reader, revert.min_scrub_time, &beside);
-        let keystone = keystone::read(&mut reader);
+        let keystone = reader.part(keystone::read);
         let issuers = issuers::read(&mut reader);
+        let (keystone, keystone_problems) = match keystone {
+            Ok(keystone) => (keystone, Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        if issuers.is_empty() {
+            // Nobody could call.
+            for problem in &keystone_problems {
+                reader.problem(problem.clone());
+            }
+        }
         let backends = stores::backend_names(&mut reader);
         unknown::check(&mut reader, &backends);
         match (database, reader.into_problems()) {
             (Some(database), problems) if problems.is_empty() => {
-                Ok(Self { database, glance, stores, revert, keystone, issuers })
+                Ok(Self { database, glance, stores, revert, keystone, keystone_problems, issuers })
             }
             (_, problems) => Err(ConfigError { problems }),
         }
@@ -120,6 +160,9 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         }
     }
     none_or(problems)?;
+    for (name, default) in options::REFERENCES {
+        settings.set_default(DEFAULT_GROUP, name, default);
+    }
     let tables = [
         (DEFAULT_GROUP, options::DEFAULT),
         ("database", options::DATABASE),
@@ -177,19 +220,53 @@ mod tests {
         Sources { environment: environment.iter().copied().collect(), ..Sources::default() }
     }
 
+    fn write(root: &Path, files: &[&str]) -> Vec<PathBuf> {
+        let written = files.iter().map(|file| {
+            let path = root.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            path
+        });
+        written.collect()
+    }
+
     #[test]
     fn glances_own_places_are_read_when_nothing_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join(DEFAULT_FOLDER);
-        fs::create_dir_all(&folder).unwrap();
-        let files =
-            [root.path().join(DEFAULT_FILE), folder.join("00.conf"), folder.join("01.conf")];
-        for file in &files {
-            fs::write(file, "").unwrap();
-        }
-        fs::write(folder.join(".00.conf.swp"), "").unwrap();
-        fs::write(folder.join(".hidden.conf"), "").unwrap();
+        let files = write(
+            root.path(),
+            &[
+                DIST_FILE,
+                IMPORT_FILE,
+                DEFAULT_FILE,
+                "etc/glance/glance.conf.d/00.conf",
+                "etc/glance/glance.conf.d/01.conf",
+                "etc/glance/glance-api.conf.d/00.conf",
+            ],
+        );
+        write(root.path(), &["etc/glance/glance.conf.d/.00.conf.swp"]);
+        write(root.path(), &["etc/glance/glance.conf.d/.hidden.conf", "etc/glance/glance.conf"]);
         assert_eq!(sources(&[]).files_below(root.path()).unwrap(), files);
+    }
+
+    #[test]
+    fn what_a_package_brings_is_no_configuration_by_itself() {
+        let root = tempfile::tempdir().unwrap();
+        write(root.path(), &[DIST_FILE, IMPORT_FILE]);
+        assert!(sources(&[]).files_below(root.path()).is_err());
+    }
+
+    #[test]
+    fn files_and_folders_are_read_in_the_order_in_which_they_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let files = write(root.path(), &["d/1.conf", "d/2.conf", "a.conf", "e/1.conf", "b.conf"]);
+        let folder = |name: &str, after| ConfigDir { path: root.path().join(name), after };
+        let sources = Sources {
+            config_files: vec![files[2].clone(), files[4].clone()],
+            config_dirs: vec![folder("d", 0), folder("e", 1)],
+            ..Sources::default()
+        };
+        assert_eq!(sources.files().unwrap(), files);
     }
 
     #[test]
@@ -206,7 +283,8 @@ mod tests {
 
     #[test]
     fn a_named_folder_must_exist() {
-        let sources = Sources { config_dirs: vec!["/nowhere".into()], ..Sources::default() };
+        let nowhere = ConfigDir { path: "/nowhere".into(), after: 0 };
+        let sources = Sources { config_dirs: vec![nowhere], ..Sources::default() };
         assert!(sources.files().unwrap_err().to_string().contains("/nowhere does not exist"));
     }
 }

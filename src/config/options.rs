@@ -7,6 +7,7 @@ mod http;
 mod keystone;
 mod ours;
 mod rbd;
+mod references;
 mod s3;
 mod sample;
 mod swift;
@@ -17,6 +18,7 @@ pub use http::HTTP_STORE;
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::{REVERT, REVERT_JWT};
 pub use rbd::RBD_STORE;
+pub use references::REFERENCES;
 pub use s3::S3_STORE;
 pub use sample::sample;
 pub use swift::SWIFT_STORE;
@@ -36,6 +38,8 @@ pub struct OptionSpec {
     pub help: &'static str,
     /// Whether the value, and all of its pieces, must never be printed.
     pub secret: bool,
+    /// Names of earlier versions, which upstream reads still, as they stand in files.
+    pub deprecated: &'static [&'static str],
 }
 
 impl OptionSpec {
@@ -45,7 +49,15 @@ impl OptionSpec {
         default: &'static str,
         help: &'static str,
     ) -> Self {
-        Self { name, kind, default: Some(default), example: default, help, secret: false }
+        Self {
+            name,
+            kind,
+            default: Some(default),
+            example: default,
+            help,
+            secret: false,
+            deprecated: &[],
+        }
     }
 
     const fn unset(
@@ -54,11 +66,15 @@ impl OptionSpec {
         example: &'static str,
         help: &'static str,
     ) -> Self {
-        Self { name, kind, default: None, example, help, secret: false }
+        Self { name, kind, default: None, example, help, secret: false, deprecated: &[] }
     }
 
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    const fn was(self, deprecated: &'static [&'static str]) -> Self {
+        Self { deprecated, ..self }
     }
 }
 
@@ -75,9 +91,10 @@ pub const KEYSTONE_AUTHTOKEN_GROUP: &str = "keystone_authtoken";
 /// What stands before an issuer's name in its group.
 pub const REVERT_JWT_PREFIX: &str = "revert_jwt:";
 
-/// Finds an option by name.
+/// Finds an option by its name, or by one that it had.
 pub fn find(table: &'static [OptionSpec], name: &str) -> Option<&'static OptionSpec> {
-    table.iter().find(|option| option.name == name)
+    let is_it = |option: &&OptionSpec| option.name == name || option.deprecated.contains(&name);
+    table.iter().find(is_it)
 }
 
 /// The option whose name is most like a given one.

@@ -54,12 +54,15 @@ pub struct Found {
 pub struct Settings {
     environment: Environment,
     groups: Vec<(String, Origin)>,
+    files: usize,
     entries: Vec<Entry>,
     defaults: BTreeMap<(String, String), String>,
 }
 
 #[derive(Clone)]
 struct Entry {
+    /// Of which file, in their order.
+    file: usize,
     group: String,
     name: String,
     value: String,
@@ -78,7 +81,10 @@ impl Settings {
     /// Every line that oslo.config refuses; nothing of the file is then taken.
     pub fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Vec<ParseError>> {
         let mut group = String::new();
-        for item in ini::parse(text)? {
+        let items = ini::parse(text)?;
+        self.files += 1;
+        let file = self.files;
+        for item in items {
             match item {
                 Item::Section { name, line } => {
                     group = normalized(&name);
@@ -89,7 +95,7 @@ impl Settings {
                 }
                 Item::Assignment { name, value, line } => {
                     let origin = Origin::File { path: path.to_owned(), line };
-                    self.entries.push(Entry { group: group.clone(), name, value, origin });
+                    self.entries.push(Entry { file, group: group.clone(), name, value, origin });
                 }
             }
         }
@@ -103,7 +109,14 @@ impl Settings {
 
     /// An option's value: of the environment, else the last one of the last file that has it.
     pub fn get(&self, group: &str, name: &str) -> Option<Found> {
-        let (value, origin) = self.raw(group, name)?;
+        self.get_renamed(group, name, &[])
+    }
+
+    /// The same of an option that had other names in earlier versions. The last file that has any
+    /// of them counts, and in it the present name before the others. The environment has the
+    /// present name alone.
+    pub fn get_renamed(&self, group: &str, name: &str, deprecated: &[&str]) -> Option<Found> {
+        let (value, origin) = self.raw(group, name, deprecated)?;
         Some(self.found(group, name, value, origin))
     }
 
@@ -140,11 +153,14 @@ impl Settings {
         self.entries.iter().filter(move |entry| entry.group == group && entry.name == name)
     }
 
-    fn raw(&self, group: &str, name: &str) -> Option<(&str, Origin)> {
+    fn raw(&self, group: &str, name: &str, deprecated: &[&str]) -> Option<(&str, Origin)> {
         if let Some((variable, value)) = self.environment.get(group, name) {
             return Some((value, Origin::Environment(variable)));
         }
-        let entry = self.entries_of(group, name).next_back()?;
+        let names = || std::iter::once(&name).chain(deprecated);
+        let last = |name: &&str| self.entries_of(group, name).next_back();
+        let file = names().filter_map(last).map(|entry| entry.file).max()?;
+        let entry = names().filter_map(last).find(|entry| entry.file == file)?;
         Some((&entry.value, entry.origin.clone()))
     }
 
@@ -177,7 +193,7 @@ impl Settings {
         };
         for (group, name) in places {
             let key = (group.to_owned(), name.to_owned());
-            let raw = self.raw(group, name).map(|(value, _)| value);
+            let raw = self.raw(group, name, &[]).map(|(value, _)| value);
             let Some(value) = raw.or_else(|| self.defaults.get(&key).map(String::as_str)) else {
                 continue;
             };
@@ -271,6 +287,17 @@ mod tests {
         ]);
         settings.set_default("DEFAULT", "n", "none");
         assert_eq!(value(&settings, "s", "a"), "near-far-none");
+    }
+
+    #[test]
+    fn an_old_name_counts_unless_its_file_has_the_new_one_too() {
+        let read = |files: &[&str]| {
+            let found = settings(files).get_renamed("s", "new", &["old", "older"]);
+            found.map(|found| found.value.unwrap())
+        };
+        assert_eq!(read(&["[s]\nold = 1\nnew = 2\n"]).as_deref(), Some("2"));
+        assert_eq!(read(&["[s]\nnew = 2\n", "[s]\nolder = 3\n"]).as_deref(), Some("3"));
+        assert_eq!(read(&["[s]\nother = 2\n"]), None);
     }
 
     #[test]

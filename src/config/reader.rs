@@ -38,6 +38,15 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
+    /// Reads a part that can be left alone where it cannot be used. What is wrong with it is the
+    /// part's own and stops nothing else.
+    pub(super) fn part<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T, Vec<Problem>> {
+        let before = self.problems.len();
+        let part = read(self);
+        let own = self.problems.split_off(before);
+        if own.is_empty() { Ok(part) } else { Err(own) }
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
@@ -53,10 +62,8 @@ pub(super) struct Section<'r, 'a> {
 impl Section<'_, '_> {
     /// Notes a problem of an option, with the place where the option is set, else its section's.
     pub(super) fn problem(&mut self, option: &str, message: impl Into<String>) {
-        let set = self
-            .groups
-            .iter()
-            .find_map(|group| Some((group, self.reader.settings.get(group, option)?.origin)));
+        let set =
+            self.groups.iter().find_map(|group| Some((group, self.find(group, option)?.origin)));
         let (group, origin) = if let Some((group, origin)) = set {
             (group.clone(), Some(origin))
         } else {
@@ -70,7 +77,18 @@ impl Section<'_, '_> {
 
     /// Whether anything sets the option.
     pub(super) fn is_set(&self, option: &str) -> bool {
-        self.groups.iter().any(|group| self.reader.settings.get(group, option).is_some())
+        self.groups.iter().any(|group| self.find(group, option).is_some())
+    }
+
+    /// Where the option is set.
+    pub(super) fn origin(&self, option: &str) -> Option<Origin> {
+        self.groups.iter().find_map(|group| Some(self.find(group, option)?.origin))
+    }
+
+    /// What sets the option in one section, by the names that it has had.
+    fn find(&self, group: &str, option: &str) -> Option<Found> {
+        let deprecated = options::find(self.table, option).map_or(&[][..], |spec| spec.deprecated);
+        self.reader.settings.get_renamed(group, option, deprecated)
     }
 
     pub(super) fn has_problem(&self, option: &str) -> bool {
@@ -201,11 +219,9 @@ impl Section<'_, '_> {
     }
 
     fn raw(&mut self, option: &str) -> Option<(String, (Option<String>, Origin))> {
-        let settings = self.reader.settings;
         let groups = self.groups.clone();
-        let (group, found) = groups
-            .into_iter()
-            .find_map(|group| settings.get(&group, option).map(|found| (group, found)))?;
+        let find = |group: String| Some((self.find(&group, option)?, group));
+        let (found, group) = groups.into_iter().find_map(find)?;
         let filled = self.filled(&group, option, found);
         Some((group, filled))
     }

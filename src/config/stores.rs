@@ -18,6 +18,7 @@ pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
 use super::options;
 use super::oslo::DEFAULT_GROUP;
 use super::oslo::types;
+use super::problem::Problem;
 use super::reader::Reader;
 
 /// The types of glance_store 5.7.
@@ -55,6 +56,28 @@ pub enum StoreKind {
         /// glance_store's word.
         kind: String,
     },
+    /// It cannot be used as it is configured. Glance starts with such a store too.
+    Misconfigured {
+        /// glance_store's word.
+        kind: String,
+        /// What is wrong, at least one thing.
+        problems: Vec<Problem>,
+    },
+}
+
+impl StoreKind {
+    /// glance_store's word.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::File(_) => "file",
+            Self::Http(_) => "http",
+            Self::Rbd(_) => "rbd",
+            Self::S3(_) => "s3",
+            Self::Swift(_) => "swift",
+            Self::Cinder(_) => "cinder",
+            Self::Unsupported { kind } | Self::Misconfigured { kind, .. } => kind,
+        }
+    }
 }
 
 /// The names of `enabled_backends`, empty in the single-store form.
@@ -77,34 +100,52 @@ fn backends(reader: &mut Reader<'_>) -> Vec<(String, String)> {
 fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreConfig> {
     let mut stores = Vec::new();
     for (id, kind) in backends {
-        let mut defaults = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
         if id.starts_with(RESERVED) {
             let text = format!("{id:?}: Glance keeps names that start with {RESERVED} for itself");
-            defaults.problem("enabled_backends", text);
-        }
-        if !TYPES.contains(&kind.as_str()) {
-            let known = TYPES.join(", ");
-            let text = format!("{kind:?} of {id:?} is no type of store; the types are {known}");
+            let mut defaults = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
             defaults.problem("enabled_backends", text);
         }
         // Sections are lower case once read; Glance finds `[Fast]` for `fast`, and for `Fast` too.
         let group = id.to_lowercase();
-        let kind = store_kind(reader, &[&group, "backend_defaults"], kind);
+        let kind = usable(reader, &[&group, "backend_defaults"], kind, |reader, kind| {
+            if !TYPES.contains(&kind) {
+                let known = TYPES.join(", ");
+                let text = format!("{kind:?} of {id:?} is no type of store; the types are {known}");
+                let mut defaults = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
+                defaults.problem("enabled_backends", text);
+            }
+        });
         stores.push(StoreConfig { id, kind });
     }
     stores
 }
 
+/// A store that can be used, or all that is wrong with it: nothing else is stopped by that.
+fn usable(
+    reader: &mut Reader<'_>,
+    groups: &[&str],
+    kind: String,
+    check: impl FnOnce(&mut Reader<'_>, &str),
+) -> StoreKind {
+    let read = reader.part(|reader| {
+        check(reader, &kind);
+        store_kind(reader, groups, kind.clone())
+    });
+    read.unwrap_or_else(|problems| StoreKind::Misconfigured { kind, problems })
+}
+
 /// glance_store only warns of a type that it does not know, or that nothing is configured of, so
 /// neither is an error here.
 fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
-    let kinds = reader.section(&["glance_store"], options::GLANCE_STORE).words("stores");
+    let mut kinds = reader.section(&["glance_store"], options::GLANCE_STORE).list("stores");
+    kinds.retain(|kind| !kind.is_empty());
     let mut stores: Vec<StoreConfig> = Vec::new();
     for kind in kinds {
         let kind = short(&kind);
         if stores.iter().all(|store| store.id != kind) && is_configured(reader, &kind) {
             let id = kind.clone();
-            stores.push(StoreConfig { id, kind: store_kind(reader, &["glance_store"], kind) });
+            let kind = usable(reader, &["glance_store"], kind, |_, _| {});
+            stores.push(StoreConfig { id, kind });
         }
     }
     stores

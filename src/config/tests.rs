@@ -130,7 +130,7 @@ fn the_environment_alone_is_enough() {
 }
 
 #[test]
-fn folders_are_read_after_files_in_lexical_order() {
+fn a_folders_files_are_read_in_lexical_order() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("20.conf", "[DEFAULT]\nscrub_time = 20000\n");
@@ -139,7 +139,7 @@ fn folders_are_read_after_files_in_lexical_order() {
     write("base", &format!("{DATABASE}[DEFAULT]\nscrub_time = 1\nwakeup_time = 1\n"));
     let config = Config::load(&Sources {
         config_files: vec![folder.path().join("base")],
-        config_dirs: vec![folder.path().to_owned()],
+        config_dirs: vec![ConfigDir { path: folder.path().to_owned(), after: 1 }],
         environment: Environment::default(),
     })
     .unwrap();

@@ -5,15 +5,36 @@ use super::oslo::Origin;
 use super::problem::Problem;
 use super::reader::Reader;
 
+/// How the names of the stores' options begin.
+const OF_STORES: [&str; 11] = [
+    "filesystem_",
+    "http_",
+    "https_",
+    "rbd_",
+    "rados_",
+    "s3_",
+    "swift_",
+    "default_swift_",
+    "cinder_",
+    "vmware_",
+    "store_description",
+];
+
 /// Looks through the files and the environment. `backends` are Glance's own sections, whatever
-/// they are called.
+/// they are called; one that is called as ours is both.
 pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
     let settings = reader.settings();
     let is_backend = |name: &str| backends.iter().any(|backend| backend.to_lowercase() == name);
+    let is_of_store = |group: &str, option: &str| {
+        let option = option.to_lowercase();
+        is_backend(group)
+            && (option == "weight" || OF_STORES.iter().any(|name| option.starts_with(name)))
+    };
     for (group, origin) in settings.groups() {
         match table(group) {
             Some(table) => {
-                for (option, origin) in settings.options(group) {
+                let options = settings.options(group);
+                for (option, origin) in options.filter(|(name, _)| !is_of_store(group, name)) {
                     check_option(reader, table, group, option, origin);
                 }
             }
@@ -27,6 +48,7 @@ pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
         let origin = Origin::Environment(variable.to_owned());
         let name = group.to_lowercase();
         match environment_table(group) {
+            Some(_) if is_of_store(&name, option) => {}
             Some(table) => {
                 // The lower-case twin of a variable is never read.
                 let known = option.to_lowercase();

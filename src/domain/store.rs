@@ -250,6 +250,16 @@ pub enum Unplaced {
         /// The URI's scheme.
         scheme: String,
     },
+    /// Its store cannot be used as it is configured.
+    #[error("location {location} is in store {store}, which cannot be used: {why}")]
+    Misconfigured {
+        /// `image_locations.id`.
+        location: i32,
+        /// The store.
+        store: StoreId,
+        /// The option, and what is wrong with it.
+        why: String,
+    },
     /// The scheme is Glance's, and this product has no driver for it.
     #[error("location {location}: there is no driver for {scheme}:// locations")]
     NoDriver {
@@ -258,6 +268,17 @@ pub enum Unplaced {
         /// The URI's scheme.
         scheme: String,
     },
+}
+
+/// A store that cannot be used as it is configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnusableStore {
+    /// Its name in Glance's configuration.
+    pub id: StoreId,
+    /// The schemes of its locations; empty where its type has none that are known.
+    pub schemes: &'static [&'static str],
+    /// The option, and what is wrong with it.
+    pub why: String,
 }
 
 /// All configured stores.
@@ -271,6 +292,11 @@ pub trait Stores: Debug + Send + Sync {
     /// The data that a location names, in whichever of the stores Glance would look for it.
     fn objects(&self, location: &Location) -> Objects;
 
-    /// Every store, for checks.
+    /// Every store that can be used, for checks.
     fn all(&self) -> Vec<Arc<dyn Store>>;
+
+    /// The stores that cannot be used as they are configured. What is in them is left alone.
+    fn unusable(&self) -> &[UnusableStore] {
+        &[]
+    }
 }

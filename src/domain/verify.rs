@@ -82,9 +82,10 @@ fn of_unplaced(unplaced: &Unplaced) -> Finding {
     let text = unplaced.to_string();
     match unplaced {
         Unplaced::NoDriver { .. } => Finding::NotVerifiable(text),
-        Unplaced::Unreadable(_) | Unplaced::NoStore { .. } | Unplaced::Several { .. } => {
-            Finding::Unknown(text)
-        }
+        Unplaced::Unreadable(_)
+        | Unplaced::NoStore { .. }
+        | Unplaced::Several { .. }
+        | Unplaced::Misconfigured { .. } => Finding::Unknown(text),
     }
 }
 

@@ -58,7 +58,13 @@ impl HttpStore {
         }
         let ca_file = config.ca_file.clone();
         let outbound = Outbound { ca_file, insecure, ..Outbound::streaming(limit) };
-        let client = outbound.client()?;
+        let client = outbound.client().map_err(|error| match &config.ca_file {
+            Some(_) => StoreSetupError::Endpoint {
+                store: id.0.clone(),
+                reason: format!("https_ca_certificates_file: {error}"),
+            },
+            None => error.into(),
+        })?;
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 

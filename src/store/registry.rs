@@ -14,58 +14,67 @@ use super::swift::SwiftStore;
 use super::{StoreOptions, StoreSetupError};
 use crate::config::{HttpConfig, StoreConfig, StoreKind};
 use crate::domain::location::{Location, LocationValue};
-use crate::domain::store::{Objects, Placed, Store, StoreId, StoreUri, Stores, Unplaced};
+use crate::domain::store::{
+    Objects, Placed, Store, StoreId, StoreUri, Stores, Unplaced, UnusableStore,
+};
 
-/// Schemes whose locations there is a driver for.
-const SERVED_SCHEMES: [&str; 13] = [
-    "file",
-    "filesystem",
-    "http",
-    "https",
-    "rbd",
-    "s3",
-    "s3+http",
-    "s3+https",
-    "swift",
-    "swift+http",
-    "swift+https",
-    "swift+config",
-    "cinder",
+/// The types of store that there is a driver for, and the schemes of their locations.
+const SERVED: [(&str, &[&str]); 6] = [
+    ("file", &["file", "filesystem"]),
+    ("http", &["http", "https"]),
+    ("rbd", &["rbd"]),
+    ("s3", &["s3", "s3+http", "s3+https"]),
+    ("swift", &["swift", "swift+http", "swift+https", "swift+config"]),
+    ("cinder", &["cinder"]),
 ];
 
 /// The stores of the configuration.
 #[derive(Debug)]
 pub struct ConfiguredStores {
     stores: Vec<Arc<dyn Store>>,
+    unusable: Vec<UnusableStore>,
     /// Serves every `http(s)` location; where none is configured, one that is not in `stores`.
     http: Arc<dyn Store>,
     values: ValueReader,
 }
 
 impl ConfiguredStores {
-    /// Builds every store that there is a driver for. Opens and connects to nothing.
+    /// Builds every store that there is a driver for, and keeps in mind which ones cannot be used.
+    /// Opens and connects to nothing.
     pub fn new(
         configs: &[StoreConfig],
         options: &StoreOptions,
         metadata_encryption_key: Option<SecretString>,
     ) -> Result<Self, StoreSetupError> {
         let values = ValueReader::new(metadata_encryption_key)?;
-        let mut stores = Vec::new();
+        let (mut stores, mut unusable) = (Vec::new(), Vec::new());
         for config in configs {
-            stores.extend(build(config, options)?);
+            match build(config, options) {
+                Ok(store) => stores.extend(store),
+                Err(error) if error.is_of_one_store() => unusable.push(UnusableStore {
+                    id: StoreId(config.id.clone()),
+                    schemes: schemes(config.kind.name()),
+                    why: error.to_string(),
+                }),
+                Err(error) => return Err(error),
+            }
         }
         let http = configs.iter().find_map(|config| match &config.kind {
-            StoreKind::Http(http) => Some((config.id.as_str(), http.clone())),
-            StoreKind::File(_)
+            StoreKind::Http(http) if unusable.iter().all(|other| other.id.0 != config.id) => {
+                Some((config.id.as_str(), http.clone()))
+            }
+            StoreKind::Http(_)
+            | StoreKind::File(_)
             | StoreKind::Rbd(_)
             | StoreKind::S3(_)
             | StoreKind::Swift(_)
             | StoreKind::Cinder(_)
-            | StoreKind::Unsupported { .. } => None,
+            | StoreKind::Unsupported { .. }
+            | StoreKind::Misconfigured { .. } => None,
         });
         let (id, http) = http.unwrap_or(("http", HttpConfig::default()));
         let http = Arc::new(HttpStore::new(StoreId(id.to_owned()), &http, options)?);
-        Ok(Self { stores, http, values })
+        Ok(Self { stores, unusable, http, values })
     }
 
     /// The stores that could have the URI, the first in the configuration first: the one that the
@@ -87,6 +96,38 @@ impl ConfiguredStores {
         let longest = claims.iter().map(|(_, length)| *length).max();
         claims.into_iter().filter(|(_, length)| Some(*length) == longest).map(|(s, _)| s).collect()
     }
+
+    /// The store that cannot be used and that has the URI, or may have it: the one that the row
+    /// names, whoever else claims the URI; else one of the scheme, unless another store is sure to
+    /// have it.
+    fn unusable_of(
+        &self,
+        named: Option<&str>,
+        uri: &StoreUri,
+        stores: &[&Arc<dyn Store>],
+    ) -> Option<&UnusableStore> {
+        let is_named = |id: &StoreId| named == Some(id.0.as_str());
+        if let Some(unusable) = self.unusable.iter().find(|unusable| is_named(&unusable.id)) {
+            return Some(unusable);
+        }
+        let scheme = uri.scheme();
+        let has_scheme = |unusable: &&UnusableStore| unusable.schemes.contains(&scheme.as_str());
+        let unusable = self.unusable.iter().find(has_scheme)?;
+        let is_sure = |store: &&Arc<dyn Store>| {
+            let is_stand_in = Arc::ptr_eq(store, &self.http);
+            is_named(store.id()) || store.tells_apart(uri) && !is_stand_in
+        };
+        (!stores.iter().any(is_sure)).then_some(unusable)
+    }
+}
+
+/// The schemes of a type of store.
+fn schemes(kind: &str) -> &'static [&'static str] {
+    SERVED.iter().find(|(known, _)| *known == kind).map_or(&[], |(_, schemes)| schemes)
+}
+
+fn is_served(scheme: &str) -> bool {
+    SERVED.iter().any(|(_, schemes)| schemes.contains(&scheme))
 }
 
 /// One store; `None` where there is no driver.
@@ -103,6 +144,10 @@ fn build(
         StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),
         StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options)?)),
         StoreKind::Unsupported { .. } => None,
+        StoreKind::Misconfigured { problems, .. } => {
+            let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(StoreSetupError::Misconfigured(problems.join("; ")));
+        }
     })
 }
 
@@ -110,11 +155,16 @@ impl Stores for ConfiguredStores {
     fn place(&self, location: &Location) -> Result<Placed, Unplaced> {
         let uri = self.uri(&location.value).ok_or(Unplaced::Unreadable(location.id))?;
         let (scheme, id) = (uri.scheme(), location.id);
-        match *self.stores_of(location.store(), &uri) {
+        let stores = self.stores_of(location.store(), &uri);
+        if let Some(unusable) = self.unusable_of(location.store(), &uri, &stores) {
+            let (store, why) = (unusable.id.clone(), unusable.why.clone());
+            return Err(Unplaced::Misconfigured { location: id, store, why });
+        }
+        match *stores {
             [store] => Ok(Placed { store: Arc::clone(store), uri }),
             [store, ..] if store.tells_apart(&uri) => Ok(Placed { store: Arc::clone(store), uri }),
             [_, ..] => Err(Unplaced::Several { location: id, scheme }),
-            [] if is_known_scheme(&scheme) && !SERVED_SCHEMES.contains(&scheme.as_str()) => {
+            [] if is_known_scheme(&scheme) && !is_served(&scheme) => {
                 Err(Unplaced::NoDriver { location: id, scheme })
             }
             [] => Err(Unplaced::NoStore { location: id, scheme }),
@@ -150,5 +200,9 @@ impl Stores for ConfiguredStores {
 
     fn all(&self) -> Vec<Arc<dyn Store>> {
         self.stores.clone()
+    }
+
+    fn unusable(&self) -> &[UnusableStore] {
+        &self.unusable
     }
 }

@@ -85,7 +85,7 @@ fn a_wrong_configuration_is_refused_by_file_and_option() {
         ("[revert]\nverify = perhaps\n", "verify", "checksum"),
         ("[revert_jwt:x]\nissuer = i\n", "[revert_jwt:x]", "audiences"),
         ("[DEFAULT]\nscrub_time = tomorrow\n", "scrub_time", "tomorrow"),
-        ("[DEFAULT]\nenabled_backends = fast:tape\n", "enabled_backends", "rbd"),
+        ("[DEFAULT]\nenabled_backends = fast\n", "enabled_backends", "name:value"),
     ];
     for (wrong, option, hint) in cases {
         let config = ConfigFile::new(&format!("{good}{wrong}"));

@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 KINDS = {
     "str": cfg.StrOpt,
+    "renamed": cfg.StrOpt,
     "multi": cfg.MultiStrOpt,
     "bool": cfg.BoolOpt,
     "int": cfg.IntOpt,
@@ -35,7 +36,9 @@ def read(case, folder):
         arguments += ["--config-file", path]
     conf = cfg.ConfigOpts()
     for group, name, kind in case["options"]:
-        conf.register_opt(KINDS[kind](name), group=None if group == "DEFAULT" else group)
+        old = ["old", "old-er"] if kind == "renamed" else []
+        option = KINDS[kind](name, deprecated_opts=[cfg.DeprecatedOpt(one) for one in old])
+        conf.register_opt(option, group=None if group == "DEFAULT" else group)
     conf(arguments, project="none", default_config_files=[], default_config_dirs=[])
 
     def value(group, name):

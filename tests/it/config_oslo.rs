@@ -21,6 +21,9 @@ struct Case {
     options: Vec<(&'static str, String, &'static str)>,
 }
 
+/// What the option `renamed` was called before.
+const OLD_NAMES: &[&str] = &["old", "old-er"];
+
 /// The lines of which files are made by chance.
 const LINES: &[&str] = &[
     "[DEFAULT]",
@@ -63,6 +66,9 @@ const LINES: &[&str] = &[
     "z = $x",
     "z = 'two'",
     "X = 7",
+    "old = 8",
+    "old-er = 9",
+    "renamed = 10",
     "[c]",
     "[ a ]",
     "[a]b]",
@@ -158,8 +164,10 @@ fn generated(chance: &mut Chance) -> String {
 }
 
 fn plain_options() -> Vec<(&'static str, String, &'static str)> {
-    let of_group =
-        |group| [("x", "str"), ("y", "str"), ("z", "multi")].map(|(n, k)| (group, n.to_owned(), k));
+    let of_group = |group| {
+        let options = [("x", "str"), ("y", "str"), ("z", "multi"), ("renamed", "renamed")];
+        options.map(|(n, k)| (group, n.to_owned(), k))
+    };
     ["DEFAULT", "a"].into_iter().flat_map(of_group).collect()
 }
 
@@ -171,10 +179,13 @@ fn cases() -> Vec<Case> {
             Case { files, environment: vec![], options: plain_options() }
         })
         .collect();
-    for environment in
-        [vec![("OS_DEFAULT__X", "env")], vec![("OS_A__Y", " \"$x\" "), ("OS_DEFAULT__X", "")]]
-    {
-        let files = vec!["[DEFAULT]\nx = file\ny = $x\n[a]\nx = near\n".to_owned()];
+    for environment in [
+        vec![("OS_DEFAULT__X", "env")],
+        vec![("OS_A__Y", " \"$x\" "), ("OS_DEFAULT__X", "")],
+        vec![("OS_DEFAULT__OLD", "env")],
+        vec![("OS_DEFAULT__RENAMED", "env"), ("OS_A__OLD-ER", "env")],
+    ] {
+        let files = vec!["[DEFAULT]\nx = file\ny = $x\nold = file\n[a]\nx = near\n".to_owned()];
         cases.push(Case { files, environment, options: plain_options() });
     }
     let bom = "\u{feff}[DEFAULT]\nx = 1\n".to_owned();
@@ -225,7 +236,8 @@ fn read(settings: &Settings, group: &str, name: &str, kind: &str) -> Result<Valu
         let all = all.map_err(|error| error.to_string())?;
         return Ok(if all.is_empty() { Value::Null } else { json!(all) });
     }
-    let Some(found) = settings.get(group, name) else { return Ok(Value::Null) };
+    let old: &[&str] = if kind == "renamed" { OLD_NAMES } else { &[] };
+    let Some(found) = settings.get_renamed(group, name, old) else { return Ok(Value::Null) };
     let text = found.value.map_err(|error| error.to_string())?;
     let empty = types::strip(&text).is_empty();
     Ok(match kind {

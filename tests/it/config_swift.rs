@@ -99,9 +99,12 @@ fn ours(folder: &Path, file: &Path) -> Value {
         Ok(config) => config,
         Err(problems) => return json!({ "error": format!("{problems:?}") }),
     };
-    let Some(StoreKind::Swift(swift)) = config.stores.into_iter().map(|store| store.kind).next()
-    else {
-        panic!("no Swift store")
+    let swift = match config.stores.into_iter().map(|store| store.kind).next() {
+        Some(StoreKind::Swift(swift)) => swift,
+        Some(StoreKind::Misconfigured { problems, .. }) => {
+            return json!({ "error": format!("{problems:?}") });
+        }
+        other => panic!("no Swift store: {other:?}"),
     };
     let keys = swift.accounts.into_iter().map(|account| {
         let SwiftLogin::Password { key, .. } = account.login else { panic!("no password") };

@@ -239,8 +239,72 @@ fn a_configuration_that_cannot_work_says_what_to_set() {
         ConfiguredStores::new(configs, &options(), key.map(SecretString::from)).unwrap_err()
     };
     assert_eq!(build(&[], Some("short")), StoreSetupError::KeyLength(5));
-    let none = build(&[file("shelf", &[])], None).to_string();
-    assert!(none.contains("shelf") && none.contains("filesystem_store_datadir"), "{none}");
-    let relative = build(&[file("shelf", &["images"])], None).to_string();
-    assert!(relative.contains("shelf") && relative.contains("absolute"), "{relative}");
+    for (datadirs, told) in [(&[][..], "filesystem_store_datadir"), (&["images"], "absolute")] {
+        let stores = stores(&[file("shelf", datadirs)], None);
+        let why = &stores.unusable()[0].why;
+        assert!(stores.all().is_empty() && why.contains("shelf") && why.contains(told), "{why}");
+    }
+}
+
+/// A good store of each type, and beside it one of the same type that nobody can use.
+const HALF_WRITTEN: &str = "
+[DEFAULT]
+enabled_backends = shelf:file, lost:file, bucket:s3, hole:s3, objects:swift, torn:swift, old:floppy
+[database]
+connection = sqlite:////glance.sqlite
+[glance_store]
+default_backend = shelf
+[shelf]
+filesystem_store_datadir = /srv/images
+[lost]
+filesystem_store_datadir = images
+[bucket]
+s3_store_host = https://s3.example.org
+s3_store_bucket = images
+[hole]
+s3_store_host = https://s3.example.org
+[objects]
+swift_store_auth_address = https://keys.example.org/v3
+swift_store_user = project:user
+swift_store_key = key
+[torn]
+swift_store_auth_address = keys.example.org/v3
+";
+
+#[test]
+fn what_is_or_may_be_in_a_store_that_cannot_be_used_is_left_alone() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("glance-api.conf");
+    std::fs::write(&file, HALF_WRITTEN).unwrap();
+    let environment = Environment::default();
+    let sources = Sources { config_files: vec![file], config_dirs: Vec::new(), environment };
+    let stores = stores(&Config::load(&sources).unwrap().stores, None);
+    assert_eq!(stores.all().len(), 3);
+    let unusable: Vec<_> = stores.unusable().iter().map(|store| store.id.0.as_str()).collect();
+    assert_eq!(unusable, ["lost", "hole", "torn", "old"]);
+    let (path, object) = ("file:///srv/images/x", "s3+https://a:b@s3.example.org/images/x");
+    let account = "swift+https://project%3Auser:key@keys.example.org/v3/glance/x";
+    for (value, named, placed) in [
+        (path, Some("shelf"), Ok("shelf")),
+        (path, None, Ok("shelf")),
+        (path, Some("lost"), Err(("lost", "filesystem_store_datadir"))),
+        ("file:///srv/elsewhere/x", None, Err(("lost", "filesystem_store_datadir"))),
+        (object, Some("bucket"), Ok("bucket")),
+        (object, None, Ok("bucket")),
+        (object, Some("hole"), Err(("hole", "s3_store_bucket"))),
+        (account, Some("objects"), Ok("objects")),
+        // It may be in either, and nothing that the good one says of it would be proof.
+        (account, None, Err(("torn", "swift_store_auth_address"))),
+        (path, Some("old"), Err(("old", "enabled_backends"))),
+        ("http://example.org/x", None, Ok("http")),
+    ] {
+        let found = place(&stores, value, named);
+        match (&found, placed) {
+            (Ok(store), Ok(expected)) => assert_eq!(store, expected),
+            (Err(Unplaced::Misconfigured { store, why, .. }), Err((expected, option))) => {
+                assert!(store.0 == expected && why.contains(option), "{store}: {why}");
+            }
+            _ => panic!("{value} of {named:?} is {found:?}"),
+        }
+    }
 }

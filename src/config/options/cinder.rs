@@ -50,7 +50,8 @@ pub const CINDER_STORE: &[OptionSpec] = &[
         "volumev3::publicURL",
         "Which endpoint of the catalog is Cinder's.",
     ),
-    OptionSpec::unset("cinder_os_region_name", "text", "RegionOne", "The region in the catalog."),
+    OptionSpec::unset("cinder_os_region_name", "text", "RegionOne", "The region in the catalog.")
+        .was(&["os_region_name"]),
     OptionSpec::new(
         "cinder_ca_certificates_file",
         "absolute path",

@@ -10,7 +10,8 @@ pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = &[
         "password, v3password, v3applicationcredential or none",
         "password",
         "How we log in at Keystone; none asks Keystone with the caller's own token.",
-    ),
+    )
+    .was(&["auth_plugin"]),
     OptionSpec::unset(
         "auth_section",
         "name of a section",
@@ -23,15 +24,18 @@ pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = &[
         "http://keystone.example.org:5000",
         "Keystone, with or without /v3.",
     ),
-    OptionSpec::unset("username", "text", "glance", "Our user, with a user_domain."),
+    OptionSpec::unset("username", "text", "glance", "Our user, with a user_domain.")
+        .was(&["user-name", "user_name"]),
     OptionSpec::unset("user_id", "text", "", "Our user, by id."),
     OptionSpec::unset("password", "text", "", "Our user's password.").secret(),
     OptionSpec::unset("user_domain_name", "text", "Default", "The user's domain."),
     OptionSpec::unset("user_domain_id", "text", "default", "The user's domain, by id."),
     OptionSpec::unset("default_domain_name", "text", "", "For user and project, where not said."),
     OptionSpec::unset("default_domain_id", "text", "", "The same, by id."),
-    OptionSpec::unset("project_name", "text", "service", "Our project, with a project_domain."),
-    OptionSpec::unset("project_id", "text", "", "Our project, by id."),
+    OptionSpec::unset("project_name", "text", "service", "Our project, with a project_domain.")
+        .was(&["tenant-name", "tenant_name"]),
+    OptionSpec::unset("project_id", "text", "", "Our project, by id.")
+        .was(&["tenant-id", "tenant_id"]),
     OptionSpec::unset("project_domain_name", "text", "Default", "The project's domain."),
     OptionSpec::unset("project_domain_id", "text", "default", "The project's domain, by id."),
     OptionSpec::unset("system_scope", "all", "", "Logs in for the whole system."),

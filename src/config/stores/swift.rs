@@ -297,6 +297,7 @@ mod tests {
         let config = Config::load(&sources).map_err(|problems| format!("{problems:?}"))?;
         match config.stores.into_iter().next().map(|store| store.kind) {
             Some(StoreKind::Swift(swift)) => Ok(swift),
+            Some(StoreKind::Misconfigured { problems, .. }) => Err(format!("{problems:?}")),
             other => Err(format!("{other:?}")),
         }
     }

@@ -12,7 +12,7 @@ fn keystone(options: &str) -> KeystoneConfig {
 }
 
 fn keystone_refused(options: &str) -> String {
-    refused(&format!("[keystone_authtoken]\nauth_url = http://k:5000\n{options}"))
+    refused(&format!("[keystone_authtoken]\nauth_url = https://k:5000\n{options}"))
 }
 
 /// As kolla-ansible writes it.
@@ -120,12 +120,64 @@ fn each_gap_in_a_keystone_section_is_named() {
         (&format!("{user}password = x\n"), "project_name", "must be set"),
         (&format!("{user}password = x\nsystem_scope = some\n"), "system_scope", "can only be all"),
         ("auth_type = v3applicationcredential\n", "application_credential_secret", "must be set"),
-        ("auth_type = none\ncertfile = /c\n", "keyfile", "must be set beside certfile"),
         ("auth_type = none\ncafile = ca.pem\n", "cafile", "must be an absolute path"),
-        ("auth_type = none\ntoken_cache_time = -2\n", "token_cache_time", "-2 is out of range"),
+        (
+            "auth_type = none\ntoken_cache_time = soon\n",
+            "token_cache_time",
+            "is not a whole number",
+        ),
     ] {
         let told = keystone_refused(options);
         let line = told.lines().find(|line| line.contains(&format!("] {option} (")));
         assert!(line.is_some_and(|line| line.contains(message)), "{option} in {told}");
     }
+}
+
+#[test]
+fn the_names_of_ten_years_ago_are_names_still() {
+    for [user, project] in [["user_name", "tenant_name"], ["user-name", "tenant-name"]] {
+        let old = keystone(&format!(
+            "auth_plugin = password\n{user} = glance\npassword = pw\n{project} = service\n\
+             default_domain_id = default\n"
+        ));
+        let domain = || NamedDomain::Id("default".to_owned());
+        let named = |name: &str| Named::Name { name: name.to_owned(), domain: domain() };
+        let KeystoneLogin::Password { user, scope, .. } = &old.login else {
+            panic!("{:?}", old.login);
+        };
+        assert_eq!((user, scope), (&named("glance"), &LoginScope::Project(named("service"))));
+        assert!(old.unused.is_empty(), "{:?}", old.unused);
+    }
+    let told = keystone_refused("auth_plugin = v2password\n");
+    assert!(told.contains("1.conf line 3"), "an old name's own line: {told}");
+}
+
+#[test]
+fn what_glance_takes_for_numbers_is_taken_within_reason() {
+    let keystone = keystone(
+        "auth_type = none\nhttp_request_max_retries = 1000\ntoken_cache_time = -5\n\
+         cafile = /nowhere\ncertfile = /nowhere\n",
+    );
+    assert_eq!((keystone.retries, keystone.token_cache_time), (100, Duration::ZERO));
+    assert_eq!((keystone.cafile, keystone.identity), (None, None), "nobody reads them for http");
+}
+
+#[test]
+fn a_certificate_alone_has_its_key_in_its_own_file() {
+    let text = "[keystone_authtoken]\nauth_url = https://k\nauth_type = none\ncertfile = /c\n";
+    let both = Some(("/c".into(), "/c".into()));
+    assert_eq!(load(text).keystone.unwrap().identity, both);
+    let text = "[keystone_authtoken]\nauth_url = https://k\nauth_type = none\nkeyfile = /k\n";
+    assert_eq!(load(text).keystone.unwrap().identity, None);
+}
+
+#[test]
+fn a_keystone_that_cannot_be_used_is_left_out_beside_an_issuer() {
+    let text = "[keystone_authtoken]\nauth_url = http://k\n";
+    let issuer = "[revert_jwt:x]\nissuer = x\naudiences = a\npublic_key_file = /k.pem\n";
+    let config = load(&format!("{text}{issuer}"));
+    assert!(config.keystone.is_none());
+    let told: Vec<_> = config.keystone_problems.iter().map(ToString::to_string).collect();
+    assert!(told.len() == 1 && told[0].contains("auth_type"), "{told:?}");
+    assert!(refused(text).contains("auth_type"), "nobody else could call");
 }

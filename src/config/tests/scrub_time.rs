@@ -16,9 +16,10 @@ fn beside_scrubber(glance: &str, scrubber: &str) -> Config {
 }
 
 fn load_from(file: &Path, folder: Option<&Path>) -> Config {
+    let in_place = |path: &Path| ConfigDir { path: path.to_owned(), after: 1 };
     let sources = Sources {
         config_files: vec![file.to_owned()],
-        config_dirs: folder.map(Path::to_owned).into_iter().collect(),
+        config_dirs: folder.map(in_place).into_iter().collect(),
         environment: Environment::default(),
     };
     Config::load(&sources).unwrap()

@@ -6,6 +6,17 @@ use std::time::Duration;
 use super::{datadirs, load, refused};
 use crate::config::StoreKind;
 
+/// What is wrong with the stores that cannot be used.
+fn misconfigured(text: &str) -> String {
+    let mut told = Vec::new();
+    for store in load(text).stores {
+        if let StoreKind::Misconfigured { problems, .. } = store.kind {
+            told.extend(problems.iter().map(ToString::to_string));
+        }
+    }
+    told.join("\n")
+}
+
 #[test]
 fn several_stores_fall_back_to_the_shared_section() {
     let config = load(
@@ -37,8 +48,8 @@ fn a_bucket_is_read_from_its_section() {
 }
 
 #[test]
-fn a_bucket_that_cannot_work_is_refused_and_one_that_nobody_configured_is_left_out() {
-    let told = refused(
+fn a_bucket_that_cannot_work_is_told_of_and_one_that_nobody_configured_is_left_out() {
+    let told = misconfigured(
         "[DEFAULT]\nenabled_backends = cold:s3\n[cold]\ns3_store_host = s3.example.org\n\
          s3_store_access_key = AK\ns3_store_bucket = a/b\ns3_store_bucket_url_format = odd\n",
     );
@@ -47,13 +58,15 @@ fn a_bucket_that_cannot_work_is_refused_and_one_that_nobody_configured_is_left_o
     }
     let config = load("[glance_store]\nstores = file,s3\n");
     assert_eq!(config.stores.len(), 1, "glance_store warns, and goes on without it");
-    assert!(refused("[glance_store]\nstores = s3\ns3_store_host = https://h\n").contains("bucket"));
+    let told = misconfigured("[glance_store]\nstores = s3\ns3_store_host = https://h\n");
+    assert!(told.contains("bucket"), "{told}");
 }
 
 #[test]
 fn backends_of_no_type_and_of_glances_own_names_are_refused() {
-    let told = refused("[DEFAULT]\nenabled_backends = a:floppy, os_glance_x:file\n");
+    let told = misconfigured("[DEFAULT]\nenabled_backends = a:floppy, b:file\n");
     assert!(told.contains("\"floppy\" of \"a\" is no type of store"), "{told}");
+    let told = refused("[DEFAULT]\nenabled_backends = os_glance_x:file\n");
     assert!(told.contains("\"os_glance_x\": Glance keeps names"), "{told}");
     assert!(
         refused("[DEFAULT]\nenabled_backends = a:file,\n").contains("does not end with a pair")
@@ -86,8 +99,8 @@ fn a_datadir_beside_datadirs_still_has_data() {
 }
 
 #[test]
-fn datadirs_that_name_no_place_are_refused() {
-    let told = |options: &str| refused(&format!("[glance_store]\n{options}\n"));
+fn datadirs_that_name_no_place_are_told_of() {
+    let told = |options: &str| misconfigured(&format!("[glance_store]\n{options}\n"));
     assert!(told("filesystem_store_datadir = images").contains("absolute"));
     assert!(told("filesystem_store_datadir =").contains("is empty"));
     assert!(told("filesystem_store_datadirs = /a:high").contains("priority"));
