@@ -29,6 +29,7 @@ mod cli;
 mod cli_faults;
 mod cli_help;
 mod cli_terminal;
+mod config_deployers;
 mod config_oslo;
 mod config_parts;
 mod config_swift;
