@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 
 pub use table::RequestError;
 
+use crate::telemetry::printable;
+
 /// An answer other than success.
 #[derive(Debug, Clone)]
 pub struct ApiError {
@@ -92,7 +94,8 @@ impl ApiError {
             },
         };
         // Plain data: serialising it cannot fail.
-        serde_json::to_vec(&body).unwrap_or_default()
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        printable(&body).into_owned().into_bytes()
     }
 }
 

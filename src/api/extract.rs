@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::error::{ApiError, RequestError};
 use super::state::ApiState;
 use crate::domain::image::ImageId;
+use crate::telemetry::printable;
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
@@ -138,10 +139,11 @@ pub struct JsonAnswer<T>(pub T);
 
 impl<T: Serialize> IntoResponse for JsonAnswer<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
+        match serde_json::to_string(&self.0) {
             Ok(body) => {
                 let json = HeaderValue::from_static("application/json");
-                ([(header::CONTENT_TYPE, json)], body).into_response()
+                // the same JSON, and whoever has it printed by curl is not deceived
+                ([(header::CONTENT_TYPE, json)], printable(&body).into_owned()).into_response()
             }
             Err(error) => ApiError::from(RequestError::Internal(error.to_string())).into_response(),
         }

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use glance_revert::domain::image::ImageStatus;
 use glance_revert::domain::store::StoreError;
+use glance_revert::telemetry::printable;
 use serde_json::{Value, json};
 
 use crate::support::api::TestApi;
@@ -52,6 +53,22 @@ async fn a_line_of_the_list_says_how_long_is_left() {
     api.clock.advance(std::time::Duration::from_hours(1));
     let late = api.get("/v2/pending-deletes").await.json();
     assert_eq!(late["pending_deletes"][0]["seconds_left"], 0);
+}
+
+/// Whoever calls with curl reads the answer on a terminal.
+#[tokio::test]
+async fn an_answer_is_the_same_json_without_what_a_terminal_acts_upon() {
+    let api = TestApi::new();
+    let name = "a\u{1b}[2K\u{9b}2J\u{202e}b\u{2066}\u{2028}\u{7f}\u{85}";
+    api.repo.put(deleted(ID, name, "2026-11-22T13:10:00"));
+    for uri in ["/v2/pending-deletes".to_owned(), format!("/v2/pending-deletes/{ID}")] {
+        let answer = api.get(&uri).await;
+        let text = str::from_utf8(&answer.bytes).unwrap();
+        assert_eq!(printable(text), text);
+        let body = answer.json();
+        let image = body.pointer("/pending_deletes/0").unwrap_or(&body);
+        assert_eq!(image["name"], name);
+    }
 }
 
 #[tokio::test]
