@@ -10,6 +10,7 @@ use super::{Exit, Outcome, SourceArgs};
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
 use crate::domain::lock::LockTrial;
+use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::Parts;
@@ -124,8 +125,11 @@ async fn database(parts: &Parts) -> Vec<Tried> {
     if reachable.verdict != Verdict::Works {
         return vec![reachable];
     }
-    let writable =
-        of("grants", repo.rehearse().await, "all that a revert and a scrub write is allowed");
+    let writable = of(
+        "grants",
+        granted(repo.rehearse().await),
+        "all that a revert and a scrub write is allowed",
+    );
     let mut tried = vec![reachable, writable, locks(parts).await, clock(parts).await];
     tried.extend(due(parts).await);
     tried
@@ -202,4 +206,17 @@ async fn tokens(parts: &Parts) -> Vec<Tried> {
         });
     }
     tried
+}
+
+/// A refused statement is nearly always a missing grant.
+fn granted(rehearsed: Result<(), RepoError>) -> Result<(), String> {
+    rehearsed.map_err(|error| match &error {
+        RepoError::Refused(_) => format!(
+            "{error}; deploy/sql/mariadb.sql and deploy/sql/postgresql.sql grant all that is needed"
+        ),
+        RepoError::Unavailable(_)
+        | RepoError::BadRow(_)
+        | RepoError::TooLarge(_)
+        | RepoError::NotLocked(_) => error.to_string(),
+    })
 }

@@ -2,12 +2,13 @@
 
 mod plan;
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::duration::duration;
 use super::output::{complain, line};
@@ -100,9 +101,17 @@ fn bar() -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} images scrubbed, {per_sec}, {msg}");
-    ProgressBar::new_spinner()
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+    let style =
+        ProgressStyle::with_template("{spinner} {human_pos} images scrubbed, {rate}, {msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::new_spinner().with_style(style.with_key("rate", rate))
+}
+
+/// `2,728 a second`: no more digits than anybody can read.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small")]
+fn rate(state: &ProgressState, text: &mut dyn Write) {
+    // writing into the bar's own text cannot fail
+    let _ = write!(text, "{} a second", HumanCount(state.per_sec() as u64));
 }
 
 fn show_progress(scrubber: Scrubber, bar: &ProgressBar) -> Scrubber {
@@ -127,6 +136,9 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
     if let Some(limited) = report.limited {
         complain(&limited);
         complain(&go_on(limited.due.images));
+    }
+    if report.interrupted {
+        complain(&"stopped before its end; the next pass goes on from there");
     }
     for failure in &report.failures {
         complain(&format!("image {}: {}", failure.image, failure.reason));

@@ -24,7 +24,7 @@ pub enum Write {
 #[derive(Debug, thiserror::Error)]
 pub enum RepoError {
     /// No connection, or it broke; whether a write happened is not known.
-    #[error("the database cannot be reached: {0}")]
+    #[error("the database does not serve: {0}")]
     Unavailable(String),
     /// A row holds what Glance never writes.
     #[error(transparent)]

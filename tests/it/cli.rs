@@ -256,6 +256,16 @@ async fn check_says_that_all_works() {
 }
 
 #[tokio::test]
+async fn check_says_where_the_missing_grants_are() {
+    let world = world_with(&[]).await;
+    world.db.execute("ALTER TABLE image_members DROP COLUMN updated_at").await;
+    let run = configured(&world, DAY).run(&["check"]);
+    assert_eq!(run.exit, Some(1));
+    let grants = run.stdout.lines().find(|line| line.starts_with("grants")).unwrap();
+    assert!(grants.contains("BROKEN") && grants.contains("deploy/sql/mariadb.sql"), "{run:?}");
+}
+
+#[tokio::test]
 async fn check_says_what_does_not_work_and_ends_with_1() {
     let world = world_with(&[]).await;
     std::fs::remove_dir(world.datadir()).unwrap();

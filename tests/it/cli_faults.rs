@@ -43,7 +43,7 @@ fn a_database_that_does_not_answer_is_told_from_a_failure() {
             scope.spawn(move || {
                 let run = config.run(command);
                 assert_eq!((run.exit, run.stdout.as_str()), (Some(69), ""), "{command:?}: {run:?}");
-                assert!(run.stderr.contains("database cannot be reached"), "{run:?}");
+                assert!(run.stderr.contains("the database does not serve"), "{run:?}");
                 assert!(run.stderr.contains("Connection refused"), "{run:?}");
                 assert_no_secret(&run);
             });

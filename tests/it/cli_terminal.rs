@@ -1,6 +1,11 @@
 //! What a person sees: the binary on a real terminal, and texts that were written to deceive one.
 
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
 use glance_revert::telemetry::printable;
+use serde_json::Value;
 
 use crate::support::binary::ConfigFile;
 use crate::support::database::Kind;
@@ -107,4 +112,42 @@ async fn a_revert_on_a_terminal_is_a_line_an_image_and_no_audit_record() {
     assert!(has_syslog || lines[2].contains("no audit record was kept"), "{seen}");
     assert!(!seen.contains("initiator"), "{seen}");
     assert!(world.status(GOOD).await.starts_with("active"));
+}
+
+/// The second image's data is in a store that does not answer until the test lets it.
+#[tokio::test]
+async fn reverts_are_told_one_by_one_and_ctrl_c_lets_the_one_in_hand_finish() {
+    let (world, config) = world().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let value = format!("UPDATE image_locations SET value = 'http://{address}/x'");
+    world.db.execute(&format!("{value} WHERE image_id = '{BAD}'")).await;
+    config.put("ours.conf", &format!("[revert]\nhttp_verify_hosts = {address}\n"));
+    config.put("stores.conf", "[glance_store]\nstores = file,http\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+    for file in ["glance.conf", "stores.conf", "ours.conf"] {
+        command.arg("--config-file").arg(config.file(file));
+    }
+    command.args(["revert", GOOD, BAD, "third", "fourth", "--json", "--log", "info"]);
+    command.env_clear();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let (asked, _) = silent.accept().unwrap();
+    let first = next();
+    assert_eq!((&first["id"], &first["reverted"]), (&GOOD.into(), &true.into()));
+
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("stopping: ") {
+        assert!(said.read_line(&mut told).unwrap() > 0, "the signal is not heard: {told}");
+    }
+    drop((asked, silent));
+    assert_eq!(next()["reason"], "store.unavailable", "the image in hand has its answer");
+    said.read_to_string(&mut told).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(told.contains("stopped; 2 of 4 images were not tried, third is the first"), "{told}");
+    assert!(lines.next().is_none(), "nothing is told of the others");
 }
