@@ -92,18 +92,21 @@ pub fn document(specification: Specification) -> Value {
     let (_, generated) = super::operations().split_for_parts();
     // Plain data with text keys: serialising it cannot fail.
     let mut document = serde_json::to_value(&generated).unwrap_or_default();
-    bodies_are_optional(&mut document);
+    a_revert_needs_no_body(&mut document);
     match specification {
         Specification::V3_0 => downgrade::to_3_0(document),
         Specification::V3_1 => document,
     }
 }
 
-/// utoipa says that a body is required unless it may be `null`; here it may be left out.
-fn bodies_are_optional(document: &mut Value) {
+/// utoipa says that a body is required unless it may be `null`; a revert needs none.
+fn a_revert_needs_no_body(document: &mut Value) {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
-    for operation in operations.flat_map(Map::values_mut) {
+    let revert = |operation: &&mut Value| {
+        operation.get("operationId").and_then(Value::as_str) == Some("revertImage")
+    };
+    for operation in operations.flat_map(Map::values_mut).filter(revert) {
         if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
             body.insert("required".to_owned(), Value::Bool(false));
         }
