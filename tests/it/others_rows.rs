@@ -107,6 +107,8 @@ async fn comes_back(cloud: &Cloud, id: &str, before: &Value) -> String {
 /// The image is due, and a pass leaves nothing of it.
 async fn is_scrubbed(cloud: &Cloud, id: &str) {
     age(cloud, id, 7200).await;
+    let plan = cloud.service.get("/v2/scrubber/plan").await.body;
+    assert_eq!(plan["images"], 1, "{plan}");
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (1, 0), "{report:?}");
     assert!(report.alarms.is_empty(), "{report:?}");

@@ -31,7 +31,7 @@ const CHAPTER: usize = 200 * PAGE as usize;
 
 /// Images of [`Backlog::Unscrubbed`] looked at in one pass. Where times are whole seconds, most of
 /// what Glance destroyed before `delayed_delete` was on looks like them.
-const MOST_UNSCRUBBED: u16 = 1000;
+pub(super) const MOST_UNSCRUBBED: u16 = 1000;
 
 /// What a pass walks over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,8 +104,9 @@ impl<'a> Pass<'a> {
         if self.is_over {
             return self.stop_at_limit().await;
         }
-        if self.scrubber.settings.delayed_delete && !self.report.interrupted {
-            self.left = MOST_UNSCRUBBED.into();
+        // only as many as the limit leaves; the others wait for the next pass
+        let goes_on = !self.report.interrupted && self.left > 0;
+        if self.scrubber.settings.delayed_delete && goes_on {
             self.walk(Backlog::Unscrubbed).await?;
         }
         self.finish().await

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 
 use super::Scrubber;
 use super::limit::{Limited, Tally};
+use super::pass::MOST_UNSCRUBBED;
 use super::placing::{self, Obstacle};
 use super::work::Work;
-use crate::domain::image::ImageId;
+use crate::domain::image::{ImageId, State};
 use crate::domain::repo::RepoError;
-use crate::domain::store::{Placed, StoreId};
+use crate::domain::store::{Placed, Presence, StoreId};
 use crate::domain::time::Timestamp;
 
 /// Ids read at a time.
@@ -43,33 +44,68 @@ impl<'a> Survey<'a> {
         mut self,
         mut note: impl FnMut(Found) -> ControlFlow<()> + Send,
     ) -> Result<(), RepoError> {
+        let repo = &self.scrubber.repo;
         let mut after: Option<ImageId> = None;
         loop {
-            let page = self.scrubber.repo.list_due(self.before, after.as_ref(), PAGE).await?;
-            for ids in page.chunks(BATCH) {
-                for image in self.scrubber.repo.get_many(ids).await? {
-                    let found = match image {
-                        Ok(image) => match image.into_work(self.before) {
-                            Some(work) => self.judge(work).await,
-                            None => continue,
-                        },
-                        Err(bad) => Found::Stopped {
-                            image: bad.image.clone(),
-                            size: None,
-                            obstacle: Obstacle::Unreadable,
-                            why: bad.to_string(),
-                        },
-                    };
-                    if note(found).is_break() {
-                        return Ok(());
-                    }
-                }
+            let page = repo.list_due(self.before, after.as_ref(), PAGE).await?;
+            if self.each_of(&page, &mut note).await?.is_break() {
+                return Ok(());
             }
             match page.last() {
                 Some(last) => after = Some(last.clone()),
-                None => return Ok(()),
+                None => break,
             }
         }
+        if self.scrubber.settings.delayed_delete {
+            let most = MOST_UNSCRUBBED.into();
+            let page = repo.list_unscrubbed(self.before, None, most).await?;
+            return self.each_of(&page, &mut note).await.map(drop);
+        }
+        Ok(())
+    }
+
+    async fn each_of(
+        &mut self,
+        page: &[ImageId],
+        note: &mut (impl FnMut(Found) -> ControlFlow<()> + Send),
+    ) -> Result<ControlFlow<()>, RepoError> {
+        for ids in page.chunks(BATCH) {
+            for image in self.scrubber.repo.get_many(ids).await? {
+                let found = match image {
+                    Ok(image) => match image.into_work(self.before) {
+                        Some(work) if self.has_data(&work).await => self.judge(work).await,
+                        Some(_) | None => continue,
+                    },
+                    Err(bad) => Found::Stopped {
+                        image: bad.image.clone(),
+                        size: None,
+                        obstacle: Obstacle::Unreadable,
+                        why: bad.to_string(),
+                    },
+                };
+                if note(found).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Of an image that may be scrubbed already only the store can tell whether there is anything to
+    /// destroy.
+    async fn has_data(&self, work: &Work) -> bool {
+        let image = work.image();
+        if image.state() != State::Unscrubbed {
+            return true;
+        }
+        for location in work.targets() {
+            if let Ok(placed) = self.scrubber.stores.place(location)
+                && !matches!(placed.store.stat(&image.id, &placed.uri).await, Ok(Presence::Absent))
+            {
+                return true;
+            }
+        }
+        false
     }
 
     async fn judge(&mut self, work: Work) -> Found {
