@@ -413,7 +413,7 @@ async fn a_section_that_could_never_fetch_refuses_to_start() {
     let keys = "jwks_uri = https://idp.example/keys";
     for (issuer, options, part) in [
         (ISSUER, "jwks_uri = http://idp.example/keys".to_owned(), "jwks_uri must be https"),
-        (ISSUER, "jwks_uri = https://me:pw@idp.example/".to_owned(), "a user or a password"),
+        (ISSUER, "jwks_uri = https://me:hunter2@idp.example/".to_owned(), "a user or a password"),
         (ISSUER, "jwks_uri = keys".to_owned(), "jwks_uri is not a URL"),
         ("http://idp.example", String::new(), "issuer must be https"),
         ("https://idp.example/?realm=x", String::new(), "issuer must not have a query"),
@@ -425,6 +425,6 @@ async fn a_section_that_could_never_fetch_refuses_to_start() {
         let section = format!("[revert_jwt:x]\nissuer = {issuer}\naudiences = a\n{options}\n");
         let told = Verifier::try_start(&section).unwrap_err().to_string();
         assert!(told.contains(part) && told.contains("[revert_jwt:x]"), "{options}: {told}");
-        assert!(!told.contains("pw"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }
