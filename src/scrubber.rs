@@ -137,9 +137,9 @@ fn count(report: &ScrubReport) {
     metrics::counter!(metric::SCRUB_LOCATIONS_DELETED_TOTAL).increment(report.locations_deleted);
     metrics::counter!(metric::SCRUB_DATA_GONE_TOTAL).increment(report.data_gone);
     metrics::counter!(metric::SCRUB_TAKEN_BY_OTHERS_TOTAL).increment(report.taken_by_others);
-    metrics::counter!(metric::SCRUB_GIVEN_BACK_TOTAL).increment(report.given_back);
+    metrics::counter!(metric::SCRUB_CLAIMS_RELEASED_TOTAL).increment(report.claims_released);
     metrics::counter!(metric::SCRUB_FAILURES_TOTAL).increment(report.failed);
-    metrics::counter!(metric::SCRUB_ALARMS_TOTAL).increment(report.alarms.len() as u64);
+    metrics::counter!(metric::SCRUB_ALERTS_TOTAL).increment(report.alerts.len() as u64);
     metrics::gauge!(metric::SCRUB_FAILING_IMAGES)
         .set(as_float(report.waiting_after_failure.cast_signed()));
 }
@@ -155,8 +155,8 @@ fn tell(report: &ScrubReport, seconds: f64) {
         let bytes = limited.due.bytes;
         tracing::error!(%limited, images, bytes, go_on, "scrub pass refused: too much is due");
     }
-    for alarm in &report.alarms {
-        tracing::error!(alarm, "the scrubber wants a person to look");
+    for alert in &report.alerts {
+        tracing::error!(alert, "the scrubber wants a person to look");
     }
     tracing::info!(
         seconds,
@@ -168,7 +168,7 @@ fn tell(report: &ScrubReport, seconds: f64) {
         taken_by_others = report.taken_by_others,
         data_shared = report.data_shared,
         data_retained = report.data_retained,
-        given_back = report.given_back,
+        claims_released = report.claims_released,
         contended = report.contended,
         backed_off = report.backed_off,
         deferred = report.deferred,

@@ -140,7 +140,7 @@ impl Parts {
             ScrubSettings {
                 scrub_time: in_force,
                 pool_size: self.config.glance.scrub_pool_size,
-                absent_brake: self.config.revert.absent_brake,
+                absent_limit: self.config.revert.absent_limit,
                 limits: self.limits(),
                 delayed_delete: self.config.glance.delayed_delete,
             },

@@ -88,7 +88,7 @@ fn exit(report: &ScrubReport) -> Exit {
         Exit::TryLater
     } else if report.limited.is_some()
         || report.failed > 0
-        || !report.alarms.is_empty()
+        || !report.alerts.is_empty()
         || report.interrupted
     {
         Exit::Failed
@@ -130,8 +130,8 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
         return line("another process runs a pass; nothing was done");
     }
     line(format!(
-        "{} images scrubbed, {} locations deleted, {} given back, {} failed",
-        report.scrubbed, report.locations_deleted, report.given_back, report.failed
+        "{} images scrubbed, {} locations deleted, {} claims released, {} failed",
+        report.scrubbed, report.locations_deleted, report.claims_released, report.failed
     ))?;
     if let Some(limited) = report.limited {
         complain(&limited);
@@ -147,8 +147,8 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
     if untold > 0 {
         complain(&format!("and {untold} more images failed"));
     }
-    for alarm in &report.alarms {
-        complain(alarm);
+    for alert in &report.alerts {
+        complain(alert);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::oslo::Origin;
 
-/// One thing to mend.
+/// One thing to correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where it was written; `None` for what is not written anywhere.

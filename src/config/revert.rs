@@ -46,8 +46,8 @@ pub struct RevertConfig {
     pub scrubber: bool,
     /// `delete_grace` (60): how long a DELETE may stay between its transactions.
     pub delete_grace: Duration,
-    /// `absent_brake` (20): so many absent objects in a row stop a store for the pass.
-    pub absent_brake: usize,
+    /// `absent_limit` (20): so many absent objects in a row stop a store for the pass.
+    pub absent_limit: usize,
     /// `min_scrub_time` (3600): nothing is scrubbed while `scrub_time` is less.
     pub min_scrub_time: Duration,
     /// `max_images_per_pass` (1000): what one pass destroys unasked.
@@ -101,7 +101,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RevertConfig {
         lock_wait: section.seconds("lock_wait"),
         scrubber: section.boolean("scrubber"),
         delete_grace: section.seconds("delete_grace"),
-        absent_brake: section.integer("absent_brake", 1..=i64::MAX),
+        absent_limit: section.integer("absent_limit", 1..=i64::MAX),
         min_scrub_time: section.seconds("min_scrub_time"),
         max_images_per_pass: section.integer("max_images_per_pass", 1..=i64::MAX),
         max_bytes_per_pass: section.read("max_bytes_per_pass", some_bytes).flatten(),

@@ -160,7 +160,7 @@ fn values_out_of_range_are_refused() {
     for (option, part) in [
         ("verify = maybe", "exists, checksum, none"),
         ("store_timeout = 0", "more than 0"),
-        ("absent_brake = 0", "1 or more"),
+        ("absent_limit = 0", "1 or more"),
         ("request_timeout = 5", "longer than lock_wait"),
         ("max_connections = many", "not a whole number"),
         ("log_format = xml", "neither text nor json"),

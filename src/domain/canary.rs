@@ -60,7 +60,7 @@ pub(super) async fn look(
 /// Whether the store shows an image's data.
 pub(super) async fn is_there(image: &ImageId, placed: &Placed) -> bool {
     let seen = placed.store.stat(image, &placed.uri).await;
-    matches!(seen, Ok(Presence::Present { .. } | Presence::Mendable { .. }))
+    matches!(seen, Ok(Presence::Present { .. } | Presence::Repairable { .. }))
 }
 
 /// Live images have their data in this store, and it is not there.

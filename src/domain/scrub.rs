@@ -54,7 +54,7 @@ pub struct ScrubSettings {
     /// Images destroyed at a time.
     pub pool_size: usize,
     /// So many absent objects in a row stop a store for the pass.
-    pub absent_brake: usize,
+    pub absent_limit: usize,
     /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
     pub delayed_delete: bool,
     /// What one pass destroys unasked.

@@ -64,9 +64,9 @@ pub enum Presence {
     Hidden(String),
     /// Something is there that cannot serve an image: parts of it are missing. Which.
     Damaged(String),
-    /// It is there, and Glance can use it once [`Store::mend`] has put right what surrounds it. Bytes
+    /// It is there, and Glance can use it once [`Store::repair`] has put right what surrounds it. Bytes
     /// may have suffered: only the hash proves that they are whole.
-    Mendable {
+    Repairable {
         /// Bytes.
         size: u64,
         /// What is wrong.
@@ -193,16 +193,16 @@ pub trait Store: Debug + Send + Sync {
         uri: &StoreUri,
     ) -> Result<Option<ObjectStream>, StoreError>;
 
-    /// Sees to it that what is read from now on is what [`Store::mend`] will show, whoever writes
+    /// Sees to it that what is read from now on is what [`Store::repair`] will show, whoever writes
     /// meanwhile. What it does is not believed before that.
     async fn pin(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Puts right what [`Presence::Mendable`] says is wrong, and touches no byte of the data. Only
+    /// Puts right what [`Presence::Repairable`] says is wrong, and touches no byte of the data. Only
     /// stores that say so are asked.
-    async fn mend(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
-        Err(StoreError::NotVerifiable("this store can mend nothing".to_owned()))
+    async fn repair(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
+        Err(StoreError::NotVerifiable("this store can repair nothing".to_owned()))
     }
 
     /// Destroys an image's data. Never an `Err`: each outcome says what became of the data.

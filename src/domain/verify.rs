@@ -23,12 +23,12 @@ pub enum Finding {
     /// Parts of it are missing. Which.
     Damaged(String),
     /// It is there, and the store can put right what keeps Glance from using it.
-    Mendable {
+    Repairable {
         /// What is wrong.
         why: String,
     },
     /// It is there and of the right hash, and the store has put right what was wrong. What it was.
-    Mended(String),
+    Repaired(String),
     /// Something else is there.
     WrongSize {
         /// Bytes found.
@@ -48,7 +48,7 @@ impl Finding {
     /// Whether a location with this finding may serve an active image.
     pub fn is_good(&self) -> bool {
         match self {
-            Self::Present | Self::Unchecked | Self::Mendable { .. } | Self::Mended(_) => true,
+            Self::Present | Self::Unchecked | Self::Repairable { .. } | Self::Repaired(_) => true,
             Self::Missing
             | Self::Hidden(_)
             | Self::Damaged(_)
@@ -99,22 +99,22 @@ fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding
     }
 }
 
-/// The same, and has the store put right what [`Finding::Mendable`] says, once the hash has proved
+/// The same, and has the store put right what [`Finding::Repairable`] says, once the hash has proved
 /// that the data is worth it, whatever `how` says.
-pub async fn verify_and_mend(
+pub async fn verify_and_repair(
     stores: &dyn Stores,
     image: &Image,
     location: &Location,
     how: Verify,
 ) -> Finding {
     let finding = verify(stores, image, location, how).await;
-    let Finding::Mendable { why } = finding else { return finding };
+    let Finding::Repairable { why } = finding else { return finding };
     let placed = match stores.place(location) {
         Ok(placed) => placed,
         Err(unplaced) => return of_unplaced(&unplaced),
     };
-    match mend(&placed, image).await {
-        Ok(Finding::Present) => Finding::Mended(why),
+    match repair(&placed, image).await {
+        Ok(Finding::Present) => Finding::Repaired(why),
         Ok(finding) => finding,
         Err(StoreError::NotVerifiable(text)) => {
             of_error(location, &placed, &StoreError::NotVerifiable(format!("{why}; {text}")))
@@ -131,7 +131,7 @@ async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, St
     Ok(finding)
 }
 
-async fn mend(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
+async fn repair(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     if Hasher::of(image).is_err() {
         return Err(StoreError::NotVerifiable(
             "Glance has no hash of this image that could prove the data; compare it yourself, \
@@ -144,7 +144,7 @@ async fn mend(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     if proof != Finding::Present {
         return Ok(proof);
     }
-    placed.store.mend(&image.id, &placed.uri).await?;
+    placed.store.repair(&image.id, &placed.uri).await?;
     size(placed, image).await
 }
 
@@ -156,7 +156,7 @@ async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     };
     Ok(match placed.store.stat(&image.id, &placed.uri).await? {
         Presence::Present { size } => of_size(size, Finding::Present),
-        Presence::Mendable { size, why } => of_size(size, Finding::Mendable { why }),
+        Presence::Repairable { size, why } => of_size(size, Finding::Repairable { why }),
         Presence::Absent => Finding::Missing,
         Presence::Hidden(how) => Finding::Hidden(how),
         Presence::Damaged(how) => Finding::Damaged(how),

@@ -1,4 +1,4 @@
-//! Why a server could not be talked to, in words for those who have to mend it.
+//! Why a server could not be talked to, in words for those who have to repair it.
 
 use std::error::Error;
 use std::io;

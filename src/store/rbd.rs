@@ -118,12 +118,12 @@ impl RbdStore {
                 Presence::Present { size }
             }
             Found::Image { size, snap: Snap::Unprotected, .. } => {
-                Presence::Mendable { size, why: NOT_PROTECTED.to_owned() }
+                Presence::Repairable { size, why: NOT_PROTECTED.to_owned() }
             }
             Found::Image { size, snap: Snap::Lost, .. } => {
-                Presence::Mendable { size, why: SNAP_LOST.to_owned() }
+                Presence::Repairable { size, why: SNAP_LOST.to_owned() }
             }
-            Found::Trash { size } => Presence::Mendable { size, why: self.place.in_trash() },
+            Found::Trash { size } => Presence::Repairable { size, why: self.place.in_trash() },
             Found::Removing => Presence::Damaged(REMOVING.to_owned()),
             Found::Absent => Presence::Absent,
         }
@@ -214,8 +214,8 @@ impl Store for RbdStore {
         self.change(Request::Pin(self.target(uri)?)).await
     }
 
-    async fn mend(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
-        self.change(Request::Mend(self.target(uri)?)).await
+    async fn repair(&self, _image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.change(Request::Repair(self.target(uri)?)).await
     }
 }
 

@@ -222,7 +222,7 @@ impl Store for S3Store {
             StatusCode::OK => Ok(Some(streamed(response))),
             StatusCode::NOT_FOUND => match self.presence(&object).await? {
                 Presence::Absent | Presence::Hidden(_) => Ok(None),
-                Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. } => {
+                Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. } => {
                     Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
                 }
             },
@@ -236,7 +236,7 @@ impl Store for S3Store {
             Err(fault) => return fault.before_deletion(),
         };
         match self.presence(&object).await {
-            Ok(Presence::Present { .. } | Presence::Damaged(_) | Presence::Mendable { .. }) => {
+            Ok(Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. }) => {
                 self.remove(&object).await
             }
             Ok(Presence::Absent) => Deletion::Gone,

@@ -258,7 +258,7 @@ impl Store for SwiftStore {
             return match self.presence(&target).await? {
                 Presence::Absent | Presence::Hidden(_) => Ok(None),
                 Presence::Damaged(text) => Err(StoreError::Unreachable(text)),
-                Presence::Present { .. } | Presence::Mendable { .. } => {
+                Presence::Present { .. } | Presence::Repairable { .. } => {
                     Err(Fault::Unclear("the object came while it was asked for".to_owned()).into())
                 }
             };

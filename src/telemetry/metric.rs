@@ -26,13 +26,13 @@ pub const SCRUB_LOCATIONS_DELETED_TOTAL: &str = "glance_revert_scrub_locations_d
 pub const SCRUB_DATA_GONE_TOTAL: &str = "glance_revert_scrub_data_gone_total";
 /// Locations that somebody else destroyed or settled while a pass had them: another scrubber at work.
 pub const SCRUB_TAKEN_BY_OTHERS_TOTAL: &str = "glance_revert_scrub_taken_by_others_total";
-/// Images given back because the store refused with the data intact.
-pub const SCRUB_GIVEN_BACK_TOTAL: &str = "glance_revert_scrub_given_back_total";
+/// Claims released because the store refused with the data intact.
+pub const SCRUB_CLAIMS_RELEASED_TOTAL: &str = "glance_revert_scrub_claims_released_total";
 /// Attempts to scrub an image that failed; a later pass tries again.
 pub const SCRUB_FAILURES_TOTAL: &str = "glance_revert_scrub_failures_total";
 /// Alerts of passes: a store that is not believed, another scrubber at work. Each one wants a person
 /// to look.
-pub const SCRUB_ALARMS_TOTAL: &str = "glance_revert_scrub_alarms_total";
+pub const SCRUB_ALERTS_TOTAL: &str = "glance_revert_scrub_alerts_total";
 /// Images whose last attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
 /// What the scrubber of this process is at; label `state`: `on`, `off`, `limited`,
@@ -117,11 +117,15 @@ pub const ALL: [(Kind, &str, &str); 36] = [
         SCRUB_TAKEN_BY_OTHERS_TOTAL,
         "Locations that somebody else destroyed or settled while a pass had them.",
     ),
-    (Kind::Counter, SCRUB_GIVEN_BACK_TOTAL, "Images given back, their data intact."),
+    (
+        Kind::Counter,
+        SCRUB_CLAIMS_RELEASED_TOTAL,
+        "Claims released: images whose data no store has touched.",
+    ),
     (Kind::Counter, SCRUB_FAILURES_TOTAL, "Attempts to scrub an image that failed."),
     (
         Kind::Counter,
-        SCRUB_ALARMS_TOTAL,
+        SCRUB_ALERTS_TOTAL,
         "Alerts of passes: a store that is not believed, another scrubber at work.",
     ),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
@@ -173,8 +177,8 @@ pub(super) const FROM_ZERO: [&str; 8] = [
     SCRUB_LOCATIONS_DELETED_TOTAL,
     SCRUB_DATA_GONE_TOTAL,
     SCRUB_TAKEN_BY_OTHERS_TOTAL,
-    SCRUB_GIVEN_BACK_TOTAL,
+    SCRUB_CLAIMS_RELEASED_TOTAL,
     SCRUB_FAILURES_TOTAL,
-    SCRUB_ALARMS_TOTAL,
+    SCRUB_ALERTS_TOTAL,
     LOG_FAILURES_TOTAL,
 ];

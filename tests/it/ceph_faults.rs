@@ -82,7 +82,7 @@ async fn a_pool_that_keeps_what_is_removed_is_said_to() {
     let deletion = store.delete(&id, &uri).await;
     ceph.run(&["rbd", "config", "pool", "remove", "images", keeps]).await;
     assert!(matches!(&deletion, Deletion::Retained(how) if how.contains("trash")), "{deletion:?}");
-    assert!(matches!(store.stat(&id, &uri).await, Ok(Presence::Mendable { .. })));
+    assert!(matches!(store.stat(&id, &uri).await, Ok(Presence::Repairable { .. })));
 }
 
 #[tokio::test]

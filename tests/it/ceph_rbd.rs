@@ -70,10 +70,10 @@ impl World {
         self.store.delete(&image.id, &image.uri).await
     }
 
-    async fn mend(&self, image: &Image) {
+    async fn repair(&self, image: &Image) {
         assert_eq!(self.store.pin(&image.id, &image.uri).await, Ok(()));
-        assert!(mendable(&self.stat(image).await), "not before the proof");
-        assert_eq!(self.store.mend(&image.id, &image.uri).await, Ok(()));
+        assert!(repairable(&self.stat(image).await), "not before the proof");
+        assert_eq!(self.store.repair(&image.id, &image.uri).await, Ok(()));
         assert_eq!(self.stat(image).await, Ok(PRESENT));
         assert_eq!(read(&self.store, image).await.as_deref(), Some(DATA));
         self.clone_of(image, 1);
@@ -127,9 +127,9 @@ async fn read(store: &RbdStore, image: &Image) -> Option<Vec<u8>> {
     Some(stream.try_collect::<Vec<_>>().await.unwrap().concat())
 }
 
-fn mendable(presence: &Result<Presence, StoreError>) -> bool {
+fn repairable(presence: &Result<Presence, StoreError>) -> bool {
     let expected = DATA.len() as u64;
-    matches!(presence, Ok(Presence::Mendable { size, .. }) if *size == expected)
+    matches!(presence, Ok(Presence::Repairable { size, .. }) if *size == expected)
 }
 
 #[tokio::test]
@@ -157,11 +157,11 @@ async fn an_image_with_a_clone_of_the_new_kind_goes_to_the_trash_and_comes_back(
     assert!(world.is_in("trash", &image) && !world.is_in("names", &image));
     assert_eq!(world.data("volumes", &clone).as_deref(), Some(DATA));
 
-    assert!(mendable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
+    assert!(repairable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
     assert_eq!(read(&world.store, &image).await.as_deref(), Some(DATA), "for its checksum");
     assert!(matches!(world.delete(&image).await, Deletion::Retained(_)));
     world.beside.call(&json!(["remove", "volumes", clone]));
-    world.mend(&image).await;
+    world.repair(&image).await;
     assert!(world.is_in("names", &image) && !world.is_in("trash", &image));
     assert_eq!(world.snaps(&image), json!(["snap!"]));
 }
@@ -198,7 +198,7 @@ async fn an_image_with_a_snapshot_of_somebody_s_goes_to_the_trash() {
     world.change_snap(&image, "create", "before-upgrade");
     assert!(matches!(world.delete(&image).await, Deletion::Retained(_)));
     assert!(world.is_in("trash", &image));
-    world.mend(&image).await;
+    world.repair(&image).await;
     assert_eq!(world.snaps(&image), json!(["before-upgrade", "snap!"]));
 }
 
@@ -208,11 +208,11 @@ async fn a_snapshot_that_was_lost_is_made_again() {
     let world = World::new().await;
     let image = world.image();
     world.change_snap(&image, "unprotect", "snap");
-    assert!(mendable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
+    assert!(repairable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
     world.change_snap(&image, "remove", "snap");
-    assert!(mendable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
+    assert!(repairable(&world.stat(&image).await), "{:?}", world.stat(&image).await);
     assert_eq!(world.snaps(&image), json!([]), "looking changes nothing");
-    world.mend(&image).await;
+    world.repair(&image).await;
     assert_eq!(world.snaps(&image), json!(["snap!"]));
 
     let lost = world.image();
@@ -238,7 +238,7 @@ async fn a_removal_that_is_refused_after_its_snapshot_went_makes_none_of_unknown
     );
     assert_eq!(said["Ended"]["SnapGone"]["errno"], 16, "{said}");
     assert_eq!(world.snaps(&image), json!([]));
-    assert!(mendable(&world.stat(&image).await));
+    assert!(repairable(&world.stat(&image).await));
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn what_is_written_after_the_proof_began_is_not_what_comes_back() {
     assert_eq!(world.store.pin(&image.id, &image.uri).await, Ok(()));
     world.beside.call(&json!(["write", "images", image.id.as_str(), encoded(OTHER)]));
     assert_eq!(read(&world.store, &image).await.as_deref(), Some(DATA));
-    world.mend(&image).await;
+    world.repair(&image).await;
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn a_snapshot_that_nobody_pinned_is_not_made_by_mending() {
     for change in ["unprotect", "remove"] {
         world.change_snap(&image, change, "snap");
     }
-    assert!(world.store.mend(&image.id, &image.uri).await.is_err());
+    assert!(world.store.repair(&image.id, &image.uri).await.is_err());
     assert_eq!(world.snaps(&image), json!([]));
 }
 

@@ -162,7 +162,7 @@ async fn passes_killed_at_random_points_leave_nothing_stuck_and_nothing_lost(kin
     let told = String::from_utf8_lossy(&report.stdout);
     assert_eq!(report.status.code(), Some(0), "{told} {}", String::from_utf8_lossy(&report.stderr));
     let told: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
-    assert_eq!(told["alarms"], serde_json::json!([]), "{told}");
+    assert_eq!(told["alerts"], serde_json::json!([]), "{told}");
     assert!(told["scrubbed"].as_u64().unwrap() > 0, "{told}");
     let fates = world.fates("k").await;
     let ended = |fate: &Fate| *fate == Fate::GONE || *fate == Fate::KEPT;

@@ -154,7 +154,7 @@ async fn a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck(kind: Kind
             _ => None,
         })
         .await;
-        assert_eq!((report.failed, report.alarms.len()), (0, 0), "{report:?}");
+        assert_eq!((report.failed, report.alerts.len()), (0, 0), "{report:?}");
         let fates = world.fates(&format!("p{message}")).await;
         assert!(fates.values().all(|fate| *fate == Fate::GONE), "{:?}", tally(&fates));
     }

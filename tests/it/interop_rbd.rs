@@ -132,7 +132,7 @@ async fn an_image_in_a_folder_and_in_ceph_comes_back_in_both_and_leaves_both() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_whose_snapshot_in_ceph_was_lost_comes_back_mended() {
+async fn an_image_whose_snapshot_in_ceph_was_lost_comes_back_repaired() {
     let (cloud, pool) = with_pool(Kind::Sqlite).await;
     let id = cloud.image("cold", SMALL).await;
     assert_eq!(pool.snaps(&id), json!(["snap!"]));
@@ -142,7 +142,7 @@ async fn an_image_whose_snapshot_in_ceph_was_lost_comes_back_mended() {
     }
     let reverted = cloud.service.revert(&id).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
-    assert!(reverted.warnings.starts_with("location 1 was mended: the snapshot"), "{reverted:?}");
+    assert!(reverted.warnings.starts_with("location 1 was repaired: the snapshot"), "{reverted:?}");
     assert_eq!(pool.snaps(&id), json!(["snap!"]));
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }

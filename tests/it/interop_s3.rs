@@ -81,7 +81,7 @@ async fn an_image_in_ceph_of_which_one_store_cannot_be_asked_is_not_begun() {
     bucket.deny(&ALL).await;
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.deferred), (0, 1), "{report:?}");
-    assert!(report.alarms[0].contains("store cold"), "{report:?}");
+    assert!(report.alerts[0].contains("store cold"), "{report:?}");
     assert!(cloud.glance.datadir("fast").join(&id).exists());
     assert_eq!(cloud.service.revert(&id).await.status, 503, "nothing is written in doubt");
     bucket.allow().await;
@@ -99,7 +99,7 @@ async fn an_image_in_ceph_that_is_destroyed_in_part_is_finished_when_the_other_s
     cloud.delete_for_good(&id).await;
     bucket.deny(&["s3:DeleteObject"]).await;
     let report = cloud.service.scrub().await;
-    assert_eq!((report.failed, report.given_back), (1, 0), "{report:?}");
+    assert_eq!((report.failed, report.claims_released), (1, 0), "{report:?}");
     assert!(report.failures[0].reason.contains("AccessDenied"), "{report:?}");
     assert!(!cloud.glance.datadir("fast").join(&id).exists());
     let refused = cloud.service.revert(&id).await;
@@ -113,14 +113,14 @@ async fn an_image_in_ceph_that_is_destroyed_in_part_is_finished_when_the_other_s
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn an_image_in_ceph_whose_first_store_refuses_is_given_back_whole() {
+async fn an_image_in_ceph_whose_first_store_refuses_is_released_whole() {
     let (cloud, bucket) = with_ceph(Kind::Mariadb).await;
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().copy_to(&id, "fast").await;
     cloud.delete_for_good(&id).await;
     bucket.deny(&["s3:DeleteObject"]).await;
     let report = cloud.service.scrub().await;
-    assert_eq!((report.failed, report.given_back), (1, 1), "{report:?}");
+    assert_eq!((report.failed, report.claims_released), (1, 1), "{report:?}");
     assert!(cloud.glance.datadir("fast").join(&id).exists());
     let reverted = cloud.service.revert(&id).await;
     assert!(reverted.restored.starts_with("locations=2,"), "{reverted:?}");

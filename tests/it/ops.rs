@@ -312,7 +312,7 @@ async fn metrics_are_prometheus_text_with_build_and_start_time() {
     );
     assert!(answer.body.contains(&build), "{}", answer.body);
     assert!(answer.body.contains("\nprocess_start_time_seconds 1"), "{}", answer.body);
-    assert!(answer.body.contains("\nglance_revert_scrub_alarms_total "), "{}", answer.body);
+    assert!(answer.body.contains("\nglance_revert_scrub_alerts_total "), "{}", answer.body);
 }
 
 #[tokio::test]

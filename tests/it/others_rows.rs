@@ -111,7 +111,7 @@ async fn is_scrubbed(cloud: &Cloud, id: &str) {
     assert_eq!(plan["images"], 1, "{plan}");
     let report = cloud.service.scrub().await;
     assert_eq!((report.scrubbed, report.failed), (1, 0), "{report:?}");
-    assert!(report.alarms.is_empty(), "{report:?}");
+    assert!(report.alerts.is_empty(), "{report:?}");
     assert!(["images", "fast", "slow"].iter().all(|store| !file(cloud, store, id)));
     assert_eq!(listed(cloud).await, [json!(null); 0]);
     assert_eq!(cloud.service.revert(id).await.body["error"]["reason"], "image.already_scrubbed");

@@ -11,7 +11,7 @@ const CLAIMED: &str = "deleted deleted time";
 
 on_each_database! {
     an_image_that_lost_one_copy_comes_back_with_the_other_and_says_so,
-    an_image_whose_first_copy_cannot_be_destroyed_is_given_back_whole,
+    an_image_whose_first_copy_cannot_be_destroyed_is_released_whole,
     an_image_whose_second_copy_cannot_be_destroyed_stays_claimed_until_it_can,
 }
 
@@ -46,11 +46,11 @@ async fn an_image_that_lost_one_copy_comes_back_with_the_other_and_says_so(kind:
     assert!(second.exists());
 }
 
-async fn an_image_whose_first_copy_cannot_be_destroyed_is_given_back_whole(kind: Kind) {
+async fn an_image_whose_first_copy_cannot_be_destroyed_is_released_whole(kind: Kind) {
     let (world, first, second) = copied(kind).await;
     let away = replace_by_a_link(&first);
     let report = world.scrub().await;
-    assert_eq!((report.failed, report.given_back), (1, 1), "{report:?}");
+    assert_eq!((report.failed, report.claims_released), (1, 1), "{report:?}");
     assert_eq!(world.status("a").await, PENDING);
     assert!(away.exists() && second.exists());
     std::fs::rename(&away, &first).unwrap();
@@ -61,7 +61,7 @@ async fn an_image_whose_second_copy_cannot_be_destroyed_stays_claimed_until_it_c
     let (world, first, second) = copied(kind).await;
     let away = replace_by_a_link(&second);
     let report = world.scrub().await;
-    assert_eq!((report.failed, report.given_back), (1, 0), "{report:?}");
+    assert_eq!((report.failed, report.claims_released), (1, 0), "{report:?}");
     assert_eq!(world.status("a").await, CLAIMED);
     assert!(!first.exists() && away.exists());
     assert!(world.revert("a").await.is_err(), "half of it is gone");

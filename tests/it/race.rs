@@ -24,7 +24,7 @@ use crate::support::world::{HOUR, World};
 on_each_database! {
     a_thousand_reverts_against_passes_never_leave_an_active_image_without_bytes,
     the_compare_and_set_alone_decides_where_locks_exclude_nobody,
-    claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes,
+    claims_that_are_released_resumed_and_reverted_at_once_lose_no_bytes,
 }
 
 const ROUNDS: usize = 50;
@@ -42,16 +42,16 @@ async fn pass(scrubber: &Scrubber, start: &Barrier) -> ScrubReport {
     scrubber.run_once(&CancellationToken::new()).await.unwrap()
 }
 
-/// So that one scrubber lists while another one has claims. Given back, and resumed.
+/// So that one scrubber lists while another one has claims. Released, and resumed.
 async fn passes(scrubber: &Scrubber, start: &Barrier) -> (u64, u64) {
-    let (mut given_back, mut resumed) = (0, 0);
+    let (mut released, mut resumed) = (0, 0);
     start.wait().await;
     for _ in 0..PASSES {
         let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
-        given_back += report.given_back;
+        released += report.claims_released;
         resumed += report.resumed;
     }
-    (given_back, resumed)
+    (released, resumed)
 }
 
 /// Reverts from the last image to the first, so that the pass, which goes the other way, is met.
@@ -137,22 +137,22 @@ async fn one_pass_a_round(world: &World, here: &Database, there: &Database) {
         let start = Barrier::new(2);
         let (answers, report) =
             tokio::join!(reverts(&reverter, &images, &start), pass(&scrubber, &start));
-        assert_eq!((report.failed, report.alarms.len()), (0, 0), "{report:?}");
+        assert_eq!((report.failed, report.alerts.len()), (0, 0), "{report:?}");
         verdict.judge(world, &prefix, &answers).await;
     }
     verdict.assert_raced();
 }
 
 /// Two scrubbers and the reverts of a third process at once, no locks, and a store that refuses
-/// a third of the deletes: a claim that is given back meets one that was resumed, and a revert.
-async fn claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes(kind: Kind) {
+/// a third of the deletes: a claim that is released meets one that was resumed, and a revert.
+async fn claims_that_are_released_resumed_and_reverted_at_once_lose_no_bytes(kind: Kind) {
     let world = World::new(kind).await;
     let stores: Arc<dyn Stores> = Arc::new(RefusingStores::new(Arc::clone(&world.stores), 3));
     let databases = [(); 3].map(|()| without_locks(world.open()));
     let [one, two] =
         [&databases[0], &databases[1]].map(|database| scrubber(&world, database, &stores));
     let reverter = world.reverter(&databases[2]);
-    let (mut verdict, mut given_back, mut resumed) = (Verdict::default(), 0, 0);
+    let (mut verdict, mut released, mut resumed) = (Verdict::default(), 0, 0);
     for round in 0..ROUNDS {
         let prefix = format!("g{round}");
         let images = ids(&prefix, IMAGES);
@@ -163,25 +163,25 @@ async fn claims_that_are_given_back_resumed_and_reverted_at_once_lose_no_bytes(k
             passes(&one, &start),
             passes(&two, &start)
         );
-        given_back += first.0 + second.0;
+        released += first.0 + second.0;
         resumed += first.1 + second.1;
         let waiting = after_the_storm(&world, &prefix, &answers).await;
-        // Whoever was told "in progress" of an image that was given back asks again.
+        // Whoever was told "in progress" of an image that was released asks again.
         answers.extend(reverts(&reverter, &waiting, &Barrier::new(1)).await);
         world.clock.advance(HOUR);
-        assert_eq!(world.scrub().await.alarms.len(), 0);
+        assert_eq!(world.scrub().await.alerts.len(), 0);
         verdict.judge(&world, &prefix, &answers).await;
     }
     verdict.assert_raced();
-    eprintln!("given back: {given_back}, resumed: {resumed}");
-    assert!(given_back > 0 && resumed > 0, "given back: {given_back}, resumed: {resumed}");
+    eprintln!("released: {released}, resumed: {resumed}");
+    assert!(released > 0 && resumed > 0, "released: {released}, resumed: {resumed}");
 }
 
 fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scrubber {
     let settings = ScrubSettings {
         scrub_time: Duration::from_mins(1),
         pool_size: 4,
-        absent_brake: 1000,
+        absent_limit: 1000,
         limits: PassLimits::NONE,
         delayed_delete: true,
     };

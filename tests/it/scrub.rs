@@ -33,7 +33,7 @@ on_each_database! {
     data_that_was_removed_and_added_again_stays,
     absence_is_told_beside_a_row_that_cannot_be_read,
     a_location_that_is_no_text_stops_no_pass,
-    a_file_that_is_none_is_given_back,
+    a_file_that_is_none_is_released,
     a_share_that_goes_away_in_a_pass_is_asked_again,
     absence_in_a_directory_is_not_believed_for_the_sake_of_another,
     an_image_with_a_location_outside_the_store_is_left_whole,
@@ -265,14 +265,14 @@ async fn a_location_that_is_no_text_stops_no_pass(kind: Kind) {
 }
 
 /// A link that an operator put in a file's place: nothing is destroyed, so nothing is claimed.
-async fn a_file_that_is_none_is_given_back(kind: Kind) {
+async fn a_file_that_is_none_is_released(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     let elsewhere = world.datadir().with_extension("elsewhere");
     std::fs::rename(world.datadir().join("a"), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, world.datadir().join("a")).unwrap();
     let report = world.scrub().await;
-    assert_eq!((report.failed, report.given_back), (1, 1), "{report:?}");
+    assert_eq!((report.failed, report.claims_released), (1, 1), "{report:?}");
     assert_eq!(world.status("a").await, PENDING);
     assert!(elsewhere.exists());
 }
@@ -287,9 +287,9 @@ async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
     let scrubber = world.scrubber(&world.open()).with_progress(unmount);
     let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
     // The second batch is the last one: of 32, or of 16 where the first was slow.
-    assert!([16, 32].contains(&report.given_back), "{report:?}");
-    assert_eq!((report.scrubbed, report.deferred), (16, 40 - report.given_back), "{report:?}");
-    assert_eq!((report.failed, report.alarms.len()), (report.given_back, 1), "{report:?}");
+    assert!([16, 32].contains(&report.claims_released), "{report:?}");
+    assert_eq!((report.scrubbed, report.deferred), (16, 40 - report.claims_released), "{report:?}");
+    assert_eq!((report.failed, report.alerts.len()), (report.claims_released, 1), "{report:?}");
     let claimed = world.db.rows("SELECT id FROM images WHERE status = 'deleted'").await;
     assert_eq!(claimed.len(), 16);
 }
@@ -304,7 +304,11 @@ async fn absence_in_a_directory_is_not_believed_for_the_sake_of_another(kind: Ki
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
     world.rows().deleted_image("b", &elsewhere("b"), 8).await;
     let report = world.scrub().await;
-    assert_eq!((report.scrubbed, report.given_back, report.alarms.len()), (1, 1, 2), "{report:?}");
+    assert_eq!(
+        (report.scrubbed, report.claims_released, report.alerts.len()),
+        (1, 1, 2),
+        "{report:?}"
+    );
     assert_eq!(
         (world.status("a").await, world.status("b").await),
         (SCRUBBED.into(), PENDING.into())
@@ -389,7 +393,7 @@ async fn a_store_that_is_away_is_left_alone(kind: Kind) {
     world.deleted_image("a").await;
     std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
     let report = world.scrub().await;
-    assert_eq!((report.deferred, report.scrubbed, report.alarms.len()), (1, 0, 1), "{report:?}");
+    assert_eq!((report.deferred, report.scrubbed, report.alerts.len()), (1, 0, 1), "{report:?}");
     assert_eq!(world.status("a").await, PENDING);
 }
 
@@ -401,7 +405,11 @@ async fn absence_is_not_believed_while_a_living_image_is_absent_too(kind: Kind) 
     std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
     std::fs::create_dir(world.datadir()).unwrap();
     let report = world.scrub().await;
-    assert_eq!((report.scrubbed, report.given_back, report.alarms.len()), (0, 1, 1), "{report:?}");
+    assert_eq!(
+        (report.scrubbed, report.claims_released, report.alerts.len()),
+        (0, 1, 1),
+        "{report:?}"
+    );
     assert_eq!(
         (world.status("a").await, world.locations("a").await),
         (PENDING.into(), PENDING.into())
@@ -419,8 +427,8 @@ async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
         world.rows().deleted_image(&id, &world.uri(&id), 8).await;
     }
     let report = world.scrub().await;
-    assert_eq!((report.data_gone, report.scrubbed, report.alarms.len()), (20, 20, 2), "{report:?}");
-    assert!(report.alarms[0].contains("20 objects in a row were absent"), "{report:?}");
+    assert_eq!((report.data_gone, report.scrubbed, report.alerts.len()), (20, 20, 2), "{report:?}");
+    assert!(report.alerts[0].contains("20 objects in a row were absent"), "{report:?}");
     let left = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
     assert_eq!(left.len(), 20);
 }
@@ -434,7 +442,7 @@ async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
     world.claim(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
     world.live_image("alive").await;
     let report = world.scrub().await;
-    assert_eq!((report.resumed, report.data_gone, report.alarms.len()), (40, 40, 0), "{report:?}");
+    assert_eq!((report.resumed, report.data_gone, report.alerts.len()), (40, 40, 0), "{report:?}");
 }
 
 async fn a_pass_that_is_stopped_gives_back_what_it_did_not_touch(kind: Kind) {

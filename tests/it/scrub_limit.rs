@@ -39,7 +39,7 @@ fn scrubber(world: &World, scrub_time: Duration, limits: PassLimits, ahead: Dura
     let clock = Arc::new(ShiftedClock::default());
     clock.advance(ahead);
     let settings =
-        ScrubSettings { scrub_time, pool_size: 8, absent_brake: 20, limits, delayed_delete: true };
+        ScrubSettings { scrub_time, pool_size: 8, absent_limit: 20, limits, delayed_delete: true };
     let Database { repo, lock, .. } = world.open();
     Scrubber::new(repo, lock, Arc::clone(&world.stores), clock, settings)
 }

@@ -34,7 +34,7 @@ fn scrubber(world: &World, ahead: Duration) -> (Scrubber, Arc<ShiftedClock>) {
     let settings = ScrubSettings {
         scrub_time: Duration::from_mins(1),
         pool_size: 4,
-        absent_brake: 20,
+        absent_limit: 20,
         limits: PassLimits::NONE,
         delayed_delete: true,
     };

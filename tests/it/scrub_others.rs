@@ -128,7 +128,7 @@ async fn rows_of_one_image_that_name_one_file_are_one_deletion(kind: Kind) {
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.locations_deleted), (6, 36), "{report:?}");
     assert_eq!((report.data_gone, report.data_shared), (0, 0), "{report:?}");
-    assert_eq!(report.alarms, Vec::<String>::new());
+    assert_eq!(report.alerts, Vec::<String>::new());
     assert_eq!(std::fs::read_dir(world.datadir()).unwrap().count(), 0);
 }
 
@@ -183,8 +183,8 @@ async fn a_share_that_was_never_mounted_ends_no_image_even_where_nothing_lives(k
     for pass in 0..3 {
         let report = run(&scrubber).await;
         assert_eq!((report.scrubbed, report.data_gone), (0, 0), "pass {pass}: {report:?}");
-        assert_eq!(report.alarms.len(), 1, "pass {pass}: {report:?}");
-        assert!(report.alarms[0].contains("upload an image"), "{report:?}");
+        assert_eq!(report.alerts.len(), 1, "pass {pass}: {report:?}");
+        assert!(report.alerts[0].contains("upload an image"), "{report:?}");
         world.clock.advance(HOUR);
     }
     let waiting = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
@@ -193,7 +193,7 @@ async fn a_share_that_was_never_mounted_ends_no_image_even_where_nothing_lives(k
     world.clock.advance(24 * HOUR);
     let report = run(&scrubber).await;
     assert_eq!((report.scrubbed, report.data_gone), (50, 0), "{report:?}");
-    assert_eq!(report.alarms, Vec::<String>::new(), "it has destroyed something");
+    assert_eq!(report.alerts, Vec::<String>::new(), "it has destroyed something");
 }
 
 async fn a_share_that_goes_away_behind_a_living_image_ends_no_image(kind: Kind) {
@@ -232,12 +232,12 @@ async fn a_breaker_that_tripped_is_told_until_the_store_shows_something(kind: Ki
     let world = World::new(kind).await;
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
     let scrubber = world.scrubber(&world.open());
-    assert_eq!(run(&scrubber).await.alarms.len(), 1);
+    assert_eq!(run(&scrubber).await.alerts.len(), 1);
     let second = run(&scrubber).await;
-    assert_eq!((second.backed_off, second.alarms.len()), (1, 1), "{second:?}");
+    assert_eq!((second.backed_off, second.alerts.len()), (1, 1), "{second:?}");
     world.deleted_image("b").await;
     let third = run(&scrubber).await;
-    assert_eq!((third.scrubbed, third.alarms.len()), (1, 0), "{third:?}");
+    assert_eq!((third.scrubbed, third.alerts.len()), (1, 0), "{third:?}");
 }
 
 /// What the alert says an operator can do.
@@ -286,8 +286,8 @@ async fn another_scrubber_at_work_is_told(kind: Kind) {
     let settle = "UPDATE image_locations SET status = 'deleted'".to_owned();
     let report = run(&meanwhile_sql(&world, settle)).await;
     assert_eq!(report.taken_by_others, 1, "{report:?}");
-    assert_eq!(report.alarms.len(), 1, "{report:?}");
-    assert!(report.alarms[0].contains("glance-scrubber"), "{report:?}");
+    assert_eq!(report.alerts.len(), 1, "{report:?}");
+    assert!(report.alerts[0].contains("glance-scrubber"), "{report:?}");
 }
 
 async fn data_that_was_gone_before_is_told(kind: Kind) {
@@ -299,7 +299,7 @@ async fn data_that_was_gone_before_is_told(kind: Kind) {
     world.claim(&["b"]).await;
     let report = world.scrub().await;
     assert_eq!((report.data_gone, report.taken_by_others), (2, 1), "b was claimed: {report:?}");
-    assert_eq!(report.alarms.len(), 1, "{report:?}");
+    assert_eq!(report.alerts.len(), 1, "{report:?}");
 }
 
 /// Somebody holds the table.

@@ -30,7 +30,7 @@ on_each_database! {
     a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name,
     data_that_due_images_share_goes_with_the_last_of_them,
     data_that_images_of_one_batch_share_goes_once,
-    an_image_whose_data_went_with_another_of_its_batch_is_not_given_back,
+    an_image_whose_data_went_with_another_of_its_batch_is_not_released,
     data_that_was_added_again_in_other_letters_stays,
     data_that_a_living_image_names_in_other_letters_stays,
 }
@@ -120,7 +120,7 @@ async fn data_that_images_of_one_batch_share_goes_once(kind: Kind) {
 }
 
 /// The pass is stopped after the first of two images that name the same data.
-async fn an_image_whose_data_went_with_another_of_its_batch_is_not_given_back(kind: Kind) {
+async fn an_image_whose_data_went_with_another_of_its_batch_is_not_released(kind: Kind) {
     for key in KEYS {
         let mut world = sharing(kind, key).await;
         let stop = CancellationToken::new();

@@ -87,7 +87,7 @@ pub struct LocationPreview {
     /// Whether it would come back.
     pub comes_back: bool,
     /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
-    /// (the store keeps it where nobody can read it), `damaged`, `mendable` (a revert puts
+    /// (the store keeps it where nobody can read it), `damaged`, `repairable` (a revert puts
     /// right what is wrong), `not_verifiable` (it can never be looked at), `unknown` or
     /// `not_checked`; more may come.
     pub data: String,
@@ -148,8 +148,8 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::Unchecked => ("not_checked", None),
         Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
         Finding::Hidden(how) => ("hidden", Some(without_credentials(how))),
-        Finding::Mendable { why } | Finding::Mended(why) => {
-            ("mendable", Some(without_credentials(why)))
+        Finding::Repairable { why } | Finding::Repaired(why) => {
+            ("repairable", Some(without_credentials(why)))
         }
         Finding::Damaged(how) => ("damaged", Some(without_credentials(how))),
         Finding::WrongSize { found, expected } => {

@@ -90,7 +90,7 @@ pub const REVERT: &[OptionSpec] = &[
         "How long a DELETE of Glance's may stay half done before it counts as interrupted.",
     ),
     OptionSpec::new(
-        "absent_brake",
+        "absent_limit",
         "integer, 1 or more",
         "20",
         "Consecutive missing objects after which a store is skipped for the rest of the pass.",

@@ -73,8 +73,8 @@ pub(super) fn warnings(pending: &PendingDelete, judged: &[Judged], chosen: &[i32
          if it was deactivated, deactivate it again"
             .to_owned()
     });
-    let mended = judged.iter().filter(is_chosen).filter_map(describe);
-    left_out.chain(fallback).chain(unproved).chain(mended).chain(unsure).collect()
+    let repaired = judged.iter().filter(is_chosen).filter_map(describe);
+    left_out.chain(fallback).chain(unproved).chain(repaired).chain(unsure).collect()
 }
 
 /// Cinder's images of encrypted volumes may have their key deleted with them, at once: no store
@@ -95,8 +95,8 @@ fn describe(judged: &Judged) -> Option<String> {
     let id = judged.location.id;
     match &judged.finding {
         Finding::Present | Finding::Unchecked => None,
-        Finding::Mendable { why } => Some(format!("location {id} will be mended: {why}")),
-        Finding::Mended(why) => Some(format!("location {id} was mended: {why}")),
+        Finding::Repairable { why } => Some(format!("location {id} will be repaired: {why}")),
+        Finding::Repaired(why) => Some(format!("location {id} was repaired: {why}")),
         Finding::Missing => Some(format!("location {id} has no data any more")),
         Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),
         Finding::Damaged(how) => Some(format!("the data of location {id} is damaged: {how}")),

@@ -7,7 +7,7 @@ use crate::domain::location::Location;
 use crate::domain::pending::{PendingDelete, RevertPlan};
 use crate::domain::repo::ImageRepo;
 use crate::domain::store::{Presence, Stores};
-use crate::domain::verify::{Finding, verify, verify_and_mend};
+use crate::domain::verify::{Finding, verify, verify_and_repair};
 
 /// Looks at locations.
 pub(super) struct Evidence<'a> {
@@ -37,7 +37,7 @@ impl Evidence<'_> {
                 } else if dry_run {
                     verify(self.stores, pending.image(), location, how).await
                 } else {
-                    verify_and_mend(self.stores, pending.image(), location, how).await
+                    verify_and_repair(self.stores, pending.image(), location, how).await
                 };
                 let is_missing = finding == Finding::Missing;
                 let finding = if is_missing { self.missing(location).await? } else { finding };

@@ -114,21 +114,21 @@ impl CircuitBreaker {
 
     /// Every store that is stopped or not believed, with the reason, in this pass and since earlier
     /// ones.
-    pub(super) async fn alarms(&self, tripped: &mut Tripped) -> Vec<String> {
+    pub(super) async fn alerts(&self, tripped: &mut Tripped) -> Vec<String> {
         let gates = self.gates.lock().await;
-        let mut alarms = BTreeMap::new();
+        let mut alerts = BTreeMap::new();
         for (key, gate) in gates.iter() {
             match (&gate.stopped, gate.absence()) {
                 (_, Some(reason)) => drop(tripped.insert(key.clone(), reason)),
-                (Some(reason), None) => drop(alarms.insert(key.clone(), reason.clone())),
+                (Some(reason), None) => drop(alerts.insert(key.clone(), reason.clone())),
                 (None, None) if gate.has_shown => drop(tripped.remove(key)),
                 (None, None) => {}
             }
         }
         for (key, reason) in tripped.iter() {
-            alarms.entry(key.clone()).or_insert_with(|| reason.clone());
+            alerts.entry(key.clone()).or_insert_with(|| reason.clone());
         }
-        let told = alarms.iter().map(|((id, part), reason)| {
+        let told = alerts.iter().map(|((id, part), reason)| {
             let part = if part.is_empty() { String::new() } else { format!(", {part}") };
             format!("store {id}{part}: {reason}")
         });
@@ -179,7 +179,7 @@ impl Gate {
         Some(format!(
             "{why}. Is it the right share, bucket or pool, and mounted? If the data is lost for good: \
              upload an image into this store, so that it has something to show, and let [revert] \
-             absent_brake be greater than the number of lost objects"
+             absent_limit be greater than the number of lost objects"
         ))
     }
 }

@@ -50,14 +50,14 @@ impl Claimed<'_> {
 
     /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
     /// certain of it.
-    pub(super) fn may_give_back(&self, outcome: &Outcome) -> bool {
+    pub(super) fn may_be_released(&self, outcome: &Outcome) -> bool {
         let unfinished = outcome.stopped || outcome.left.is_some();
         unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
     pub(super) fn settled<'s>(&'s self, outcome: &Outcome) -> Option<Settled<'s>> {
         let guard = self.guard;
-        if self.may_give_back(outcome) {
+        if self.may_be_released(outcome) {
             let release = Some(self.work.release(self.stamp));
             return Some(Settled { guard, deleted: Vec::new(), release });
         }
@@ -97,7 +97,7 @@ impl Destroyer<'_> {
                 }
                 Share::Own => self.destroy_own(&claimed, location, placed, &mut outcome).await,
             }
-            // Whole, it can be given back; what is destroyed in part has to be finished.
+            // Whole, its claim can be released; what is destroyed in part has to be finished.
             if outcome.left.is_some() && !outcome.touched {
                 break;
             }

@@ -86,7 +86,7 @@ impl<'a> Pass<'a> {
             name: now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             left: most,
             is_over: false,
-            breaker: CircuitBreaker::new(scrubber.settings.absent_brake),
+            breaker: CircuitBreaker::new(scrubber.settings.absent_limit),
             shared: None,
             again: Vec::new(),
             is_last_try: false,
@@ -204,10 +204,10 @@ impl<'a> Pass<'a> {
 
     async fn finish(&mut self) -> Result<(), RepoError> {
         let mut tripped = self.scrubber.tripped.lock().await;
-        self.report.alarms = self.breaker.alarms(&mut tripped).await;
+        self.report.alerts = self.breaker.alerts(&mut tripped).await;
         let taken = self.report.taken_by_others;
         if taken > 0 {
-            self.report.alarms.push(format!(
+            self.report.alerts.push(format!(
                 "{taken} locations were destroyed by somebody else: is another scrubber at work \
                  (glance-scrubber), or are objects deleted by hand?"
             ));

@@ -36,8 +36,8 @@ pub struct ScrubReport {
     pub data_retained: u64,
     /// Removed locations of living images that were destroyed.
     pub leftovers: u64,
-    /// Images given back untouched.
-    pub given_back: u64,
+    /// Images whose claim was released, their data untouched.
+    pub claims_released: u64,
     /// Images in other hands: locked, or changed between two looks.
     pub contended: u64,
     /// Images that failed lately and are left alone for now.
@@ -49,7 +49,7 @@ pub struct ScrubReport {
     /// The first failures, one by one.
     pub failures: Vec<ScrubFailure>,
     /// Stores stopped for this pass, each with the reason: somebody should look.
-    pub alarms: Vec<String>,
+    pub alerts: Vec<String>,
     /// Images that wait after failures, this pass's and earlier ones'.
     pub waiting_after_failure: u64,
 }

@@ -93,7 +93,7 @@ struct HalfOpen {
     waiting: Mutex<VecDeque<Arc<CancellationToken>>>,
 }
 
-/// A place among them, given back when dropped.
+/// A place among them, freed when dropped.
 struct Place<'a> {
     among: &'a HalfOpen,
     ousted: Arc<CancellationToken>,

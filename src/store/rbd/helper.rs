@@ -65,7 +65,7 @@ fn answer(
         Request::Delete(target) => session.delete(target),
         Request::Read { target, offset } => session.read(target, *offset, bytes),
         Request::Pin(target) => session.pin(target),
-        Request::Mend(target) => session.mend(target),
+        Request::Repair(target) => session.repair(target),
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) enum Request {
     /// Make a lost snapshot again, of an image that has its name, and do not protect it.
     Pin(Target),
     /// Take it out of the trash, protect its snapshot: whatever it lacks.
-    Mend(Target),
+    Repair(Target),
 }
 
 /// What the helper answers.
@@ -58,7 +58,7 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// Still at it; another reply follows.
     Working,
-    /// To `Health`, `Pin` and `Mend`.
+    /// To `Health`, `Pin` and `Repair`.
     Done,
     /// To `Inspect`.
     Found(Found),

@@ -127,7 +127,7 @@ impl TestApi {
             ScrubSettings {
                 scrub_time: Duration::from_hours(1),
                 pool_size: 1,
-                absent_brake: 20,
+                absent_limit: 20,
                 limits: PassLimits { images: 2, bytes: None },
                 delayed_delete: true,
             },

@@ -47,7 +47,7 @@ impl Pass<'_> {
 
     fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
         let id = &claimed.work.image().id;
-        let is_released = claimed.may_give_back(&outcome);
+        let is_released = claimed.may_be_released(&outcome);
         if let Some(shared) = self.shared.as_mut().filter(|_| !is_released) {
             let is_done = |row: &i32| outcome.deleted.contains(row);
             let targets = claimed.targets().map(|(location, _)| location);
@@ -61,7 +61,7 @@ impl Pass<'_> {
         }
         self.report.resumed += u64::from(claimed.work.kind() == WorkKind::Resumed);
         if is_released {
-            self.report.given_back += 1;
+            self.report.claims_released += 1;
         } else {
             self.report.locations_deleted += outcome.deleted.len() as u64;
             self.report.data_gone += outcome.gone;

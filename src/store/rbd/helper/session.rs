@@ -144,7 +144,7 @@ impl Session {
         opened.map(Some).map_err(at(Step::OpenImage))
     }
 
-    /// What is read from now on is what [`Session::mend`] will have Glance read: nobody writes to a
+    /// What is read from now on is what [`Session::repair`] will have Glance read: nobody writes to a
     /// snapshot. An image in the trash has no name to be opened by.
     pub(super) fn pin(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
@@ -157,7 +157,7 @@ impl Session {
     }
 
     /// Makes no snapshot of an image that had its name all the time: nobody has read that one.
-    pub(super) fn mend(&self, target: &Target) -> Result<Reply, Failure> {
+    pub(super) fn repair(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
             Err(ENOENT) => {
