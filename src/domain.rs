@@ -11,6 +11,7 @@ pub mod principal;
 pub mod repo;
 pub mod revert;
 pub mod scrub;
+pub mod selection;
 pub mod store;
 pub mod time;
 pub mod verify;
