@@ -1,0 +1,18 @@
+//! The HTTP API: operations, bodies, errors, the OpenAPI document.
+
+mod audit;
+mod auth;
+mod compatibility;
+mod contract;
+mod errors;
+mod examples;
+mod guard;
+mod headers;
+mod middleware;
+mod openapi;
+mod pending;
+mod revert;
+mod scrubber;
+mod tenants;
+mod throttle;
+mod versions;

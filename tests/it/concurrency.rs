@@ -1,0 +1,8 @@
+//! Races, crashes, faults of the network, locks.
+
+mod crash;
+mod faults;
+mod locks;
+mod purge;
+mod race;
+mod slow;

@@ -1,0 +1,8 @@
+//! What the repository promises: floors, documents, deployments, examples.
+
+mod deploy;
+mod docs;
+mod docs_generated;
+mod docs_lines;
+mod examples;
+mod floors;

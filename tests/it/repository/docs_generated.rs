@@ -1,0 +1,119 @@
+//! The parts of the docs that are written by the code. `INSTA_UPDATE=always` writes them, as it
+//! writes snapshots; otherwise they must be there already.
+
+use std::fmt::Write;
+use std::fs;
+
+use glance_revert::config::options::{self, OptionSpec};
+use glance_revert::telemetry::metric::{self, Kind};
+
+use crate::cli::help::{SUBCOMMANDS, help};
+use crate::support::env;
+use crate::support::source::folder;
+
+fn table(options: &[OptionSpec]) -> String {
+    let mut table = "| option | value | default | |\n|---|---|---|---|\n".to_owned();
+    for option in options {
+        let default = match option.default {
+            None => "none".to_owned(),
+            Some("") => "empty".to_owned(),
+            Some(default) => format!("`{default}`"),
+        };
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {default} | {} |",
+            option.name, option.kind, option.help
+        );
+    }
+    table
+}
+
+/// The headings of docs/configuration.md, and what stands below each.
+const OPTIONS: [(&str, &[OptionSpec]); 13] = [
+    ("## `[revert]`", options::REVERT),
+    ("## `[revert_jwt:<name>]`", options::REVERT_JWT),
+    ("### `[DEFAULT]`", options::DEFAULT),
+    ("### `[database]`", options::DATABASE),
+    ("### `[oslo_middleware]`", options::OSLO_MIDDLEWARE),
+    ("### `[keystone_authtoken]`", options::KEYSTONE_AUTHTOKEN),
+    ("### `[glance_store]`", options::GLANCE_STORE),
+    ("### Stores of type file", options::FILE_STORE),
+    ("### Stores of type http", options::HTTP_STORE),
+    ("### Stores of type rbd", options::RBD_STORE),
+    ("### Stores of type s3", options::S3_STORE),
+    ("### Stores of type swift", options::SWIFT_STORE),
+    ("### Stores of type cinder", options::CINDER_STORE),
+];
+
+/// Holds a page against what the code writes from it.
+fn generated(page: &str, write: impl FnOnce(&str) -> String) {
+    let text = fs::read_to_string(folder(page)).unwrap();
+    let wanted = write(&text);
+    if env::updates_snapshots() {
+        fs::write(folder(page), wanted).unwrap();
+    } else {
+        assert_eq!(text, wanted, "INSTA_UPDATE=always cargo test --test it -- docs writes {page}");
+    }
+}
+
+/// The page with another table below a heading, in the place of the first one there.
+fn with_table(page: &str, heading: &str, head: &str, table: &str) -> String {
+    let at = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
+    let from = at + page[at..].find(&format!("\n{head}")).unwrap() + 1;
+    let to = page[from..].find("|\n\n").map_or(page.len(), |end| from + end + 2);
+    [&page[..from], table, &page[to..]].concat()
+}
+
+#[test]
+fn docs_have_the_options_of_the_code() {
+    generated("docs/configuration.md", |page| {
+        OPTIONS.iter().fold(page.to_owned(), |page, (heading, options)| {
+            with_table(&page, heading, "| option |", &table(options))
+        })
+    });
+}
+
+#[test]
+fn docs_have_the_options_of_every_type_of_store() {
+    for options in options::STORES {
+        assert!(OPTIONS.iter().any(|(_, told)| told == options), "{options:?}");
+    }
+}
+
+#[test]
+fn docs_have_the_help_of_every_subcommand() {
+    generated("docs/cli.md", |page| {
+        let (by_hand, _) = page.split_once("\n## Options\n").unwrap();
+        let mut text = format!("{by_hand}\n## Options\n\nOf every command:\n\n```text\n");
+        let common = "Configuration and log:\n";
+        let all = help(&[]);
+        let (_, shared) = all.split_once(common).unwrap();
+        let _ = writeln!(text, "{}\n```", shared.trim_end());
+        for subcommand in SUBCOMMANDS {
+            let all = help(&[subcommand]);
+            let (own, _) = all.split_once(common).unwrap();
+            let own: Vec<_> = own.trim_end().lines().map(str::trim_end).collect();
+            let own = own.join("\n");
+            let _ = writeln!(text, "\n### {subcommand}\n\n```text\n{own}\n```");
+        }
+        text
+    });
+}
+
+/// The text after the labels is by hand: what `/metrics` says, and then more.
+#[test]
+fn docs_have_every_metric_in_the_words_of_the_code() {
+    let page = fs::read_to_string(folder("docs/metrics.md")).unwrap();
+    let is_metric = |line: &&str| line.starts_with("| `") && !line.starts_with("| `/");
+    let rows: Vec<_> = page.lines().filter(is_metric).collect();
+    assert_eq!(rows.len(), metric::ALL.len());
+    for (row, (kind, name, help)) in rows.iter().zip(metric::ALL) {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        let wanted = format!("| `{name}` | {kind} | {help}");
+        assert!(row.starts_with(&wanted), "docs/metrics.md wants {wanted:?}, has {row:?}");
+    }
+}

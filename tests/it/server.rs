@@ -1,0 +1,11 @@
+//! Listeners, TLS, signals, hostile peers, secrets.
+
+mod attack;
+mod listen;
+mod log_lost;
+mod ops;
+mod secrets;
+mod secrets_ours;
+mod signals;
+mod tls;
+mod tls_audit;

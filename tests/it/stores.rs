@@ -1,0 +1,16 @@
+//! Each store on its real server, and all of them on one suite.
+
+mod ceph_faults;
+mod ceph_harness;
+mod ceph_rbd;
+mod cinder;
+mod file;
+mod http;
+mod rbd;
+mod registry;
+mod s3;
+mod s3_versions;
+mod suite;
+mod swift;
+mod swift_doubts;
+mod uris;
