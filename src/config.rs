@@ -9,6 +9,7 @@ mod environment;
 mod glance;
 mod issuers;
 mod keystone;
+pub mod keystone_auth;
 mod load;
 pub mod options;
 pub mod oslo;
@@ -26,16 +27,15 @@ pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use environment::Environment;
 pub use glance::GlanceConfig;
 pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
-pub use keystone::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+pub use keystone::KeystoneConfig;
 pub use load::{ConfigDir, Sources};
 pub use oslo::Origin;
 pub use problem::{ConfigError, Problem};
 pub use revert::{LogFormat, RevertConfig};
 pub use scrub_time::ScrubTime;
 pub use stores::{
-    CinderConfig, CinderCredentials, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config,
-    S3Endpoint, S3Keys, StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin,
-    UrlFormat,
+    CinderConfig, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config, S3Endpoint, S3Keys,
+    StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,
 };
 pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 

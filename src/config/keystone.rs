@@ -6,6 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::environment::Environment;
+use super::keystone_auth::{Credentials, Domain, Named, Scope};
 use super::options::{self, KEYSTONE_AUTHTOKEN, KEYSTONE_AUTHTOKEN_GROUP};
 use super::reader::{Reader, Section};
 
@@ -20,8 +21,9 @@ const MOST_RETRIES: i64 = 100;
 pub struct KeystoneConfig {
     /// `auth_url`.
     pub auth_url: String,
-    /// `auth_type`, and what belongs to it.
-    pub login: KeystoneLogin,
+    /// `auth_type`, and what belongs to it; `None` for `none`, a word of ours: a caller's token is
+    /// asked about with itself.
+    pub login: Option<Credentials>,
     /// `cafile`.
     pub cafile: Option<PathBuf>,
     /// `certfile` and `keyfile`, which may be one file.
@@ -44,70 +46,6 @@ pub struct KeystoneConfig {
     pub www_authenticate_uri: Option<String>,
     /// The options that are set and not used here, by name.
     pub unused: Vec<String>,
-}
-
-/// How we log in.
-#[derive(Debug, Clone)]
-pub enum KeystoneLogin {
-    /// `none`, a word of ours: a caller's token is asked about with itself.
-    Callers,
-    /// `password`, `v3password`.
-    Password {
-        /// Who.
-        user: Named,
-        /// `password`.
-        password: SecretString,
-        /// `project_*` or `system_scope`.
-        scope: LoginScope,
-    },
-    /// `v3applicationcredential`, by id.
-    CredentialId {
-        /// `application_credential_id`.
-        id: String,
-        /// `application_credential_secret`.
-        secret: SecretString,
-    },
-    /// `v3applicationcredential`, by name.
-    CredentialName {
-        /// `application_credential_name`.
-        name: String,
-        /// Whose it is.
-        user: Named,
-        /// `application_credential_secret`.
-        secret: SecretString,
-    },
-}
-
-/// What our own token is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoginScope {
-    /// `project_id`, or `project_name` and its domain.
-    Project(Named),
-    /// `system_scope = all`.
-    System,
-}
-
-/// A user or a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Named {
-    /// By its id.
-    Id(String),
-    /// By its name.
-    Name {
-        /// The name.
-        name: String,
-        /// The domain in which it is unique.
-        domain: NamedDomain,
-    },
-}
-
-/// A domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedDomain {
-    /// `*_domain_id`.
-    Id(String),
-    /// `*_domain_name`. Some deployers write an id there.
-    Name(String),
 }
 
 /// `None` where nothing says which Keystone.
@@ -161,15 +99,15 @@ fn unused(reader: &Reader<'_>) -> Vec<String> {
     unused
 }
 
-fn login(section: &mut Section<'_, '_>) -> KeystoneLogin {
+fn login(section: &mut Section<'_, '_>) -> Option<Credentials> {
     match section.required_text("auth_type").as_str() {
-        "none" => KeystoneLogin::Callers,
-        "password" | "v3password" => KeystoneLogin::Password {
+        "none" => None,
+        "password" | "v3password" => Some(Credentials::Password {
             user: named(section, &USER),
             password: secret(section, "password"),
             scope: scope(section),
-        },
-        "v3applicationcredential" => credential(section),
+        }),
+        "v3applicationcredential" => Some(credential(section)),
         other => {
             if !other.is_empty() {
                 let text = format!(
@@ -178,16 +116,16 @@ fn login(section: &mut Section<'_, '_>) -> KeystoneLogin {
                 );
                 section.problem("auth_type", text);
             }
-            KeystoneLogin::Callers
+            None
         }
     }
 }
 
-fn credential(section: &mut Section<'_, '_>) -> KeystoneLogin {
+fn credential(section: &mut Section<'_, '_>) -> Credentials {
     let secret = secret(section, "application_credential_secret");
     match filled(section, "application_credential_id") {
-        Some(id) => KeystoneLogin::CredentialId { id, secret },
-        None => KeystoneLogin::CredentialName {
+        Some(id) => Credentials::ApplicationCredential { id, secret },
+        None => Credentials::NamedApplicationCredential {
             name: section.required_text("application_credential_name"),
             user: named(section, &USER),
             secret,
@@ -195,13 +133,13 @@ fn credential(section: &mut Section<'_, '_>) -> KeystoneLogin {
     }
 }
 
-fn scope(section: &mut Section<'_, '_>) -> LoginScope {
+fn scope(section: &mut Section<'_, '_>) -> Scope {
     match filled(section, "system_scope").as_deref() {
-        None => LoginScope::Project(named(section, &PROJECT)),
-        Some("all") => LoginScope::System,
+        None => Scope::Project(named(section, &PROJECT)),
+        Some("all") => Scope::System,
         Some(_) => {
             section.problem("system_scope", "can only be all");
-            LoginScope::System
+            Scope::System
         }
     }
 }
@@ -236,13 +174,13 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
     let domains =
         [(options.domain_id, options.domain_name), ("default_domain_id", "default_domain_name")];
     let found = domains.iter().find_map(|(id, name)| {
-        let by_id = filled(section, id).map(NamedDomain::Id);
-        by_id.or_else(|| filled(section, name).map(NamedDomain::Name))
+        let by_id = filled(section, id).map(Domain::Id);
+        by_id.or_else(|| filled(section, name).map(Domain::NameOrId))
     });
     if found.is_none() && !name.is_empty() {
         section.problem(options.domain_name, format!("must be set beside {}", options.name));
     }
-    let domain = found.unwrap_or(NamedDomain::Id(String::new()));
+    let domain = found.unwrap_or(Domain::Id(String::new()));
     Named::Name { name, domain }
 }
 

@@ -8,12 +8,12 @@ mod rbd;
 mod s3;
 mod swift;
 
-pub use cinder::{CinderConfig, CinderCredentials, CinderLogin};
+pub use cinder::{CinderConfig, CinderLogin};
 pub use file::FileConfig;
 pub use http::HttpConfig;
 pub use rbd::RbdConfig;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
-pub use swift::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
+pub use swift::{SwiftAccount, SwiftConfig, SwiftLogin};
 
 use super::options;
 use super::oslo::DEFAULT_GROUP;

@@ -5,8 +5,8 @@
 
 mod address;
 mod catalog;
-mod credentials;
 mod login;
+mod login_body;
 mod service_user;
 
 use std::time::Duration;
@@ -16,9 +16,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::address::{AddressError, KeystoneUrl};
 pub use self::catalog::{Catalog, Interface};
-pub use self::credentials::{
-    ApplicationCredential, Credentials, Domain, Password, Project, Scope, User,
-};
 pub use self::login::{LoginError, Session};
 pub use self::service_user::ServiceUser;
 

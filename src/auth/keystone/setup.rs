@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cache::Cache;
@@ -10,13 +9,10 @@ use super::inquiry::Inquiry;
 use super::worth::Rules;
 use super::{DEADLINE, KeystoneAuthenticator, Outcome};
 use crate::auth::AuthSetupError;
-use crate::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use crate::config::KeystoneConfig;
 use crate::domain::time::Clock;
 use crate::net::Outbound;
-use crate::net::keystone::{
-    Age, ApplicationCredential, Credentials, Domain, KeystoneApi, KeystoneUrl, Password, Patience,
-    Project, Scope, ServiceUser, User,
-};
+use crate::net::keystone::{Age, KeystoneApi, KeystoneUrl, Patience, ServiceUser};
 
 /// What a try at Keystone showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +49,9 @@ impl KeystoneAuthenticator {
             outbound.client().map_err(|error| wrong("cafile, certfile", error.to_string()))?;
         let patience = Patience { deadline: DEADLINE, retries: config.retries };
         let api = KeystoneApi::new(http, url, patience);
-        let asker = credentials(&config.login)
+        let asker = config
+            .login
+            .clone()
             .map(|with| ServiceUser::new(api.clone(), with, false, Arc::clone(&clock)));
         let cache = Cache::new(config.token_cache_time)
             .ok_or_else(|| wrong("token_cache_time", "the machine has no randomness".to_owned()))?;
@@ -129,56 +127,4 @@ fn report(body: &[u8]) -> Option<KeystoneReport> {
             .to_owned()
     });
     Some(KeystoneReport { works, warning })
-}
-
-/// `None` where there is no user of ours.
-fn credentials(login: &KeystoneLogin) -> Option<Credentials> {
-    let secret = SecretString::clone;
-    Some(match login {
-        KeystoneLogin::Callers => return None,
-        KeystoneLogin::Password { user: who, password, scope } => Credentials::Password(Password {
-            user: user(who),
-            password: secret(password),
-            scope: match scope {
-                LoginScope::Project(which) => Scope::Project(project(which)),
-                LoginScope::System => Scope::System,
-            },
-        }),
-        KeystoneLogin::CredentialId { id, secret: with } => {
-            Credentials::ApplicationCredential(ApplicationCredential::Id {
-                id: id.clone(),
-                secret: secret(with),
-            })
-        }
-        KeystoneLogin::CredentialName { name, user: who, secret: with } => {
-            Credentials::ApplicationCredential(ApplicationCredential::Name {
-                name: name.clone(),
-                user: user(who),
-                secret: secret(with),
-            })
-        }
-    })
-}
-
-fn user(named: &Named) -> User {
-    match named {
-        Named::Id(id) => User::Id(id.clone()),
-        Named::Name { name, domain: of } => User::Name { name: name.clone(), domain: domain(of) },
-    }
-}
-
-fn project(named: &Named) -> Project {
-    match named {
-        Named::Id(id) => Project::Id(id.clone()),
-        Named::Name { name, domain: of } => {
-            Project::Name { name: name.clone(), domain: domain(of) }
-        }
-    }
-}
-
-fn domain(named: &NamedDomain) -> Domain {
-    match named {
-        NamedDomain::Id(id) => Domain::Id(id.clone()),
-        NamedDomain::Name(name) => Domain::NameOrId(name.clone()),
-    }
 }

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
+use super::super::keystone_auth::{Credentials, Domain, Named, Scope};
 use super::super::reader::Section;
 
 /// `cinder`: an image is a volume.
@@ -33,32 +32,7 @@ pub struct CinderLogin {
     /// `cinder_store_auth_address`: a URL.
     pub auth_address: String,
     /// Who logs in.
-    pub credentials: CinderCredentials,
-}
-
-/// Who logs in.
-#[derive(Debug, Clone)]
-pub enum CinderCredentials {
-    /// A user with a password.
-    Password {
-        /// The user's name.
-        user: String,
-        /// The user's domain: a name, or an id as some deployers write it.
-        user_domain: String,
-        /// The password.
-        password: SecretString,
-        /// The project's name.
-        project: String,
-        /// The project's domain, as above.
-        project_domain: String,
-    },
-    /// An application credential.
-    Application {
-        /// Its id.
-        id: String,
-        /// Its secret.
-        secret: SecretString,
-    },
+    pub credentials: Credentials,
 }
 
 pub(super) fn read(section: &mut Section<'_, '_>) -> CinderConfig {
@@ -83,15 +57,17 @@ fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
     let id = filled("application_credential_id");
     let secret = filled("application_credential_secret");
     let credentials = if let (Some(id), Some(secret)) = (id, secret) {
-        CinderCredentials::Application { id, secret: secret.into() }
+        Credentials::ApplicationCredential { id, secret: secret.into() }
     } else {
-        CinderCredentials::Password {
-            user: filled("user_name")?,
-            user_domain: filled("user_domain_name")?,
-            password: filled("password")?.into(),
-            project: filled("project_name")?,
-            project_domain: filled("project_domain_name")?,
-        }
+        // A domain's option may hold an id, as some deployers write it.
+        let mut named = |kind: &str| {
+            let name = filled(&format!("{kind}_name"))?;
+            let domain = Domain::NameOrId(filled(&format!("{kind}_domain_name"))?);
+            Some(Named::Name { name, domain })
+        };
+        let (user, project) = (named("user")?, named("project")?);
+        let password = filled("password")?.into();
+        Credentials::Password { user, password, scope: Scope::Project(project) }
     };
     Some(CinderLogin { auth_address, credentials })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use super::super::keystone_auth::{Credentials, Domain, Named, Scope};
 use super::super::reader::Section;
 
 /// `swift`: the accounts of one Swift, or of several by reference.
@@ -57,45 +58,19 @@ pub enum SwiftLogin {
         /// The password.
         key: SecretString,
     },
-    /// A Keystone, with a password.
-    Password {
-        /// The project's name.
-        project: String,
-        /// The project's domain.
-        project_domain: SwiftDomain,
-        /// The user's name.
-        user: String,
-        /// The user's domain.
-        user_domain: SwiftDomain,
-        /// The password.
-        key: SecretString,
-    },
-    /// A Keystone, with an application credential.
-    ApplicationCredential {
-        /// Its id.
-        id: String,
-        /// Its secret.
-        secret: SecretString,
-        /// The name of its project, where it is told: locations with a project in them are in
-        /// this account only if it is this one.
+    /// A Keystone.
+    Keystone {
+        /// With what.
+        credentials: Credentials,
+        /// The name of the project, where it is told: locations with a project in them are in this
+        /// account only if it is this one.
         project: Option<String>,
     },
 }
 
-/// A domain of Keystone's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SwiftDomain {
-    /// By id.
-    Id(String),
-    /// By name.
-    Name(String),
-}
-
-impl SwiftDomain {
-    /// What `glance_store` takes where nothing is said.
-    fn default() -> Self {
-        Self::Id("default".to_owned())
-    }
+/// What `glance_store` takes where nothing is said.
+fn default_domain() -> Domain {
+    Domain::Id("default".to_owned())
 }
 
 /// The values that make an account, wherever they come from.
@@ -107,8 +82,8 @@ struct Parts {
     credential_id: Option<String>,
     credential_secret: Option<String>,
     project_name: Option<String>,
-    project_domain: Option<SwiftDomain>,
-    user_domain: Option<SwiftDomain>,
+    project_domain: Option<Domain>,
+    user_domain: Option<Domain>,
     version: String,
 }
 
@@ -213,8 +188,8 @@ impl Parts {
     fn of_file(mut values: std::collections::BTreeMap<String, String>) -> Self {
         let mut take = |key: &str| values.remove(key).filter(|value| !value.is_empty());
         let mut domain = |name: &str, id: &str| {
-            let id = take(id).map(SwiftDomain::Id);
-            id.or_else(|| take(name).map(SwiftDomain::Name))
+            let id = take(id).map(Domain::Id);
+            id.or_else(|| take(name).map(Domain::Name))
         };
         let project_domain = domain("project_domain_name", "project_domain_id");
         let user_domain = domain("user_domain_name", "user_domain_id");
@@ -244,8 +219,8 @@ impl Parts {
     fn login(self, auth_address: &str) -> Result<SwiftLogin, (&'static str, &'static str)> {
         match (self.credential_id, self.credential_secret) {
             (Some(id), Some(secret)) => {
-                let (secret, project) = (secret.into(), self.project_name);
-                return Ok(SwiftLogin::ApplicationCredential { id, secret, project });
+                let credentials = Credentials::ApplicationCredential { id, secret: secret.into() };
+                return Ok(SwiftLogin::Keystone { credentials, project: self.project_name });
             }
             (Some(_), None) => return Err(("application_credential_secret", "must be set")),
             (None, Some(_)) => return Err(("application_credential_id", "must be set")),
@@ -263,13 +238,14 @@ impl Parts {
         Ok(if self.version == "1" && !is_keystone {
             SwiftLogin::V1 { user, key }
         } else {
-            SwiftLogin::Password {
-                project: project.to_owned(),
-                project_domain: self.project_domain.unwrap_or_else(SwiftDomain::default),
-                user: name.to_owned(),
-                user_domain: self.user_domain.unwrap_or_else(SwiftDomain::default),
-                key,
-            }
+            let named = |name: &str, domain: Option<Domain>| Named::Name {
+                name: name.to_owned(),
+                domain: domain.unwrap_or_else(default_domain),
+            };
+            let scope = Scope::Project(named(project, self.project_domain));
+            let user = named(name, self.user_domain);
+            let credentials = Credentials::Password { user, password: key, scope };
+            SwiftLogin::Keystone { credentials, project: Some(project.to_owned()) }
         })
     }
 }
@@ -302,6 +278,18 @@ mod tests {
         }
     }
 
+    /// Who logs in with a password, with which one, for what, and the project that is told.
+    fn password(account: &SwiftAccount) -> (Named, String, Scope, Option<String>) {
+        let SwiftLogin::Keystone {
+            credentials: Credentials::Password { user, password, scope },
+            project,
+        } = account.login.clone()
+        else {
+            panic!("{account:?}")
+        };
+        (user, password.expose_secret().to_owned(), scope, project)
+    }
+
     const LOGIN: &str = "swift_store_user = service:glance\nswift_store_key = pw";
 
     #[test]
@@ -311,14 +299,11 @@ mod tests {
         assert_eq!((read.container.as_str(), read.container_seed), ("glance", 0));
         assert_eq!(read.accounts.len(), 1);
         assert_eq!(read.accounts[0].reference, "ref1");
-        let SwiftLogin::Password { project, user, key, project_domain, .. } =
-            &read.accounts[0].login
-        else {
-            panic!("{:?}", read.accounts[0])
-        };
-        assert_eq!((project.as_str(), user.as_str()), ("service", "glance"));
-        assert_eq!(key.expose_secret(), "pw");
-        assert_eq!(*project_domain, SwiftDomain::Id("default".to_owned()));
+        let (user, key, scope, project) = password(&read.accounts[0]);
+        let named = |name: &str| Named::Name { name: name.to_owned(), domain: default_domain() };
+        assert_eq!((user, scope), (named("glance"), Scope::Project(named("service"))));
+        assert_eq!((key.as_str(), project.as_deref()), ("pw", Some("service")));
+        assert_eq!(default_domain(), Domain::Id("default".to_owned()));
     }
 
     #[test]
@@ -341,14 +326,17 @@ mod tests {
                     [ref2]\nauth_address = https://k/v3\napplication_credential_id = i\n\
                     application_credential_secret = s\nproject_name = images\n";
         let read = load("swift_store_config_file = FILE", file).unwrap();
-        let SwiftLogin::Password { key, project_domain, user_domain, .. } = &read.accounts[0].login
+        let (user, key, scope, _) = password(&read.accounts[0]);
+        assert_eq!(key, "p%w");
+        let domain = Domain::Name("Default".to_owned());
+        assert_eq!(scope, Scope::Project(Named::Name { name: "service".to_owned(), domain }));
+        let domain = Domain::Id("default".to_owned());
+        assert_eq!(user, Named::Name { name: "glance".to_owned(), domain });
+        let SwiftLogin::Keystone {
+            credentials: Credentials::ApplicationCredential { id, .. },
+            project,
+        } = &read.accounts[1].login
         else {
-            panic!("{:?}", read.accounts[0])
-        };
-        assert_eq!(key.expose_secret(), "p%w");
-        assert_eq!(*project_domain, SwiftDomain::Name("Default".to_owned()));
-        assert_eq!(*user_domain, SwiftDomain::Id("default".to_owned()));
-        let SwiftLogin::ApplicationCredential { id, project, .. } = &read.accounts[1].login else {
             panic!("{:?}", read.accounts[1])
         };
         assert_eq!((id.as_str(), project.as_deref()), ("i", Some("images")));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 
 use super::{DATABASE, load, load_with, refused};
-use crate::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use crate::config::KeystoneConfig;
+use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
 
 fn keystone(options: &str) -> KeystoneConfig {
     load(&format!("[keystone_authtoken]\nauth_url = http://k:5000\n{options}")).keystone.unwrap()
@@ -34,15 +35,15 @@ memcached_servers = 10.0.0.1:11211
 #[test]
 fn a_deployers_keystone_section_is_taken_as_it_is() {
     let keystone = keystone(KOLLA);
-    let KeystoneLogin::Password { user, password, scope } = &keystone.login else {
+    let Some(Credentials::Password { user, password, scope }) = &keystone.login else {
         panic!("{:?}", keystone.login);
     };
     let named = |name: &str| Named::Name {
         name: name.to_owned(),
-        domain: NamedDomain::Id("default".to_owned()),
+        domain: Domain::Id("default".to_owned()),
     };
     assert_eq!((user, password.expose_secret()), (&named("glance"), "pw"));
-    assert_eq!(scope, &LoginScope::Project(named("service")));
+    assert_eq!(scope, &Scope::Project(named("service")));
     assert_eq!(keystone.cafile, None);
     assert_eq!(keystone.www_authenticate_uri.as_deref(), Some("https://public:5000"));
     assert_eq!(keystone.token_cache_time, Duration::from_mins(1), "300 is Glance's own default");
@@ -70,16 +71,19 @@ fn an_application_credential_and_a_caller_s_own_token_are_ways_to_ask() {
         "auth_type = v3applicationcredential\napplication_credential_id = i\n\
          application_credential_secret = s\n",
     );
-    assert!(matches!(&by_id.login, KeystoneLogin::CredentialId { id, .. } if id == "i"));
+    let Some(Credentials::ApplicationCredential { id, .. }) = &by_id.login else {
+        panic!("{:?}", by_id.login);
+    };
+    assert_eq!(id, "i");
     let by_name = keystone(
         "auth_type = v3applicationcredential\napplication_credential_name = n\nuser_id = u\n\
          application_credential_secret = s\n",
     );
-    let KeystoneLogin::CredentialName { name, user, .. } = &by_name.login else {
+    let Some(Credentials::NamedApplicationCredential { name, user, .. }) = &by_name.login else {
         panic!("{:?}", by_name.login);
     };
     assert_eq!((name.as_str(), user), ("n", &Named::Id("u".to_owned())));
-    assert!(matches!(keystone("auth_type = none\n").login, KeystoneLogin::Callers));
+    assert!(keystone("auth_type = none\n").login.is_none());
 }
 
 #[test]
@@ -102,10 +106,10 @@ fn the_login_may_stand_in_another_section_and_in_the_environment() {
     assert!(keystone.insecure);
     assert_eq!(keystone.token_cache_time, Duration::ZERO);
     assert_eq!(keystone.unused, ["region_name"]);
-    let KeystoneLogin::Password { password, scope, .. } = &keystone.login else {
+    let Some(Credentials::Password { password, scope, .. }) = &keystone.login else {
         panic!("{:?}", keystone.login);
     };
-    assert_eq!((password.expose_secret(), scope), ("pw", &LoginScope::System));
+    assert_eq!((password.expose_secret(), scope), ("pw", &Scope::System));
 }
 
 #[test]
@@ -140,12 +144,12 @@ fn the_names_of_ten_years_ago_are_names_still() {
             "auth_plugin = password\n{user} = glance\npassword = pw\n{project} = service\n\
              default_domain_id = default\n"
         ));
-        let domain = || NamedDomain::Id("default".to_owned());
+        let domain = || Domain::Id("default".to_owned());
         let named = |name: &str| Named::Name { name: name.to_owned(), domain: domain() };
-        let KeystoneLogin::Password { user, scope, .. } = &old.login else {
+        let Some(Credentials::Password { user, scope, .. }) = &old.login else {
             panic!("{:?}", old.login);
         };
-        assert_eq!((user, scope), (&named("glance"), &LoginScope::Project(named("service"))));
+        assert_eq!((user, scope), (&named("glance"), &Scope::Project(named("service"))));
         assert!(old.unused.is_empty(), "{:?}", old.unused);
     }
     let told = keystone_refused("auth_plugin = v2password\n");

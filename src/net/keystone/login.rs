@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Answer, CallError, Catalog, Credentials, KeystoneApi};
+use super::login_body::bodies;
+use super::{Answer, CallError, Catalog, KeystoneApi};
+use crate::config::keystone_auth::Credentials;
 use crate::domain::time::Timestamp;
 
 /// A token of our own, and what came with it.
@@ -74,7 +76,7 @@ impl KeystoneApi {
         catalog: bool,
     ) -> Result<Session, LoginError> {
         let mut outcome = Err(LoginError::BadAnswer("was not asked for"));
-        for body in credentials.bodies() {
+        for body in bodies(credentials) {
             outcome = session(self.log_in(&body, catalog).await?);
             if !matches!(outcome, Err(LoginError::Refused(_))) {
                 break;

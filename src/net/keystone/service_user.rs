@@ -7,7 +7,8 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 
 use super::super::flight::Flights;
-use super::{Credentials, KeystoneApi, LoginError, Session};
+use super::{KeystoneApi, LoginError, Session};
+use crate::config::keystone_auth::Credentials;
 use crate::domain::time::{Clock, Timestamp};
 
 /// How long before its end a session is not used any more, so that what is begun with it is also

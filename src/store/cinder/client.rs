@@ -8,12 +8,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::config::{CinderConfig, CinderCredentials};
+use crate::config::CinderConfig;
 use crate::domain::time::SystemClock;
-use crate::net::keystone::{
-    ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
-    Patience, Project, Scope, ServiceUser, Session, User,
-};
+use crate::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience, ServiceUser, Session};
 use crate::net::{self, Client, Response, retried, secret_header};
 use crate::store::fault::{Fault, is_busy};
 
@@ -68,8 +65,8 @@ impl CinderClient {
             .ok_or_else(|| "cinder_catalog_info ends with no type of endpoint".to_owned())?;
         let patience = Patience { deadline: limit, retries: RETRIES };
         let api = KeystoneApi::new(http.clone(), url, patience);
-        let user =
-            ServiceUser::new(api, credentials(&login.credentials), true, Arc::new(SystemClock));
+        let credentials = login.credentials.clone();
+        let user = ServiceUser::new(api, credentials, true, Arc::new(SystemClock));
         let (service_type, region) = (config.service_type.clone(), config.region.clone());
         Ok(Some(Self { http, user, service_type, interface, region, limit }))
     }
@@ -171,20 +168,4 @@ pub(super) fn answered(status: StatusCode) -> Fault {
 
 fn late() -> Fault {
     Fault::Late("Cinder did not answer in time".to_owned())
-}
-
-fn credentials(credentials: &CinderCredentials) -> Credentials {
-    match credentials {
-        CinderCredentials::Application { id, secret } => {
-            let (id, secret) = (id.clone(), secret.clone());
-            Credentials::ApplicationCredential(ApplicationCredential::Id { id, secret })
-        }
-        CinderCredentials::Password { user, user_domain, password, project, project_domain } => {
-            let domain = |name: &String| Domain::NameOrId(name.clone());
-            let user = User::Name { name: user.clone(), domain: domain(user_domain) };
-            let project = Project::Name { name: project.clone(), domain: domain(project_domain) };
-            let (password, scope) = (password.clone(), Scope::Project(project));
-            Credentials::Password(Password { user, password, scope })
-        }
-    }
 }

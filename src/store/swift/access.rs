@@ -7,12 +7,10 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::uri::Address;
-use crate::config::{SwiftAccount, SwiftConfig, SwiftDomain, SwiftLogin};
+use crate::config::keystone_auth::Credentials;
+use crate::config::{SwiftAccount, SwiftConfig, SwiftLogin};
 use crate::domain::time::SystemClock;
-use crate::net::keystone::{
-    ApplicationCredential, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, Password,
-    Patience, Project, Scope, ServiceUser, Session, User,
-};
+use crate::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience, ServiceUser, Session};
 use crate::net::{Client, header, root_cause, secret_header};
 use crate::store::fault::Fault;
 
@@ -93,17 +91,8 @@ impl Account {
                 let project = user.split(':').next().map(str::to_owned);
                 (Login::V1(V1::new(account, user, key, config, http.clone())), project)
             }
-            SwiftLogin::ApplicationCredential { id, secret, project } => {
-                let credential =
-                    ApplicationCredential::Id { id: id.clone(), secret: secret.clone() };
-                (keystone(Credentials::ApplicationCredential(credential))?, project.clone())
-            }
-            SwiftLogin::Password { project, project_domain, user, user_domain, key } => {
-                let scope = Project::Name { name: project.clone(), domain: domain(project_domain) };
-                let user = User::Name { name: user.clone(), domain: domain(user_domain) };
-                let (password, scope) = (key.clone(), Scope::Project(scope));
-                let password = Password { user, password, scope };
-                (keystone(Credentials::Password(password))?, Some(project.clone()))
+            SwiftLogin::Keystone { credentials, project } => {
+                (keystone(credentials.clone())?, project.clone())
             }
         };
         let address = Address::of_url(&account.auth_address);
@@ -158,13 +147,6 @@ fn keystone(
         region: config.region.clone(),
     };
     Ok(Login::Keystone { user, endpoint })
-}
-
-fn domain(domain: &SwiftDomain) -> Domain {
-    match domain {
-        SwiftDomain::Id(id) => Domain::Id(id.clone()),
-        SwiftDomain::Name(name) => Domain::Name(name.clone()),
-    }
 }
 
 impl Endpoint {

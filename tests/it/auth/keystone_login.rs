@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
 use glance_revert::net::Outbound;
 use glance_revert::net::keystone::{
-    CallError, Credentials, Domain, Interface, KeystoneApi, KeystoneUrl, LoginError, Password,
-    Patience, Project, Scope, ServiceUser, User,
+    CallError, Interface, KeystoneApi, KeystoneUrl, LoginError, Patience, ServiceUser,
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -19,13 +19,9 @@ use crate::support::proxy::closed_port;
 const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
 
 fn credentials(domain: Domain) -> Credentials {
-    let user = User::Name { name: "glance".to_owned(), domain: domain.clone() };
-    let project = Project::Name { name: "service".to_owned(), domain };
-    Credentials::Password(Password {
-        user,
-        password: PASSWORD.into(),
-        scope: Scope::Project(project),
-    })
+    let user = Named::Name { name: "glance".to_owned(), domain: domain.clone() };
+    let project = Named::Name { name: "service".to_owned(), domain };
+    Credentials::Password { user, password: PASSWORD.into(), scope: Scope::Project(project) }
 }
 
 fn api(url: &str, deadline: Duration, retries: u32) -> KeystoneApi {

@@ -6,13 +6,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
-use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::config::KeystoneConfig;
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
 use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator};
 use glance_revert::net::Outbound;
-use glance_revert::net::keystone::{
-    self as net, Credentials, Interface, KeystoneApi, KeystoneUrl, Password, Patience, Project,
-    Scope,
-};
+use glance_revert::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -68,13 +66,16 @@ for_each_provider! {
 }
 
 /// Our own user, with the role that Keystone wants.
-async fn service_user(keystone: &Keystone) -> (User, KeystoneLogin) {
+async fn service_user(keystone: &Keystone) -> (User, Credentials) {
     let (user, project) = keystone.user_with("service").await;
     let login = password_of(&user, &project);
     (user, login)
 }
 
-fn verifier_of(keystone: &Keystone, login: KeystoneLogin) -> KeystoneAuthenticator {
+fn verifier_of(
+    keystone: &Keystone,
+    login: impl Into<Option<Credentials>>,
+) -> KeystoneAuthenticator {
     let clock = Arc::new(ShiftedClock::default());
     KeystoneAuthenticator::new(&keystone.config(login), &[], clock).unwrap()
 }
@@ -197,7 +198,7 @@ async fn a_role_of_a_domain_makes_no_admin(provider: Provider) {
 
 async fn what_is_no_token_is_refused(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
-    let own = verifier_of(keystone, KeystoneLogin::Callers);
+    let own = verifier_of(keystone, None);
     let token = keystone.admin_token().await;
     let mut changed = token.clone();
     changed.replace_range(20..24, "AAAA");
@@ -221,7 +222,7 @@ async fn a_revoked_token_is_good_for_a_minute_at_most(provider: Provider) {
     assert_eq!(revoke.send().await.unwrap().status(), 204);
     clock.advance(Duration::from_secs(61));
     assert_eq!(told(&verifier, &token).await, REFUSED);
-    assert_eq!(told(&verifier_of(keystone, KeystoneLogin::Callers), &token).await, REFUSED);
+    assert_eq!(told(&verifier_of(keystone, None), &token).await, REFUSED);
 }
 
 async fn a_token_of_a_disabled_user_is_refused(provider: Provider) {
@@ -240,7 +241,7 @@ async fn set_enabled(keystone: &Keystone, user: &User, enabled: bool) {
 
 async fn without_a_user_of_ours_tokens_show_themselves_in_every_scope(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
-    let verifier = verifier_of(keystone, KeystoneLogin::Callers);
+    let verifier = verifier_of(keystone, None);
     let (user, id) = keystone.user_with("member").await;
     for (scope, expected) in [(project(&id), FORBIDDEN), (json!("unscoped"), FORBIDDEN)] {
         let token = keystone.token(&user, scope.clone()).await;
@@ -254,10 +255,10 @@ async fn a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault(provider: Pro
     let keystone = Keystone::shared(provider).await;
     let token = keystone.admin_token().await;
     let (user, id) = keystone.user_with("service").await;
-    let KeystoneLogin::Password { user: who, scope, .. } = password_of(&user, &id) else {
+    let Credentials::Password { user: who, scope, .. } = password_of(&user, &id) else {
         panic!("a password")
     };
-    let wrong = KeystoneLogin::Password { user: who, password: "wrong".into(), scope };
+    let wrong = Credentials::Password { user: who, password: "wrong".into(), scope };
     let verifier = verifier_of(keystone, wrong);
     assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
     let cause = verifier.authenticate(&call_with(&token)).await.unwrap_err();
@@ -335,7 +336,7 @@ async fn access_rules_are_kept_where_the_service_has_a_type(provider: Provider) 
     let fits = credential(keystone, &user, &id, rule("/v2/*")).await.token(keystone).await;
     let other = credential(keystone, &user, &id, rule("/v2/images")).await.token(keystone).await;
     let (_, service) = service_user(keystone).await;
-    for login in [service, KeystoneLogin::Callers] {
+    for login in [Some(service), None] {
         let verifier = verifier_of(keystone, login.clone());
         assert_eq!(told(&verifier, &free).await, "200");
         for bound in [&fits, &other] {
@@ -357,13 +358,13 @@ async fn we_can_log_in_with_an_application_credential(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let (user, id) = keystone.user_with("service").await;
     let ours = credential(keystone, &user, &id, None).await;
-    let domain = NamedDomain::Name("Default".to_owned());
-    let by_name = KeystoneLogin::CredentialName {
+    let domain = Domain::NameOrId("Default".to_owned());
+    let by_name = Credentials::NamedApplicationCredential {
         name: ours.name.clone(),
         user: Named::Name { name: user.name.clone(), domain },
         secret: Credential::secret(),
     };
-    let by_id = KeystoneLogin::CredentialId { id: ours.id, secret: Credential::secret() };
+    let by_id = Credentials::ApplicationCredential { id: ours.id, secret: Credential::secret() };
     let token = keystone.admin_token().await;
     for login in [by_id, by_name] {
         assert_eq!(told(&verifier_of(keystone, login), &token).await, "200");
@@ -394,14 +395,14 @@ async fn a_trust_is_worth_the_roles_that_it_carries(provider: Provider) {
 
 async fn an_expired_token_is_refused_unless_a_service_passes_the_call_on(provider: Provider) {
     let keystone = Keystone::start(provider, Duration::from_secs(2)).await;
-    let domain = NamedDomain::Name("Default".to_owned());
-    let admin = KeystoneLogin::Password {
+    let domain = Domain::NameOrId("Default".to_owned());
+    let admin = Credentials::Password {
         user: Named::Name { name: "admin".to_owned(), domain: domain.clone() },
         password: ADMIN_PASSWORD.into(),
-        scope: LoginScope::Project(Named::Name { name: "admin".to_owned(), domain }),
+        scope: Scope::Project(Named::Name { name: "admin".to_owned(), domain }),
     };
     let verifier = verifier_of(&keystone, admin);
-    let own = verifier_of(&keystone, KeystoneLogin::Callers);
+    let own = verifier_of(&keystone, None);
     let (service, project_of_service) = keystone.user_with("service").await;
     let (member, project_of_member) = keystone.user_with("member").await;
     let token = keystone.admin_token().await;
@@ -501,11 +502,11 @@ async fn the_catalog_says_where_another_service_is() {
     let http = Outbound::within(Duration::from_secs(10)).client().unwrap();
     let patience = Patience { deadline: Duration::from_secs(10), retries: 0 };
     let url = KeystoneUrl::parse(&keystone.url).unwrap();
-    let credentials = Credentials::Password(Password {
-        user: net::User::Id(user.id),
+    let credentials = Credentials::Password {
+        user: Named::Id(user.id),
         password: USER_PASSWORD.into(),
-        scope: Scope::Project(Project::Id(project.clone())),
-    });
+        scope: Scope::Project(Named::Id(project.clone())),
+    };
     let api = KeystoneApi::new(http, url, patience);
     let session = api.login(&credentials, true).await.unwrap();
     let found = session.catalog.endpoint("catalog-test", Interface::Public, None);

@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use glance_revert::config::{
-    Config, ConfigDir, DatabaseKind, Environment, KeystoneLogin, Named, Sources,
-};
+use glance_revert::config::keystone_auth::{Credentials, Named};
+use glance_revert::config::{Config, ConfigDir, DatabaseKind, Environment, Sources};
 use glance_revert::server::Parts;
 use tempfile::TempDir;
 
@@ -79,9 +78,8 @@ async fn the_command_of_each_deployers_page_reads_what_the_deployer_writes() {
         assert_eq!(config.database.database, "glance", "{name}");
         let kinds = config.stores.iter().map(|store| format!("{}:{}", store.id, store.kind.name()));
         assert_eq!(kinds.collect::<Vec<_>>(), *stores, "{name}");
-        let login = config.keystone.as_ref().map(|keystone| &keystone.login);
-        let Some(KeystoneLogin::Password { user: Named::Name { name: user, .. }, .. }) = login
-        else {
+        let login = config.keystone.as_ref().and_then(|keystone| keystone.login.as_ref());
+        let Some(Credentials::Password { user: Named::Name { name: user, .. }, .. }) = login else {
             panic!("{name}: {login:?}")
         };
         assert_eq!(user, "glance", "{name}");

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use glance_revert::config::keystone_auth::Credentials;
 use glance_revert::config::{Config, Environment, Sources, StoreKind, SwiftLogin};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
@@ -107,8 +108,12 @@ fn ours(folder: &Path, file: &Path) -> Value {
         other => panic!("no Swift store: {other:?}"),
     };
     let keys = swift.accounts.into_iter().map(|account| {
-        let SwiftLogin::Password { key, .. } = account.login else { panic!("no password") };
-        (account.reference, json!(key.expose_secret()))
+        let SwiftLogin::Keystone { credentials: Credentials::Password { password, .. }, .. } =
+            account.login
+        else {
+            panic!("no password")
+        };
+        (account.reference, json!(password.expose_secret()))
     });
     Value::Object(keys.collect::<Map<_, _>>())
 }

@@ -10,7 +10,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
-use glance_revert::config::{CinderConfig, CinderCredentials, CinderLogin};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::{CinderConfig, CinderLogin};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -120,12 +121,14 @@ impl Listening {
 
 /// How the store is configured for a stub that is reached at `authority`.
 pub(crate) fn config(authority: &str) -> CinderConfig {
-    let credentials = CinderCredentials::Password {
-        user: "glance".to_owned(),
-        user_domain: "Default".to_owned(),
+    let named = |name: &str| Named::Name {
+        name: name.to_owned(),
+        domain: Domain::NameOrId("Default".to_owned()),
+    };
+    let credentials = Credentials::Password {
+        user: named("glance"),
         password: canary::CINDER_PASSWORD.into(),
-        project: "service".to_owned(),
-        project_domain: "Default".to_owned(),
+        scope: Scope::Project(named("service")),
     };
     let auth_address = format!("http://{authority}/identity");
     CinderConfig {

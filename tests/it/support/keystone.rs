@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::config::KeystoneConfig;
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -195,19 +196,19 @@ impl Keystone {
     }
 
     /// `[keystone_authtoken]` with another login.
-    pub(crate) fn config(&self, login: KeystoneLogin) -> KeystoneConfig {
+    pub(crate) fn config(&self, login: impl Into<Option<Credentials>>) -> KeystoneConfig {
         KeystoneConfig { retries: 3, ..keystone_world::config(&self.url, login) }
     }
 }
 
 /// The login of a user made here.
-pub(crate) fn password_of(user: &User, project: &str) -> KeystoneLogin {
+pub(crate) fn password_of(user: &User, project: &str) -> Credentials {
     // The domain is named by its id, as some deployers do.
-    let domain = NamedDomain::Name("default".to_owned());
-    KeystoneLogin::Password {
+    let domain = Domain::NameOrId("default".to_owned());
+    Credentials::Password {
         user: Named::Name { name: user.name.clone(), domain },
         password: USER_PASSWORD.into(),
-        scope: LoginScope::Project(Named::Id(project.to_owned())),
+        scope: Scope::Project(Named::Id(project.to_owned())),
     }
 }
 

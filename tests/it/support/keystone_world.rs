@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
-use glance_revert::config::{KeystoneConfig, KeystoneLogin, LoginScope, Named, NamedDomain};
+use glance_revert::config::KeystoneConfig;
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
 use glance_revert::domain::principal::{AuthError, Authenticator, Principal};
 use serde_json::Value;
 
@@ -19,10 +20,10 @@ use super::verifier::call_with;
 pub(crate) const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
 pub(crate) const TOKEN: &str = canary::CALLER_TOKEN;
 
-pub(crate) fn config(url: &str, login: KeystoneLogin) -> KeystoneConfig {
+pub(crate) fn config(url: &str, login: impl Into<Option<Credentials>>) -> KeystoneConfig {
     KeystoneConfig {
         auth_url: url.to_owned(),
-        login,
+        login: login.into(),
         cafile: None,
         identity: None,
         insecure: false,
@@ -37,15 +38,15 @@ pub(crate) fn config(url: &str, login: KeystoneLogin) -> KeystoneConfig {
     }
 }
 
-pub(crate) fn password() -> KeystoneLogin {
+pub(crate) fn password() -> Credentials {
     let named = |name: &str| {
-        let domain = NamedDomain::Id("default".to_owned());
+        let domain = Domain::Id("default".to_owned());
         Named::Name { name: name.to_owned(), domain }
     };
-    KeystoneLogin::Password {
+    Credentials::Password {
         user: named("glance"),
         password: PASSWORD.into(),
-        scope: LoginScope::Project(named("service")),
+        scope: Scope::Project(named("service")),
     }
 }
 
@@ -60,8 +61,8 @@ impl World {
         Self::with(password(), &[]).await
     }
 
-    pub(crate) async fn with(login: KeystoneLogin, allowed: &[&str]) -> Self {
-        Self::configured(allowed, |config| config.login = login).await
+    pub(crate) async fn with(login: impl Into<Option<Credentials>>, allowed: &[&str]) -> Self {
+        Self::configured(allowed, |config| config.login = login.into()).await
     }
 
     pub(crate) async fn configured(

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use glance_revert::config::{SwiftConfig, SwiftDomain, SwiftLogin};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::{SwiftConfig, SwiftLogin};
 use reqwest::Method;
 use serde_json::json;
 use tempfile::TempDir;
@@ -91,13 +92,16 @@ impl Project {
         let mut config = super::config("unused", &self.container.name);
         let account = config.accounts.first_mut().unwrap();
         account.auth_address = format!("http://{}/v3", self.keystone);
-        account.login = SwiftLogin::Password {
-            project: self.name.clone(),
-            project_domain: SwiftDomain::Id("default".to_owned()),
-            user: self.user.clone(),
-            user_domain: SwiftDomain::Id("default".to_owned()),
-            key: PASSWORD.into(),
+        let named = |name: &str| Named::Name {
+            name: name.to_owned(),
+            domain: Domain::Id("default".to_owned()),
         };
+        let credentials = Credentials::Password {
+            user: named(&self.user),
+            password: PASSWORD.into(),
+            scope: Scope::Project(named(&self.name)),
+        };
+        account.login = SwiftLogin::Keystone { credentials, project: Some(self.name.clone()) };
         config
     }
 
