@@ -6,15 +6,14 @@
 mod algorithm;
 mod answer;
 mod claims;
-mod file;
+mod https_peer;
 mod issuer;
 mod json;
 mod jwt;
-mod keyfile;
+mod key_file;
 mod keys;
 mod keystone;
 mod mint;
-mod peer;
 mod refusal;
 mod remote;
 mod review;
@@ -26,12 +25,11 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use file::FileProblem;
+pub use https_peer::PeerProblem;
 pub use jwt::{JwtAuthenticator, Trial};
 pub use keys::KeyProblem;
 pub use keystone::{KeystoneAuthenticator, KeystoneReport};
 pub use mint::{DemoIssuer, MintError};
-pub use peer::PeerProblem;
 pub use setup::AuthSetupError;
 
 use crate::domain::principal::Authenticator;

@@ -10,6 +10,7 @@
 //! | what the rules stand on | [`db`], [`store`], [`auth`] |
 //! | how others are spoken to | [`net`] |
 //! | what everybody may know | [`telemetry`], [`config`] |
+//! | files that others replace | [`files`] |
 //! | the rules | [`domain`] |
 
 pub mod api;
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
+pub mod files;
 pub mod net;
 pub mod scrubber;
 pub mod server;

@@ -5,22 +5,31 @@
 //! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
 //! URL, which may carry credentials. What the answers mean is for those who ask.
 
-mod cause;
 mod endpoint;
-pub mod flight;
+mod error_chain;
+mod fresh_client;
 pub mod keystone;
 mod retry;
+pub mod single_flight;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cause::root_cause;
 pub use endpoint::{Endpoint, EndpointProblem};
+pub use error_chain::root_cause;
+pub use fresh_client::FreshClient;
 pub use reqwest::{Client, RequestBuilder, Response, StatusCode};
 pub use retry::retried;
 
 use reqwest::header::{AsHeaderName, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Identity};
+
+use crate::files::{Contents, FileError, Source};
+
+/// What the files of an [`Outbound`] are called where they are read.
+const CA: &str = "ca_file";
+const CERTIFICATE: &str = "certificate";
+const KEY: &str = "key";
 
 /// How a server is reached and proven to be the one that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +66,19 @@ impl Outbound {
 
     /// Builds the client; reads the files now.
     pub fn client(&self) -> Result<Client, OutboundError> {
+        self.build(&Contents::read(&self.sources())?)
+    }
+
+    /// The files that a client is built from.
+    fn sources(&self) -> Vec<Source> {
+        let ca = self.ca_file.as_ref().map(|path| Source::of_certificates(CA, path));
+        let identity = self.identity.iter().flat_map(|(certificate, key)| {
+            [Source::of_certificates(CERTIFICATE, certificate), Source::of_keys(KEY, key)]
+        });
+        ca.into_iter().chain(identity).collect()
+    }
+
+    fn build(&self, contents: &Contents) -> Result<Client, OutboundError> {
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -69,17 +91,15 @@ impl Outbound {
             None => builder.read_timeout(self.connect_timeout),
         };
         if let Some(path) = &self.ca_file {
-            let pem = read(path)?;
-            let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+            let pem = contents.of(CA);
+            let certificates = Certificate::from_pem_bundle(pem).unwrap_or_default();
             if certificates.is_empty() {
                 return Err(OutboundError::NoCertificate(path.clone()));
             }
             builder = builder.tls_certs_only(certificates);
         }
         if let Some((certificate, key)) = &self.identity {
-            let mut pem = read(certificate)?;
-            pem.push(b'\n');
-            pem.extend(read(key)?);
+            let pem = [contents.of(CERTIFICATE), b"\n", contents.of(KEY)].concat();
             let identity = Identity::from_pem(&pem)
                 .map_err(|_| OutboundError::NoIdentity(certificate.clone(), key.clone()))?;
             builder = builder.identity(identity);
@@ -91,15 +111,17 @@ impl Outbound {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, OutboundError> {
-    std::fs::read(path).map_err(|error| OutboundError::File(path.to_owned(), error.to_string()))
+impl From<FileError> for OutboundError {
+    fn from(error: FileError) -> Self {
+        Self::File(error.path, error.problem.to_string())
+    }
 }
 
 /// A client cannot be built. No message holds a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
     /// A file cannot be read.
-    #[error("{} cannot be read: {}", .0.display(), .1)]
+    #[error("{} {}", .0.display(), .1)]
     File(PathBuf, String),
     /// The CA file has nothing in it.
     #[error("{} holds no PEM certificate", .0.display())]

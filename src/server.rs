@@ -112,7 +112,7 @@ impl Parts {
         let database = Database::open(&config.database, config.revert.db_pool_size)?;
         let key = config.glance.metadata_encryption_key.clone();
         let stores: Arc<dyn Stores> =
-            Arc::new(ConfiguredStores::new(&config.stores, options, key)?);
+            Arc::new(ConfiguredStores::new(&config.stores, options, &clock, key)?);
         let settings = RevertSettings {
             lock_wait: config.revert.lock_wait,
             delete_grace: config.revert.delete_grace,

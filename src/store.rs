@@ -13,7 +13,8 @@ pub mod s3;
 pub mod swift;
 
 mod crypt;
-mod fault;
+mod http_client;
+mod http_fault;
 mod registry;
 
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use reqwest::Url;
 
 use crate::config::RevertConfig;
 use crate::domain::store::{ObjectStream, StoreError};
-use crate::net::{OutboundError, Response, root_cause};
+use crate::net::{Response, root_cause};
 
 pub use registry::ConfiguredStores;
 
@@ -127,9 +128,6 @@ pub enum StoreSetupError {
     /// An entry of `http_verify_hosts` is no host.
     #[error("http_verify_hosts: {0:?} is neither a host nor host:port; leave out scheme and path")]
     VerifyHost(String),
-    /// The client for `http_verify_hosts` cannot be built (no CA certificates, as a rule).
-    #[error("http_verify_hosts: {0}")]
-    HttpClient(#[from] OutboundError),
 }
 
 /// What `urlparse` of Python takes for netloc and path: query and fragment are cut off, and
@@ -147,7 +145,7 @@ impl StoreSetupError {
             | Self::DataDir { .. }
             | Self::Misconfigured(_)
             | Self::Endpoint { .. } => true,
-            Self::KeyLength(_) | Self::VerifyHost(_) | Self::HttpClient(_) => false,
+            Self::KeyLength(_) | Self::VerifyHost(_) => false,
         }
     }
 }

@@ -84,7 +84,7 @@ async fn authenticate(
         None => Err(AuthError::Invalid { reason: "keystone_not_configured" }),
         Some(verifier) => {
             if let Some(wait) = throttle.limited(client)
-                && verifier.asks_others(&call)
+                && verifier.needs_remote_call(&call)
                 && !call.tokens().all(|token| throttle.remembers(token))
             {
                 return Err(RequestError::TooManyFailures { wait, cause: "not_verified" }.into());

@@ -78,7 +78,7 @@ impl RequestContext {
     }
 
     /// Lifts the deadline: what follows takes as long as its data is large.
-    pub(crate) fn take_your_time(&self) {
+    pub(crate) fn lift_deadline(&self) {
         self.0.unhurried.store(true, Ordering::Relaxed);
     }
 

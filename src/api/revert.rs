@@ -189,7 +189,7 @@ pub(crate) async fn revert_image(
         case.options = Some(request.to_string());
     });
     if request.verify == Verify::Checksum {
-        context.take_your_time();
+        context.lift_deadline();
     }
     let result = state.reverter.revert(&admin, &id, &request).await.map_err(ApiError::from);
     let outcome = result.as_ref().map_or_else(|error| error.reason, |_| "reverted");

@@ -6,9 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::algorithm::Algorithm;
 use super::claims;
-use super::keyfile::{self, KeyFile};
+use super::https_peer::HttpsPeer;
+use super::key_file::{self, KeyFile};
 use super::keys::KeySet;
-use super::peer::Peer;
 use super::refusal::Refusal;
 use super::remote::{RemoteKeys, Source};
 use super::review::{self, Reviewer};
@@ -98,7 +98,7 @@ impl Issuer {
     }
 
     /// Whether verifying this token now makes an API server work.
-    pub(super) fn asks_others(&self, token: &Unverified<'_>, now: Timestamp) -> bool {
+    pub(super) fn needs_remote_call(&self, token: &Unverified<'_>, now: Timestamp) -> bool {
         match &self.proof {
             Proof::File(_) | Proof::Remote(_) => false,
             Proof::Review(reviewer) => !reviewer.knows(token.text, now),
@@ -158,11 +158,8 @@ fn key_file(
     KeyFile::load(&section.name, file, algorithms, clock.now()).map_err(|problem| {
         AuthSetupError::Keys {
             section: section.name.clone(),
-            option: match file {
-                JwtKeyFile::Jwks(_) => "jwks_file",
-                JwtKeyFile::PublicKey(_) => "public_key_file",
-            },
-            path: keyfile::path(file).to_owned(),
+            option: key_file::option(file),
+            path: key_file::path(file).to_owned(),
             problem,
         }
     })
@@ -178,7 +175,7 @@ fn remote(
     let source = Source::new(&section.issuer, server).map_err(|(option, problem)| {
         AuthSetupError::Endpoint { section: name.clone(), option, problem }
     })?;
-    let peer = Peer::new(name, &server.access)
+    let peer = HttpsPeer::new(name, &server.access)
         .map_err(|problem| AuthSetupError::Peer { section: name.clone(), problem })?;
     Ok(RemoteKeys::new(name, source, algorithms, peer, Arc::clone(clock)))
 }
@@ -192,7 +189,7 @@ fn review(
     let endpoint = Endpoint::below(&reviewer.api_server, review::PATH).map_err(|problem| {
         AuthSetupError::Endpoint { section: name.clone(), option: "api_server", problem }
     })?;
-    let peer = Peer::new(name, &reviewer.access)
+    let peer = HttpsPeer::new(name, &reviewer.access)
         .map_err(|problem| AuthSetupError::Peer { section: name.clone(), problem })?;
     Reviewer::new(name, &section.audiences, endpoint, peer, Arc::clone(clock))
         .map_err(|_| AuthSetupError::NoRandomness)

@@ -78,10 +78,10 @@ impl Authenticator for JwtAuthenticator {
 
     /// Most tokens are verified with keys that are here; an unknown key costs its issuer a fetch
     /// now and then. API servers are asked about each token that they did not just vouch for.
-    fn asks_others(&self, call: &Call<'_>) -> bool {
+    fn needs_remote_call(&self, call: &Call<'_>) -> bool {
         let Ok(token) = Unverified::parse(call.token.expose()) else { return false };
         let issuer = token.issuer().ok().and_then(|issuer| self.issuers.get(issuer));
-        issuer.is_some_and(|issuer| issuer.asks_others(&token, self.clock.now()))
+        issuer.is_some_and(|issuer| issuer.needs_remote_call(&token, self.clock.now()))
     }
 
     async fn keep(&self, stop: CancellationToken) {

@@ -9,16 +9,16 @@ use std::fmt;
 use jsonwebtoken::DecodingKey;
 
 use super::algorithm::Algorithm;
-use super::file::FileProblem;
 use super::json::JsonFault;
 use super::refusal::Refusal;
+use crate::files::{FileError, FileProblem};
 
 /// Why a key file or a fetched set is not taken. The texts name the key, and never show any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyProblem {
     /// The file gives nothing.
     #[error(transparent)]
-    File(#[from] FileProblem),
+    File(FileProblem),
     /// Not the JSON of RFC 7517.
     #[error("is not a JWKS document: {0}")]
     NotJwks(String),
@@ -42,6 +42,13 @@ pub enum KeyProblem {
          section's algorithms"
     )]
     NoneUsable,
+}
+
+/// Who has the problem knows which file it is.
+impl From<FileError> for KeyProblem {
+    fn from(error: FileError) -> Self {
+        Self::File(error.problem)
+    }
 }
 
 /// How a message names a key.

@@ -69,7 +69,7 @@ impl Authenticator for KeystoneAuthenticator {
         Ok(in_time(self.caller(call)).await?)
     }
 
-    fn asks_others(&self, call: &Call<'_>) -> bool {
+    fn needs_remote_call(&self, call: &Call<'_>) -> bool {
         call.tokens().all(|token| check_form(token).is_ok())
             && call.tokens().any(|token| self.inquiry.known(token).is_none())
     }

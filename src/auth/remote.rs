@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) use fetch::{FetchProblem, Source};
 
 use super::algorithm::Algorithm;
+use super::https_peer::HttpsPeer;
 use super::keys::KeySet;
-use super::peer::Peer;
 use crate::domain::time::{Clock, Timestamp};
 use crate::telemetry::metric;
 
@@ -41,7 +41,7 @@ pub(super) struct RemoteKeys {
     section: String,
     source: Source,
     allowed: Vec<Algorithm>,
-    peer: Peer,
+    peer: HttpsPeer,
     clock: Arc<dyn Clock>,
     state: watch::Sender<State>,
     /// Held by who fetches.
@@ -76,7 +76,7 @@ impl RemoteKeys {
         section: &str,
         source: Source,
         allowed: &[Algorithm],
-        peer: Peer,
+        peer: HttpsPeer,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {

@@ -16,11 +16,11 @@ use tokio::sync::Semaphore;
 use self::answer::{Verdict, judge};
 use self::kept::{Hash, Kept};
 use super::answer::{AnswerProblem, ask};
-use super::peer::{DEADLINE, Peer, PeerProblem};
+use super::https_peer::{DEADLINE, HttpsPeer, PeerProblem};
 use super::refusal::Refusal;
 use crate::domain::time::{Clock, Timestamp};
 use crate::net::Endpoint;
-use crate::net::flight::Flights;
+use crate::net::single_flight::SingleFlight;
 use crate::telemetry::metric;
 
 /// The call of the API.
@@ -54,11 +54,11 @@ struct Inner {
     section: String,
     audiences: Vec<String>,
     endpoint: Endpoint,
-    peer: Peer,
+    peer: HttpsPeer,
     clock: Arc<dyn Clock>,
     /// Good answers; tokens are known as keyed hashes alone.
     kept: Kept,
-    flights: Flights<Hash, Result<Verdict, ReviewProblem>>,
+    flights: SingleFlight<Hash, Result<Verdict, ReviewProblem>>,
     places: Semaphore,
 }
 
@@ -67,7 +67,7 @@ impl Reviewer {
         section: &str,
         audiences: &[String],
         endpoint: Endpoint,
-        peer: Peer,
+        peer: HttpsPeer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ReviewProblem> {
         Ok(Self(Arc::new(Inner {
@@ -77,7 +77,7 @@ impl Reviewer {
             peer,
             clock,
             kept: Kept::new().ok_or(ReviewProblem::NoKey)?,
-            flights: Flights::default(),
+            flights: SingleFlight::default(),
             places: Semaphore::new(AT_A_TIME),
         })))
     }

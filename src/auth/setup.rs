@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::https_peer::PeerProblem;
 use super::keys::KeyProblem;
-use super::peer::PeerProblem;
 use crate::net::EndpointProblem;
 
 /// What is wrong with a `[revert_jwt:<name>]` section or with `[keystone_authtoken]`. Each message

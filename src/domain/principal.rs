@@ -169,7 +169,7 @@ pub trait Authenticator: Debug + Send + Sync {
 
     /// Whether verifying this call now makes another service work. A client whose tokens were
     /// refused too often may not cause that; what is verified here costs nobody else anything.
-    fn asks_others(&self, _call: &Call<'_>) -> bool {
+    fn needs_remote_call(&self, _call: &Call<'_>) -> bool {
         true
     }
 

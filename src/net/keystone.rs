@@ -19,7 +19,8 @@ pub use self::catalog::{Catalog, Interface};
 pub use self::login::{LoginError, Session};
 pub use self::service_user::ServiceUser;
 
-use super::{Client, Response, body, root_cause, secret_header};
+use super::retry::retried;
+use super::{Client, FreshClient, RequestBuilder, Response, body, root_cause, secret_header};
 
 const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
@@ -29,8 +30,6 @@ const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-acc
 
 /// The longest catalog that is read: large clouds have some tens of KiB.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
-/// The first pause before a retry; each next one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How hard a Keystone is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub struct Patience {
 /// One Keystone.
 #[derive(Debug, Clone)]
 pub struct KeystoneApi {
-    http: Client,
+    http: FreshClient,
     url: KeystoneUrl,
     patience: Patience,
 }
@@ -91,8 +90,8 @@ pub enum CallError {
 
 impl KeystoneApi {
     /// Connects to nothing yet.
-    pub fn new(http: Client, url: KeystoneUrl, patience: Patience) -> Self {
-        Self { http, url, patience }
+    pub fn new(http: impl Into<FreshClient>, url: KeystoneUrl, patience: Patience) -> Self {
+        Self { http: http.into(), url, patience }
     }
 
     /// Asks with `asker` what `subject` is worth, without the catalog:
@@ -108,22 +107,21 @@ impl KeystoneApi {
             Age::ExpiredToo => "/auth/tokens?nocatalog&allow_expired=1",
         });
         let (asker, subject) = (token_header(asker)?, token_header(subject)?);
-        let send = || {
-            self.http
-                .get(&url)
+        let question = |http: &Client| {
+            http.get(&url)
                 .header(header::ACCEPT, "application/json")
                 .header(X_AUTH_TOKEN, asker.clone())
                 .header(X_SUBJECT_TOKEN, subject.clone())
                 .header(ACCESS_RULES, "1")
         };
-        self.ask(send).await
+        self.ask(question).await
     }
 
     /// Whether what answers says that it is a Keystone v3: `GET /v3`.
     pub async fn version(&self) -> Result<bool, CallError> {
         let url = self.url.join("");
-        let answer = self.ask(|| self.http.get(&url).header(header::ACCEPT, "application/json"));
-        let answer = answer.await?;
+        let question = |http: &Client| http.get(&url).header(header::ACCEPT, "application/json");
+        let answer = self.ask(question).await?;
         let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let id = document.pointer("/version/id").and_then(serde_json::Value::as_str);
         Ok(answer.status == 200 && id.is_some_and(|id| id.starts_with("v3")))
@@ -133,49 +131,38 @@ impl KeystoneApi {
     async fn log_in(&self, body: &[u8], catalog: bool) -> Result<Answer, CallError> {
         let path = if catalog { "/auth/tokens" } else { "/auth/tokens?nocatalog" };
         let url = self.url.join(path);
-        let send = || {
-            self.http
-                .post(&url)
+        let login = |http: &Client| {
+            http.post(&url)
                 .header(header::ACCEPT, "application/json")
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.to_vec())
         };
-        self.ask(send).await
+        self.ask(login).await
     }
 
-    async fn ask(
-        &self,
-        request: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<Answer, CallError> {
+    async fn ask(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Answer, CallError> {
         let deadline = self.patience.deadline;
-        let exchange = async { Answer::read(self.connect(request).await?).await };
+        let exchange = async {
+            let http = self.http.current().await;
+            Answer::read(self.connect(|| request(&http)).await?).await
+        };
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(CallError::TimedOut(deadline)))
     }
 
     /// Sends, again only where not even a connection stood.
-    async fn connect(
-        &self,
-        request: impl Fn() -> reqwest::RequestBuilder,
-    ) -> Result<Response, CallError> {
-        let mut pause = FIRST_PAUSE;
-        let mut left = self.patience.retries;
-        loop {
-            // A connection of its own for each question: questions are rare, and uWSGI, behind
-            // which many a Keystone is, closes kept ones without a word. What was sent on one
-            // would have to be sent again, and cannot be, since it may have been done.
-            match request().header(header::CONNECTION, "close").send().await {
-                Err(error) if error.is_connect() && left > 0 => {
-                    left -= 1;
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                Err(error) if error.is_timeout() && !error.is_connect() => {
-                    return Err(CallError::TimedOut(self.patience.deadline));
-                }
-                Err(error) => return Err(CallError::Unreachable(root_cause(error))),
-                Ok(response) => return Ok(response),
+    async fn connect(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, CallError> {
+        // A connection of its own for each question: questions are rare, and uWSGI, behind which
+        // many a Keystone is, closes kept ones without a word. What was sent on one would have to
+        // be sent again, and cannot be, since it may have been done.
+        let attempt = || request().header(header::CONNECTION, "close").send();
+        let sent = retried(self.patience.retries, attempt, reqwest::Error::is_connect).await;
+        sent.map_err(|error| {
+            if error.is_timeout() && !error.is_connect() {
+                CallError::TimedOut(self.patience.deadline)
+            } else {
+                CallError::Unreachable(root_cause(error))
             }
-        }
+        })
     }
 }
 

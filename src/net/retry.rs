@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 
-/// Tries after the first one.
-const MORE: usize = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks at most three times, with pauses that double and are jittered, as long as `again` says
-/// that the error may pass. Only for requests that change nothing; the caller bounds the whole.
-pub async fn retried<T, E, F>(ask: impl FnMut() -> F, again: impl FnMut(&E) -> bool) -> Result<T, E>
+/// Asks, and at most `more` times again, with pauses that double and are jittered, as long as
+/// `again` says that the error may pass. Only for requests that change nothing, or that were not
+/// sent; the caller bounds the whole.
+pub async fn retried<T, E, F>(
+    more: u32,
+    ask: impl FnMut() -> F,
+    again: impl FnMut(&E) -> bool,
+) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(MORE);
+    let more = usize::try_from(more).unwrap_or(usize::MAX);
+    let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_times(more);
     ask.retry(pauses.with_jitter()).when(again).await
 }
 
@@ -30,7 +34,7 @@ mod tests {
             asked.set(asked.get() + 1);
             async move { answer }
         };
-        let answer = retried(ask, |passes| *passes).await;
+        let answer = retried(2, ask, |passes| *passes).await;
         (answer, asked.get())
     }
 

@@ -5,19 +5,20 @@ mod files;
 mod handshake;
 mod shown;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConnection;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub use self::files::TlsError;
-use self::files::{Files, Judged};
+use self::files::{Judged, TlsFiles};
 pub(super) use self::handshake::{Handshakes, Shaken};
 use crate::config::TlsConfig;
 use crate::domain::time::Timestamp;
+use crate::files::Look;
 use crate::telemetry::audit::PeerCertificate;
 use crate::telemetry::metric;
 
@@ -29,15 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
-    current: RwLock<Current>,
-}
-
-#[derive(Debug)]
-struct Current {
-    server: Arc<ServerConfig>,
-    expires: Option<Timestamp>,
-    /// What the last look found: each version of the files is judged, and told of, once.
-    seen: Result<[u8; 32], String>,
+    files: TlsFiles,
 }
 
 impl Tls {
@@ -46,25 +39,19 @@ impl Tls {
     /// # Errors
     /// What cannot be used is refused here; later it is logged, and the old one stays.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
-        let files = Files::read(config)?;
-        let Judged { server, expires } = files.judge(&config.clients)?;
-        let current = Current { server, expires, seen: Ok(files.digest()) };
-        current.publish();
-        Ok(Self { config: config.clone(), current: RwLock::new(current) })
+        let files = files::load(config)?;
+        files.get().publish();
+        Ok(Self { config: config.clone(), files })
     }
 
     /// When the certificate in use expires; `None` where that cannot be read.
     pub fn expires(&self) -> Option<Timestamp> {
-        self.current().expires
-    }
-
-    fn current(&self) -> RwLockReadGuard<'_, Current> {
-        self.current.read().unwrap_or_else(PoisonError::into_inner)
+        self.files.get().expires
     }
 
     /// For the next handshake.
     fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current().server))
+        TlsAcceptor::from(self.files.get().server)
     }
 
     /// The certificate that the client of this connection showed, if it did.
@@ -85,23 +72,14 @@ impl Tls {
 
     /// Looks at the files, and takes what is new if it is good. Blocks for as long as the disk.
     pub fn look(&self) {
-        let files = Files::read(&self.config);
-        let seen = files.as_ref().map(Files::digest).map_err(ToString::to_string);
-        if self.current().seen == seen {
-            return;
-        }
-        let judged = files.and_then(|files| files.judge(&self.config.clients));
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.seen = seen;
-        let outcome = match judged {
-            Ok(Judged { server, expires }) => {
-                current.server = server;
-                current.expires = expires;
-                current.publish();
+        let outcome = match self.files.look() {
+            Look::Unchanged => return,
+            Look::Taken => {
+                self.files.get().publish();
                 tracing::info!("the new TLS files are in use");
                 "taken"
             }
-            Err(error) => {
+            Look::Refused(error) => {
                 tracing::error!(%error, "the new TLS files cannot be used; the old ones stay");
                 "refused"
             }
@@ -110,7 +88,7 @@ impl Tls {
     }
 }
 
-impl Current {
+impl Judged {
     /// Shows the expiry among the metrics.
     fn publish(&self) {
         if let Some(expires) = self.expires {

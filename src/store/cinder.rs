@@ -9,6 +9,7 @@
 mod client;
 mod uri;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,14 +18,15 @@ use tokio::time::Instant;
 
 use self::client::{CinderClient, Volume, answered};
 use self::uri::CinderUri;
-use super::fault::Fault;
+use super::http_client::{Trust, http_client};
+use super::http_fault::Fault;
 use super::{StoreOptions, StoreSetupError};
 use crate::config::CinderConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::Outbound;
+use crate::domain::time::Clock;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const HIDDEN: &str = "Cinder shows our user no such volume, which may be in another project: make \
@@ -80,20 +82,16 @@ impl CinderStore {
         id: StoreId,
         config: &CinderConfig,
         options: &StoreOptions,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, StoreSetupError> {
         let wrong = |reason| StoreSetupError::Endpoint { store: id.0.clone(), reason };
         let limit = options.store_timeout;
-        let outbound = Outbound {
-            ca_file: config.ca_file.clone(),
-            insecure: config.insecure,
-            ..Outbound::within(limit)
+        let trust = Trust {
+            ca_file: ("cinder_ca_certificates_file", config.ca_file.as_ref()),
+            insecure: config.insecure.then_some("cinder_api_insecure"),
         };
-        if config.insecure {
-            let store = &id.0;
-            tracing::warn!(store, "cinder_api_insecure: no certificate is checked");
-        }
-        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
-        let client = CinderClient::new(config, http, limit).map_err(wrong)?;
+        let http = http_client(&id, trust, limit)?;
+        let client = CinderClient::new(config, http, limit, clock).map_err(wrong)?;
         Ok(Self { id, client, transition_timeout: config.transition_timeout })
     }
 

@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use reqwest::{Method, StatusCode, Url};
 
+use super::http_client::{Trust, http_client};
 use super::{StoreOptions, StoreSetupError, names};
 use crate::config::HttpConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Client, Outbound, Response, announced_length, root_cause};
+use crate::net::{Client, Response, announced_length, root_cause};
 
 /// `glance_store`'s prefix of this store, `http`.
 const CLAIMED: usize = 4;
@@ -51,20 +52,12 @@ impl HttpStore {
             return Ok(Self { id, asking: None });
         }
         let limit = options.store_timeout;
-        let insecure = config.insecure && config.ca_file.is_none();
-        if insecure {
-            let store = &id.0;
-            tracing::warn!(store, "https_insecure: no certificate is checked");
-        }
-        let ca_file = config.ca_file.clone();
-        let outbound = Outbound { ca_file, insecure, ..Outbound::streaming(limit) };
-        let client = outbound.client().map_err(|error| match &config.ca_file {
-            Some(_) => StoreSetupError::Endpoint {
-                store: id.0.clone(),
-                reason: format!("https_ca_certificates_file: {error}"),
-            },
-            None => error.into(),
-        })?;
+        let is_insecure = config.insecure && config.ca_file.is_none();
+        let trust = Trust {
+            ca_file: ("https_ca_certificates_file", config.ca_file.as_ref()),
+            insecure: is_insecure.then_some("https_insecure"),
+        };
+        let client = http_client(&id, trust, limit)?;
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 

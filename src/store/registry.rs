@@ -17,6 +17,7 @@ use crate::domain::location::{Location, LocationValue};
 use crate::domain::store::{
     Objects, Placed, Store, StoreId, StoreUri, Stores, Unplaced, UnusableStore,
 };
+use crate::domain::time::Clock;
 
 /// The types of store that there is a driver for, and the schemes of their locations.
 const SERVED: [(&str, &[&str]); 6] = [
@@ -44,12 +45,13 @@ impl ConfiguredStores {
     pub fn new(
         configs: &[StoreConfig],
         options: &StoreOptions,
+        clock: &Arc<dyn Clock>,
         metadata_encryption_key: Option<SecretString>,
     ) -> Result<Self, StoreSetupError> {
         let values = ValueReader::new(metadata_encryption_key)?;
         let (mut stores, mut unusable) = (Vec::new(), Vec::new());
         for config in configs {
-            match build(config, options) {
+            match build(config, options, clock) {
                 Ok(store) => stores.extend(store),
                 Err(error) if error.is_of_one_store() => unusable.push(UnusableStore {
                     id: StoreId(config.id.clone()),
@@ -134,6 +136,7 @@ fn is_served(scheme: &str) -> bool {
 fn build(
     config: &StoreConfig,
     options: &StoreOptions,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn Store>>, StoreSetupError> {
     let id = StoreId(config.id.clone());
     Ok(match &config.kind {
@@ -141,8 +144,8 @@ fn build(
         StoreKind::Http(http) => Some(Arc::new(HttpStore::new(id, http, options)?)),
         StoreKind::Rbd(rbd) => Some(Arc::new(RbdStore::new(id, rbd, options))),
         StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
-        StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options)?)),
-        StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options)?)),
+        StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options, clock)?)),
+        StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options, clock)?)),
         StoreKind::Unsupported { .. } => None,
         StoreKind::Misconfigured { problems, .. } => {
             let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -18,14 +18,15 @@ use tokio::time::Instant;
 
 use self::client::{Call, S3Client, answered};
 use self::uri::Place;
-use super::fault::{Fault, is_busy};
+use super::http_client::{Trust, http_client};
+use super::http_fault::{Fault, is_busy};
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Outbound, Response, announced_length, header};
+use crate::net::{Response, announced_length, header};
 
 const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
@@ -73,8 +74,8 @@ impl S3Store {
         let bucket = Bucket::new(url, style, config.bucket.clone(), config.region.clone())
             .map_err(|error| wrong(format!("s3_store_bucket: {error}")))?;
         let limit = options.store_timeout;
-        let outbound = Outbound { ca_file: config.ca_file.clone(), ..Outbound::streaming(limit) };
-        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
+        let ca_file = ("s3_store_cacert", config.ca_file.as_ref());
+        let http = http_client(&id, Trust { ca_file, insecure: None }, limit)?;
         let keys = config
             .keys
             .as_ref()

@@ -22,14 +22,16 @@ use self::access::Account;
 use self::client::{Path, SwiftClient, Target, answered, named, quoted, success};
 use self::uri::{Place, SwiftUri};
 use self::versions::Keeping;
-use super::fault::Fault;
+use super::http_client::{Trust, http_client};
+use super::http_fault::Fault;
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
-use crate::net::{Outbound, Response, announced_length, header};
+use crate::domain::time::Clock;
+use crate::net::{Response, announced_length, header};
 
 /// One `swift` store of the configuration.
 #[derive(Debug)]
@@ -66,20 +68,16 @@ impl SwiftStore {
         id: StoreId,
         config: &SwiftConfig,
         options: &StoreOptions,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, StoreSetupError> {
         let wrong = |reason| StoreSetupError::Endpoint { store: id.0.clone(), reason };
         let limit = options.store_timeout;
-        let outbound = Outbound {
-            ca_file: config.ca_file.clone(),
-            insecure: config.insecure,
-            ..Outbound::streaming(limit)
+        let trust = Trust {
+            ca_file: ("swift_store_cacert", config.ca_file.as_ref()),
+            insecure: config.insecure.then_some("swift_store_auth_insecure"),
         };
-        let http = outbound.client().map_err(|error| wrong(error.to_string()))?;
-        if config.insecure {
-            let store = &id.0;
-            tracing::warn!(store, "swift_store_auth_insecure: no certificate is checked");
-        }
-        let account = |account| Account::new(account, config, &http, limit).map(Arc::new);
+        let http = http_client(&id, trust, limit)?;
+        let account = |account| Account::new(account, config, &http, limit, clock).map(Arc::new);
         let mut accounts: Vec<_> =
             config.accounts.iter().map(account).collect::<Result<_, _>>().map_err(wrong)?;
         accounts.sort_by_key(|account| account.reference != config.default_account);

@@ -5,3 +5,4 @@ mod oslo;
 mod parts;
 mod swift;
 mod upstream;
+mod watched_files;

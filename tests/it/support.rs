@@ -24,6 +24,7 @@ pub(crate) mod kubernetes;
 pub(crate) mod log;
 pub(crate) mod odds;
 pub(crate) mod output;
+pub(crate) mod pipe;
 pub(crate) mod pki;
 pub(crate) mod private_mariadb;
 pub(crate) mod process;

@@ -200,7 +200,7 @@ pub(crate) async fn get_scrub_plan(
 ) -> Result<JsonAnswer<ScrubPlan>, ApiError> {
     let within = parameters.within()?;
     let scrubber = state.scrubber()?;
-    context.take_your_time();
+    context.lift_deadline();
     Ok(JsonAnswer(scrubber.plan(&admin, within).await?.into()))
 }
 

@@ -12,8 +12,8 @@ use super::worth::{self, Rules, Worth};
 use super::{DEADLINE, Outcome};
 use crate::domain::principal::Token;
 use crate::domain::time::Clock;
-use crate::net::flight::Flights;
 use crate::net::keystone::{Age, Answer, KeystoneApi, ServiceUser};
+use crate::net::single_flight::SingleFlight;
 
 /// So many questions are asked at a time; a Keystone that is slow is not made slower.
 const IN_FLIGHT: usize = 16;
@@ -29,7 +29,7 @@ pub(super) struct Inquiry {
     clock: Arc<dyn Clock>,
     cache: Cache,
     turns: Semaphore,
-    questions: Flights<Question, Result<Worth, Outcome>>,
+    questions: SingleFlight<Question, Result<Worth, Outcome>>,
 }
 
 /// What those who ask it at once share the answer of. Age is part of it: who may not come with an
@@ -48,7 +48,7 @@ impl Inquiry {
         cache: Cache,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (turns, questions) = (Semaphore::new(IN_FLIGHT), Flights::default());
+        let (turns, questions) = (Semaphore::new(IN_FLIGHT), SingleFlight::default());
         Self { api, asker, rules, clock, cache, turns, questions }
     }
 

@@ -11,8 +11,8 @@ use super::{DEADLINE, KeystoneAuthenticator, Outcome};
 use crate::auth::AuthSetupError;
 use crate::config::KeystoneConfig;
 use crate::domain::time::Clock;
-use crate::net::Outbound;
 use crate::net::keystone::{Age, KeystoneApi, KeystoneUrl, Patience, ServiceUser};
+use crate::net::{FreshClient, Outbound};
 
 /// What a try at Keystone showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,8 @@ impl KeystoneAuthenticator {
             insecure: config.insecure,
             ..Outbound::within(DEADLINE)
         };
-        let http =
-            outbound.client().map_err(|error| wrong("cafile, certfile", error.to_string()))?;
+        let http = FreshClient::new("keystone_authtoken", outbound)
+            .map_err(|error| wrong("cafile, certfile", error.to_string()))?;
         let patience = Patience { deadline: DEADLINE, retries: config.retries };
         let api = KeystoneApi::new(http, url, patience);
         let asker = config

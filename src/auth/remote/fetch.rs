@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::auth::algorithm::Algorithm;
 use crate::auth::answer::{AnswerProblem, ask};
+use crate::auth::https_peer::{DEADLINE, HttpsPeer, PeerProblem, Ready};
 use crate::auth::json::{JsonFault, parse_object};
 use crate::auth::keys::{KeyProblem, KeySet, jwks};
-use crate::auth::peer::{DEADLINE, Peer, PeerProblem, Ready};
 use crate::config::JwtKeyServer;
 use crate::net::{Endpoint, EndpointProblem};
 
@@ -73,7 +73,7 @@ impl Source {
     /// Fetches the keys, within [`DEADLINE`] altogether.
     pub(super) async fn fetch(
         &self,
-        peer: &Peer,
+        peer: &HttpsPeer,
         allowed: &[Algorithm],
     ) -> Result<KeySet, FetchProblem> {
         let fetched = async { self.ask(&peer.ready().await?).await };

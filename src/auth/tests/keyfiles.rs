@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -116,6 +117,10 @@ async fn a_broken_or_missing_file_leaves_the_old_keys_in_force() {
     fs::remove_file(&service.file).unwrap();
     service.clock.advance(1);
     assert_eq!(service.answers().await, ("ok", "unknown_key"));
+    let made = Command::new("mkfifo").arg(&service.file).status().unwrap();
+    assert!(made.success());
+    service.clock.advance(1);
+    assert_eq!(service.answers().await, ("ok", "unknown_key"), "a pipe");
     service.replace(&jwks(&[new_key()]));
     service.clock.advance(1);
     assert_eq!(service.answers().await, ("unknown_key", "ok"));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::TimeDelta;
 use futures::FutureExt;
 
-use super::super::flight::Flights;
+use super::super::single_flight::SingleFlight;
 use super::{KeystoneApi, LoginError, Session};
 use crate::config::keystone_auth::Credentials;
 use crate::domain::time::{Clock, Timestamp};
@@ -28,7 +28,7 @@ struct Inner {
     catalog: bool,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    logins: Flights<(), Result<Arc<Session>, LoginError>>,
+    logins: SingleFlight<(), Result<Arc<Session>, LoginError>>,
 }
 
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl ServiceUser {
         catalog: bool,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (state, logins) = (Mutex::default(), Flights::default());
+        let (state, logins) = (Mutex::default(), SingleFlight::default());
         Self(Arc::new(Inner { api, credentials, catalog, clock, state, logins }))
     }
 

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use chrono::DateTime;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,12 +15,17 @@ use x509_cert::der::Decode;
 use super::clients::NamedClients;
 use crate::config::{ClientCertificates, ClientTrust, TlsConfig};
 use crate::domain::time::Timestamp;
+use crate::files::{Contents, FileError, FileProblem, Reloaded, Source};
+
+const CERT: &str = "tls_cert_file";
+const KEY: &str = "tls_key_file";
+const CLIENT_CA: &str = "tls_client_ca_file";
 
 /// Why the files of `[revert] tls_*` cannot be used. No message holds a key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("[revert] {option} = {}: cannot be read: {error}", path.display())]
+    #[error("[revert] {option} = {}: {problem}", path.display())]
     File {
         /// Its option.
         option: &'static str,
@@ -29,7 +33,7 @@ pub enum TlsError {
         path: PathBuf,
         /// Why.
         #[source]
-        error: std::io::Error,
+        problem: FileProblem,
     },
     /// A file has none of what it is for.
     #[error("[revert] {option} = {}: holds no {what} in PEM", path.display())]
@@ -51,78 +55,67 @@ pub enum TlsError {
     Authority(String),
 }
 
+impl From<FileError> for TlsError {
+    fn from(FileError { option, path, problem }: FileError) -> Self {
+        Self::File { option, path, problem }
+    }
+}
+
+fn nothing(option: &'static str, path: &Path, what: &'static str) -> TlsError {
+    TlsError::Nothing { option, path: path.to_owned(), what }
+}
+
 /// Files that can be used.
+#[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) server: Arc<ServerConfig>,
     /// When our certificate expires; `None` where that cannot be read.
     pub(super) expires: Option<Timestamp>,
 }
 
-/// The contents of the files.
-pub(super) struct Files {
-    cert: File,
-    key: File,
-    client_ca: Option<File>,
+/// What rustls makes of the files, as fresh as they are.
+pub(super) type TlsFiles = Reloaded<Judged, TlsError>;
+
+/// Reads the files for the first time.
+pub(super) fn load(config: &TlsConfig) -> Result<TlsFiles, TlsError> {
+    let ca = config.clients.trust().map(|trust| Source::of_certificates(CLIENT_CA, &trust.ca_file));
+    let pair =
+        [Source::of_certificates(CERT, &config.cert_file), Source::of_keys(KEY, &config.key_file)];
+    let config = config.clone();
+    Reloaded::load(pair.into_iter().chain(ca).collect(), move |contents| {
+        Files { config: &config, contents }.judge()
+    })
 }
 
-struct File {
-    option: &'static str,
-    path: PathBuf,
-    pem: Vec<u8>,
+/// The contents of the files, and what they are for.
+struct Files<'a> {
+    config: &'a TlsConfig,
+    contents: &'a Contents,
 }
 
-impl File {
-    fn read(option: &'static str, path: &Path) -> Result<Self, TlsError> {
-        match std::fs::read(path) {
-            Ok(pem) => Ok(Self { option, path: path.to_owned(), pem }),
-            Err(error) => Err(TlsError::File { option, path: path.to_owned(), error }),
-        }
-    }
-
-    fn nothing(&self, what: &'static str) -> TlsError {
-        TlsError::Nothing { option: self.option, path: self.path.clone(), what }
-    }
-
-    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.pem).collect();
-        found.ok().filter(|found| !found.is_empty()).ok_or_else(|| self.nothing("certificate"))
-    }
-}
-
-impl Files {
-    pub(super) fn read(config: &TlsConfig) -> Result<Self, TlsError> {
-        let ca = config.clients.trust().map(|trust| &trust.ca_file);
-        Ok(Self {
-            cert: File::read("tls_cert_file", &config.cert_file)?,
-            key: File::read("tls_key_file", &config.key_file)?,
-            client_ca: ca.map(|path| File::read("tls_client_ca_file", path)).transpose()?,
-        })
-    }
-
-    /// Changes when a file does.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        let mut all = digest::Context::new(&digest::SHA256);
-        for file in
-            [Some(&self.cert), Some(&self.key), self.client_ca.as_ref()].into_iter().flatten()
-        {
-            all.update(digest::digest(&digest::SHA256, &file.pem).as_ref());
-        }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(all.finish().as_ref());
-        bytes
+impl Files<'_> {
+    fn certificates(
+        &self,
+        option: &'static str,
+        path: &Path,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let pem = self.contents.of(option);
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let found = found.ok().filter(|found| !found.is_empty());
+        found.ok_or_else(|| nothing(option, path, "certificate"))
     }
 
     /// What rustls makes of the files: TLS 1.2 and 1.3, HTTP/1.1 alone.
-    pub(super) fn judge(&self, clients: &ClientCertificates) -> Result<Judged, TlsError> {
-        let chain = self.cert.certificates()?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key.pem);
-        let key = key.map_err(|_| self.key.nothing("private key"))?;
+    fn judge(&self) -> Result<Judged, TlsError> {
+        let chain = self.certificates(CERT, &self.config.cert_file)?;
+        let key = PrivateKeyDer::from_pem_slice(self.contents.of(KEY));
+        let key = key.map_err(|_| nothing(KEY, &self.config.key_file, "private key"))?;
         let expires = expiry(&chain);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(TlsError::Pair)?;
-        let verifier = self.verifier(clients)?;
+        let verifier = self.verifier()?;
         let asks = verifier.is_some();
         let builder = match verifier {
             None => builder.with_no_client_auth(),
@@ -138,15 +131,11 @@ impl Files {
         Ok(Judged { server: Arc::new(server), expires })
     }
 
-    fn verifier(
-        &self,
-        clients: &ClientCertificates,
-    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
-        let (Some(ca), Some(trust)) = (&self.client_ca, clients.trust()) else {
-            return Ok(None);
-        };
+    fn verifier(&self) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+        let clients = &self.config.clients;
+        let Some(trust) = clients.trust() else { return Ok(None) };
         let mut roots = RootCertStore::empty();
-        for certificate in ca.certificates()? {
+        for certificate in self.certificates(CLIENT_CA, &trust.ca_file)? {
             roots.add(certificate).map_err(|error| TlsError::Authority(error.to_string()))?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -9,13 +9,12 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::config::CinderConfig;
-use crate::domain::time::SystemClock;
-use crate::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience, ServiceUser, Session};
+use crate::domain::time::Clock;
+use crate::net::keystone::{Interface, ServiceUser, Session};
 use crate::net::{self, Client, Response, retried, secret_header};
-use crate::store::fault::{Fault, is_busy};
+use crate::store::http_client::{RETRIES, service_user};
+use crate::store::http_fault::{Fault, is_busy};
 
-/// How often a login is tried again where no connection can be made.
-const RETRIES: u32 = 2;
 /// A volume, or a page of one.
 const LONGEST_BODY: usize = 1024 * 1024;
 /// The type's newer name, which catalogs have beside or in place of `volumev3`.
@@ -57,16 +56,13 @@ impl CinderClient {
         config: &CinderConfig,
         http: Client,
         limit: Duration,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Option<Self>, String> {
         let Some(login) = &config.login else { return Ok(None) };
-        let url = KeystoneUrl::parse(&login.auth_address)
+        let user = service_user(&http, &login.auth_address, &login.credentials, limit, clock)
             .map_err(|error| format!("cinder_store_auth_address: {error}"))?;
         let interface = Interface::parse(&config.interface)
             .ok_or_else(|| "cinder_catalog_info ends with no type of endpoint".to_owned())?;
-        let patience = Patience { deadline: limit, retries: RETRIES };
-        let api = KeystoneApi::new(http.clone(), url, patience);
-        let credentials = login.credentials.clone();
-        let user = ServiceUser::new(api, credentials, true, Arc::new(SystemClock));
         let (service_type, region) = (config.service_type.clone(), config.region.clone());
         Ok(Some(Self { http, user, service_type, interface, region, limit }))
     }
@@ -118,7 +114,7 @@ impl CinderClient {
             let answer = self.send(Method::GET, path).await?;
             if is_busy(answer.status()) { Err(answered(answer.status())) } else { Ok(answer) }
         };
-        timeout(self.limit, retried(ask, Fault::may_pass)).await.map_err(|_| late())?
+        timeout(self.limit, retried(RETRIES, ask, Fault::may_pass)).await.map_err(|_| late())?
     }
 
     /// A second time with a new token, if the first one is not good any more.

@@ -9,7 +9,8 @@ use rusty_s3::{Bucket, Credentials};
 use tokio::time::{Instant, timeout_at};
 
 use crate::net::{self, Client, Response, header, retried};
-use crate::store::fault::{Fault, is_busy};
+use crate::store::http_client::RETRIES;
+use crate::store::http_fault::{Fault, is_busy};
 
 /// How long a signature is good for; a request is sent at once.
 const SIGNED_FOR: Duration = Duration::from_mins(5);
@@ -155,7 +156,7 @@ impl S3Client {
             }
             Ok(response)
         };
-        retried(ask, Fault::may_pass).await
+        retried(RETRIES, ask, Fault::may_pass).await
     }
 
     async fn send(&self, method: Method, url: Url, call: &Call) -> Result<Response, Fault> {

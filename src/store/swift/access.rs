@@ -7,15 +7,12 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::uri::Address;
-use crate::config::keystone_auth::Credentials;
 use crate::config::{SwiftAccount, SwiftConfig, SwiftLogin};
-use crate::domain::time::SystemClock;
-use crate::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience, ServiceUser, Session};
+use crate::domain::time::Clock;
+use crate::net::keystone::{Interface, ServiceUser, Session};
 use crate::net::{Client, header, root_cause, secret_header};
-use crate::store::fault::Fault;
-
-/// How often a login is tried again where no connection can be made.
-const RETRIES: u32 = 2;
+use crate::store::http_client::service_user;
+use crate::store::http_fault::Fault;
 
 /// One account that can be logged in at.
 #[derive(Debug)]
@@ -84,15 +81,20 @@ impl Account {
         config: &SwiftConfig,
         http: &Client,
         limit: Duration,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, String> {
-        let keystone = |credentials| keystone(account, config, http.clone(), limit, credentials);
         let (login, project) = match &account.login {
             SwiftLogin::V1 { user, key } => {
                 let project = user.split(':').next().map(str::to_owned);
                 (Login::V1(V1::new(account, user, key, config, http.clone())), project)
             }
             SwiftLogin::Keystone { credentials, project } => {
-                (keystone(credentials.clone())?, project.clone())
+                let user = service_user(http, &account.auth_address, credentials, limit, clock);
+                let user = user.map_err(|error| {
+                    format!("the auth_address of {}: {error}", account.reference)
+                })?;
+                let login = Login::Keystone { user, endpoint: Endpoint::new(config)? };
+                (login, project.clone())
             }
         };
         let address = Address::of_url(&account.auth_address);
@@ -127,29 +129,18 @@ impl Account {
     }
 }
 
-fn keystone(
-    account: &SwiftAccount,
-    config: &SwiftConfig,
-    http: Client,
-    limit: Duration,
-    credentials: Credentials,
-) -> Result<Login, String> {
-    let url = KeystoneUrl::parse(&account.auth_address)
-        .map_err(|error| format!("the auth_address of {}: {error}", account.reference))?;
-    let interface = Interface::parse(&config.endpoint_type)
-        .ok_or_else(|| "swift_store_endpoint_type is no type of endpoint".to_owned())?;
-    let api = KeystoneApi::new(http, url, Patience { deadline: limit, retries: RETRIES });
-    let user = ServiceUser::new(api, credentials, true, Arc::new(SystemClock));
-    let endpoint = Endpoint {
-        fixed: config.endpoint.as_deref().map(without_slash),
-        service_type: config.service_type.clone(),
-        interface,
-        region: config.region.clone(),
-    };
-    Ok(Login::Keystone { user, endpoint })
-}
-
 impl Endpoint {
+    fn new(config: &SwiftConfig) -> Result<Self, String> {
+        let interface = Interface::parse(&config.endpoint_type)
+            .ok_or_else(|| "swift_store_endpoint_type is no type of endpoint".to_owned())?;
+        Ok(Self {
+            fixed: config.endpoint.as_deref().map(without_slash),
+            service_type: config.service_type.clone(),
+            interface,
+            region: config.region.clone(),
+        })
+    }
+
     fn of(&self, session: &Session) -> Result<String, Fault> {
         let of_catalog =
             || session.catalog.endpoint(&self.service_type, self.interface, self.region.as_deref());

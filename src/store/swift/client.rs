@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use super::access::{Access, Account};
 use super::uri::Address;
 use crate::net::{self, Client, Response, header, retried};
-use crate::store::fault::{Fault, is_busy};
+use crate::store::http_client::RETRIES;
+use crate::store::http_fault::{Fault, is_busy};
 
 /// All that RFC 3986 reserves is quoted, so that no name is more than one part of a path.
 const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -107,7 +108,7 @@ impl SwiftClient {
             let answer = self.send(method.clone(), target, path).await?;
             if is_busy(answer.status()) { Err(answered(&answer)) } else { Ok(answer) }
         };
-        retried(ask, Fault::may_pass).await
+        retried(RETRIES, ask, Fault::may_pass).await
     }
 
     /// Sends once; a second time with a new token, if the first one is not good any more.

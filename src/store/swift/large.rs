@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::client::{Listed, Path, SwiftClient, Target, answered, json, success};
 use crate::domain::store::Presence;
 use crate::net::{announced_length, header};
-use crate::store::fault::Fault;
+use crate::store::http_fault::Fault;
 
 /// Segments asked about, or deleted, at a time.
 pub(super) const AT_A_TIME: usize = 8;

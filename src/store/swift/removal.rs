@@ -10,7 +10,7 @@ use super::versions::Keeping;
 use super::{Shape, SwiftStore, shape};
 use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
-use crate::store::fault::Fault;
+use crate::store::http_fault::Fault;
 
 /// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
 #[derive(Debug, Deserialize)]

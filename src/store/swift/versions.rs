@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 
 use super::client::{Listed, SwiftClient, Target, answered, named};
 use crate::domain::store::Deletion;
-use crate::store::fault::Fault;
+use crate::store::http_fault::Fault;
 
 /// What stands in a listing for a deletion: it holds no data.
 const MARK: &str = "swift_versions_deleted=1";

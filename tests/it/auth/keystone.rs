@@ -17,6 +17,7 @@ use crate::support::keystone_world::{
     PASSWORD, TOKEN, World, admin_with, call, config, password, scoped,
 };
 use crate::support::log;
+use crate::support::pipe::pipe;
 use crate::support::pki::{Authority, dns};
 use crate::support::proxy::closed_port;
 use crate::support::verifier::call_with;
@@ -113,10 +114,10 @@ async fn an_answer_is_believed_for_a_minute() {
     world.ask(TOKEN).await.unwrap();
     world.keystone.answer_validations(Reply::Json(404, json!({})));
     world.clock.advance(Duration::from_secs(59));
-    assert!(!world.verifier.asks_others(&call_with(TOKEN)));
+    assert!(!world.verifier.needs_remote_call(&call_with(TOKEN)));
     world.ask(TOKEN).await.unwrap();
     world.clock.advance(Duration::from_secs(1));
-    assert!(world.verifier.asks_others(&call_with(TOKEN)));
+    assert!(world.verifier.needs_remote_call(&call_with(TOKEN)));
     assert_eq!(world.ask(TOKEN).await, Err(AuthError::Invalid { reason: "unknown" }));
 }
 
@@ -240,7 +241,7 @@ async fn what_cannot_be_a_token_is_not_asked_about() {
         ("a".repeat(8 * 1024 + 1), "too_long"),
     ] {
         assert_eq!(world.ask(&token).await, Err(AuthError::Invalid { reason }));
-        assert!(!world.verifier.asks_others(&call_with(&token)));
+        assert!(!world.verifier.needs_remote_call(&call_with(&token)));
     }
     assert!(world.keystone.asked().is_empty());
 }
@@ -285,6 +286,31 @@ async fn keystone_is_trusted_by_its_certificate_and_is_shown_ours() {
     assert!(ask(KeystoneConfig { insecure: true, ..untrusted }).await, "insecure");
     assert!(!ask(KeystoneConfig { identity: None, ..good }).await, "without our certificate");
     assert_eq!(keystone.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_new_authority_of_keystone_s_is_trusted_without_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let (_keystone, config) = over_tls(&folder).await;
+    let file = folder.path().join("ours.pem");
+    let (ours, other) = (folder.path().join("ca.pem"), Authority::new("another").pem());
+    std::fs::copy(&ours, &file).unwrap();
+    let config =
+        KeystoneConfig { cafile: Some(file.clone()), token_cache_time: Duration::ZERO, ..config };
+    let clock = Arc::new(FixedClock::default());
+    let verifier = KeystoneAuthenticator::new(&config, &[], clock).unwrap();
+    let asks = async || verifier.authenticate(&call_with(TOKEN)).await.is_ok();
+    assert!(asks().await);
+    std::fs::write(&file, "no certificate").unwrap();
+    assert!(asks().await, "the old one stays in use");
+    std::fs::remove_file(&file).unwrap();
+    pipe(&file);
+    assert!(asks().await, "the old one stays in use");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, other).unwrap();
+    assert!(!asks().await, "the old one is trusted no more");
+    std::fs::copy(&ours, &file).unwrap();
+    assert!(asks().await);
 }
 
 #[test]

@@ -118,11 +118,11 @@ async fn what_could_never_be_good_is_refused_without_a_question() {
 async fn a_good_answer_is_believed_for_ten_seconds_and_asked_for_once() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({}));
-    assert!(verifier.jwt.asks_others(&call_with(&token)));
+    assert!(verifier.jwt.needs_remote_call(&call_with(&token)));
     let answers = join_all((0..50).map(|_| verifier.answer(&token))).await;
     assert!(answers.iter().all(|answer| *answer == "admin"), "{answers:?}");
     assert_eq!(questions(&server), 1);
-    assert!(!verifier.jwt.asks_others(&call_with(&token)));
+    assert!(!verifier.jwt.needs_remote_call(&call_with(&token)));
     server.say(PATH, review(&json!({"error": "the pod is gone"})));
     verifier.clock.advance(Duration::from_millis(9999));
     assert_eq!((verifier.answer(&token).await, questions(&server)), ("admin", 1));

@@ -15,6 +15,7 @@ use crate::support::canary;
 use crate::support::daemon::until;
 use crate::support::kubernetes::{self, OPERATOR, Volume, account};
 use crate::support::log;
+use crate::support::pipe::pipe;
 use crate::support::pki::{Authority, Pair, dns};
 use crate::support::server::{Says, Server};
 use crate::support::tokens::{KEYS, Signer, ec_jwk, token};
@@ -311,6 +312,11 @@ async fn files_that_are_broken_for_a_moment_leave_the_old_ones_in_use() {
             fs::write(&token_file, if text == "garbage" { "two words" } else { "" }).unwrap();
             assert!(kind.asks(&verifier, &site).await, "{kind:?} {text}");
         }
+        for file in [&ca_file, &token_file] {
+            fs::remove_file(file).unwrap();
+            pipe(file);
+        }
+        assert!(kind.asks(&verifier, &site).await, "{kind:?} with pipes");
         for file in [&ca_file, &token_file] {
             fs::remove_file(file).unwrap();
         }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::support::source::{Source, folder, sources};
 
 /// From the ground up. A module uses its own floor's code and that of the floors below.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["domain"],
+    &["files"],
     &["config"],
     &["telemetry"],
     &["net"],
@@ -25,7 +26,7 @@ const KEPT_APART: [(&str, &[&str]); 8] = [
     ("hyper_util", &["server"]),
     ("libloading", &["store"]),
     ("reqwest", &["net", "store"]),
-    ("rustix", &["store"]),
+    ("rustix", &["files", "store"]),
     ("sqlx", &["db"]),
 ];
 

@@ -18,6 +18,7 @@ use glance_revert::store::{ConfiguredStores, StoreOptions};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::clock;
 use crate::support::database::{Kind, on_each_database};
 use crate::support::odds::MeanwhileStores;
 use crate::support::rows::REMOVED;
@@ -50,7 +51,10 @@ fn stores(datadirs: Vec<PathBuf>, key: Option<&str>) -> Arc<dyn Stores> {
     let kind = StoreKind::File(FileConfig { datadirs, timeout: None });
     let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
     let config = StoreConfig { id: "file".to_owned(), kind };
-    Arc::new(ConfiguredStores::new(&[config], &options, key.map(SecretString::from)).unwrap())
+    Arc::new(
+        ConfiguredStores::new(&[config], &options, &clock::machine(), key.map(SecretString::from))
+            .unwrap(),
+    )
 }
 
 /// Somebody else has the lock of `b` when the scrubber asks.

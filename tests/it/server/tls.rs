@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::binary::ConfigFile;
 use crate::support::daemon::until;
+use crate::support::pipe::pipe;
 use crate::support::pki::{Authority, Pair, dns, email, uri};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -300,9 +301,16 @@ async fn new_files_that_cannot_be_used_leave_the_old_ones_in_use() {
         server.tls.look();
         server.client().ask(&server).await.unwrap();
     }
-    std::fs::remove_file(server.folder.path().join("tls.key")).unwrap();
-    server.tls.look();
-    server.client().ask(&server).await.unwrap();
+    for file in ["tls.key", "tls.crt"] {
+        let path = server.folder.path().join(file);
+        std::fs::remove_file(&path).unwrap();
+        server.tls.look();
+        server.client().ask(&server).await.unwrap();
+        pipe(&path);
+        server.tls.look();
+        server.client().ask(&server).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+    }
 
     put(&server.folder, &one);
     server.tls.look();

@@ -9,6 +9,7 @@ use glance_revert::store::StoreOptions;
 use glance_revert::store::cinder::CinderStore;
 
 use crate::support::cinder::{Cinder, Ending, Listening, Mood, Shared, Volume, config};
+use crate::support::clock;
 use crate::support::proxy::closed_port;
 
 const IMAGE: &str = "0a1b2c3d-0000-4000-8000-000000000001";
@@ -25,7 +26,7 @@ struct Place {
 
 fn store(config: &CinderConfig) -> CinderStore {
     let options = StoreOptions { store_timeout: LIMIT, ..StoreOptions::default() };
-    CinderStore::new(StoreId("volumes".to_owned()), config, &options).unwrap()
+    CinderStore::new(StoreId("volumes".to_owned()), config, &options, &clock::machine()).unwrap()
 }
 
 /// A Cinder with one image's volume.

@@ -11,6 +11,7 @@ use glance_revert::store::{ConfiguredStores, StoreOptions, StoreSetupError};
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::support::clock;
 use crate::support::{cinder, swift};
 
 const KEY: &str = "thisisa16bytekey";
@@ -31,7 +32,8 @@ fn options() -> StoreOptions {
 }
 
 fn stores(configs: &[StoreConfig], key: Option<&str>) -> ConfiguredStores {
-    ConfiguredStores::new(configs, &options(), key.map(SecretString::from)).unwrap()
+    ConfiguredStores::new(configs, &options(), &clock::machine(), key.map(SecretString::from))
+        .unwrap()
 }
 
 fn location(value: &str, store: Option<&str>) -> Location {
@@ -236,7 +238,8 @@ fn one_object_is_known_by_all_spellings_of_its_location() {
 #[test]
 fn a_configuration_that_cannot_work_says_what_to_set() {
     let build = |configs: &[StoreConfig], key: Option<&str>| {
-        ConfiguredStores::new(configs, &options(), key.map(SecretString::from)).unwrap_err()
+        ConfiguredStores::new(configs, &options(), &clock::machine(), key.map(SecretString::from))
+            .unwrap_err()
     };
     assert_eq!(build(&[], Some("short")), StoreSetupError::KeyLength(5));
     for (datadirs, told) in [(&[][..], "filesystem_store_datadir"), (&["images"], "absolute")] {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::clock;
 use crate::support::swift::{self, Container, KEY, PRODUCT, Project, Swift};
 
 const DATA: &[u8] = b"every bit of an image";
@@ -24,7 +25,13 @@ pub(crate) fn image() -> ImageId {
 }
 
 fn store(config: &SwiftConfig) -> SwiftStore {
-    SwiftStore::new(StoreId("objects".to_owned()), config, &StoreOptions::default()).unwrap()
+    SwiftStore::new(
+        StoreId("objects".to_owned()),
+        config,
+        &StoreOptions::default(),
+        &clock::machine(),
+    )
+    .unwrap()
 }
 
 /// A container and a store over it.
@@ -230,7 +237,9 @@ async fn what_is_named_like_a_segment_is_one_only_of_an_object_named_after_its_i
     place.container.put("golden-00001", DATA).await;
     let golden = uri(&place.uri(&id).as_str().replace(id.as_str(), "golden"));
     let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
-    let store = SwiftStore::new(StoreId("o".to_owned()), &place.config, &options).unwrap();
+    let store =
+        SwiftStore::new(StoreId("o".to_owned()), &place.config, &options, &clock::machine())
+            .unwrap();
     assert_eq!(store.delete(&id, &golden).await, Deletion::Gone);
     assert_eq!(place.container.get("golden-00001").await.as_deref(), Some(DATA), "another image");
 }
@@ -260,7 +269,9 @@ async fn only_objects_named_after_their_image_are_touched_unless_that_is_allowed
     assert_eq!(place.container.get("golden").await.as_deref(), Some(DATA));
 
     let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
-    let store = SwiftStore::new(StoreId("o".to_owned()), &place.config, &options).unwrap();
+    let store =
+        SwiftStore::new(StoreId("o".to_owned()), &place.config, &options, &clock::machine())
+            .unwrap();
     assert_eq!(store.delete(&id, &golden).await, Deletion::Deleted);
 }
 
@@ -396,7 +407,8 @@ async fn a_listing_that_does_not_go_on_is_given_up() {
     let here = uri(&format!("swift+http://test%3Au:k@{authority}/auth/v1.0/glance/image"));
     let options = StoreOptions { any_file_name: true, ..StoreOptions::default() };
     let config = swift::config(&authority, "glance");
-    let store = SwiftStore::new(StoreId("o".to_owned()), &config, &options).unwrap();
+    let store =
+        SwiftStore::new(StoreId("o".to_owned()), &config, &options, &clock::machine()).unwrap();
     let seen = tokio::time::timeout(Duration::from_secs(5), store.stat(&image(), &here)).await;
     assert!(matches!(seen, Ok(Err(StoreError::Unreachable(_)))), "{seen:?}");
 }

@@ -15,6 +15,7 @@ use glance_revert::store::{ConfiguredStores, StoreOptions};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::support::chance::Chance;
+use crate::support::clock;
 use crate::support::{cinder, swift};
 
 const IMAGE: &str = "0a1b2c3d-0000-4000-8000-000000000001";
@@ -61,7 +62,7 @@ fn all(any_file_name: bool) -> HashMap<String, Arc<dyn Store>> {
     ];
     let configs = kinds.map(|(id, kind)| StoreConfig { id: id.to_owned(), kind });
     let options = StoreOptions { any_file_name, ..StoreOptions::default() };
-    let stores = ConfiguredStores::new(&configs, &options, None).unwrap();
+    let stores = ConfiguredStores::new(&configs, &options, &clock::machine(), None).unwrap();
     stores.all().into_iter().map(|store| (store.id().0.clone(), store)).collect()
 }
 

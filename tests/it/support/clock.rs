@@ -1,10 +1,15 @@
 //! A clock that goes when it is told to.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
+
+/// The machine's.
+pub(crate) fn machine() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
 
 /// Stands at noon of 2026-11-22 until it is moved.
 #[derive(Debug)]

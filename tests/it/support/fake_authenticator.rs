@@ -29,7 +29,7 @@ impl Authenticator for FakeAuthenticator {
     }
 
     /// As the true ones do.
-    fn asks_others(&self, _: &Call<'_>) -> bool {
+    fn needs_remote_call(&self, _: &Call<'_>) -> bool {
         self.0 == "keystone"
     }
 }

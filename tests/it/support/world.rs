@@ -19,6 +19,7 @@ use glance_revert::store::{ConfiguredStores, StoreOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::clock;
 use super::clock::FixedClock;
 use super::database::{Kind, TestDatabase};
 use super::rows::Rows;
@@ -61,7 +62,8 @@ impl World {
         }];
         let options =
             StoreOptions { store_timeout: Duration::from_secs(10), ..StoreOptions::default() };
-        let stores = Arc::new(ConfiguredStores::new(&stores, &options, None).unwrap());
+        let stores =
+            Arc::new(ConfiguredStores::new(&stores, &options, &clock::machine(), None).unwrap());
         Self { db, clock: Arc::default(), stores, folder }
     }
 

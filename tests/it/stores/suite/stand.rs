@@ -12,6 +12,7 @@ use glance_revert::domain::store::Stores;
 use glance_revert::store::{ConfiguredStores, StoreOptions};
 
 use super::cases::LIMIT;
+use crate::support::clock;
 use crate::support::proxy::Proxy;
 
 /// Keeps an object in use until it is dropped.
@@ -96,7 +97,7 @@ pub(super) const ODD_NAMES: [&str; 24] = [
 /// The stores of a configuration that has this one alone.
 pub(super) fn only(id: &str, kind: StoreKind, options: &StoreOptions) -> Arc<dyn Stores> {
     let config = StoreConfig { id: id.to_owned(), kind };
-    Arc::new(ConfiguredStores::new(&[config], options, None).unwrap())
+    Arc::new(ConfiguredStores::new(&[config], options, &clock::machine(), None).unwrap())
 }
 
 /// Objects of any name may be touched, and nothing is waited for longer than [`LIMIT`].

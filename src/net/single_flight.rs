@@ -15,9 +15,9 @@ const SWEEP: usize = 64;
 ///
 /// The result is not kept: who comes after the end begins anew. Work goes on as long as one
 /// caller still waits for it.
-pub struct Flights<K, T: Clone>(Mutex<HashMap<K, WeakShared<BoxFuture<'static, T>>>>);
+pub struct SingleFlight<K, T: Clone>(Mutex<HashMap<K, WeakShared<BoxFuture<'static, T>>>>);
 
-impl<K: Eq + Hash + Clone, T: Clone> Flights<K, T> {
+impl<K: Eq + Hash + Clone, T: Clone> SingleFlight<K, T> {
     /// Joins the work that is under way for `key`, or begins it.
     pub async fn join(&self, key: &K, work: impl FnOnce() -> BoxFuture<'static, T>) -> T {
         let shared = self.shared(key, work);
@@ -56,15 +56,15 @@ impl<K: Eq + Hash + Clone, T: Clone> Flights<K, T> {
     }
 }
 
-impl<K, T: Clone> Default for Flights<K, T> {
+impl<K, T: Clone> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K, T: Clone> fmt::Debug for Flights<K, T> {
+impl<K, T: Clone> fmt::Debug for SingleFlight<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").finish_non_exhaustive()
+        f.debug_struct("SingleFlight").finish_non_exhaustive()
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_come_while_it_is_done_share_it_and_later_ones_do_not() {
-        let flights = Arc::new(Flights::<&str, usize>::default());
+        let flights = Arc::new(SingleFlight::<&str, usize>::default());
         let begun = Arc::new(AtomicUsize::new(0));
         let go = Arc::new(Notify::new());
         let join = || {
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_outlives_the_caller_who_began_it() {
-        let flights = Flights::<u8, &str>::default();
+        let flights = SingleFlight::<u8, &str>::default();
         let go = Notify::new();
         let go = Arc::new(go);
         let work = |go: Arc<Notify>| {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_is_swept_out() {
-        let flights = Flights::<usize, u8>::default();
+        let flights = SingleFlight::<usize, u8>::default();
         for key in 0..1000 {
             drop(flights.shared(&key, || std::future::pending().boxed()));
         }

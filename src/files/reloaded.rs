@@ -1,0 +1,252 @@
+//! What is made of some files, made anew when one of them changes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
+
+use super::{FileError, Source, Version};
+
+/// What is made of some files, as fresh as the last look at them.
+///
+/// What cannot be used is an error at the first time. Later it leaves the last good value in
+/// force, and is told of once for each version of the files.
+pub struct Reloaded<T, E> {
+    sources: Vec<Source>,
+    make: Make<T, E>,
+    value: RwLock<T>,
+    seen: Mutex<Seen>,
+}
+
+type Make<T, E> = Box<dyn Fn(&Contents) -> Result<T, E> + Send + Sync>;
+
+/// What the files held, each by its option.
+#[derive(Default)]
+pub struct Contents(BTreeMap<&'static str, Vec<u8>>);
+
+/// What a look at the files led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look<E> {
+    /// The files are as they were, or somebody else is looking now.
+    Unchanged,
+    /// They are new, and what is made of them is in force.
+    Taken,
+    /// They are new, or cannot be read any more, and the old value stays in force.
+    Refused(E),
+}
+
+/// What the last look found.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// These were judged, whatever came of it.
+    Judged(Vec<Version>),
+    /// Nothing could be judged, for this reason.
+    Unreadable(String),
+}
+
+impl<T: Clone, E: From<FileError>> Reloaded<T, E> {
+    /// Reads the files for the first time.
+    pub fn load(
+        sources: Vec<Source>,
+        make: impl Fn(&Contents) -> Result<T, E> + Send + Sync + 'static,
+    ) -> Result<Self, E> {
+        let versions = versions(&sources)?;
+        let value = make(&Contents::read(&sources)?)?;
+        let (value, seen) = (RwLock::new(value), Mutex::new(Seen::Judged(versions)));
+        Ok(Self { sources, make: Box::new(make), value, seen })
+    }
+
+    /// What is in force.
+    pub fn get(&self) -> T {
+        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the files, and takes what is new if it is good. Blocks for as long as the disk; one
+    /// looks at a time, and nobody waits for that one.
+    pub fn look(&self) -> Look<E> {
+        let mut seen = match self.seen.try_lock() {
+            Ok(seen) => seen,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Look::Unchanged,
+        };
+        match self.read_if_new(&seen) {
+            Ok(None) => Look::Unchanged,
+            Ok(Some((versions, contents))) => {
+                *seen = Seen::Judged(versions);
+                match (self.make)(&contents) {
+                    Ok(value) => {
+                        *self.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+                        Look::Taken
+                    }
+                    Err(error) => Look::Refused(error),
+                }
+            }
+            Err(error) => {
+                let now = Seen::Unreadable(error.to_string());
+                if *seen == now {
+                    return Look::Unchanged;
+                }
+                *seen = now;
+                Look::Refused(error.into())
+            }
+        }
+    }
+
+    /// The versions are had before the contents: a write in between shows at the next look.
+    fn read_if_new(&self, seen: &Seen) -> Result<Option<(Vec<Version>, Contents)>, FileError> {
+        let versions = versions(&self.sources)?;
+        if matches!(seen, Seen::Judged(judged) if *judged == versions) {
+            return Ok(None);
+        }
+        Ok(Some((versions, Contents::read(&self.sources)?)))
+    }
+}
+
+fn versions(sources: &[Source]) -> Result<Vec<Version>, FileError> {
+    sources.iter().map(Source::version).collect()
+}
+
+impl Contents {
+    /// Reads all of them.
+    pub fn read(sources: &[Source]) -> Result<Self, FileError> {
+        sources
+            .iter()
+            .map(|source| Ok((source.option, source.read()?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// What the option's file held; nothing where it names none.
+    pub fn of(&self, option: &str) -> &[u8] {
+        self.0.get(option).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl<T, E> fmt::Debug for Reloaded<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloaded").field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+/// Keys are among them.
+impl fmt::Debug for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A number in a file.
+    fn number(path: &Path) -> Result<Reloaded<u64, String>, String> {
+        Reloaded::load(vec![Source::of_keys("number_file", path)], |contents| {
+            let text = String::from_utf8_lossy(contents.of("number_file")).into_owned();
+            text.trim().parse().map_err(|_| format!("{text:?} is no number"))
+        })
+    }
+
+    impl From<FileError> for String {
+        fn from(error: FileError) -> Self {
+            error.to_string()
+        }
+    }
+
+    /// What is told of something in the place of a file, and how it gets there.
+    type Kind = (&'static str, fn(&Path));
+
+    /// Puts something else in the place of a file.
+    fn replace(path: &Path, make: impl FnOnce(&Path)) {
+        let beside = path.with_extension("new");
+        make(&beside);
+        let _ = fs::remove_dir(path).or_else(|_| fs::remove_file(path));
+        fs::rename(beside, path).unwrap();
+    }
+
+    fn refused(look: Look<String>) -> String {
+        let Look::Refused(error) = look else { panic!("{look:?}") };
+        error
+    }
+
+    #[test]
+    fn what_is_no_file_of_a_usual_size_is_an_error_at_first_and_leaves_the_old_value_later() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("number");
+        let kinds: [Kind; 5] = [
+            ("is not a regular file", |path| {
+                mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+            }),
+            ("is not a regular file", |path| fs::create_dir(path).unwrap()),
+            ("is larger than 256 KiB", |path| {
+                File::create(path).unwrap().set_len(1 << 40).unwrap();
+            }),
+            ("cannot be read: No such file", |path| {
+                std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap();
+            }),
+            ("\"x\" is no number", |path| fs::write(path, "x").unwrap()),
+        ];
+        for (told, make) in kinds {
+            fs::write(&path, "7").unwrap();
+            let reloaded = number(&path).unwrap();
+            replace(&path, make);
+            let first = number(&path).unwrap_err();
+            assert!(first.contains(told), "{first}");
+            assert_eq!(refused(reloaded.look()), first);
+            assert_eq!(reloaded.look(), Look::Unchanged, "{told}: it was told of already");
+            assert_eq!(reloaded.get(), 7, "{told}");
+            replace(&path, |path| fs::write(path, "8").unwrap());
+            assert_eq!((reloaded.look(), reloaded.get()), (Look::Taken, 8), "{told}");
+            fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_in_place_by_rename_or_by_its_link_is_made_anew() {
+        let folder = TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [("one", "1"), ("two", "2"), ("three", "3")] {
+            fs::write(at(name), text).unwrap();
+        }
+        let link = |to: &str| {
+            let _ = fs::remove_file(at("link"));
+            std::os::unix::fs::symlink(at(to), at("link")).unwrap();
+        };
+        link("one");
+        let reloaded = number(&at("link")).unwrap();
+        assert_eq!((reloaded.look(), reloaded.get()), (Look::Unchanged, 1));
+        link("two");
+        assert_eq!((reloaded.look(), reloaded.get()), (Look::Taken, 2));
+        fs::rename(at("three"), at("two")).unwrap();
+        assert_eq!((reloaded.look(), reloaded.get()), (Look::Taken, 3));
+        let before = fs::metadata(at("two")).unwrap().modified().unwrap();
+        let begun = Instant::now();
+        // Until the file system's own clock has moved on.
+        while reloaded.look() == Look::Unchanged {
+            assert!(begun.elapsed() < Duration::from_secs(10), "a content's time was believed");
+            fs::write(at("two"), "4").unwrap();
+            File::options().write(true).open(at("two")).unwrap().set_modified(before).unwrap();
+        }
+        assert_eq!(reloaded.get(), 4);
+        assert_eq!(reloaded.look(), Look::Unchanged);
+    }
+
+    #[test]
+    fn one_looks_at_a_time_and_nobody_waits_for_that_one() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("number");
+        fs::write(&path, "1").unwrap();
+        let reloaded = number(&path).unwrap();
+        replace(&path, |path| fs::write(path, "2").unwrap());
+        let looking = reloaded.seen.lock().unwrap();
+        assert_eq!((reloaded.look(), reloaded.get()), (Look::Unchanged, 1));
+        drop(looking);
+        assert_eq!((reloaded.look(), reloaded.get()), (Look::Taken, 2));
+    }
+}
