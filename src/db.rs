@@ -14,6 +14,7 @@ mod lists;
 mod lock;
 mod login;
 mod names;
+mod pooled;
 mod read;
 mod repo;
 mod slim;

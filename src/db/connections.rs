@@ -3,18 +3,18 @@
 
 use std::fmt;
 use std::io;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::pool::PoolOptions;
 use sqlx::{ConnectOptions, Connection, Pool};
 use tokio::time::Instant;
 
 use super::dialect::Dialect;
 use super::error::connection_broke;
 use super::login::Login;
+use super::pooled::PooledConnection;
 
 /// A request waits so long for a connection before it is told that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,7 +88,7 @@ impl<D: Dialect> Connections<D> {
         Self { login: Some(Arc::new(login)), ..self }
     }
 
-    pub(super) async fn acquire(&self) -> Result<Lent<D>, sqlx::Error> {
+    pub(super) async fn acquire(&self) -> Result<PooledConnection<D>, sqlx::Error> {
         match self.acquire_once().await {
             Err(error) => {
                 if connection_broke(&error) {
@@ -97,22 +97,18 @@ impl<D: Dialect> Connections<D> {
                 let Some(login) = &self.login else { return Err(error) };
                 if login.helps(&error).await? { self.acquire_once().await } else { Err(error) }
             }
-            lent => lent,
+            connection => connection,
         }
     }
 
-    async fn acquire_once(&self) -> Result<Lent<D>, sqlx::Error> {
+    async fn acquire_once(&self) -> Result<PooledConnection<D>, sqlx::Error> {
         let acquired = tokio::select! {
             biased;
             acquired = self.pool.acquire() => acquired,
             Some(error) = self.suspect() => return Err(error),
         };
         match acquired {
-            Ok(connection) => {
-                self.in_use.fetch_add(1, Ordering::Relaxed);
-                let in_use = Arc::clone(&self.in_use);
-                Ok(Lent { connection, is_answered: false, in_use })
-            }
+            Ok(connection) => Ok(PooledConnection::new(connection, &self.in_use)),
             Err(sqlx::Error::PoolTimedOut) => {
                 Err(self.why_there_is_none().await.unwrap_or(sqlx::Error::PoolTimedOut))
             }
@@ -149,57 +145,17 @@ impl<D: Dialect> Connections<D> {
 
     /// Passes an answer on. If it says that the connection broke, this one is closed, which ends
     /// its transaction, and those that were idle meanwhile are asked before they are used.
-    pub(super) fn heed<T>(
+    pub(super) fn note_result<T>(
         &self,
-        lent: &mut Lent<D>,
+        connection: &mut PooledConnection<D>,
         answer: Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        lent.is_answered = !answer.as_ref().is_err_and(connection_broke);
-        if !lent.is_answered {
+        let is_broken = answer.as_ref().is_err_and(connection_broke);
+        connection.set_answered(!is_broken);
+        if is_broken {
             self.doubt.raise();
         }
         answer
-    }
-}
-
-/// A connection that goes back to the pool once its answer was heeded, and else is closed. A caller
-/// who leaves in the middle of `BEGIN` would else leave a transaction open that nobody knows of: on
-/// MariaDB whoever reads in it next is shown the past.
-#[derive(Debug)]
-pub(super) struct Lent<D: Dialect> {
-    connection: PoolConnection<D>,
-    is_answered: bool,
-    /// How many are lent.
-    in_use: Arc<AtomicU32>,
-}
-
-impl<D: Dialect> Lent<D> {
-    /// From now on it does not go back to the pool.
-    pub(super) fn keep(&mut self) {
-        self.connection.close_on_drop();
-    }
-}
-
-impl<D: Dialect> Drop for Lent<D> {
-    fn drop(&mut self) {
-        self.in_use.fetch_sub(1, Ordering::Relaxed);
-        if !self.is_answered {
-            self.connection.close_on_drop();
-        }
-    }
-}
-
-impl<D: Dialect> Deref for Lent<D> {
-    type Target = D::Connection;
-
-    fn deref(&self) -> &Self::Target {
-        &self.connection
-    }
-}
-
-impl<D: Dialect> DerefMut for Lent<D> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.connection
     }
 }
 

@@ -13,10 +13,11 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 
 use self::transaction::{begin, begin_with, commit};
-use super::connections::{Connections, Lent, is_late, within};
+use super::connections::{Connections, is_late, within};
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, no_such_character, repo_error};
 use super::lists;
+use super::pooled::PooledConnection;
 use super::read;
 use super::slim::Slim;
 use super::statement::{PATIENCE, Statement};
@@ -51,7 +52,7 @@ impl<D: Dialect> SqlRepo<D> {
         Self { connections, has_transactions: AtomicBool::default() }
     }
 
-    async fn connection(&self) -> Result<Lent<D>, RepoError> {
+    async fn connection(&self) -> Result<PooledConnection<D>, RepoError> {
         self.connections.acquire().await.map_err(repo_error)
     }
 
@@ -78,14 +79,14 @@ impl<D: Dialect> SqlRepo<D> {
 
     async fn fetch_on(
         &self,
-        connection: &mut Lent<D>,
+        connection: &mut PooledConnection<D>,
         statement: Statement,
         most: Option<usize>,
     ) -> Result<Option<Vec<D::Row>>, sqlx::Error> {
         match D::fetch_within(connection, statement, most).await {
             // dropped with rows on it, and so closed
             Ok(None) => Ok(None),
-            answer => self.connections.heed(connection, answer),
+            answer => self.connections.note_result(connection, answer),
         }
     }
 
@@ -155,7 +156,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
             // what BEGIN_REVERT began has no end where a part of it failed
             connection.keep();
         }
-        or_stale(self.connections.heed(&mut connection, written), Write::Stale)
+        or_stale(self.connections.note_result(&mut connection, written), Write::Stale)
     }
 
     async fn list_pending(
@@ -222,14 +223,16 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         let mut connection = self.connection().await?;
         let all_stale = vec![Write::Stale; claims.len()];
         let claimed = claim::all(&mut connection, claims).await;
-        or_stale(self.connections.heed(&mut connection, claimed), all_stale)
+        or_stale(self.connections.note_result(&mut connection, claimed), all_stale)
     }
 
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
         for _ in 0..SETTLE_ATTEMPTS {
             let mut connection = self.connection().await?;
             let found = settle::all(&mut connection, settled, now).await.map(Some);
-            if let Some(found) = or_stale(self.connections.heed(&mut connection, found), None)? {
+            if let Some(found) =
+                or_stale(self.connections.note_result(&mut connection, found), None)?
+            {
                 return Ok(found);
             }
         }
@@ -302,7 +305,7 @@ fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
 }
 
-async fn rehearse<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {
+async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let (id, now) = (" ", far_past());
     let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
     let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);

@@ -7,9 +7,10 @@ use sqlx::Connection as _;
 use sqlx::mysql::MySql;
 use sqlx::postgres::Postgres;
 
-use crate::db::connections::{Connections, Lent, within};
+use crate::db::connections::{Connections, within};
 use crate::db::dialect::Dialect;
 use crate::db::error::{connection_broke, has_no_named_locks, repo_error};
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement, Value};
 use crate::domain::lock::LockTrial;
 use crate::domain::repo::RepoError;
@@ -149,7 +150,7 @@ pub(in crate::db) struct Session<D: LockDialect> {
 /// A connection, and the session that answered on it first.
 #[derive(Debug)]
 struct Held<D: LockDialect> {
-    connection: Lent<D>,
+    connection: PooledConnection<D>,
     session: Option<String>,
 }
 
@@ -198,7 +199,7 @@ impl<D: LockDialect> Session<D> {
         statement: Statement,
     ) -> Result<Vec<D::Row>, sqlx::Error> {
         let answer = D::fetch(&mut held.connection, statement).await;
-        let rows = self.connections.heed(&mut held.connection, answer)?;
+        let rows = self.connections.note_result(&mut held.connection, answer)?;
         let session = session::<D>(&rows)?;
         let first = held.session.get_or_insert_with(|| session.clone());
         if *first != session {
@@ -267,7 +268,7 @@ impl<D: LockDialect> Session<D> {
             Ok([theirs, again])
         };
         let theirs = theirs.await;
-        let [theirs, again] = self.connections.heed(&mut connection, theirs)?;
+        let [theirs, again] = self.connections.note_result(&mut connection, theirs)?;
         if theirs == ours || again != ours {
             self.distrust(LockTrial::Wanders);
         }

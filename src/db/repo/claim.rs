@@ -1,9 +1,10 @@
 //! Claims of the scrubber: one transaction for a batch, an answer for each.
 
 use super::{begin, bind_unchanged, commit};
-use crate::db::connections::{Lent, within};
+use crate::db::connections::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::lost_race;
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::domain::image::{Image, RowVersion};
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 /// All with one statement for every few, if these find them all as they were read; else one by
 /// one.
 pub(super) async fn all<D: Dialect>(
-    connection: &mut Lent<D>,
+    connection: &mut PooledConnection<D>,
     claims: &[Claim<'_>],
 ) -> Result<Vec<Write>, sqlx::Error> {
     if let Some((statements, rows)) = together(claims) {
@@ -88,7 +89,10 @@ fn key(image: &Image) -> String {
 }
 
 /// A transaction of its own, which changes all of the claim's rows or none.
-async fn one<D: Dialect>(connection: &mut Lent<D>, claim: &Claim<'_>) -> Result<bool, sqlx::Error> {
+async fn one<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    claim: &Claim<'_>,
+) -> Result<bool, sqlx::Error> {
     let image = claim.work.image();
     let (statements, rows) = match claim.work.kind() {
         WorkKind::Due | WorkKind::Resumed => {

@@ -53,6 +53,6 @@ impl<D: Dialect> SqlRepo<D> {
     ) -> Result<(), sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         let answer = D::each(&mut connection, statement, take).await;
-        self.connections.heed(&mut connection, answer)
+        self.connections.note_result(&mut connection, answer)
     }
 }

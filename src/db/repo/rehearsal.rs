@@ -4,9 +4,10 @@
 use std::sync::atomic::Ordering;
 
 use super::{SqlRepo, begin, far_past, rehearse};
-use crate::db::connections::{Lent, within};
+use crate::db::connections::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
@@ -85,7 +86,7 @@ impl<D: Dialect> SqlRepo<D> {
         if rehearsed.is_err() {
             connection.keep();
         }
-        match self.connections.heed(&mut connection, rehearsed) {
+        match self.connections.note_result(&mut connection, rehearsed) {
             // what gave way to another transaction was allowed
             Err(error) if lost_race(&error) => Ok(()),
             rehearsed => rehearsed.map_err(repo_error),
@@ -148,7 +149,7 @@ impl<D: Dialect> SqlRepo<D> {
     async fn probe(&self, text: String, missing: &mut Vec<String>, what: impl FnOnce() -> String) {
         let Ok(mut connection) = self.connection().await else { return };
         let answer = D::probe(&mut connection, text).await;
-        let answer = self.connections.heed(&mut connection, answer).map_err(repo_error);
+        let answer = self.connections.note_result(&mut connection, answer).map_err(repo_error);
         if let Err(RepoError::Refused(_)) = answer {
             missing.push(what());
         }
@@ -156,7 +157,7 @@ impl<D: Dialect> SqlRepo<D> {
 }
 
 /// Whether a revert may keep a purge away. It need not get the lock for that.
-async fn lock_tables<D: Dialect>(connection: &mut Lent<D>) -> Result<(), sqlx::Error> {
+async fn lock_tables<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let Some(lock) = D::TRY_LOCK_TABLES else { return Ok(()) };
     let mut transaction = begin(connection).await?;
     match D::execute(&mut transaction, Statement::new(lock)).await {

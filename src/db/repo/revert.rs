@@ -1,8 +1,9 @@
 //! A revert: one transaction over an image and its children.
 
 use super::{begin_with, bind_unchanged, commit};
-use crate::db::connections::{Lent, within};
+use crate::db::connections::within;
 use crate::db::dialect::Dialect;
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, LOCATION_SLOTS};
 use crate::domain::pending::RevertPlan;
@@ -11,7 +12,7 @@ use crate::domain::time::Timestamp;
 
 /// Writes the plan, if every statement finds the rows that were planned.
 pub(super) async fn revert<D: Dialect>(
-    connection: &mut Lent<D>,
+    connection: &mut PooledConnection<D>,
     plan: &RevertPlan,
     now: Timestamp,
 ) -> Result<Write, sqlx::Error> {

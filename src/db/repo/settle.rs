@@ -1,8 +1,8 @@
 //! What became of a batch of claims: one transaction.
 
 use super::{begin, commit};
-use crate::db::connections::Lent;
 use crate::db::dialect::Dialect;
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::Statement;
 use crate::db::statements::{self as sql, IMAGE_SLOTS};
 use crate::domain::location::Location;
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// Ends locations that are done with, and releases claims. How many locations it found to end.
 pub(super) async fn all<D: Dialect>(
-    connection: &mut Lent<D>,
+    connection: &mut PooledConnection<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
 ) -> Result<u64, sqlx::Error> {

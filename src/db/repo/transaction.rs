@@ -2,19 +2,20 @@
 
 use sqlx::{Connection, Transaction};
 
-use crate::db::connections::{Lent, within};
+use crate::db::connections::within;
 use crate::db::dialect::{Dialect, count_statement};
 use crate::db::error::at_commit;
+use crate::db::pooled::PooledConnection;
 use crate::db::statement::PATIENCE;
 
 pub(super) async fn begin<D: Dialect>(
-    connection: &mut Lent<D>,
+    connection: &mut PooledConnection<D>,
 ) -> Result<Transaction<'_, D>, sqlx::Error> {
     begin_with(connection, D::BEGIN).await
 }
 
 pub(super) async fn begin_with<'c, D: Dialect>(
-    connection: &'c mut Lent<D>,
+    connection: &'c mut PooledConnection<D>,
     begin: &'static str,
 ) -> Result<Transaction<'c, D>, sqlx::Error> {
     count_statement();
