@@ -19,6 +19,7 @@ mod remote;
 mod review;
 mod setup;
 mod token;
+mod token_cache;
 
 #[cfg(test)]
 mod tests;

@@ -4,20 +4,20 @@
 //! good answer is believed for ten seconds; everything else is asked anew.
 
 mod answer;
-mod kept;
 
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use self::answer::{Verdict, judge};
-use self::kept::{Hash, Kept};
 use super::answer::{AnswerProblem, ask};
 use super::https_peer::{DEADLINE, HttpsPeer, PeerProblem};
 use super::refusal::Refusal;
+use super::token_cache::{Fingerprint, TokenCache};
 use crate::domain::time::{Clock, Timestamp};
 use crate::net::Endpoint;
 use crate::net::single_flight::SingleFlight;
@@ -25,6 +25,9 @@ use crate::telemetry::metric;
 
 /// The call of the API.
 pub(super) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+
+/// How long a good answer is believed.
+const BELIEVED: TimeDelta = TimeDelta::seconds(10);
 
 /// So many questions at a time.
 const AT_A_TIME: usize = 16;
@@ -57,8 +60,8 @@ struct Inner {
     peer: HttpsPeer,
     clock: Arc<dyn Clock>,
     /// Good answers; tokens are known as keyed hashes alone.
-    kept: Kept,
-    flights: SingleFlight<Hash, Result<Verdict, ReviewProblem>>,
+    cache: TokenCache<String>,
+    questions: SingleFlight<Fingerprint, Result<Verdict, ReviewProblem>>,
     places: Semaphore,
 }
 
@@ -76,15 +79,15 @@ impl Reviewer {
             endpoint,
             peer,
             clock,
-            kept: Kept::new().ok_or(ReviewProblem::NoKey)?,
-            flights: SingleFlight::default(),
+            cache: TokenCache::new(BELIEVED).ok_or(ReviewProblem::NoKey)?,
+            questions: SingleFlight::default(),
             places: Semaphore::new(AT_A_TIME),
         })))
     }
 
     /// Whether a question about this token would be answered without asking.
     pub(super) fn knows(&self, token: &str, now: Timestamp) -> bool {
-        self.0.kept.get(&self.0.kept.hash(token), now).is_some()
+        self.0.cache.get(&self.0.cache.fingerprint(token), now).is_some()
     }
 
     /// The name of the token's holder, if the API server vouches for it. `end` is the token's.
@@ -94,13 +97,13 @@ impl Reviewer {
         now: Timestamp,
         end: Timestamp,
     ) -> Result<Result<String, Refusal>, ReviewProblem> {
-        let hash = self.0.kept.hash(token);
-        if let Some(username) = self.0.kept.get(&hash, now) {
+        let about = self.0.cache.fingerprint(token);
+        if let Some(username) = self.0.cache.get(&about, now) {
             return Ok(Ok(username));
         }
         let (inner, token) = (Arc::clone(&self.0), token.to_owned());
-        let work = move || async move { inner.ask(hash, &token, end).await }.boxed();
-        match self.0.flights.join(&hash, work).await? {
+        let work = move || async move { inner.ask(about, &token, end).await }.boxed();
+        match self.0.questions.join(&about, work).await? {
             Verdict::Good(username) => Ok(Ok(username)),
             Verdict::Refused(refusal) => Ok(Err(refusal)),
         }
@@ -113,7 +116,12 @@ impl Reviewer {
 }
 
 impl Inner {
-    async fn ask(&self, hash: Hash, token: &str, end: Timestamp) -> Result<Verdict, ReviewProblem> {
+    async fn ask(
+        &self,
+        about: Fingerprint,
+        token: &str,
+        end: Timestamp,
+    ) -> Result<Verdict, ReviewProblem> {
         let asked = self.clock.now();
         let result = self.question(token).await;
         let outcome = match &result {
@@ -125,7 +133,7 @@ impl Inner {
         metrics::counter!(metric::TOKEN_REVIEWS_TOTAL, "issuer" => issuer, "outcome" => outcome)
             .increment(1);
         if let Ok(Verdict::Good(username)) = &result {
-            self.kept.put(hash, username, asked, end);
+            self.cache.put(about, username.clone(), asked, end);
         }
         result
     }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde::Deserialize;
 
-use super::cache::Cache;
-use super::inquiry::Inquiry;
-use super::worth::Rules;
-use super::{DEADLINE, KeystoneAuthenticator, Outcome};
+use super::KeystoneAuthenticator;
+use super::token_info::TokenRules;
+use super::validator::{DEADLINE, Validator};
 use crate::auth::AuthSetupError;
+use crate::auth::token_cache::TokenCache;
 use crate::config::KeystoneConfig;
+use crate::domain::principal::AuthError;
 use crate::domain::time::Clock;
 use crate::net::keystone::{Age, KeystoneApi, KeystoneUrl, Patience, ServiceUser};
 use crate::net::{FreshClient, Outbound};
@@ -53,14 +55,15 @@ impl KeystoneAuthenticator {
             .login
             .clone()
             .map(|with| ServiceUser::new(api.clone(), with, false, Arc::clone(&clock)));
-        let cache = Cache::new(config.token_cache_time)
+        let keep = TimeDelta::from_std(config.token_cache_time).unwrap_or_default();
+        let cache = TokenCache::new(keep)
             .ok_or_else(|| wrong("token_cache_time", "the machine has no randomness".to_owned()))?;
-        let rules = Rules {
+        let rules = TokenRules {
             allowed_projects: allowed_projects.to_vec(),
             service_roles: config.service_token_roles.clone(),
         };
         Ok(Self {
-            inquiry: Arc::new(Inquiry::new(api, asker, rules, cache, clock)),
+            validator: Arc::new(Validator::new(api, asker, rules, cache, clock)),
             service_token_roles_required: config.service_token_roles_required,
             service_type: config.service_type.as_deref().map(Arc::from),
         })
@@ -68,8 +71,8 @@ impl KeystoneAuthenticator {
 
     /// Tries Keystone: logs in and asks about the token that this gives.
     pub async fn probe(&self) -> Result<KeystoneReport, String> {
-        let Some(user) = &self.inquiry.asker else {
-            if !self.inquiry.api.version().await.map_err(|error| error.to_string())? {
+        let Some(user) = &self.validator.asker else {
+            if !self.validator.api.version().await.map_err(|error| error.to_string())? {
                 return Err("what answers at auth_url is not a Keystone v3".to_owned());
             }
             let works = "Keystone v3 answers; callers' tokens are asked about with themselves";
@@ -77,12 +80,12 @@ impl KeystoneAuthenticator {
         };
         let session = user.session().await.map_err(|error| error.to_string())?;
         let body =
-            self.inquiry.ask(&session.token, Age::Unexpired).await.map_err(
-                |outcome| match outcome {
-                    Outcome::Refused(_) => {
+            self.validator.ask(&session.token, Age::Unexpired).await.map_err(
+                |error| match error {
+                    AuthError::Invalid { .. } => {
                         "Keystone does not know the token that it gave us".to_owned()
                     }
-                    Outcome::Unavailable(cause) => cause,
+                    AuthError::Unavailable(cause) => cause,
                 },
             )?;
         report(&body)

@@ -1,35 +1,37 @@
-//! Asking Keystone what a token is worth, and believing what it says for a while.
+//! Validation: asking Keystone about a token, and believing what it says for a while.
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
-use super::cache::{Cache, Fingerprint};
-use super::worth::{self, Rules, Worth};
-use super::{DEADLINE, Outcome};
-use crate::domain::principal::Token;
+use super::token_info::{self, TokenInfo, TokenRules, refused, unavailable};
+use crate::auth::token_cache::{Fingerprint, TokenCache};
+use crate::domain::principal::{AuthError, Token};
 use crate::domain::time::Clock;
 use crate::net::keystone::{Age, Answer, KeystoneApi, ServiceUser};
 use crate::net::single_flight::SingleFlight;
 
+/// For one call, with all that it takes: a login, waiting for a turn, retries.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// So many questions are asked at a time; a Keystone that is slow is not made slower.
 const IN_FLIGHT: usize = 16;
 /// The longest token that is asked about, in bytes. Keystone's have 180 to some 700.
 const LONGEST_TOKEN: usize = 8 * 1024;
 
 /// A Keystone, who asks it, and what it said lately.
-pub(super) struct Inquiry {
+pub(super) struct Validator {
     pub(super) api: KeystoneApi,
     /// Who asks; `None` asks about each token with itself.
     pub(super) asker: Option<ServiceUser>,
-    pub(super) rules: Rules,
+    pub(super) rules: TokenRules,
     clock: Arc<dyn Clock>,
-    cache: Cache,
+    cache: TokenCache<TokenInfo>,
     turns: Semaphore,
-    questions: SingleFlight<Question, Result<Worth, Outcome>>,
+    questions: SingleFlight<Question, Result<TokenInfo, AuthError>>,
 }
 
 /// What those who ask it at once share the answer of. Age is part of it: who may not come with an
@@ -40,12 +42,12 @@ struct Question {
     age: Age,
 }
 
-impl Inquiry {
+impl Validator {
     pub(super) fn new(
         api: KeystoneApi,
         asker: Option<ServiceUser>,
-        rules: Rules,
-        cache: Cache,
+        rules: TokenRules,
+        cache: TokenCache<TokenInfo>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (turns, questions) = (Semaphore::new(IN_FLIGHT), SingleFlight::default());
@@ -53,114 +55,122 @@ impl Inquiry {
     }
 
     /// What Keystone said of the token lately.
-    pub(super) fn known(&self, token: &Token) -> Option<Worth> {
-        self.cache.get(&self.cache.fingerprint(token), self.clock.now())
+    pub(super) fn known(&self, token: &Token) -> Option<TokenInfo> {
+        self.cache.get(&self.cache.fingerprint(token.expose()), self.clock.now())
     }
 
-    /// What the token is worth; asked where it is not known.
-    pub(super) async fn worth(self: &Arc<Self>, token: &Token, age: Age) -> Result<Worth, Outcome> {
+    /// What Keystone says of the token; asked where it is not known.
+    pub(super) async fn validate(
+        self: &Arc<Self>,
+        token: &Token,
+        age: Age,
+    ) -> Result<TokenInfo, AuthError> {
         check_form(token)?;
         if let Some(known) = self.known(token) {
             return Ok(known);
         }
-        let question = Question { about: self.cache.fingerprint(token), age };
+        let question = Question { about: self.cache.fingerprint(token.expose()), age };
         let ask = || {
-            let (inquiry, subject) = (Arc::clone(self), SecretString::from(token.expose()));
-            async move { inquiry.find_out(question, subject).await }.boxed()
+            let (validator, subject) = (Arc::clone(self), SecretString::from(token.expose()));
+            async move { validator.find_out(question, subject).await }.boxed()
         };
         self.questions.join(&question, ask).await
     }
 
-    async fn find_out(&self, question: Question, subject: SecretString) -> Result<Worth, Outcome> {
+    async fn find_out(
+        &self,
+        question: Question,
+        subject: SecretString,
+    ) -> Result<TokenInfo, AuthError> {
         // The question before may have ended between the look and the join.
         if let Some(known) = self.cache.get(&question.about, self.clock.now()) {
             return Ok(known);
         }
         let asking = async {
-            let _turn = self.turns.acquire().await.map_err(Outcome::unavailable)?;
+            let _turn = self.turns.acquire().await.map_err(unavailable)?;
             // The answer is as old as the question.
             let asked = self.clock.now();
             let body = self.ask(&subject, question.age).await?;
-            Ok((worth::of(&body, &self.rules, asked, question.age)?, asked))
+            Ok((token_info::read(&body, &self.rules, asked, question.age)?, asked))
         };
-        let (worth, asked) = in_time(asking).await?;
-        self.cache.put(question.about, worth.clone(), asked);
-        Ok(worth)
+        let (info, asked) = in_time(asking).await?;
+        self.cache.put(question.about, info.clone(), asked, info.expires_at);
+        Ok(info)
     }
 
     /// The body of a 200.
-    pub(super) async fn ask(&self, subject: &SecretString, age: Age) -> Result<Vec<u8>, Outcome> {
+    pub(super) async fn ask(&self, subject: &SecretString, age: Age) -> Result<Vec<u8>, AuthError> {
         let Some(user) = &self.asker else {
             let answer = self.api.validate(subject, subject, age).await;
-            let answer = answer.map_err(Outcome::unavailable)?;
+            let answer = answer.map_err(unavailable)?;
             // Asked with itself, a token that is not good is no token to ask with either.
             return match answer.status {
-                401 if answer.is_json => Err(Outcome::Refused("unknown")),
+                401 if answer.is_json => Err(refused("unknown")),
                 _ => read(answer),
             };
         };
         // Once more with a new token of ours, where the old one was refused.
         for _ in 0..2 {
-            let session = user.session().await.map_err(Outcome::unavailable)?;
+            let session = user.session().await.map_err(unavailable)?;
             let answer = self.api.validate(&session.token, subject, age).await;
-            let answer = answer.map_err(Outcome::unavailable)?;
+            let answer = answer.map_err(unavailable)?;
             if answer.status != 401 || !answer.is_json {
                 return read(answer);
             }
             user.forget(&session);
         }
-        Err(Outcome::unavailable("Keystone refuses our own user's token (401), a new one too"))
+        Err(unavailable("Keystone refuses our own user's token (401), a new one too"))
     }
 }
 
 /// Gives up after [`DEADLINE`].
 pub(super) async fn in_time<T>(
-    asking: impl Future<Output = Result<T, Outcome>>,
-) -> Result<T, Outcome> {
+    asking: impl Future<Output = Result<T, AuthError>>,
+) -> Result<T, AuthError> {
     tokio::time::timeout(DEADLINE, asking).await.unwrap_or_else(|_| {
         let seconds = DEADLINE.as_secs();
-        Err(Outcome::unavailable(format!("Keystone did not answer within {seconds} s")))
+        Err(unavailable(format!("Keystone did not answer within {seconds} s")))
     })
 }
 
 /// What cannot be a token is not asked about. Fernet, JWS and UUID tokens are all base64url, dots
 /// and `=`; some other providers have more of base64.
-pub(super) fn check_form(token: &Token) -> Result<(), Outcome> {
+pub(super) fn check_form(token: &Token) -> Result<(), AuthError> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte);
     if token.expose().len() > LONGEST_TOKEN {
-        return Err(Outcome::Refused("too_long"));
+        return Err(refused("too_long"));
     }
     if !token.expose().bytes().all(known) {
-        return Err(Outcome::Refused("characters"));
+        return Err(refused("characters"));
     }
     Ok(())
 }
 
-fn read(answer: Answer) -> Result<Vec<u8>, Outcome> {
+fn read(answer: Answer) -> Result<Vec<u8>, AuthError> {
     match (answer.status, answer.is_json) {
         (200, true) => Ok(answer.body),
-        (404, true) => Err(Outcome::Refused("unknown")),
-        (400, true) => Err(Outcome::Refused("malformed")),
-        (403, true) => Err(Outcome::unavailable(
+        (404, true) => Err(refused("unknown")),
+        (400, true) => Err(refused("malformed")),
+        (403, true) => Err(unavailable(
             "Keystone does not let our user ask about tokens (403): give it the role service, or \
              admin, in its project",
         )),
         (status @ (429 | 500..), _) => {
-            Err(Outcome::unavailable(format!("Keystone is there and cannot serve ({status})")))
+            Err(unavailable(format!("Keystone is there and cannot serve ({status})")))
         }
-        (status, false) => Err(Outcome::unavailable(format!(
+        (status, false) => Err(unavailable(format!(
             "what answers at [keystone_authtoken] auth_url is not a Keystone v3 ({status}): check \
              its host, port and path"
         ))),
-        (status, true) => Err(Outcome::unavailable(format!(
-            "Keystone answered a question about a token with {status}"
-        ))),
+        (status, true) => {
+            Err(unavailable(format!("Keystone answered a question about a token with {status}")))
+        }
     }
 }
 
-impl fmt::Debug for Inquiry {
+impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inquiry")
+        f.debug_struct("Validator")
             .field("api", &self.api)
             .field("asker", &self.asker)
             .field("rules", &self.rules)

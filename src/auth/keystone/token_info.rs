@@ -1,13 +1,13 @@
-//! What a token is worth, by what Keystone says of it.
+//! What Keystone says of a token, and what the rules make of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::Outcome;
 use super::access::AccessRule;
-use crate::domain::principal::{AuthMethod, Call, Principal};
+use crate::domain::principal::{AuthError, AuthMethod, Call, Principal};
 use crate::domain::time::Timestamp;
 use crate::net::keystone::Age;
 
@@ -66,9 +66,19 @@ struct ApplicationCredential {
     access_rules: Option<Arc<[AccessRule]>>,
 }
 
+/// The token is not good; a word for the log.
+pub(super) fn refused(reason: &'static str) -> AuthError {
+    AuthError::Invalid { reason }
+}
+
+/// Keystone, or our own user there, is in no state to tell.
+pub(super) fn unavailable(cause: impl fmt::Display) -> AuthError {
+    AuthError::Unavailable(cause.to_string())
+}
+
 /// Whom a configuration believes what.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(super) struct TokenRules {
     /// `[revert] allowed_projects`.
     pub(super) allowed_projects: Vec<String>,
     /// `service_token_roles`.
@@ -77,7 +87,7 @@ pub(super) struct Rules {
 
 /// A token's holder, until when, and for what.
 #[derive(Debug, Clone)]
-pub(super) struct Worth {
+pub(super) struct TokenInfo {
     pub(super) principal: Principal,
     pub(super) expires_at: Timestamp,
     /// Whether it may pass on calls of others.
@@ -85,7 +95,7 @@ pub(super) struct Worth {
     access_rules: Option<Arc<[AccessRule]>>,
 }
 
-impl Worth {
+impl TokenInfo {
     /// Whether the access rules, if there are any, allow this call to the service that they know
     /// as `service_type`.
     pub(super) fn may_make(&self, call: &Call<'_>, service_type: Option<&str>) -> bool {
@@ -95,16 +105,21 @@ impl Worth {
 }
 
 /// Reads the body of a 200.
-pub(super) fn of(body: &[u8], rules: &Rules, now: Timestamp, age: Age) -> Result<Worth, Outcome> {
+pub(super) fn read(
+    body: &[u8],
+    rules: &TokenRules,
+    now: Timestamp,
+    age: Age,
+) -> Result<TokenInfo, AuthError> {
     let Body { token } = serde_json::from_slice(body)
-        .map_err(|_| Outcome::unavailable("Keystone's answer is not the JSON that it should be"))?;
+        .map_err(|_| unavailable("Keystone's answer is not the JSON that it should be"))?;
     // A token without an end could not be cached rightly, and no Keystone makes one.
-    let expires_at = token.expires_at.ok_or(Outcome::Refused("no_expires_at"))?.naive_utc();
+    let expires_at = token.expires_at.ok_or(refused("no_expires_at"))?.naive_utc();
     if expires_at <= now && age == Age::Unexpired {
-        return Err(Outcome::Refused("expired"));
+        return Err(refused("expired"));
     }
     if !token.is_printable() {
-        return Err(Outcome::Refused("control_characters"));
+        return Err(refused("control_characters"));
     }
     let (scope, allowed) = scope(&token, &rules.allowed_projects);
     let is_admin = allowed && token.roles.iter().any(Role::is_admin);
@@ -120,7 +135,7 @@ pub(super) fn of(body: &[u8], rules: &Rules, now: Timestamp, age: Age) -> Result
         token_ids: token.audit_ids,
         ..known
     };
-    Ok(Worth { principal, expires_at, is_service, access_rules })
+    Ok(TokenInfo { principal, expires_at, is_service, access_rules })
 }
 
 /// The scope's name, and whether an admin of it is one here: a project's or the system's is, a
