@@ -16,6 +16,7 @@ pub(crate) mod headers;
 pub mod middleware;
 pub mod openapi;
 pub mod pending_deletes;
+mod redacted;
 pub mod revert;
 pub mod scrubber;
 pub mod state;

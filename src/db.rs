@@ -7,6 +7,7 @@
 
 mod connect;
 mod connections;
+mod deadline;
 pub mod demo;
 mod dialect;
 mod error;

@@ -4,24 +4,7 @@ use axum::http::StatusCode;
 
 use super::context::RequestContext;
 use super::error::ApiError;
-use crate::domain::image::ImageId;
-use crate::domain::principal::Principal;
 use crate::telemetry::audit::{Outcome, Record};
-
-/// What is learned of a guarded request on its way.
-#[derive(Debug, Default)]
-pub(crate) struct Case {
-    /// The image that it is about.
-    pub(crate) image: Option<ImageId>,
-    /// Who asks, once that is known.
-    pub(crate) caller: Option<Principal>,
-    /// Whether the caller may.
-    pub(crate) allowed: bool,
-    /// Whether nothing is to be written, for operations that can be asked that.
-    pub(crate) dry_run: Option<bool>,
-    /// The other options, once they are read: `name=value name=value`.
-    pub(crate) options: Option<String>,
-}
 
 /// A record that will be written: at the latest when the client is gone, and the future that has
 /// this is dropped.

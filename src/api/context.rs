@@ -7,13 +7,29 @@ use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 use uuid::Uuid;
 
-use super::audit::Case;
 use super::client::Client;
 use super::error::RequestError;
+use crate::domain::image::ImageId;
+use crate::domain::principal::Principal;
 use crate::telemetry::audit::PeerCertificate;
 
 /// OpenStack's header for request ids, both ways.
 pub const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// What is learned of a guarded request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Case {
+    /// The image that it is about.
+    pub(crate) image: Option<ImageId>,
+    /// Who asks, once that is known.
+    pub(crate) caller: Option<Principal>,
+    /// Whether the caller may.
+    pub(crate) allowed: bool,
+    /// Whether nothing is to be written, for operations that can be asked that.
+    pub(crate) dry_run: Option<bool>,
+    /// The other options, once they are read: `name=value name=value`.
+    pub(crate) options: Option<String>,
+}
 
 /// What is known of a request while it runs. Cheap to clone; clones share what they learn.
 #[derive(Debug, Clone)]

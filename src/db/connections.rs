@@ -2,7 +2,6 @@
 //! it, and one broken connection must not be followed by an error for each of the others.
 
 use std::fmt;
-use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::{ConnectOptions, Connection, Pool};
 use tokio::time::Instant;
 
+use super::deadline::{is_late, within};
 use super::dialect::Dialect;
 use super::error::connection_broke;
 use super::login::Login;
@@ -175,23 +175,6 @@ impl Doubt {
     }
 }
 
-/// Another question would wait as long.
-pub(super) fn is_late(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
-}
-
-/// Waits no longer than this for an answer of the database.
-pub(super) async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, sqlx::Error> {
-    let late = |_| {
-        let text = format!("no answer within {} s", limit.as_secs());
-        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
-    };
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,12 +187,5 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert!(doubt.covers(Duration::from_secs(3)));
         assert!(!doubt.covers(Duration::from_secs(1)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_is_an_error() {
-        let error = within::<()>(Duration::from_secs(3), std::future::pending()).await.unwrap_err();
-        assert!(error.to_string().contains("no answer within 3 s"), "{error}");
-        assert!(connection_broke(&error));
     }
 }

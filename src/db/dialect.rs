@@ -10,7 +10,7 @@ use sqlx::postgres::{PgTypeInfo, PgValueRef, Postgres};
 use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
-use super::connections::within;
+use super::deadline::within;
 use super::statement::{PATIENCE, Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
@@ -48,6 +48,17 @@ pub(super) trait Dialect: Database {
 
     /// Binds one more value.
     fn push(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError>;
+
+    /// What the `?` of a statement stand for.
+    fn arguments(statement: Statement) -> Result<Self::Arguments, sqlx::Error> {
+        let values = statement.into_values();
+        let mut arguments = Self::Arguments::default();
+        arguments.reserve(values.len(), 16 * values.len());
+        for value in values {
+            Self::push(&mut arguments, value).map_err(sqlx::Error::Encode)?;
+        }
+        Ok(arguments)
+    }
 
     /// Tells a new connection [`Dialect::SETTINGS`].
     fn set_up(
@@ -135,7 +146,7 @@ macro_rules! speak_sqlx {
         ) -> Result<Option<Vec<Self::Row>>, sqlx::Error> {
             count_statement();
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
-            let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
+            let arguments = Self::arguments(statement)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
             let mut rows = query.fetch(connection);
             let collect = async {
@@ -161,7 +172,7 @@ macro_rules! speak_sqlx {
         ) -> Result<(), sqlx::Error> {
             count_statement();
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
-            let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
+            let arguments = Self::arguments(statement)?;
             let mut rows = sqlx::query_with::<Self, _>(sql, arguments).fetch(connection);
             let all = async {
                 while let Some(row) = rows.try_next().await? {
@@ -178,7 +189,7 @@ macro_rules! speak_sqlx {
         ) -> Result<u64, sqlx::Error> {
             count_statement();
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
-            let arguments = statement.arguments::<Self>().map_err(sqlx::Error::Encode)?;
+            let arguments = Self::arguments(statement)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
             let done = watch.over(query.execute(connection)).await?;
             Ok(done.rows_affected())

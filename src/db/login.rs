@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::connections::within;
+use super::deadline::within;
 use crate::config::DatabaseConfig;
 
 const PLUGIN: &str = "caching_sha2_password";

@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 
 use self::transaction::{begin, begin_with, commit};
-use super::connections::{Connections, is_late, within};
+use super::connections::Connections;
+use super::deadline::{is_late, within};
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, no_such_character, repo_error};
 use super::lists;

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::Arguments;
-use sqlx::error::BoxDynError;
 use tokio::time::Instant;
 
-use super::connections::within;
-use super::dialect::Dialect;
+use super::deadline::within;
 use super::names;
 use crate::domain::time::Timestamp;
 
@@ -137,12 +134,7 @@ impl Statement {
         Watch { sql: self.sql, patience: self.patience }
     }
 
-    pub(super) fn arguments<D: Dialect>(self) -> Result<D::Arguments, BoxDynError> {
-        let mut arguments = D::Arguments::default();
-        arguments.reserve(self.values.len(), 16 * self.values.len());
-        for value in self.values {
-            D::push(&mut arguments, value)?;
-        }
-        Ok(arguments)
+    pub(super) fn into_values(self) -> Vec<Value> {
+        self.values
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use super::error::RepoError;
 use super::image::ImageId;
-use super::repo::RepoError;
 
 /// The adapter's side of a lock that is held; dropping it gives the lock up too, a little later.
 #[async_trait]

@@ -4,6 +4,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+pub use super::error::{BadRow, RepoError};
+
 use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::ImageGuard;
@@ -18,40 +20,6 @@ pub enum Write {
     Done,
     /// The row had changed, or another node won at COMMIT; nothing was written.
     Stale,
-}
-
-/// The database could not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum RepoError {
-    /// No connection, or it broke; whether a write happened is not known.
-    #[error("the database does not serve: {0}")]
-    Unavailable(String),
-    /// A row holds what Glance never writes.
-    #[error(transparent)]
-    BadRow(#[from] BadRow),
-    /// An image has more children than can be held in memory. Users can make any number of them.
-    #[error("the properties, tags, members and locations of image {0} take too much memory")]
-    TooLarge(ImageId),
-    /// The database refused a statement: a missing grant, another schema.
-    #[error("the database refused a statement: {0}")]
-    Refused(String),
-    /// A write was attempted without the guard of its image: a bug.
-    #[error("image {0} was to be written without its lock")]
-    NotLocked(ImageId),
-}
-
-/// One image whose rows cannot be read; others can.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("image {image}: {table}.{column} cannot be read: {problem}")]
-pub struct BadRow {
-    /// `images.id`.
-    pub image: String,
-    /// The table at fault.
-    pub table: &'static str,
-    /// The column at fault.
-    pub column: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
 }
 
 /// In what order pending images are listed.

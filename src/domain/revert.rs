@@ -20,18 +20,7 @@ use super::time::Clock;
 pub use self::choice::Judged;
 use self::choice::{choose, lost_key, warnings};
 use self::evidence::Evidence;
-
-/// How a revert proves that the data is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Verify {
-    /// Ask the store for the size.
-    #[default]
-    Exists,
-    /// Read it all and compare the hash.
-    Checksum,
-    /// Do not look.
-    None,
-}
+pub use super::verify::Verify;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Copy)]

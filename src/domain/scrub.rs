@@ -6,6 +6,7 @@
 
 mod backoff;
 mod circuit_breaker;
+mod claimed;
 mod destroy;
 mod last_copy;
 mod limit;

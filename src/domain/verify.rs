@@ -6,8 +6,19 @@ use md5::{Digest, Md5};
 
 use super::image::Image;
 use super::location::Location;
-use super::revert::Verify;
 use super::store::{ObjectStream, Placed, Presence, StoreError, Stores, Unplaced};
+
+/// How a revert proves that the data is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    /// Ask the store for the size.
+    #[default]
+    Exists,
+    /// Read it all and compare the hash.
+    Checksum,
+    /// Do not look.
+    None,
+}
 
 /// What was found where a location points.
 #[derive(Debug, Clone, PartialEq, Eq)]

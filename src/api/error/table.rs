@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 
 use super::ApiError;
-use crate::api::document::without_credentials;
+use crate::api::redacted::without_credentials;
 use crate::config::ScrubTime;
 use crate::domain::image::ImageId;
 use crate::domain::pending::NotPending;

@@ -5,10 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::auth::AdminCaller;
-use crate::api::document::without_credentials;
 use crate::api::error::ApiError;
 use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
 use crate::api::openapi::responses::{AdminErrors, ImageErrors};
+use crate::api::redacted::without_credentials;
 use crate::api::state::{ApiState, View};
 use crate::domain::image::State as ImageState;
 use crate::domain::revert::{Judged, Preview};

@@ -9,10 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::api::auth::AdminCaller;
 use crate::api::context::RequestContext;
-use crate::api::document::without_credentials;
 use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::{AdminErrors, ScrubErrors};
+use crate::api::redacted::without_credentials;
 use crate::api::state::ApiState;
 use crate::domain::scrub::{Plan, PlanGroup, PlannedImage, Stopped, Tally};
 use crate::domain::time::isotime;

@@ -7,7 +7,8 @@ use sqlx::Connection as _;
 use sqlx::mysql::MySql;
 use sqlx::postgres::Postgres;
 
-use crate::db::connections::{Connections, within};
+use crate::db::connections::Connections;
+use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{connection_broke, has_no_named_locks, repo_error};
 use crate::db::pooled::PooledConnection;

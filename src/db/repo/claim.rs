@@ -1,7 +1,7 @@
 //! Claims of the scrubber: one transaction for a batch, an answer for each.
 
 use super::{begin, bind_unchanged, commit};
-use crate::db::connections::within;
+use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::lost_race;
 use crate::db::pooled::PooledConnection;

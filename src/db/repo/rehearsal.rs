@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{SqlRepo, begin, far_past, rehearse};
-use crate::db::connections::within;
+use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
 use crate::db::pooled::PooledConnection;

@@ -1,7 +1,7 @@
 //! A revert: one transaction over an image and its children.
 
 use super::{begin_with, bind_unchanged, commit};
-use crate::db::connections::within;
+use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, Transaction};
 
-use crate::db::connections::within;
+use crate::db::deadline::within;
 use crate::db::dialect::{Dialect, count_statement};
 use crate::db::error::at_commit;
 use crate::db::pooled::PooledConnection;

@@ -4,67 +4,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Scrubber;
 use super::circuit_breaker::{Belief, CircuitBreaker};
+use super::claimed::{Claimed, Outcome};
 use super::shared_data::{Share, Shares};
-use super::work::{Settled, Work, WorkKind};
 use crate::domain::location::Location;
-use crate::domain::lock::ImageGuard;
 use crate::domain::store::{Deletion, Placed};
-use crate::domain::time::Timestamp;
-
-/// A claimed image on its way.
-pub(super) struct Claimed<'a> {
-    pub(super) guard: &'a ImageGuard,
-    pub(super) work: Work,
-    pub(super) placed: Vec<Placed>,
-    pub(super) stamp: Timestamp,
-}
-
-/// What happened to one claimed image's data.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) deleted: Vec<i32>,
-    pub(super) gone: u64,
-    /// Of these, what nobody but this pass should have destroyed.
-    pub(super) taken: u64,
-    pub(super) shared: u64,
-    pub(super) retained: u64,
-    /// Bytes went, or may have gone.
-    touched: bool,
-    /// Why something is left, if something is.
-    pub(super) left: Option<String>,
-    /// Data is absent of a store that has shown nothing yet.
-    pub(super) unproved: bool,
-    /// The pass was stopped before the end of this image.
-    pub(super) stopped: bool,
-}
-
-impl Claimed<'_> {
-    /// Each location that has to go, and where it is.
-    pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
-        self.work.targets().iter().zip(&self.placed)
-    }
-
-    fn has(&self, row: i32) -> bool {
-        self.work.targets().iter().any(|location| location.id == row)
-    }
-
-    /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
-    /// certain of it.
-    pub(super) fn may_be_released(&self, outcome: &Outcome) -> bool {
-        let unfinished = outcome.stopped || outcome.left.is_some();
-        unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
-    }
-
-    pub(super) fn settled<'s>(&'s self, outcome: &Outcome) -> Option<Settled<'s>> {
-        let guard = self.guard;
-        if self.may_be_released(outcome) {
-            let release = Some(self.work.release(self.stamp));
-            return Some(Settled { guard, deleted: Vec::new(), release });
-        }
-        let deleted = outcome.deleted.clone();
-        (!deleted.is_empty()).then_some(Settled { guard, deleted, release: None })
-    }
-}
 
 /// Destroys claimed data, location by location.
 pub(super) struct Destroyer<'a> {

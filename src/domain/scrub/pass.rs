@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit_breaker::CircuitBreaker;
-use super::destroy::{Claimed, Destroyer};
+use super::claimed::Claimed;
+use super::destroy::Destroyer;
 use super::last_copy;
 use super::limit::Limited;
 use super::pace::Pace;

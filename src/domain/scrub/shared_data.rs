@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use super::Scrubber;
-use super::destroy::Claimed;
+use super::claimed::Claimed;
 use crate::domain::image::ImageId;
 use crate::domain::location::Location;
 use crate::domain::repo::{Handed, HeldLocation, RepoError};

@@ -2,7 +2,7 @@
 
 use super::Pass;
 use crate::domain::repo::RepoError;
-use crate::domain::scrub::destroy::{Claimed, Outcome};
+use crate::domain::scrub::claimed::{Claimed, Outcome};
 use crate::domain::scrub::record::Destroyed;
 use crate::domain::scrub::work::WorkKind;
 

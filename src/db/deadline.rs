@@ -1,0 +1,34 @@
+//! Waiting for an answer of the database, and no longer than is said.
+
+use std::io;
+use std::time::Duration;
+
+/// Another question would wait as long.
+pub(super) fn is_late(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Waits no longer than this for an answer of the database.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let late = |_| {
+        let text = format!("no answer within {} s", limit.as_secs());
+        Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text)))
+    };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::error::connection_broke;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_does_not_come_is_an_error() {
+        let error = within::<()>(Duration::from_secs(3), std::future::pending()).await.unwrap_err();
+        assert!(error.to_string().contains("no answer within 3 s"), "{error}");
+        assert!(connection_broke(&error));
+    }
+}
