@@ -24,9 +24,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::{App, SetupError};
 use crate::config::{Config, ConfigDir, ConfigError, Environment, ScrubTime, Sources};
 use crate::domain::repo::RepoError;
-use crate::server::{BindError, Parts, SetupError};
+use crate::server::BindError;
 use crate::store::rbd;
 use crate::telemetry::{self, AuditTrail, TelemetryError};
 
@@ -172,18 +173,18 @@ impl SourceArgs {
         Ok(Config::load(&sources)?)
     }
 
-    /// The parts for a command that prints results: its log is for warnings.
-    fn parts(&self) -> Result<Parts, CliError> {
-        self.parts_and_trail().map(|(parts, _)| parts)
+    /// The app for a command that prints results: its log is for warnings.
+    fn app(&self) -> Result<App, CliError> {
+        self.app_and_trail().map(|(app, _)| app)
     }
 
     /// The same, and whether audit records are kept.
-    fn parts_and_trail(&self) -> Result<(Parts, AuditTrail), CliError> {
+    fn app_and_trail(&self) -> Result<(App, AuditTrail), CliError> {
         let config = self.load()?;
         let filter = self.log.as_deref().or((!config.glance.debug).then_some("warn"));
         let (format, debug) = (config.revert.log_format, config.glance.debug);
         let trail = telemetry::init_command_logging(format, debug, filter)?;
-        Ok((Parts::new(config)?, trail))
+        Ok((App::new(config)?, trail))
     }
 }
 

@@ -5,8 +5,9 @@
 //! | floor | modules |
 //! |---|---|
 //! | what an operator types | [`cli`] |
-//! | the composition root | [`server`] |
-//! | what drives the rules | [`api`], [`scrubber`] |
+//! | listeners and signals | [`server`] |
+//! | the composition root | [`app`] |
+//! | what drives the rules | [`api`], [`worker`] |
 //! | what the rules stand on | [`db`], [`store`], [`auth`] |
 //! | how others are spoken to | [`net`] |
 //! | what everybody may know | [`telemetry`], [`config`] |
@@ -14,6 +15,7 @@
 //! | the rules | [`domain`] |
 
 pub mod api;
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -21,7 +23,7 @@ pub mod db;
 pub mod domain;
 pub mod files;
 pub mod net;
-pub mod scrubber;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

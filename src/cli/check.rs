@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 use super::output::bytes;
 use super::table::{Fit, Table};
 use super::{Exit, Outcome, SourceArgs};
+use crate::app::App;
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
 use crate::domain::lock::LockTrial;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
 use crate::domain::time::{Timestamp, isotime};
-use crate::server::Parts;
 use crate::server::tls::Tls;
 
 /// A certificate that is renewed by a machine is renewed earlier.
@@ -35,15 +35,15 @@ enum Verdict {
 
 /// Exit codes: 0 all works; 1 something does not; 64 the configuration is wrong.
 pub(super) async fn run(sources: &SourceArgs) -> Outcome {
-    let parts = sources.parts()?;
-    let mut tried = settings(&parts);
-    tried.extend(database(&parts).await);
-    tried.extend(stores(&parts).await);
-    tried.extend(tokens(&parts).await);
+    let app = sources.app()?;
+    let mut tried = settings(&app);
+    tried.extend(database(&app).await);
+    tried.extend(stores(&app).await);
+    tried.extend(tokens(&app).await);
     let unusable = |(what, note)| Tried { what, verdict: Verdict::Broken, note };
-    tried.extend(parts.unusable().into_iter().map(unusable));
-    tried.extend(issuers(&parts).await);
-    tried.extend(parts.config.revert.tls.as_ref().map(|tls| certificate(tls, parts.clock.now())));
+    tried.extend(app.unusable().into_iter().map(unusable));
+    tried.extend(issuers(&app).await);
+    tried.extend(app.config.revert.tls.as_ref().map(|tls| certificate(tls, app.clock.now())));
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
     let mut table =
         Table::new([("CHECK", Fit::Whole), ("RESULT", Fit::Whole), ("NOTE", Fit::Wrapped)]);
@@ -65,8 +65,8 @@ impl Verdict {
 }
 
 /// A section that cannot be set up is told of by `tokens`.
-async fn issuers(parts: &Parts) -> Vec<Tried> {
-    let Ok(jwt) = parts.jwt() else { return Vec::new() };
+async fn issuers(app: &App) -> Vec<Tried> {
+    let Ok(jwt) = app.jwt() else { return Vec::new() };
     let tried = |trial: Trial| {
         let (verdict, note) = match trial.result {
             Ok(note) => (Verdict::Works, note),
@@ -85,8 +85,8 @@ fn of<T, E: std::fmt::Display>(what: &str, result: Result<T, E>, works: &str) ->
     Tried { what: what.to_owned(), verdict, note }
 }
 
-fn settings(parts: &Parts) -> Vec<Tried> {
-    let glance = &parts.config.glance;
+fn settings(app: &App) -> Vec<Tried> {
+    let glance = &app.config.glance;
     let judged = |what: &str, works: bool, note: String| Tried {
         what: what.to_owned(),
         verdict: if works { Verdict::Works } else { Verdict::Warning },
@@ -119,8 +119,8 @@ fn certificate(config: &TlsConfig, now: Timestamp) -> Tried {
     tried
 }
 
-async fn database(parts: &Parts) -> Vec<Tried> {
-    let repo = &parts.database.repo;
+async fn database(app: &App) -> Vec<Tried> {
+    let repo = &app.database.repo;
     let reachable = of("database", repo.ping().await, "Glance's tables can be read");
     if reachable.verdict != Verdict::Works {
         return vec![reachable];
@@ -130,15 +130,15 @@ async fn database(parts: &Parts) -> Vec<Tried> {
         granted(repo.rehearse().await),
         "all that a revert and a scrub write is allowed",
     );
-    let mut tried = vec![reachable, writable, locks(parts).await, clock(parts).await];
-    tried.extend(due(parts).await);
+    let mut tried = vec![reachable, writable, locks(app).await, clock(app).await];
+    tried.extend(due(app).await);
     tried
 }
 
 /// What the next pass would destroy, where one may run.
-async fn due(parts: &Parts) -> Option<Tried> {
-    let due = parts.scrubber().ok()?.count_due(Duration::ZERO).await;
-    let limits = parts.limits();
+async fn due(app: &App) -> Option<Tried> {
+    let due = app.scrubber().ok()?.count_due(Duration::ZERO).await;
+    let limits = app.limits();
     let is_over = due.as_ref().is_ok_and(|due| limits.judge(*due, None).is_err());
     let note = due.as_ref().map(|due| match limits.judge(*due, None) {
         Ok(()) => format!("{} images, {}", due.images, bytes(due.bytes)),
@@ -151,8 +151,8 @@ async fn due(parts: &Parts) -> Option<Tried> {
     Some(tried)
 }
 
-async fn clock(parts: &Parts) -> Tried {
-    let (theirs, ours) = (parts.database.repo.now().await, parts.clock.now());
+async fn clock(app: &App) -> Tried {
+    let (theirs, ours) = (app.database.repo.now().await, app.clock.now());
     let differ = theirs.as_ref().ok().and_then(|theirs| clocks_differ(ours, *theirs));
     let mut tried = of("clock", theirs, "agrees with the database's");
     if let Some(differ) = differ {
@@ -162,8 +162,8 @@ async fn clock(parts: &Parts) -> Tried {
     tried
 }
 
-async fn locks(parts: &Parts) -> Tried {
-    let trial = parts.database.lock.trial().await;
+async fn locks(app: &App) -> Tried {
+    let trial = app.database.lock.trial().await;
     let verdict = match &trial {
         Ok(LockTrial::Works) => Verdict::Works,
         Ok(LockTrial::Absent) => Verdict::Warning,
@@ -173,12 +173,12 @@ async fn locks(parts: &Parts) -> Tried {
     Tried { what: "locks".to_owned(), verdict, note }
 }
 
-async fn stores(parts: &Parts) -> Vec<Tried> {
+async fn stores(app: &App) -> Vec<Tried> {
     let mut tried = Vec::new();
-    for store in parts.stores.all() {
+    for store in app.stores.all() {
         tried.push(of(&format!("store {}", store.id()), store.health().await, "there"));
     }
-    for store in &parts.config.stores {
+    for store in &app.config.stores {
         if let StoreKind::Unsupported { kind } = &store.kind {
             tried.push(Tried {
                 what: format!("store {}", store.id),
@@ -193,9 +193,9 @@ async fn stores(parts: &Parts) -> Vec<Tried> {
     tried
 }
 
-async fn tokens(parts: &Parts) -> Vec<Tried> {
-    let mut tried = vec![of("tokens", parts.authenticators(), "somebody may call")];
-    if let Ok(Some(keystone)) = parts.keystone() {
+async fn tokens(app: &App) -> Vec<Tried> {
+    let mut tried = vec![of("tokens", app.authenticators(), "somebody may call")];
+    if let Ok(Some(keystone)) = app.keystone() {
         tried.push(match keystone.probe().await {
             Ok(KeystoneReport { works, warning }) => Tried {
                 what: "keystone".to_owned(),

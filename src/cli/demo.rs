@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 
 use super::output::text;
 use super::{CliError, Exit, Outcome, serve};
+use crate::app;
 use crate::auth::DemoIssuer;
 use crate::config::{Config, Environment, LogFormat, Sources};
-use crate::domain::time::{Clock, SystemClock};
 use crate::server::Server;
 use crate::server::signals::of_a_command;
 use crate::telemetry;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     let listening = [listen(PORTS[0]).await?, listen(PORTS[1]).await?];
     let addresses = [local(&listening[0])?, local(&listening[1])?];
     let folder = Folder::create(args.folder.as_deref(), addresses[0].port())?;
-    let now = SystemClock.now();
+    let now = app::clock().now();
     let images = images::write(&folder.path, now).await?;
     let config = configure(&folder.path, addresses)?;
     let server = serve::start(config, Some(listening)).await?;
@@ -89,7 +89,7 @@ fn configure(folder: &Path, [bind, ops_bind]: [SocketAddr; 2]) -> Result<Config,
     let issuer =
         DemoIssuer::generate(ISSUER, AUDIENCE).map_err(|e| CliError::Other(e.to_string()))?;
     let token = issuer
-        .token("admin", &["glance-revert-admin"], SystemClock.now(), TOKEN_LIFETIME)
+        .token("admin", &["glance-revert-admin"], app::clock().now(), TOKEN_LIFETIME)
         .map_err(|error| CliError::Other(error.to_string()))?;
     let glance = format!(
         "[DEFAULT]\ndelayed_delete = True\nscrub_time = 3600\nwakeup_time = 30\n\n\

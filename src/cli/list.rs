@@ -9,9 +9,9 @@ use super::output::{json, left, line, size};
 use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::api::pending_deletes::list::PendingDeleteSummary;
+use crate::app::App;
 use crate::domain::principal::Admin;
 use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, PendingSummary};
-use crate::server::Parts;
 
 /// Rows read at a time.
 const PAGE: u32 = 500;
@@ -46,9 +46,9 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
-    let parts = sources.parts()?;
-    let view = parts.view();
-    let found = read(&parts, args).await?;
+    let app = sources.app()?;
+    let view = app.view();
+    let found = read(&app, args).await?;
     let rows: Vec<_> = found.iter().map(|one| PendingDeleteSummary::of(one, &view)).collect();
     if args.json {
         json(&rows)?;
@@ -86,8 +86,8 @@ fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
     table.print(wide)
 }
 
-async fn read(parts: &Parts, args: &ListArgs) -> Result<Vec<PendingSummary>, CliError> {
-    let now = parts.clock.now();
+async fn read(app: &App, args: &ListArgs) -> Result<Vec<PendingSummary>, CliError> {
+    let now = app.clock.now();
     let mut query = PendingQuery {
         owner: args.owner.clone(),
         name: args.name.clone(),
@@ -100,7 +100,7 @@ async fn read(parts: &Parts, args: &ListArgs) -> Result<Vec<PendingSummary>, Cli
     let limit = args.limit.map_or(usize::MAX, NonZeroUsize::get);
     let mut found: Vec<PendingSummary> = Vec::new();
     loop {
-        let page = parts.reverter.list(&Admin::local_operator(), &query).await?;
+        let page = app.reverter.list(&Admin::local_operator(), &query).await?;
         found.extend(page.into_iter().filter_map(Result::ok));
         let next = found
             .last()

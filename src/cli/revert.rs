@@ -6,11 +6,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{at_terminal, complain, json_line, line};
 use super::{CliError, Exit, Outcome, SourceArgs, audit, words};
+use crate::app::App;
 use crate::domain::image::{ImageId, ImpossibleImageId};
 use crate::domain::pending::Children;
 use crate::domain::principal::Admin;
 use crate::domain::revert::{RevertError, RevertRequest, Reverted, Reverter, Verify};
-use crate::server::Parts;
 use crate::server::signals::of_a_command;
 use crate::telemetry::AuditTrail;
 
@@ -83,9 +83,9 @@ enum Failure {
 
 /// Exit codes: 0 all are back; 1 some are not; 69 the database does not answer.
 pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
-    let (parts, trail) = sources.parts_and_trail()?;
+    let (app, trail) = sources.app_and_trail()?;
     let shutdown = of_a_command().map_err(CliError::system("signals"))?;
-    let all = revert_all(&parts, args, &shutdown.soft);
+    let all = revert_all(&app, args, &shutdown.soft);
     let exit = shutdown.hard.run_until_cancelled(all).await;
     if trail == AuditTrail::Nowhere {
         complain(&"no audit record was kept: no system log here; 2>FILE keeps them");
@@ -93,15 +93,15 @@ pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
     exit.unwrap_or_else(|| Err(CliError::Other("stopped at once, within an image".to_owned())))
 }
 
-async fn revert_all(parts: &Parts, args: &RevertArgs, stop: &CancellationToken) -> Outcome {
-    let request = args.request(parts.config.revert.verify);
+async fn revert_all(app: &App, args: &RevertArgs, stop: &CancellationToken) -> Outcome {
+    let request = args.request(app.config.revert.verify);
     let mut exit = Exit::Ok;
     for (at, id) in args.ids.iter().enumerate() {
         if stop.is_cancelled() {
             complain(&format_args!("stopped; {}", untried(args, at)));
             return Ok(Exit::Failed);
         }
-        let result = revert(&parts.reverter, id, &request).await;
+        let result = revert(&app.reverter, id, &request).await;
         tell(id, &result, args)?;
         match result {
             Err(Failure::Refused(error)) if words::is_for_all(&error) => {

@@ -16,8 +16,8 @@ use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::api::scrubber::plan::ScrubPlan;
 use crate::domain::principal::Admin;
 use crate::domain::scrub::{ScrubReport, Scrubber};
-use crate::scrubber;
 use crate::server::signals::shutdown_signal;
+use crate::worker;
 
 #[derive(Debug, Args)]
 pub(super) struct ScrubArgs {
@@ -39,9 +39,9 @@ pub(super) struct ScrubArgs {
 /// much was due; 64 `scrub_time` is not set, or too short; 75 another process runs a pass.
 pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
-    let parts = sources.parts()?;
-    let scrubber = parts.scrubber().map_err(CliError::NothingIsScrubbed)?;
-    for warning in &parts.config.glance.scrub_time_warnings {
+    let app = sources.app()?;
+    let scrubber = app.scrubber().map_err(CliError::NothingIsScrubbed)?;
+    for warning in &app.config.glance.scrub_time_warnings {
         complain(warning);
     }
     if args.dry_run {
@@ -52,7 +52,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     }
     let bar = bar();
     let scrubber = show_progress(scrubber, &bar);
-    let pass = scrubber::pass(&scrubber, &*parts.clock, &shutdown.soft);
+    let pass = worker::pass(&scrubber, &*app.clock, &shutdown.soft);
     let report = shutdown.hard.run_until_cancelled(pass).await;
     bar.finish_and_clear();
     let report = report.ok_or_else(|| CliError::Other("stopped at once".to_owned()))??;

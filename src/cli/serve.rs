@@ -3,10 +3,10 @@
 use tokio::net::TcpListener;
 
 use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::app::{self, App};
 use crate::config::{Config, KeystoneConfig};
-use crate::domain::time::{Clock, SystemClock};
+use crate::server::Server;
 use crate::server::signals::shutdown_signal;
-use crate::server::{Parts, Server};
 use crate::telemetry;
 
 pub(super) async fn run(sources: &SourceArgs) -> Outcome {
@@ -28,17 +28,17 @@ pub(super) async fn start(
     config: Config,
     listening: Option<[TcpListener; 2]>,
 ) -> Result<Server, CliError> {
-    let metrics = telemetry::init_metrics(SystemClock.now())?;
+    let metrics = telemetry::init_metrics(app::clock().now())?;
     warn(&config);
     let (scrubber, tls) = (config.revert.scrubber, config.revert.tls.is_some());
-    let parts = Parts::new(config)?;
-    for (part, why) in parts.unusable() {
+    let app = App::new(config)?;
+    for (part, why) in app.unusable() {
         tracing::error!(part, why, "cannot be used as it is configured, and is left alone");
     }
-    let state = parts.api_state()?;
+    let state = app.api_state()?;
     let server = match listening {
-        None => Server::bind(parts, state, metrics).await?,
-        Some(listeners) => Server::on(listeners, parts, state, metrics)?,
+        None => Server::bind(app, state, metrics).await?,
+        Some(listeners) => Server::on(listeners, app, state, metrics)?,
     };
     let address = |found: std::io::Result<std::net::SocketAddr>| {
         found.map_err(CliError::system("the bound address"))

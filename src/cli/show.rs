@@ -23,11 +23,11 @@ pub(super) struct ShowArgs {
 /// Exit codes: 0 the image can be taken back; 1 it cannot, or there is none; 69 the database does
 /// not answer.
 pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
-    let parts = sources.parts()?;
+    let app = sources.app()?;
     let Ok(id) = ImageId::parse(&args.id) else {
         return Err(CliError::Other(format!("there can be no image {:?}", args.id)));
     };
-    let preview = match parts.reverter.preview(&Admin::local_operator(), &id).await {
+    let preview = match app.reverter.preview(&Admin::local_operator(), &id).await {
         Ok(preview) => preview,
         Err(RevertError::Repo(error)) => return Err(error.into()),
         Err(error) => {
@@ -35,7 +35,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
             return Ok(Exit::Failed);
         }
     };
-    let mut shown = PendingDeletePreview::of(&preview, &parts.view());
+    let mut shown = PendingDeletePreview::of(&preview, &app.view());
     shown.message = preview.obstacle.as_ref().map(words::message);
     let exit = if shown.revertible { Exit::Ok } else { Exit::Failed };
     if args.json {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use self::readiness::Readiness;
 use crate::api::headers;
 use crate::domain::repo::ImageRepo;
-use crate::scrubber::status::Status;
+use crate::worker::status::Status;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";

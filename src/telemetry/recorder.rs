@@ -82,12 +82,11 @@ fn set_first_values(started: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::{Clock, SystemClock};
 
     #[test]
     fn metrics_set_up_twice_share_one_recorder() {
-        let first = init_metrics(SystemClock.now()).unwrap();
-        let second = init_metrics(SystemClock.now()).unwrap();
+        let first = init_metrics(Timestamp::default()).unwrap();
+        let second = init_metrics(Timestamp::default()).unwrap();
         counter!(metric::REVERTS_TOTAL, "outcome" => "twice").increment(1);
         for handle in [first, second] {
             let text = handle.render();
@@ -97,7 +96,7 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_name_of_its_own_and_a_help_text() {
-        let handle = init_metrics(SystemClock.now()).unwrap();
+        let handle = init_metrics(Timestamp::default()).unwrap();
         let mut seen = std::collections::HashSet::new();
         for (kind, name, help) in metric::ALL {
             assert!(seen.insert(name), "{name} twice");
@@ -114,14 +113,14 @@ mod tests {
 
     #[test]
     fn the_first_refused_certificate_is_an_increase() {
-        let text = init_metrics(SystemClock.now()).unwrap().render();
+        let text = init_metrics(Timestamp::default()).unwrap().render();
         let series = format!("\n{}{{outcome=\"refused\"}} ", metric::TLS_RELOADS_TOTAL);
         assert!(text.contains(&series), "{text}");
     }
 
     #[test]
     fn durations_are_histograms_with_buckets() {
-        let handle = init_metrics(SystemClock.now()).unwrap();
+        let handle = init_metrics(Timestamp::default()).unwrap();
         metrics::histogram!(metric::SCRUB_PASS_DURATION_SECONDS).record(0.7);
         let text = handle.render();
         assert!(

@@ -22,6 +22,7 @@ pub(crate) mod keystone;
 pub(crate) mod keystone_world;
 pub(crate) mod kubernetes;
 pub(crate) mod log;
+pub(crate) mod modules;
 pub(crate) mod odds;
 pub(crate) mod output;
 pub(crate) mod pipe;

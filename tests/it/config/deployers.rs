@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use glance_revert::app::App;
 use glance_revert::config::keystone_auth::{Credentials, Named};
 use glance_revert::config::{Config, ConfigDir, DatabaseKind, Environment, Sources};
-use glance_revert::server::Parts;
 use tempfile::TempDir;
 
 use crate::support::source::folder;
@@ -84,9 +84,9 @@ async fn the_command_of_each_deployers_page_reads_what_the_deployer_writes() {
         };
         assert_eq!(user, "glance", "{name}");
         assert!(config.glance.delayed_delete, "{name}");
-        let parts = Parts::new(config).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(parts.unusable().is_empty(), "{name}: {:?}", parts.unusable());
-        assert!(parts.api_state().is_ok(), "{name}");
+        let app = App::new(config).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(app.unusable().is_empty(), "{name}: {:?}", app.unusable());
+        assert!(app.api_state().is_ok(), "{name}");
     }
 }
 

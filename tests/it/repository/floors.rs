@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::support::modules::Modules;
 use crate::support::source::{Source, folder, sources};
 
 /// From the ground up. A module uses its own floor's code and that of the floors below.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["domain"],
     &["files"],
     &["config"],
     &["telemetry"],
     &["net"],
     &["db", "store", "auth"],
-    &["api", "scrubber"],
+    &["api", "worker"],
+    &["app"],
     &["server"],
     &["cli"],
     &["main"],
@@ -81,6 +83,66 @@ fn no_module_looks_up_or_sideways() {
         found.extend(here.iter().map(|what| format!("src/{}: {what}", path.display())));
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// All files but the unit tests, which may know everything.
+fn without_tests() -> Vec<(PathBuf, Source)> {
+    let is_test =
+        |path: &Path| path.ends_with("tests.rs") || path.iter().any(|part| part == "tests");
+    let product = of_the_crate().into_iter().filter(|(path, _)| !is_test(path));
+    product.map(|(path, source)| (path, source.without_tests())).collect()
+}
+
+#[test]
+fn no_files_know_each_other_in_a_circle() {
+    let all = without_tests();
+    let modules = Modules::of(all.iter().map(|(path, source)| (path.as_path(), source)));
+    let circle = modules.circle().unwrap_or_default();
+    assert!(circle.is_empty(), "a circle in src: {}", circle.join(" -> "));
+}
+
+#[test]
+fn the_machines_clock_is_had_in_the_composition_root_alone() {
+    let has_clock = |source: &Source| source.words().any(|(_, word)| word == "SystemClock");
+    let found = without_tests().into_iter().filter(|(_, source)| has_clock(source));
+    let found: Vec<_> = found.map(|(path, _)| path.display().to_string()).collect();
+    assert_eq!(found, ["app.rs", "domain/time.rs"]);
+}
+
+#[test]
+fn every_kind_of_circle_is_seen() {
+    let circle = |files: &[(&str, &str)]| {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (PathBuf::from(path), Source::of(text).without_tests()))
+            .collect();
+        let all = files.iter().map(|(path, source)| (path.as_path(), source));
+        Modules::of(all).circle().unwrap_or_default().join(" ")
+    };
+    let b = ("a/b.rs", "use super::c::C;");
+    for other in [
+        "use super::b::B;",
+        "use crate::a::{x, b::{self, y}};",
+        "fn f() -> super::b::B {}",
+        "use crate::a::B;",
+        "fn f() { crate::a::b::g() }",
+    ] {
+        let root = ("a.rs", "mod b;\nmod c;\npub(crate) use self::b::B;");
+        assert_eq!(circle(&[root, b, ("a/c.rs", other)]), "a/b a/c a/b", "{other}");
+    }
+    let three =
+        [("x.rs", "use crate::y::Y;"), ("y.rs", "use crate::z;"), ("z.rs", "use crate::x;")];
+    assert_eq!(circle(&three), "x y z x");
+    let through_a_part =
+        [("p.rs", "mod q;"), ("p/q.rs", "use crate::r;"), ("r.rs", "use crate::p::q::Q;")];
+    assert_eq!(circle(&through_a_part), "p/q r p/q");
+    for fine in [
+        [("p.rs", "mod q;\nuse self::q::Q;"), ("p/q.rs", "use super::P;")],
+        [("p.rs", "use crate::q::Q;"), ("q.rs", "#[cfg(test)]\nmod tests { use crate::p::P; }")],
+        [("p.rs", "use crate::q::Q;"), ("q.rs", "/// [`crate::p`]\nuse std::fmt;")],
+    ] {
+        assert_eq!(circle(&fine), "", "{fine:?}");
+    }
 }
 
 #[test]

@@ -18,9 +18,9 @@ use glance_revert::domain::repo::{
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
-use glance_revert::scrubber::status::Status;
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
+use glance_revert::worker::status::Status;
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;

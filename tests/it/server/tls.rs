@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use glance_revert::app::App;
 use glance_revert::auth::DemoIssuer;
 use glance_revert::config::{
     ClientCertificates, ClientTrust, Config, Environment, Sources, SubjectName, TlsConfig,
 };
 use glance_revert::domain::time::{Clock, SystemClock};
-use glance_revert::server::Parts;
 use glance_revert::server::listen::{Drained, Limits, serve_tls};
 use glance_revert::server::signals::Shutdown;
 use glance_revert::server::tls::Tls;
@@ -482,10 +482,10 @@ async fn the_service_serves_tls_and_finds_new_files_by_itself() {
         config_dirs: vec![],
         environment: Environment::default(),
     };
-    let parts = Parts::new(Config::load(&sources).unwrap()).unwrap();
-    let state = parts.api_state().unwrap();
+    let app = App::new(Config::load(&sources).unwrap()).unwrap();
+    let state = app.api_state().unwrap();
     let metrics = telemetry::init_metrics(SystemClock.now()).unwrap();
-    let server = glance_revert::server::Server::bind(parts, state, metrics).await.unwrap();
+    let server = glance_revert::server::Server::bind(app, state, metrics).await.unwrap();
     let url = format!("https://localhost:{}/", server.api_address().unwrap().port());
     let ops = format!("http://{}/livez", server.ops_address().unwrap());
     let shutdown = Shutdown::default();

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use glance_revert::app::App;
 use glance_revert::auth::DemoIssuer;
 use glance_revert::config::{Config, Environment, Sources};
 use glance_revert::domain::scrub::ScrubReport;
 use glance_revert::domain::time::{Clock, SystemClock};
+use glance_revert::server::Server;
 use glance_revert::server::signals::Shutdown;
-use glance_revert::server::{Parts, Server};
 use glance_revert::store::StoreOptions;
 use glance_revert::telemetry;
 use reqwest::{Method, RequestBuilder};
@@ -55,10 +56,10 @@ impl Service {
             config_dirs: Vec::new(),
             environment: Environment::default(),
         };
-        let parts = parts(&sources);
-        let state = parts.api_state().unwrap();
+        let app = app(&sources);
+        let state = app.api_state().unwrap();
         let metrics = telemetry::init_metrics(SystemClock.now()).unwrap();
-        let server = Server::bind(parts, state, metrics).await.unwrap();
+        let server = Server::bind(app, state, metrics).await.unwrap();
         let base = format!("http://{}", server.api_address().unwrap());
         let shutdown = Shutdown::default();
         tokio::spawn(server.run(shutdown.clone()));
@@ -101,7 +102,7 @@ impl Service {
 
     /// One pass, with connections and locks of its own.
     pub(crate) async fn scrub(&self) -> ScrubReport {
-        parts(&self.sources).scrubber().unwrap().run_once(&CancellationToken::new()).await.unwrap()
+        app(&self.sources).scrubber().unwrap().run_once(&CancellationToken::new()).await.unwrap()
     }
 }
 
@@ -111,12 +112,12 @@ impl Drop for Service {
     }
 }
 
-fn parts(sources: &Sources) -> Parts {
+fn app(sources: &Sources) -> App {
     let config = Config::load(sources).unwrap();
     // This process is no helper, and cannot become one.
     let rbd_helper = env!("CARGO_BIN_EXE_glance-revert").into();
     let options = StoreOptions { rbd_helper, ..StoreOptions::from(&config.revert) };
-    Parts::with_store_options(config, &options).unwrap()
+    App::with_store_options(config, &options).unwrap()
 }
 
 fn drop_in(folder: &Path, database: &str, more: &str) -> PathBuf {

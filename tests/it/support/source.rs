@@ -80,6 +80,77 @@ impl Source {
         found
     }
 
+    /// Without its unit tests.
+    pub(crate) fn without_tests(&self) -> Self {
+        let attribute = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
+        let begins =
+            |at: usize| attribute.iter().enumerate().all(|(n, text)| self.is(at + n, text));
+        let (mut tokens, mut at) = (Vec::new(), 0);
+        while let Some(token) = self.tokens.get(at) {
+            if !begins(at) {
+                tokens.push(token.clone());
+                at += 1;
+                continue;
+            }
+            let body = at + attribute.len() + 1;
+            at = if self.is(body, "{") { self.closing(body) + 1 } else { body + 1 };
+        }
+        Self { tokens, lines: self.lines }
+    }
+
+    /// Every path of two parts or more, and every one of a `use`; whether others see it from here.
+    pub(crate) fn paths(&self) -> Vec<(Vec<String>, bool)> {
+        let (mut found, mut at) = (Vec::new(), 0);
+        while let Some(token) = self.tokens.get(at) {
+            if token.text == "use" {
+                let is_export = at > 0 && (self.is(at - 1, "pub") || self.is(at - 1, ")"));
+                let mut paths = Vec::new();
+                at = self.use_tree(at + 1, &[], &mut paths);
+                found.extend(paths.into_iter().map(|path| (path, is_export)));
+                continue;
+            }
+            let parts = (0..self.tokens.len())
+                .take_while(|n| *n == 0 || self.is(at + 2 * n - 1, "::"))
+                .count();
+            if parts > 1 {
+                let path = (0..parts).filter_map(|n| self.tokens.get(at + 2 * n));
+                found.push((path.map(|token| token.text.clone()).collect(), false));
+            }
+            at += 2 * parts - 1;
+        }
+        found
+    }
+
+    /// The paths of a `use`, from its next part on; where it ends.
+    fn use_tree(&self, mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
+        let mut path = before.to_vec();
+        while let Some(token) = self.tokens.get(at) {
+            match token.text.as_str() {
+                "{" => {
+                    at += 1;
+                    while !self.is(at, "}") {
+                        at = self.use_tree(at, &path, found);
+                        at += usize::from(self.is(at, ","));
+                    }
+                    return at + 1;
+                }
+                "," | "}" | ";" => {
+                    found.push(path);
+                    return at;
+                }
+                "::" => at += 1,
+                "as" => at += 2,
+                // `a::{self, b}` names `a`.
+                "self" if !path.is_empty() => at += 1,
+                part => {
+                    path.push(part.to_owned());
+                    at += 1;
+                }
+            }
+        }
+        at
+    }
+
     /// Lines where `super::super::..` leaves a module `depth` below the crate's root for the root.
     pub(crate) fn climbs_out(&self, depth: usize) -> Vec<usize> {
         let inline: Vec<_> = (0..self.tokens.len())

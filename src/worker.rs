@@ -1,4 +1,4 @@
-//! The loop around [`Scrubber::run_once`]: it waits, runs and tells; the rules are elsewhere.
+//! The worker: the loop around [`Scrubber::run_once`] waits, runs and tells; the rules are elsewhere.
 
 pub mod outlook;
 pub mod status;

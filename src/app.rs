@@ -1,0 +1,192 @@
+//! The composition root: the one place that knows every concrete type, and the machine's clock.
+
+use std::sync::Arc;
+
+use crate::api::state::{ApiSettings, ApiState, View};
+use crate::api::throttle::Throttle;
+use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
+use crate::config::{Config, Problem, ScrubTime};
+use crate::db::{ConnectError, Database};
+use crate::domain::principal::Authenticator;
+use crate::domain::revert::{RevertSettings, Reverter};
+use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
+use crate::domain::store::Stores;
+use crate::domain::time::{Clock, SystemClock};
+use crate::store::{ConfiguredStores, StoreOptions, StoreSetupError};
+use crate::telemetry;
+
+/// The configuration is well-formed, and still cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Of the database.
+    #[error(transparent)]
+    Database(#[from] ConnectError),
+    /// Of a store.
+    #[error(transparent)]
+    Store(#[from] StoreSetupError),
+    /// Of an issuer of tokens.
+    #[error(transparent)]
+    Auth(#[from] AuthSetupError),
+    /// Of the Keystone that is named.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Keystone(Vec<Problem>),
+    /// Nobody could call.
+    #[error(
+        "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
+         [keystone_authtoken] auth_type and auth_url, or add a [revert_jwt:<name>] section with \
+         issuer and audiences"
+    )]
+    NobodyMayCall,
+}
+
+/// The machine's clock, which everything else is given.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// Everything that the configuration describes, built and not started.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration.
+    pub config: Config,
+    /// Glance's database.
+    pub database: Database,
+    /// Glance's stores.
+    pub stores: Arc<dyn Stores>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Takes images back.
+    pub reverter: Arc<Reverter>,
+}
+
+impl App {
+    /// Builds all of it; connects to nothing yet. Must be called inside a tokio runtime.
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        let options = StoreOptions::from(&config.revert);
+        Self::with_store_options(config, &options)
+    }
+
+    /// [`Self::new`] with other options for the stores than the configuration's.
+    pub fn with_store_options(config: Config, options: &StoreOptions) -> Result<Self, SetupError> {
+        let clock = clock();
+        let database = Database::open(&config.database, config.revert.db_pool_size)?;
+        let key = config.glance.metadata_encryption_key.clone();
+        let stores: Arc<dyn Stores> =
+            Arc::new(ConfiguredStores::new(&config.stores, options, &clock, key)?);
+        let settings = RevertSettings {
+            lock_wait: config.revert.lock_wait,
+            delete_grace: config.revert.delete_grace,
+            delayed_delete: config.glance.delayed_delete,
+        };
+        let reverter = Arc::new(Reverter::new(
+            Arc::clone(&database.repo),
+            Arc::clone(&database.lock),
+            Arc::clone(&stores),
+            Arc::clone(&clock),
+            settings,
+        ));
+        Ok(Self { config, database, stores, clock, reverter })
+    }
+
+    /// A scrubber over the same database, locks and stores.
+    pub fn scrubber(&self) -> Result<Scrubber, ScrubTime> {
+        let scrub_time = self.config.glance.scrub_time;
+        let in_force = scrub_time.in_force().ok_or(scrub_time)?;
+        Ok(Scrubber::new(
+            Arc::clone(&self.database.repo),
+            Arc::clone(&self.database.lock),
+            Arc::clone(&self.stores),
+            Arc::clone(&self.clock),
+            ScrubSettings {
+                scrub_time: in_force,
+                pool_size: self.config.glance.scrub_pool_size,
+                absent_limit: self.config.revert.absent_limit,
+                limits: self.limits(),
+                delayed_delete: self.config.glance.delayed_delete,
+            },
+        )
+        .with_journal(Arc::new(telemetry::audit::destroyed)))
+    }
+
+    /// What one pass destroys unasked.
+    pub fn limits(&self) -> PassLimits {
+        let revert = &self.config.revert;
+        PassLimits { images: revert.max_images_per_pass, bytes: revert.max_bytes_per_pass }
+    }
+
+    /// The verifiers of tokens. A Keystone that cannot be used is left out where there is an issuer
+    /// beside it.
+    pub fn authenticators(&self) -> Result<Authenticators, SetupError> {
+        let keystone = match self.keystone() {
+            Err(_) if !self.config.issuers.is_empty() => None,
+            keystone => keystone?,
+        };
+        if self.config.issuers.is_empty() && keystone.is_none() {
+            return Err(SetupError::NobodyMayCall);
+        }
+        let jwt = self.jwt()?;
+        let keystone = keystone.map(|keystone| Arc::new(keystone) as Arc<dyn Authenticator>);
+        Ok(Authenticators { bearer: Arc::new(jwt), keystone })
+    }
+
+    /// The verifier of Keystone's tokens, where a Keystone is configured.
+    pub fn keystone(&self) -> Result<Option<KeystoneAuthenticator>, SetupError> {
+        if !self.config.keystone_problems.is_empty() {
+            return Err(SetupError::Keystone(self.config.keystone_problems.clone()));
+        }
+        let Some(config) = &self.config.keystone else { return Ok(None) };
+        let allowed = &self.config.revert.allowed_projects;
+        Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
+    }
+
+    /// The verifier of JWTs alone.
+    pub fn jwt(&self) -> Result<JwtAuthenticator, SetupError> {
+        Ok(JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?)
+    }
+
+    /// What the API is put together from.
+    pub fn api_state(&self) -> Result<ApiState, SetupError> {
+        let authenticators = self.authenticators()?;
+        Ok(ApiState {
+            reverter: Arc::clone(&self.reverter),
+            scrubber: self.scrubber().map(Arc::new),
+            scrubs: self.config.revert.scrubber,
+            view: self.view(),
+            bearer: authenticators.bearer,
+            keystone: authenticators.keystone,
+            www_authenticate: self
+                .config
+                .keystone
+                .as_ref()
+                .and_then(|keystone| keystone.www_authenticate_uri.clone()),
+            throttle: Arc::new(Throttle::new(self.config.revert.auth_failures_per_minute)),
+            trusted_proxies: self.config.revert.trusted_proxies.as_slice().into(),
+        })
+    }
+
+    /// The parts that are left alone since they cannot be used: their names in `check`, and why.
+    pub fn unusable(&self) -> Vec<(String, String)> {
+        let stores = self.stores.unusable().iter();
+        let stores = stores.map(|store| (format!("store {}", store.id), store.why.clone()));
+        let keystone = self.keystone().err().map(|why| ("keystone".to_owned(), why.to_string()));
+        stores.chain(keystone).collect()
+    }
+
+    /// How results are shown.
+    pub fn view(&self) -> View {
+        let glance = &self.config.glance;
+        View {
+            clock: Arc::clone(&self.clock),
+            stores: Arc::clone(&self.stores),
+            settings: ApiSettings {
+                scrub_time: glance.scrub_time.in_force(),
+                default_verify: self.config.revert.verify,
+                multi_store: glance.multi_store,
+                show_multiple_locations: glance.show_multiple_locations,
+                show_image_direct_url: glance.show_image_direct_url,
+                request_timeout: self.config.revert.request_timeout,
+                tls: self.config.revert.tls.is_some(),
+            },
+        }
+    }
+}
