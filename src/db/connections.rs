@@ -20,6 +20,9 @@ use super::pooled::PooledConnection;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection idle for longer is asked whether it still lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
+/// One that came back to the pool so soon after another broke is asked too: the answer that brought
+/// it back may have been given before.
+const LATE_RETURN: Duration = Duration::from_secs(1);
 /// A connection that lives says so at once; much less than [`ACQUIRE_TIMEOUT`], so that there is
 /// time left for a new one.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -168,10 +171,10 @@ impl Doubt {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether a connection has been idle since before.
+    /// Whether the last answer of a connection that is idle can be older.
     fn covers(&self, idle_for: Duration) -> bool {
         let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        raised.is_some_and(|at| idle_for >= at.elapsed())
+        raised.is_some_and(|at| idle_for + LATE_RETURN >= at.elapsed())
     }
 }
 
@@ -180,12 +183,21 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_connections_that_were_idle_when_another_broke_are_doubted() {
+    async fn only_connections_that_answered_last_before_another_broke_are_doubted() {
         let doubt = Doubt::default();
         assert!(!doubt.covers(Duration::from_mins(1)));
         doubt.raise();
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(doubt.covers(Duration::from_secs(3)));
-        assert!(!doubt.covers(Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert!(doubt.covers(Duration::from_secs(5)));
+        assert!(!doubt.covers(Duration::from_secs(2)));
+    }
+
+    /// Its answer was on the way while the other one broke.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_came_back_just_after_another_broke_is_doubted() {
+        let doubt = Doubt::default();
+        doubt.raise();
+        tokio::time::advance(Duration::from_millis(60)).await;
+        assert!(doubt.covers(Duration::from_millis(50)));
     }
 }

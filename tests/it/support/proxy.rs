@@ -153,6 +153,8 @@ impl Proxy {
     /// Serves again. Whether the fault had come.
     pub(crate) fn heal(&self) -> bool {
         self.state.frozen.send_replace(false);
+        // a good-bye has no answer that could be kept back
+        *self.state.mute.lock().unwrap() = false;
         *self.state.down.lock().unwrap() = false;
         *self.state.forbids.lock().unwrap() = false;
         self.state.door.open();
