@@ -150,6 +150,12 @@ fn in_words(error: &sqlx::Error) -> Option<String> {
     } else if is_one_of(error, &["1226", "1203"]) {
         "the database user has as many connections as it may have; raise its limit, or lower \
          [revert] db_pool_size"
+    } else if is_one_of(error, &["1969", "3024", "57014"]) {
+        "the database ended a statement for its time; give the database user longer (MariaDB: \
+         max_statement_time, MySQL: max_execution_time, PostgreSQL: statement_timeout)"
+    } else if is_one_of(error, &["25P03", "25P04"]) {
+        "the database ended a transaction for its time; give the database user longer \
+         (idle_in_transaction_session_timeout, transaction_timeout)"
     } else {
         return None;
     };

@@ -100,7 +100,7 @@ macro_rules! pending_tally {
     };
 }
 
-/// What waits, in one row.
+/// What waits after an id, in one row.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
     pending_tally!("", "pending", "pending_bytes"),
@@ -110,7 +110,7 @@ pub(super) const OUTLOOK: &str = concat!(
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
      COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
      WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations \
-     FROM images i WHERE i.status = 'pending_delete'"
+     FROM images i WHERE i.status = 'pending_delete' AND i.id > ?"
 );
 
 /// Images that Glance ended together with their locations, without asking a store. On MariaDB,

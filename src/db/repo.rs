@@ -205,16 +205,11 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
-        let statement = Statement::walk(lists::COUNT_DUE).bind("").bind(before).bind(before);
-        let rows = self.fetch(statement.bind(before)).await?;
-        rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
+        self.count_due_after("", before).await
     }
 
     async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
-        let statement = Statement::walk(lists::OUTLOOK);
-        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        let rows = self.fetch(statement).await?;
-        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
+        self.outlook_after("", before).await
     }
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
@@ -282,6 +277,21 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
 
     async fn ping(&self) -> Result<(), RepoError> {
         self.fetch(Statement::new(sql::PING)).await.map(drop)
+    }
+}
+
+impl<D: Dialect> SqlRepo<D> {
+    async fn count_due_after(&self, id: &str, before: Timestamp) -> Result<Tally, RepoError> {
+        let statement = Statement::walk(lists::COUNT_DUE).bind(id).bind(before).bind(before);
+        let rows = self.fetch(statement.bind(before)).await?;
+        rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
+    }
+
+    async fn outlook_after(&self, id: &str, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
+        let statement = Statement::walk(lists::OUTLOOK);
+        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
+        let rows = self.fetch(statement.bind(id)).await?;
+        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
     }
 }
 

@@ -1,6 +1,7 @@
-//! Schemas, grants, sessions and servers.
+//! Schemas, grants, limits, sessions and servers.
 
 mod grants;
+mod limits;
 mod schema;
 mod sessions;
 mod sid_servers;

@@ -63,14 +63,17 @@ impl<D: Dialect> SqlRepo<D> {
         self.get(&nobody, Children::ALL).await?;
         self.live_locations_of(&nobody).await?;
         self.get_many(std::slice::from_ref(&nobody)).await?;
+        // its order has no index to begin at: of no rows none is read
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
-            let deleted_before = Some(far_past());
-            let query = PendingQuery { sort, deleted_before, limit: 1, ..PendingQuery::default() };
+            let query = PendingQuery { sort, limit: 0, ..PendingQuery::default() };
             self.list_pending(&query, None).await?;
         }
         self.position(&nobody).await?;
         self.list_due(far_past(), Some(&nobody), 1).await?;
         self.list_unscrubbed(far_past(), Some(&nobody), 1).await?;
+        self.count_due_after(NOBODY, far_past()).await?;
+        self.outlook_after(NOBODY, [far_past(); 3]).await?;
+        self.locations_of(std::slice::from_ref(&nobody), &mut |_| {}).await?;
         self.needed_locations(i32::MAX, 1, &mut |_| {}).await?;
         self.live_locations(i32::MAX, 1, &mut |_| {}).await?;
         self.now().await.map(drop)
