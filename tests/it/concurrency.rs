@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod isolation;
 mod locks;
 mod purge;
 mod race;

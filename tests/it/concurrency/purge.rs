@@ -15,12 +15,15 @@ on_each_database! {
     a_purge_that_began_during_a_revert_takes_nothing_of_what_came_back,
 }
 
+async fn a_purge_that_began_during_a_revert_takes_nothing_of_what_came_back(kind: Kind) {
+    during_a_revert(TestDatabase::create(kind).await, kind).await;
+}
+
 /// The revert stands before its COMMIT, the purge waits for its rows (or has ended): only then does the
 /// COMMIT go on.
-async fn a_purge_that_began_during_a_revert_takes_nothing_of_what_came_back(kind: Kind) {
+pub(crate) async fn during_a_revert(database: TestDatabase, kind: Kind) {
     let stores = Stores::Multi;
     let options = GlanceOptions { stores, scrub_time: 3600, ..GlanceOptions::default() };
-    let database = TestDatabase::create(kind).await;
     let glance = Glance::start(&database, options).await;
     let (mut url, mut proxy) = (database.url(), None);
     if kind != Kind::Sqlite {

@@ -113,21 +113,25 @@ impl Verdict {
 
 async fn a_thousand_reverts_against_passes_never_leave_an_active_image_without_bytes(kind: Kind) {
     let world = World::new(kind).await;
-    let (here, there) = (world.open(), world.open());
-    one_pass_a_round(&world, &here, &there).await;
+    one_pass_a_round(&world).await;
+}
+
+/// Reverts and passes of two processes.
+pub(crate) async fn one_pass_a_round(world: &World) {
+    race(world, &world.open(), &world.open()).await;
 }
 
 /// Two nodes of Galera: each grants every lock.
 async fn the_compare_and_set_alone_decides_where_locks_exclude_nobody(kind: Kind) {
     let world = World::new(kind).await;
-    one_pass_a_round(&world, &without_locks(world.open()), &without_locks(world.open())).await;
+    race(&world, &without_locks(world.open()), &without_locks(world.open())).await;
 }
 
 fn without_locks(database: Database) -> Database {
     Database { lock: Arc::new(LocksOfNobody), ..database }
 }
 
-async fn one_pass_a_round(world: &World, here: &Database, there: &Database) {
+async fn race(world: &World, here: &Database, there: &Database) {
     let (reverter, scrubber) = (world.reverter(here), world.scrubber(there));
     let mut verdict = Verdict::default();
     for round in 0..ROUNDS {

@@ -50,6 +50,11 @@ impl World {
         Self::around(TestDatabase::create_at(kind, server).await, &["images"])
     }
 
+    /// In a database that is there.
+    pub(crate) fn on(db: TestDatabase) -> Self {
+        Self::around(db, &["images"])
+    }
+
     fn around(db: TestDatabase, names: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let datadirs: Vec<_> = names.iter().map(|name| folder.path().join(name)).collect();
