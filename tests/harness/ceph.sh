@@ -6,7 +6,8 @@
 #
 # Runs until it is killed; what it started dies with it. FOLDER/ready and FOLDER/rgw.env appear when
 # all answers. Nothing lies outside of FOLDER. Users: client.admin, glance (reads and writes images),
-# glance-ro (reads images), keeper (all pools), nobody (no pool), cinder (clones into volumes).
+# glance-ro (reads images), halfway (unprotects snapshots and removes none), blind (sees no trash), keeper
+# (all pools), nobody (no pool), cinder (clones into volumes).
 set -euo pipefail
 
 export PATH=$PATH:/usr/sbin:/sbin
@@ -107,6 +108,13 @@ make_users() {
     user client.rgw --cap mon 'allow rw' --cap osd 'allow rwx'
     user client.glance --cap mon 'profile rbd' --cap osd 'profile rbd pool=images'
     user client.glance-ro --cap mon 'profile rbd-read-only' --cap osd 'profile rbd-read-only pool=images'
+    local clones='allow class-read object_prefix rbd_children' kind blind=
+    user client.halfway --cap mon 'profile rbd' \
+        --cap osd "$clones, allow rw class-read pool=images, allow class rbd set_protection_status pool=images"
+    for kind in id header data dir info; do
+        blind+=", allow rwx pool=images object_prefix rbd_$kind"
+    done
+    user client.blind --cap mon 'profile rbd' --cap osd "$clones$blind"
     user client.keeper --cap mon 'profile rbd' --cap osd 'profile rbd'
     user client.nobody --cap mon 'profile rbd'
     user client.cinder --cap mon 'profile rbd' \

@@ -134,6 +134,10 @@ impl Place {
             End::Trashed => Deletion::Retained(self.in_trash()),
             End::InUse(failure) => Deletion::Held(self.describe(failure)),
             End::Refused(failure) => Deletion::Refused(self.describe(failure)),
+            End::Unprotected(failure) => Deletion::Held(format!(
+                "{}; its snapshot is not protected any more, so that a revert compares its hash",
+                self.describe(failure)
+            )),
             End::SnapGone(failure) => Deletion::Held(format!(
                 "{}; its snapshot is gone already, so that a revert compares its hash",
                 self.describe(failure)
@@ -224,6 +228,10 @@ mod tests {
         assert!(
             matches!(ended(End::SnapGone(why(EBUSY))), Deletion::Held(how) if how.contains("hash"))
         );
+        assert!(matches!(
+            ended(End::Unprotected(why(EPERM))),
+            Deletion::Held(how) if how.contains("not protected any more")
+        ));
         assert!(matches!(ended(End::Unknown(why(ETIMEDOUT))), Deletion::Uncertain(_)));
     }
 

@@ -111,6 +111,8 @@ pub(super) enum End {
     InUse(Failure),
     /// Not allowed; image and snapshot are as they were.
     Refused(Failure),
+    /// Neither image nor snapshot could be removed; the snapshot is not protected any more.
+    Unprotected(Failure),
     /// The image could not be removed; its snapshot is gone.
     SnapGone(Failure),
     /// Nothing is known.

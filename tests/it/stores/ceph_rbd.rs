@@ -306,7 +306,8 @@ async fn users_with_few_rights_change_nothing() {
     let nobody = store(&config(&world.ceph, "nobody"));
     assert!(matches!(nobody.health().await, Err(StoreError::Refused(_))));
     assert!(matches!(nobody.stat(&image.id, &image.uri).await, Err(StoreError::Refused(_))));
-    for store in [reader, nobody] {
+    let [halfway, blind] = ["halfway", "blind"].map(|user| store(&config(&world.ceph, user)));
+    for store in [reader, nobody, halfway, blind] {
         let deletion = store.delete(&image.id, &image.uri).await;
         assert!(
             matches!(&deletion, Deletion::Refused(why) if why.contains("profile rbd pool=images")),

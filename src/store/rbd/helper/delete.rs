@@ -3,8 +3,10 @@
 //! `glance_store` takes the snapshot away and then learns that somebody has the image open. Here the
 //! service has asked for watchers before, and for a group; what came in between makes the removal
 //! fail. The snapshot is not made again then: the image may have been written to since its upload,
-//! so that only a revert, which compares the hash, may do so.
+//! so that only a revert, which compares the hash, may do so. One that could not be removed is
+//! protected again.
 
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use super::super::ffi::{Errno, Image, Pool, Trashed};
@@ -23,6 +25,8 @@ const ENOTEMPTY: Errno = Errno(39);
 impl Session {
     pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
+        // Else it could not be told afterwards whether the image went or is kept.
+        let before = kept(&pool, &names).map_err(at(Step::ListTrash))?;
         let end = match pool.open(&names.image) {
             Ok(image) if image.is_grouped().map_err(at(Step::Inspect))? => {
                 End::InUse(Failure { step: Step::Grouped, errno: 0 })
@@ -31,12 +35,12 @@ impl Session {
                 Ok(()) => {
                     // Our own watcher would be in the way.
                     drop(image);
-                    remove(&pool, &names)
+                    remove(&pool, &names, before)
                 }
                 Err(end) => end,
             },
             // Gone between two looks, or begun by somebody who died: librbd finishes that.
-            Err(ENOENT) => remove(&pool, &names),
+            Err(ENOENT) => remove(&pool, &names, before),
             Err(errno) => return Err(at(Step::OpenImage)(errno)),
         };
         Ok(Reply::Ended(end))
@@ -46,26 +50,48 @@ impl Session {
 /// Takes away the snapshot that the location names.
 fn free(image: &Image, names: &Names) -> Result<(), End> {
     let Some(snap) = names.snap.as_deref() else { return Ok(()) };
-    match image.unprotect(snap) {
+    let was_protected = match image.unprotect(snap) {
+        Ok(()) => true,
         // It was not protected, or is not there.
-        Ok(()) | Err(EINVAL | ENOENT) => {}
+        Err(EINVAL | ENOENT) => false,
         Err(errno) => return Err(refused(Step::Unprotect, errno)),
-    }
+    };
     working();
     match image.remove_snap(snap) {
         Ok(()) | Err(ENOENT) => {}
-        Err(errno) => return Err(refused(Step::RemoveSnap, errno)),
+        Err(errno) => {
+            let end = refused(Step::RemoveSnap, errno);
+            return Err(if was_protected { protected_again(image, snap, end) } else { end });
+        }
     }
     working();
     Ok(())
 }
 
-fn remove(pool: &Rc<Pool>, names: &Names) -> End {
-    let before = kept(pool, names);
+/// The end of an image whose snapshot stays: as it was, or else that is said.
+fn protected_again(image: &Image, snap: &CStr, end: End) -> End {
+    match end {
+        End::InUse(why) | End::Refused(why) if image.protect(snap).is_err() => {
+            End::Unprotected(why)
+        }
+        End::Removed
+        | End::Trashed
+        | End::InUse(_)
+        | End::Refused(_)
+        | End::Unprotected(_)
+        | End::SnapGone(_)
+        | End::Unknown(_) => end,
+    }
+}
+
+fn remove(pool: &Rc<Pool>, names: &Names, before: usize) -> End {
     match pool.remove(&names.image, &working) {
-        // Where Ceph is told to (`rbd_move_to_trash_on_remove`), a removal ends in the trash.
-        Ok(()) | Err(ENOENT) if kept(pool, names) > before => End::Trashed,
-        Ok(()) | Err(ENOENT) => End::Removed,
+        Ok(()) | Err(ENOENT) => match kept(pool, names) {
+            // Where Ceph is told to (`rbd_move_to_trash_on_remove`), a removal ends in the trash.
+            Ok(after) if after > before => End::Trashed,
+            Ok(_) => End::Removed,
+            Err(errno) => End::Unknown(at(Step::ListTrash)(errno)),
+        },
         Err(ENOTEMPTY) => {
             working();
             // Snapshots are left, of users or of clones that need them: as glance_store does.
@@ -78,12 +104,12 @@ fn remove(pool: &Rc<Pool>, names: &Names) -> End {
     }
 }
 
-/// How many images of this name the trash keeps; none where it cannot be listed.
-fn kept(pool: &Pool, names: &Names) -> usize {
+/// How many images of this name the trash keeps.
+fn kept(pool: &Pool, names: &Names) -> Result<usize, Errno> {
     working();
     let name = names.image.to_string_lossy();
     let is_kept = |trashed: &&Trashed| trashed.name == name && !trashed.removing;
-    pool.trash().map_or(0, |trash| trash.iter().filter(is_kept).count())
+    Ok(pool.trash()?.iter().filter(is_kept).count())
 }
 
 /// What an error of a step that changes something says of the data.
@@ -104,6 +130,7 @@ fn freed(end: End, names: &Names) -> End {
         | End::Trashed
         | End::InUse(_)
         | End::Refused(_)
+        | End::Unprotected(_)
         | End::SnapGone(_)
         | End::Unknown(_) => end,
     }
