@@ -15,6 +15,7 @@ pub mod swift;
 mod crypt;
 mod http_client;
 mod http_fault;
+mod logged;
 mod registry;
 
 use std::path::PathBuf;

@@ -220,8 +220,8 @@ class Server:
         return seconds
 
     def statements(self):
-        found = re.search(r"^glance_revert_db_statements_total (\d+)", self.get("/metrics")[1], re.M)
-        return int(found.group(1))
+        counts = re.findall(r"^glance_revert_db_statements_total{.*} (\d+)", self.get("/metrics")[1], re.M)
+        return sum(map(int, counts))
 
     def resident(self):
         return status(self.child.pid, "VmRSS")

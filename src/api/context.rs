@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::Request;
 use axum::http::{Extensions, HeaderMap, HeaderName};
+use tracing::Span;
 use uuid::Uuid;
 
 use super::client::Client;
@@ -39,6 +40,7 @@ pub struct RequestContext(Arc<Known>);
 struct Known {
     id: String,
     global_id: Option<String>,
+    traceparent: Option<String>,
     client: Client,
     certificate: Option<Arc<PeerCertificate>>,
     case: Mutex<Option<Case>>,
@@ -50,6 +52,7 @@ impl RequestContext {
         Self(Arc::new(Known {
             id: new_request_id(),
             global_id: global_request_id(request.headers()),
+            traceparent: traceparent(request.headers()),
             client,
             certificate: request.extensions().get().cloned(),
             case: Mutex::default(),
@@ -71,6 +74,21 @@ impl RequestContext {
     /// The id that the caller gave to all that it does, if it has the one accepted form.
     pub(crate) fn global_id(&self) -> Option<&str> {
         self.0.global_id.as_deref()
+    }
+
+    /// The caller's place in a distributed trace, if it has the form of W3C Trace Context.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        self.0.traceparent.as_deref()
+    }
+
+    /// What every line that is logged for this request stands in.
+    pub(super) fn span(&self, operation: &'static str) -> Span {
+        tracing::info_span!(
+            "request",
+            request_id = self.id(),
+            operation,
+            traceparent = self.traceparent()
+        )
     }
 
     /// Where the request comes from.
@@ -120,6 +138,24 @@ fn global_request_id(headers: &HeaderMap) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
+/// W3C Trace Context's `traceparent`, version 00: `00-<32>-<16>-<2>` in lower-case hexadecimal. Ids of
+/// zeroes alone are none.
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let mut all = headers.get_all("traceparent").into_iter();
+    let text = all.next()?.to_str().ok().filter(|_| all.next().is_none())?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let [version, trace, parent, flags] = *parts.as_slice() else { return None };
+    let is_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_set = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let fits = version == "00"
+        && [(trace, 32), (parent, 16), (flags, 2)]
+            .iter()
+            .all(|(part, length)| part.len() == *length && is_hex(part))
+        && is_set(trace)
+        && is_set(parent);
+    fits.then(|| text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +183,28 @@ mod tests {
             "req-",
         ] {
             assert_eq!(global_id(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_traceparent_is_taken_only_in_the_form_of_trace_context() {
+        let parent = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("traceparent", HeaderValue::from_str(text).unwrap());
+            traceparent(&headers)
+        };
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(parent(good).as_deref(), Some(good));
+        for bad in [
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "",
+        ] {
+            assert_eq!(parent(bad), None, "{bad}");
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
 
 use super::audit::Pending;
 use super::client::Client;
@@ -34,9 +35,11 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     let audit = Pending::new(context.clone(), operation);
     request.extensions_mut().insert(context.clone());
 
-    let mut response = match head::fault(&request) {
-        Some(error) => ApiError::from(error).into_response(),
-        None => within(state.view.settings.request_timeout, &context, next.run(request)).await,
+    let mut response = if let Some(error) = head::fault(&request) {
+        ApiError::from(error).into_response()
+    } else {
+        let answer = next.run(request).instrument(context.span(operation));
+        within(state.view.settings.request_timeout, &context, answer).await
     };
     let error = take_error(&mut response);
     if let Some(error) = &error {
@@ -135,9 +138,10 @@ impl Line<'_> {
             path = self.path,
             operation = self.operation,
             status = self.status.as_u16(),
-            duration_ms = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+            seconds = (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e6,
             request_id,
             global_request_id = context.global_id(),
+            traceparent = context.traceparent(),
             peer = %client.peer,
             forwarded = client.forwarded.map(tracing::field::display),
             caller = caller.as_deref(),

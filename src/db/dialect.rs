@@ -11,6 +11,7 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
 use super::deadline::within;
+use super::names;
 use super::statement::{PATIENCE, Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
@@ -144,7 +145,7 @@ macro_rules! speak_sqlx {
             statement: Statement,
             most: Option<usize>,
         ) -> Result<Option<Vec<Self::Row>>, sqlx::Error> {
-            count_statement();
+            count_statement(names::of(statement.sql));
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = Self::arguments(statement)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
@@ -170,7 +171,7 @@ macro_rules! speak_sqlx {
             statement: Statement,
             take: &mut (dyn FnMut(&Self::Row) + Send),
         ) -> Result<(), sqlx::Error> {
-            count_statement();
+            count_statement(names::of(statement.sql));
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = Self::arguments(statement)?;
             let mut rows = sqlx::query_with::<Self, _>(sql, arguments).fetch(connection);
@@ -187,7 +188,7 @@ macro_rules! speak_sqlx {
             connection: &mut Self::Connection,
             statement: Statement,
         ) -> Result<u64, sqlx::Error> {
-            count_statement();
+            count_statement(names::of(statement.sql));
             let (sql, watch) = (Self::sql(statement.sql), statement.watch());
             let arguments = Self::arguments(statement)?;
             let query = sqlx::query_with::<Self, _>(sql, arguments);
@@ -340,8 +341,8 @@ fn size_of_child<D: Dialect>(row: &D::Row) -> Result<usize, sqlx::Error> {
 }
 
 /// Each statement is one round trip; the bench reads how many a revert takes.
-pub(super) fn count_statement() {
-    metrics::counter!(metric::DB_STATEMENTS_TOTAL).increment(1);
+pub(super) fn count_statement(name: &'static str) {
+    metrics::counter!(metric::DB_STATEMENTS_TOTAL, "statement" => name).increment(1);
 }
 
 /// PostgreSQL's placeholders: each `?` becomes `$1`, `$2` and so on. No constant has a `?` in a

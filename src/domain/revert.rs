@@ -1,6 +1,7 @@
 //! Taking a deleted image back.
 
 mod choice;
+mod error;
 mod evidence;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tracing::Instrument;
 
 use super::image::{Image, ImageId, State};
 use super::lock::{ImageGuard, ImageLock};
@@ -19,6 +21,8 @@ use super::time::Clock;
 
 pub use self::choice::Judged;
 use self::choice::{choose, lost_key, warnings};
+pub use self::error::RevertError;
+use self::error::destroyed;
 use self::evidence::Evidence;
 pub use super::verify::Verify;
 
@@ -79,56 +83,6 @@ pub struct Reverted {
     pub restored: RestoredCounts,
     /// What the caller should know.
     pub warnings: Vec<String>,
-}
-
-/// Why a revert did not happen. Nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub enum RevertError {
-    /// Glance's database has no such image.
-    #[error("there is no image {0}")]
-    NotFound(ImageId),
-    /// The image is not one that can be reverted.
-    #[error("image {0} cannot be reverted: {1}")]
-    NotPending(ImageId, NotPending),
-    /// Somebody else has the image's lock.
-    #[error("image {0} is being worked on by the scrubber or by another revert")]
-    Busy(ImageId),
-    /// No location has the image's data any more.
-    #[error("the data of image {id} is not there: {}", .findings.join("; "))]
-    DataMissing {
-        /// The image.
-        id: ImageId,
-        /// What was found, a location each.
-        findings: Vec<String>,
-    },
-    /// No location has data that can be proved, and some can never be looked at.
-    #[error("the data of image {id} cannot be verified: {}", .findings.join("; "))]
-    NotVerifiable {
-        /// The image.
-        id: ImageId,
-        /// What was found, a location each.
-        findings: Vec<String>,
-    },
-    /// The image was made active, and its data or its rows were gone right after it: another
-    /// process that knows nothing of our locks is at work.
-    #[error("the data of image {id} was destroyed while it was reverted: {problem}")]
-    DestroyedMeanwhile {
-        /// The image.
-        id: ImageId,
-        /// What is gone.
-        problem: String,
-    },
-    /// A store could not be asked.
-    #[error("the data of image {id} cannot be verified now: {problem}")]
-    StoreUnavailable {
-        /// The image.
-        id: ImageId,
-        /// What the store said.
-        problem: String,
-    },
-    /// The database could not serve.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
 }
 
 impl PendingSummary {
@@ -209,10 +163,15 @@ impl Reverter {
         id: &ImageId,
         request: &RevertRequest,
     ) -> Result<Reverted, RevertError> {
-        let guard = self.wait_for_lock(id).await?;
-        let result = self.revert_locked(&guard, request).await;
-        guard.release().await;
-        result
+        let span = tracing::debug_span!("revert", image_id = id.as_str());
+        async {
+            let guard = self.wait_for_lock(id).await?;
+            let result = self.revert_locked(&guard, request).await;
+            guard.release().await;
+            result
+        }
+        .instrument(span)
+        .await
     }
 
     /// Says what a revert would do. Takes no lock and writes nothing.
@@ -282,6 +241,7 @@ impl Reverter {
                 }
                 chosen => chosen?,
             };
+            tracing::debug!(locations = ?chosen, "these locations come back");
             let mut warnings = warnings(&pending, &judged, &chosen);
             warnings.extend(lost_key(pending.image()));
             let plan = pending.plan(chosen, request.children, request.protect);
@@ -355,9 +315,14 @@ impl Reverter {
     }
 
     async fn wait_for_lock(&self, id: &ImageId) -> Result<ImageGuard, RevertError> {
-        let deadline = tokio::time::Instant::now() + self.settings.lock_wait;
+        let began = tokio::time::Instant::now();
+        let deadline = began + self.settings.lock_wait;
         loop {
             if let Some(guard) = self.lock.try_lock(id).await? {
+                tracing::debug!(
+                    seconds = began.elapsed().as_secs_f64(),
+                    "the image's lock is ours"
+                );
                 return Ok(guard);
             }
             if tokio::time::Instant::now() + LOCK_POLL > deadline {
@@ -366,13 +331,4 @@ impl Reverter {
             tokio::time::sleep(LOCK_POLL).await;
         }
     }
-}
-
-fn destroyed(id: &ImageId, problem: String) -> RevertError {
-    tracing::error!(
-        image_id = id.as_str(),
-        problem,
-        "another scrubber or a purge took what was just reverted: stop it"
-    );
-    RevertError::DestroyedMeanwhile { id: id.clone(), problem }
 }

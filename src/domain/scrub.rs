@@ -27,6 +27,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 pub use self::limit::{Limited, PassLimits, Tally};
 pub use self::placing::Obstacle;
@@ -201,7 +202,8 @@ impl Scrubber {
         }
         let most = self.settings.limits.most_images(accepted);
         let mut pass = Pass::new(self, stop, now, before, most);
-        pass.run().await.map(|()| pass.into_report())
+        let span = tracing::info_span!("pass", pass = pass.name());
+        pass.run().instrument(span).await.map(|()| pass.into_report())
     }
 
     fn with_backoff<T>(&self, act: impl FnOnce(&mut Backoff) -> T) -> T {

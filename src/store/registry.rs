@@ -8,6 +8,7 @@ use super::cinder::CinderStore;
 use super::crypt::{ValueReader, is_known_scheme};
 use super::file::FileStore;
 use super::http::HttpStore;
+use super::logged::Logged;
 use super::rbd::RbdStore;
 use super::s3::S3Store;
 use super::swift::SwiftStore;
@@ -75,7 +76,8 @@ impl ConfiguredStores {
             | StoreKind::Misconfigured { .. } => None,
         });
         let (id, http) = http.unwrap_or(("http", HttpConfig::default()));
-        let http = Arc::new(HttpStore::new(StoreId(id.to_owned()), &http, options)?);
+        let http = HttpStore::new(StoreId(id.to_owned()), &http, options)?;
+        let http = Arc::new(Logged(http));
         Ok(Self { stores, unusable, http, values })
     }
 
@@ -140,12 +142,16 @@ fn build(
 ) -> Result<Option<Arc<dyn Store>>, StoreSetupError> {
     let id = StoreId(config.id.clone());
     Ok(match &config.kind {
-        StoreKind::File(file) => Some(Arc::new(FileStore::new(id, file, options)?)),
-        StoreKind::Http(http) => Some(Arc::new(HttpStore::new(id, http, options)?)),
-        StoreKind::Rbd(rbd) => Some(Arc::new(RbdStore::new(id, rbd, options))),
-        StoreKind::S3(s3) => Some(Arc::new(S3Store::new(id, s3, options)?)),
-        StoreKind::Swift(swift) => Some(Arc::new(SwiftStore::new(id, swift, options, clock)?)),
-        StoreKind::Cinder(cinder) => Some(Arc::new(CinderStore::new(id, cinder, options, clock)?)),
+        StoreKind::File(file) => Some(Arc::new(Logged(FileStore::new(id, file, options)?))),
+        StoreKind::Http(http) => Some(Arc::new(Logged(HttpStore::new(id, http, options)?))),
+        StoreKind::Rbd(rbd) => Some(Arc::new(Logged(RbdStore::new(id, rbd, options)))),
+        StoreKind::S3(s3) => Some(Arc::new(Logged(S3Store::new(id, s3, options)?))),
+        StoreKind::Swift(swift) => {
+            Some(Arc::new(Logged(SwiftStore::new(id, swift, options, clock)?)))
+        }
+        StoreKind::Cinder(cinder) => {
+            Some(Arc::new(Logged(CinderStore::new(id, cinder, options, clock)?)))
+        }
         StoreKind::Unsupported { .. } => None,
         StoreKind::Misconfigured { problems, .. } => {
             let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -2,6 +2,7 @@
 
 mod attack;
 mod listen;
+mod log;
 mod log_lost;
 mod ops;
 mod secrets;

@@ -18,11 +18,11 @@ pub(super) async fn begin_with<'c, D: Dialect>(
     connection: &'c mut PooledConnection<D>,
     begin: &'static str,
 ) -> Result<Transaction<'c, D>, sqlx::Error> {
-    count_statement();
+    count_statement("BEGIN");
     within(PATIENCE, connection.begin_with(begin)).await
 }
 
 pub(super) async fn commit<D: Dialect>(transaction: Transaction<'_, D>) -> Result<(), sqlx::Error> {
-    count_statement();
+    count_statement("COMMIT");
     within(PATIENCE, transaction.commit()).await.map_err(at_commit)
 }

@@ -41,6 +41,7 @@ impl Evidence<'_> {
                 };
                 let is_missing = finding == Finding::Missing;
                 let finding = if is_missing { self.missing(location).await? } else { finding };
+                tracing::debug!(location = location.id, together, ?finding, "location judged");
                 judged.push(Judged { location: location.clone(), together, finding });
             }
         }

@@ -22,7 +22,14 @@ impl Destroyer<'_> {
         let mut outcome =
             Outcome { touched: self.goes_with_another(&claimed), ..Outcome::default() };
         for (location, placed) in claimed.targets() {
-            match self.share(&claimed, location) {
+            let share = self.share(&claimed, location);
+            tracing::debug!(
+                image_id = claimed.work.image().id.as_str(),
+                location = location.id,
+                ?share,
+                "location to destroy"
+            );
+            match share {
                 Share::Needed => {
                     outcome.shared += 1;
                     outcome.deleted.push(location.id);

@@ -96,6 +96,11 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// What its records call it: when it began.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn into_report(self) -> ScrubReport {
         self.report
     }

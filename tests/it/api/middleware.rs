@@ -31,7 +31,7 @@ async fn a_request_is_one_line_with_caller_and_both_ids() {
         assert_eq!(lines[0][field], expected, "{field}");
     }
     assert_eq!(lines[0]["status"], 404);
-    assert!(lines[0]["duration_ms"].is_number());
+    assert!(lines[0]["seconds"].is_number());
 }
 
 #[tokio::test]

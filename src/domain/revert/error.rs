@@ -1,0 +1,65 @@
+//! Why a revert does not happen.
+
+use crate::domain::image::ImageId;
+use crate::domain::pending::NotPending;
+use crate::domain::repo::RepoError;
+
+/// Why a revert did not happen. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum RevertError {
+    /// Glance's database has no such image.
+    #[error("there is no image {0}")]
+    NotFound(ImageId),
+    /// The image is not one that can be reverted.
+    #[error("image {0} cannot be reverted: {1}")]
+    NotPending(ImageId, NotPending),
+    /// Somebody else has the image's lock.
+    #[error("image {0} is being worked on by the scrubber or by another revert")]
+    Busy(ImageId),
+    /// No location has the image's data any more.
+    #[error("the data of image {id} is not there: {}", .findings.join("; "))]
+    DataMissing {
+        /// The image.
+        id: ImageId,
+        /// What was found, a location each.
+        findings: Vec<String>,
+    },
+    /// No location has data that can be proved, and some can never be looked at.
+    #[error("the data of image {id} cannot be verified: {}", .findings.join("; "))]
+    NotVerifiable {
+        /// The image.
+        id: ImageId,
+        /// What was found, a location each.
+        findings: Vec<String>,
+    },
+    /// The image was made active, and its data or its rows were gone right after it: another
+    /// process that knows nothing of our locks is at work.
+    #[error("the data of image {id} was destroyed while it was reverted: {problem}")]
+    DestroyedMeanwhile {
+        /// The image.
+        id: ImageId,
+        /// What is gone.
+        problem: String,
+    },
+    /// A store could not be asked.
+    #[error("the data of image {id} cannot be verified now: {problem}")]
+    StoreUnavailable {
+        /// The image.
+        id: ImageId,
+        /// What the store said.
+        problem: String,
+    },
+    /// The database could not serve.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+/// What another process took right after the commit, told in the log too.
+pub(super) fn destroyed(id: &ImageId, problem: String) -> RevertError {
+    tracing::error!(
+        image_id = id.as_str(),
+        problem,
+        "another scrubber or a purge took what was just reverted: stop it"
+    );
+    RevertError::DestroyedMeanwhile { id: id.clone(), problem }
+}

@@ -1,0 +1,106 @@
+//! A store whose every question and answer is told to the log, at `debug`.
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::domain::image::ImageId;
+use crate::domain::store::{
+    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+};
+
+/// The store behind it answers; this one tells. Values of locations are never told: they may hold
+/// credentials.
+#[derive(Debug)]
+pub(super) struct Logged<S>(pub(super) S);
+
+impl<S: Store> Logged<S> {
+    async fn told<T>(
+        &self,
+        question: &'static str,
+        image: Option<&ImageId>,
+        answer: impl Future<Output = T>,
+        in_words: impl FnOnce(&T) -> String,
+    ) -> T {
+        let began = Instant::now();
+        let answer = answer.await;
+        tracing::debug!(
+            store = %self.0.id(),
+            question,
+            image_id = image.map(ImageId::as_str),
+            // made only where somebody reads it
+            answer = tracing::enabled!(tracing::Level::DEBUG).then(|| in_words(&answer)),
+            seconds = began.elapsed().as_secs_f64(),
+            "the store answered"
+        );
+        answer
+    }
+}
+
+fn done(answer: &Result<(), StoreError>) -> String {
+    answer.as_ref().map_or_else(ToString::to_string, |()| "done".to_owned())
+}
+
+#[async_trait]
+impl<S: Store> Store for Logged<S> {
+    fn id(&self) -> &StoreId {
+        self.0.id()
+    }
+
+    fn claims(&self, uri: &StoreUri) -> Option<usize> {
+        self.0.claims(uri)
+    }
+
+    fn tells_apart(&self, uri: &StoreUri) -> bool {
+        self.0.tells_apart(uri)
+    }
+
+    fn part(&self, uri: &StoreUri) -> String {
+        self.0.part(uri)
+    }
+
+    fn objects(&self, uri: &StoreUri) -> Objects {
+        self.0.objects(uri)
+    }
+
+    fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.0.accepts(image, uri)
+    }
+
+    async fn health(&self) -> Result<(), StoreError> {
+        self.told("health", None, self.0.health(), done).await
+    }
+
+    async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
+        let in_words = |answer: &Result<Presence, StoreError>| match answer {
+            Ok(presence) => format!("{presence:?}"),
+            Err(error) => error.to_string(),
+        };
+        self.told("stat", Some(image), self.0.stat(image, uri), in_words).await
+    }
+
+    async fn read(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let in_words = |answer: &Result<Option<ObjectStream>, StoreError>| match answer {
+            Ok(Some(_)) => "opened".to_owned(),
+            Ok(None) => "absent".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.told("read", Some(image), self.0.read(image, uri), in_words).await
+    }
+
+    async fn pin(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.told("pin", Some(image), self.0.pin(image, uri), done).await
+    }
+
+    async fn repair(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {
+        self.told("repair", Some(image), self.0.repair(image, uri), done).await
+    }
+
+    async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
+        let in_words = |answer: &Deletion| format!("{answer:?}");
+        self.told("delete", Some(image), self.0.delete(image, uri), in_words).await
+    }
+}
