@@ -160,7 +160,7 @@ impl App {
                 .as_ref()
                 .and_then(|keystone| keystone.www_authenticate_uri.clone()),
             throttle: Arc::new(Throttle::new(self.config.revert.auth_failures_per_minute)),
-            trusted_proxies: self.config.revert.trusted_proxies.as_slice().into(),
+            trusted_proxies: self.config.listeners.trusted_proxies.as_slice().into(),
         })
     }
 
@@ -185,7 +185,7 @@ impl App {
                 show_multiple_locations: glance.show_multiple_locations,
                 show_image_direct_url: glance.show_image_direct_url,
                 request_timeout: self.config.revert.request_timeout,
-                tls: self.config.revert.tls.is_some(),
+                tls: self.config.listeners.tls.is_some(),
             },
         }
     }

@@ -2,11 +2,11 @@
 //!
 //! [`Config::load`] reads files and environment ([`oslo`] has the rules), checks every option and
 //! gives one value; nothing else of the crate reads a file of options or a variable. Each part of
-//! [`Config`] has a file of its own; [`options`] is the table of all options.
+//! [`Config`] has a file of its own; [`sections`] declare every option.
 
 pub mod database;
+mod declare;
 mod environment;
-mod glance;
 mod issuers;
 mod keystone;
 pub mod keystone_auth;
@@ -15,29 +15,32 @@ pub mod options;
 pub mod oslo;
 mod problem;
 mod reader;
-mod revert;
+mod sample;
 mod scrub_time;
+pub mod sections;
 mod stores;
 #[cfg(test)]
 mod tests;
-mod tls;
 mod unknown;
 
 pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use environment::Environment;
-pub use glance::GlanceConfig;
 pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
 pub use keystone::KeystoneConfig;
 pub use load::{ConfigDir, Sources};
 pub use oslo::Origin;
 pub use problem::{ConfigError, Problem};
-pub use revert::{LogFormat, RevertConfig};
+pub use sample::sample;
 pub use scrub_time::ScrubTime;
+pub use sections::glance::GlanceConfig;
+pub use sections::listeners::{
+    ClientCertificates, ClientTrust, ListenerConfig, SubjectName, TlsConfig,
+};
+pub use sections::revert::{LogFormat, RevertConfig};
 pub use stores::{
     CinderConfig, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config, S3Endpoint, S3Keys,
     StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,
 };
-pub use tls::{ClientCertificates, ClientTrust, SubjectName, TlsConfig};
 
 /// Everything the product is told, validated.
 #[derive(Debug, Clone)]
@@ -48,7 +51,9 @@ pub struct Config {
     pub glance: GlanceConfig,
     /// `[glance_store]`, and one section for each of `enabled_backends`.
     pub stores: Vec<StoreConfig>,
-    /// `[revert]`.
+    /// `[revert]`: where the API listens.
+    pub listeners: ListenerConfig,
+    /// `[revert]`: everything else.
     pub revert: RevertConfig,
     /// `[keystone_authtoken]`; `None` where no Keystone is named, or one that cannot be used.
     pub keystone: Option<KeystoneConfig>,

@@ -70,9 +70,9 @@ impl Server {
         metrics: PrometheusHandle,
     ) -> Result<Self, BindError> {
         let tls = Self::tls(&app)?;
-        let revert = &app.config.revert;
-        let api = bind("bind", revert.bind).await?;
-        let ops = bind("ops_bind", revert.ops_bind).await?;
+        let listeners = &app.config.listeners;
+        let api = bind("bind", listeners.bind).await?;
+        let ops = bind("ops_bind", listeners.ops_bind).await?;
         Ok(Self { app, state, api, tls, ops, metrics })
     }
 
@@ -88,7 +88,7 @@ impl Server {
     }
 
     fn tls(app: &App) -> Result<Option<Arc<Tls>>, BindError> {
-        let config = app.config.revert.tls.as_ref();
+        let config = app.config.listeners.tls.as_ref();
         let tls = config.map(Tls::load).transpose()?.map(Arc::new);
         if let Some(expires) = tls.as_ref().and_then(|tls| tls.expires())
             && expires <= app.clock.now()

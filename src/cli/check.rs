@@ -43,7 +43,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     let unusable = |(what, note)| Tried { what, verdict: Verdict::Broken, note };
     tried.extend(app.unusable().into_iter().map(unusable));
     tried.extend(issuers(&app).await);
-    tried.extend(app.config.revert.tls.as_ref().map(|tls| certificate(tls, app.clock.now())));
+    tried.extend(app.config.listeners.tls.as_ref().map(|tls| certificate(tls, app.clock.now())));
     let broken = tried.iter().any(|one| one.verdict == Verdict::Broken);
     let mut table =
         Table::new([("CHECK", Fit::Whole), ("RESULT", Fit::Whole), ("NOTE", Fit::Wrapped)]);

@@ -24,7 +24,7 @@ pub(super) struct HealthcheckArgs {
 pub(super) async fn run(sources: &SourceArgs, args: &HealthcheckArgs) -> Outcome {
     let address = match args.address {
         Some(address) => address,
-        None => sources.load()?.revert.ops_bind,
+        None => sources.load()?.listeners.ops_bind,
     };
     let path = if args.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(address));

@@ -30,7 +30,7 @@ pub(super) async fn start(
 ) -> Result<Server, CliError> {
     let metrics = telemetry::init_metrics(app::clock().now())?;
     warn(&config);
-    let (scrubber, tls) = (config.revert.scrubber, config.revert.tls.is_some());
+    let (scrubber, tls) = (config.revert.scrubber, config.listeners.tls.is_some());
     let app = App::new(config)?;
     for (part, why) in app.unusable() {
         tracing::error!(part, why, "cannot be used as it is configured, and is left alone");

@@ -92,7 +92,7 @@ fn unused(reader: &Reader<'_>) -> Vec<String> {
         .map(|(_, _, name)| name.to_lowercase());
     let mut unused: Vec<String> = of_files
         .chain(of_environment)
-        .filter(|name| options::find(KEYSTONE_AUTHTOKEN, name).is_none())
+        .filter(|name| options::find(&[KEYSTONE_AUTHTOKEN], name).is_none())
         .collect();
     unused.sort();
     unused.dedup();

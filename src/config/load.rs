@@ -8,7 +8,7 @@ use super::oslo::{DEFAULT_GROUP, Settings};
 use super::problem::{ConfigError, Problem};
 use super::reader::Reader;
 use super::{
-    Config, Environment, database, glance, issuers, keystone, options, revert, scrub_time, stores,
+    Config, Environment, database, issuers, keystone, options, scrub_time, sections, stores,
     unknown,
 };
 
@@ -114,11 +114,11 @@ impl Config {
         let mut reader = Reader::new(&settings);
         let database = database::read(&mut reader);
         let stores = stores::read(&mut reader);
-        let revert = revert::read(&mut reader);
+        let (listeners, revert) = sections::revert(&mut reader);
         let folders: Vec<PathBuf> =
             sources.config_dirs.iter().map(|dir| dir.path.clone()).collect();
         let beside = scrub_time::beside(&files, &folders, Path::new("/"));
-        let glance = glance::read(&mut reader, revert.min_scrub_time, &beside);
+        let glance = sections::glance::read(&mut reader, revert.min_scrub_time, &beside);
         let keystone = reader.part(keystone::read);
         let issuers = issuers::read(&mut reader);
         let (keystone, keystone_problems) = match keystone {
@@ -134,9 +134,16 @@ impl Config {
         let backends = stores::backend_names(&mut reader);
         unknown::check(&mut reader, &backends);
         match (database, reader.into_problems()) {
-            (Some(database), problems) if problems.is_empty() => {
-                Ok(Self { database, glance, stores, revert, keystone, keystone_problems, issuers })
-            }
+            (Some(database), problems) if problems.is_empty() => Ok(Self {
+                database,
+                glance,
+                stores,
+                listeners,
+                revert,
+                keystone,
+                keystone_problems,
+                issuers,
+            }),
             (_, problems) => Err(ConfigError { problems }),
         }
     }
@@ -164,15 +171,15 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         settings.set_default(DEFAULT_GROUP, name, default);
     }
     let tables = [
-        (DEFAULT_GROUP, options::DEFAULT),
+        (DEFAULT_GROUP, sections::DEFAULT),
         ("database", options::DATABASE),
         ("glance_store", options::GLANCE_STORE),
-        ("oslo_middleware", options::OSLO_MIDDLEWARE),
+        ("oslo_middleware", sections::OSLO_MIDDLEWARE),
         (options::KEYSTONE_AUTHTOKEN_GROUP, options::KEYSTONE_AUTHTOKEN),
-        (options::REVERT_GROUP, options::REVERT),
     ];
+    let ours = sections::REVERT.iter().map(|table| (options::REVERT_GROUP, *table));
     let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));
-    for (group, table) in tables.into_iter().chain(of_stores) {
+    for (group, table) in tables.into_iter().chain(ours).chain(of_stores) {
         for option in table {
             settings.set_default(group, option.name, option.default.unwrap_or_default());
         }

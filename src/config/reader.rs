@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::options::{self, OptionSpec};
+use super::options::{self, Kind, Opt, OptionSpec};
 use super::oslo::{Found, Origin, Settings, types};
 use super::problem::Problem;
 
@@ -52,6 +52,32 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// An option, or its name in the section's table.
+pub(super) trait Named {
+    fn name(&self) -> &str;
+    fn deprecated(&self, table: &'static [OptionSpec]) -> &'static [&'static str];
+}
+
+impl Named for str {
+    fn name(&self) -> &str {
+        self
+    }
+
+    fn deprecated(&self, table: &'static [OptionSpec]) -> &'static [&'static str] {
+        options::find(&[table], self).map_or(&[], |spec| spec.deprecated)
+    }
+}
+
+impl<T> Named for Opt<T> {
+    fn name(&self) -> &str {
+        self.spec.name
+    }
+
+    fn deprecated(&self, _: &'static [OptionSpec]) -> &'static [&'static str] {
+        self.spec.deprecated
+    }
+}
+
 /// One section, seen through its table.
 pub(super) struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
@@ -61,7 +87,7 @@ pub(super) struct Section<'r, 'a> {
 
 impl Section<'_, '_> {
     /// Notes a problem of an option, with the place where the option is set, else its section's.
-    pub(super) fn problem(&mut self, option: &str, message: impl Into<String>) {
+    pub(super) fn problem(&mut self, option: &(impl Named + ?Sized), message: impl Into<String>) {
         let set =
             self.groups.iter().find_map(|group| Some((group, self.find(group, option)?.origin)));
         let (group, origin) = if let Some((group, origin)) = set {
@@ -72,29 +98,64 @@ impl Section<'_, '_> {
             let origin = section.map(|(_, origin)| origin.clone());
             (group, origin)
         };
-        self.note(group, option, origin, message.into());
+        self.note(group, option.name(), origin, message.into());
     }
 
     /// Whether anything sets the option.
-    pub(super) fn is_set(&self, option: &str) -> bool {
+    pub(super) fn is_set(&self, option: &(impl Named + ?Sized)) -> bool {
         self.groups.iter().any(|group| self.find(group, option).is_some())
     }
 
     /// Where the option is set.
-    pub(super) fn origin(&self, option: &str) -> Option<Origin> {
+    pub(super) fn origin(&self, option: &(impl Named + ?Sized)) -> Option<Origin> {
         self.groups.iter().find_map(|group| Some(self.find(group, option)?.origin))
     }
 
     /// What sets the option in one section, by the names that it has had.
-    fn find(&self, group: &str, option: &str) -> Option<Found> {
-        let deprecated = options::find(self.table, option).map_or(&[][..], |spec| spec.deprecated);
-        self.reader.settings.get_renamed(group, option, deprecated)
+    fn find(&self, group: &str, option: &(impl Named + ?Sized)) -> Option<Found> {
+        let deprecated = option.deprecated(self.table);
+        self.reader.settings.get_renamed(group, option.name(), deprecated)
     }
 
     pub(super) fn has_problem(&self, option: &str) -> bool {
         let noted =
             |problem: &Problem| problem.option == option && self.groups.contains(&problem.group);
         self.reader.problems.iter().any(noted)
+    }
+
+    /// An option's value: what is written, else its default. What is refused is noted.
+    pub(super) fn get<T>(&mut self, option: &Opt<T>) -> T {
+        let groups = self.groups.clone();
+        let find = |group: String| Some((self.find(&group, option)?, group));
+        let Some((found, group)) = groups.into_iter().find_map(find) else {
+            return self.unset(option);
+        };
+        let (text, origin) = self.filled(&group, &option.spec, found);
+        let Some(text) = text else { return option.default() };
+        let relative = matches!(option.spec.kind, Kind::Path) && !text.starts_with('/');
+        let (value, fault) = match option.parse(&text) {
+            // It is kept, so that nothing is said to be missing.
+            Ok(path) if relative && !text.is_empty() => {
+                (path, Some("must be an absolute path".to_owned()))
+            }
+            Ok(value) => (value, None),
+            Err(fault) => (option.default(), Some(fault)),
+        };
+        if let Some(fault) = fault {
+            self.note(group, option.spec.name, Some(origin), fault);
+        }
+        value
+    }
+
+    /// Without a default, an option that must be set refuses an empty text.
+    fn unset<T>(&mut self, option: &Opt<T>) -> T {
+        if option.spec.default.is_none()
+            && option.spec.required
+            && let Err(fault) = option.parse("")
+        {
+            self.problem(option, fault);
+        }
+        option.default()
     }
 
     /// The text as it is, or the default; `None` where there is neither.
@@ -140,11 +201,7 @@ impl Section<'_, '_> {
 
     /// Whole seconds, as Glance's options have them.
     pub(super) fn whole_seconds(&mut self, option: &str) -> Duration {
-        let parse = |text: &str| {
-            let number = types::integer(text)?;
-            types::seconds(&number.to_string())
-        };
-        self.read_unless_empty(option, parse).unwrap_or_default()
+        self.read_unless_empty(option, types::whole_seconds).unwrap_or_default()
     }
 
     /// Seconds, whole or with a fraction.
@@ -175,10 +232,6 @@ impl Section<'_, '_> {
         words
     }
 
-    pub(super) fn dictionary(&mut self, option: &str) -> Vec<(String, String)> {
-        self.read(option, types::dictionary).unwrap_or_default()
-    }
-
     /// All values of an option that may be repeated, of the first section that has any.
     pub(super) fn repeated(&mut self, option: &str) -> Vec<String> {
         let settings = self.reader.settings;
@@ -187,7 +240,8 @@ impl Section<'_, '_> {
             (!all.is_empty()).then_some((group, all))
         });
         let Some((group, all)) = all else { return Vec::new() };
-        all.into_iter().filter_map(|found| self.filled(&group, option, found).0).collect()
+        let Some(spec) = options::find(&[self.table], option) else { return Vec::new() };
+        all.into_iter().filter_map(|found| self.filled(&group, spec, found).0).collect()
     }
 
     /// Reads any type. What is refused counts as not set.
@@ -204,7 +258,7 @@ impl Section<'_, '_> {
                 Err(message) => self.note(group, option, Some(origin), message),
             }
         }
-        parse(options::find(self.table, option)?.default?).ok()
+        parse(options::find(&[self.table], option)?.default?).ok()
     }
 
     fn read_unless_empty<T>(
@@ -212,7 +266,7 @@ impl Section<'_, '_> {
         option: &str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let default = options::find(self.table, option)?.default?;
+        let default = options::find(&[self.table], option)?.default?;
         let or_default =
             |text: &str| parse(if types::strip(text).is_empty() { default } else { text });
         self.read(option, or_default)
@@ -222,22 +276,27 @@ impl Section<'_, '_> {
         let groups = self.groups.clone();
         let find = |group: String| Some((self.find(&group, option)?, group));
         let (found, group) = groups.into_iter().find_map(find)?;
-        let filled = self.filled(&group, option, found);
+        let spec = options::find(&[self.table], option)?;
+        let filled = self.filled(&group, spec, found);
         Some((group, filled))
     }
 
     /// The text of a value, `None` (and a problem) where it refers to what is not there.
-    fn filled(&mut self, group: &str, option: &str, found: Found) -> (Option<String>, Origin) {
+    fn filled(
+        &mut self,
+        group: &str,
+        option: &OptionSpec,
+        found: Found,
+    ) -> (Option<String>, Origin) {
         match found.value {
             Ok(text) => (Some(text), found.origin),
             Err(error) => {
-                let secret = options::find(self.table, option).is_some_and(|known| known.secret);
-                let message = if secret {
+                let message = if option.secret {
                     "a `$` is followed by what is no option; write `$$` for a dollar".to_owned()
                 } else {
                     error.to_string()
                 };
-                self.note(group.to_owned(), option, Some(found.origin.clone()), message);
+                self.note(group.to_owned(), option.name, Some(found.origin.clone()), message);
                 (None, found.origin)
             }
         }

@@ -112,12 +112,11 @@ fn said_by(path: &Path) -> Option<Result<Duration, String>> {
 }
 
 /// Whole seconds; an empty text says nothing.
-pub(super) fn parse(text: &str) -> Result<Option<Duration>, String> {
+fn parse(text: &str) -> Result<Option<Duration>, String> {
     if types::strip(text).is_empty() {
         return Ok(None);
     }
-    let number = types::integer(text)?;
-    types::seconds(&number.to_string()).map(Some)
+    types::whole_seconds(text).map(Some)
 }
 
 /// What holds, of what Glance's files say and what stands beside them: the greater one. And what an

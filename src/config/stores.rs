@@ -17,9 +17,9 @@ pub use swift::{SwiftAccount, SwiftConfig, SwiftLogin};
 
 use super::options;
 use super::oslo::DEFAULT_GROUP;
-use super::oslo::types;
 use super::problem::Problem;
 use super::reader::Reader;
+use super::sections::glance::DEFAULT;
 
 /// The types of glance_store 5.7.
 const TYPES: [&str; 7] = ["file", "http", "rbd", "swift", "s3", "cinder", "vmware"];
@@ -90,11 +90,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     if backends.is_empty() { single(reader) } else { multi(reader, backends) }
 }
 
-/// [`super::glance`] has read the option before and noted what is wrong with it.
+/// [`super::sections::glance`] reads the option too, and notes what is wrong with it.
 fn backends(reader: &mut Reader<'_>) -> Vec<(String, String)> {
-    let found = reader.settings().get(DEFAULT_GROUP, "enabled_backends");
+    let found = reader.settings().get(DEFAULT_GROUP, DEFAULT.enabled_backends.spec.name);
     let text = found.and_then(|found| found.value.ok()).unwrap_or_default();
-    types::dictionary(&text).unwrap_or_default()
+    DEFAULT.enabled_backends.parse(&text).unwrap_or_default()
 }
 
 fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreConfig> {
@@ -102,8 +102,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
     for (id, kind) in backends {
         if id.starts_with(RESERVED) {
             let text = format!("{id:?}: Glance keeps names that start with {RESERVED} for itself");
-            let mut defaults = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
-            defaults.problem("enabled_backends", text);
+            reader.section(&[DEFAULT_GROUP], &[]).problem(&DEFAULT.enabled_backends, text);
         }
         // Sections are lower case once read; Glance finds `[Fast]` for `fast`, and for `Fast` too.
         let group = id.to_lowercase();
@@ -111,8 +110,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
             if !TYPES.contains(&kind) {
                 let known = TYPES.join(", ");
                 let text = format!("{kind:?} of {id:?} is no type of store; the types are {known}");
-                let mut defaults = reader.section(&[DEFAULT_GROUP], options::DEFAULT);
-                defaults.problem("enabled_backends", text);
+                reader.section(&[DEFAULT_GROUP], &[]).problem(&DEFAULT.enabled_backends, text);
             }
         });
         stores.push(StoreConfig { id, kind });
@@ -159,7 +157,7 @@ fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
         _ => return true,
     };
     let section = reader.section(&["glance_store"], options::GLANCE_STORE);
-    needed.iter().any(|option| section.is_set(option))
+    needed.iter().any(|option| section.is_set(*option))
 }
 
 /// The type behind a dotted name of old (`glance.store.filesystem.Store`).

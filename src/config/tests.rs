@@ -4,6 +4,7 @@ mod database;
 mod issuers;
 mod keystone;
 mod listener;
+mod options;
 mod scrub_time;
 mod stores;
 
@@ -55,7 +56,7 @@ fn a_connection_alone_gives_the_defaults_of_glance_and_ours() {
     assert_eq!(config.stores[0].id, "file");
     assert_eq!(datadirs(&config), [PathBuf::from("/var/lib/glance/images")]);
     assert!(matches!(config.stores[1].kind, StoreKind::Http(_)));
-    assert_eq!(config.revert.bind.to_string(), "127.0.0.1:9393");
+    assert_eq!(config.listeners.bind.to_string(), "127.0.0.1:9393");
     assert_eq!(config.revert.verify, Verify::Exists);
     assert_eq!(config.revert.db_pool_size, 16);
     assert!(config.revert.scrubber);

@@ -1,9 +1,10 @@
 //! Refuses what looks like ours and is not: a misspelled option would otherwise be silence.
 
-use super::options::{self, OptionSpec, REVERT, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
 use super::oslo::Origin;
 use super::problem::Problem;
 use super::reader::Reader;
+use super::sections::REVERT;
 
 /// How the names of the stores' options begin.
 const OF_STORES: [&str; 11] = [
@@ -65,15 +66,15 @@ pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
 
 fn check_option(
     reader: &mut Reader<'_>,
-    table: &'static [OptionSpec],
+    section: &[&'static [OptionSpec]],
     group: &str,
     option: &str,
     origin: &Origin,
 ) {
-    if options::find(table, option).is_some() {
+    if options::find(section, option).is_some() {
         return;
     }
-    let nearest = options::nearest(table, option).unwrap_or_default();
+    let nearest = options::nearest(section, option).unwrap_or_default();
     reader.problem(Problem {
         origin: Some(origin.clone()),
         group: group.to_owned(),
@@ -82,18 +83,18 @@ fn check_option(
     });
 }
 
-fn table(group: &str) -> Option<&'static [OptionSpec]> {
+fn table(group: &str) -> Option<&'static [&'static [OptionSpec]]> {
     if group == REVERT_GROUP {
         return Some(REVERT);
     }
-    group.starts_with(REVERT_JWT_PREFIX).then_some(REVERT_JWT)
+    group.starts_with(REVERT_JWT_PREFIX).then_some(&[REVERT_JWT])
 }
 
-fn environment_table(group: &str) -> Option<&'static [OptionSpec]> {
+fn environment_table(group: &str) -> Option<&'static [&'static [OptionSpec]]> {
     match group.strip_prefix("REVERT")? {
         "" => Some(REVERT),
         rest => {
-            rest.strip_prefix("_JWT_").is_some_and(|name| !name.is_empty()).then_some(REVERT_JWT)
+            rest.strip_prefix("_JWT_").is_some_and(|name| !name.is_empty()).then_some(&[REVERT_JWT])
         }
     }
 }

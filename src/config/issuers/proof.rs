@@ -95,7 +95,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> JwtProof {
 fn keys(section: &mut Section<'_, '_>, access: JwtAccess) -> JwtProof {
     let set: Vec<_> = KEYS.into_iter().filter(|option| says(section, option)).collect();
     if let [first, second, ..] = set.as_slice() {
-        section.problem(second, format!("set this or {first}, not both"));
+        section.problem(*second, format!("set this or {first}, not both"));
     }
     let file = match (section.path("jwks_file"), section.path("public_key_file")) {
         (Some(path), _) => JwtKeyFile::Jwks(path),
@@ -118,7 +118,7 @@ fn keys(section: &mut Section<'_, '_>, access: JwtAccess) -> JwtProof {
 fn refuse(section: &mut Section<'_, '_>, options: &[&str], message: &str) {
     for option in options {
         if says(section, option) {
-            section.problem(option, message);
+            section.problem(*option, message);
         }
     }
 }

@@ -2,55 +2,6 @@
 
 use super::OptionSpec;
 
-/// `[DEFAULT]`.
-pub const DEFAULT: &[OptionSpec] = &[
-    OptionSpec::new(
-        "delayed_delete",
-        "boolean",
-        "false",
-        "Makes Glance keep the data of deleted images until they are scrubbed.",
-    ),
-    OptionSpec::unset(
-        "scrub_time",
-        "integer, seconds",
-        "604800",
-        "How long a deleted image can be reverted. Unset, nothing is scrubbed.",
-    ),
-    OptionSpec::new("scrub_pool_size", "integer, 1 or more", "1", "Images scrubbed at a time."),
-    OptionSpec::new(
-        "wakeup_time",
-        "integer, seconds",
-        "300",
-        "The pause between two passes of the scrubber.",
-    ),
-    OptionSpec::unset(
-        "metadata_encryption_key",
-        "text of 16, 24 or 32 bytes",
-        "",
-        "The key with which Glance encrypts locations.",
-    )
-    .secret(),
-    OptionSpec::unset(
-        "enabled_backends",
-        "dictionary name:type",
-        "fast:file, web:http",
-        "Glance's stores; each has a section of its own.",
-    ),
-    OptionSpec::new(
-        "show_multiple_locations",
-        "boolean",
-        "false",
-        "Whether image documents list locations.",
-    ),
-    OptionSpec::new(
-        "show_image_direct_url",
-        "boolean",
-        "false",
-        "Whether image documents have a direct_url.",
-    ),
-    OptionSpec::new("debug", "boolean", "false", "Whether debug lines are logged."),
-];
-
 /// `[database]`.
 pub const DATABASE: &[OptionSpec] = &[
     OptionSpec::unset(
@@ -68,14 +19,6 @@ pub const DATABASE: &[OptionSpec] = &[
     )
     .secret(),
 ];
-
-/// `[oslo_middleware]`.
-pub const OSLO_MIDDLEWARE: &[OptionSpec] = &[OptionSpec::new(
-    "enable_proxy_headers_parsing",
-    "boolean",
-    "false",
-    "Whether forwarding headers are looked at; here, those of [revert] trusted_proxies alone.",
-)];
 
 /// `[glance_store]`, beside a store's own options.
 pub const GLANCE_STORE: &[OptionSpec] = &[OptionSpec::new(

@@ -49,6 +49,11 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number).map_err(|error| format!("{text:?}: {error}"))
 }
 
+/// Whole seconds, from 0 to a hundred years.
+pub fn whole_seconds(text: &str) -> Result<Duration, String> {
+    seconds(&integer(text)?.to_string())
+}
+
 /// Parts between commas, stripped; commas at the end count for nothing.
 pub fn list(text: &str) -> Vec<String> {
     let text = strip(text).trim_end_matches(',');

@@ -147,7 +147,7 @@ fn account_of_options(section: &mut Section<'_, '_>, reference: &str) -> Option<
     };
     parts
         .account(reference)
-        .map_err(|(option, text)| section.problem(&format!("swift_store_{option}"), text))
+        .map_err(|(option, text)| section.problem(format!("swift_store_{option}").as_str(), text))
         .ok()
 }
 

@@ -11,7 +11,7 @@ const PROXY_HEADERS: &str = "[oslo_middleware]\nenable_proxy_headers_parsing = T
 fn an_address_for_everyone_needs_a_word() {
     assert!(refused("[revert]\nbind = 0.0.0.0:9393\n").contains("set allow_plaintext = true"));
     let config = load("[revert]\nbind = [::]:9393\nallow_plaintext = true\nops_bind = 0.0.0.0:1\n");
-    assert_eq!(config.revert.bind.to_string(), "[::]:9393");
+    assert_eq!(config.listeners.bind.to_string(), "[::]:9393");
     assert!(refused("[revert]\nbind = localhost:9393\n").contains("write 127.0.0.1:9393"));
     assert!(refused("[revert]\nbind = 127.0.0.1:9394\n").contains("must differ from bind"));
 }
@@ -19,7 +19,9 @@ fn an_address_for_everyone_needs_a_word() {
 #[test]
 fn proxies_are_addresses_and_networks() {
     let trusted = |list: &str| {
-        load(&format!("{PROXY_HEADERS}[revert]\ntrusted_proxies = {list}\n")).revert.trusted_proxies
+        load(&format!("{PROXY_HEADERS}[revert]\ntrusted_proxies = {list}\n"))
+            .listeners
+            .trusted_proxies
     };
     let found: Vec<_> =
         trusted("10.0.0.7, 10.1.0.0/24,fd00::/8").iter().map(ToString::to_string).collect();
@@ -41,8 +43,8 @@ const PAIR: &str = "[revert]\ntls_cert_file = /etc/tls.crt\ntls_key_file = /etc/
 
 #[test]
 fn tls_is_a_pair_of_files_and_opens_every_address() {
-    assert_eq!(load("").revert.tls, None);
-    let tls = load(&format!("{PAIR}bind = 0.0.0.0:9393\n")).revert.tls.unwrap();
+    assert_eq!(load("").listeners.tls, None);
+    let tls = load(&format!("{PAIR}bind = 0.0.0.0:9393\n")).listeners.tls.unwrap();
     assert_eq!(tls.cert_file, PathBuf::from("/etc/tls.crt"));
     assert_eq!(tls.key_file, PathBuf::from("/etc/tls.key"));
     assert_eq!(tls.clients, ClientCertificates::Off);
@@ -52,7 +54,7 @@ fn tls_is_a_pair_of_files_and_opens_every_address() {
 fn client_certificates_need_an_authority_and_may_need_a_name() {
     let ca_file = PathBuf::from("/etc/ca.crt");
     let set = "tls_client_ca_file = /etc/ca.crt\n";
-    let of = |text: &str| load(&format!("{PAIR}{text}")).revert.tls.unwrap().clients;
+    let of = |text: &str| load(&format!("{PAIR}{text}")).listeners.tls.unwrap().clients;
     let trust = |allowed| ClientTrust { ca_file: ca_file.clone(), allowed };
     let optional = of(&format!("{set}tls_client_auth = optional\n"));
     assert_eq!(optional, ClientCertificates::Optional(trust(vec![])));

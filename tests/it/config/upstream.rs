@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use glance_revert::config::options::{self, OptionSpec};
+use glance_revert::config::sections;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,9 +16,9 @@ const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/ask_
 
 /// The tables of options that are not ours, by their section; cinder's driver is asked by itself.
 const TABLES: &[(&str, &[&[OptionSpec]])] = &[
-    ("DEFAULT", &[options::DEFAULT]),
+    ("DEFAULT", &[sections::DEFAULT]),
     ("database", &[options::DATABASE]),
-    ("oslo_middleware", &[options::OSLO_MIDDLEWARE]),
+    ("oslo_middleware", &[sections::OSLO_MIDDLEWARE]),
     ("keystone_authtoken", &[options::KEYSTONE_AUTHTOKEN]),
     ("cinder", &[options::CINDER_STORE]),
     (

@@ -1,8 +1,9 @@
-//! The sample configuration, written from the table.
+//! The sample configuration, written from what is declared of the options.
 
 use std::fmt::Write;
 
-use super::{OptionSpec, REVERT, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+use super::options::{OptionSpec, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+use super::sections::REVERT;
 
 const HEAD: &str = "\
 # glance-revert: what it adds to Glance's own configuration.
@@ -55,7 +56,7 @@ const ELSEWHERE: [(&str, &[&str]); 3] = [
 /// default or an example. A comment of text has a blank after its `#`, an option has none.
 pub fn sample() -> String {
     let mut text = format!("{HEAD}\n[{REVERT_GROUP}]\n");
-    for option in REVERT {
+    for option in REVERT.iter().copied().flatten() {
         describe(&mut text, option);
     }
     let _ = write!(text, "\n{ISSUERS}#[{REVERT_JWT_PREFIX}keycloak]\n");
@@ -77,14 +78,18 @@ pub fn sample() -> String {
 
 fn describe(text: &mut String, option: &OptionSpec) {
     let default = match option.default {
-        Some("") => "empty by default",
-        Some(_) => "the default is shown",
-        None => "no default",
+        Some("") => "empty by default".to_owned(),
+        Some(default) if default == option.example => "the default is shown".to_owned(),
+        Some(default) => format!("default: {default}"),
+        None => "no default".to_owned(),
     };
     let _ = write!(
         text,
         "\n# {}\n# ({}; {default})\n#{} = {}",
-        option.help, option.kind, option.name, option.example
+        option.help,
+        option.value(),
+        option.name,
+        option.example
     );
     let kept = text.trim_end().len();
     text.truncate(kept);
@@ -133,7 +138,7 @@ mod tests {
             })
             .collect();
         let uncommented = uncommented.join("\n");
-        for option in REVERT.iter().chain(REVERT_JWT) {
+        for option in REVERT.iter().copied().flatten().chain(REVERT_JWT) {
             assert!(uncommented.contains(&format!("\n{} =", option.name)), "{}", option.name);
         }
         assert_eq!(load(&uncommented).issuers.len(), 4);

@@ -1,0 +1,227 @@
+//! Options with the type that they are read as, and the ways to declare them.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Bound, Kind, OptionSpec, Range};
+use crate::config::oslo::types;
+
+/// An option and what it is read as.
+pub(in crate::config) struct Opt<T> {
+    pub(in crate::config) spec: OptionSpec,
+    parse: fn(&str) -> Result<T, String>,
+    stand_in: fn() -> T,
+}
+
+/// A type with a word for each of its values.
+pub(in crate::config) trait Choice: Copy + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// A type that whole numbers are read as.
+pub(in crate::config) trait Whole: Sized {
+    /// `None` for a number that it does not hold.
+    fn of(number: i64) -> Option<Self>;
+    fn stand_in() -> Self;
+}
+
+impl<T> Opt<T> {
+    const fn new(
+        kind: Kind,
+        default: Option<&'static str>,
+        parse: fn(&str) -> Result<T, String>,
+        stand_in: fn() -> T,
+    ) -> Self {
+        let spec = OptionSpec {
+            name: "",
+            kind,
+            required: false,
+            default,
+            example: match default {
+                Some(default) => default,
+                None => "",
+            },
+            help: "",
+            secret: false,
+            deprecated: &[],
+        };
+        Self { spec, parse, stand_in }
+    }
+
+    /// For `options!`.
+    pub(in crate::config) const fn named(mut self, name: &'static str, help: &'static str) -> Self {
+        self.spec.name = name;
+        self.spec.help = help.trim_ascii();
+        self
+    }
+
+    /// What the sample shows in the place of a default.
+    pub(in crate::config) const fn example(mut self, example: &'static str) -> Self {
+        self.spec.example = example;
+        self
+    }
+
+    /// What is written is never printed.
+    pub(in crate::config) const fn secret(mut self) -> Self {
+        self.spec.secret = true;
+        self
+    }
+
+    /// Reads a text. Of numbers, an empty one is the default.
+    pub(in crate::config) fn parse(&self, text: &str) -> Result<T, String> {
+        if self.spec.kind.is_number() && types::strip(text).is_empty() {
+            return Ok(self.default());
+        }
+        self.spec.kind.check(text).and_then(|()| (self.parse)(text))
+    }
+
+    /// Where nothing sets the option, or something that is refused.
+    pub(in crate::config) fn default(&self) -> T {
+        let default = self.spec.default.and_then(|text| (self.parse)(text).ok());
+        default.unwrap_or_else(self.stand_in)
+    }
+}
+
+/// Text of any form; `parse` says what is wrong with it.
+pub(in crate::config) const fn parsed<T>(
+    form: &'static str,
+    default: Option<&'static str>,
+    parse: fn(&str) -> Result<T, String>,
+    stand_in: fn() -> T,
+) -> Opt<T> {
+    Opt::new(Kind::Text(form), default, parse, stand_in)
+}
+
+/// A list with something in each of its places.
+pub(in crate::config) const fn words(
+    form: &'static str,
+    default: &'static str,
+) -> Opt<Vec<String>> {
+    parsed(form, Some(default), nonempty_words, Vec::new)
+}
+
+/// An absolute path; empty is unset.
+pub(in crate::config) const fn path() -> Opt<Option<PathBuf>> {
+    let parse = |text: &str| Ok((!text.is_empty()).then(|| PathBuf::from(text)));
+    Opt::new(Kind::Path, None, parse, || None)
+}
+
+pub(in crate::config) const fn boolean(default: bool) -> Opt<bool> {
+    let default = if default { "true" } else { "false" };
+    Opt::new(Kind::Boolean, Some(default), types::boolean, || false)
+}
+
+pub(in crate::config) const fn choice<T: Choice + Default>(default: &'static str) -> Opt<T> {
+    Opt::new(Kind::Choice(word_list::<T>), Some(default), one_of, T::default)
+}
+
+/// A whole number within a range. A default outside of it does not compile.
+pub(in crate::config) const fn integer<T: Whole>(
+    least: i64,
+    most: i64,
+    default: &'static str,
+) -> Opt<T> {
+    let number = number(default);
+    assert!(least <= number && number <= most, "the default is out of range");
+    let range = Range { least, most, unit: "" };
+    Opt::new(Kind::Integer(range), Some(default), whole, T::stand_in)
+}
+
+/// The same without a default.
+pub(in crate::config) const fn optional_integer<T: Whole>(
+    least: i64,
+    unit: &'static str,
+) -> Opt<Option<T>> {
+    let range = Range { least, most: i64::MAX, unit };
+    Opt::new(Kind::Integer(range), None, |text| whole(text).map(Some), || None)
+}
+
+/// Seconds, whole or with a fraction.
+pub(in crate::config) const fn seconds(default: &'static str) -> Opt<Duration> {
+    bounded(Bound::Any, default)
+}
+
+/// Seconds, more than none.
+pub(in crate::config) const fn some_seconds(default: &'static str) -> Opt<Duration> {
+    bounded(Bound::Positive, default)
+}
+
+/// Whole seconds, as Glance's options have them.
+pub(in crate::config) const fn whole_seconds(default: &'static str) -> Opt<Duration> {
+    assert!(number(default) >= 0, "the default is out of range");
+    Opt::new(Kind::WholeSeconds, Some(default), types::whole_seconds, Duration::default)
+}
+
+/// The same without a default.
+pub(in crate::config) const fn optional_whole_seconds() -> Opt<Option<Duration>> {
+    Opt::new(Kind::WholeSeconds, None, |text| types::whole_seconds(text).map(Some), || None)
+}
+
+const fn bounded(bound: Bound, default: &'static str) -> Opt<Duration> {
+    let number = number(default);
+    let fits = match bound {
+        Bound::Any => number >= 0,
+        Bound::Positive => number > 0,
+        Bound::AtMost(most) => number >= 0 && number <= most,
+    };
+    assert!(fits, "the default is out of range");
+    Opt::new(Kind::Seconds(bound), Some(default), types::seconds, Duration::default)
+}
+
+/// A default that is no number does not compile.
+const fn number(default: &str) -> i64 {
+    match i64::from_str_radix(default, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("the default is no number"),
+    }
+}
+
+pub(in crate::config) fn nonempty_words(text: &str) -> Result<Vec<String>, String> {
+    let words = types::list(text);
+    if words.iter().any(String::is_empty) {
+        return Err("has an empty part between its commas".to_owned());
+    }
+    Ok(words)
+}
+
+fn word_list<T: Choice>() -> Vec<&'static str> {
+    T::WORDS.iter().map(|(word, _)| *word).collect()
+}
+
+fn one_of<T: Choice>(text: &str) -> Result<T, String> {
+    let found = T::WORDS.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| *value).ok_or_else(|| match word_list::<T>().as_slice() {
+        [one, other] => format!("{text:?} is neither {one} nor {other}"),
+        words => format!("{text:?} is none of {}", words.join(", ")),
+    })
+}
+
+fn whole<T: Whole>(text: &str) -> Result<T, String> {
+    T::of(types::integer(text)?).ok_or_else(|| format!("{text:?} is out of range"))
+}
+
+macro_rules! whole {
+    ($($type:ty),+) => { $(
+        impl Whole for $type {
+            fn of(number: i64) -> Option<Self> {
+                number.try_into().ok()
+            }
+
+            fn stand_in() -> Self {
+                0
+            }
+        }
+    )+ };
+}
+whole!(i64, u32, u64, usize);
+
+impl Whole for NonZeroU32 {
+    fn of(number: i64) -> Option<Self> {
+        u32::of(number).and_then(Self::new)
+    }
+
+    fn stand_in() -> Self {
+        Self::MIN
+    }
+}

@@ -1,0 +1,104 @@
+//! `[revert]`, but for the listeners.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::config::declare::options;
+use crate::config::options::{
+    Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer, parsed, seconds,
+    some_seconds, words,
+};
+use crate::config::reader::Section;
+use crate::domain::revert::Verify;
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Choice for Verify {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("exists", Self::Exists), ("checksum", Self::Checksum), ("none", Self::None)];
+}
+
+options! {
+    /// `[revert]`, but for the listeners.
+    struct RevertConfig of REVERT: RevertOptions {
+        /// Refused tokens that a client may send in a minute; further ones are answered 429.
+        auth_failures_per_minute: NonZeroU32 = integer(1, u32::MAX as i64, "20");
+        /// How a revert verifies the data if the request does not say.
+        verify: Verify = choice("exists");
+        /// How long a revert waits for an image that a pass or another revert holds.
+        lock_wait: Duration = seconds("5");
+        /// Whether this process scrubs. false: it serves the API only.
+        scrubber: bool = boolean(true);
+        /// How long a DELETE of Glance's may stay half done before it counts as interrupted.
+        delete_grace: Duration = seconds("60");
+        /// Consecutive missing objects after which a store is skipped for the rest of the pass.
+        absent_limit: usize = integer(1, i64::MAX, "20");
+        /// Nothing is scrubbed while scrub_time is less than this.
+        min_scrub_time: Duration = seconds("3600");
+        /// A pass that would destroy more images destroys none, until somebody accepts the number.
+        max_images_per_pass: u64 = integer(1, i64::MAX, "1000");
+        /// The same for the sum of the images' sizes. Unset: any number.
+        max_bytes_per_pass: Option<u64> = optional_integer(1, "bytes").example("1099511627776");
+        /// How long after its start the service scrubs for the first time.
+        first_pass_delay: Duration = seconds("60");
+        /// Allows a pass to destroy files and objects that are not named after their image.
+        any_file_name: bool = boolean(false);
+        /// Hosts that a revert may ask about http and https locations; without a port, on the
+        /// scheme's own.
+        http_verify_hosts: Vec<String> = hosts();
+        /// Store hosts for which keys in old locations may be used if no option sets keys.
+        location_credentials_hosts: Vec<String> = hosts();
+        /// How long one call to a store may take.
+        store_timeout: Duration = some_seconds("30");
+        /// Connections to the database. One of them holds all locks.
+        db_pool_size: u32 = integer(2, 1000, "16");
+        /// How long a request may take, longer than lock_wait. Reading data for checksum does not
+        /// count.
+        request_timeout: Duration = some_seconds("60");
+        /// Open connections to the API.
+        max_connections: usize = integer(1, i64::MAX, "1024");
+        /// How long requests and the pass may take to end after the signal to stop.
+        shutdown_grace: Duration = seconds("60");
+        /// Keystone projects whose admins may call; the word system allows tokens of the system
+        /// scope. Empty: all.
+        allowed_projects: Vec<String> = words("list of project ids", "");
+        /// How log lines are written.
+        log_format: LogFormat = choice("text");
+    }
+}
+
+impl RevertConfig {
+    pub(in crate::config) fn read(section: &mut Section<'_, '_>) -> Self {
+        let revert = Self::values(section);
+        if revert.request_timeout <= revert.lock_wait {
+            section.problem(&REVERT.request_timeout, "must be longer than lock_wait");
+        }
+        revert
+    }
+}
+
+/// Lower case.
+const fn hosts() -> Opt<Vec<String>> {
+    parsed("list of host or host:port", Some(""), parse_hosts, Vec::new)
+}
+
+fn parse_hosts(text: &str) -> Result<Vec<String>, String> {
+    let hosts = nonempty_words(text)?;
+    if hosts.iter().any(|host| host.contains(['/', '*', '@']) || host.contains(char::is_whitespace))
+    {
+        return Err("must be names of hosts, with no scheme, path or wildcard".to_owned());
+    }
+    Ok(hosts.iter().map(|host| host.to_lowercase()).collect())
+}

@@ -1,0 +1,57 @@
+//! What is declared of the options, and whether the reader keeps it.
+
+use super::refused;
+use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
+use crate::config::options::{DATABASE, REVERT_JWT};
+use crate::config::sections::{DEFAULT, REVERT};
+
+#[test]
+fn the_nearest_option_is_the_one_that_was_meant() {
+    assert_eq!(nearest(REVERT, "lockwait"), Some("lock_wait"));
+    assert_eq!(nearest(REVERT, "bnid"), Some("bind"));
+    assert_eq!(nearest(&[REVERT_JWT], "audience"), Some("audiences"));
+}
+
+#[test]
+fn names_are_unique() {
+    let own: [&[&[OptionSpec]]; 4] = [REVERT, &[REVERT_JWT], &[DEFAULT], &[DATABASE]];
+    for table in own {
+        for option in table.iter().copied().flatten() {
+            assert_eq!(find(table, option.name).unwrap().help, option.help);
+        }
+    }
+}
+
+/// What an option must refuse, and the words for it; `None` for text of a form of its own.
+fn out_of_range(kind: Kind) -> Option<(String, String)> {
+    Some(match kind {
+        Kind::Integer(Range { least: i64::MIN, .. }) => ("1.5".into(), "no whole number".into()),
+        Kind::Integer(range @ Range { most: i64::MAX, .. }) => {
+            ((range.least - 1).to_string(), format!("is out of range: {range}"))
+        }
+        Kind::Integer(range) => ((range.most + 1).to_string(), format!("is out of range: {range}")),
+        Kind::Seconds(Bound::AtMost(most)) => {
+            ((most + 1).to_string(), format!("must be at most {most} seconds"))
+        }
+        Kind::Seconds(Bound::Positive) => ("0".into(), "must be more than 0 seconds".into()),
+        Kind::Seconds(Bound::Any) | Kind::WholeSeconds => ("-1".into(), "is out of range".into()),
+        Kind::Boolean => ("2".into(), "neither true nor false".into()),
+        Kind::Path => ("here".into(), "must be an absolute path".into()),
+        Kind::Choice(words) => ("?".into(), words()[0].into()),
+        Kind::Text(_) => return None,
+    })
+}
+
+#[test]
+fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
+    let sections: [(&str, &[&[OptionSpec]]); 2] = [("revert", REVERT), ("DEFAULT", &[DEFAULT])];
+    for (group, section) in sections {
+        for option in section.iter().copied().flatten() {
+            let Some((text, words)) = out_of_range(option.kind) else { continue };
+            let told = refused(&format!("[{group}]\n{} = {text}\n", option.name));
+            let place = format!("[{group}] {} (", option.name);
+            let line = told.lines().find(|line| line.starts_with(&place));
+            assert!(line.is_some_and(|line| line.contains(&words)), "{place}{words} in\n{told}");
+        }
+    }
+}
