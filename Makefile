@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo man openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -50,6 +50,9 @@ test: ## Run everything, with real databases and the real Glance (installs what 
 
 demo: ## Try the service out: a small Glance database with deleted images
 	$(CARGO) run --locked --release -- demo
+
+man: ## Write the manual pages, in target/man
+	$(CARGO) run --locked -- man target/man
 
 openapi: ## Write the documents of openapi/
 	$(CARGO) run --locked -- openapi --write openapi

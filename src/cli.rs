@@ -2,10 +2,12 @@
 
 mod audit;
 mod check;
+mod completions;
 mod demo;
 mod duration;
 mod healthcheck;
 mod list;
+mod man;
 mod moment;
 mod openapi;
 mod output;
@@ -93,6 +95,11 @@ enum Command {
     Check,
     /// Print the OpenAPI document
     Openapi(openapi::OpenapiArgs),
+    /// Print a script that completes the commands and options in a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(man::ManArgs),
     /// Ask a running server whether it is well; for containers
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Try it all out: a small Glance database with deleted images, and the service on it
@@ -219,6 +226,8 @@ async fn run(cli: Cli) -> Outcome {
         Command::Show(args) => show::run(&sources, &args).await,
         Command::Check => check::run(&sources).await,
         Command::Openapi(args) => openapi::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Healthcheck(args) => healthcheck::run(&sources, &args).await,
         Command::Demo(args) => demo::run(&args).await,
     }

@@ -2,8 +2,18 @@
 
 use crate::support::binary::glance_revert;
 
-pub(crate) const SUBCOMMANDS: [&str; 9] =
-    ["serve", "scrub", "revert", "list", "show", "check", "openapi", "healthcheck", "demo"];
+pub(crate) const SUBCOMMANDS: [&str; 10] = [
+    "serve",
+    "scrub",
+    "revert",
+    "list",
+    "show",
+    "check",
+    "openapi",
+    "completions",
+    "healthcheck",
+    "demo",
+];
 
 pub(crate) fn help(arguments: &[&str]) -> String {
     let run = glance_revert(&[arguments, &["--help"]].concat());

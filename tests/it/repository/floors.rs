@@ -21,9 +21,11 @@ const FLOORS: [&[&str]; 11] = [
 ];
 
 /// Who may know of a crate that ties its user to one way of talking to the world.
-const KEPT_APART: [(&str, &[&str]); 8] = [
+const KEPT_APART: [(&str, &[&str]); 10] = [
     ("axum", &["api", "server"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("hyper", &["server"]),
     ("hyper_util", &["server"]),
     ("libloading", &["store"]),
