@@ -7,6 +7,7 @@ from glance_revert_client.exceptions import ConflictException, UnauthorizedExcep
 
 URL, TOKEN = os.environ["GLANCE_REVERT_URL"], os.environ["GLANCE_REVERT_TOKEN"]
 GOLDEN, ALIVE = os.environ["GLANCE_REVERT_GOLDEN"], os.environ["GLANCE_REVERT_ALIVE"]
+YEAR = 31536000
 
 
 def main():
@@ -23,6 +24,10 @@ def main():
         assert len(page.pending_deletes) == 1, page
         preview = pending.get_pending_delete(GOLDEN)
         assert preview.revertible and preview.locations[0].data == "present"
+
+        scrubber = client.ScrubberApi(api)
+        assert scrubber.get_scrub_plan(within=YEAR).images == 4
+        assert scrubber.accept_scrub(client.AcceptRequest(images=1)).images == 1
 
         images = client.ImagesApi(api)
         tried = images.revert_image_with_http_info(GOLDEN, client.RevertRequest(dry_run=True))

@@ -5,11 +5,13 @@ import os
 from glance_revert_client import AuthenticatedClient, Client
 from glance_revert_client.api.images import revert_image
 from glance_revert_client.api.pending_deletes import get_pending_delete, list_pending_deletes
+from glance_revert_client.api.scrubber import accept_scrub, get_scrub_plan
 from glance_revert_client.api.versions import get_openapi, get_v2, get_versions, list_versions
-from glance_revert_client.models import Error, RevertRequest
+from glance_revert_client.models import AcceptRequest, Error, RevertRequest
 
 URL, TOKEN = os.environ["GLANCE_REVERT_URL"], os.environ["GLANCE_REVERT_TOKEN"]
 GOLDEN, ALIVE = os.environ["GLANCE_REVERT_GOLDEN"], os.environ["GLANCE_REVERT_ALIVE"]
+YEAR = 31536000
 
 
 def main():
@@ -25,6 +27,9 @@ def main():
         assert len(list_pending_deletes.sync(client=admin, deleted_after=newest).pending_deletes) == 1
         preview = get_pending_delete.sync(GOLDEN, client=admin)
         assert preview.revertible and preview.locations[0].data == "present"
+
+        assert get_scrub_plan.sync(client=admin, within=YEAR).images == 4
+        assert accept_scrub.sync(client=admin, body=AcceptRequest(images=1)).images == 1
 
         tried = revert_image.sync_detailed(GOLDEN, client=admin, body=RevertRequest(dry_run=True))
         assert tried.headers["OpenStack-Image-Revert-Dry-Run"] == "true"

@@ -41,7 +41,23 @@ func run() error {
 	if err != nil || !preview.Revertible || preview.Locations[0].Data != "present" {
 		return fmt.Errorf("preview: %v %v", preview, err)
 	}
+	if err := scrub(admin, api); err != nil {
+		return err
+	}
 	return revert(nobody, admin, api, golden, alive)
+}
+
+func scrub(admin context.Context, api *client.APIClient) error {
+	plan, _, err := api.ScrubberAPI.GetScrubPlan(admin).Within(31536000).Execute()
+	if err != nil || plan.Images != 4 {
+		return fmt.Errorf("plan: %v %v", plan, err)
+	}
+	request := client.NewAcceptRequest(1)
+	accepted, _, err := api.ScrubberAPI.AcceptScrub(admin).AcceptRequest(*request).Execute()
+	if err != nil || accepted.Images != 1 {
+		return fmt.Errorf("accept: %v %v", accepted, err)
+	}
+	return nil
 }
 
 func versions(nobody context.Context, api *client.APIClient) error {

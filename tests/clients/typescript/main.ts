@@ -1,6 +1,13 @@
 // The client of openapi-generator's typescript-fetch: every operation, a conflict, a refused caller.
 import assert from 'node:assert/strict';
-import { Configuration, ImagesApi, PendingDeletesApi, ResponseError, VersionsApi } from './client/index.js';
+import {
+    Configuration,
+    ImagesApi,
+    PendingDeletesApi,
+    ResponseError,
+    ScrubberApi,
+    VersionsApi,
+} from './client/index.js';
 
 const { GLANCE_REVERT_URL: basePath = '', GLANCE_REVERT_TOKEN: accessToken = '' } = process.env;
 const { GLANCE_REVERT_GOLDEN: golden = '', GLANCE_REVERT_ALIVE: alive = '' } = process.env;
@@ -34,6 +41,10 @@ assert.equal(newest.pendingDeletes.length, 1);
 const preview = await pending.getPendingDelete({ imageId: golden });
 assert.equal(preview.revertible, true);
 assert.equal(preview.locations[0]?.data, 'present');
+
+const scrubber = new ScrubberApi(admin);
+assert.equal((await scrubber.getScrubPlan({ within: 31536000 })).images, 4);
+assert.equal((await scrubber.acceptScrub({ acceptRequest: { images: 1 } })).images, 1);
 
 const images = new ImagesApi(admin);
 const tried = await images.revertImageRaw({ imageId: golden, revertRequest: { dryRun: true } });

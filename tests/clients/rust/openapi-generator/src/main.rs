@@ -3,8 +3,10 @@
 use std::env;
 
 use glance_revert_client::apis::configuration::Configuration;
-use glance_revert_client::apis::{Error, images_api, pending_deletes_api, versions_api};
-use glance_revert_client::models::RevertRequest;
+use glance_revert_client::apis::{
+    Error, images_api, pending_deletes_api, scrubber_api, versions_api,
+};
+use glance_revert_client::models::{AcceptRequest, RevertRequest};
 
 fn variable(name: &str) -> String {
     env::var(name).expect(name)
@@ -48,6 +50,11 @@ async fn main() {
     let preview = pending_deletes_api::get_pending_delete(&admin, &golden).await.unwrap();
     assert!(preview.revertible);
     assert_eq!(preview.locations[0].data, "present");
+
+    let plan = scrubber_api::get_scrub_plan(&admin, Some(31_536_000)).await.unwrap();
+    assert_eq!(plan.images, 4);
+    let accepted = scrubber_api::accept_scrub(&admin, AcceptRequest::new(1)).await.unwrap();
+    assert_eq!(accepted.images, 1);
 
     let dry_run = RevertRequest { dry_run: Some(true), ..RevertRequest::new() };
     let tried = images_api::revert_image(&admin, &golden, Some(dry_run)).await.unwrap();

@@ -51,6 +51,11 @@ async fn main() {
     assert!(preview.revertible);
     assert_eq!(preview.locations[0].data, "present");
 
+    let plan = admin.get_scrub_plan().within(31_536_000).send().await.unwrap();
+    assert_eq!(plan.images, 4);
+    let request = types::AcceptRequest::builder().images(1);
+    assert_eq!(admin.accept_scrub().body(request).send().await.unwrap().images, 1);
+
     let revert = |image: &str| admin.revert_image().image_id(image);
     let dry_run = types::RevertRequest::builder().dry_run(true);
     let tried = revert(&golden).body(dry_run).send().await.unwrap();
