@@ -11,6 +11,7 @@ use sqlx::sqlite::Sqlite;
 use sqlx::{Arguments as _, AssertSqlSafe, Database, Decode, Row, SqlSafeStr, SqlStr, Type};
 
 use super::deadline::within;
+use super::error::no_such_setting;
 use super::names;
 use super::statement::{PATIENCE, Statement, Value};
 use crate::domain::time::Timestamp;
@@ -35,6 +36,9 @@ pub(super) trait Dialect: Database {
 
     /// What each new connection is told, whatever the server tells its clients (`init_connect`).
     const SETTINGS: &'static [&'static str] = &[];
+
+    /// The same of what not every server of the family knows; one that does not is left as it is.
+    const SETTINGS_OF_SOME: &'static [&'static str] = &[];
 
     /// Asks for the server's time, in UTC, as `now`.
     const NOW: &'static str;
@@ -61,7 +65,7 @@ pub(super) trait Dialect: Database {
         Ok(arguments)
     }
 
-    /// Tells a new connection [`Dialect::SETTINGS`].
+    /// Tells a new connection its settings.
     fn set_up(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
@@ -131,6 +135,13 @@ macro_rules! speak_sqlx {
         async fn set_up(connection: &mut Self::Connection) -> Result<(), sqlx::Error> {
             for text in Self::SETTINGS {
                 within(PATIENCE, sqlx::raw_sql(*text).execute(&mut *connection)).await?;
+            }
+            for text in Self::SETTINGS_OF_SOME {
+                let told = sqlx::raw_sql(*text).execute(&mut *connection);
+                let told = within(PATIENCE, told).await.map(|_| ());
+                if !told.as_ref().is_err_and(no_such_setting) {
+                    told?;
+                }
             }
             Ok(())
         }
@@ -255,6 +266,10 @@ impl Dialect for MySql {
          sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     ];
+    /// A node of Galera that lags shows the past: an image that was deleted on another node is not
+    /// found, one whose data a scrubber there destroyed still waits. With this it reads what was
+    /// committed anywhere before, and waits for that where it has to.
+    const SETTINGS_OF_SOME: &'static [&'static str] = &["SET SESSION wsrep_sync_wait = 1"];
     const FAULTY_TABLES: Option<&'static str> = Some(
         "SELECT CONCAT(t.table_name, ' (', t.engine, ')') AS fault FROM information_schema.tables t \
          LEFT JOIN information_schema.engines e ON e.engine = t.engine \

@@ -56,6 +56,11 @@ pub(super) fn has_no_named_locks(error: &sqlx::Error) -> bool {
     is_one_of(error, &NO_NAMED_LOCKS)
 }
 
+/// Whether the server has no variable of this name.
+pub(super) fn no_such_setting(error: &sqlx::Error) -> bool {
+    is_one_of(error, &["1193"])
+}
+
 /// What COMMIT was answered with.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not known whether the change was made, look at the image again: {0}")]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod galera;
 mod isolation;
 mod locks;
 mod purge;

@@ -16,6 +16,7 @@ pub(crate) mod env;
 pub(crate) mod fake_authenticator;
 pub(crate) mod fake_keystone;
 pub(crate) mod fakes;
+pub(crate) mod galera;
 pub(crate) mod glance;
 pub(crate) mod images;
 pub(crate) mod keystone;

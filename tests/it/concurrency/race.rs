@@ -131,7 +131,8 @@ fn without_locks(database: Database) -> Database {
     Database { lock: Arc::new(LocksOfNobody), ..database }
 }
 
-async fn race(world: &World, here: &Database, there: &Database) {
+/// Reverts of one process against the passes of another.
+pub(crate) async fn race(world: &World, here: &Database, there: &Database) {
     let (reverter, scrubber) = (world.reverter(here), world.scrubber(there));
     let mut verdict = Verdict::default();
     for round in 0..ROUNDS {
