@@ -132,7 +132,7 @@ impl Failure {
     fn reason(&self) -> &'static str {
         match self {
             Self::Impossible => "image.not_found",
-            Self::Refused(error) => words::reason(error),
+            Self::Refused(error) => error.reason(),
         }
     }
 
@@ -167,7 +167,7 @@ async fn revert(
     let id = ImageId::parse(id).map_err(|ImpossibleImageId| Failure::Impossible)?;
     let operator = Admin::local_operator();
     let result = reverter.revert(&operator, &id, request).await;
-    audit::reverted(&operator, &id, *request, result.as_ref().err().map(words::reason));
+    audit::reverted(&operator, &id, *request, result.as_ref().err().map(RevertError::reason));
     result.map_err(Failure::Refused)
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
         Ok(preview) => preview,
         Err(RevertError::Repo(error)) => return Err(error.into()),
         Err(error) => {
-            complain(&format_args!("{}: {}", words::reason(&error), words::message(&error)));
+            complain(&format_args!("{}: {}", error.reason(), words::message(&error)));
             return Ok(Exit::Failed);
         }
     };

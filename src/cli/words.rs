@@ -1,14 +1,8 @@
 //! Why an image does not come back, and what to do about it at a command line.
 
-use crate::api::error::ApiError;
 use crate::domain::pending::NotPending;
 use crate::domain::repo::RepoError;
 use crate::domain::revert::RevertError;
-
-/// The stable word, the same as over HTTP.
-pub(super) fn reason(error: &RevertError) -> &'static str {
-    ApiError::from(error).reason
-}
 
 /// The words for people.
 pub(super) fn message(error: &RevertError) -> String {

@@ -22,6 +22,18 @@ pub enum RepoError {
     NotLocked(ImageId),
 }
 
+impl RepoError {
+    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "db.unavailable",
+            Self::BadRow(_) => "image.unreadable",
+            Self::TooLarge(_) => "image.too_large",
+            Self::Refused(_) | Self::NotLocked(_) => "internal",
+        }
+    }
+}
+
 /// One image whose rows cannot be read; others can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("image {image}: {table}.{column} cannot be read: {problem}")]

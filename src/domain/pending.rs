@@ -38,6 +38,20 @@ pub enum NotPending {
     OtherStatus(ImageStatus),
 }
 
+impl NotPending {
+    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::AlreadyActive => "image.already_active",
+            Self::ScrubInProgress => "image.scrub_in_progress",
+            Self::AlreadyScrubbed => "image.already_scrubbed",
+            Self::NoLocations => "image.no_locations",
+            Self::DeleteInProgress { .. } => "image.delete_in_progress",
+            Self::OtherStatus(_) => "image.not_pending_delete",
+        }
+    }
+}
+
 /// An image that may be reverted: PENDING, BROKEN, or left half deleted by a glance-api that died.
 /// Made by [`Image::into_pending_delete`] alone, so nothing else can be reverted.
 #[derive(Debug, Clone)]

@@ -187,14 +187,14 @@ impl From<&RepoError> for ApiError {
         match error {
             RepoError::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "db.unavailable",
+                error.reason(),
                 "Glance's database cannot be reached. Try again soon; look at the image with GET \
                  /v2/pending-deletes/{image_id} first if this was a revert.",
             )
             .retry_after(SOON)
             .cause(error.to_string()),
             RepoError::TooLarge(id) => conflict(
-                "image.too_large",
+                error.reason(),
                 format!(
                     "The properties, tags, members and locations of image {id} take more than 16 \
                      MiB, so nothing was changed. Send {{\"properties\": \"skip\"}} to revert the \
@@ -202,7 +202,7 @@ impl From<&RepoError> for ApiError {
                 ),
             ),
             RepoError::BadRow(bad) => conflict(
-                "image.unreadable",
+                error.reason(),
                 format!(
                     "The rows of image {} hold what Glance never writes, so nothing was changed: \
                      {}.{} cannot be read. Correct the row in the database.",
@@ -226,22 +226,23 @@ impl From<&RevertError> for ApiError {
         match error {
             RevertError::NotFound(id) => Self::new(
                 StatusCode::NOT_FOUND,
-                "image.not_found",
+                error.reason(),
                 format!(
                     "Glance's database has no image {id}. Check the id; GET /v2/pending-deletes \
                      lists the images that can be reverted."
                 ),
             ),
             RevertError::NotPending(id, why) => not_pending(id, why),
-            RevertError::Busy(id) => scrub_in_progress(
+            RevertError::Busy(id) => conflict(
+                error.reason(),
                 format!(
                     "Image {id} is being worked on by the scrubber or by another revert. Nothing \
                      was changed; try again in a moment."
                 ),
-                SOON,
-            ),
+            )
+            .retry_after(SOON),
             RevertError::DataMissing { id, findings } => conflict(
-                "image.data_missing",
+                error.reason(),
                 format!(
                     "The data of image {id} is not there, so nothing was changed: {}. Bring the \
                      data back to its place, or upload the image again.",
@@ -249,7 +250,7 @@ impl From<&RevertError> for ApiError {
                 ),
             ),
             RevertError::NotVerifiable { id, findings } => conflict(
-                "image.not_verifiable",
+                error.reason(),
                 format!(
                     "No location of image {id} can be verified, and trying again will not change \
                      that, so nothing was changed: {}. Send {{\"verify\": \"exists\"}} if you \
@@ -259,7 +260,7 @@ impl From<&RevertError> for ApiError {
                 ),
             ),
             RevertError::DestroyedMeanwhile { id, problem } => conflict(
-                "image.destroyed_meanwhile",
+                error.reason(),
                 format!(
                     "Image {id} was reverted, but another process destroyed its data at the same \
                      time: {problem}. Glance may show the image as active without data. Stop \
@@ -269,7 +270,7 @@ impl From<&RevertError> for ApiError {
             ),
             RevertError::StoreUnavailable { id, problem } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "store.unavailable",
+                error.reason(),
                 format!(
                     "Cannot verify the data of image {id} now, so nothing was changed: {}. Try again \
                      when the store answers, or send {{\"verify\": \"none\"}} if you know that the \
@@ -293,37 +294,38 @@ impl From<RevertError> for ApiError {
 fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
     match why {
         NotPending::AlreadyActive => conflict(
-            "image.already_active",
+            why.reason(),
             format!("Image {id} is active already; there is nothing to revert."),
         ),
-        NotPending::ScrubInProgress => scrub_in_progress(
+        NotPending::ScrubInProgress => conflict(
+            why.reason(),
             format!(
-                "The scrubber is destroying the data of image {id}. It may still give the image \
-                 back if its store refuses; look again later."
+                "The scrubber is destroying the data of image {id}. It releases the image if its \
+                 store refuses; look again later."
             ),
-            LATER,
-        ),
+        )
+        .retry_after(LATER),
         NotPending::AlreadyScrubbed => conflict(
-            "image.already_scrubbed",
+            why.reason(),
             format!(
                 "The data of image {id} has been destroyed, so it cannot come back. Upload the \
                  image again, or bring it back from a backup."
             ),
         ),
         NotPending::NoLocations => conflict(
-            "image.no_locations",
+            why.reason(),
             format!(
                 "Image {id} has no location left to bring back: a scrub was cut short, or the \
                  rows were purged. Upload the image again, or bring it back from a backup."
             ),
         ),
         NotPending::DeleteInProgress { retry_after } => conflict(
-            "image.delete_in_progress",
+            why.reason(),
             format!("A delete of image {id} is still under way in Glance. Try again later."),
         )
         .retry_after(*retry_after),
         NotPending::OtherStatus(status) => conflict(
-            "image.not_pending_delete",
+            why.reason(),
             format!("Image {id} is {status}; only images in pending_delete can be reverted."),
         ),
     }
@@ -331,8 +333,4 @@ fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
 
 fn conflict(reason: &'static str, message: String) -> ApiError {
     ApiError::new(StatusCode::CONFLICT, reason, message)
-}
-
-fn scrub_in_progress(message: String, wait: Duration) -> ApiError {
-    conflict("image.scrub_in_progress", message).retry_after(wait)
 }

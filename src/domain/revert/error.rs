@@ -54,6 +54,22 @@ pub enum RevertError {
     Repo(#[from] RepoError),
 }
 
+impl RevertError {
+    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "image.not_found",
+            Self::NotPending(_, why) => why.reason(),
+            Self::Busy(_) => "image.scrub_in_progress",
+            Self::DataMissing { .. } => "image.data_missing",
+            Self::NotVerifiable { .. } => "image.not_verifiable",
+            Self::DestroyedMeanwhile { .. } => "image.destroyed_meanwhile",
+            Self::StoreUnavailable { .. } => "store.unavailable",
+            Self::Repo(error) => error.reason(),
+        }
+    }
+}
+
 /// What another process took right after the commit, told in the log too.
 pub(super) fn destroyed(id: &ImageId, problem: String) -> RevertError {
     tracing::error!(

@@ -66,7 +66,8 @@ fn first_cells(section: &str) -> Vec<String> {
 
 /// Every text in double quotes that looks like a reason: `word.word_word`.
 fn reasons_of_the_code() -> BTreeSet<String> {
-    let table = read("src/api/error/table.rs");
+    let files = ["api/error/table", "domain/error", "domain/pending", "domain/revert/error"];
+    let code: String = files.iter().map(|file| read(&format!("src/{file}.rs"))).collect();
     let is_reason = |text: &&str| {
         *text == "internal"
             || text.split_once('.').is_some_and(|(kind, what)| {
@@ -76,7 +77,7 @@ fn reasons_of_the_code() -> BTreeSet<String> {
                 is_word(kind) && is_word(what)
             })
     };
-    table.split('"').filter(is_reason).map(str::to_owned).collect()
+    code.split('"').filter(is_reason).map(str::to_owned).collect()
 }
 
 #[test]
