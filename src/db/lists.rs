@@ -8,11 +8,31 @@ macro_rules! ended_with_image {
     };
 }
 
+/// The filters of a list, and where its page begins. `$past` is the comparison that goes on.
+macro_rules! fits {
+    ($past:literal) => {
+        concat!(
+            "(? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
+             AND COALESCE(i.deleted_at, i.updated_at) >= ? \
+             AND COALESCE(i.deleted_at, i.updated_at) < ? \
+             AND (COALESCE(i.deleted_at, i.updated_at) ",
+            $past,
+            " ? OR (COALESCE(i.deleted_at, i.updated_at) = ? AND i.id ",
+            $past,
+            " ?))"
+        )
+    };
+}
+
 /// A page of a list of what waits: what is `pending_delete`; what a second DELETE, or `image_destroy`
 /// after a revert, left with other statuses; what Glance ended without a look at its store, if that is
-/// not long ago. `$order` is the direction and `$past` the comparison that goes on in it.
+/// not long ago. `$order` is the direction, `$among` the images looked at, `$waits` how one
+/// with a location that waits is found.
+///
+/// What is cheap to tell comes first: of a large table nearly all images were scrubbed long ago. COUNT
+/// where EXISTS would do: of that, MariaDB makes a table of all locations that were ever scrubbed.
 macro_rules! list_pending {
-    ($order:literal, $past:literal) => {
+    ($order:literal, $past:literal, $among:literal, $waits:expr) => {
         concat!(
             "SELECT i.id, i.name, i.owner, i.size, i.disk_format, i.container_format, \
              i.created_at, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, \
@@ -22,22 +42,17 @@ macro_rules! list_pending {
              AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
              OR (l.status = 'active' AND l.deleted = FALSE) OR ",
             ended_with_image!(),
-            ")) THEN 'yes' ELSE 'no' END AS has_location FROM images i \
-             WHERE (i.status = 'pending_delete' OR (i.deleted = TRUE AND (i.status = 'active' \
-             OR (i.status = 'deleted' AND (i.id IN (SELECT w.image_id FROM image_locations w \
-             WHERE w.status = 'pending_delete' AND w.deleted_at IS NOT NULL) \
-             OR (i.updated_at >= ? AND EXISTS (SELECT 1 FROM image_locations l \
+            ")) THEN 'yes' ELSE 'no' END AS has_location FROM images i WHERE ",
+            $among,
+            fits!($past),
+            " AND (i.status = 'pending_delete' OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+             AND (i.status = 'active' OR (i.status = 'deleted' \
+             AND (",
+            $waits,
+            " OR (i.updated_at >= ? AND (SELECT COUNT(*) FROM image_locations l \
              WHERE l.image_id = i.id AND ",
             ended_with_image!(),
-            "))))))) \
-             AND (? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
-             AND COALESCE(i.deleted_at, i.updated_at) >= ? \
-             AND COALESCE(i.deleted_at, i.updated_at) < ? \
-             AND (COALESCE(i.deleted_at, i.updated_at) ",
-            $past,
-            " ? OR (COALESCE(i.deleted_at, i.updated_at) = ? AND i.id ",
-            $past,
-            " ?)) \
+            ") > 0)))))) \
              ORDER BY COALESCE(i.deleted_at, i.updated_at) ",
             $order,
             ", i.id ",
@@ -47,41 +62,94 @@ macro_rules! list_pending {
     };
 }
 
-pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<");
-pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">");
+/// An image with a location that waits, where that is asked of very many images.
+macro_rules! waits_of_many {
+    () => {
+        "i.id IN (SELECT w.image_id FROM image_locations w \
+         WHERE w.status = 'pending_delete' AND w.deleted_at IS NOT NULL)"
+    };
+}
+
+/// The same where it is asked of few.
+macro_rules! waits_of_few {
+    () => {
+        "(SELECT COUNT(*) FROM image_locations w WHERE w.image_id = i.id \
+         AND w.status = 'pending_delete' AND w.deleted_at IS NOT NULL) > 0"
+    };
+}
+
+pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<", "", waits_of_many!());
+pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">", "", waits_of_many!());
+/// The newest among images that changed lately, which Glance's index finds.
+pub(super) const LIST_PENDING_RECENT: &str =
+    list_pending!("DESC", "<", "i.updated_at >= ? AND ", waits_of_few!());
+
+/// The time of the last of so many pending images: no page of that size goes beyond.
+macro_rules! end_of_page {
+    ($order:literal, $past:literal) => {
+        concat!(
+            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM images i \
+             WHERE i.status = 'pending_delete' AND ",
+            fits!($past),
+            " ORDER BY COALESCE(i.deleted_at, i.updated_at) ",
+            $order,
+            " LIMIT ? OFFSET ?"
+        )
+    };
+}
+
+pub(super) const END_OF_NEWEST: &str = end_of_page!("DESC", "<");
+pub(super) const END_OF_OLDEST: &str = end_of_page!("ASC", ">");
+/// The same as of changes before a time.
+pub(super) const END_OF_RECENT: &str = "SELECT i.updated_at AS at FROM images i \
+     WHERE i.updated_at < ? AND i.status = 'pending_delete' \
+     ORDER BY i.updated_at DESC LIMIT ? OFFSET ?";
 
 pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
      FROM images i WHERE i.id = ?";
 
-/// What a pass has to look at, after an id.
+/// A location that waits for long enough, or that a claim marks.
 macro_rules! is_due {
-    () => {
-        "i.id > ? AND (\
-     (i.status IN ('pending_delete', 'active') AND i.deleted = TRUE \
-     AND COALESCE(i.deleted_at, i.updated_at) <= ?) \
-     OR (i.status = 'deleted' AND i.deleted = TRUE \
-     AND COALESCE(i.deleted_at, i.updated_at) <= ? AND EXISTS (\
-     SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
-     AND (l.status = 'pending_delete' OR (l.status = 'active' \
-     AND CASE WHEN l.deleted = TRUE THEN 1 ELSE 0 END = 0)))) \
-     OR (i.status = 'active' AND i.deleted = FALSE AND EXISTS (SELECT 1 FROM image_locations l \
-     WHERE l.image_id = i.id AND l.status = 'pending_delete' \
-     AND (l.deleted_at <= ? OR l.deleted_at IS NULL)) AND EXISTS (\
-     SELECT 1 FROM image_locations v WHERE v.image_id = i.id AND v.status = 'active' \
-     AND CASE WHEN v.deleted = TRUE THEN 1 ELSE 0 END = 0)))"
+    ($location:literal) => {
+        concat!(
+            $location,
+            ".status = 'pending_delete' AND (",
+            $location,
+            ".deleted_at <= ? OR ",
+            $location,
+            ".deleted_at IS NULL)"
+        )
     };
 }
 
-/// By primary key: each row is walked once a pass, however long the backlog.
+/// What is due, after a location: an image by the first of its locations that make it so. Locations
+/// are walked in the order of their rows, and only those that are due themselves ask for their image:
+/// most images of a large table were scrubbed long ago, and no index of Glance's leads past them.
+macro_rules! due {
+    () => {
+        concat!(
+            "FROM image_locations l JOIN images i ON i.id = l.image_id WHERE l.id > ? AND ",
+            is_due!("l"),
+            " AND ((i.deleted = TRUE AND i.status IN ('pending_delete', 'active', 'deleted') \
+             AND COALESCE(i.deleted_at, i.updated_at) <= ?) \
+             OR (i.deleted = FALSE AND i.status = 'active' \
+             AND EXISTS (SELECT 1 FROM image_locations v WHERE v.image_id = i.id \
+             AND v.status = 'active' AND CASE WHEN v.deleted = TRUE THEN 1 ELSE 0 END = 0))) \
+             AND NOT EXISTS (SELECT 1 FROM image_locations f WHERE f.image_id = l.image_id \
+             AND f.id < l.id AND ",
+            is_due!("f"),
+            ")"
+        )
+    };
+}
+
 pub(super) const LIST_DUE: &str =
-    concat!("SELECT i.id FROM images i WHERE ", is_due!(), " ORDER BY i.id LIMIT ?");
+    concat!("SELECT l.id AS location, i.id, i.size ", due!(), " ORDER BY l.id LIMIT ?");
 
 /// How much [`LIST_DUE`] would list. A sum has another type on each database; all have text.
-pub(super) const COUNT_DUE: &str = concat!(
-    "SELECT COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes FROM images i WHERE ",
-    is_due!()
-);
+pub(super) const COUNT_DUE: &str =
+    concat!("SELECT COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes ", due!());
 
 /// Counts and sums of the pending images that fit.
 macro_rules! pending_tally {
@@ -109,16 +177,39 @@ pub(super) const OUTLOOK: &str = concat!(
     pending_tally!("AND i.deleted_at <= ?", "due_2", "bytes_2"),
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
      COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
-     WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations \
+     WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, \
+     COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) AS out_of_order \
      FROM images i WHERE i.status = 'pending_delete' AND i.id > ?"
 );
 
-/// Images that Glance ended together with their locations, without asking a store. On MariaDB,
-/// whose times are whole seconds, also those that Glance destroyed at once: only the store tells.
-pub(super) const LIST_UNSCRUBBED: &str = concat!(
-    "SELECT i.id FROM images i WHERE i.id > ? AND i.status = 'deleted' AND i.deleted = TRUE \
-     AND i.deleted_at <= ? AND EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
-     AND ",
-    ended_with_image!(),
-    ") ORDER BY i.id LIMIT ?"
-);
+/// The last of so many images.
+pub(super) const END_OF_STRETCH: &str =
+    "SELECT i.id FROM images i WHERE i.id > ? ORDER BY i.id LIMIT 1 OFFSET ?";
+
+/// What [`LIST_DUE`] cannot find: deleted images whose locations are all done with, those with a
+/// live location, and those that Glance ended together with their locations, without asking a store.
+/// On MariaDB, whose times are whole seconds, also those that Glance destroyed at once: only the store
+/// tells.
+macro_rules! remnants {
+    ($until:literal) => {
+        concat!(
+            "SELECT i.id FROM images i WHERE i.id > ?",
+            $until,
+            " AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+             AND COALESCE(i.deleted_at, i.updated_at) <= ? \
+             AND ((i.status IN ('pending_delete', 'active') AND NOT EXISTS (\
+             SELECT 1 FROM image_locations w WHERE w.image_id = i.id AND ",
+            is_due!("w"),
+            ")) OR (i.status = 'deleted' AND EXISTS (SELECT 1 FROM image_locations l \
+             WHERE l.image_id = i.id AND ((l.status = 'active' \
+             AND CASE WHEN l.deleted = TRUE THEN 1 ELSE 0 END = 0) \
+             OR (l.status = 'pending_delete' AND l.deleted_at > i.deleted_at) OR (? = 1 AND ",
+            ended_with_image!(),
+            "))))) ORDER BY i.id LIMIT ?"
+        )
+    };
+}
+
+pub(super) const REMNANTS_UNTIL: &str = remnants!(" AND i.id <= ?");
+/// The same where no stretch ends before the last image.
+pub(super) const REMNANTS: &str = remnants!("");

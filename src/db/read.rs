@@ -7,7 +7,8 @@ use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use crate::domain::repo::{
-    BadRow, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
+    BadRow, DueImage, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position,
+    RepoError,
 };
 use crate::domain::scrub::Tally;
 use crate::domain::time::Timestamp;
@@ -247,6 +248,17 @@ pub(super) fn tally<D: Dialect>(
     Ok(Tally { images: count.max(0).cast_unsigned(), bytes })
 }
 
+/// A row of [`super::lists::LIST_DUE`].
+pub(super) fn due<D: Dialect>(row: &D::Row) -> Result<DueImage, RepoError> {
+    let id = D::text(row, "id").map_err(repo_error)?.unwrap_or_default();
+    Ok(DueImage {
+        // an id that cannot be parsed can neither be written by Glance nor claimed by us
+        id: ImageId::parse(&id).ok(),
+        size: D::big(row, "size").ok().flatten(),
+        location: D::int(row, "location").map_err(repo_error)?,
+    })
+}
+
 /// The row of [`super::lists::OUTLOOK`].
 pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     let count = |column| tally::<D>(row, column, "pending_bytes").map(|tally| tally.images);
@@ -262,7 +274,7 @@ pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     })
 }
 
-/// A row of a location that holds data, which has two statuses. What cannot be read of it is left
+/// A row of a location. What cannot be read of it, a status that Glance does not know too, is left
 /// out: another image's bad row must neither stop a pass nor stop holding its data.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
     let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
@@ -275,6 +287,7 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> 
             metadata: LocationMetadata::read(readable("meta_data")),
             status: match columns.needed_text("status")?.as_str() {
                 "active" => LocationStatus::Active,
+                "deleted" => LocationStatus::Deleted,
                 _ => LocationStatus::PendingDelete,
             },
             deleted: columns.bool("deleted")?,

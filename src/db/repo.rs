@@ -12,11 +12,12 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 
+use self::list::InOrder;
 use self::transaction::{begin, begin_with, commit};
 use super::connections::Connections;
 use super::deadline::{is_late, within};
 use super::dialect::Dialect;
-use super::error::{connection_broke, lost_race, no_such_character, repo_error};
+use super::error::{connection_broke, lost_race, repo_error};
 use super::lists;
 use super::pooled::PooledConnection;
 use super::read;
@@ -27,8 +28,8 @@ use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
-    BadRow, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
-    TakeLocation, Write,
+    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
+    RepoError, Stretch, TakeLocation, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::time::Timestamp;
@@ -46,11 +47,12 @@ pub(super) struct SqlRepo<D: Dialect> {
     connections: Connections<D>,
     /// Whether all tables were seen to have them.
     has_transactions: AtomicBool,
+    in_order: InOrder,
 }
 
 impl<D: Dialect> SqlRepo<D> {
     pub(super) fn new(connections: Connections<D>) -> Self {
-        Self { connections, has_transactions: AtomicBool::default() }
+        Self { connections, has_transactions: AtomicBool::default(), in_order: InOrder::default() }
     }
 
     async fn connection(&self) -> Result<PooledConnection<D>, RepoError> {
@@ -165,13 +167,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         query: &PendingQuery,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        let rows = match self.try_fetch(list::pending(query, unscrubbed_after), None).await {
-            // a column of three-byte characters has none of four
-            Err(error) if no_such_character(&error) && read::has_rare_characters(query) => {
-                Vec::new()
-            }
-            answer => answer.map_err(repo_error)?.unwrap_or_default(),
-        };
+        let rows = self.page_of_pending(query, unscrubbed_after).await?;
         let rows = rows.iter().map(read::summary::<D>);
         Ok(rows.inspect(|row| read::warn_of_bad(row.as_ref().err())).collect())
     }
@@ -184,32 +180,51 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     async fn list_due(
         &self,
         before: Timestamp,
-        after: Option<&ImageId>,
+        after: i32,
         limit: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
-        let after = after.map_or("", ImageId::as_str);
-        let statement = Statement::walk(lists::LIST_DUE).bind(after);
-        let statement = statement.bind(before).bind(before).bind(before).bind(i64::from(limit));
-        self.page_of_ids(statement).await
+    ) -> Result<Vec<DueImage>, RepoError> {
+        let statement = due(lists::LIST_DUE, after, before).bind(i64::from(limit));
+        let (mut due, mut bad) = (Vec::new(), None);
+        let take = &mut |row: &D::Row| match read::due::<D>(row) {
+            Ok(image) => due.push(image),
+            Err(error) => bad = bad.take().or(Some(error)),
+        };
+        self.each(statement, take).await?;
+        bad.map_or(Ok(due), Err)
     }
 
-    async fn list_unscrubbed(
+    async fn remnants(
         &self,
         before: Timestamp,
         after: Option<&ImageId>,
-        limit: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
+        unscrubbed: bool,
+        stretch: Stretch,
+    ) -> Result<Remnants, RepoError> {
         let after = after.map_or("", ImageId::as_str);
-        let statement = Statement::walk(lists::LIST_UNSCRUBBED).bind(after).bind(before);
-        self.page_of_ids(statement.bind(i64::from(limit))).await
+        let end = Statement::new(lists::END_OF_STRETCH).bind(after);
+        let end = end.bind(i64::from(stretch.images.saturating_sub(1)));
+        let end = self.page_of_ids(end).await?.pop();
+        let statement = match &end {
+            Some(end) => Statement::walk(lists::REMNANTS_UNTIL).bind(after).bind(end.as_str()),
+            None => Statement::walk(lists::REMNANTS).bind(after),
+        };
+        let statement = statement.bind(before).bind(before).bind(i32::from(unscrubbed));
+        let ids = self.page_of_ids(statement.bind(i64::from(stretch.found))).await?;
+        let is_full = ids.len() >= stretch.found as usize;
+        let next = if is_full { ids.last().cloned() } else { end };
+        Ok(Remnants { ids, next })
     }
 
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
-        self.count_due_after("", before).await
+        let rows = self.fetch(due(lists::COUNT_DUE, 0, before)).await?;
+        rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
     }
 
     async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
-        self.outlook_after("", before).await
+        let rows = self.outlook_after("", before).await?;
+        let out_of_order = rows.first().map(|row| D::big(row, "out_of_order").map_err(repo_error));
+        self.in_order.set(out_of_order.transpose()?.flatten() == Some(0));
+        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
     }
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
@@ -246,12 +261,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
 
     async fn needed_locations(
         &self,
+        before: Timestamp,
         after: i32,
         limit: u32,
         take: TakeLocation<'_>,
     ) -> Result<Handed, RepoError> {
-        let statement = Statement::walk(sql::NEEDED_LOCATIONS).bind(after).bind(i64::from(limit));
-        self.hand_on(statement, take).await
+        let statement = Statement::walk(sql::NEEDED_LOCATIONS).bind(before).bind(after);
+        self.hand_on(statement.bind(i64::from(limit)), take).await
     }
 
     async fn live_locations(
@@ -281,18 +297,21 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    async fn count_due_after(&self, id: &str, before: Timestamp) -> Result<Tally, RepoError> {
-        let statement = Statement::walk(lists::COUNT_DUE).bind(id).bind(before).bind(before);
-        let rows = self.fetch(statement.bind(before)).await?;
-        rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
-    }
-
-    async fn outlook_after(&self, id: &str, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
+    /// The row of [`lists::OUTLOOK`].
+    async fn outlook_after(
+        &self,
+        id: &str,
+        before: [Timestamp; 3],
+    ) -> Result<Vec<D::Row>, RepoError> {
         let statement = Statement::walk(lists::OUTLOOK);
         let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        let rows = self.fetch(statement.bind(id)).await?;
-        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
+        self.fetch(statement.bind(id)).await
     }
+}
+
+/// The places of what [`lists`] say of images that are due.
+fn due(sql: &'static str, after: i32, before: Timestamp) -> Statement {
+    Statement::walk(sql).bind(after).bind(before).bind(before).bind(before)
 }
 
 /// The places of [`sql::IMAGE`].

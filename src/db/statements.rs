@@ -84,12 +84,13 @@ macro_rules! unchanged {
 
 /// A location that is not done with: it is live, or it waits and its image may be reverted still, or
 /// its claim be released; or its row alone was ended together with its image, by Glance's
-/// `image_destroy`, which asks no store.
+/// `image_destroy`, which asks no store. Of the last, which have to be told from all that was ever
+/// scrubbed, only those that are not due.
 macro_rules! needs_data {
     () => {
         "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE) \
-         OR (l.status = 'deleted' AND EXISTS (SELECT 1 FROM images i WHERE i.id = l.image_id \
-         AND i.deleted_at = l.deleted_at)))"
+         OR (l.status = 'deleted' AND l.deleted_at > ? AND EXISTS (SELECT 1 FROM images i \
+         WHERE i.id = l.image_id AND i.deleted_at = l.deleted_at)))"
     };
 }
 

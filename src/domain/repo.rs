@@ -117,6 +117,35 @@ pub struct Outlook {
 /// Is handed one location after the other, so that never many of them are in memory.
 pub type TakeLocation<'a> = &'a mut (dyn FnMut(&HeldLocation) + Send);
 
+/// An image that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueImage {
+    /// `images.id`; `None` for an id that Glance never makes.
+    pub id: Option<ImageId>,
+    /// `images.size`.
+    pub size: Option<i64>,
+    /// The first of its locations that make it due.
+    pub location: i32,
+}
+
+/// How far one look at [`ImageRepo::remnants`] goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// Images looked at.
+    pub images: u32,
+    /// Images found, at most.
+    pub found: u32,
+}
+
+/// What a stretch had.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remnants {
+    /// Images.
+    pub ids: Vec<ImageId>,
+    /// Where to go on; `None` after the last image.
+    pub next: Option<ImageId>,
+}
+
 /// What a page had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handed {
@@ -162,15 +191,15 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// Where an image stands in that order.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;
 
-    /// A page of images that a scrub pass has to look at, in the order of their ids: PENDING,
-    /// EMPTY and CLAIMED ones deleted at `before` or earlier, and living ones with a location
-    /// removed at `before` or earlier beside a live one.
+    /// Images that a scrub pass has to look at because of a location that waits since `before` or
+    /// earlier, or that a claim marks: PENDING and CLAIMED ones deleted by then, and living ones
+    /// beside a live location. Each once, in the order of the first such location.
     async fn list_due(
         &self,
         before: Timestamp,
-        after: Option<&ImageId>,
+        after: i32,
         limit: u32,
-    ) -> Result<Vec<ImageId>, RepoError>;
+    ) -> Result<Vec<DueImage>, RepoError>;
 
     /// How much [`ImageRepo::list_due`] would list.
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError>;
@@ -178,14 +207,17 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// What waits, and what of it was deleted at each of these times or earlier. One walk.
     async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError>;
 
-    /// A page as [`ImageRepo::list_due`] gives it, of images that Glance ended together with their locations, deleted at `before` or
-    /// earlier: only the store can tell whether there is anything to scrub.
-    async fn list_unscrubbed(
+    /// Looks at a stretch of images, in the order of their ids, for those that are due without such a
+    /// location: EMPTY ones, those with a location that the delete never saw, and, if `unscrubbed`,
+    /// those that Glance ended together with their locations; only the store can tell whether there
+    /// is anything to scrub.
+    async fn remnants(
         &self,
         before: Timestamp,
         after: Option<&ImageId>,
-        limit: u32,
-    ) -> Result<Vec<ImageId>, RepoError>;
+        unscrubbed: bool,
+        stretch: Stretch,
+    ) -> Result<Remnants, RepoError>;
 
     /// Claims images for the scrubber, or renews claims that a dead process left: one
     /// transaction, an answer for each.
@@ -198,9 +230,11 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// Hands on all locations of these images, in whatever order.
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;
 
-    /// Hands on a page, by row id, of the locations that are not done with: live, or waiting.
+    /// Hands on a page, by row id, of the locations that are not done with: live, or waiting, or ended
+    /// together with their image after `before`.
     async fn needed_locations(
         &self,
+        before: Timestamp,
         after: i32,
         limit: u32,
         take: TakeLocation<'_>,

@@ -4,6 +4,7 @@
 //! revert can win after it. A removed location of a living image is claimed by clearing its
 //! `deleted_at`, since the image's own row must not change for it.
 
+mod backlog;
 mod backoff;
 mod circuit_breaker;
 mod claimed;
@@ -36,6 +37,7 @@ pub use self::record::{Destroyed, Journal};
 pub use self::report::{ScrubFailure, ScrubReport};
 pub use self::work::{Claim, Release, Settled, Work, WorkKind};
 
+use self::backlog::Bookmark;
 use self::backoff::Backoff;
 use self::circuit_breaker::Tripped;
 use self::pass::Pass;
@@ -74,6 +76,7 @@ pub struct Scrubber {
     clock: Arc<dyn Clock>,
     settings: ScrubSettings,
     backoff: Mutex<Backoff>,
+    bookmark: Mutex<Bookmark>,
     tripped: tokio::sync::Mutex<Tripped>,
     progress: Option<Progress>,
     journal: Option<Journal>,
@@ -103,6 +106,7 @@ impl Scrubber {
             clock,
             settings,
             backoff: Mutex::default(),
+            bookmark: Mutex::default(),
             tripped: tokio::sync::Mutex::default(),
             progress: None,
             journal: None,
@@ -192,8 +196,8 @@ impl Scrubber {
         let before = self.deleted_before(now);
         let known = || self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         let accepted = *known();
-        let judged = stop.run_until_cancelled(self.within_limits(before, accepted)).await;
-        let Some(judged) = judged.transpose()? else {
+        let judged = stop.run_until_cancelled(self.judge(before, accepted)).await;
+        let Some((first, judged)) = judged.transpose()? else {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         };
         known().take_if(|still| Some(*still) == accepted);
@@ -203,7 +207,7 @@ impl Scrubber {
         let most = self.settings.limits.most_images(accepted);
         let mut pass = Pass::new(self, stop, now, before, most);
         let span = tracing::info_span!("pass", pass = pass.name());
-        pass.run().instrument(span).await.map(|()| pass.into_report())
+        pass.run(first).instrument(span).await.map(|()| pass.into_report())
     }
 
     fn with_backoff<T>(&self, act: impl FnOnce(&mut Backoff) -> T) -> T {

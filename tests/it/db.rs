@@ -1,6 +1,7 @@
-//! Schemas, grants, limits, sessions and servers.
+//! Schemas, grants, limits, sessions, servers and large tables.
 
 mod grants;
+mod large;
 mod limits;
 mod schema;
 mod sessions;

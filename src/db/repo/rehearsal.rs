@@ -3,15 +3,16 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{SqlRepo, begin, far_past, rehearse};
+use super::{SqlRepo, begin, due, far_past, rehearse};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
+use crate::db::lists;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
-use crate::domain::repo::{ImageRepo, PendingQuery, PendingSort, RepoError};
+use crate::domain::repo::{ImageRepo, RepoError, Stretch};
 
 /// Behind every id that Glance gives, so that no table is walked.
 const NOBODY: &str = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz";
@@ -63,18 +64,14 @@ impl<D: Dialect> SqlRepo<D> {
         self.get(&nobody, Children::ALL).await?;
         self.live_locations_of(&nobody).await?;
         self.get_many(std::slice::from_ref(&nobody)).await?;
-        // its order has no index to begin at: of no rows none is read
-        for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
-            let query = PendingQuery { sort, limit: 0, ..PendingQuery::default() };
-            self.list_pending(&query, None).await?;
-        }
+        self.rehearse_list().await?;
         self.position(&nobody).await?;
-        self.list_due(far_past(), Some(&nobody), 1).await?;
-        self.list_unscrubbed(far_past(), Some(&nobody), 1).await?;
-        self.count_due_after(NOBODY, far_past()).await?;
+        self.list_due(far_past(), i32::MAX, 1).await?;
+        self.fetch(due(lists::COUNT_DUE, i32::MAX, far_past())).await?;
+        self.remnants(far_past(), Some(&nobody), true, Stretch { images: 1, found: 1 }).await?;
         self.outlook_after(NOBODY, [far_past(); 3]).await?;
         self.locations_of(std::slice::from_ref(&nobody), &mut |_| {}).await?;
-        self.needed_locations(i32::MAX, 1, &mut |_| {}).await?;
+        self.needed_locations(far_past(), i32::MAX, 1, &mut |_| {}).await?;
         self.live_locations(i32::MAX, 1, &mut |_| {}).await?;
         self.now().await.map(drop)
     }

@@ -1,4 +1,4 @@
-//! One pass: pages of candidates, batches of claims.
+//! One pass: chapters of candidates, batches of claims.
 
 mod settle;
 
@@ -9,6 +9,7 @@ use futures::stream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::Chapter;
 use super::circuit_breaker::CircuitBreaker;
 use super::claimed::Claimed;
 use super::destroy::Destroyer;
@@ -24,34 +25,6 @@ use crate::domain::lock::ImageGuard;
 use crate::domain::repo::{RepoError, Write};
 use crate::domain::store::Placed;
 use crate::domain::time::Timestamp;
-
-/// Ids read at a time.
-const PAGE: u32 = 512;
-/// For so many images rows are counted once: 100,000 take about 10 MiB.
-const CHAPTER: usize = 200 * PAGE as usize;
-
-/// Images of [`Backlog::Unscrubbed`] looked at in one pass. Where times are whole seconds, most of
-/// what Glance destroyed before `delayed_delete` was on looks like them.
-pub(super) const MOST_UNSCRUBBED: u16 = 1000;
-
-/// What a pass walks over.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Backlog {
-    /// What is due.
-    Due,
-    /// What Glance ended without a look at its store.
-    Unscrubbed,
-}
-
-impl Backlog {
-    /// How many images rows are counted for at once.
-    fn chapter(self) -> usize {
-        match self {
-            Self::Due => CHAPTER,
-            Self::Unscrubbed => MOST_UNSCRUBBED.into(),
-        }
-    }
-}
 
 pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
@@ -105,40 +78,50 @@ impl<'a> Pass<'a> {
         self.report
     }
 
-    pub(super) async fn run(&mut self) -> Result<(), RepoError> {
-        self.walk(Backlog::Due).await?;
+    /// `first` is what was due when the pass was judged.
+    pub(super) async fn run(&mut self, first: Chapter) -> Result<(), RepoError> {
+        self.all_due(first).await?;
         if self.is_over {
             return self.stop_at_limit().await;
         }
         // only as many as the limit leaves; the others wait for the next pass
-        let goes_on = !self.report.interrupted && self.left > 0;
-        if self.scrubber.settings.delayed_delete && goes_on {
-            self.walk(Backlog::Unscrubbed).await?;
+        if !self.report.interrupted && self.left > 0 {
+            let remnants = self.scrubber.some_remnants(self.before);
+            match self.stop.run_until_cancelled(remnants).await.transpose()? {
+                Some(ids) => self.all_of(&ids).await?,
+                None => self.report.interrupted = true,
+            }
         }
         self.finish().await
     }
 
-    async fn walk(&mut self, backlog: Backlog) -> Result<(), RepoError> {
-        let mut after: Option<ImageId> = None;
+    async fn all_due(&mut self, first: Chapter) -> Result<(), RepoError> {
+        let mut chapter = first;
         loop {
-            let ids = self.chapter(backlog, after.as_ref()).await?;
-            let Some(last) = ids.last() else { return Ok(()) };
-            if !self.count_shared(&ids).await? {
+            self.all_of(&chapter.ids()).await?;
+            let next = chapter.next().filter(|_| !self.is_over && !self.report.interrupted);
+            let Some(after) = next else { return Ok(()) };
+            let read = self.stop.run_until_cancelled(self.scrubber.chapter(self.before, after));
+            let Some(read) = read.await.transpose()? else {
+                self.report.interrupted = true;
                 return Ok(());
-            }
-            let mut rest = ids.as_slice();
-            while !rest.is_empty() && !self.is_over {
-                let (some, later) = rest.split_at(self.pace.batch().min(rest.len()));
-                rest = later;
-                self.report.seen += some.len() as u64;
-                self.timed_batch(some).await?;
-            }
-            self.again().await?;
-            if self.is_over || backlog == Backlog::Unscrubbed {
-                return Ok(());
-            }
-            after = Some(last.clone());
+            };
+            chapter = read;
         }
+    }
+
+    async fn all_of(&mut self, ids: &[ImageId]) -> Result<(), RepoError> {
+        if ids.is_empty() || !self.count_shared(ids).await? {
+            return Ok(());
+        }
+        let mut rest = ids;
+        while !rest.is_empty() && !self.is_over {
+            let (some, later) = rest.split_at(self.pace.batch().min(rest.len()));
+            rest = later;
+            self.report.seen += some.len() as u64;
+            self.timed_batch(some).await?;
+        }
+        self.again().await
     }
 
     /// More became due during the pass than it was let through for.
@@ -149,36 +132,9 @@ impl<'a> Pass<'a> {
         self.finish().await
     }
 
-    /// The next images to look at. Many of them, since rows that name the same data are counted once
-    /// for all.
-    async fn chapter(
-        &mut self,
-        backlog: Backlog,
-        after: Option<&ImageId>,
-    ) -> Result<Vec<ImageId>, RepoError> {
-        let (repo, before) = (&self.scrubber.repo, self.before);
-        let mut ids: Vec<ImageId> = Vec::new();
-        while ids.len() < backlog.chapter() {
-            let from = ids.last().or(after);
-            let page = match backlog {
-                Backlog::Due => repo.list_due(before, from, PAGE),
-                Backlog::Unscrubbed => repo.list_unscrubbed(before, from, PAGE),
-            };
-            match self.stop.run_until_cancelled(page).await.transpose()? {
-                Some(page) if page.is_empty() => break,
-                Some(page) => ids.extend(page),
-                None => {
-                    self.report.interrupted = true;
-                    return Ok(Vec::new());
-                }
-            }
-        }
-        Ok(ids)
-    }
-
     /// False if the pass was stopped meanwhile.
     async fn count_shared(&mut self, ids: &[ImageId]) -> Result<bool, RepoError> {
-        let shared = self.stop.run_until_cancelled(SharedData::of(self.scrubber, ids));
+        let shared = self.stop.run_until_cancelled(SharedData::of(self.scrubber, ids, self.before));
         let shared = shared.await.transpose()?;
         self.report.interrupted |= shared.is_none();
         self.shared = shared;

@@ -92,7 +92,7 @@ impl Scrubber {
         let now = self.present().await?;
         let until = now.checked_add_signed(super::delta(within)).unwrap_or(Timestamp::MAX);
         let before = self.deleted_before(until);
-        let limited = self.within_limits(before, None).await?.err();
+        let (first, judged) = self.judge(before, None).await?;
         let mut draft = Draft::default();
         let note = |found| {
             match found {
@@ -103,8 +103,8 @@ impl Scrubber {
             }
             ControlFlow::Continue(())
         };
-        Survey::new(self, before).each(note).await?;
-        Ok(draft.finish(now, until, limited))
+        Survey::new(self, before).each(&first, note).await?;
+        Ok(draft.finish(now, until, judged.err()))
     }
 
     fn planned(&self, work: &Work, placed: &[Placed]) -> PlannedImage {

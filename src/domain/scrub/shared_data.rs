@@ -13,9 +13,10 @@ use std::hash::{BuildHasher, RandomState};
 use super::Scrubber;
 use super::claimed::Claimed;
 use crate::domain::image::ImageId;
-use crate::domain::location::Location;
+use crate::domain::location::{Location, LocationStatus};
 use crate::domain::repo::{Handed, HeldLocation, RepoError};
 use crate::domain::store::Objects;
+use crate::domain::time::Timestamp;
 
 /// Rows read at a time.
 const PAGE: u32 = 1000;
@@ -27,8 +28,12 @@ pub(super) struct SharedData {
     /// Hashes of the names, sorted. A list takes a fraction of a map's memory.
     names: Vec<u64>,
     rows: Vec<u32>,
+    /// What was deleted at this time or earlier is due.
+    before: Timestamp,
     /// The last row that was counted.
     last: i32,
+    /// The same before the batch in hand was claimed.
+    last_before: i32,
 }
 
 /// What becomes of one location of a batch.
@@ -49,8 +54,12 @@ pub(super) enum Share {
 pub(super) type Shares = HashMap<i32, Share>;
 
 impl SharedData {
-    /// Walks over all rows.
-    pub(super) async fn of(scrubber: &Scrubber, due: &[ImageId]) -> Result<Self, RepoError> {
+    /// Walks over all rows, for images that were deleted at `before` or earlier.
+    pub(super) async fn of(
+        scrubber: &Scrubber,
+        due: &[ImageId],
+        before: Timestamp,
+    ) -> Result<Self, RepoError> {
         let hasher = RandomState::new();
         let mut names = Vec::new();
         let mut note = |location: &Location| {
@@ -61,7 +70,7 @@ impl SharedData {
         names.dedup();
         names.shrink_to_fit();
         let rows = vec![0; names.len()];
-        let mut shared = Self { hasher, names, rows, last: 0 };
+        let mut shared = Self { hasher, names, rows, before, last: 0, last_before: 0 };
         if !shared.names.is_empty() {
             shared.catch_up(scrubber).await?;
         }
@@ -70,10 +79,11 @@ impl SharedData {
 
     /// Counts the rows that came since.
     pub(super) async fn catch_up(&mut self, scrubber: &Scrubber) -> Result<(), RepoError> {
+        self.last_before = self.last;
         loop {
-            let after = self.last;
+            let (before, after) = (self.before, self.last);
             let take = &mut |held: &HeldLocation| self.count(scrubber, &held.location, 1);
-            match scrubber.repo.needed_locations(after, PAGE, take).await? {
+            match scrubber.repo.needed_locations(before, after, PAGE, take).await? {
                 Handed::Until(last) => self.last = last,
                 Handed::Nothing => return Ok(()),
             }
@@ -82,7 +92,27 @@ impl SharedData {
 
     /// A location is done with.
     pub(super) fn settled(&mut self, scrubber: &Scrubber, location: &Location) {
-        self.count(scrubber, location, -1);
+        if self.counts(location) {
+            self.count(scrubber, location, -1);
+        }
+    }
+
+    /// A claim of the batch in hand is released: every row is as it was read.
+    pub(super) fn released(&mut self, scrubber: &Scrubber, location: &Location) {
+        if !self.needs_data(location) && self.counts(location) {
+            self.count(scrubber, location, -1);
+        }
+    }
+
+    /// Whether a location of the batch in hand, as it was read, is among the rows walked over.
+    fn counts(&self, location: &Location) -> bool {
+        // its claim made it a row that waits
+        self.needs_data(location) || location.id > self.last_before
+    }
+
+    /// One that Glance ended together with its image does not, once it is due.
+    fn needs_data(&self, location: &Location) -> bool {
+        location.status != LocationStatus::Deleted || location.deleted_at > Some(self.before)
     }
 
     fn count(&mut self, scrubber: &Scrubber, location: &Location, by: i32) {
@@ -102,15 +132,15 @@ impl SharedData {
         let all: Vec<_> = batch
             .iter()
             .flat_map(Claimed::targets)
-            .map(|(location, _)| (location.id, objects(location)))
+            .map(|(location, _)| (location.id, self.counts(location), objects(location)))
             .collect();
         let mut ours: HashMap<u64, (i32, u32)> = HashMap::new();
-        for (row, objects) in &all {
+        for (row, is_counted, objects) in &all {
             for name in hashes(&self.hasher, &objects.names) {
-                ours.entry(name).or_insert((*row, 0)).1 += 1;
+                ours.entry(name).or_insert((*row, 0)).1 += u32::from(*is_counted);
             }
         }
-        all.iter().map(|(row, objects)| (*row, self.share(*row, objects, &ours))).collect()
+        all.iter().map(|(row, _, objects)| (*row, self.share(*row, objects, &ours))).collect()
     }
 
     fn share(&self, row: i32, objects: &Objects, ours: &HashMap<u64, (i32, u32)>) -> Share {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::Scrubber;
+use super::backlog::Chapter;
 use super::limit::{Limited, Tally};
-use super::pass::MOST_UNSCRUBBED;
 use super::placing::{self, Obstacle};
 use super::work::Work;
 use crate::domain::image::{ImageId, State};
@@ -14,8 +14,6 @@ use crate::domain::repo::RepoError;
 use crate::domain::store::{Placed, Presence, StoreId};
 use crate::domain::time::Timestamp;
 
-/// Ids read at a time.
-const PAGE: u32 = 512;
 /// Images read at a time.
 const BATCH: usize = 64;
 
@@ -39,29 +37,23 @@ impl<'a> Survey<'a> {
         Self { scrubber, before, health: HashMap::new() }
     }
 
-    /// Calls `note` for each image, in the order of their ids, until it has had enough.
+    /// Calls `note` for each image, those of the first chapter first, until it has had enough.
     pub(super) async fn each(
         mut self,
+        first: &Chapter,
         mut note: impl FnMut(Found) -> ControlFlow<()> + Send,
     ) -> Result<(), RepoError> {
-        let repo = &self.scrubber.repo;
-        let mut after: Option<ImageId> = None;
+        let (mut ids, mut next) = (first.ids(), first.next());
         loop {
-            let page = repo.list_due(self.before, after.as_ref(), PAGE).await?;
-            if self.each_of(&page, &mut note).await?.is_break() {
+            if self.each_of(&ids, &mut note).await?.is_break() {
                 return Ok(());
             }
-            match page.last() {
-                Some(last) => after = Some(last.clone()),
-                None => break,
-            }
+            let Some(after) = next else { break };
+            let chapter = self.scrubber.chapter(self.before, after).await?;
+            (ids, next) = (chapter.ids(), chapter.next());
         }
-        if self.scrubber.settings.delayed_delete {
-            let most = MOST_UNSCRUBBED.into();
-            let page = repo.list_unscrubbed(self.before, None, most).await?;
-            return self.each_of(&page, &mut note).await.map(drop);
-        }
-        Ok(())
+        let remnants = self.scrubber.first_remnants(self.before).await?;
+        self.each_of(&remnants, &mut note).await.map(drop)
     }
 
     async fn each_of(
@@ -149,17 +141,18 @@ impl<'a> Survey<'a> {
 }
 
 impl Scrubber {
-    /// Whether a pass may destroy what is due. The database counts first. If it counts too many,
+    /// What is due, and whether a pass may destroy it. Rows are counted first. If they are too many,
     /// what would truly be destroyed is counted one by one, only as far as needed: images that
     /// nothing can destroy must not stop the others for ever.
-    pub(super) async fn within_limits(
+    pub(super) async fn judge(
         &self,
         before: Timestamp,
         accepted: Option<u64>,
-    ) -> Result<Result<(), Limited>, RepoError> {
+    ) -> Result<(Chapter, Result<(), Limited>), RepoError> {
         let limits = self.settings.limits;
-        let due = self.repo.count_due(before).await?;
-        let Err(limited) = limits.judge(due, accepted) else { return Ok(Ok(())) };
+        let first = self.chapter(before, 0).await?;
+        let due = self.due(before, &first).await?;
+        let Err(limited) = limits.judge(due, accepted) else { return Ok((first, Ok(()))) };
         let mut ready = Tally::default();
         let mut is_over = false;
         let note = |found| {
@@ -169,7 +162,7 @@ impl Scrubber {
             is_over = limits.judge(ready, accepted).is_err();
             if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        Survey::new(self, before).each(note).await?;
-        Ok(if is_over { Err(limited) } else { Ok(()) })
+        Survey::new(self, before).each(&first, note).await?;
+        Ok((first, if is_over { Err(limited) } else { Ok(()) }))
     }
 }

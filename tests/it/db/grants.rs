@@ -4,7 +4,7 @@ use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::Children;
 use glance_revert::domain::principal::Admin;
-use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError};
+use glance_revert::domain::repo::{PendingQuery, PendingSort, RepoError, Stretch};
 use glance_revert::domain::revert::{RevertRequest, Verify};
 use glance_revert::domain::time::Clock;
 use tokio_util::sync::CancellationToken;
@@ -79,11 +79,12 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
             .await?;
     }
     repo.position(&id).await?;
-    repo.list_due(now, None, 1).await?;
+    repo.list_due(now, 0, 1).await?;
+    repo.remnants(now, None, true, Stretch { images: 1, found: 1 }).await?;
     repo.count_due(now).await?;
     repo.outlook([now; 3]).await?;
     repo.locations_of(std::slice::from_ref(&id), &mut |_| {}).await?;
-    repo.needed_locations(0, 1, &mut |_| {}).await?;
+    repo.needed_locations(now, 0, 1, &mut |_| {}).await?;
     repo.live_locations(0, 1, &mut |_| {}).await?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::clock;
 use crate::support::database::{Kind, on_each_database};
 use crate::support::odds::MeanwhileStores;
-use crate::support::rows::REMOVED;
+use crate::support::rows::{DELETED, REMOVED};
 use crate::support::world::World;
 
 /// Where there is a key, locations may be encrypted, and are not compared as they are stored.
@@ -34,6 +34,8 @@ on_each_database! {
     an_image_whose_data_went_with_another_of_its_batch_is_not_released,
     data_that_was_added_again_in_other_letters_stays,
     data_that_a_living_image_names_in_other_letters_stays,
+    an_image_that_was_ended_lately_keeps_the_data_that_it_shares,
+    an_image_that_was_ended_long_ago_keeps_nobodys_data,
 }
 
 /// The images `a` and `b` were deleted an hour ago and name the file `shared`.
@@ -166,4 +168,29 @@ async fn data_that_a_living_image_names_in_other_letters_stays(kind: Kind) {
         assert_eq!((report.scrubbed, report.data_shared), (2, 2), "{report:?}");
         assert!(world.has_data("shared"), "key {key:?}");
     }
+}
+
+/// `a` is due. `b` names its file, and was ended by Glance without a look at the store.
+async fn shared_with_ended(kind: Kind, ended: &str) -> World {
+    let mut world = World::new(kind).await;
+    world.stores = stores(vec![world.datadir()], None);
+    world.deleted_image("a").await;
+    world.rows().image("b", "deleted", 8, Some(ended)).await;
+    world.rows().location("b", &world.uri("a"), "deleted", Some(ended)).await;
+    world
+}
+
+async fn an_image_that_was_ended_lately_keeps_the_data_that_it_shares(kind: Kind) {
+    let world = shared_with_ended(kind, "2026-11-22 11:59:55.000000").await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.data_shared), (1, 1), "{report:?}");
+    assert!(world.has_data("a"));
+}
+
+/// Both are due, and whichever comes first takes the data with it.
+async fn an_image_that_was_ended_long_ago_keeps_nobodys_data(kind: Kind) {
+    let world = shared_with_ended(kind, DELETED).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed, report.data_shared), (2, 0, 0), "{report:?}");
+    assert!(!world.has_data("a"), "nobody needs it");
 }

@@ -13,8 +13,8 @@ use glance_revert::domain::image::{Image, ImageId};
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
-    BadRow, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, RepoError,
-    TakeLocation, Write,
+    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
+    RepoError, Stretch, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
@@ -71,12 +71,13 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn list_unscrubbed(
+    async fn remnants(
         &self,
         _: Timestamp,
         _: Option<&ImageId>,
-        _: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
+        _: bool,
+        _: Stretch,
+    ) -> Result<Remnants, RepoError> {
         not_here()
     }
 
@@ -105,12 +106,7 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn list_due(
-        &self,
-        _: Timestamp,
-        _: Option<&ImageId>,
-        _: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
+    async fn list_due(&self, _: Timestamp, _: i32, _: u32) -> Result<Vec<DueImage>, RepoError> {
         not_here()
     }
 
@@ -136,6 +132,7 @@ impl ImageRepo for PingRepo {
 
     async fn needed_locations(
         &self,
+        _: Timestamp,
         _: i32,
         _: u32,
         _: TakeLocation<'_>,

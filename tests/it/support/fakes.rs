@@ -11,8 +11,8 @@ use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
-    BadRow, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary,
-    Position, RepoError, TakeLocation, Write,
+    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
+    PendingSummary, Position, Remnants, RepoError, Stretch, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::store::{
@@ -137,13 +137,14 @@ impl ImageRepo for FakeRepo {
         Ok(live.map(|location| location.id).collect())
     }
 
-    async fn list_unscrubbed(
+    async fn remnants(
         &self,
         _: Timestamp,
         _: Option<&ImageId>,
-        _: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
-        Ok(Vec::new())
+        _: bool,
+        _: Stretch,
+    ) -> Result<Remnants, RepoError> {
+        Ok(Remnants::default())
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
@@ -203,13 +204,18 @@ impl ImageRepo for FakeRepo {
     async fn list_due(
         &self,
         before: Timestamp,
-        after: Option<&ImageId>,
+        after: i32,
         limit: u32,
-    ) -> Result<Vec<ImageId>, RepoError> {
+    ) -> Result<Vec<DueImage>, RepoError> {
         self.serve().await?;
-        let due = self.due(before).into_iter().map(|image| image.id);
-        let later = due.filter(|id| after.is_none_or(|after| id > after));
-        Ok(later.take(usize::try_from(limit).unwrap()).collect())
+        let due = self.due(before).into_iter().filter_map(|image| {
+            let location = image.locations.iter().map(|location| location.id).min()?;
+            Some(DueImage { id: Some(image.id), size: image.size, location })
+        });
+        let mut due: Vec<_> = due.filter(|image| image.location > after).collect();
+        due.sort_by_key(|image| image.location);
+        due.truncate(usize::try_from(limit).unwrap());
+        Ok(due)
     }
 
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
@@ -237,6 +243,7 @@ impl ImageRepo for FakeRepo {
 
     async fn needed_locations(
         &self,
+        _: Timestamp,
         _: i32,
         _: u32,
         _: TakeLocation<'_>,

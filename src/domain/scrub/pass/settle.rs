@@ -48,12 +48,14 @@ impl Pass<'_> {
     fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
         let id = &claimed.work.image().id;
         let is_released = claimed.may_be_released(&outcome);
-        if let Some(shared) = self.shared.as_mut().filter(|_| !is_released) {
-            let is_done = |row: &i32| outcome.deleted.contains(row);
-            let targets = claimed.targets().map(|(location, _)| location);
-            targets.filter(|location| is_done(&location.id)).for_each(|location| {
-                shared.settled(self.scrubber, location);
-            });
+        if let Some(shared) = &mut self.shared {
+            for (location, _) in claimed.targets() {
+                if is_released {
+                    shared.released(self.scrubber, location);
+                } else if outcome.deleted.contains(&location.id) {
+                    shared.settled(self.scrubber, location);
+                }
+            }
         }
         if outcome.unproved && !self.is_last_try {
             self.again.push(id.clone());

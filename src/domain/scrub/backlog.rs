@@ -1,0 +1,128 @@
+//! What there is to do, as far as rows tell.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Scrubber;
+use super::limit::Tally;
+use crate::domain::image::ImageId;
+use crate::domain::repo::{DueImage, RepoError, Stretch};
+use crate::domain::time::Timestamp;
+
+/// For so many images rows are counted once: 100,000 take about 10 MiB.
+const CHAPTER: u32 = 102_400;
+
+/// Remnants looked at in one pass. Where times are whole seconds, most of what Glance destroyed
+/// before `delayed_delete` was on looks like them.
+const MOST_REMNANTS: usize = 1000;
+/// No index of Glance's leads to remnants, so a pass looks for them for so long, and the next one goes
+/// on from there.
+const LOOK: Duration = Duration::from_secs(1);
+/// Images looked at in one go.
+const STRETCH: u32 = 10_000;
+
+/// What is due, or the next part of it.
+#[derive(Debug, Default)]
+pub(super) struct Chapter {
+    images: Vec<DueImage>,
+    is_last: bool,
+}
+
+impl Chapter {
+    /// The images that can be worked on.
+    pub(super) fn ids(&self) -> Vec<ImageId> {
+        self.images.iter().filter_map(|image| image.id.clone()).collect()
+    }
+
+    /// The location after which the next chapter begins.
+    pub(super) fn next(&self) -> Option<i32> {
+        self.images.last().map(|image| image.location).filter(|_| !self.is_last)
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        self.images.iter().for_each(|image| tally.add(image.size));
+        tally
+    }
+}
+
+/// Where the next look for remnants begins.
+#[derive(Debug)]
+pub(super) struct Bookmark(Option<ImageId>);
+
+impl Default for Bookmark {
+    /// Anywhere: a process may live for one pass.
+    fn default() -> Self {
+        let anywhere = format!("{:016x}", RandomState::new().hash_one(()));
+        Self(ImageId::parse(&anywhere).ok())
+    }
+}
+
+impl Scrubber {
+    /// Images that are due, after a location. All of them, or many, since rows that name the same
+    /// data are counted once for a chapter.
+    pub(super) async fn chapter(
+        &self,
+        before: Timestamp,
+        after: i32,
+    ) -> Result<Chapter, RepoError> {
+        let images = self.repo.list_due(before, after, CHAPTER).await?;
+        let is_last = images.len() < CHAPTER as usize;
+        Ok(Chapter { images, is_last })
+    }
+
+    /// How much is due, of which the first chapter is read.
+    pub(super) async fn due(&self, before: Timestamp, first: &Chapter) -> Result<Tally, RepoError> {
+        match first.next() {
+            Some(_) => self.repo.count_due(before).await,
+            None => Ok(first.tally()),
+        }
+    }
+
+    /// Remnants deleted at `before` or earlier: some, found where the last look ended. Small tables
+    /// are looked through every time.
+    pub(super) async fn some_remnants(&self, before: Timestamp) -> Result<Vec<ImageId>, RepoError> {
+        let bookmark = || self.bookmark.lock().unwrap_or_else(PoisonError::into_inner);
+        let (began, mut after) = (Instant::now(), bookmark().0.clone());
+        let mut rounds = usize::from(after.is_some()) + 1;
+        let mut found = Vec::new();
+        while rounds > 0 && found.len() < MOST_REMNANTS && began.elapsed() < LOOK {
+            after = self.stretch(before, after.as_ref(), &mut found).await?;
+            rounds -= usize::from(after.is_none());
+        }
+        bookmark().0 = after;
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The first remnants of all.
+    pub(super) async fn first_remnants(
+        &self,
+        before: Timestamp,
+    ) -> Result<Vec<ImageId>, RepoError> {
+        let mut found = Vec::new();
+        let mut after = self.stretch(before, None, &mut found).await?;
+        while after.is_some() && found.len() < MOST_REMNANTS {
+            after = self.stretch(before, after.as_ref(), &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn stretch(
+        &self,
+        before: Timestamp,
+        after: Option<&ImageId>,
+        found: &mut Vec<ImageId>,
+    ) -> Result<Option<ImageId>, RepoError> {
+        let left = MOST_REMNANTS.saturating_sub(found.len());
+        let stretch = Stretch { images: STRETCH, found: u32::try_from(left).unwrap_or(u32::MAX) };
+        let unscrubbed = self.settings.delayed_delete;
+        let remnants = self.repo.remnants(before, after, unscrubbed, stretch).await?;
+        found.extend(remnants.ids);
+        Ok(remnants.next)
+    }
+}

@@ -1,0 +1,139 @@
+//! What large tables make of the list and of a pass: ways around a walk over all rows, with the same
+//! answers.
+
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::repo::{PendingMarker, PendingQuery, PendingSort};
+use glance_revert::domain::time::Clock;
+
+use crate::support::database::{Kind, on_each_database};
+use crate::support::world::World;
+
+on_each_database! {
+    the_newest_are_the_same_with_and_without_the_index_on_changes,
+    a_time_of_deletion_that_somebody_wrote_hides_no_image,
+    pages_end_where_times_lack_their_last_digits,
+    what_no_waiting_location_leads_to_is_found_behind_thousands_of_images,
+}
+
+/// Seven images that were deleted a minute apart, `g` last.
+async fn world(kind: Kind) -> World {
+    let world = World::new(kind).await;
+    for (minute, id) in (10..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
+        world.deleted_image(id).await;
+        set_deleted(&world, id, &format!("2026-11-22 11:{minute}:00.000000")).await;
+    }
+    world
+}
+
+async fn set_deleted(world: &World, id: &str, at: &str) {
+    let set = format!("deleted_at = '{at}', updated_at = '{at}'");
+    world.db.execute(&format!("UPDATE images SET {set} WHERE id = '{id}'")).await;
+    world.db.execute(&format!("UPDATE image_locations SET {set} WHERE image_id = '{id}'")).await;
+}
+
+/// All pages of the list, each on the same connection as the question after the order of rows, if
+/// that is asked.
+async fn listed(world: &World, sort: PendingSort, limit: u32, asks: bool) -> String {
+    let database = world.open();
+    if asks {
+        database.repo.outlook([world.clock.now(); 3]).await.unwrap();
+    }
+    let reverter = world.reverter(&database);
+    let mut query = PendingQuery { sort, limit, ..PendingQuery::default() };
+    let mut ids = Vec::new();
+    loop {
+        let page = reverter.list(&Admin::local_operator(), &query).await.unwrap();
+        let page: Vec<_> = page.into_iter().map(Result::unwrap).collect();
+        ids.extend(page.iter().map(|one| one.id.to_string()));
+        match page.last().filter(|_| page.len() == limit as usize) {
+            None => return ids.concat(),
+            Some(last) => {
+                let (deleted_at, id) = (last.deleted_at, last.id.clone());
+                query.marker = Some(PendingMarker { deleted_at, id });
+            }
+        }
+    }
+}
+
+async fn the_newest_are_the_same_with_and_without_the_index_on_changes(kind: Kind) {
+    let world = world(kind).await;
+    // a claim that was released, a delete that was sent again, an image that Glance ended, and
+    // others that changed since and do not wait
+    let later = "updated_at = '2026-11-22 11:50:00.000000'";
+    world.db.execute(&format!("UPDATE images SET {later} WHERE id = 'b'")).await;
+    world.db.execute("UPDATE images SET status = 'deleted' WHERE id IN ('d', 'e')").await;
+    world.db.execute("UPDATE image_locations SET status = 'deleted' WHERE image_id = 'e'").await;
+    for id in ["x", "y", "z"] {
+        world.live_image(id).await;
+        world.db.execute(&format!("UPDATE images SET {later} WHERE id = '{id}'")).await;
+    }
+    for limit in [1, 2, 3, 10] {
+        for asks in [false, true] {
+            let newest = listed(&world, PendingSort::NewestFirst, limit, asks).await;
+            assert_eq!(newest, "gfedcba", "{limit} {asks}");
+            let oldest = listed(&world, PendingSort::OldestFirst, limit, asks).await;
+            assert_eq!(oldest, "abcdefg", "{limit} {asks}");
+        }
+    }
+}
+
+/// Somebody put a deadline off by hand, and did not touch `updated_at`.
+async fn a_time_of_deletion_that_somebody_wrote_hides_no_image(kind: Kind) {
+    let world = world(kind).await;
+    for set in ["deleted_at = '2026-11-22 11:40:00.000000'", "updated_at = NULL"] {
+        world.db.execute(&format!("UPDATE images SET {set} WHERE id = 'a'")).await;
+        for limit in [1, 2, 10] {
+            let newest = listed(&world, PendingSort::NewestFirst, limit, true).await;
+            assert_eq!(newest, "agfedcb", "{set} {limit}");
+        }
+    }
+}
+
+/// SQLite compares times as text, and takes them as they come.
+async fn pages_end_where_times_lack_their_last_digits(kind: Kind) {
+    let world = world(kind).await;
+    for (minute, id) in (10..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
+        set_deleted(&world, id, &format!("2026-11-22 11:{minute}:00")).await;
+    }
+    for asks in [false, true] {
+        let query = PendingQuery { limit: 3, ..PendingQuery::default() };
+        let database = world.open();
+        if asks {
+            database.repo.outlook([world.clock.now(); 3]).await.unwrap();
+        }
+        for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
+            let query = PendingQuery { sort, ..query.clone() };
+            let page = world.reverter(&database).list(&Admin::local_operator(), &query).await;
+            assert_eq!(page.unwrap().len(), 3, "{sort:?} {asks}");
+        }
+    }
+}
+
+const TIMES: &str = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-01 08:00:00.000000', \
+     '2026-11-01 08:00:00.000000'";
+
+/// More than are looked at in one go: images that were scrubbed, one that has no location left, and
+/// one of which only a location is left that the delete never saw.
+async fn what_no_waiting_location_leads_to_is_found_behind_thousands_of_images(kind: Kind) {
+    let world = World::new(kind).await;
+    let row =
+        |number| format!("('s{number:05}', 'deleted', 'shared', 0, 0, FALSE, FALSE, {TIMES})");
+    let numbers: Vec<_> = (0..12_000).collect();
+    for some in numbers.chunks(1000) {
+        let rows = some.iter().map(row).collect::<Vec<_>>().join(", ");
+        let columns = "id, status, visibility, min_disk, min_ram, protected, os_hidden, deleted";
+        let columns = format!("{columns}, created_at, updated_at, deleted_at");
+        world.db.execute(&format!("INSERT INTO images ({columns}) VALUES {rows}")).await;
+    }
+    for id in ["empty", "zkept"] {
+        world.deleted_image(id).await;
+    }
+    let gone = "UPDATE image_locations SET status = 'deleted', deleted_at = NULL WHERE image_id =";
+    world.db.execute(&format!("{gone} 'empty'")).await;
+    let kept = "status = 'active', deleted = FALSE, deleted_at = NULL";
+    world.db.execute(&format!("UPDATE image_locations SET {kept} WHERE image_id = 'zkept'")).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed), (2, 0), "{report:?}");
+    assert!(world.status("empty").await.starts_with("deleted"));
+    assert!(!world.has_data("zkept"));
+}
