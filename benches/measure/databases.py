@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+from hashlib import md5
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -46,6 +47,18 @@ class Database:
         """Statistics and write-back are up to date: the same start for both sides."""
         raise NotImplementedError
 
+    def numbers(self, count):
+        """A table of the numbers `n` from 1 to `count`."""
+        raise NotImplementedError
+
+    def ago(self, seconds):
+        """The text of a time so many seconds ago."""
+        raise NotImplementedError
+
+    def bulk(self, statements):
+        """Fills empty tables: [`execute`] with what keeps many rows from taking long."""
+        self.execute(statements)
+
 
 class MariaDb(Database):
     label = "MariaDB"
@@ -81,6 +94,15 @@ class MariaDb(Database):
     def settle(self):
         tables = "images, image_locations, image_properties, image_tags, image_members"
         self.execute([f"ANALYZE TABLE {tables}"])
+
+    def numbers(self, count):
+        return f"(SELECT seq AS n FROM seq_1_to_{count}) numbers"
+
+    def ago(self, seconds):
+        return f"UTC_TIMESTAMP() - INTERVAL ({seconds}) SECOND"
+
+    def bulk(self, statements):
+        self.execute(["SET foreign_key_checks = 0, unique_checks = 0", *statements])
 
     def deadlocks(self):
         query = (
@@ -118,6 +140,14 @@ class PostgreSql(Database):
         connection.cursor().execute("CHECKPOINT")
         connection.close()
 
+    def numbers(self, count):
+        return f"generate_series(1::bigint, {count}) AS numbers(n)"
+
+    def ago(self, seconds):
+        return (
+            f"date_trunc('second', now() AT TIME ZONE 'UTC') - ({seconds}) * interval '1 second'"
+        )
+
     def sqlx_url(self):
         return f"{self.server}/{NAME}"
 
@@ -131,10 +161,30 @@ class Sqlite(Database):
         self.schema = os.path.join(schema, "sqlite.db")
 
     def connect(self):
-        return sqlite3.connect(self.path)
+        connection = sqlite3.connect(self.path)
+        # what the others have, and Debian's SQLite lacks
+        connection.create_function("md5", 1, lambda n: md5(str(n).encode()).hexdigest())
+        connection.create_function("repeat", 2, lambda text, times: text * times)
+        connection.create_function("concat", -1, lambda *parts: "".join(map(str, parts)))
+        return connection
+
+    def numbers(self, count):
+        return (
+            f"(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count})"
+            " SELECT n FROM s) numbers"
+        )
+
+    def ago(self, seconds):
+        return (
+            "strftime('%Y-%m-%d %H:%M:%S.000000', strftime('%s', 'now')"
+            f" - ({seconds}), 'unixepoch')"
+        )
 
     def reset(self):
         shutil.copyfile(self.schema, self.path)
+
+    def bulk(self, statements):
+        self.execute(["PRAGMA cache_size = -2000000", "PRAGMA synchronous = OFF", *statements])
 
     def settle(self):
         os.sync()

@@ -34,6 +34,8 @@ class Bench:
     postgres: object
     sqlite: object
     quick: bool
+    rows: int
+    databases: list
 
     def prepare(self, database, images):
         images.write(database, self.programs.datadir)
