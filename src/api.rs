@@ -52,6 +52,7 @@ fn operations() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(revert::revert_image))
         .routes(routes!(pending_deletes::list::list_pending_deletes))
+        .routes(routes!(pending_deletes::summary::summarize_pending_deletes))
         .routes(routes!(pending_deletes::show::get_pending_delete))
         .routes(routes!(scrubber::plan::get_scrub_plan))
         .routes(routes!(scrubber::accept::accept_scrub))

@@ -14,5 +14,6 @@ pub mod revert;
 pub mod scrub;
 pub mod selection;
 pub mod store;
+pub mod summary;
 pub mod time;
 pub mod verify;

@@ -3,3 +3,4 @@
 pub mod list;
 pub mod query;
 pub mod show;
+pub mod summary;

@@ -1,22 +1,30 @@
 //! `glance-revert list`.
 
+mod groups;
+
 use std::num::NonZeroUsize;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::moment::{FORMS, Moment};
-use super::output::{json, left, line, size};
+use super::output::{images, json, left, line, size};
 use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
-use crate::api::pending_deletes::list::PendingDeleteSummary;
+use crate::api::pending_deletes::list::{PendingDeleteSummary, must_be_known};
+use crate::api::pending_deletes::summary::PendingDeletesSummary;
 use crate::app::App;
 use crate::domain::principal::Admin;
 use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, PendingSummary};
+use crate::domain::scrub::Tally;
+use crate::domain::store::StoreId;
+use crate::domain::summary::GroupBy;
+use crate::domain::time::Timestamp;
 
 /// Rows read at a time.
 const PAGE: u32 = 500;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct ListArgs {
     /// Only images of this project
     #[arg(long, value_name = "PROJECT_ID")]
@@ -24,6 +32,19 @@ pub(super) struct ListArgs {
     /// Only images of exactly this name
     #[arg(long)]
     name: Option<String>,
+    /// Only images of this visibility
+    #[arg(long, value_parser = ["public", "private", "shared", "community"], hide_possible_values = true)]
+    #[arg(value_name = "public|private|shared|community")]
+    visibility: Option<String>,
+    /// Only images of which this store has data
+    #[arg(long, conflicts_with = "group")]
+    store: Option<String>,
+    /// Only images that can be taken back, as far as rows tell
+    #[arg(long, conflicts_with = "group")]
+    revertible: bool,
+    /// Only images that cannot, and why
+    #[arg(long, conflicts_with_all = ["group", "revertible"])]
+    unrevertible: bool,
     /// Only images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
@@ -31,12 +52,18 @@ pub(super) struct ListArgs {
     /// Only images deleted before this time
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     deleted_before: Option<Moment>,
-    /// The next to be scrubbed first, not the newest mistake
-    #[arg(long)]
-    oldest_first: bool,
+    /// The order: the newest mistake first (`deleted_at`), or the next to be scrubbed (`scrub_at`)
+    #[arg(long, value_enum, default_value_t, conflicts_with = "group")]
+    #[arg(value_name = "deleted_at|scrub_at", hide_possible_values = true)]
+    sort: Sort,
     /// At most so many
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "group")]
     limit: Option<NonZeroUsize>,
+    /// Sum up in place of a list: by project, by burst (deletions of one project with no gap over 60
+    /// seconds), by store, or by several of them; the largest group first
+    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(value_name = "project|burst|store", hide_possible_values = true)]
+    group: Vec<Part>,
     /// Print every column whole, however narrow the terminal is
     #[arg(long)]
     wide: bool,
@@ -45,10 +72,40 @@ pub(super) struct ListArgs {
     json: bool,
 }
 
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Sort {
+    #[default]
+    DeletedAt,
+    ScrubAt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Project,
+    Burst,
+    Store,
+}
+
 pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     let app = sources.app()?;
     let view = app.view();
-    let found = read(&app, args).await?;
+    let query = args.query(app.clock.now());
+    if !args.group.is_empty() {
+        let by = args.group_by();
+        let summary = app.reverter.summary(&Admin::local_operator(), &query, by).await?;
+        let summary = PendingDeletesSummary::of(summary, &view);
+        if args.json {
+            json(&summary)?;
+        } else {
+            groups::tell(summary, by, args.wide)?;
+        }
+        return Ok(Exit::Ok);
+    }
+    if let Some(store) = &query.store {
+        must_be_known(store, &*app.stores).map_err(CliError::Other)?;
+    }
+    let found = read(&app, query, args.limit).await?;
     let rows: Vec<_> = found.iter().map(|one| PendingDeleteSummary::of(one, &view)).collect();
     if args.json {
         json(&rows)?;
@@ -60,7 +117,36 @@ pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
+impl ListArgs {
+    fn query(&self, now: Timestamp) -> PendingQuery {
+        PendingQuery {
+            owner: self.owner.clone(),
+            name: self.name.clone(),
+            visibility: self.visibility.clone(),
+            store: self.store.clone().map(StoreId),
+            revertible: (self.revertible || self.unrevertible).then_some(self.revertible),
+            deleted_after: self.deleted_after.map(|moment| moment.resolve(now)),
+            deleted_before: self.deleted_before.map(|moment| moment.resolve(now)),
+            sort: match self.sort {
+                Sort::DeletedAt => PendingSort::NewestFirst,
+                Sort::ScrubAt => PendingSort::OldestFirst,
+            },
+            marker: None,
+            limit: PAGE,
+        }
+    }
+
+    fn group_by(&self) -> GroupBy {
+        let has = |part| self.group.contains(&part);
+        GroupBy { project: has(Part::Project), burst: has(Part::Burst), store: has(Part::Store) }
+    }
+}
+
 fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
+    let mut all = Tally::default();
+    for row in &rows {
+        all.add(row.size);
+    }
     let mut table = Table::new([
         ("ID", Fit::Whole),
         ("NAME", Fit::Cut),
@@ -83,21 +169,17 @@ fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
             row.reason.unwrap_or_default(),
         ]);
     }
-    table.print(wide)
+    table.print(wide)?;
+    line("")?;
+    line(images(all))
 }
 
-async fn read(app: &App, args: &ListArgs) -> Result<Vec<PendingSummary>, CliError> {
-    let now = app.clock.now();
-    let mut query = PendingQuery {
-        owner: args.owner.clone(),
-        name: args.name.clone(),
-        deleted_after: args.deleted_after.map(|moment| moment.resolve(now)),
-        deleted_before: args.deleted_before.map(|moment| moment.resolve(now)),
-        sort: if args.oldest_first { PendingSort::OldestFirst } else { PendingSort::NewestFirst },
-        marker: None,
-        limit: PAGE,
-    };
-    let limit = args.limit.map_or(usize::MAX, NonZeroUsize::get);
+async fn read(
+    app: &App,
+    mut query: PendingQuery,
+    limit: Option<NonZeroUsize>,
+) -> Result<Vec<PendingSummary>, CliError> {
+    let limit = limit.map_or(usize::MAX, NonZeroUsize::get);
     let mut found: Vec<PendingSummary> = Vec::new();
     loop {
         let page = app.reverter.list(&Admin::local_operator(), &query).await?;

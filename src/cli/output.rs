@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::CliError;
+use crate::domain::scrub::Tally;
 use crate::telemetry::{Printable, printable};
 
 /// Writes a line of the result, at once. A reader that has gone (`| head`) is no error.
@@ -83,6 +84,12 @@ pub(super) fn size(bytes: Option<i64>) -> String {
 /// `1.5 GiB`: a sum of sizes for people.
 pub(super) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
+}
+
+/// `1 image, 1.5 GiB`: the last line of a list.
+pub(super) fn images(all: Tally) -> String {
+    let noun = if all.images == 1 { "image" } else { "images" };
+    format!("{} {noun}, {}", all.images, bytes(all.bytes))
 }
 
 #[cfg(test)]

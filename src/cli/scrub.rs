@@ -1,5 +1,6 @@
 //! `glance-revert scrub`.
 
+mod hold;
 mod plan;
 
 use std::fmt::Write;
@@ -30,6 +31,10 @@ pub(super) struct ScrubArgs {
     /// Destroy up to so many images, whatever the limits of a pass are; look at --dry-run first
     #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u64).range(1..))]
     accept: Option<u64>,
+    /// Run no pass, and let no other process run one, until Ctrl-C: holds the lock of passes. On a
+    /// Galera it keeps out only those on the same node
+    #[arg(long, conflicts_with_all = ["dry_run", "accept", "json"])]
+    hold_lock: bool,
     /// Print the report for programs
     #[arg(long)]
     json: bool,
@@ -40,6 +45,11 @@ pub(super) struct ScrubArgs {
 pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
     let app = sources.app()?;
+    if args.hold_lock {
+        let held = hold::until_stopped(&app, &shutdown.soft);
+        let stopped = || Err(CliError::Other("stopped at once".to_owned()));
+        return shutdown.hard.run_until_cancelled(held).await.unwrap_or_else(stopped);
+    }
     let scrubber = app.scrubber().map_err(CliError::NothingIsScrubbed)?;
     for warning in &app.config.glance.scrub_time_warnings {
         complain(warning);

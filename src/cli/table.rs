@@ -17,6 +17,8 @@ pub(super) enum Fit {
     Cut,
     /// It is left out, the widest first.
     Optional,
+    /// It is left out however wide the terminal is.
+    Hidden,
 }
 
 /// Blanks after a column.
@@ -60,7 +62,7 @@ impl Table {
         }
         for (at, column) in self.table.column_iter_mut().enumerate() {
             column.set_padding((0, GAP));
-            if left_out.contains(&at) {
+            if left_out.contains(&at) || self.fits.get(at) == Some(&Fit::Hidden) {
                 column.set_constraint(ColumnConstraint::Hidden);
             } else if matches!(self.fits.get(at), Some(Fit::Whole | Fit::Optional)) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
@@ -77,7 +79,8 @@ impl Table {
             let least = if matches!(fit, Fit::Wrapped | Fit::Cut) { LEAST } else { whole };
             (at, *fit, usize::from(whole.min(least) + GAP))
         };
-        let mut kept: Vec<_> = self.fits.iter().enumerate().map(needed).collect();
+        let shown = self.fits.iter().enumerate().filter(|(_, fit)| **fit != Fit::Hidden);
+        let mut kept: Vec<_> = shown.map(needed).collect();
         let mut left_out = Vec::new();
         while kept.iter().map(|(_, _, width)| width).sum::<usize>() > usize::from(width) {
             let optional = kept.iter().filter(|(_, fit, _)| *fit == Fit::Optional);

@@ -105,6 +105,48 @@ pub(super) const END_OF_RECENT: &str = "SELECT i.updated_at AS at FROM images i 
      WHERE i.updated_at < ? AND i.status = 'pending_delete' \
      ORDER BY i.updated_at DESC LIMIT ? OFFSET ?";
 
+/// All that waits, as a list has it, and filters.
+macro_rules! waiting {
+    () => {
+        concat!(
+            "(i.status = 'pending_delete' OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+             AND (i.status = 'active' OR (i.status = 'deleted' AND (",
+            waits_of_many!(),
+            " OR (i.updated_at >= ? AND (SELECT COUNT(*) FROM image_locations l \
+             WHERE l.image_id = i.id AND ",
+            ended_with_image!(),
+            ") > 0)))))) \
+             AND (? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
+             AND (? IS NULL OR CASE i.visibility WHEN 'public' THEN 'public' \
+             WHEN 'private' THEN 'private' WHEN 'shared' THEN 'shared' ELSE 'community' END = ?) \
+             AND COALESCE(i.deleted_at, i.updated_at) >= ? \
+             AND COALESCE(i.deleted_at, i.updated_at) < ?"
+        )
+    };
+}
+
+/// All that waits, counted by owner and moment. A sum has another type on each database; all have
+/// text.
+pub(super) const SUM_WAITING: &str = concat!(
+    "SELECT i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, COUNT(*) AS images, \
+     CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes FROM images i WHERE ",
+    waiting!(),
+    " GROUP BY i.owner, COALESCE(i.deleted_at, i.updated_at) \
+     ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at)"
+);
+
+/// The same, a row for each location that can come back, or one for an image without any.
+pub(super) const WAITING_LOCATIONS: &str = concat!(
+    "SELECT i.id, i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, i.size, \
+     l.value, l.meta_data FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
+     AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
+     OR (l.status = 'active' AND l.deleted = FALSE) OR ",
+    ended_with_image!(),
+    ") WHERE ",
+    waiting!(),
+    " ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at), i.id"
+);
+
 pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
      FROM images i WHERE i.id = ?";

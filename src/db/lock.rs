@@ -118,6 +118,13 @@ impl ImageLock for AdvisoryLock {
         Ok(Some(PassGuard::new(held)))
     }
 
+    async fn session(&self) -> Result<Option<String>, RepoError> {
+        match &self.beyond {
+            Beyond::Session(session) => session.name().await.map(Some),
+            Beyond::PassFile(_) => Ok(None),
+        }
+    }
+
     async fn trial(&self) -> Result<LockTrial, RepoError> {
         match &self.beyond {
             Beyond::Session(session) => session.trial().await,

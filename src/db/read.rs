@@ -11,6 +11,7 @@ use crate::domain::repo::{
     RepoError,
 };
 use crate::domain::scrub::Tally;
+use crate::domain::summary::WaitingRow;
 use crate::domain::time::Timestamp;
 
 /// Reads columns of one row; an error names the image and the column.
@@ -212,6 +213,31 @@ pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, BadRow
         has_location,
         unreadable: bad,
     })
+}
+
+/// A row of [`super::lists::SUM_WAITING`], or, `by_location`, of [`super::lists::WAITING_LOCATIONS`].
+/// Without its time it is left out, as it is of the list.
+pub(super) fn waiting<D: Dialect>(row: &D::Row, by_location: bool) -> Result<WaitingRow, BadRow> {
+    let image = D::text(row, if by_location { "id" } else { "owner" }).ok().flatten();
+    let columns = Columns::<D> { row, image: image.clone().unwrap_or_default(), table: "images" };
+    let readable = |column| columns.text(column).ok().flatten();
+    let (owner, deleted_at) = (readable("owner"), columns.needed_time("deleted_at")?);
+    if !by_location {
+        let tally = tally::<D>(row, "images", "bytes").unwrap_or_default();
+        return Ok(WaitingRow { owner, deleted_at, tally, image: None, location: None });
+    }
+    let mut tally = Tally::default();
+    tally.add(columns.big("size").ok().flatten());
+    let location = |value| Location {
+        id: 0,
+        value: LocationValue::new(value),
+        metadata: LocationMetadata::read(readable("meta_data")),
+        status: LocationStatus::PendingDelete,
+        deleted: true,
+        deleted_at: Some(deleted_at),
+    };
+    let location = readable("value").map(location);
+    Ok(WaitingRow { owner, deleted_at, tally, image, location })
 }
 
 /// The value, or none and the first fault of its row.

@@ -32,6 +32,7 @@ use crate::domain::repo::{
     RepoError, Stretch, TakeLocation, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
+use crate::domain::summary::TakeWaiting;
 use crate::domain::time::Timestamp;
 
 /// A settlement that lost a race is written again so often.
@@ -170,6 +171,24 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         let rows = self.page_of_pending(query, unscrubbed_after).await?;
         let rows = rows.iter().map(read::summary::<D>);
         Ok(rows.inspect(|row| read::warn_of_bad(row.as_ref().err())).collect())
+    }
+
+    async fn waiting(
+        &self,
+        query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
+        by_location: bool,
+        take: TakeWaiting<'_>,
+    ) -> Result<(), RepoError> {
+        let statement = list::waiting(query, unscrubbed_after, by_location);
+        let mut each = |row: &D::Row| {
+            let row = read::waiting::<D>(row, by_location);
+            read::warn_of_bad(row.as_ref().err());
+            if let Ok(row) = row {
+                take(&row);
+            }
+        };
+        self.each(statement, &mut each).await
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {

@@ -112,6 +112,12 @@ pub trait ImageLock: Debug + Send + Sync {
     /// Takes the one lock of scrub passes if nobody has it.
     async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError>;
 
+    /// The database session that holds the locks of this process; `None` where none does. With
+    /// another session than before, locks that were taken before are lost.
+    async fn session(&self) -> Result<Option<String>, RepoError> {
+        Ok(None)
+    }
+
     /// Tries whether the locks can be relied on.
     async fn trial(&self) -> Result<LockTrial, RepoError> {
         Ok(LockTrial::Works)

@@ -11,6 +11,8 @@ use super::location::Location;
 use super::lock::ImageGuard;
 use super::pending::{Children, RevertPlan};
 use super::scrub::{Claim, Settled, Tally};
+use super::store::StoreId;
+use super::summary::TakeWaiting;
 use super::time::Timestamp;
 
 /// What became of a compare-and-set.
@@ -48,6 +50,12 @@ pub struct PendingQuery {
     pub owner: Option<String>,
     /// Only those of exactly this name.
     pub name: Option<String>,
+    /// Only those of this visibility. [`super::revert::Reverter`] sees to it, as to the next ones.
+    pub visibility: Option<String>,
+    /// Only those of which this store has data.
+    pub store: Option<StoreId>,
+    /// Only those that can, or cannot, be reverted as far as rows tell.
+    pub revertible: Option<bool>,
     /// Only those deleted at this time or later.
     pub deleted_after: Option<Timestamp>,
     /// Only those deleted before this time.
@@ -187,6 +195,16 @@ pub trait ImageRepo: Debug + Send + Sync {
         query: &PendingQuery,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError>;
+
+    /// Hands on all that [`ImageRepo::list_pending`] would list, in the order of owner, time and id:
+    /// how many of one owner and moment, or, `by_location`, each location that can come back.
+    async fn waiting(
+        &self,
+        query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
+        by_location: bool,
+        take: TakeWaiting<'_>,
+    ) -> Result<(), RepoError>;
 
     /// Where an image stands in that order.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;

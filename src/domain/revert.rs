@@ -3,19 +3,19 @@
 mod choice;
 mod error;
 mod evidence;
+mod list;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tracing::Instrument;
 
 use super::image::{Image, ImageId, State};
 use super::lock::{ImageGuard, ImageLock};
-use super::pending::{Children, NotPending, PendingDelete, RestoredCounts, RevertPlan};
+use super::pending::{Children, PendingDelete, RestoredCounts, RevertPlan};
 use super::principal::Admin;
-use super::repo::{BadRow, ImageRepo, PendingQuery, PendingSummary, Position, RepoError, Write};
+use super::repo::{ImageRepo, Write};
 use super::store::Stores;
 use super::time::Clock;
 
@@ -85,15 +85,6 @@ pub struct Reverted {
     pub warnings: Vec<String>,
 }
 
-impl PendingSummary {
-    /// Why the image cannot be reverted, as far as its line tells: its data was not looked at.
-    pub fn obstacle(&self) -> Option<RevertError> {
-        let empty = || RevertError::NotPending(self.id.clone(), NotPending::NoLocations);
-        let unreadable = self.unreadable.clone().map(|bad| RevertError::Repo(bad.into()));
-        unreadable.or_else(|| (!self.has_location).then(empty))
-    }
-}
-
 /// What a revert would do.
 #[derive(Debug)]
 pub struct Preview {
@@ -136,10 +127,6 @@ pub struct Reverter {
 
 /// A row that changes under our hands is read again so often; then the caller may.
 const ATTEMPTS: usize = 3;
-
-/// What Glance ended without a look at its store is listed for so long: `glance-manage db purge`
-/// takes its rows after 30 days by default.
-const LISTED_UNSCRUBBED: TimeDelta = TimeDelta::days(30);
 
 /// How often a taken lock is asked for again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -203,22 +190,6 @@ impl Reverter {
         preview.tags = pending.tags().iter().map(|t| t.value.clone()).collect();
         preview.members = pending.members().iter().map(|m| m.member.clone()).collect();
         Ok(preview)
-    }
-
-    /// A page of the images that wait.
-    pub async fn list(
-        &self,
-        _by: &Admin,
-        query: &PendingQuery,
-    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        let unscrubbed_after =
-            self.settings.delayed_delete.then(|| self.clock.now() - LISTED_UNSCRUBBED);
-        self.repo.list_pending(query, unscrubbed_after).await
-    }
-
-    /// Where an image stands in the list.
-    pub async fn position(&self, _by: &Admin, id: &ImageId) -> Result<Position, RepoError> {
-        self.repo.position(id).await
     }
 
     async fn revert_locked(

@@ -13,6 +13,7 @@ mod openapi;
 mod pending;
 mod revert;
 mod scrubber;
+mod summary;
 mod tenants;
 mod throttle;
 mod versions;

@@ -5,5 +5,7 @@ mod completions;
 mod demo;
 mod faults;
 pub(crate) mod help;
+mod hold_lock;
+mod list;
 mod man;
 mod terminal;

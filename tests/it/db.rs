@@ -6,3 +6,4 @@ mod limits;
 mod schema;
 mod sessions;
 mod sid_servers;
+mod summary;

@@ -60,6 +60,29 @@ pub(crate) fn page() -> Value {
     })
 }
 
+/// What waits, by burst and store.
+pub(crate) fn summary() -> Value {
+    json!({
+        "images": 301,
+        "bytes": 6_452_926_464_i64,
+        "first_deleted_at": "2026-11-22T09:00:00Z",
+        "last_deleted_at": "2026-11-22T13:14:00Z",
+        "first_scrub_at": "2026-11-29T09:00:00Z",
+        "groups": [{
+            "project": PROJECT,
+            "store": "fast",
+            "images": 300,
+            "bytes": 6_442_450_944_i64,
+            "first_deleted_at": "2026-11-22T13:10:00Z",
+            "last_deleted_at": "2026-11-22T13:14:00Z",
+            "first_scrub_at": "2026-11-29T13:10:00Z",
+            "seconds_left": 604_199
+        }],
+        "other_groups": 1,
+        "other_images": 1
+    })
+}
+
 /// What a revert would do.
 pub(crate) fn preview() -> Value {
     json!({

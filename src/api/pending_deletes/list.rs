@@ -1,16 +1,19 @@
 //! `GET /v2/pending-deletes`.
 
+use axum::Extension;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::query::{ListParameters, Marker, unknown_marker};
 use crate::api::auth::AdminCaller;
-use crate::api::error::ApiError;
+use crate::api::context::RequestContext;
+use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::AdminErrors;
 use crate::api::state::{ApiState, View};
 use crate::domain::repo::{BadRow, PendingSummary, Position};
+use crate::domain::store::{StoreId, Stores};
 use crate::domain::time::isotime;
 
 /// A page of images that can still be reverted.
@@ -111,6 +114,7 @@ impl PendingDeleteSummary {
 pub(crate) async fn list_pending_deletes(
     AdminCaller(admin): AdminCaller,
     State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
     Parameters(parameters): Parameters<ListParameters>,
 ) -> Result<JsonAnswer<PendingDeletes>, ApiError> {
     let mut query = parameters.to_query()?;
@@ -125,8 +129,23 @@ pub(crate) async fn list_pending_deletes(
             Position::Unknown => return Err(unknown_marker().into()),
         },
     };
+    if let Some(store) = &query.store {
+        let known = must_be_known(store, &*state.view.stores);
+        known.map_err(|problem| RequestError::Invalid(format!("{problem}.")))?;
+        context.lift_deadline();
+    }
     let found = state.reverter.list(&admin, &query).await?;
     Ok(JsonAnswer(page(&parameters, &found, limit, &state.view)))
+}
+
+/// A store that is not configured would seem to be empty.
+pub fn must_be_known(store: &StoreId, stores: &dyn Stores) -> Result<(), String> {
+    let mut known: Vec<_> = stores.all().iter().map(|one| one.id().to_string()).collect();
+    known.sort();
+    if known.contains(&store.0) {
+        return Ok(());
+    }
+    Err(format!("there is no store {store}; there are {}", known.join(", ")))
 }
 
 fn page(

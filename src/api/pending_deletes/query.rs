@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use crate::api::error::RequestError;
 use crate::domain::image::ImageId;
 use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, PendingSummary};
+use crate::domain::store::StoreId;
 use crate::domain::time::Timestamp;
 
 /// Where the list is.
@@ -51,6 +52,16 @@ pub struct ListParameters {
     /// Only images of exactly this name.
     #[param(nullable = false, pattern = r"^[^\x00]*$")]
     pub name: Option<String>,
+    /// Only images of this visibility: `public`, `private`, `shared` or `community`.
+    #[param(nullable = false, pattern = "^(public|private|shared|community)$")]
+    pub visibility: Option<String>,
+    /// Only images of which this store has data; an unknown name is refused. Rows do not tell, so
+    /// this takes longer where few of many images are in it.
+    #[param(nullable = false)]
+    pub store: Option<String>,
+    /// Only images that can be reverted (`true`), or cannot (`false`), as far as their rows tell.
+    #[param(nullable = false, pattern = "^(true|false)$")]
+    pub revertible: Option<String>,
     /// Only images deleted at this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where
     /// no zone is given.
     #[param(nullable = false, format = DateTime)]
@@ -101,6 +112,14 @@ impl ListParameters {
         Ok(PendingQuery {
             owner: storable("owner", self.owner.as_ref())?,
             name: storable("name", self.name.as_ref())?,
+            visibility: visibility(self.visibility.as_deref())?,
+            store: self.store.clone().map(StoreId),
+            revertible: match self.revertible.as_deref() {
+                None => None,
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                Some(_) => return Err(invalid("revertible is true or false.".to_owned())),
+            },
             deleted_after: time("deleted_after", self.deleted_after.as_deref())?,
             deleted_before: time("deleted_before", self.deleted_before.as_deref())?,
             sort: match self.sort.as_deref() {
@@ -132,6 +151,9 @@ impl ListParameters {
             ("limit", self.limit.as_deref()),
             ("owner", self.owner.as_deref()),
             ("name", self.name.as_deref()),
+            ("visibility", self.visibility.as_deref()),
+            ("store", self.store.as_deref()),
+            ("revertible", self.revertible.as_deref()),
             ("deleted_after", self.deleted_after.as_deref()),
             ("deleted_before", self.deleted_before.as_deref()),
             ("sort", self.sort.as_deref()),
@@ -154,7 +176,15 @@ pub(super) fn unknown_marker() -> RequestError {
     invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
 }
 
-fn invalid(message: String) -> RequestError {
+/// Any other word would find nothing.
+pub(super) fn visibility(text: Option<&str>) -> Result<Option<String>, RequestError> {
+    match text {
+        None | Some("public" | "private" | "shared" | "community") => Ok(text.map(str::to_owned)),
+        Some(_) => Err(invalid("visibility is public, private, shared or community.".to_owned())),
+    }
+}
+
+pub(super) fn invalid(message: String) -> RequestError {
     RequestError::Invalid(message)
 }
 
@@ -168,7 +198,10 @@ fn position(text: &str) -> Option<PendingMarker> {
 }
 
 /// PostgreSQL refuses NUL in text; no name has one.
-fn storable(parameter: &str, value: Option<&String>) -> Result<Option<String>, RequestError> {
+pub(super) fn storable(
+    parameter: &str,
+    value: Option<&String>,
+) -> Result<Option<String>, RequestError> {
     match value {
         Some(value) if value.contains('\0') => {
             Err(invalid(format!("{parameter} must not contain a NUL character.")))
@@ -177,7 +210,7 @@ fn storable(parameter: &str, value: Option<&String>) -> Result<Option<String>, R
     }
 }
 
-fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, RequestError> {
+pub(super) fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, RequestError> {
     let Some(text) = text else {
         return Ok(None);
     };

@@ -25,6 +25,8 @@ pub(super) trait SessionLock: std::fmt::Debug + Send + Sync {
     async fn try_lock(&self, names: &[String]) -> Result<Vec<bool>, RepoError>;
     /// Never fails: a session that broke has let go of everything.
     async fn unlock(&self, names: &[String]);
+    /// The server's name for the session; for another one if it broke.
+    async fn name(&self) -> Result<String, RepoError>;
     /// Tries whether they can be relied on.
     async fn trial(&self) -> Result<LockTrial, RepoError>;
 }
@@ -311,6 +313,11 @@ impl<D: LockDialect> SessionLock for Session<D> {
                 *held = None;
             }
         }
+    }
+
+    async fn name(&self) -> Result<String, RepoError> {
+        let rows = self.ask(Statement::new(D::SESSION)).await.map_err(repo_error)?;
+        session::<D>(&rows).map_err(repo_error)
     }
 
     async fn trial(&self) -> Result<LockTrial, RepoError> {

@@ -168,3 +168,18 @@ fn bind_filters(statement: Statement, query: &PendingQuery) -> Statement {
         .bind(seen_at)
         .bind(seen_id)
 }
+
+/// All of it, whatever its order and its page.
+pub(super) fn waiting(
+    query: &PendingQuery,
+    unscrubbed_after: Option<Timestamp>,
+    by_location: bool,
+) -> Statement {
+    let sql = if by_location { lists::WAITING_LOCATIONS } else { lists::SUM_WAITING };
+    let texts = [&query.owner, &query.name, &query.visibility].map(Option::as_deref);
+    let statement = Statement::walk(sql).bind(unscrubbed_after.unwrap_or(FAR_FUTURE));
+    let statement = texts.into_iter().fold(statement, |s, text| s.bind(text).bind(text));
+    statement
+        .bind(query.deleted_after.unwrap_or_else(far_past))
+        .bind(query.deleted_before.unwrap_or(FAR_FUTURE))
+}

@@ -19,6 +19,12 @@ impl Tally {
         self.images += 1;
         self.bytes = self.bytes.saturating_add(size.unwrap_or(0).try_into().unwrap_or(0));
     }
+
+    /// Adds others.
+    pub fn add_all(&mut self, others: Self) {
+        self.images += others.images;
+        self.bytes = self.bytes.saturating_add(others.bytes);
+    }
 }
 
 /// The most that one pass destroys unasked.

@@ -14,11 +14,13 @@ use crate::support::world::World;
 /// Of every operation, at most. The requests are the same in each run.
 const EXAMPLES: &str = "60";
 
-/// A page begins after an image that is there, or not at all: no schema says which these are.
-const KNOWN_MARKER: &str = "[parameters]\n\"query.marker\" = \"b\"\n";
+/// A page begins after an image that is there, or not at all, and a store is one that is configured: no
+/// schema says which these are.
+const KNOWN_MARKER: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n";
 
 /// One image that is there also for the operations that take an id: made up ids find nothing.
-const KNOWN_IMAGE: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"path.image_id\" = \"a\"\n";
+const KNOWN_IMAGE: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n\
+     \"path.image_id\" = \"a\"\n";
 
 /// Runs it; gives what it printed, and whether it was content.
 async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (bool, String) {

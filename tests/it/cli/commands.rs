@@ -60,7 +60,7 @@ async fn list_tells_people_what_waits_and_how_long() {
     let run = config.run(&["list"]);
     assert_eq!((run.exit, run.stderr.as_str()), (Some(0), ""));
     let lines: Vec<_> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 3, "a head and a line each: {run:?}");
+    assert_eq!(lines.len(), 5, "a head, a line each and a sum: {run:?}");
     assert!(lines[0].contains("ID") && lines[0].contains("LEFT"), "{run:?}");
     assert!(run.stdout.contains("name of a") && run.stdout.contains("22h"), "{run:?}");
     assert_eq!(
@@ -78,7 +78,7 @@ async fn list_tells_programs_the_same() {
     assert_eq!(ids, ["b", "a"], "the newest mistake first");
     let left = all[0]["seconds_left"].as_u64().unwrap();
     assert!((DAY - 3700..=DAY - 3600).contains(&left), "{all}");
-    let one = config.run(&["list", "--json", "--limit", "1", "--oldest-first"]).json();
+    let one = config.run(&["list", "--json", "--limit", "1", "--sort", "scrub_at"]).json();
     assert_eq!((one.as_array().unwrap().len(), &one[0]["id"]), (1, &json!("a")));
 }
 

@@ -88,7 +88,7 @@ async fn a_list_fits_a_terminal_of_80_columns_and_its_ids_can_be_copied() {
     let (_world, config) = world().await;
     for (columns, options) in [(80, ""), (100, ""), (120, ""), (200, ""), (80, "--wide")] {
         let (_, seen) = config.run_on_terminal(columns, &format!("list {options}"));
-        assert_eq!(seen.lines().count(), 3, "a head and a line each: {seen}");
+        assert_eq!(seen.lines().count(), 5, "a head, a line each and a sum: {seen}");
         for id in [GOOD, BAD] {
             assert_eq!(seen.lines().filter(|line| line.starts_with(id)).count(), 1, "{seen}");
         }

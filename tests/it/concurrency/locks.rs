@@ -89,25 +89,8 @@ async fn locks_work_again_after_the_server_cut_the_connection(kind: Kind) {
     let world = World::new(kind).await;
     let (one, other) = (world.open(), world.open());
     let held = try_lock(&one, "a").await.unwrap();
-    cut_connections(&world, kind).await;
+    world.cut_connections(kind).await;
     assert!(try_lock(&one, "b").await.is_some(), "the next lock connects anew");
     is_free_soon(&other, "a").await;
     held.release().await;
-}
-
-/// Ends every session on the test's database but the one that asks.
-async fn cut_connections(world: &World, kind: Kind) {
-    let cut = match kind {
-        Kind::Sqlite => return,
-        Kind::Mariadb => {
-            "BEGIN NOT ATOMIC FOR session IN (SELECT id FROM information_schema.processlist \
-             WHERE db = DATABASE() AND id <> CONNECTION_ID()) \
-             DO EXECUTE IMMEDIATE CONCAT('KILL ', session.id); END FOR; END"
-        }
-        Kind::Postgres => {
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        }
-    };
-    world.db.execute(cut).await;
 }

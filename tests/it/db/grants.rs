@@ -78,6 +78,9 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
         repo.list_pending(&PendingQuery { sort, limit: 1, ..PendingQuery::default() }, None)
             .await?;
     }
+    for by_location in [false, true] {
+        repo.waiting(&PendingQuery::default(), None, by_location, &mut |_| {}).await?;
+    }
     repo.position(&id).await?;
     repo.list_due(now, 0, 1).await?;
     repo.remnants(now, None, true, Stretch { images: 1, found: 1 }).await?;

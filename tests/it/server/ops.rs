@@ -17,6 +17,7 @@ use glance_revert::domain::repo::{
     RepoError, Stretch, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
+use glance_revert::domain::summary::TakeWaiting;
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
@@ -99,6 +100,16 @@ impl ImageRepo for PingRepo {
         _: &PendingQuery,
         _: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
+        not_here()
+    }
+
+    async fn waiting(
+        &self,
+        _: &PendingQuery,
+        _: Option<Timestamp>,
+        _: bool,
+        _: TakeWaiting<'_>,
+    ) -> Result<(), RepoError> {
         not_here()
     }
 

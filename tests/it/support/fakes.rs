@@ -19,6 +19,7 @@ use glance_revert::domain::store::{
     Deletion, ObjectStream, Objects, Placed, Presence, Store, StoreError, StoreId, StoreUri,
     Stores, Unplaced,
 };
+use glance_revert::domain::summary::{TakeWaiting, WaitingRow};
 use glance_revert::domain::time::{Clock, Timestamp};
 
 use super::clock::FixedClock;
@@ -106,6 +107,7 @@ fn wanted(query: &PendingQuery, image: &PendingSummary) -> bool {
     let place = (image.deleted_at, image.id.clone());
     query.owner.as_ref().is_none_or(|owner| image.owner.as_ref() == Some(owner))
         && query.name.as_ref().is_none_or(|name| image.name.as_ref() == Some(name))
+        && query.visibility.as_ref().is_none_or(|visibility| image.visibility == *visibility)
         && query.deleted_after.is_none_or(|after| image.deleted_at >= after)
         && query.deleted_before.is_none_or(|before| image.deleted_at < before)
         && query.marker.as_ref().is_none_or(|marker| {
@@ -190,6 +192,28 @@ impl ImageRepo for FakeRepo {
         }
         found.truncate(usize::try_from(query.limit).unwrap());
         Ok(found.into_iter().map(Ok).collect())
+    }
+
+    async fn waiting(
+        &self,
+        query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
+        by_location: bool,
+        take: TakeWaiting<'_>,
+    ) -> Result<(), RepoError> {
+        let all = PendingQuery { limit: u32::MAX, sort: PendingSort::OldestFirst, ..query.clone() };
+        let mut found = self.list_pending(&all, unscrubbed_after).await?;
+        found.sort_by_key(|one| one.as_ref().unwrap().owner.clone());
+        for one in found.into_iter().flatten() {
+            let mut tally = Tally::default();
+            tally.add(one.size);
+            for location in self.read(one.id.as_str()).locations {
+                let (owner, image) = (one.owner.clone(), Some(one.id.to_string()));
+                let location = by_location.then_some(location);
+                take(&WaitingRow { owner, deleted_at: one.deleted_at, tally, image, location });
+            }
+        }
+        Ok(())
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {

@@ -179,6 +179,23 @@ impl World {
         }
     }
 
+    /// Ends every session on the test's database but the one that asks.
+    pub(crate) async fn cut_connections(&self, kind: Kind) {
+        let cut = match kind {
+            Kind::Sqlite => return,
+            Kind::Mariadb => {
+                "BEGIN NOT ATOMIC FOR session IN (SELECT id FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND id <> CONNECTION_ID()) \
+                 DO EXECUTE IMMEDIATE CONCAT('KILL ', session.id); END FOR; END"
+            }
+            Kind::Postgres => {
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            }
+        };
+        self.db.execute(cut).await;
+    }
+
     /// `status deleted` of an image, in words that are the same on every database.
     pub(crate) async fn status(&self, id: &str) -> String {
         let sql = format!(

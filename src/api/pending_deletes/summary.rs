@@ -1,0 +1,195 @@
+//! `GET /v2/pending-deletes/summary`.
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::query::{invalid, storable, time, visibility};
+use crate::api::auth::AdminCaller;
+use crate::api::context::RequestContext;
+use crate::api::error::{ApiError, RequestError};
+use crate::api::extract::{JsonAnswer, Parameters};
+use crate::api::openapi::responses::AdminErrors;
+use crate::api::state::{ApiState, View};
+use crate::domain::repo::PendingQuery;
+use crate::domain::summary::{Group, GroupBy, Span, Summary};
+use crate::domain::time::isotime;
+
+/// The parameters of the summary.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SummaryParameters {
+    /// What makes a group, one or more of them with commas between: `project` (the default),
+    /// `burst` (deletions of one project with no gap over 60 seconds), `store`.
+    #[param(
+        nullable = false,
+        example = "burst,store",
+        pattern = "^(project|burst|store)(,(project|burst|store)){0,2}$"
+    )]
+    pub group_by: Option<String>,
+    /// Only images of this project.
+    #[param(nullable = false, pattern = r"^[^\x00]*$")]
+    pub owner: Option<String>,
+    /// Only images of exactly this name.
+    #[param(nullable = false, pattern = r"^[^\x00]*$")]
+    pub name: Option<String>,
+    /// Only images of this visibility: `public`, `private`, `shared` or `community`.
+    #[param(nullable = false, pattern = "^(public|private|shared|community)$")]
+    pub visibility: Option<String>,
+    /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    #[param(nullable = false, format = DateTime)]
+    pub deleted_after: Option<String>,
+    /// Only images deleted before this time: RFC 3339, UTC where no zone is given.
+    #[param(nullable = false, format = DateTime)]
+    pub deleted_before: Option<String>,
+}
+
+/// What waits, in groups.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::summary)]
+pub struct PendingDeletesSummary {
+    /// Images that wait.
+    pub images: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+    /// When the first of them was deleted, UTC; null where none waits.
+    #[schema(required, format = DateTime)]
+    pub first_deleted_at: Option<String>,
+    /// When the last of them was deleted, UTC; null where none waits.
+    #[schema(required, format = DateTime)]
+    pub last_deleted_at: Option<String>,
+    /// From when on the first of them may be destroyed, UTC; null while nothing is scrubbed.
+    #[schema(required, format = DateTime)]
+    pub first_scrub_at: Option<String>,
+    /// The groups with the most images, at most 1000, the largest first. An image with copies in
+    /// several stores is in several groups by store.
+    pub groups: Vec<PendingDeletesGroup>,
+    /// How many groups are left out.
+    pub other_groups: u64,
+    /// Images in these.
+    pub other_images: u64,
+}
+
+/// Images that belong together.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PendingDeletesGroup {
+    /// Project that owns the images; null if not grouped by project or burst.
+    #[schema(required)]
+    pub project: Option<String>,
+    /// Store that has the data; null if not grouped by store, or no store that is known has it.
+    #[schema(required)]
+    pub store: Option<String>,
+    /// Images.
+    pub images: u64,
+    /// The sum of their sizes in bytes.
+    pub bytes: u64,
+    /// When the first of them was deleted, UTC.
+    #[schema(format = DateTime)]
+    pub first_deleted_at: String,
+    /// When the last of them was deleted, UTC.
+    #[schema(format = DateTime)]
+    pub last_deleted_at: String,
+    /// From when on the first of them may be destroyed, UTC; null while nothing is scrubbed.
+    #[schema(required, format = DateTime)]
+    pub first_scrub_at: Option<String>,
+    /// Seconds until then, 0 once it has passed; null where there is none.
+    #[schema(required)]
+    pub seconds_left: Option<i64>,
+}
+
+impl PendingDeletesSummary {
+    /// Shows a summary.
+    pub fn of(summary: Summary, view: &View) -> Self {
+        let Summary { all, groups, other_groups, others } = summary;
+        let tally = all.map(|all| all.tally).unwrap_or_default();
+        let due = all.and_then(|all| view.scrub_at(all.first));
+        Self {
+            images: tally.images,
+            bytes: tally.bytes,
+            first_deleted_at: all.map(|all| isotime(all.first)),
+            last_deleted_at: all.map(|all| isotime(all.last)),
+            first_scrub_at: due.map(|(at, _)| isotime(at)),
+            groups: groups.into_iter().map(|one| PendingDeletesGroup::of(one, view)).collect(),
+            other_groups,
+            other_images: others.images,
+        }
+    }
+}
+
+impl PendingDeletesGroup {
+    fn of(group: Group, view: &View) -> Self {
+        let Group { project, store, span: Span { tally, first, last } } = group;
+        let due = view.scrub_at(first);
+        Self {
+            project,
+            store,
+            images: tally.images,
+            bytes: tally.bytes,
+            first_deleted_at: isotime(first),
+            last_deleted_at: isotime(last),
+            first_scrub_at: due.map(|(at, _)| isotime(at)),
+            seconds_left: due.map(|(_, seconds)| seconds),
+        }
+    }
+}
+
+impl SummaryParameters {
+    fn group_by(&self) -> Result<GroupBy, RequestError> {
+        let mut by = GroupBy::default();
+        for word in self.group_by.as_deref().unwrap_or("project").split(',') {
+            match word {
+                "project" => by.project = true,
+                "burst" => by.burst = true,
+                "store" => by.store = true,
+                _ => {
+                    let text =
+                        "group_by is project, burst or store, or several with commas between.";
+                    return Err(invalid(text.to_owned()));
+                }
+            }
+        }
+        Ok(by)
+    }
+
+    fn to_query(&self) -> Result<PendingQuery, RequestError> {
+        Ok(PendingQuery {
+            owner: storable("owner", self.owner.as_ref())?,
+            name: storable("name", self.name.as_ref())?,
+            visibility: visibility(self.visibility.as_deref())?,
+            deleted_after: time("deleted_after", self.deleted_after.as_deref())?,
+            deleted_before: time("deleted_before", self.deleted_before.as_deref())?,
+            ..PendingQuery::default()
+        })
+    }
+}
+
+/// Sum up the images that can still be reverted
+///
+/// How many images wait, how large they are, when they were deleted and when the first of them may be
+/// destroyed, by project, by burst of deletions and by store. Reads the rows of all images that wait,
+/// so it takes a while where there are many.
+#[utoipa::path(
+    get,
+    path = "/v2/pending-deletes/summary",
+    operation_id = "summarizePendingDeletes",
+    tag = "pending deletes",
+    params(SummaryParameters),
+    responses(
+        (status = 200, description = "The summary.", body = PendingDeletesSummary,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors
+    )
+)]
+pub(crate) async fn summarize_pending_deletes(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+    Parameters(parameters): Parameters<SummaryParameters>,
+) -> Result<JsonAnswer<PendingDeletesSummary>, ApiError> {
+    let (query, by) = (parameters.to_query()?, parameters.group_by()?);
+    context.lift_deadline();
+    let summary = state.reverter.summary(&admin, &query, by).await?;
+    Ok(JsonAnswer(PendingDeletesSummary::of(summary, &state.view)))
+}

@@ -1,0 +1,127 @@
+//! What waits: a page of it, or all of it summed up.
+
+use chrono::TimeDelta;
+
+use super::{RevertError, Reverter};
+use crate::domain::image::{Image, ImageId};
+use crate::domain::pending::NotPending;
+use crate::domain::principal::Admin;
+use crate::domain::repo::{
+    BadRow, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
+};
+use crate::domain::store::StoreId;
+use crate::domain::summary::{Draft, GroupBy, Summary};
+use crate::domain::time::Timestamp;
+
+/// What Glance ended without a look at its store is listed for so long: `glance-manage db purge`
+/// takes its rows after 30 days by default.
+const LISTED_UNSCRUBBED: TimeDelta = TimeDelta::days(30);
+
+/// Where rows do not tell what is asked for, so many are looked at a time.
+const PAGE: u32 = 512;
+/// Images whose locations are read at a time.
+const BATCH: usize = 64;
+
+impl PendingSummary {
+    /// Why the image cannot be reverted, as far as its line tells: its data was not looked at.
+    pub fn obstacle(&self) -> Option<RevertError> {
+        let empty = || RevertError::NotPending(self.id.clone(), NotPending::NoLocations);
+        let unreadable = self.unreadable.clone().map(|bad| RevertError::Repo(bad.into()));
+        unreadable.or_else(|| (!self.has_location).then(empty))
+    }
+}
+
+impl Reverter {
+    /// A page of the images that wait. Where they are sifted by store, all that come before the last
+    /// one of the page are looked at.
+    pub async fn list(
+        &self,
+        _by: &Admin,
+        query: &PendingQuery,
+    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
+        let is_sifted = query.store.is_some() || query.visibility.is_some();
+        if !is_sifted && query.revertible.is_none() {
+            return self.repo.list_pending(query, self.unscrubbed_after()).await;
+        }
+        let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let mut page_query = PendingQuery { limit: PAGE, ..query.clone() };
+        let mut found = Vec::new();
+        loop {
+            let page = self.repo.list_pending(&page_query, self.unscrubbed_after()).await?;
+            let page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
+            let Some(last) = page.last() else { break };
+            let marker = PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() };
+            page_query.marker = Some(marker);
+            found.extend(self.sift(page, query).await?);
+            if found.len() >= most {
+                break;
+            }
+        }
+        found.truncate(most);
+        Ok(found.into_iter().map(Ok).collect())
+    }
+
+    /// All of what waits, in groups.
+    pub async fn summary(
+        &self,
+        _by: &Admin,
+        query: &PendingQuery,
+        by: GroupBy,
+    ) -> Result<Summary, RepoError> {
+        let mut draft = Draft::new(by, &*self.stores);
+        let mut take = |row: &_| draft.take(row);
+        self.repo.waiting(query, self.unscrubbed_after(), by.store, &mut take).await?;
+        Ok(draft.finish())
+    }
+
+    /// Where an image stands in the list.
+    pub async fn position(&self, _by: &Admin, id: &ImageId) -> Result<Position, RepoError> {
+        self.repo.position(id).await
+    }
+
+    fn unscrubbed_after(&self) -> Option<Timestamp> {
+        self.settings.delayed_delete.then(|| self.clock.now() - LISTED_UNSCRUBBED)
+    }
+
+    async fn sift(
+        &self,
+        mut page: Vec<PendingSummary>,
+        query: &PendingQuery,
+    ) -> Result<Vec<PendingSummary>, RepoError> {
+        if let Some(wanted) = &query.visibility {
+            page.retain(|one| one.visibility == *wanted);
+        }
+        if let Some(wanted) = query.revertible {
+            page.retain(|one| one.obstacle().is_none() == wanted);
+        }
+        let Some(store) = &query.store else { return Ok(page) };
+        let mut found = Vec::new();
+        for some in page.chunks(BATCH) {
+            let ids: Vec<_> = some.iter().map(|one| one.id.clone()).collect();
+            let mut images = self.repo.get_many(&ids).await?;
+            // what did not fit into memory beside the others
+            let is_missing = |id: &&ImageId| {
+                !images.iter().any(|image| image.as_ref().is_ok_and(|image| image.id == **id))
+            };
+            let missing: Vec<_> = ids.iter().filter(is_missing).cloned().collect();
+            for id in missing {
+                images.extend(self.repo.get_many(&[id]).await?);
+            }
+            let here = |one: &&PendingSummary| {
+                let image = images.iter().flatten().find(|image| image.id == one.id);
+                image.is_some_and(|image| self.is_in(image, store))
+            };
+            found.extend(some.iter().filter(here).cloned());
+        }
+        Ok(found)
+    }
+
+    /// Whether an image has a location that may still have data in the store.
+    fn is_in(&self, image: &Image, store: &StoreId) -> bool {
+        image.locations.iter().any(|location| {
+            let placed = || self.stores.place(location).ok();
+            image.waiting(location).is_some()
+                && placed().is_some_and(|placed| placed.store.id() == store)
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! The list of a bad night: sums, groups, orders and filters at a terminal.
+
+use serde_json::json;
+
+use crate::support::binary::ConfigFile;
+use crate::support::database::Kind;
+use crate::support::world::World;
+
+const GOOD: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c01";
+const LOST: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c02";
+const PROJECT: &str = "c9a1f0d2e3b44c55a6778899aabbccdd";
+
+/// Two images of one project; rows tell that the second one cannot come back.
+async fn world() -> (World, ConfigFile) {
+    let world = World::new(Kind::Sqlite).await;
+    for id in [GOOD, LOST] {
+        world.deleted_image(id).await;
+    }
+    let gone = format!("UPDATE image_locations SET status = 'deleted' WHERE image_id = '{LOST}'");
+    world.db.execute(&gone).await;
+    world.db.execute(&format!("UPDATE images SET owner = '{PROJECT}', size = 1073741824")).await;
+    let config = ConfigFile::new(&format!(
+        "[DEFAULT]\ndelayed_delete = True\nscrub_time = 3153600000\n[database]\nconnection = {}\n\
+         [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n",
+        world.db.url(),
+        world.datadir().display()
+    ));
+    (world, config)
+}
+
+#[tokio::test]
+async fn a_list_ends_with_how_many_images_there_are_and_how_large() {
+    let (_world, config) = world().await;
+    let run = config.run(&["list"]);
+    assert_eq!(run.stdout.lines().last(), Some("2 images, 2.00 GiB"), "{run:?}");
+    let one = config.run(&["list", "--limit", "1"]);
+    assert_eq!(one.stdout.lines().last(), Some("1 image, 1.00 GiB"), "{one:?}");
+}
+
+#[tokio::test]
+async fn bursts_fit_a_terminal_of_80_columns_and_whose_they_are_is_whole() {
+    let (_world, config) = world().await;
+    for group in ["burst", "project", "store", "burst,store"] {
+        let (exit, seen) = config.run_on_terminal(80, &format!("list --group {group}"));
+        let lines: Vec<_> = seen.lines().collect();
+        assert_eq!((exit, lines.last()), (Some(0), Some(&"2 images, 2.00 GiB")), "{seen}");
+        assert_eq!(seen.contains(PROJECT), group != "store", "{seen}");
+        assert_eq!(lines[0].contains("PROJECT"), group != "store", "{seen}");
+        assert_eq!(lines[0].contains("STORE"), group.contains("store"), "{seen}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{seen}");
+    }
+    let summary = config.run(&["list", "--group", "burst", "--json"]).json();
+    assert_eq!(
+        (&summary["images"], &summary["groups"][0]["project"]),
+        (&json!(2), &json!(PROJECT))
+    );
+    let none = config.run(&["list", "--group", "project", "--owner", "nobody"]);
+    assert_eq!((none.exit, none.stdout.as_str()), (Some(0), "no image waits to be scrubbed\n"));
+}
+
+#[tokio::test]
+async fn filters_tell_what_can_come_back_from_what_cannot() {
+    let (_world, config) = world().await;
+    for (options, expected) in [
+        (["--revertible", "--store", "file"], Some(GOOD)),
+        (["--unrevertible", "--visibility", "shared"], Some(LOST)),
+        (["--unrevertible", "--visibility", "public"], None),
+    ] {
+        let found = config.run(&[&["list", "--json"], &options[..]].concat()).json();
+        assert_eq!(found[0]["id"].as_str(), expected, "{options:?}: {found}");
+    }
+    let unknown = config.run(&["list", "--store", "slow"]);
+    assert_eq!((unknown.exit, unknown.stdout.as_str()), (Some(1), ""), "{unknown:?}");
+    assert!(unknown.stderr.contains("there is no store slow; there are file"), "{unknown:?}");
+    for wrong in [
+        ["list", "--group", "owner"],
+        ["list", "--visibility", "secret"],
+        ["list", "--sort", "name"],
+    ] {
+        assert_eq!(config.run(&wrong).exit, Some(2), "{wrong:?}");
+    }
+    assert_eq!(config.run(&["list", "--group", "burst", "--limit", "3"]).exit, Some(2));
+}
