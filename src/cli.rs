@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod completions;
+mod db;
 mod demo;
 mod duration;
 mod healthcheck;
@@ -91,6 +92,8 @@ enum Command {
     List(list::ListArgs),
     /// Show what taking one image back would do
     Show(show::ShowArgs),
+    /// Make the service's own tables beside Glance's, and see which there are
+    Db(db::DbArgs),
     /// Try the configuration, the database, the stores and the keys
     Check,
     /// Print the OpenAPI document
@@ -224,6 +227,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Revert(args) => revert::run(&sources, &args).await,
         Command::List(args) => list::run(&sources, &args).await,
         Command::Show(args) => show::run(&sources, &args).await,
+        Command::Db(args) => db::run(&sources, &args).await,
         Command::Check => check::run(&sources).await,
         Command::Openapi(args) => openapi::run(&args),
         Command::Completions(args) => completions::run(&args),

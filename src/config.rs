@@ -42,6 +42,13 @@ pub use stores::{
     StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,
 };
 
+impl Config {
+    /// Whether `serve` makes our own tables at its start.
+    pub fn auto_db_sync(&self) -> bool {
+        self.revert.auto_db_sync.unwrap_or(self.database.kind == DatabaseKind::Sqlite)
+    }
+}
+
 /// Everything the product is told, validated.
 #[derive(Debug, Clone)]
 pub struct Config {

@@ -2,8 +2,8 @@
 //!
 //! One text of SQL, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
 //! in `dialect` and `lock`. The type parameter never leaves this module. No statement
-//! creates, inserts or deletes a row: Glance's tables are Glance's ([`demo`] has a database of its
-//! own).
+//! creates, inserts or deletes a row of Glance's: its tables are its own ([`demo`] has a database of its
+//! own). Ours are beside them, `revert_*`: `schema` makes them, `own` has their statements.
 
 mod connect;
 mod connections;
@@ -15,20 +15,26 @@ mod lists;
 mod lock;
 mod login;
 mod names;
+mod own;
 mod pooled;
 mod read;
 mod repo;
+mod schema;
 mod slim;
 mod statement;
 mod statements;
+mod tables;
+mod transaction;
 
 use std::sync::Arc;
 
 use crate::config::{DatabaseConfig, DatabaseKind};
 use crate::domain::lock::ImageLock;
 use crate::domain::repo::ImageRepo;
+use crate::domain::tables::OwnTables;
 
 pub use self::connect::ConnectError;
+pub use self::schema::{Schema, SchemaVersion};
 
 /// Glance's database: its tables and its locks, over one pool of connections.
 #[derive(Debug, Clone)]
@@ -37,6 +43,10 @@ pub struct Database {
     pub repo: Arc<dyn ImageRepo>,
     /// The advisory locks.
     pub lock: Arc<dyn ImageLock>,
+    /// Our own tables, where they are.
+    pub tables: Arc<dyn OwnTables>,
+    /// What makes them.
+    pub schema: Arc<dyn Schema>,
 }
 
 impl Database {
@@ -62,10 +72,12 @@ impl Database {
         }
     }
 
-    fn of<D: dialect::Dialect>(
+    fn of<D: schema::SchemaDialect>(
         pool: connections::Connections<D>,
         lock: lock::AdvisoryLock,
     ) -> Self {
-        Self { repo: Arc::new(repo::SqlRepo::new(pool)), lock: Arc::new(lock) }
+        let schema = Arc::new(schema::SqlSchema(pool.clone()));
+        let tables = Arc::new(tables::SqlTables::new(pool.clone()));
+        Self { repo: Arc::new(repo::SqlRepo::new(pool)), lock: Arc::new(lock), tables, schema }
     }
 }

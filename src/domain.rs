@@ -15,5 +15,6 @@ pub mod scrub;
 pub mod selection;
 pub mod store;
 pub mod summary;
+pub mod tables;
 pub mod time;
 pub mod verify;

@@ -4,6 +4,7 @@ mod connection;
 pub mod listen;
 pub mod ops;
 mod own_errors;
+mod preparation;
 pub mod signals;
 pub mod tls;
 mod write_timeout;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,7 +24,6 @@ use self::signals::Shutdown;
 use self::tls::{Tls, TlsError};
 use crate::api::state::ApiState;
 use crate::app::App;
-use crate::domain::repo::ImageRepo;
 use crate::telemetry::metric;
 use crate::worker::Pauses;
 use crate::worker::status::Status;
@@ -116,12 +116,15 @@ impl Server {
         let repo = Arc::clone(&self.app.database.repo);
         let status = Arc::new(Status::of(&self.app.config));
         let told = Arc::clone(&status);
-        let ops = ops::router(Arc::clone(&repo), soft.clone(), self.metrics.clone(), told);
+        let tables = Arc::clone(&self.app.database.tables);
+        let ops = ops::router(Arc::clone(&repo), tables, soft.clone(), self.metrics.clone(), told);
         let ops_limits = Limits::new(OPS_CONNECTIONS, Duration::from_secs(1));
         let ops = tokio::spawn(listen::serve(self.ops, ops, ops_limits, hard.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(telemetry::keep_up(self.metrics.clone(), soft.clone()));
-        tasks.spawn(wait_for_database(repo, soft.clone()));
+        let schema = Arc::clone(&self.app.database.schema);
+        let schema = self.app.config.auto_db_sync().then_some(schema);
+        tasks.spawn(preparation::prepare_database(repo, schema, soft.clone()));
         let (bearer, stop) = (Arc::clone(&self.state.bearer), soft.clone());
         tasks.spawn(async move { bearer.keep(stop).await });
         let scrub_time = self.app.config.glance.scrub_time.in_force().unwrap_or_default();
@@ -181,23 +184,10 @@ async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, 
     TcpListener::bind(address).await.map_err(|error| BindError::Address { option, address, error })
 }
 
-/// Says at the start whether the database is there, and keeps saying so until it is.
-async fn wait_for_database(repo: Arc<dyn ImageRepo>, stop: CancellationToken) {
-    let mut pause = Duration::from_secs(1);
-    while let Err(error) = repo.ping().await {
-        tracing::error!(%error, retry_in = pause.as_secs(), "the database does not serve; retrying");
-        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
-            return;
-        }
-        pause = (pause * 2).min(Duration::from_secs(30));
-    }
-    tracing::info!("the database serves");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     const GRACE: Duration = Duration::from_mins(1);
 

@@ -13,6 +13,7 @@ use crate::config::{StoreKind, TlsConfig};
 use crate::domain::lock::LockTrial;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
+use crate::domain::tables::TablesState;
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::tls::Tls;
 
@@ -130,9 +131,22 @@ async fn database(app: &App) -> Vec<Tried> {
         granted(repo.rehearse().await),
         "all that a revert and a scrub write is allowed",
     );
-    let mut tried = vec![reachable, writable, locks(app).await, clock(app).await];
+    let own = own_tables(app).await;
+    let mut tried = vec![reachable, writable, own, locks(app).await, clock(app).await];
     tried.extend(due(app).await);
     tried
+}
+
+/// Our own tables need not be there.
+async fn own_tables(app: &App) -> Tried {
+    let state = app.database.tables.rehearse().await;
+    let verdict = match &state {
+        Ok(TablesState::Present) => Verdict::Works,
+        Ok(TablesState::Missing) => Verdict::Warning,
+        Ok(TablesState::Unusable(_)) | Err(_) => Verdict::Broken,
+    };
+    let note = state.map_or_else(|error| error.to_string(), |state| state.to_string());
+    Tried { what: "own tables".to_owned(), verdict, note }
 }
 
 /// What the next pass would destroy, where one may run.
@@ -217,6 +231,7 @@ fn granted(rehearsed: Result<(), RepoError>) -> Result<(), String> {
         RepoError::Unavailable(_)
         | RepoError::BadRow(_)
         | RepoError::TooLarge(_)
+        | RepoError::TablesMissing
         | RepoError::NotLocked(_) => error.to_string(),
     })
 }

@@ -43,6 +43,9 @@ pub(super) trait Dialect: Database {
     /// Asks for the server's time, in UTC, as `now`.
     const NOW: &'static str;
 
+    /// Asks whether our own tables were begun to be made: a row if so.
+    const HAS_MIGRATIONS: &'static str;
+
     /// The text with the dialect's placeholders.
     fn sql(text: &'static str) -> SqlStr;
 
@@ -287,6 +290,8 @@ impl Dialect for MySql {
          'image_members') ORDER BY c.table_name, c.column_name",
     );
     const NOW: &'static str = "SELECT UTC_TIMESTAMP(6) AS now";
+    const HAS_MIGRATIONS: &'static str = "SELECT 1 AS found FROM information_schema.tables \
+         WHERE table_schema = DATABASE() AND table_name = 'revert_migrations'";
     type Time = Timestamp;
 
     fn sql(text: &'static str) -> SqlStr {
@@ -315,6 +320,8 @@ impl Dialect for Postgres {
          IN SHARE ROW EXCLUSIVE MODE NOWAIT",
     );
     const NOW: &'static str = "SELECT now() AT TIME ZONE 'UTC' AS now";
+    const HAS_MIGRATIONS: &'static str =
+        "SELECT 1 AS found WHERE to_regclass('revert_migrations') IS NOT NULL";
     type Time = Timestamp;
 
     fn sql(text: &'static str) -> SqlStr {
@@ -334,6 +341,8 @@ impl Dialect for Sqlite {
     /// for its turn at the start.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
     const NOW: &'static str = "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now') AS now";
+    const HAS_MIGRATIONS: &'static str = "SELECT 1 AS found FROM sqlite_master \
+         WHERE type = 'table' AND name = 'revert_migrations'";
     type Time = String;
 
     fn sql(text: &'static str) -> SqlStr {

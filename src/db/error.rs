@@ -41,6 +41,17 @@ const NO_SUCH_CHARACTER: [&str; 3] = ["1267", "3988", "22021"];
 /// No such statement or function here: some builds of Galera, Percona's in strict mode.
 const NO_NAMED_LOCKS: [&str; 2] = ["1235", "1105"];
 
+/// What one of two who make the same tables meets: a row, a table or a name that is there already.
+const IS_BEING_MADE: [&str; 9] =
+    ["1050", "1062", "1412", "23505", "42P07", "42710", "1555", "2067", "XX000"];
+
+/// Whether somebody else made the same table at the same time.
+pub(super) fn is_being_made(error: &sqlx::Error) -> bool {
+    let was_begun = matches!(error, sqlx::Error::Migrate(error)
+        if matches!(**error, sqlx::migrate::MigrateError::Dirty(_)));
+    was_begun || is_one_of(error, &IS_BEING_MADE)
+}
+
 /// Whether the transaction was rolled back because another one won.
 pub(super) fn lost_race(error: &sqlx::Error) -> bool {
     is_one_of(error, &LOST_RACE)

@@ -1,6 +1,6 @@
 //! What a statement is called in the log.
 
-use super::{lists, statements};
+use super::{lists, own, statements};
 
 macro_rules! named {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -19,6 +19,7 @@ pub(super) fn of(sql: &str) -> &'static str {
         lists: LIST_PENDING_NEWEST LIST_PENDING_OLDEST LIST_PENDING_RECENT END_OF_NEWEST
             END_OF_OLDEST END_OF_RECENT SUM_WAITING WAITING_LOCATIONS DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
             END_OF_STRETCH REMNANTS_UNTIL REMNANTS;
+        own: VERSION SEE_SCRUBBER;
     ];
     all.iter().find(|(_, text)| *text == sql).map_or("another", |(name, _)| name)
 }
@@ -27,7 +28,9 @@ pub(super) fn of(sql: &str) -> &'static str {
 mod tests {
     #[test]
     fn every_statement_has_its_name_in_the_log() {
-        let source = concat!(include_str!("statements.rs"), include_str!("lists.rs"));
+        let source =
+            [include_str!("statements.rs"), include_str!("lists.rs"), include_str!("own.rs")];
+        let source = source.concat();
         let constants = source.split("pub(super) const ").skip(1);
         let texts = constants.filter_map(|rest| rest.split_once(": &str =").map(|(name, _)| name));
         let names: Vec<_> = texts.filter(|name| name.len() < 40).collect();

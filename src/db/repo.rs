@@ -6,14 +6,12 @@ mod list;
 mod rehearsal;
 mod revert;
 mod settle;
-mod transaction;
 
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 
 use self::list::InOrder;
-use self::transaction::{begin, begin_with, commit};
 use super::connections::Connections;
 use super::deadline::{is_late, within};
 use super::dialect::Dialect;
@@ -24,6 +22,7 @@ use super::read;
 use super::slim::Slim;
 use super::statement::{PATIENCE, Statement};
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
+use super::transaction::{begin, begin_with, commit};
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};

@@ -17,6 +17,9 @@ pub enum RepoError {
     /// The database refused a statement: a missing grant, another schema.
     #[error("the database refused a statement: {0}")]
     Refused(String),
+    /// Our own tables are missing, and what was asked for needs them.
+    #[error("the tables of glance-revert are missing; glance-revert db sync makes them")]
+    TablesMissing,
     /// A write was attempted without the guard of its image: a bug.
     #[error("image {0} was to be written without its lock")]
     NotLocked(ImageId),
@@ -29,6 +32,7 @@ impl RepoError {
             Self::Unavailable(_) => "db.unavailable",
             Self::BadRow(_) => "image.unreadable",
             Self::TooLarge(_) => "image.too_large",
+            Self::TablesMissing => "tables.missing",
             Self::Refused(_) | Self::NotLocked(_) => "internal",
         }
     }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use self::readiness::Readiness;
 use crate::api::headers;
 use crate::domain::repo::ImageRepo;
+use crate::domain::tables::{OwnTables, TablesState};
 use crate::worker::status::Status;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -36,7 +37,8 @@ struct OpsState {
 /// * `/livez`: 200 while the process answers; never looks at the database, whose failure a
 ///   restart does not heal.
 /// * `/readyz`: 200, or 503 while the database does not answer or `draining` is cancelled; also says
-///   what the scrubber is at, which makes nothing unready: a revert must always be possible.
+///   what the scrubber is at, and whether our own tables are there, which makes nothing unready: a
+///   revert must always be possible.
 /// * `/healthcheck`: the same in the words of oslo.middleware's healthcheck.
 /// * `/metrics`: Prometheus text.
 ///
@@ -44,11 +46,12 @@ struct OpsState {
 /// seconds to answer: give a probe a time-out of at least three.
 pub fn router(
     repo: Arc<dyn ImageRepo>,
+    tables: Arc<dyn OwnTables>,
     draining: CancellationToken,
     metrics: PrometheusHandle,
     scrubber: Arc<Status>,
 ) -> Router {
-    let readiness = Arc::new(Readiness::new(repo, draining));
+    let readiness = Arc::new(Readiness::new(repo, tables, draining));
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, TEXT, "ok")))
         .route("/readyz", get(readyz))
@@ -69,6 +72,7 @@ async fn readyz(State(state): State<OpsState>) -> Response {
         "ready": checks.ready(),
         "checks": { "database": checks.database, "draining": checks.draining },
         "scrubber": state.scrubber.get().word(),
+        "tables": checks.tables.as_ref().map(TablesState::word),
     });
     answer(status(checks.ready()), JSON, body.to_string())
 }

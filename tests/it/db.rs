@@ -3,6 +3,7 @@
 mod grants;
 mod large;
 mod limits;
+mod own_tables;
 mod schema;
 mod sessions;
 mod sid_servers;

@@ -15,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod fake_authenticator;
 pub(crate) mod fake_keystone;
+pub(crate) mod fake_tables;
 pub(crate) mod fakes;
 pub(crate) mod galera;
 pub(crate) mod glance;

@@ -210,6 +210,12 @@ impl From<&RepoError> for ApiError {
                 ),
             )
             .cause(error.to_string()),
+            RepoError::TablesMissing => conflict(
+                error.reason(),
+                "This needs the service's own tables, which are not there. Run glance-revert db \
+                 sync as a database user who may make tables, and try again: no restart is needed."
+                    .to_owned(),
+            ),
             RepoError::Refused(_) | RepoError::NotLocked(_) => internal(error.to_string()),
         }
     }

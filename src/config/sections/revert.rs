@@ -8,6 +8,7 @@ use crate::config::options::{
     Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer, parsed, seconds,
     some_seconds, words,
 };
+use crate::config::oslo::types;
 use crate::config::reader::Section;
 use crate::domain::revert::Verify;
 
@@ -64,6 +65,9 @@ options! {
         store_timeout: Duration = some_seconds("30");
         /// Connections to the database. One of them holds all locks.
         db_pool_size: u32 = integer(2, 1000, "16");
+        /// Whether serve makes the service's own tables (glance-revert db sync) at its start. Unset:
+        /// only in SQLite.
+        auto_db_sync: Option<bool> = parsed("boolean", None, some_boolean, || None).example("true");
         /// How long a request may take, longer than lock_wait. Reading data for checksum does not
         /// count.
         request_timeout: Duration = some_seconds("60");
@@ -87,6 +91,10 @@ impl RevertConfig {
         }
         revert
     }
+}
+
+fn some_boolean(text: &str) -> Result<Option<bool>, String> {
+    types::boolean(text).map(Some)
 }
 
 /// Lower case.

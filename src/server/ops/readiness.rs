@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::domain::repo::ImageRepo;
+use crate::domain::tables::{OwnTables, TablesState};
 
 /// How long the database's last answer is good for: probes must not become its load.
 const FRESH: Duration = Duration::from_secs(1);
@@ -18,16 +19,18 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const REHEARSED: Duration = Duration::from_secs(30);
 
 /// What was found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Checks {
     /// The database answers, and would let a revert do its work.
     pub(super) database: bool,
     /// The process is on its way out.
     pub(super) draining: bool,
+    /// Our own tables, when they were last looked at; without them a revert works as well.
+    pub(super) tables: Option<TablesState>,
 }
 
 impl Checks {
-    pub(super) fn ready(self) -> bool {
+    pub(super) fn ready(&self) -> bool {
         self.database && !self.draining
     }
 }
@@ -35,6 +38,7 @@ impl Checks {
 #[derive(Debug)]
 pub(super) struct Readiness {
     repo: Arc<dyn ImageRepo>,
+    tables: Arc<dyn OwnTables>,
     draining: CancellationToken,
     /// The database's last answer, and when it came. Held during a ping, so that probes that come
     /// meanwhile share it.
@@ -45,20 +49,26 @@ pub(super) struct Readiness {
 struct Last {
     answer: Option<(Instant, bool)>,
     rehearsed: Option<Instant>,
+    tables: Option<TablesState>,
 }
 
 impl Readiness {
-    pub(super) fn new(repo: Arc<dyn ImageRepo>, draining: CancellationToken) -> Self {
-        Self { repo, draining, last: Mutex::default() }
+    pub(super) fn new(
+        repo: Arc<dyn ImageRepo>,
+        tables: Arc<dyn OwnTables>,
+        draining: CancellationToken,
+    ) -> Self {
+        Self { repo, tables, draining, last: Mutex::default() }
     }
 
     pub(super) async fn checks(&self) -> Checks {
-        let database = self.database().await;
-        Checks { database, draining: self.draining.is_cancelled() }
+        let mut last = self.last.lock().await;
+        let database = self.database(&mut last).await;
+        let draining = self.draining.is_cancelled();
+        Checks { database, draining, tables: last.tables.clone() }
     }
 
-    async fn database(&self) -> bool {
-        let mut last = self.last.lock().await;
+    async fn database(&self, last: &mut Last) -> bool {
         if let Some((at, answer)) = last.answer
             && at.elapsed() < FRESH
         {
@@ -66,10 +76,18 @@ impl Readiness {
         }
         let is_rehearsed = last.rehearsed.is_some_and(|at| at.elapsed() < REHEARSED);
         let asked = async {
-            if is_rehearsed { self.repo.ping().await } else { self.repo.rehearse().await }
+            if is_rehearsed {
+                self.repo.ping().await?;
+                return self.tables.state().await;
+            }
+            self.repo.rehearse().await?;
+            self.tables.rehearse().await
         };
         let problem = match timeout(PING_TIMEOUT, asked).await {
-            Ok(Ok(())) => None,
+            Ok(Ok(tables)) => {
+                last.note_tables(tables);
+                None
+            }
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {} s", PING_TIMEOUT.as_secs())),
         };
@@ -81,6 +99,19 @@ impl Readiness {
             last.rehearsed = Some(Instant::now());
         }
         problem.is_none()
+    }
+}
+
+impl Last {
+    fn note_tables(&mut self, found: TablesState) {
+        if self.tables.as_ref() == Some(&found) {
+            return;
+        }
+        match &found {
+            TablesState::Unusable(problem) => warn!(problem, "our own tables cannot be used"),
+            TablesState::Missing | TablesState::Present => info!("our own tables are {found}"),
+        }
+        self.tables = Some(found);
     }
 }
 

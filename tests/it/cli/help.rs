@@ -2,18 +2,22 @@
 
 use crate::support::binary::glance_revert;
 
-pub(crate) const SUBCOMMANDS: [&str; 10] = [
+pub(crate) const SUBCOMMANDS: [&str; 11] = [
     "serve",
     "scrub",
     "revert",
     "list",
     "show",
+    "db",
     "check",
     "openapi",
     "completions",
     "healthcheck",
     "demo",
 ];
+
+/// Those that have subcommands of their own.
+pub(crate) const NESTED: [[&str; 2]; 2] = [["db", "sync"], ["db", "version"]];
 
 pub(crate) fn help(arguments: &[&str]) -> String {
     let run = glance_revert(&[arguments, &["--help"]].concat());
@@ -40,6 +44,9 @@ fn help_lists_every_subcommand() {
 fn every_subcommand_explains_itself() {
     for subcommand in SUBCOMMANDS {
         insta::assert_snapshot!(format!("glance_revert_{subcommand}"), help(&[subcommand]));
+    }
+    for nested in NESTED {
+        insta::assert_snapshot!(format!("glance_revert_{}", nested.join("_")), help(&nested));
     }
 }
 

@@ -8,7 +8,7 @@ use glance_revert::config::options::{self, OptionSpec};
 use glance_revert::config::sections;
 use glance_revert::telemetry::metric::{self, Kind};
 
-use crate::cli::help::{SUBCOMMANDS, help};
+use crate::cli::help::{NESTED, SUBCOMMANDS, help};
 use crate::support::env;
 use crate::support::source::folder;
 
@@ -94,12 +94,18 @@ fn docs_have_the_help_of_every_subcommand() {
         let all = help(&[]);
         let (_, shared) = all.split_once(common).unwrap();
         let _ = writeln!(text, "{}\n```", shared.trim_end());
-        for subcommand in SUBCOMMANDS {
-            let all = help(&[subcommand]);
+        let nested =
+            |one: &str| NESTED.iter().filter(|n| n[0] == one).map(|n| n.to_vec()).collect();
+        let all = SUBCOMMANDS.iter().flat_map(|one| {
+            let below: Vec<Vec<&str>> = nested(one);
+            std::iter::once(vec![*one]).chain(below)
+        });
+        for subcommand in all {
+            let all = help(&subcommand);
             let (own, _) = all.split_once(common).unwrap();
             let own: Vec<_> = own.trim_end().lines().map(str::trim_end).collect();
             let own = own.join("\n");
-            let _ = writeln!(text, "\n### {subcommand}\n\n```text\n{own}\n```");
+            let _ = writeln!(text, "\n### {}\n\n```text\n{own}\n```", subcommand.join(" "));
         }
         text
     });

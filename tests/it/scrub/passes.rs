@@ -207,9 +207,10 @@ async fn data_that_was_removed_and_added_again_stays(kind: Kind) {
          VALUES ('a', '{}', '{{}}', 'active', '{REMOVED}', FALSE)",
         world.uri("a")
     );
-    let Database { repo, lock } = world.open();
+    let database = world.open();
+    let lock = Arc::clone(&database.lock);
     let lock = Arc::new(Meanwhile { lock, world: Arc::clone(&world), sql: add });
-    let scrubber = world.scrubber(&Database { repo, lock });
+    let scrubber = world.scrubber(&Database { lock, ..database });
     let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
     assert_eq!((report.leftovers, report.data_shared), (1, 1), "{report:?}");
     assert!(world.has_data("a"));

@@ -89,8 +89,9 @@ async fn a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name(k
         };
         world.stores =
             Arc::new(MeanwhileStores { inner: Arc::clone(&world.stores), act: Arc::new(act) });
-        let Database { repo, lock } = world.open();
-        let scrubber = world.scrubber(&Database { repo, lock: Arc::new(AllButB(lock)) });
+        let database = world.open();
+        let lock = Arc::new(AllButB(Arc::clone(&database.lock)));
+        let scrubber = world.scrubber(&Database { lock, ..database });
         let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
         assert_eq!((report.scrubbed, report.contended), (1, 1), "{report:?}");
 
@@ -105,8 +106,9 @@ async fn a_revert_in_the_middle_of_a_pass_keeps_the_data_that_both_images_name(k
 async fn data_that_due_images_share_goes_with_the_last_of_them(kind: Kind) {
     for key in KEYS {
         let world = sharing(kind, key).await;
-        let Database { repo, lock } = world.open();
-        let scrubber = world.scrubber(&Database { repo, lock: Arc::new(AllButB(lock)) });
+        let database = world.open();
+        let lock = Arc::new(AllButB(Arc::clone(&database.lock)));
+        let scrubber = world.scrubber(&Database { lock, ..database });
         scrubber.run_once(&CancellationToken::new()).await.unwrap();
         assert!(world.has_data("shared"));
         assert_eq!(world.locations("a").await, "deleted deleted time");

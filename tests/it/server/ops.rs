@@ -18,6 +18,7 @@ use glance_revert::domain::repo::{
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::summary::TakeWaiting;
+use glance_revert::domain::tables::TablesState;
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
@@ -25,6 +26,8 @@ use glance_revert::worker::status::Status;
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::support::fake_tables::FakeTables;
 
 #[derive(Debug, Clone, Copy)]
 enum Database {
@@ -164,6 +167,7 @@ impl ImageRepo for PingRepo {
 struct Ops {
     router: Router,
     repo: Arc<PingRepo>,
+    tables: Arc<FakeTables>,
     draining: CancellationToken,
 }
 
@@ -189,8 +193,15 @@ impl Ops {
         let draining = CancellationToken::new();
         let metrics = init_metrics(SystemClock.now()).unwrap();
         let status = Arc::new(Status::of(&config));
-        let router = ops::router(Arc::clone(&repo) as _, draining.clone(), metrics, status);
-        Self { router, repo, draining }
+        let tables = Arc::new(FakeTables::default());
+        let router = ops::router(
+            Arc::clone(&repo) as _,
+            Arc::clone(&tables) as _,
+            draining.clone(),
+            metrics,
+            status,
+        );
+        Self { router, repo, tables, draining }
     }
 
     fn set(&self, database: Database) {
@@ -225,7 +236,8 @@ async fn a_database_that_answers_makes_ready() {
     assert_eq!((ready.status, ready.content_type.as_str()), (StatusCode::OK, "application/json"));
     let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
     let expected = serde_json::json!(
-        {"ready": true, "checks": {"database": true, "draining": false}, "scrubber": "on"}
+        {"ready": true, "checks": {"database": true, "draining": false}, "scrubber": "on",
+         "tables": "missing"}
     );
     assert_eq!(body, expected);
     let health = ops.get("/healthcheck").await;
@@ -245,6 +257,23 @@ async fn readiness_says_why_nothing_is_scrubbed_and_stays() {
         assert_eq!(ready.status, StatusCode::OK, "{text}");
         let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
         assert_eq!(body["scrubber"], word, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_says_how_our_own_tables_are_and_stays() {
+    let ops = Ops::with(Database::Answers);
+    for (state, word) in [
+        (TablesState::Missing, "missing"),
+        (TablesState::Unusable("no grant for glance@10.0.0.9".to_owned()), "unusable"),
+        (TablesState::Present, "present"),
+    ] {
+        *ops.tables.0.lock().unwrap() = state;
+        advance(Duration::from_millis(1100)).await;
+        let ready = ops.get("/readyz").await;
+        assert_eq!(ready.status, StatusCode::OK, "{word}");
+        let body: serde_json::Value = serde_json::from_str(&ready.body).unwrap();
+        assert_eq!(body["tables"], word);
     }
 }
 

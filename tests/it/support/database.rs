@@ -5,6 +5,8 @@ mod product_user;
 use std::fs;
 use std::thread;
 
+use glance_revert::config::DatabaseConfig;
+use glance_revert::db::Database;
 use regex::Regex;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -123,6 +125,19 @@ impl TestDatabase {
     /// Whom the product comes as, where the database knows users.
     pub(crate) fn user(&self) -> Option<&ProductUser> {
         self.user.as_ref()
+    }
+
+    /// Our own tables, made by the product as the owner of the database.
+    pub(crate) async fn make_own_tables(&self) {
+        let config = DatabaseConfig::parse(&self.owner_url, "").unwrap();
+        Database::open(&config, 2).unwrap().schema.sync().await.unwrap();
+    }
+
+    /// Lets the product's user use them.
+    pub(crate) async fn grant_own_tables(&self) {
+        if let Some(user) = &self.user {
+            self.execute(&user.grant_own_tables()).await;
+        }
     }
 
     /// Runs statements, separated by semicolons.

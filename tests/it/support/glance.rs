@@ -131,13 +131,19 @@ impl Glance {
         self.run("scrubber", &["--restore", id]).await
     }
 
+    /// `glance-manage` with these arguments, which must do it.
+    pub(crate) async fn manage(&self, arguments: &[&str]) -> String {
+        let finished = self.run("manage", arguments).await;
+        assert!(finished.success, "{arguments:?}: {}", finished.output);
+        finished.output
+    }
+
     /// `glance-manage db purge` of everything that is old enough, then `db purge_images_table`.
     pub(crate) async fn db_purge(&self, age_in_days: u32) {
         let age = age_in_days.to_string();
         for command in ["purge", "purge_images_table"] {
             let arguments = ["db", command, "--age_in_days", &age, "--max_rows", "-1"];
-            let finished = self.run("manage", &arguments).await;
-            assert!(finished.success, "db {command}: {}", finished.output);
+            self.manage(&arguments).await;
         }
     }
 

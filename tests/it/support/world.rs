@@ -40,6 +40,14 @@ impl World {
         Self::with_datadirs(kind, &["images"]).await
     }
 
+    /// With our own tables beside Glance's, and what `deploy/sql/` grants on them.
+    pub(crate) async fn with_tables(kind: Kind) -> Self {
+        let world = Self::new(kind).await;
+        world.db.make_own_tables().await;
+        world.db.grant_own_tables().await;
+        world
+    }
+
     /// One store over several folders; [`World::datadir`] is the first.
     pub(crate) async fn with_datadirs(kind: Kind, names: &[&str]) -> Self {
         Self::around(TestDatabase::create(kind).await, names)

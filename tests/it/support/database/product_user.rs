@@ -8,6 +8,8 @@ use crate::support::canary;
 
 const MARIADB: &str = include_str!("../../../../deploy/sql/mariadb.sql");
 const POSTGRES: &str = include_str!("../../../../deploy/sql/postgresql.sql");
+const OWN_MARIADB: &str = include_str!("../../../../deploy/sql/own-tables-mariadb.sql");
+const OWN_POSTGRES: &str = include_str!("../../../../deploy/sql/own-tables-postgresql.sql");
 
 /// A user of one test database, granted what the committed file grants.
 #[derive(Debug)]
@@ -29,6 +31,12 @@ impl ProductUser {
         committed
             .replace("glance_revert", &self.name)
             .replace("CHANGE_ME", canary::DATABASE_PASSWORD)
+    }
+
+    /// The committed file with what it may do with our own tables.
+    pub(super) fn grant_own_tables(&self) -> String {
+        let committed = if self.kind == Kind::Mariadb { OWN_MARIADB } else { OWN_POSTGRES };
+        committed.replace("glance_revert", &self.name)
     }
 
     /// Takes it away again, after its database.

@@ -1,0 +1,166 @@
+//! Making our own tables. sqlx keeps what was done in `revert_migrations`.
+//!
+//! On MariaDB each CREATE TABLE is committed by itself, so every migration can be run again from its
+//! beginning: by whoever comes after a process that died in it, or beside another one. So no lock is
+//! needed, which Galera would not keep.
+
+mod dialect;
+
+use std::fmt::{Debug, Write};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+pub(super) use self::dialect::SchemaDialect;
+use super::connections::Connections;
+use super::deadline::within;
+use super::dialect::Dialect;
+use super::error::{is_being_made, lost_race, repo_error};
+use super::own::NEEDED;
+use super::pooled::PooledConnection;
+use super::tables;
+use crate::domain::repo::RepoError;
+
+/// The table of what was done.
+const MIGRATIONS: &str = "revert_migrations";
+
+/// What each version does. A text that was released never changes: its checksum is in the databases.
+const TEXTS: [(i64, &str, &str); 1] = [(1, "tables", include_str!("schema/0001_tables.sql"))];
+
+const _: () = assert!(TEXTS[TEXTS.len() - 1].0 == NEEDED);
+
+/// Others may be at it, too.
+const ATTEMPTS: usize = 10;
+/// After so many they are taken for dead.
+const PATIENT: usize = 5;
+const PAUSE: Duration = Duration::from_millis(300);
+/// For all of it.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Which version of our tables a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaVersion {
+    /// What it has; 0 for none.
+    pub found: i64,
+    /// What this program needs.
+    pub needed: i64,
+}
+
+impl SchemaVersion {
+    /// Whether nothing is missing. A later version has all that an earlier one needs.
+    pub fn is_enough(self) -> bool {
+        self.found >= self.needed
+    }
+}
+
+/// Makes our own tables.
+#[async_trait]
+pub trait Schema: Debug + Send + Sync {
+    /// Brings them to the version that this program needs; the version from before, and the new one.
+    async fn sync(&self) -> Result<[SchemaVersion; 2], RepoError>;
+
+    /// Which version there is.
+    async fn version(&self) -> Result<SchemaVersion, RepoError>;
+
+    /// The statements of [`Schema::sync`] on an empty database, for somebody else to run.
+    fn sql(&self) -> String;
+}
+
+/// The tables in one family of databases.
+#[derive(Debug)]
+pub(super) struct SqlSchema<D: Dialect>(pub(super) Connections<D>);
+
+#[async_trait]
+impl<D: SchemaDialect> Schema for SqlSchema<D> {
+    async fn sync(&self) -> Result<[SchemaVersion; 2], RepoError> {
+        let before = self.version().await?;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            match self.migrate(attempt >= PATIENT).await {
+                Err(error) if is_being_made(&error) || lost_race(&error) => {}
+                done => {
+                    done.map_err(repo_error)?;
+                    // another one may have begun again what we ended
+                    let after = self.version().await?;
+                    if after.is_enough() {
+                        return Ok([before, after]);
+                    }
+                }
+            }
+        }
+        Err(RepoError::Unavailable("others kept making the same tables".to_owned()))
+    }
+
+    async fn version(&self) -> Result<SchemaVersion, RepoError> {
+        let mut connection = self.0.acquire().await.map_err(repo_error)?;
+        let found = tables::version::<D>(&mut connection).await;
+        let found = self.0.note_result(&mut connection, found).map_err(repo_error)?;
+        Ok(SchemaVersion { found, needed: NEEDED })
+    }
+
+    fn sql(&self) -> String {
+        let mut text = format!("{}\n", D::MIGRATIONS_TABLE);
+        for migration in migrations::<D>() {
+            let (version, description) = (migration.version, &migration.description);
+            let checksum = D::bytes(&hex::encode(&migration.checksum));
+            // writing into a text cannot fail
+            let _ = write!(
+                text,
+                "\n{}\nINSERT INTO {MIGRATIONS} (version, description, success, checksum, \
+                 execution_time)\nVALUES ({version}, '{description}', TRUE, {checksum}, 0);\n",
+                migration.sql.as_str()
+            );
+        }
+        text
+    }
+}
+
+impl<D: SchemaDialect> SqlSchema<D> {
+    /// `impatient` goes on with what somebody else began and did not end.
+    async fn migrate(&self, impatient: bool) -> Result<(), sqlx::Error> {
+        let mut connection = self.0.acquire().await?;
+        let done = within(PATIENCE, migrate::<D>(&mut connection, impatient)).await;
+        if done.is_err() {
+            connection.keep();
+        }
+        self.0.note_result(&mut connection, done)
+    }
+}
+
+async fn migrate<D: SchemaDialect>(
+    connection: &mut PooledConnection<D>,
+    impatient: bool,
+) -> Result<(), sqlx::Error> {
+    D::probe(connection, D::MIGRATIONS_TABLE.to_owned()).await?;
+    if impatient {
+        D::probe(connection, format!("DELETE FROM {MIGRATIONS} WHERE success = FALSE")).await?;
+    }
+    let mut migrator = Migrator::with_migrations(migrations::<D>());
+    migrator.dangerous_set_table_name(MIGRATIONS);
+    // What a later version made stays, and we run on.
+    migrator.set_locking(false).set_ignore_missing(true);
+    let connection: &mut D::Connection = connection;
+    migrator.run_direct(None, connection, false).await.map_err(plain)
+}
+
+fn plain(error: MigrateError) -> sqlx::Error {
+    if let MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) = error {
+        error
+    } else {
+        error.into()
+    }
+}
+
+fn migrations<D: SchemaDialect>() -> Vec<Migration> {
+    let migration = |&(version, description, text): &(i64, &'static str, &str)| {
+        let text = text.replace("{time}", D::TIME_TYPE).replace("{options}", D::TABLE_OPTIONS);
+        // safe: built from constants alone
+        let sql = AssertSqlSafe(text).into_sql_str();
+        Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+    };
+    TEXTS.iter().map(migration).collect()
+}

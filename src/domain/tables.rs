@@ -1,0 +1,57 @@
+//! Our own tables beside Glance's, `revert_*`. They may be missing: then nothing can be held or paused,
+//! and the audit is the log's alone.
+
+use std::fmt::{self, Debug};
+
+use async_trait::async_trait;
+
+use super::repo::RepoError;
+
+/// Whether our own tables can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TablesState {
+    /// They are there, as this version needs them.
+    Present,
+    /// They are not, or only in an earlier version.
+    Missing,
+    /// The database refuses them; its words.
+    Unusable(String),
+}
+
+impl TablesState {
+    /// A stable word, for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Missing => "missing",
+            Self::Unusable(_) => "unusable",
+        }
+    }
+}
+
+impl fmt::Display for TablesState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present => f.write_str("there"),
+            Self::Missing => f.write_str(
+                "missing: nothing can be held or paused, and the audit is the log's alone; \
+                 glance-revert db sync makes them",
+            ),
+            Self::Unusable(why) => write!(
+                f,
+                "cannot be used: {why}; deploy/sql/own-tables-mariadb.sql and \
+                 deploy/sql/own-tables-postgresql.sql grant all that is needed"
+            ),
+        }
+    }
+}
+
+/// Our own tables.
+#[async_trait]
+pub trait OwnTables: Debug + Send + Sync {
+    /// Whether they can be used. Once they were seen, this asks nobody.
+    async fn state(&self) -> Result<TablesState, RepoError>;
+
+    /// The same, after every statement on them was run on nothing.
+    async fn rehearse(&self) -> Result<TablesState, RepoError>;
+}

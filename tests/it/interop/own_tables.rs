@@ -1,0 +1,62 @@
+//! Our own tables beside the real Glance's: `glance-manage` is not disturbed by them.
+
+use crate::support::cloud::{Cloud, SMALL};
+use crate::support::database::{Kind, on_each_database};
+use crate::support::glance::{GlanceOptions, Stores};
+
+on_each_database! {
+    with glance:
+    glance_manage_does_its_work_beside_the_tables,
+}
+
+async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
+    let stores = Stores::Multi;
+    let options = GlanceOptions { stores, scrub_time: 3600, ..GlanceOptions::default() };
+    let cloud = Cloud::start_with(kind, options, "auto_db_sync = false\n").await;
+    let expected = version(&cloud).await;
+    cloud.database.make_own_tables().await;
+    cloud.database.grant_own_tables().await;
+    cloud.database.execute("UPDATE revert_scrubber SET claims = 7").await;
+    cloud
+        .database
+        .execute(
+            "INSERT INTO revert_audit (id, created_at, operation, outcome, actor, source) VALUES \
+             ('1', '2020-01-01 00:00:00', 'revertImage', 'success', 'somebody', 'api')",
+        )
+        .await;
+
+    cloud.glance.manage(&["db", "sync"]).await;
+    if kind != Kind::Postgres {
+        // upstream has it for the others alone
+        cloud.glance.manage(&["db", "check"]).await;
+    }
+    assert_eq!(version(&cloud).await, expected);
+    let kept = cloud.image("fast", SMALL).await;
+    let purged = cloud.image("fast", SMALL).await;
+    for id in [&kept, &purged] {
+        cloud.admin().delete(id).await;
+    }
+    assert_eq!(cloud.service.revert(&kept).await.status, 200);
+    let sql = format!("UPDATE images SET status = 'deleted' WHERE id = '{purged}'");
+    cloud.database.execute(&sql).await;
+    cloud.database.earlier("images", &format!("id = '{purged}'"), 86_400 * 3).await;
+    for table in ["image_locations", "image_properties", "image_tags", "image_members"] {
+        let of_it = format!("image_id = '{purged}'");
+        cloud.database.earlier(table, &of_it, 86_400 * 3).await;
+    }
+    cloud.glance.db_purge(1).await;
+    let left = cloud.database.rows("SELECT id FROM images").await;
+    assert_eq!(left, [[Some(kept.clone())]], "the purge did its work");
+    assert_eq!(cloud.admin().download(&kept).await, (200, SMALL.to_vec()));
+
+    let claims = cloud.database.rows("SELECT claims FROM revert_scrubber").await;
+    assert_eq!(claims, [[Some("7".to_owned())]]);
+    let old = "SELECT COUNT(*) FROM revert_audit WHERE id = '1'";
+    assert_eq!(cloud.database.rows(old).await, [[Some("1".to_owned())]]);
+}
+
+/// The log that follows has times.
+async fn version(cloud: &Cloud) -> Option<String> {
+    let printed = cloud.glance.manage(&["db", "version"]).await;
+    printed.lines().next().map(str::to_owned)
+}
