@@ -22,7 +22,7 @@ pub(super) fn tell(
     let mut table = Table::new([
         ("PROJECT", fit(whose)),
         ("STORE", fit(by.store)),
-        ("FIRST DELETED", if by.burst { Fit::Whole } else { Fit::Optional }),
+        ("FIRST DELETED", if by.burst && !by.store { Fit::Whole } else { Fit::Optional }),
         ("LAST DELETED", Fit::Optional),
         ("IMAGES", Fit::Whole),
         ("SIZE", Fit::Optional),
