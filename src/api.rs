@@ -54,6 +54,7 @@ fn operations() -> OpenApiRouter<ApiState> {
         .routes(routes!(pending_deletes::list::list_pending_deletes))
         .routes(routes!(pending_deletes::summary::summarize_pending_deletes))
         .routes(routes!(pending_deletes::show::get_pending_delete))
+        .routes(routes!(pending_deletes::revert::bulk_revert))
         .routes(routes!(scrubber::plan::get_scrub_plan))
         .routes(routes!(scrubber::accept::accept_scrub))
         .routes(routes!(versions::get_versions))

@@ -14,6 +14,7 @@ mod openapi;
 mod output;
 mod revert;
 mod scrub;
+mod selection;
 mod serve;
 mod show;
 mod table;
@@ -116,6 +117,8 @@ enum Exit {
     Ok = 0,
     /// Something of what was asked for could not be done.
     Failed = 1,
+    /// The command line is wrong, as clap ends for the same reason.
+    CommandLine = 2,
     /// The configuration is wrong (`EX_USAGE` of sysexits.h).
     Usage = 64,
     /// The database does not answer (`EX_UNAVAILABLE`).
@@ -142,6 +145,9 @@ enum CliError {
     /// Anything the operating system refuses.
     #[error("{what}: {error}")]
     System { what: String, error: std::io::Error },
+    /// The command line says too little, or what does not go together.
+    #[error("{0}")]
+    Usage(String),
     /// Whatever else stands in the way, and what to do about it.
     #[error("{0}")]
     Other(String),
@@ -153,6 +159,10 @@ impl CliError {
         move |error| Self::System { what, error }
     }
 
+    fn usage(what: impl fmt::Display) -> Self {
+        Self::Usage(what.to_string())
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Config(_)
@@ -160,6 +170,7 @@ impl CliError {
             | Self::NothingIsScrubbed(_)
             | Self::Telemetry(_)
             | Self::Bind(BindError::Tls(_)) => Exit::Usage,
+            Self::Usage(_) => Exit::CommandLine,
             Self::Repo(RepoError::Unavailable(_)) => Exit::Unavailable,
             Self::Repo(_)
             | Self::Bind(BindError::Address { .. })

@@ -22,9 +22,11 @@ mod repo;
 mod schema;
 mod slim;
 mod statement;
+#[macro_use]
 mod statements;
 mod tables;
 mod transaction;
+mod whole;
 
 use std::sync::Arc;
 

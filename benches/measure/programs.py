@@ -138,6 +138,9 @@ class Programs:
     def scrub(self):
         return run(self.ours("scrub", "--json"), self.log)
 
+    def revert_owner(self, owner):
+        return run(self.ours("revert", "--owner", owner, "--yes", "--json"), self.log)
+
     def scrub_upstream(self):
         return run(self.upstream(), self.log)
 

@@ -6,11 +6,13 @@ import statistics
 import sys
 
 from programs import Server
-from rows import Images
+from rows import OWNER, Images
 
 MIB = 1024
 # Images of one round of the rate, and rounds of each side.
 RATE_IMAGES, RATE_ROUNDS, CONNECTIONS = 2000, 3, 16
+# Images of the two runs of a bulk revert.
+BULK_IMAGES = (3_000, 30_000)
 
 
 @dataclasses.dataclass
@@ -175,6 +177,31 @@ def rate(bench):
         )
 
 
+def bulk(bench):
+    """A project's images, taken back by one command; the peak must not grow with their number."""
+    for database in (bench.mariadb, bench.postgres):
+        peaks = []
+        for count in BULK_IMAGES:
+            bench.prepare(database, Images(count, properties=3, tags=3, members=3))
+            cost = bench.programs.revert_owner(OWNER)
+            active = database.number("SELECT COUNT(*) FROM images WHERE status = 'active'")
+            if active != count:
+                raise RuntimeError(f"{active} of {count} images are active")
+            peaks.append(cost.peak)
+            say(f"bulk revert of {count} on {database.label}: {count / cost.wall:.0f}/s")
+        yield Line(
+            f"bulk revert of {count:,}, {database.label}",
+            f"{count / cost.wall:.0f} images/s, {cost.cpu / count * 1000:.2f} ms CPU each", "", "",
+            "1,000 images/s, 30 s", count / cost.wall >= 1000 and cost.wall <= 30,
+        )
+        shown = [f"{peak / MIB:.1f} MiB" for peak in peaks]
+        yield Line(
+            f"peak memory of {BULK_IMAGES[0]:,} and {BULK_IMAGES[1]:,}, {database.label}",
+            " and ".join(shown), "", f"{peaks[1] / peaks[0]:.2f} x", "40 MiB",
+            max(peaks) <= 40 * MIB,
+        )
+
+
 def write_ids(programs, ids):
     with open(programs.ids, "w", encoding="utf-8") as file:
         file.write("\n".join(ids) + "\n")
@@ -204,6 +231,7 @@ ALL = {
     "start": start,
     "revert": revert,
     "rate": rate,
+    "bulk": bulk,
     "memory": memory,
     "scrub": scrub,
 }

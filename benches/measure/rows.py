@@ -7,6 +7,7 @@ import shutil
 import uuid
 
 DATA = b"bench" * 20
+OWNER = "8f1f4e0c5d2b4a3c9e7d6b5a4c3d2e1f"
 PER_STATEMENT = 500
 
 COLUMNS = {
@@ -48,11 +49,10 @@ class Images:
         deleted = f"'{now - datetime.timedelta(days=2)}.000000'"
         created = f"'{now - datetime.timedelta(days=30)}.000000'"
         gone = f"{created}, {deleted}, {deleted}, TRUE"
-        owner = "8f1f4e0c5d2b4a3c9e7d6b5a4c3d2e1f"
         rows = {
             "images": lambda image: [
                 f"'{image}', 'bench', {len(DATA)}, 'pending_delete', {gone}, 'raw', 'bare',"
-                f" 'd41d8cd98f00b204e9800998ecf8427e', '{owner}', 0, 0, FALSE, 'shared', FALSE,"
+                f" 'd41d8cd98f00b204e9800998ecf8427e', '{OWNER}', 0, 0, FALSE, 'shared', FALSE,"
                 f" 'sha512', '{'ab' * 64}'"
             ],
             "image_locations": lambda image: [

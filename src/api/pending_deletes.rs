@@ -2,5 +2,7 @@
 
 pub mod list;
 pub mod query;
+pub mod revert;
+mod selection;
 pub mod show;
 pub mod summary;

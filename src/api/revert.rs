@@ -116,7 +116,7 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<VerifyWord>, D::
 }
 
 impl RevertBody {
-    fn into_request(self, default_verify: Verify) -> RevertRequest {
+    pub(crate) fn into_request(self, default_verify: Verify) -> RevertRequest {
         let verify = match self.verify {
             None => default_verify,
             Some(VerifyWord::Exists) => Verify::Exists,

@@ -55,6 +55,13 @@ pub(super) fn complain(what: &dyn Display) {
     drop(writeln!(io::stderr().lock(), "glance-revert: {}", Printable(what)));
 }
 
+/// Asks, at the begin of the line in which the answer will stand.
+pub(super) fn prompt(question: &dyn Display) {
+    let mut output = io::stderr().lock();
+    // whoever cannot be asked does not answer
+    drop(write!(output, "{}", Printable(question)).and_then(|()| output.flush()));
+}
+
 /// Whether somebody reads the results as they come.
 pub(super) fn at_terminal() -> bool {
     io::stdout().is_terminal()

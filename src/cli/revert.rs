@@ -1,25 +1,35 @@
 //! `glance-revert revert`.
 
+mod plan;
+mod report;
+
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::output::{at_terminal, complain, json_line, line};
-use super::{CliError, Exit, Outcome, SourceArgs, audit, words};
+use self::report::Report;
+use super::output::complain;
+use super::selection::{Named, SelectionArgs, ask};
+use super::{CliError, Exit, Outcome, SourceArgs, audit};
 use crate::app::App;
-use crate::domain::image::{ImageId, ImpossibleImageId};
+use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
 use crate::domain::principal::Admin;
-use crate::domain::revert::{RevertError, RevertRequest, Reverted, Reverter, Verify};
+use crate::domain::repo::{PendingMarker, RepoError};
+use crate::domain::revert::{Many, RevertError, RevertRequest, Reverted, Selected, Verify};
+use crate::domain::selection::Selection;
 use crate::server::signals::of_a_command;
 use crate::telemetry::AuditTrail;
+
+/// Images that are chosen at a time, soonest lost first.
+const PAGE: usize = 10_000;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct RevertArgs {
-    /// Ids of the images to take back
-    #[arg(required = true, value_name = "IMAGE_ID")]
-    ids: Vec<String>,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Say what would happen, write nothing
     #[arg(long)]
     dry_run: bool,
@@ -38,6 +48,16 @@ pub(super) struct RevertArgs {
     /// Protect the images against the next mistake
     #[arg(long)]
     protect: bool,
+    /// Images whose data is looked for at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Do not ask before the images of a project or a time are taken back
+    #[arg(long)]
+    yes: bool,
+    /// Write the results also into this new file, as --json prints them
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Print the results for programs: JSON, a line for each image as soon as it is done
     #[arg(long)]
     json: bool,
@@ -63,87 +83,6 @@ impl From<VerifyArg> for Verify {
     }
 }
 
-/// What became of one image, for programs.
-#[derive(Debug, Serialize)]
-struct Answer<'a> {
-    id: &'a str,
-    /// Whether this made it active again; in a dry run, whether it would.
-    reverted: bool,
-    /// The stable word of the API's errors.
-    reason: Option<&'static str>,
-    message: Option<String>,
-    warnings: Vec<String>,
-}
-
-/// Why an image did not come back.
-enum Failure {
-    Impossible,
-    Refused(RevertError),
-}
-
-/// Exit codes: 0 all are back; 1 some are not; 69 the database does not answer.
-pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
-    let (app, trail) = sources.app_and_trail()?;
-    let shutdown = of_a_command().map_err(CliError::system("signals"))?;
-    let all = revert_all(&app, args, &shutdown.soft);
-    let exit = shutdown.hard.run_until_cancelled(all).await;
-    if trail == AuditTrail::Nowhere {
-        complain(&"no audit record was kept: no system log here; 2>FILE keeps them");
-    }
-    exit.unwrap_or_else(|| Err(CliError::Other("stopped at once, within an image".to_owned())))
-}
-
-async fn revert_all(app: &App, args: &RevertArgs, stop: &CancellationToken) -> Outcome {
-    let request = args.request(app.config.revert.verify);
-    let mut exit = Exit::Ok;
-    for (at, id) in args.ids.iter().enumerate() {
-        if stop.is_cancelled() {
-            complain(&format_args!("stopped; {}", untried(args, at)));
-            return Ok(Exit::Failed);
-        }
-        let result = revert(&app.reverter, id, &request).await;
-        tell(id, &result, args)?;
-        match result {
-            Err(Failure::Refused(error)) if words::is_for_all(&error) => {
-                if at + 1 < args.ids.len() {
-                    complain(&untried(args, at + 1));
-                }
-                return Ok(Exit::Unavailable);
-            }
-            Err(failure) if !failure.is_back() => exit = Exit::Failed,
-            _ => {}
-        }
-    }
-    Ok(exit)
-}
-
-fn untried(args: &RevertArgs, tried: usize) -> String {
-    let (left, all) = (args.ids.len() - tried, args.ids.len());
-    let next = args.ids.get(tried).map_or("", String::as_str);
-    format!("{left} of {all} images were not tried, {next} is the first of them")
-}
-
-impl Failure {
-    /// Whether there is nothing to be done.
-    fn is_back(&self) -> bool {
-        matches!(self, Self::Refused(error) if words::is_back(error))
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Impossible => "image.not_found",
-            Self::Refused(error) => error.reason(),
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Self::Impossible => ImpossibleImageId.to_string(),
-            Self::Refused(error) => words::message(error),
-        }
-    }
-}
-
 impl RevertArgs {
     fn request(&self, default: Verify) -> RevertRequest {
         RevertRequest {
@@ -159,54 +98,117 @@ impl RevertArgs {
     }
 }
 
-async fn revert(
-    reverter: &Reverter,
-    id: &str,
-    request: &RevertRequest,
-) -> Result<Reverted, Failure> {
-    let id = ImageId::parse(id).map_err(|ImpossibleImageId| Failure::Impossible)?;
+/// Exit codes: 0 all are back; 1 some are not; 69 the database does not answer.
+pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
+    let (app, trail) = sources.app_and_trail()?;
+    let named = args.selection.resolve(app.clock.now())?;
+    let chosen = choose(&app, &named.selection, None).await;
+    if let Ok(chosen) = &chosen
+        && !named.by_id
+        && !is_wanted(&app, chosen, args)?
+    {
+        return Ok(Exit::Failed);
+    }
+    let shutdown = of_a_command().map_err(CliError::system("signals"))?;
+    let stop = shutdown.soft;
+    let all = revert_all(&app, args, named, chosen, &stop);
+    let exit = shutdown.hard.run_until_cancelled(all).await;
+    if trail == AuditTrail::Nowhere {
+        complain(&"no audit record was kept: no system log here; 2>FILE keeps them");
+    }
+    exit.unwrap_or_else(|| Err(CliError::Other("stopped at once, within an image".to_owned())))
+}
+
+async fn choose(
+    app: &App,
+    selection: &Selection,
+    after: Option<&PendingMarker>,
+) -> Result<Selected, RepoError> {
+    app.reverter.select(&Admin::local_operator(), selection, after, PAGE).await
+}
+
+/// Shows the plan, and asks unless that was answered before.
+fn is_wanted(app: &App, chosen: &Selected, args: &RevertArgs) -> Result<bool, CliError> {
+    if chosen.tally.images == 0 {
+        return Ok(true);
+    }
+    if !args.json {
+        plan::tell(chosen, &app.view())?;
+    }
+    if args.yes || args.dry_run {
+        return Ok(true);
+    }
+    match ask(&format!("Take {} images back?", chosen.tally.images)) {
+        Some(true) => Ok(true),
+        Some(false) => {
+            complain(&"nothing was changed");
+            Ok(false)
+        }
+        None => Err(CliError::usage(format!(
+            "{} images fit; say --yes to take them back, or --dry-run to try it",
+            chosen.tally.images
+        ))),
+    }
+}
+
+async fn revert_all(
+    app: &App,
+    args: &RevertArgs,
+    named: Named,
+    chosen: Result<Selected, RepoError>,
+    stop: &CancellationToken,
+) -> Outcome {
+    let mut report = Report::new(args, &named)?;
+    let mut chosen = match chosen {
+        Ok(chosen) => chosen,
+        Err(error) => return report.away(&error, &named.first()),
+    };
+    report.expect(chosen.tally.images);
+    for id in &named.impossible {
+        report.impossible(id)?;
+    }
+    loop {
+        let ids: Vec<_> = chosen.first.iter().map(|one| one.id.clone()).collect();
+        let page = revert_page(app, args, &ids, stop, &mut report).await;
+        let untried = report.untried(&ids);
+        if let Err(error) = page? {
+            return report.away(&error, &untried);
+        }
+        if stop.is_cancelled() {
+            return report.stopped(&untried);
+        }
+        let Some(next) = chosen.next() else { break };
+        match choose(app, &named.selection, Some(&next)).await {
+            Ok(more) => chosen = more,
+            Err(error) => return report.away(&error, &[]),
+        }
+    }
+    report.end()
+}
+
+/// The inner error is the database's.
+async fn revert_page(
+    app: &App,
+    args: &RevertArgs,
+    ids: &[ImageId],
+    stop: &CancellationToken,
+    report: &mut Report<'_>,
+) -> Result<Result<(), RepoError>, CliError> {
+    report.begin(ids.len());
+    let request = args.request(app.config.revert.verify);
     let operator = Admin::local_operator();
-    let result = reverter.revert(&operator, &id, request).await;
-    audit::reverted(&operator, &id, *request, result.as_ref().err().map(RevertError::reason));
-    result.map_err(Failure::Refused)
-}
-
-/// Says at once what became of an image: a later one may be interrupted.
-fn tell(id: &str, result: &Result<Reverted, Failure>, args: &RevertArgs) -> Result<(), CliError> {
-    if args.json {
-        return json_line(&answer(id, result));
-    }
-    match result {
-        Ok(reverted) => {
-            let would = if args.dry_run { "would be active again" } else { "active again" };
-            let restored = reverted.restored;
-            if at_terminal() {
-                line(format_args!("{id}: {would}"))?;
-            } else {
-                line(format_args!(
-                    "{id}: {would} (locations={}, properties={}, tags={}, members={})",
-                    restored.locations, restored.properties, restored.tags, restored.members
-                ))?;
-            }
-            for warning in &reverted.warnings {
-                complain(&format_args!("{id}: {warning}"));
-            }
+    let many = Many { ids, request, jobs: args.jobs.into() };
+    let mut told = Ok(());
+    let mut tell = |at: usize, result: Result<Reverted, RevertError>| {
+        let Some(id) = ids.get(at) else { return };
+        audit::reverted(&operator, id, request, result.as_ref().err().map(RevertError::reason));
+        if let Err(error) = report.told(at, id, &result)
+            && told.is_ok()
+        {
+            told = Err(error);
+            stop.cancel();
         }
-        Err(failure) if failure.is_back() => line(format_args!("{id}: active already"))?,
-        Err(failure) => {
-            complain(&format_args!("{id}: {}: {}", failure.reason(), failure.message()));
-        }
-    }
-    Ok(())
-}
-
-fn answer<'a>(id: &'a str, result: &Result<Reverted, Failure>) -> Answer<'a> {
-    let failure = result.as_ref().err();
-    Answer {
-        id,
-        reverted: failure.is_none(),
-        reason: failure.map(Failure::reason),
-        message: failure.map(Failure::message),
-        warnings: result.as_ref().map_or_else(|_| Vec::new(), |done| done.warnings.clone()),
-    }
+    };
+    let end = app.reverter.revert_many(&operator, &many, stop, &mut tell).await;
+    told.map(|()| end)
 }

@@ -44,13 +44,3 @@ fn advice(error: &RevertError) -> Option<&'static str> {
         RevertError::NotPending(..) | RevertError::Repo(_) => None,
     }
 }
-
-/// Whether another image would fare the same.
-pub(super) fn is_for_all(error: &RevertError) -> bool {
-    matches!(error, RevertError::Repo(RepoError::Unavailable(_)))
-}
-
-/// Whether there is nothing to be done.
-pub(super) fn is_back(error: &RevertError) -> bool {
-    matches!(error, RevertError::NotPending(_, NotPending::AlreadyActive))
-}

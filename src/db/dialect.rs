@@ -260,13 +260,15 @@ impl<'r> Decode<'r, Postgres> for PgTime {
 impl Dialect for MySql {
     /// In `sql_mode = ORACLE` a bare `BEGIN` opens a block.
     const BEGIN: &'static str = "START TRANSACTION";
-    /// Autocommit off freezes what is read; a limit would cut an image's locations off; a chained
+    /// A row that somebody else has is waited for for a moment, not for a minute: its image is tried
+    /// again, and others do not wait for it. Autocommit off freezes what is read; a limit would cut an image's locations off; a chained
     /// COMMIT opens the next transaction; safe updates, joins that are too large and modes of SQL
     /// refuse our statements.
     const SETTINGS: &'static [&'static str] = &[
         "SET autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', \
          time_zone = '+00:00', completion_type = 0, sql_select_limit = 18446744073709551615, \
-         sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0",
+         sql_safe_updates = 0, sql_big_selects = 1, sql_auto_is_null = 0, \
+         innodb_lock_wait_timeout = 2",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     ];
     /// A node of Galera that lags shows the past: an image that was deleted on another node is not

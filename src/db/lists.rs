@@ -147,6 +147,28 @@ pub(super) const WAITING_LOCATIONS: &str = concat!(
     " ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at), i.id"
 );
 
+/// What waits and may be meant: of all projects, or of one.
+macro_rules! candidates {
+    ($of:literal) => {
+        concat!(
+            "SELECT i.id, i.name, i.owner, i.size, COALESCE(i.deleted_at, i.updated_at) \
+             AS deleted_at FROM images i WHERE (i.status = 'pending_delete' \
+             OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+             AND (i.status = 'active' OR (i.status = 'deleted' AND (",
+            waits_of_many!(),
+            " OR (i.updated_at >= ? AND (SELECT COUNT(*) FROM image_locations l \
+             WHERE l.image_id = i.id AND ",
+            ended_with_image!(),
+            ") > 0)))))) AND COALESCE(i.deleted_at, i.updated_at) >= ? \
+             AND COALESCE(i.deleted_at, i.updated_at) < ?",
+            $of
+        )
+    };
+}
+
+pub(super) const CANDIDATES: &str = candidates!("");
+pub(super) const CANDIDATES_OF_OWNER: &str = candidates!(" AND i.owner = ?");
+
 pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
      FROM images i WHERE i.id = ?";

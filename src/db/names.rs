@@ -1,6 +1,6 @@
 //! What a statement is called in the log.
 
-use super::{lists, own, statements};
+use super::{lists, own, statements, whole};
 
 macro_rules! named {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -17,9 +17,13 @@ pub(super) fn of(sql: &str) -> &'static str {
             LOCATIONS_DELETED RELEASE_IMAGE RELEASE_LOCATION LOCATIONS_OF NEEDED_LOCATIONS
             LIVE_LOCATIONS PING;
         lists: LIST_PENDING_NEWEST LIST_PENDING_OLDEST LIST_PENDING_RECENT END_OF_NEWEST
-            END_OF_OLDEST END_OF_RECENT SUM_WAITING WAITING_LOCATIONS DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
+            END_OF_OLDEST END_OF_RECENT SUM_WAITING WAITING_LOCATIONS CANDIDATES CANDIDATES_OF_OWNER
+            DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
             END_OF_STRETCH REMNANTS_UNTIL REMNANTS;
         own: VERSION SEE_SCRUBBER;
+        whole: WHOLE_IMAGES CANDIDATES_BY_ID LIVE_LOCATIONS_OF_ALL REVERT_IMAGES
+            REVERT_LOCATIONS_OF_ALL REVERT_PROPERTIES_OF_ALL REVERT_TAGS_OF_ALL
+            REVERT_MEMBERS_OF_ALL;
     ];
     all.iter().find(|(_, text)| *text == sql).map_or("another", |(name, _)| name)
 }
@@ -28,8 +32,12 @@ pub(super) fn of(sql: &str) -> &'static str {
 mod tests {
     #[test]
     fn every_statement_has_its_name_in_the_log() {
-        let source =
-            [include_str!("statements.rs"), include_str!("lists.rs"), include_str!("own.rs")];
+        let source = [
+            include_str!("statements.rs"),
+            include_str!("lists.rs"),
+            include_str!("own.rs"),
+            include_str!("whole.rs"),
+        ];
         let source = source.concat();
         let constants = source.split("pub(super) const ").skip(1);
         let texts = constants.filter_map(|rest| rest.split_once(": &str =").map(|(name, _)| name));

@@ -11,6 +11,7 @@ use crate::domain::repo::{
     RepoError,
 };
 use crate::domain::scrub::Tally;
+use crate::domain::selection::Candidate;
 use crate::domain::summary::WaitingRow;
 use crate::domain::time::Timestamp;
 
@@ -238,6 +239,19 @@ pub(super) fn waiting<D: Dialect>(row: &D::Row, by_location: bool) -> Result<Wai
     };
     let location = readable("value").map(location);
     Ok(WaitingRow { owner, deleted_at, tally, image, location })
+}
+
+/// An image that may be meant. Without an id it can be neither named nor written.
+pub(super) fn candidate<D: Dialect>(row: &D::Row) -> Result<Candidate, BadRow> {
+    let image = D::text(row, "id").map_err(|error| bad_row("", "images", "id", error))?;
+    let columns = Columns::<D> { row, image: image.unwrap_or_default(), table: "images" };
+    Ok(Candidate {
+        id: columns.id()?,
+        name: columns.text("name").unwrap_or_default(),
+        owner: columns.text("owner").unwrap_or_default(),
+        size: columns.big("size").unwrap_or_default(),
+        deleted_at: columns.time("deleted_at").unwrap_or_default(),
+    })
 }
 
 /// The value, or none and the first fault of its row.

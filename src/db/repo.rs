@@ -3,6 +3,7 @@
 mod claim;
 mod hand_on;
 mod list;
+mod many;
 mod rehearsal;
 mod revert;
 mod settle;
@@ -12,15 +13,16 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 
 use self::list::InOrder;
+use self::many::image_with;
 use super::connections::Connections;
-use super::deadline::{is_late, within};
+use super::deadline::is_late;
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, repo_error};
 use super::lists;
 use super::pooled::PooledConnection;
 use super::read;
 use super::slim::Slim;
-use super::statement::{PATIENCE, Statement};
+use super::statement::Statement;
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use super::transaction::{begin, begin_with, commit};
 use crate::domain::image::{Image, ImageId, RowVersion};
@@ -28,9 +30,10 @@ use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
     BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
-    RepoError, Stretch, TakeLocation, Write,
+    RepoError, Revert, Stretch, TakeLocation, Wholes, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
+use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::summary::TakeWaiting;
 use crate::domain::time::Timestamp;
 
@@ -93,6 +96,22 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
+    async fn revert_one(
+        &self,
+        guard: &ImageGuard,
+        plan: &RevertPlan,
+        now: Timestamp,
+    ) -> Result<Write, RepoError> {
+        must_be_locked(guard, plan.id())?;
+        let mut connection = self.connection().await?;
+        let written = revert::revert(&mut connection, plan, now).await;
+        if written.is_err() {
+            // what BEGIN_REVERT began has no end where a part of it failed
+            connection.keep();
+        }
+        or_stale(self.connections.note_result(&mut connection, written), Write::Stale)
+    }
+
     async fn page_of_ids(&self, statement: Statement) -> Result<Vec<ImageId>, RepoError> {
         let rows = self.fetch(statement).await?;
         let mut ids = Vec::with_capacity(rows.len());
@@ -117,6 +136,12 @@ fn or_stale<T>(result: Result<T, sqlx::Error>, stale: T) -> Result<T, RepoError>
 fn bind_unchanged(statement: Statement, image: &Image) -> Statement {
     let RowVersion { deleted_at, updated_at } = &image.version;
     statement.bind(image.status.as_str()).bind(deleted_at.as_str()).bind(updated_at.as_str())
+}
+
+/// The same as one text, as [`sql::CLAIM_IMAGES`] compares it.
+fn row_as_text(image: &Image) -> String {
+    let RowVersion { deleted_at, updated_at } = &image.version;
+    format!("{} {} {deleted_at} {updated_at}", image.id.as_str(), image.status.as_str())
 }
 
 #[async_trait]
@@ -151,15 +176,27 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         plan: &RevertPlan,
         now: Timestamp,
     ) -> Result<Write, RepoError> {
-        must_be_locked(guard, plan.id())?;
         self.has_transactions().await?;
-        let mut connection = self.connection().await?;
-        let written = revert::revert(&mut connection, plan, now).await;
-        if written.is_err() {
-            // what BEGIN_REVERT began has no end where a part of it failed
-            connection.keep();
-        }
-        or_stale(self.connections.note_result(&mut connection, written), Write::Stale)
+        self.revert_one(guard, plan, now).await
+    }
+
+    async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
+        self.read_whole(ids, wanted).await
+    }
+
+    async fn live_locations_of_all(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<Vec<(ImageId, i32)>, RepoError> {
+        self.read_live_locations(ids).await
+    }
+
+    async fn revert_all(
+        &self,
+        reverts: &[Revert<'_>],
+        now: Timestamp,
+    ) -> Vec<Result<Write, RepoError>> {
+        self.revert_each(reverts, now).await
     }
 
     async fn list_pending(
@@ -188,6 +225,19 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
             }
         };
         self.each(statement, &mut each).await
+    }
+
+    async fn candidates(
+        &self,
+        filter: &Filter,
+        unscrubbed_after: Option<Timestamp>,
+        take: TakeCandidate<'_>,
+    ) -> Result<(), RepoError> {
+        self.read_candidates(filter, unscrubbed_after, take).await
+    }
+
+    async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {
+        self.read_candidates_by_id(ids).await
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {
@@ -332,60 +382,8 @@ fn due(sql: &'static str, after: i32, before: Timestamp) -> Statement {
     Statement::walk(sql).bind(after).bind(before).bind(before).bind(before)
 }
 
-/// The places of [`sql::IMAGE`].
-fn image_with(id: &str, wanted: Children) -> Statement {
-    let flag = i32::from;
-    Statement::new(sql::IMAGE)
-        .bind(id)
-        .bind(id)
-        .bind(id)
-        .bind(flag(wanted.properties))
-        .bind(id)
-        .bind(flag(wanted.tags))
-        .bind(id)
-        .bind(id)
-        .bind(flag(wanted.members))
-        .bind(id)
-        .bind(id)
-}
-
 fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
-}
-
-async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
-    let (id, now) = (" ", far_past());
-    let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
-    let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);
-    let of_child = |sql| Statement::new(sql).bind(now).bind(id);
-    let mut transaction = begin(connection).await?;
-    for statement in [
-        unchanged(Statement::new(sql::REVERT_IMAGE).bind(now).bind(0).bind(id)),
-        of_child(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, &[0]),
-        Statement::new(sql::LEAVE_LOCATIONS_OUT)
-            .bind(now)
-            .bind(now)
-            .bind(id)
-            .bind_list(LOCATION_SLOTS, &[0]),
-        of_child(sql::REVERT_PROPERTIES).bind(now),
-        of_child(sql::REVERT_TAGS).bind(""),
-        of_child(sql::REVERT_MORE_TAGS).bind("").bind(id),
-        of_child(sql::REVERT_MEMBERS).bind(""),
-        of_child(sql::REVERT_MORE_MEMBERS).bind("").bind(id),
-        unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
-        Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
-        of_many(Statement::new(sql::CLAIM_IMAGES).bind(now)).bind_list(IMAGE_SLOTS, &[""]),
-        Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now).bind_list(IMAGE_SLOTS, &[0]),
-        Statement::new(sql::CLAIM_LOCATIONS)
-            .bind(now)
-            .bind_list(LOCATION_SLOTS, &[0])
-            .bind_list(LOCATION_SLOTS, &[""]),
-        Statement::new(sql::RELEASE_IMAGE).bind("").bind(id).bind(now),
-        Statement::new(sql::RELEASE_LOCATION).bind("").bind(0).bind(now).bind(0).bind(id),
-    ] {
-        D::execute(&mut transaction, statement).await?;
-    }
-    within(PATIENCE, transaction.rollback()).await
 }
 
 /// Before anything that Glance can have stored.

@@ -167,13 +167,20 @@ pub(super) const LEAVE_LOCATIONS_OUT: &str = concat!(
     ") AND status = 'active'"
 );
 
-/// Without the reserved ones. `REPLACE` tells case on every database; `=` does not on MariaDB.
+/// A property that Glance's import tasks have no use for. `REPLACE` tells case on every database; `=`
+/// does not on MariaDB.
+macro_rules! is_not_reserved {
+    () => {
+        "LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))"
+    };
+}
+
 pub(super) const REVERT_PROPERTIES: &str = concat!(
     "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
      WHERE image_id = ? AND ",
     is_deleted!(),
-    " AND deleted_at <= ? \
-     AND LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))"
+    " AND deleted_at <= ? AND ",
+    is_not_reserved!()
 );
 
 /// Tags or members of the delete.
@@ -191,7 +198,7 @@ macro_rules! revert_at_moment {
 }
 
 /// [`revert_at_moment`], but for those that are there again, letter by letter (see
-/// [`REVERT_PROPERTIES`]). The inner DISTINCT keeps MySQL from merging the subquery into the table
+/// `is_not_reserved`). The inner DISTINCT keeps MySQL from merging the subquery into the table
 /// that it updates, which it refuses.
 macro_rules! revert_unless_live {
     ($table:literal, $column:literal) => {
@@ -224,6 +231,18 @@ pub(super) const REVERT_MEMBERS: &str = revert_at_moment!("image_members");
 /// Where some are live already.
 pub(super) const REVERT_MORE_MEMBERS: &str = revert_unless_live!("image_members", "member");
 
+/// An image's row as one text: it is found by its id, and compared with this.
+macro_rules! row_as_text {
+    ($id:literal) => {
+        concat!(
+            "CONCAT(",
+            $id,
+            ", ' ', status, ' ', COALESCE(CONCAT(deleted_at, ''), ''), ' ', \
+             COALESCE(CONCAT(updated_at, ''), '')) IN ("
+        )
+    };
+}
+
 /// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
 pub(super) const CLAIM_IMAGE: &str = concat!(
     "UPDATE images SET status = 'deleted', updated_at = ? WHERE id = ? AND deleted = TRUE AND ",
@@ -231,13 +250,13 @@ pub(super) const CLAIM_IMAGE: &str = concat!(
 );
 
 /// [`CLAIM_IMAGE`] for several: each row is found by its id and compared as one text, which
-/// `key` of the repo's claims makes of what was read. (`deleted` on its own would tempt SQLite to walk
+/// `row_as_text` of the repo makes of what was read. (`deleted` on its own would tempt SQLite to walk
 /// the index that it has on it.)
 pub(super) const CLAIM_IMAGES: &str = concat!(
     "UPDATE images SET status = 'deleted', updated_at = ? WHERE id IN (",
     slots16!(),
-    ") AND CONCAT(CASE WHEN deleted = TRUE THEN id ELSE '' END, ' ', status, ' ', \
-     COALESCE(CONCAT(deleted_at, ''), ''), ' ', COALESCE(CONCAT(updated_at, ''), '')) IN (",
+    ") AND ",
+    row_as_text!("CASE WHEN deleted = TRUE THEN id ELSE '' END"),
     slots16!(),
     ")"
 );

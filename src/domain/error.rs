@@ -3,7 +3,7 @@
 use super::image::ImageId;
 
 /// The database could not serve.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum RepoError {
     /// No connection, or it broke; whether a write happened is not known.
     #[error("the database does not serve: {0}")]

@@ -11,6 +11,7 @@ use super::location::Location;
 use super::lock::ImageGuard;
 use super::pending::{Children, RevertPlan};
 use super::scrub::{Claim, Settled, Tally};
+use super::selection::{Candidate, Filter, TakeCandidate};
 use super::store::StoreId;
 use super::summary::TakeWaiting;
 use super::time::Timestamp;
@@ -35,7 +36,7 @@ pub enum PendingSort {
 }
 
 /// Where a page of pending images starts: after this row of the order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PendingMarker {
     /// `images.deleted_at` of the last image seen.
     pub deleted_at: Timestamp,
@@ -89,6 +90,13 @@ pub struct PendingSummary {
     pub unreadable: Option<BadRow>,
 }
 
+impl From<PendingSummary> for Candidate {
+    fn from(one: PendingSummary) -> Self {
+        let PendingSummary { id, name, owner, size, deleted_at, .. } = one;
+        Self { id, name, owner, size, deleted_at: Some(deleted_at) }
+    }
+}
+
 /// Where an image stands in the list of pending images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
@@ -120,6 +128,24 @@ pub struct Outlook {
     pub without_locations: u64,
     /// Images that a DELETE of Glance's has not finished with.
     pub half_deleted: u64,
+}
+
+/// Images that were read whole.
+#[derive(Debug, Default)]
+pub struct Wholes {
+    /// Those that exist.
+    pub images: Vec<Result<Image, BadRow>>,
+    /// Those that do not fit into memory beside each other: one alone may.
+    pub left_out: Vec<ImageId>,
+}
+
+/// A revert to be written, with the proof that its image is locked.
+#[derive(Debug, Clone, Copy)]
+pub struct Revert<'a> {
+    /// The lock.
+    pub guard: &'a ImageGuard,
+    /// What is to be written.
+    pub plan: &'a RevertPlan,
 }
 
 /// Is handed one location after the other, so that never many of them are in memory.
@@ -187,6 +213,47 @@ pub trait ImageRepo: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Write, RepoError>;
 
+    /// Reads several images, each as [`ImageRepo::get`] does, in as few statements as it can.
+    async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
+        let mut wholes = Wholes::default();
+        for id in ids {
+            match self.get(id, wanted).await {
+                Ok(image) => wholes.images.extend(image.map(Ok)),
+                Err(RepoError::BadRow(bad)) => wholes.images.push(Err(bad)),
+                Err(RepoError::TooLarge(id)) => wholes.left_out.push(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(wholes)
+    }
+
+    /// [`ImageRepo::live_locations_of`] of several images.
+    async fn live_locations_of_all(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<Vec<(ImageId, i32)>, RepoError> {
+        let mut live = Vec::new();
+        for id in ids {
+            let locations = self.live_locations_of(id).await?;
+            live.extend(locations.into_iter().map(|location| (id.clone(), location)));
+        }
+        Ok(live)
+    }
+
+    /// Carries several reverts out: an answer for each, and none of them is undone because another
+    /// one fails. With [`RepoError::Unavailable`] it may be done or not.
+    async fn revert_all(
+        &self,
+        reverts: &[Revert<'_>],
+        now: Timestamp,
+    ) -> Vec<Result<Write, RepoError>> {
+        let mut written = Vec::with_capacity(reverts.len());
+        for Revert { guard, plan } in reverts {
+            written.push(self.revert(guard, plan, now).await);
+        }
+        written
+    }
+
     /// A page of pending images. A row without a place in the order is a [`BadRow`]. Images that
     /// Glance ended without a look at their store are among them if that was after
     /// `unscrubbed_after`; only the store can tell whether their data is there.
@@ -205,6 +272,38 @@ pub trait ImageRepo: Debug + Send + Sync {
         by_location: bool,
         take: TakeWaiting<'_>,
     ) -> Result<(), RepoError>;
+
+    /// Hands on, in whatever order, all that [`ImageRepo::list_pending`] would list and that may fit:
+    /// databases differ in what they call equal, and names are not looked at.
+    async fn candidates(
+        &self,
+        filter: &Filter,
+        unscrubbed_after: Option<Timestamp>,
+        take: TakeCandidate<'_>,
+    ) -> Result<(), RepoError> {
+        let Filter { owner, deleted_after, deleted_before, .. } = filter.clone();
+        let (sort, limit) = (PendingSort::OldestFirst, u32::MAX);
+        let query = PendingQuery {
+            owner,
+            deleted_after,
+            deleted_before,
+            sort,
+            limit,
+            ..PendingQuery::default()
+        };
+        let all = self.list_pending(&query, unscrubbed_after).await?;
+        all.into_iter().flatten().for_each(|one| take(one.into()));
+        Ok(())
+    }
+
+    /// Those of these images that exist.
+    async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {
+        let mut found = Vec::new();
+        for id in ids {
+            found.extend(self.get(id, Children::NONE).await?.map(Candidate::from));
+        }
+        Ok(found)
+    }
 
     /// Where an image stands in that order.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;

@@ -1,9 +1,12 @@
 //! Taking a deleted image back.
 
 mod choice;
+mod chosen;
+mod decision;
 mod error;
 mod evidence;
 mod list;
+mod many;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,19 +14,20 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::image::{Image, ImageId, State};
+use super::image::{Image, ImageId};
 use super::lock::{ImageGuard, ImageLock};
-use super::pending::{Children, PendingDelete, RestoredCounts, RevertPlan};
+use super::pending::{Children, RestoredCounts};
 use super::principal::Admin;
 use super::repo::{ImageRepo, Write};
 use super::store::Stores;
 use super::time::Clock;
 
 pub use self::choice::Judged;
-use self::choice::{choose, lost_key, warnings};
+use self::choice::choose;
+pub use self::chosen::Selected;
 pub use self::error::RevertError;
-use self::error::destroyed;
-use self::evidence::Evidence;
+use self::evidence::{Doubts, Evidence};
+pub use self::many::{Many, Tell};
 pub use super::verify::Verify;
 
 /// What a caller asks for.
@@ -181,7 +185,8 @@ impl Reverter {
                 return Ok(preview);
             }
         };
-        preview.locations = self.evidence().judge(&pending, Verify::Exists, true).await?;
+        preview.locations = self.evidence().judge(&pending, Verify::Exists, true).await;
+        self.evidence().prove_absences(&mut preview.locations, &mut Doubts::new()).await?;
         match choose(&pending, &preview.locations) {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
@@ -198,78 +203,24 @@ impl Reverter {
         request: &RevertRequest,
     ) -> Result<Reverted, RevertError> {
         let id = guard.id();
-        let evidence = self.evidence();
         for _ in 0..ATTEMPTS {
             let image = self.read(id, request.children).await?;
             let pending = self.show_pending(image).await?;
-            let judged = evidence.judge(&pending, request.verify, request.dry_run).await?;
-            let chosen = match choose(&pending, &judged) {
-                // A scrubber that came in between took the data with it: answer by what is there.
-                Err(RevertError::DataMissing { .. })
-                    if self.has_changed(pending.image()).await? =>
-                {
-                    continue;
-                }
-                chosen => chosen?,
-            };
-            tracing::debug!(locations = ?chosen, "these locations come back");
-            let mut warnings = warnings(&pending, &judged, &chosen);
-            warnings.extend(lost_key(pending.image()));
-            let plan = pending.plan(chosen, request.children, request.protect);
+            let mut judged = self.evidence().judge(&pending, request.verify, request.dry_run).await;
+            self.evidence().prove_absences(&mut judged, &mut Doubts::new()).await?;
+            let Some(decision) = self.decide(pending, judged, request).await? else { continue };
             let now = self.clock.now_in_seconds();
-            let reverted = Reverted { image: plan.applied(now), restored: plan.counts(), warnings };
             if request.dry_run {
-                return Ok(reverted);
+                return Ok(decision.reverted(now));
             }
-            if self.repo.revert(guard, &plan, now).await? == Write::Done
-                && self.is_still_there(&plan, &judged).await?
-            {
-                return Ok(reverted);
+            if self.repo.revert(guard, &decision.plan, now).await? == Write::Done {
+                let live = self.repo.live_locations_of(id).await?;
+                if self.is_still_there(&decision, &live).await? {
+                    return Ok(decision.reverted(now));
+                }
             }
         }
         Err(RevertError::Busy(id.clone()))
-    }
-
-    /// Looks again after COMMIT. A DELETE that stood still may have gone on, and then the image is
-    /// reverted again; a scrubber or a purge that knows no lock of ours may have taken data or rows.
-    async fn is_still_there(
-        &self,
-        plan: &RevertPlan,
-        judged: &[Judged],
-    ) -> Result<bool, RevertError> {
-        let id = plan.id();
-        let live = self.repo.live_locations_of(id).await?;
-        if live.is_empty() {
-            let image = self.read(id, Children::NONE).await?;
-            return match image.state() {
-                State::Live | State::Scrubbed | State::Empty => {
-                    Err(destroyed(id, "no location of it is left".to_owned()))
-                }
-                State::Pending
-                | State::Claimed
-                | State::Unscrubbed
-                | State::Broken
-                | State::Deleting
-                | State::Other => Ok(false),
-            };
-        }
-        if let Some(gone) = plan.locations().iter().find(|location| !live.contains(location)) {
-            return Err(destroyed(id, format!("location {gone} is not active any more")));
-        }
-        match self.evidence().find_gone(plan, judged).await {
-            Some(gone) => Err(destroyed(id, format!("location {gone} has no data any more"))),
-            None => Ok(true),
-        }
-    }
-
-    async fn show_pending(&self, image: Image) -> Result<PendingDelete, RevertError> {
-        let id = image.id.clone();
-        let now = match image.delete_seen_at() {
-            Some(_) => self.repo.now().await?,
-            None => self.clock.now(),
-        };
-        let pending = image.into_pending_delete(now, self.settings.delete_grace);
-        pending.map_err(|reason| RevertError::NotPending(id, reason))
     }
 
     fn evidence(&self) -> Evidence<'_> {
@@ -278,11 +229,6 @@ impl Reverter {
 
     async fn read(&self, id: &ImageId, wanted: Children) -> Result<Image, RevertError> {
         self.repo.get(id, wanted).await?.ok_or_else(|| RevertError::NotFound(id.clone()))
-    }
-
-    async fn has_changed(&self, image: &Image) -> Result<bool, RevertError> {
-        let now = self.read(&image.id, Children::NONE).await?;
-        Ok(now.status != image.status || now.version != image.version)
     }
 
     async fn wait_for_lock(&self, id: &ImageId) -> Result<ImageGuard, RevertError> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use super::image::ImageId;
+use super::image::{Image, ImageId};
 use super::time::Timestamp;
 
 /// Why a selection cannot be used.
@@ -76,7 +76,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn is_empty(&self) -> bool {
+    /// Whether it names nothing.
+    pub fn is_empty(&self) -> bool {
         let Self { owner, deleted_after, deleted_before, name } = self;
         owner.is_none() && deleted_after.is_none() && deleted_before.is_none() && name.is_none()
     }
@@ -99,6 +100,11 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// Whether each image is named.
+    pub fn is_by_id(&self) -> bool {
+        matches!(self, Self::Images(_))
+    }
+
     /// Of what a caller named.
     pub fn new(ids: Vec<ImageId>, filter: Filter) -> Result<Self, SelectionError> {
         if !ids.is_empty() {
@@ -119,6 +125,35 @@ impl Selection {
         Ok(Self::Waiting(filter))
     }
 }
+
+/// An image that is meant, as far as its row tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of Glance's columns")]
+pub struct Candidate {
+    pub id: ImageId,
+    pub name: Option<String>,
+    pub owner: Option<String>,
+    pub size: Option<i64>,
+    /// `None` for an image that is not deleted, or not there.
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Candidate {
+    /// Of which nothing is known.
+    pub fn unknown(id: ImageId) -> Self {
+        Self { id, name: None, owner: None, size: None, deleted_at: None }
+    }
+}
+
+impl From<Image> for Candidate {
+    fn from(image: Image) -> Self {
+        let deleted_at = image.deleted_at.filter(|_| image.deleted);
+        Self { id: image.id, name: image.name, owner: image.owner, size: image.size, deleted_at }
+    }
+}
+
+/// Is handed one candidate after the other, so that never many of them are in memory.
+pub type TakeCandidate<'a> = &'a mut (dyn FnMut(Candidate) + Send);
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod auth;
+mod bulk;
 mod compatibility;
 mod contract;
 mod errors;

@@ -1,5 +1,6 @@
 //! The command line as a person uses it.
 
+mod bulk;
 mod commands;
 mod completions;
 mod demo;

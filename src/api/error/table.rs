@@ -50,6 +50,13 @@ pub enum RequestError {
         /// Why this token was refused; for the log.
         cause: &'static str,
     },
+    /// A selection has another number of images than the caller counted.
+    SelectionChanged {
+        /// What the caller said.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
     /// Nothing is scrubbed, since `scrub_time` is nobody's word.
     NoScrubTime(ScrubTime),
     /// This process runs no passes.
@@ -121,6 +128,13 @@ impl From<RequestError> for ApiError {
             )
             .retry_after(wait)
             .cause(cause),
+            E::SelectionChanged { expected, found } => conflict(
+                "selection.changed",
+                format!(
+                    "{found} images fit now, not {expected}, so nothing was done. Look again with \
+                     {{\"dry_run\": true}}, and send what it counts as expected_count."
+                ),
+            ),
             E::NoScrubTime(time) => no_scrub_time(time),
             E::ScrubberOff => conflict(
                 "scrubber.off",

@@ -116,6 +116,41 @@ pub(crate) fn preview() -> Value {
     })
 }
 
+/// What became of many.
+pub(crate) fn bulk_revert() -> Value {
+    json!({
+        "dry_run": false,
+        "results": [
+            {
+                "image_id": ID,
+                "outcome": "reverted",
+                "reason": null,
+                "message": null,
+                "restored": {"locations": 1, "properties": 2, "tags": 1, "members": 1},
+                "warnings": []
+            },
+            {
+                "image_id": "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0",
+                "outcome": "failed",
+                "reason": "image.data_missing",
+                "message": "The data of image 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 is not there, so \
+                            nothing was changed: location 7 has no data any more.",
+                "restored": null,
+                "warnings": []
+            }
+        ],
+        "counts": {
+            "reverted": 1,
+            "already_active": 0,
+            "failed": 1,
+            "unknown": 0,
+            "reasons": {"image.data_missing": 1}
+        },
+        "remaining": 298,
+        "marker": format!("2026-11-22T13:10:00.000000_{ID}")
+    })
+}
+
 /// What the scrubber will destroy.
 pub(crate) fn plan() -> Value {
     json!({

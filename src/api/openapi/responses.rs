@@ -56,8 +56,8 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 409,
         name: "Conflict",
-        about: "The image cannot be reverted as it stands, or nothing is scrubbed here, and nothing \
-                was changed. `reason` says why; more reasons may come. `image.scrub_in_progress` \
+        about: "The image cannot be reverted as it stands, a selection has changed, or nothing is \
+                scrubbed here, and nothing was changed. `reason` says why; more reasons may come. `image.scrub_in_progress` \
                 and `image.delete_in_progress` pass, and come with `Retry-After`.",
         reasons: &[
             ("image.already_active", "The image is active: there is nothing to revert."),
@@ -92,6 +92,7 @@ const SHARED: [Shared; 13] = [
                 "image.delete_in_progress",
                 "Glance is deleting the image at this moment. Try again soon.",
             ),
+            ("selection.changed", "12 images fit now, not 10, so nothing was done."),
             ("scrub_time.unset", "scrub_time is not set, so nothing is scrubbed."),
             ("scrub_time.too_short", "scrub_time is too short, so nothing is scrubbed."),
             ("scrubber.off", "This process does not scrub. Ask one that does."),

@@ -24,7 +24,7 @@ const QUERY_VALUE: &AsciiSet =
 const MARKER_TIME: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 
 /// Largest page.
-const MAX_LIMIT: u32 = 1000;
+pub(super) const MAX_LIMIT: u32 = 1000;
 
 /// The parameters as they came.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -143,7 +143,8 @@ impl ListParameters {
     /// The link to the page after this image.
     #[must_use]
     pub fn next_link(&self, last: &PendingSummary) -> String {
-        self.link(Some(&format!("{}_{}", last.deleted_at.format(MARKER_TIME), last.id)))
+        let (deleted_at, id) = (last.deleted_at, last.id.clone());
+        self.link(Some(&marker_text(&PendingMarker { deleted_at, id })))
     }
 
     fn link(&self, marker: Option<&str>) -> String {
@@ -188,7 +189,13 @@ pub(super) fn invalid(message: String) -> RequestError {
     RequestError::Invalid(message)
 }
 
-fn position(text: &str) -> Option<PendingMarker> {
+/// Writes a marker.
+pub(super) fn marker_text(marker: &PendingMarker) -> String {
+    format!("{}_{}", marker.deleted_at.format(MARKER_TIME), marker.id)
+}
+
+/// Reads a marker of our own.
+pub(super) fn position(text: &str) -> Option<PendingMarker> {
     let (time, id) = text.split_once('_')?;
     let deleted_at = NaiveDateTime::parse_from_str(time, MARKER_TIME).ok()?;
     let id = ImageId::parse(id).ok()?;

@@ -1,13 +1,12 @@
 //! Claims of the scrubber: one transaction for a batch, an answer for each.
 
-use super::{begin, bind_unchanged, commit};
+use super::{begin, bind_unchanged, commit, row_as_text};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::lost_race;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
-use crate::domain::image::{Image, RowVersion};
 use crate::domain::location::Location;
 use crate::domain::repo::Write;
 use crate::domain::scrub::{Claim, WorkKind};
@@ -54,7 +53,7 @@ fn together(claims: &[Claim<'_>]) -> Option<(Vec<Statement>, usize)> {
     }
     let statement = |some: &[Claim<'_>]| {
         let ids: Vec<_> = some.iter().map(|claim| claim.work.image().id.as_str()).collect();
-        let keys: Vec<_> = some.iter().map(|claim| key(claim.work.image())).collect();
+        let keys: Vec<_> = some.iter().map(|claim| row_as_text(claim.work.image())).collect();
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
         let statement = Statement::new(sql::CLAIM_IMAGES).bind(stamp);
         statement.bind_list(IMAGE_SLOTS, &ids).bind_list(IMAGE_SLOTS, &keys)
@@ -80,12 +79,6 @@ fn mark(locations: &[&Location], stamp: Timestamp) -> Vec<Statement> {
         statement.bind_list(LOCATION_SLOTS, &ids).bind_list(LOCATION_SLOTS, &keys)
     };
     locations.chunks(LOCATION_SLOTS).map(statement).collect()
-}
-
-/// What [`sql::CLAIM_IMAGES`] compares.
-fn key(image: &Image) -> String {
-    let RowVersion { deleted_at, updated_at } = &image.version;
-    format!("{} {} {deleted_at} {updated_at}", image.id.as_str(), image.status.as_str())
 }
 
 /// A transaction of its own, which changes all of the claim's rows or none.

@@ -3,16 +3,19 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{SqlRepo, begin, due, far_past, rehearse};
+use super::{SqlRepo, begin, due, far_past};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
 use crate::db::lists;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
+use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
+use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
 use crate::domain::repo::{ImageRepo, RepoError, Stretch};
+use crate::domain::selection::Filter;
 
 /// Behind every id that Glance gives, so that no table is walked.
 const NOBODY: &str = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz";
@@ -63,8 +66,15 @@ impl<D: Dialect> SqlRepo<D> {
         let nobody = ImageId::parse(NOBODY).map_err(problem)?;
         self.get(&nobody, Children::ALL).await?;
         self.live_locations_of(&nobody).await?;
+        self.get_whole(std::slice::from_ref(&nobody), Children::ALL).await?;
+        self.live_locations_of_all(std::slice::from_ref(&nobody)).await?;
         self.get_many(std::slice::from_ref(&nobody)).await?;
         self.rehearse_list().await?;
+        for owner in [None, Some(NOBODY.to_owned())] {
+            let nothing = Filter { owner, deleted_before: Some(far_past()), ..Filter::default() };
+            self.candidates(&nothing, None, &mut drop).await?;
+        }
+        self.candidates_of(std::slice::from_ref(&nobody)).await?;
         self.position(&nobody).await?;
         self.list_due(far_past(), i32::MAX, 1).await?;
         self.fetch(due(lists::COUNT_DUE, i32::MAX, far_past())).await?;
@@ -163,6 +173,52 @@ async fn lock_tables<D: Dialect>(connection: &mut PooledConnection<D>) -> Result
     match D::execute(&mut transaction, Statement::new(lock)).await {
         Err(error) if !lost_race(&error) => return Err(error),
         _ => {}
+    }
+    within(PATIENCE, transaction.rollback()).await
+}
+
+async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
+    let (id, now) = (" ", far_past());
+    let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
+    let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);
+    let of_all = |statement: Statement| statement.bind_list(WHOLE_SLOTS, &[id]);
+    let of_child = |sql| Statement::new(sql).bind(now).bind(id);
+    let mut transaction = begin(connection).await?;
+    for statement in [
+        unchanged(Statement::new(sql::REVERT_IMAGE).bind(now).bind(0).bind(id)),
+        of_child(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, &[0]),
+        Statement::new(sql::LEAVE_LOCATIONS_OUT)
+            .bind(now)
+            .bind(now)
+            .bind(id)
+            .bind_list(LOCATION_SLOTS, &[0]),
+        of_child(sql::REVERT_PROPERTIES).bind(now),
+        of_child(sql::REVERT_TAGS).bind(""),
+        of_child(sql::REVERT_MORE_TAGS).bind("").bind(id),
+        of_child(sql::REVERT_MEMBERS).bind(""),
+        of_child(sql::REVERT_MORE_MEMBERS).bind("").bind(id),
+        unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
+        Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
+        of_many(Statement::new(sql::CLAIM_IMAGES).bind(now)).bind_list(IMAGE_SLOTS, &[""]),
+        Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now).bind_list(IMAGE_SLOTS, &[0]),
+        Statement::new(sql::CLAIM_LOCATIONS)
+            .bind(now)
+            .bind_list(LOCATION_SLOTS, &[0])
+            .bind_list(LOCATION_SLOTS, &[""]),
+        Statement::new(sql::RELEASE_IMAGE).bind("").bind(id).bind(now),
+        of_all(Statement::new(whole::REVERT_IMAGES).bind(now).bind(0))
+            .bind_list(WHOLE_SLOTS, &[""]),
+        Statement::new(whole::REVERT_LOCATIONS_OF_ALL).bind(now).bind_list(LOCATION_SLOTS, &[0]),
+        (0..WHOLE_SLOTS).fold(
+            of_all(Statement::new(whole::REVERT_PROPERTIES_OF_ALL).bind(now)),
+            |statement, _| statement.bind(id).bind(now),
+        ),
+        of_all(Statement::new(whole::REVERT_TAGS_OF_ALL).bind(now)).bind_list(WHOLE_SLOTS, &[""]),
+        of_all(Statement::new(whole::REVERT_MEMBERS_OF_ALL).bind(now))
+            .bind_list(WHOLE_SLOTS, &[""]),
+        Statement::new(sql::RELEASE_LOCATION).bind("").bind(0).bind(now).bind(0).bind(id),
+    ] {
+        D::execute(&mut transaction, statement).await?;
     }
     within(PATIENCE, transaction.rollback()).await
 }

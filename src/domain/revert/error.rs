@@ -55,6 +55,11 @@ pub enum RevertError {
 }
 
 impl RevertError {
+    /// Whether there is nothing to be done: the image is back.
+    pub fn is_back(&self) -> bool {
+        matches!(self, Self::NotPending(_, NotPending::AlreadyActive))
+    }
+
     /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
     pub fn reason(&self) -> &'static str {
         match self {

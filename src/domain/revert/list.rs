@@ -79,7 +79,7 @@ impl Reverter {
         self.repo.position(id).await
     }
 
-    fn unscrubbed_after(&self) -> Option<Timestamp> {
+    pub(super) fn unscrubbed_after(&self) -> Option<Timestamp> {
         self.settings.delayed_delete.then(|| self.clock.now() - LISTED_UNSCRUBBED)
     }
 

@@ -114,9 +114,10 @@ async fn revert_takes_images_back_and_reports_each() {
     let dry = config.run(&["revert", "a", "--dry-run"]);
     assert_eq!(dry.exit, Some(0), "{dry:?}");
     assert!(world.status("a").await.starts_with("pending_delete"));
-    let run = config.run(&["revert", "a", "b", "--skip-tags"]);
+    let run = config.run(&["revert", "a", "b", "--skip-tags", "--jobs", "1"]);
     let told = "active again (locations=1, properties=2, tags=0, members=1)";
-    assert_eq!(run.stdout, format!("a: {told}\nb: {told}\n"));
+    let counted = "2 images: 2 active again";
+    assert_eq!(run.stdout, format!("a: {told}\nb: {told}\n{counted}\n"));
     assert_eq!(run.exit, Some(0));
     assert_eq!(world.status("a").await, "active kept no time");
     let audited: Vec<_> = run.stderr.lines().collect();

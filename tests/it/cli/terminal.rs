@@ -102,14 +102,15 @@ async fn a_list_fits_a_terminal_of_80_columns_and_its_ids_can_be_copied() {
 #[tokio::test]
 async fn a_revert_on_a_terminal_is_a_line_an_image_and_no_audit_record() {
     let (world, config) = world().await;
-    let (exit, seen) = config.run_on_terminal(80, &format!("revert {GOOD} unknown"));
+    let (exit, seen) = config.run_on_terminal(80, &format!("revert {GOOD} unknown --jobs 1"));
     assert_eq!(exit, Some(1));
     let lines: Vec<_> = seen.lines().collect();
     assert_eq!(lines[0], format!("{GOOD}: active again"), "{seen}");
     assert!(lines[1].starts_with("glance-revert: unknown: image.not_found: "), "{seen}");
     let has_syslog = std::path::Path::new("/dev/log").exists();
-    assert_eq!(lines.len(), if has_syslog { 2 } else { 3 }, "{seen}");
-    assert!(has_syslog || lines[2].contains("no audit record was kept"), "{seen}");
+    assert_eq!(lines[2], "2 images: 1 active again, 1 image.not_found", "{seen}");
+    assert_eq!(lines.len(), if has_syslog { 3 } else { 4 }, "{seen}");
+    assert!(has_syslog || lines[3].contains("no audit record was kept"), "{seen}");
     assert!(!seen.contains("initiator"), "{seen}");
     assert!(world.status(GOOD).await.starts_with("active"));
 }
@@ -128,7 +129,8 @@ async fn reverts_are_told_one_by_one_and_ctrl_c_lets_the_one_in_hand_finish() {
     for file in ["glance.conf", "stores.conf", "ours.conf"] {
         command.arg("--config-file").arg(config.file(file));
     }
-    command.args(["revert", GOOD, BAD, "third", "fourth", "--json", "--log", "info"]);
+    command
+        .args(["revert", GOOD, BAD, "third", "fourth", "--json", "--jobs", "1", "--log", "info"]);
     command.env_clear();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -52,7 +52,8 @@ async fn run(page: &str, having: &str) {
             .replace("http://127.0.0.1:9393", &demo.url)
             .replace("http://127.0.0.1:9394", &demo.ops_url)
             .replace("127.0.0.1:9394", demo.ops_url.trim_start_matches("http://"))
-            .replace("IMAGE_ID", GOLDEN);
+            .replace("IMAGE_ID", GOLDEN)
+            .replace("5f1e...", "demo");
         let shell = Command::new("/bin/sh")
             .args(["-e", "-u", "-c", &script])
             .env("PATH", format!("{}:/usr/bin:/bin", path.path().display()))
@@ -91,4 +92,5 @@ async fn the_lines_of_the_metrics_page_work() {
 async fn the_night_is_got_over_with_the_lines_of_the_operations_page() {
     run("docs/operations.md", "glance-revert show IMAGE_ID").await;
     run("docs/operations.md", "glance-revert revert --protect IMAGE_ID").await;
+    run("docs/operations.md", "glance-revert revert --owner").await;
 }

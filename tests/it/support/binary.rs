@@ -1,7 +1,8 @@
 //! The product's binary, run as an operator runs it.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,6 +73,16 @@ impl ConfigFile {
 
     /// Runs it on a terminal of so many columns, and gives what that has been sent.
     pub(crate) fn run_on_terminal(&self, columns: u16, arguments: &str) -> (Option<i32>, String) {
+        self.answer_on_terminal(columns, arguments, "")
+    }
+
+    /// The same, with somebody who types this.
+    pub(crate) fn answer_on_terminal(
+        &self,
+        columns: u16,
+        arguments: &str,
+        typed: &str,
+    ) -> (Option<i32>, String) {
         let command = format!(
             "stty cols {columns} rows 24; exec '{}' {arguments} --config-file '{}'",
             env!("CARGO_BIN_EXE_glance-revert"),
@@ -79,7 +90,10 @@ impl ConfigFile {
         );
         let mut script = Command::new("script");
         script.env_clear().env("PATH", "/usr/bin:/bin").args(["-qec", &command, "/dev/null"]);
-        let Output { status, stdout, .. } = script.output().unwrap();
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = script.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let Output { status, stdout, .. } = child.wait_with_output().unwrap();
         output::keep("terminal", &[&stdout]);
         (status.code(), String::from_utf8(stdout).unwrap().replace("\r\n", "\n"))
     }

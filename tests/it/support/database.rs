@@ -8,11 +8,14 @@ use std::thread;
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
 use regex::Regex;
+use sqlx::mysql::MySql;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
+use sqlx::postgres::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{
-    AssertSqlSafe, Column, ConnectOptions, MySqlPool, PgPool, Row, SqlitePool, TypeInfo, raw_sql,
+    AssertSqlSafe, Column, ConnectOptions, MySqlPool, PgPool, Row, SqlitePool, Transaction,
+    TypeInfo, raw_sql,
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -150,6 +153,24 @@ impl TestDatabase {
         }
     }
 
+    /// Runs a statement in a transaction that stays open.
+    pub(crate) async fn open_transaction(&self, sql: &str) -> OpenTransaction {
+        let query = raw_sql(AssertSqlSafe(sql.to_owned()));
+        match &self.pool {
+            Pool::Sqlite(_) => unreachable!("there all wait for each other"),
+            Pool::Mariadb(pool) => {
+                let mut open = pool.begin().await.unwrap();
+                query.execute(&mut *open).await.unwrap();
+                OpenTransaction::Mariadb(open)
+            }
+            Pool::Postgres(pool) => {
+                let mut open = pool.begin().await.unwrap();
+                query.execute(&mut *open).await.unwrap();
+                OpenTransaction::Postgres(open)
+            }
+        }
+    }
+
     /// Lets the times of these rows be so many seconds earlier: in place of waiting.
     pub(crate) async fn earlier(&self, table: &str, condition: &str, seconds: i64) {
         let earlier = |column: &str| match self.kind {
@@ -181,6 +202,22 @@ impl TestDatabase {
                 let rows = query.fetch_all(pool).await.unwrap();
                 rows.iter().map(|row| cells(row, |i| row.get_unchecked(i))).collect()
             }
+        }
+    }
+}
+
+/// A transaction that holds what it wrote.
+#[derive(Debug)]
+pub(crate) enum OpenTransaction {
+    Mariadb(Transaction<'static, MySql>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl OpenTransaction {
+    pub(crate) async fn rollback(self) {
+        match self {
+            Self::Mariadb(open) => open.rollback().await.unwrap(),
+            Self::Postgres(open) => open.rollback().await.unwrap(),
         }
     }
 }

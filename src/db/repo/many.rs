@@ -1,0 +1,281 @@
+//! Several images with their children at a time: reads, and reverts in one transaction.
+
+use super::{SqlRepo, begin_with, commit, far_past, must_be_locked};
+use crate::db::deadline::within;
+use crate::db::dialect::Dialect;
+use crate::db::error::{lost_race, repo_error};
+use crate::db::lists;
+use crate::db::pooled::PooledConnection;
+use crate::db::read;
+use crate::db::statement::{PATIENCE, Statement};
+use crate::db::statements::{IMAGE, LOCATION_SLOTS};
+use crate::db::whole::{self, WHOLE_SLOTS};
+use crate::domain::image::ImageId;
+use crate::domain::pending::{Children, RevertPlan};
+use crate::domain::repo::{RepoError, Revert, Wholes, Write};
+use crate::domain::selection::{Candidate, Filter, TakeCandidate};
+use crate::domain::time::{FAR_FUTURE, Timestamp};
+
+/// Bytes of the children that one statement reads. An image that needs more is read alone.
+const MOST_OF_SEVERAL: usize = 8 << 20;
+
+impl<D: Dialect> SqlRepo<D> {
+    pub(super) async fn read_whole(
+        &self,
+        ids: &[ImageId],
+        wanted: Children,
+    ) -> Result<Wholes, RepoError> {
+        let mut wholes = Wholes::default();
+        for some in ids.chunks(WHOLE_SLOTS) {
+            let statement = whole_images(some, wanted);
+            match self.try_fetch(statement, Some(MOST_OF_SEVERAL)).await.map_err(repo_error)? {
+                None => wholes.left_out.extend_from_slice(some),
+                Some(rows) => {
+                    let images = read::images::<D>(&rows)?.into_iter();
+                    // MariaDB compares without regard to case
+                    let asked = images.filter(|image| {
+                        image.as_ref().map_or(true, |image| some.contains(&image.id))
+                    });
+                    wholes.images.extend(asked);
+                }
+            }
+        }
+        Ok(wholes)
+    }
+
+    pub(super) async fn read_candidates(
+        &self,
+        filter: &Filter,
+        unscrubbed_after: Option<Timestamp>,
+        take: TakeCandidate<'_>,
+    ) -> Result<(), RepoError> {
+        // not every column can be compared with every character
+        let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
+        let owner = filter.owner.as_deref().filter(|owner| !owner.contains(is_rare));
+        let sql = if owner.is_some() { lists::CANDIDATES_OF_OWNER } else { lists::CANDIDATES };
+        let statement = Statement::walk(sql)
+            .bind(unscrubbed_after.unwrap_or(FAR_FUTURE))
+            .bind(filter.deleted_after.unwrap_or_else(far_past))
+            .bind(filter.deleted_before.unwrap_or(FAR_FUTURE));
+        let statement = owner.into_iter().fold(statement, Statement::bind);
+        self.each(statement, &mut |row| {
+            let one = read::candidate::<D>(row);
+            read::warn_of_bad(one.as_ref().err());
+            one.into_iter().for_each(&mut *take);
+        })
+        .await
+    }
+
+    pub(super) async fn read_candidates_by_id(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<Vec<Candidate>, RepoError> {
+        let mut found = Vec::new();
+        for some in ids.chunks(WHOLE_SLOTS) {
+            let statement = Statement::new(whole::CANDIDATES_BY_ID);
+            let rows = self.fetch(statement.bind_list(WHOLE_SLOTS, &texts(some))).await?;
+            found.extend(rows.iter().filter_map(|row| read::candidate::<D>(row).ok()));
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn read_live_locations(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<Vec<(ImageId, i32)>, RepoError> {
+        let mut live = Vec::new();
+        for some in ids.chunks(WHOLE_SLOTS) {
+            let statement = Statement::new(whole::LIVE_LOCATIONS_OF_ALL);
+            let statement = statement.bind_list(WHOLE_SLOTS, &texts(some));
+            for row in self.fetch(statement).await? {
+                let image = D::text(&row, "image_id").map_err(repo_error)?.unwrap_or_default();
+                if let Ok(image) = ImageId::parse(&image) {
+                    live.push((image, D::int(&row, "id").map_err(repo_error)?));
+                }
+            }
+        }
+        Ok(live)
+    }
+
+    /// All that differ in nothing but their image together, if every statement finds all rows as they
+    /// were planned; else, and the others, one by one.
+    pub(super) async fn revert_each(
+        &self,
+        reverts: &[Revert<'_>],
+        now: Timestamp,
+    ) -> Vec<Result<Write, RepoError>> {
+        let mut written: Vec<Option<Write>> = vec![None; reverts.len()];
+        let failed = self.try_revert_each(reverts, now, &mut written).await.err();
+        let unknown = || RepoError::Unavailable("the revert was not tried".to_owned());
+        let failed = failed.unwrap_or_else(unknown);
+        written.into_iter().map(|one| one.ok_or_else(|| failed.clone())).collect()
+    }
+
+    async fn try_revert_each(
+        &self,
+        reverts: &[Revert<'_>],
+        now: Timestamp,
+        written: &mut [Option<Write>],
+    ) -> Result<(), RepoError> {
+        for Revert { guard, plan } in reverts {
+            must_be_locked(guard, plan.id())?;
+        }
+        self.has_transactions().await?;
+        let alike = |revert: &&Revert<'_>| is_plain(revert.plan);
+        let plans: Vec<_> = reverts.iter().filter(alike).map(|revert| revert.plan).collect();
+        if plans.len() > 1
+            && let Some(write) = self.revert_together(&plans, now).await?
+        {
+            for (one, revert) in written.iter_mut().zip(reverts) {
+                *one = is_plain(revert.plan).then_some(write);
+            }
+        }
+        for (one, Revert { guard, plan }) in written.iter_mut().zip(reverts) {
+            if one.is_none() {
+                *one = Some(self.revert_one(guard, plan, now).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of them all; `None` where one of them, or of its rows, is in the way of the others.
+    async fn revert_together(
+        &self,
+        plans: &[&RevertPlan],
+        now: Timestamp,
+    ) -> Result<Option<Write>, RepoError> {
+        let mut connection = self.connection().await?;
+        let mut has_begun = false;
+        let written = together(&mut connection, plans, now, &mut has_begun).await;
+        if written.is_err() {
+            // what BEGIN_REVERT began has no end where a part of it failed
+            connection.keep();
+        }
+        match self.connections.note_result(&mut connection, written) {
+            // whoever has the tables has them for each of these images
+            Err(error) if lost_race(&error) => Ok((!has_begun).then_some(Write::Stale)),
+            written => written.map_err(repo_error),
+        }
+    }
+}
+
+fn texts(ids: &[ImageId]) -> Vec<&str> {
+    ids.iter().map(ImageId::as_str).collect()
+}
+
+/// The places of [`IMAGE`].
+pub(super) fn image_with(id: &str, wanted: Children) -> Statement {
+    let flag = i32::from;
+    Statement::new(IMAGE)
+        .bind(id)
+        .bind(id)
+        .bind(id)
+        .bind(flag(wanted.properties))
+        .bind(id)
+        .bind(flag(wanted.tags))
+        .bind(id)
+        .bind(id)
+        .bind(flag(wanted.members))
+        .bind(id)
+        .bind(id)
+}
+
+/// The places of [`whole::WHOLE_IMAGES`].
+fn whole_images(ids: &[ImageId], wanted: Children) -> Statement {
+    let ids = texts(ids);
+    let flag = i32::from;
+    Statement::new(whole::WHOLE_IMAGES)
+        .bind_list(WHOLE_SLOTS, &ids)
+        .bind_list(WHOLE_SLOTS, &ids)
+        .bind(flag(wanted.properties))
+        .bind_list(WHOLE_SLOTS, &ids)
+        .bind(flag(wanted.tags))
+        .bind_list(WHOLE_SLOTS, &ids)
+        .bind(flag(wanted.members))
+        .bind_list(WHOLE_SLOTS, &ids)
+}
+
+/// Whether the statements for several images say all that this one needs.
+fn is_plain(plan: &RevertPlan) -> bool {
+    let image = plan.image();
+    let has_live = image.tags.iter().any(|tag| !tag.deleted)
+        || image.members.iter().any(|member| !member.deleted);
+    !has_live && plan.left_out().is_empty()
+}
+
+async fn together<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    plans: &[&RevertPlan],
+    now: Timestamp,
+    has_begun: &mut bool,
+) -> Result<Option<Write>, sqlx::Error> {
+    let mut transaction = begin_with(connection, D::BEGIN_REVERT).await?;
+    *has_begun = true;
+    for (statement, expected) in statements(plans, now) {
+        if D::execute(&mut transaction, statement).await? != expected as u64 {
+            within(PATIENCE, transaction.rollback()).await?;
+            return Ok(None);
+        }
+    }
+    commit(transaction).await?;
+    Ok(Some(Write::Done))
+}
+
+/// The statements, each with the number of rows that it must find.
+fn statements(plans: &[&RevertPlan], now: Timestamp) -> Vec<(Statement, usize)> {
+    let mut statements = Vec::new();
+    for protect in [false, true] {
+        let some: Vec<_> = plans.iter().filter(|plan| plan.protect() == protect).collect();
+        for some in some.chunks(WHOLE_SLOTS) {
+            let statement = Statement::new(whole::REVERT_IMAGES).bind(now);
+            let keys: Vec<_> = some.iter().map(|plan| super::row_as_text(plan.image())).collect();
+            let statement = statement.bind(i32::from(protect));
+            statements.push((with_keys(statement, some, &keys), some.len()));
+        }
+    }
+    let locations: Vec<_> =
+        plans.iter().flat_map(|plan| plan.locations().iter().copied()).collect();
+    for some in locations.chunks(LOCATION_SLOTS) {
+        let statement = Statement::new(whole::REVERT_LOCATIONS_OF_ALL).bind(now);
+        statements.push((statement.bind_list(LOCATION_SLOTS, some), some.len()));
+    }
+    let having = |count: fn(&RevertPlan) -> usize| {
+        plans.iter().filter(move |plan| count(plan) > 0).collect::<Vec<_>>()
+    };
+    let count = |plan: &RevertPlan| plan.counts().properties;
+    for some in having(count).chunks(WHOLE_SLOTS) {
+        statements.push((properties(some, now), some.iter().map(|plan| count(plan)).sum()));
+    }
+    for (sql, count) in [
+        (whole::REVERT_TAGS_OF_ALL, (|plan| plan.counts().tags) as fn(&RevertPlan) -> usize),
+        (whole::REVERT_MEMBERS_OF_ALL, |plan| plan.counts().members),
+    ] {
+        for some in having(count).chunks(WHOLE_SLOTS) {
+            let key = |plan: &&&RevertPlan| {
+                format!("{} {}", plan.id().as_str(), plan.image().version.deleted_at)
+            };
+            let keys: Vec<_> = some.iter().map(key).collect();
+            let statement = with_keys(Statement::new(sql).bind(now), some, &keys);
+            statements.push((statement, some.iter().map(|plan| count(plan)).sum()));
+        }
+    }
+    statements
+}
+
+/// Binds ids, and then keys.
+fn with_keys(statement: Statement, plans: &[&&RevertPlan], keys: &[String]) -> Statement {
+    let ids: Vec<_> = plans.iter().map(|plan| plan.id().as_str()).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    statement.bind_list(WHOLE_SLOTS, &ids).bind_list(WHOLE_SLOTS, &keys)
+}
+
+fn properties(plans: &[&&RevertPlan], now: Timestamp) -> Statement {
+    let ids: Vec<_> = plans.iter().map(|plan| plan.id().as_str()).collect();
+    let statement = Statement::new(whole::REVERT_PROPERTIES_OF_ALL).bind(now);
+    let mut statement = statement.bind_list(WHOLE_SLOTS, &ids);
+    let last = plans.last().into_iter().cycle();
+    for plan in plans.iter().chain(last).take(WHOLE_SLOTS) {
+        statement = statement.bind(plan.id().as_str()).bind(plan.properties_until());
+    }
+    statement
+}

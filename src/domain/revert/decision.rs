@@ -1,0 +1,100 @@
+//! What is decided of one image: whether it comes back, and what with it. A revert of one and a
+//! revert of many decide by this alone.
+
+use super::choice::{Judged, choose, lost_key, warnings};
+use super::error::destroyed;
+use super::{RevertError, RevertRequest, Reverted, Reverter};
+use crate::domain::image::{Image, State};
+use crate::domain::pending::{Children, PendingDelete, RevertPlan};
+use crate::domain::time::Timestamp;
+
+/// A revert, decided.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) plan: RevertPlan,
+    judged: Vec<Judged>,
+    warnings: Vec<String>,
+}
+
+impl Decision {
+    /// What the caller is told once it is carried out.
+    pub(super) fn reverted(&self, now: Timestamp) -> Reverted {
+        Reverted {
+            image: self.plan.applied(now),
+            restored: self.plan.counts(),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+impl Reverter {
+    /// Shows that an image may be reverted, or says why not.
+    pub(super) async fn show_pending(&self, image: Image) -> Result<PendingDelete, RevertError> {
+        let id = image.id.clone();
+        let now = match image.delete_seen_at() {
+            Some(_) => self.repo.now().await?,
+            None => self.clock.now(),
+        };
+        let pending = image.into_pending_delete(now, self.settings.delete_grace);
+        pending.map_err(|reason| RevertError::NotPending(id, reason))
+    }
+
+    /// Decides on what was seen; `None` where the image has changed meanwhile.
+    pub(super) async fn decide(
+        &self,
+        pending: PendingDelete,
+        judged: Vec<Judged>,
+        request: &RevertRequest,
+    ) -> Result<Option<Decision>, RevertError> {
+        let chosen = match choose(&pending, &judged) {
+            // A scrubber that came in between took the data with it: answer by what is there.
+            Err(RevertError::DataMissing { .. }) if self.has_changed(pending.image()).await? => {
+                return Ok(None);
+            }
+            chosen => chosen?,
+        };
+        tracing::debug!(locations = ?chosen, "these locations come back");
+        let mut warnings = warnings(&pending, &judged, &chosen);
+        warnings.extend(lost_key(pending.image()));
+        let plan = pending.plan(chosen, request.children, request.protect);
+        Ok(Some(Decision { plan, judged, warnings }))
+    }
+
+    async fn has_changed(&self, image: &Image) -> Result<bool, RevertError> {
+        let now = self.read(&image.id, Children::NONE).await?;
+        Ok(now.status != image.status || now.version != image.version)
+    }
+
+    /// Looks again after COMMIT, with the image's `live` locations. A DELETE that stood still may have
+    /// gone on, and then the image is reverted again; a scrubber or a purge that knows no lock of ours
+    /// may have taken data or rows.
+    pub(super) async fn is_still_there(
+        &self,
+        decision: &Decision,
+        live: &[i32],
+    ) -> Result<bool, RevertError> {
+        let id = decision.plan.id();
+        if live.is_empty() {
+            let image = self.read(id, Children::NONE).await?;
+            return match image.state() {
+                State::Live | State::Scrubbed | State::Empty => {
+                    Err(destroyed(id, "no location of it is left".to_owned()))
+                }
+                State::Pending
+                | State::Claimed
+                | State::Unscrubbed
+                | State::Broken
+                | State::Deleting
+                | State::Other => Ok(false),
+            };
+        }
+        let mut planned = decision.plan.locations().iter();
+        if let Some(gone) = planned.find(|location| !live.contains(location)) {
+            return Err(destroyed(id, format!("location {gone} is not active any more")));
+        }
+        match self.evidence().find_gone(&decision.plan, &decision.judged).await {
+            Some(gone) => Err(destroyed(id, format!("location {gone} has no data any more"))),
+            None => Ok(true),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Taking many deleted images back: each by the rules of one, all of them in few statements.
+//!
+//! A batch of images is locked and read together; their stores are asked side by side; what is decided
+//! by then is written in one transaction. An image that cannot come back, or whose row changes
+//! meanwhile, is its own affair.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::choice::Judged;
+use super::decision::Decision;
+use super::evidence::Doubts;
+use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter};
+use crate::domain::image::{Image, ImageId, State};
+use crate::domain::lock::ImageGuard;
+use crate::domain::pending::PendingDelete;
+use crate::domain::principal::Admin;
+use crate::domain::repo::{RepoError, Revert, Write};
+use crate::domain::time::Timestamp;
+
+/// Images that are locked, read, and written at a time.
+const BATCH: usize = 64;
+
+/// So long a decided image waits for others to be written with it: a slow store must not keep back
+/// what a quick one has shown.
+const COMPANY: Duration = Duration::from_millis(20);
+
+/// Is told what became of an image, by its index among those asked for, as soon as that is known.
+pub type Tell<'a> = &'a mut (dyn FnMut(usize, Result<Reverted, RevertError>) + Send);
+
+/// Which images, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Many<'a> {
+    /// The images, each once; the first ones are the first to come back.
+    pub ids: &'a [ImageId],
+    /// What is asked for each of them.
+    pub request: RevertRequest,
+    /// Images whose stores are asked side by side.
+    pub jobs: usize,
+}
+
+impl Reverter {
+    /// Takes many images back. What was not told of when this ends was not touched: `stop` said so, or
+    /// the database does not serve, which is the error.
+    pub async fn revert_many(
+        &self,
+        _by: &Admin,
+        many: &Many<'_>,
+        stop: &CancellationToken,
+        tell: Tell<'_>,
+    ) -> Result<(), RepoError> {
+        let mut run = Run { reverter: self, many, stop, tell, unanswered: HashMap::new() };
+        let mut taken = run.all((0..many.ids.len()).collect()).await?;
+        let deadline = Instant::now() + self.settings.lock_wait;
+        while !taken.is_empty() && !stop.is_cancelled() {
+            if Instant::now() + LOCK_POLL > deadline {
+                for at in taken {
+                    run.busy(at);
+                }
+                break;
+            }
+            sleep(LOCK_POLL).await;
+            taken = run.all(taken).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the stores.
+    async fn look_at<'g>(
+        &self,
+        held: Held<'g>,
+        image: Image,
+        request: RevertRequest,
+    ) -> Result<Seen<'g>, (Held<'g>, RevertError)> {
+        let pending = match self.show_pending(image).await {
+            Ok(pending) => pending,
+            Err(error) => return Err((held, error)),
+        };
+        let judged = self.evidence().judge(&pending, request.verify, request.dry_run).await;
+        Ok(Seen { held, pending, judged })
+    }
+}
+
+/// An image that is locked, by its index among those asked for.
+#[derive(Debug, Clone, Copy)]
+struct Held<'g> {
+    at: usize,
+    guard: &'g ImageGuard,
+}
+
+/// An image whose stores were asked.
+struct Seen<'g> {
+    held: Held<'g>,
+    pending: PendingDelete,
+    judged: Vec<Judged>,
+}
+
+/// A revert that was sent to the database without an answer.
+struct Unanswered {
+    decision: Decision,
+    now: Timestamp,
+    error: RepoError,
+}
+
+impl Unanswered {
+    /// Whether the image is as this revert would have left it.
+    fn was_done(&self, image: &Image) -> bool {
+        let live = |id: &i32| image.locations.iter().any(|one| one.id == *id && one.is_live());
+        image.state() == State::Live
+            && image.updated_at == Some(self.now)
+            && self.decision.plan.locations().iter().all(live)
+    }
+}
+
+struct Run<'a> {
+    reverter: &'a Reverter,
+    many: &'a Many<'a>,
+    stop: &'a CancellationToken,
+    tell: Tell<'a>,
+    unanswered: HashMap<usize, Unanswered>,
+}
+
+impl Run<'_> {
+    /// A batch after the other; those whose lock somebody has.
+    async fn all(&mut self, indexes: Vec<usize>) -> Result<Vec<usize>, RepoError> {
+        let mut taken = Vec::new();
+        // one at a time is one after the other
+        let size = if self.many.jobs > 1 { BATCH } else { 1 };
+        for some in indexes.chunks(size) {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            taken.extend(self.batch(some).await?);
+        }
+        Ok(taken)
+    }
+
+    async fn batch(&mut self, indexes: &[usize]) -> Result<Vec<usize>, RepoError> {
+        let id = |at: &usize| self.many.ids.get(*at).cloned();
+        let ids: Vec<_> = indexes.iter().filter_map(id).collect();
+        let guards = self.reverter.lock.try_lock_all(&ids).await?;
+        let by_id: HashMap<_, _> = guards.iter().map(|guard| (guard.id(), guard)).collect();
+        let (mut held, mut taken) = (Vec::new(), Vec::new());
+        for (at, id) in indexes.iter().copied().zip(&ids) {
+            match by_id.get(id) {
+                Some(guard) => held.push(Held { at, guard }),
+                None => taken.push(at),
+            }
+        }
+        let done = self.locked(held).await;
+        // it may be done: whoever asks again is told
+        let unanswered: Vec<_> = self.unanswered.drain().collect();
+        for (at, Unanswered { error, .. }) in unanswered {
+            (self.tell)(at, Err(error.into()));
+        }
+        self.reverter.lock.release_all(guards).await;
+        done.map(|()| taken)
+    }
+
+    async fn locked(&mut self, mut open: Vec<Held<'_>>) -> Result<(), RepoError> {
+        for _ in 0..ATTEMPTS {
+            if open.is_empty() {
+                return Ok(());
+            }
+            open = self.attempt(open).await?;
+        }
+        for Held { at, .. } in open {
+            match self.unanswered.remove(&at) {
+                Some(Unanswered { error, .. }) => (self.tell)(at, Err(error.into())),
+                None => self.busy(at),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads, asks, decides and writes; those whose rows changed meanwhile.
+    async fn attempt<'g>(&mut self, open: Vec<Held<'g>>) -> Result<Vec<Held<'g>>, RepoError> {
+        let ids: Vec<_> = open.iter().map(|held| held.guard.id().clone()).collect();
+        let request = &self.many.request;
+        let wholes = self.reverter.repo.get_whole(&ids, request.children).await?;
+        let mut found = HashMap::new();
+        for image in wholes.images {
+            let id = image.as_ref().map_or_else(|bad| bad.image.clone(), |i| i.id.to_string());
+            found.insert(id, image);
+        }
+        let (mut waiting, mut alone, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        for held in open {
+            let id = held.guard.id();
+            match found.remove(id.as_str()) {
+                Some(Ok(image)) => match self.unanswered.remove(&held.at) {
+                    Some(sent) if sent.was_done(&image) => {
+                        let Unanswered { decision, now, .. } = sent;
+                        self.look_again(vec![(held, decision)], now, &mut again).await?;
+                    }
+                    _ => waiting.push((held, image)),
+                },
+                Some(Err(bad)) => (self.tell)(held.at, Err(RepoError::from(bad).into())),
+                None if wholes.left_out.contains(id) => alone.push(held),
+                None => (self.tell)(held.at, Err(RevertError::NotFound(id.clone()))),
+            }
+        }
+        self.ask_stores(waiting, &mut again).await?;
+        for Held { at, guard } in alone {
+            if !self.stop.is_cancelled() {
+                let result = self.reverter.revert_locked(guard, request).await;
+                (self.tell)(at, result);
+            }
+        }
+        Ok(again)
+    }
+
+    /// So many at a time; those that were shown are written together, and wait for others only for a
+    /// moment.
+    async fn ask_stores<'g>(
+        &mut self,
+        waiting: Vec<(Held<'g>, Image)>,
+        again: &mut Vec<Held<'g>>,
+    ) -> Result<(), RepoError> {
+        let (reverter, request) = (self.reverter, self.many.request);
+        let mut waiting = waiting.into_iter();
+        let (mut asked, mut seen) = (FuturesUnordered::new(), Vec::new());
+        loop {
+            while asked.len() < self.many.jobs.max(1) && !self.stop.is_cancelled() {
+                let Some((held, image)) = waiting.next() else { break };
+                asked.push(reverter.look_at(held, image, request));
+            }
+            let next = if seen.is_empty() {
+                Ok(asked.next().await)
+            } else {
+                timeout(COMPANY, asked.next()).await
+            };
+            match next {
+                Ok(Some(Ok(one))) => seen.push(one),
+                Ok(Some(Err((held, error)))) => self.refuse(held, error)?,
+                Ok(None) => break,
+                Err(_) => self.write(std::mem::take(&mut seen), again).await?,
+            }
+        }
+        self.write(seen, again).await
+    }
+
+    /// Decides, and writes what was decided.
+    async fn write<'g>(
+        &mut self,
+        mut seen: Vec<Seen<'g>>,
+        again: &mut Vec<Held<'g>>,
+    ) -> Result<(), RepoError> {
+        seen.sort_by_key(|one| one.held.at);
+        let reverter = self.reverter;
+        let mut doubts = Doubts::new();
+        for one in &mut seen {
+            reverter.evidence().prove_absences(&mut one.judged, &mut doubts).await?;
+        }
+        let mut decided = Vec::new();
+        for Seen { held, pending, judged } in seen {
+            match reverter.decide(pending, judged, &self.many.request).await {
+                Ok(Some(decision)) => decided.push((held, decision)),
+                Ok(None) => again.push(held),
+                Err(error) => self.refuse(held, error)?,
+            }
+        }
+        let now = reverter.clock.now_in_seconds();
+        if self.many.request.dry_run {
+            for (Held { at, .. }, decision) in decided {
+                (self.tell)(at, Ok(decision.reverted(now)));
+            }
+            return Ok(());
+        }
+        let reverts = decided.iter();
+        let reverts =
+            reverts.map(|(held, decision)| Revert { guard: held.guard, plan: &decision.plan });
+        let reverts: Vec<_> = reverts.collect();
+        let written = reverter.repo.revert_all(&reverts, now).await;
+        let mut done = Vec::new();
+        for ((held, decision), written) in decided.into_iter().zip(written) {
+            match written {
+                Ok(Write::Done) => done.push((held, decision)),
+                Ok(Write::Stale) => again.push(held),
+                Err(error) => self.doubt(held, Unanswered { decision, now, error }, again)?,
+            }
+        }
+        self.look_again(done, now, again).await
+    }
+
+    /// Looks at what was written; those that somebody changed right after it.
+    async fn look_again<'g>(
+        &mut self,
+        done: Vec<(Held<'g>, Decision)>,
+        now: Timestamp,
+        again: &mut Vec<Held<'g>>,
+    ) -> Result<(), RepoError> {
+        let ids: Vec<_> = done.iter().map(|(held, _)| held.guard.id().clone()).collect();
+        let reverter = self.reverter;
+        let mut live: HashMap<ImageId, Vec<i32>> = HashMap::new();
+        match reverter.repo.live_locations_of_all(&ids).await {
+            Ok(locations) => {
+                for (id, location) in locations {
+                    live.entry(id).or_default().push(location);
+                }
+            }
+            Err(error) => {
+                for (held, decision) in done {
+                    let error = error.clone();
+                    self.doubt(held, Unanswered { decision, now, error }, again)?;
+                }
+                return Ok(());
+            }
+        }
+        let mut done = done.into_iter().peekable();
+        while done.peek().is_some() {
+            let some: Vec<_> = done.by_ref().take(self.many.jobs.max(1)).collect();
+            let looks = some.iter().map(|(held, decision)| {
+                let live = live.get(held.guard.id()).map_or(&[][..], Vec::as_slice);
+                reverter.is_still_there(decision, live)
+            });
+            for (is_there, (held, decision)) in join_all(looks).await.into_iter().zip(some) {
+                match is_there {
+                    Ok(true) => (self.tell)(held.at, Ok(decision.reverted(now))),
+                    Ok(false) => again.push(held),
+                    Err(RevertError::Repo(error)) => {
+                        self.doubt(held, Unanswered { decision, now, error }, again)?;
+                    }
+                    Err(error) => (self.tell)(held.at, Err(error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it was done is seen when the image is read again.
+    fn doubt<'g>(
+        &mut self,
+        held: Held<'g>,
+        unanswered: Unanswered,
+        again: &mut Vec<Held<'g>>,
+    ) -> Result<(), RepoError> {
+        if matches!(unanswered.error, RepoError::Unavailable(_)) {
+            self.unanswered.insert(held.at, unanswered);
+            again.push(held);
+            Ok(())
+        } else {
+            self.refuse(held, unanswered.error.into())
+        }
+    }
+
+    /// Tells why an image does not come back, unless no other would fare better.
+    fn refuse(&mut self, held: Held<'_>, error: RevertError) -> Result<(), RepoError> {
+        if let RevertError::Repo(away @ RepoError::Unavailable(_)) = &error {
+            return Err(away.clone());
+        }
+        (self.tell)(held.at, Err(error));
+        Ok(())
+    }
+
+    fn busy(&mut self, at: usize) {
+        if let Some(id) = self.many.ids.get(at) {
+            (self.tell)(at, Err(RevertError::Busy(id.clone())));
+        }
+    }
+}
