@@ -20,6 +20,8 @@ pub use reloaded::{Contents, Look, Reloaded};
 const LARGEST_OF_KEYS: u64 = 256 * 1024;
 /// The same of certificates: all that a system trusts are some 500 KiB with their descriptions.
 const LARGEST_OF_CERTIFICATES: u64 = 4 * 1024 * 1024;
+/// The same of options: Glance's sample, with all that it says of each, has some 200 KiB.
+const LARGEST_OF_OPTIONS: u64 = 1024 * 1024;
 
 /// Why a file gives nothing.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,15 @@ impl Version {
 
 fn regular(metadata: Metadata) -> Result<Metadata, FileProblem> {
     if metadata.is_file() { Ok(metadata) } else { Err(FileProblem::NotAFile) }
+}
+
+/// Reads a file with options, once.
+///
+/// # Errors
+/// It is not there, no regular file, too large or not UTF-8.
+pub fn read_options(path: &Path) -> Result<String, FileProblem> {
+    let text = String::from_utf8(read(path, LARGEST_OF_OPTIONS)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8").into())
 }
 
 /// Reads a regular file of at most so many bytes.

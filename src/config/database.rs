@@ -10,13 +10,13 @@ mod parameters;
 mod tls;
 pub mod url;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::options;
 use super::reader::Reader;
+use crate::files::read_options;
 use option_file::OptionFile;
 use url::{DatabaseUrl, UrlError};
 
@@ -121,7 +121,7 @@ pub enum DatabaseError {
     PassFile {
         /// As the URL has it.
         path: PathBuf,
-        /// From the operating system.
+        /// What is wrong with it.
         reason: String,
     },
     /// Not a number, or too large.
@@ -145,7 +145,7 @@ pub enum DatabaseError {
     OptionFile {
         /// As the URL has it.
         path: PathBuf,
-        /// From the operating system.
+        /// What is wrong with it.
         reason: String,
     },
 }
@@ -318,7 +318,7 @@ fn default_file(url: &DatabaseUrl) -> Result<OptionFile, DatabaseError> {
         (None, None) => return Ok(OptionFile::default()),
     };
     let group = group.unwrap_or_else(|| "client".to_owned());
-    match fs::read_to_string(Path::new(&path)) {
+    match read_options(Path::new(&path)) {
         Ok(text) => Ok(OptionFile::parse(&text, &group)),
         Err(error) => {
             Err(DatabaseError::OptionFile { path: path.into(), reason: error.to_string() })

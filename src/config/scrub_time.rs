@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::oslo::{DEFAULT_GROUP, Settings, types};
+use crate::files::{FileProblem, read_options};
 
 /// Upstream's scrubber has a file of its own; what it says counts too.
 const SCRUBBER_FILE: &str = "glance-scrubber.conf";
@@ -92,12 +92,13 @@ pub(super) fn beside(files: &[PathBuf], folders: &[PathBuf], root: &Path) -> Vec
 }
 
 fn said_by(path: &Path) -> Option<Result<Duration, String>> {
-    let text = match fs::read_to_string(path) {
+    let text = match read_options(path) {
         Ok(text) => text,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return None;
+        Err(FileProblem::Unreadable(error)) => {
+            let is_there = !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+            return is_there.then(|| Err(error.to_string()));
         }
-        Err(error) => return Some(Err(error.to_string())),
+        Err(problem) => return Some(Err(problem.to_string())),
     };
     let mut settings = Settings::default();
     if let Err(errors) = settings.add_file(path, &text) {

@@ -1,11 +1,11 @@
 //! What libpq makes of `options` and of `passfile`.
 
-use std::fs;
 use std::path::Path;
 
 use secrecy::SecretString;
 
 use super::DatabaseError;
+use crate::files::read_options;
 
 /// Settings of a session from a server's command line: `-c name=value`, `-cname=value`,
 /// `--name=value`, a backslash before a blank that belongs to a value.
@@ -66,7 +66,7 @@ pub(super) fn password(
     path: &Path,
     whose: &Whose<'_>,
 ) -> Result<Option<SecretString>, DatabaseError> {
-    let text = fs::read_to_string(path).map_err(|error| DatabaseError::PassFile {
+    let text = read_options(path).map_err(|error| DatabaseError::PassFile {
         path: path.to_owned(),
         reason: error.to_string(),
     })?;

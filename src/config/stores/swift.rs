@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::super::keystone_auth::{Credentials, Domain, Named, Scope};
 use super::super::reader::Section;
+use crate::files::read_options;
 
 /// `swift`: the accounts of one Swift, or of several by reference.
 #[derive(Debug, Clone)]
@@ -153,10 +154,10 @@ fn account_of_options(section: &mut Section<'_, '_>, reference: &str) -> Option<
 
 fn accounts_of_file(section: &mut Section<'_, '_>, path: &std::path::Path) -> Vec<SwiftAccount> {
     let option = "swift_store_config_file";
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_options(path) {
         Ok(text) => text,
         Err(error) => {
-            section.problem(option, format!("{}: {error}", path.display()));
+            section.problem(option, format!("{} {error}", path.display()));
             return Vec::new();
         }
     };

@@ -1,5 +1,5 @@
-//! Each option that names a file with keys, certificates or a token: what is no file of a usual
-//! size is an error that names it, and never a wait.
+//! Each option that names a file with keys, certificates, a token or more options: what is no file
+//! of a usual size is an error that names it, and never a wait.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::support::pki::Authority;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The options, and what says that it is this one.
-const OPTIONS: [(&str, &str); 16] = [
+const OPTIONS: [(&str, &str); 19] = [
     ("tls_cert_file", "[revert] tls_cert_file = FILE"),
     ("tls_key_file", "[revert] tls_key_file = FILE"),
     ("tls_client_ca_file", "[revert] tls_client_ca_file = FILE"),
@@ -33,6 +33,9 @@ const OPTIONS: [(&str, &str); 16] = [
     ("s3_store_cacert", "store s3: s3_store_cacert: FILE"),
     ("swift_store_cacert", "store swift: swift_store_cacert: FILE"),
     ("cinder_ca_certificates_file", "store cinder: cinder_ca_certificates_file: FILE"),
+    ("swift_store_config_file", "FILE"),
+    ("read_default_file", "read_default_file=FILE: "),
+    ("passfile", "passfile=FILE: "),
 ];
 
 const TLS: &str = "tls_cert_file = FOLDER/tls.crt\ntls_key_file = FOLDER/tls.key\n";
@@ -54,6 +57,7 @@ fn configuration(option: &str) -> String {
     let file = option.split(' ').next_back().unwrap();
     let set = format!("{file} = FOLDER/file\n");
     let (mut revert, mut issuer, mut more) = (String::new(), KEYS.to_owned(), String::new());
+    let mut database = "sqlite:///FOLDER/empty.db";
     match option {
         "tls_cert_file" | "tls_key_file" => {
             let good = TLS.lines().find(|line| !line.starts_with(option)).unwrap();
@@ -79,10 +83,13 @@ fn configuration(option: &str) -> String {
         "s3_store_cacert" => more = format!("{S3}{set}"),
         "swift_store_cacert" => more = format!("{SWIFT}{set}"),
         "cinder_ca_certificates_file" => more = format!("{CINDER}{set}"),
+        "swift_store_config_file" => more = format!("[glance_store]\nstores = swift\n{set}"),
+        "read_default_file" => database = "mysql://127.0.0.1:1/g?read_default_file=FOLDER/file",
+        "passfile" => database = "postgresql://u@127.0.0.1:1/g?passfile=FOLDER/file",
         other => panic!("{other}"),
     }
     format!(
-        "[database]\nconnection = sqlite:///FOLDER/empty.db\n[revert]\nscrubber = false\n{revert}\
+        "[database]\nconnection = {database}\n[revert]\nscrubber = false\n{revert}\
          [revert_jwt:test]\nissuer = https://i\naudiences = a\n{issuer}{more}"
     )
 }
@@ -98,16 +105,21 @@ fn folder_of(option: &str) -> ConfigFile {
     config
 }
 
-/// All that `check` says; a panic where it does not end.
-fn checked(config: &ConfigFile) -> String {
+/// All that `check` says of what it refuses.
+fn refused(config: &ConfigFile) -> String {
+    let (succeeded, text) = checked(config);
+    assert!(!succeeded, "{text}");
+    text
+}
+
+/// Whether `check` succeeds, and all that it says; a panic where it does not end.
+fn checked(config: &ConfigFile) -> (bool, String) {
     let mut check = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
     check.env_clear().args(["check", "--config-file"]).arg(config.file("glance.conf"));
     let check = check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let Output { status, stdout, stderr } = ended(check);
     let text = [stdout, stderr].concat();
-    let text = String::from_utf8(text).unwrap();
-    assert!(!status.success(), "{text}");
-    text
+    (status.success(), String::from_utf8(text).unwrap())
 }
 
 fn ended(mut child: Child) -> Output {
@@ -129,7 +141,7 @@ async fn is_told(words: &'static str, make: fn(&Path)) {
             let file = config.file("file");
             make(&file);
             let told = told.replace("FILE", file.to_str().unwrap());
-            let text = checked(&config);
+            let text = refused(&config);
             let line = text.lines().find(|line| line.contains(&told));
             let line = line.unwrap_or_else(|| panic!("{option}: {text}"));
             assert!(line.contains(words), "{option}: {line}");
@@ -161,4 +173,24 @@ async fn a_link_to_nothing_is_an_error_that_names_the_option() {
         std::os::unix::fs::symlink("/nowhere/at/all", path).unwrap();
     })
     .await;
+}
+
+/// The file is not named by an option: it is looked for where it usually is.
+fn scrubber_file(make: fn(&Path)) -> String {
+    let config = folder_of("jwks_file");
+    config.put("file", &DemoIssuer::generate("https://i", "a").unwrap().jwks());
+    make(&config.file("glance-scrubber.conf"));
+    let (_, text) = checked(&config);
+    let line = text.lines().find(|line| line.contains("glance-scrubber.conf"));
+    line.unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_the_scrubbers_file_is_a_warning_and_never_a_wait() {
+    let huge: fn(&Path) = |path| File::create(path).unwrap().set_len(1 << 40).unwrap();
+    for (make, words) in [(pipe as fn(&Path), "is not a regular file"), (huge, "is larger than")] {
+        let line = scrubber_file(make);
+        assert!(line.contains("its scrub_time does not count here"), "{line}");
+        assert!(line.contains(words), "{line}");
+    }
 }
