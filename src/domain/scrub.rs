@@ -204,8 +204,8 @@ impl Scrubber {
         if let Err(limited) = judged {
             return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });
         }
-        let most = self.settings.limits.most_images(accepted);
-        let mut pass = Pass::new(self, stop, now, before, most);
+        let left = self.settings.limits.allowance(accepted);
+        let mut pass = Pass::new(self, stop, now, before, left);
         let span = tracing::info_span!("pass", pass = pass.name());
         pass.run(first).instrument(span).await.map(|()| pass.into_report())
     }

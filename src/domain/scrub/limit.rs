@@ -48,9 +48,39 @@ impl PassLimits {
         if is_accepted || fits { Ok(()) } else { Err(Limited { due, limits: self, accepted }) }
     }
 
-    /// How many images a pass that was let through may destroy: more can have become due since.
-    pub(super) fn most_images(self, accepted: Option<u64>) -> u64 {
-        self.images.max(accepted.unwrap_or(0))
+    /// What a pass that was let through may destroy: more can have become due since, and what only
+    /// stores can tell of was not counted.
+    pub(super) fn allowance(self, accepted: Option<u64>) -> Allowance {
+        Allowance {
+            images: self.images.max(accepted.unwrap_or(0)),
+            bytes: self.bytes.filter(|_| accepted.is_none()),
+        }
+    }
+}
+
+/// What a pass may still destroy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    images: u64,
+    bytes: Option<u64>,
+}
+
+impl Allowance {
+    /// Whether another image may go, taken off if so.
+    pub(super) fn take(&mut self, size: Option<i64>) -> bool {
+        let mut one = Tally::default();
+        one.add(size);
+        let fits = self.images > 0 && self.bytes.is_none_or(|left| one.bytes <= left);
+        if fits {
+            self.images -= 1;
+            self.bytes = self.bytes.map(|left| left - one.bytes);
+        }
+        fits
+    }
+
+    /// How many of these may go, in their order.
+    pub(super) fn prefix(mut self, sizes: impl Iterator<Item = Option<i64>>) -> usize {
+        sizes.take_while(|size| self.take(*size)).count()
     }
 }
 
@@ -110,6 +140,14 @@ mod tests {
         assert_eq!(judged(20, 1000, Some(20)), Ok(()));
         assert!(judged(21, 1, Some(20)).unwrap_err().contains("only 20 were accepted"));
         assert_eq!(judged(10, 1, Some(2)), Ok(()), "it takes nothing away");
+    }
+
+    #[test]
+    fn an_allowance_ends_with_its_images_and_with_its_bytes() {
+        let five_of_40 = || std::iter::repeat_n(Some(40), 5);
+        assert_eq!(LIMITS.allowance(None).prefix(five_of_40()), 2);
+        assert_eq!(LIMITS.allowance(Some(11)).prefix(five_of_40()), 5, "whatever their size");
+        assert_eq!(LIMITS.allowance(None).prefix(std::iter::repeat_n(None, 12)), 10);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::circuit_breaker::CircuitBreaker;
 use super::claimed::Claimed;
 use super::destroy::Destroyer;
 use super::last_copy;
-use super::limit::Limited;
+use super::limit::{Allowance, Limited};
 use super::pace::Pace;
 use super::placing;
 use super::shared_data::SharedData;
@@ -32,8 +32,8 @@ pub(super) struct Pass<'a> {
     before: Timestamp,
     /// When the pass began, as its name.
     name: String,
-    /// Images that may still be destroyed.
-    left: u64,
+    /// What may still be destroyed.
+    left: Allowance,
     /// More could be destroyed than that.
     is_over: bool,
     breaker: CircuitBreaker,
@@ -45,20 +45,20 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass at `now` over what was deleted at `before` or earlier, at most so many images of it.
+    /// A pass at `now` over what was deleted at `before` or earlier, at most as much of it as `left` says.
     pub(super) fn new(
         scrubber: &'a Scrubber,
         stop: &'a CancellationToken,
         now: Timestamp,
         before: Timestamp,
-        most: u64,
+        left: Allowance,
     ) -> Self {
         Self {
             scrubber,
             stop,
             before,
             name: now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
-            left: most,
+            left,
             is_over: false,
             breaker: CircuitBreaker::new(scrubber.settings.absent_limit),
             shared: None,
@@ -85,7 +85,7 @@ impl<'a> Pass<'a> {
             return self.stop_at_limit().await;
         }
         // only as many as the limit leaves; the others wait for the next pass
-        if !self.report.interrupted && self.left > 0 {
+        if !self.report.interrupted {
             let remnants = self.scrubber.some_remnants(self.before);
             match self.stop.run_until_cancelled(remnants).await.transpose()? {
                 Some(ids) => self.all_of(&ids).await?,
@@ -200,9 +200,9 @@ impl<'a> Pass<'a> {
         self.lock(ids, guards).await?;
         let works = self.read(guards).await?;
         let mut works = self.without_last_copies(works).await;
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX);
-        self.is_over |= works.len() > most;
-        works.truncate(most);
+        let fit = self.left.prefix(works.iter().map(|(work, _)| work.image().size));
+        self.is_over |= works.len() > fit;
+        works.truncate(fit);
         let claimed = self.claim(works, guards).await?;
         let (scrubber, stop) = (self.scrubber, self.stop);
         let Some(counts) = self.shared.as_mut().filter(|_| !claimed.is_empty()) else {

@@ -97,6 +97,19 @@ async fn bytes_can_be_limited_too() {
 }
 
 #[tokio::test]
+async fn what_only_a_store_can_tell_of_stays_within_the_limit_of_bytes_too() {
+    let world = World::new(Kind::Sqlite).await;
+    world.crowd(&ids("a", 3), &ago(HOUR * 2)).await;
+    // what Glance's image_destroy writes: both with one time
+    world.db.execute("UPDATE image_locations SET status = 'deleted'").await;
+    world.db.execute("UPDATE images SET status = 'deleted'").await;
+    let bytes: u64 = ids("a", 2).iter().map(|id| format!("the bytes of {id}").len() as u64).sum();
+    let limits = PassLimits { images: 10, bytes: Some(bytes) };
+    let report = pass(&scrubber(&world, HOUR, limits, Duration::ZERO)).await;
+    assert_eq!((report.scrubbed, world.files()), (2, 1), "{report:?}");
+}
+
+#[tokio::test]
 async fn images_that_nothing_can_destroy_stop_no_others() {
     let world = World::new(Kind::Sqlite).await;
     let stuck = ids("stuck", 5);

@@ -35,7 +35,7 @@ impl Pass<'_> {
         if outcome.left.is_some() || outcome.stopped {
             return;
         }
-        self.left = self.left.saturating_sub(1);
+        self.left.take(claimed.work.image().size);
         if let Some(journal) = &self.scrubber.journal {
             let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
             stores.sort();
