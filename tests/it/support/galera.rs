@@ -100,10 +100,16 @@ impl Galera {
     pub(crate) async fn cut_off(&self) {
         self.execute(1, "SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'").await;
         let folder = self.folder.path();
-        let status = async || status(folder, "two", "wsrep_cluster_status").await;
-        until("the second node", async || (status().await? == "non-Primary").then_some(())).await;
-        let size = async || status_of_one(folder).await;
-        until("the first node", async || (size().await? == "1").then_some(())).await;
+        let two = async || status(folder, "two", "wsrep_cluster_status").await;
+        until("the second node", async || (two().await? == "non-Primary").then_some(())).await;
+        let one = async |variable| status(folder, "one", variable).await;
+        until("the first node", async || {
+            let is_alone = one("wsrep_cluster_size").await? == "1";
+            let serves = one("wsrep_cluster_status").await? == "Primary"
+                && one("wsrep_ready").await? == "ON";
+            (is_alone && serves).then_some(())
+        })
+        .await;
     }
 }
 
@@ -114,10 +120,6 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-async fn status_of_one(folder: &Path) -> Option<String> {
-    status(folder, "one", "wsrep_cluster_size").await
-}
-
 fn start(folder: &Path, name: &'static str, group: u16, peers: &str, weight: &str) -> Node {
     let port = free_port();
     let own = folder.join(name);
@@ -126,7 +128,7 @@ fn start(folder: &Path, name: &'static str, group: u16, peers: &str, weight: &st
     let provider = format!(
         "{weight};base_host=127.0.0.1;base_port={group};gmcast.listen_addr=tcp://127.0.0.1:{group};\
          ist.recv_addr=127.0.0.1:{};gcache.size=16M;evs.keepalive_period=PT0.3S;\
-         evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT4S",
+         evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S",
         free_port()
     );
     let own = [
