@@ -161,7 +161,8 @@ macro_rules! candidates {
             ended_with_image!(),
             ") > 0)))))) AND COALESCE(i.deleted_at, i.updated_at) >= ? \
              AND COALESCE(i.deleted_at, i.updated_at) < ?",
-            $of
+            $of,
+            " LIMIT ?"
         )
     };
 }

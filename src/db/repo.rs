@@ -233,7 +233,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         unscrubbed_after: Option<Timestamp>,
         take: TakeCandidate<'_>,
     ) -> Result<(), RepoError> {
-        self.read_candidates(filter, unscrubbed_after, take).await
+        self.read_candidates(filter, unscrubbed_after, i64::MAX, take).await
     }
 
     async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {

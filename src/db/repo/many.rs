@@ -43,10 +43,12 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(wholes)
     }
 
+    /// `most` of them; a rehearsal wants none.
     pub(super) async fn read_candidates(
         &self,
         filter: &Filter,
         unscrubbed_after: Option<Timestamp>,
+        most: i64,
         take: TakeCandidate<'_>,
     ) -> Result<(), RepoError> {
         // not every column can be compared with every character
@@ -58,7 +60,7 @@ impl<D: Dialect> SqlRepo<D> {
             .bind(filter.deleted_after.unwrap_or_else(far_past))
             .bind(filter.deleted_before.unwrap_or(FAR_FUTURE));
         let statement = owner.into_iter().fold(statement, Statement::bind);
-        self.each(statement, &mut |row| {
+        self.each(statement.bind(most), &mut |row| {
             let one = read::candidate::<D>(row);
             read::warn_of_bad(one.as_ref().err());
             one.into_iter().for_each(&mut *take);

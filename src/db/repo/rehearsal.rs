@@ -71,8 +71,8 @@ impl<D: Dialect> SqlRepo<D> {
         self.get_many(std::slice::from_ref(&nobody)).await?;
         self.rehearse_list().await?;
         for owner in [None, Some(NOBODY.to_owned())] {
-            let nothing = Filter { owner, deleted_before: Some(far_past()), ..Filter::default() };
-            self.candidates(&nothing, None, &mut drop).await?;
+            let filter = Filter { owner, ..Filter::default() };
+            self.read_candidates(&filter, None, 0, &mut drop).await?;
         }
         self.candidates_of(std::slice::from_ref(&nobody)).await?;
         self.position(&nobody).await?;

@@ -44,8 +44,10 @@ fn every_command_has_a_manual_page_with_its_options() {
         SUBCOMMANDS.iter().map(|command| format!("glance-revert-{command}.1")).collect();
     wanted.push("glance-revert.1".to_owned());
     wanted.sort();
-    assert_eq!(names, wanted);
-    for name in wanted {
+    let is_nested = |name: &&String| name.matches('-').count() > 2;
+    let own: Vec<_> = names.iter().filter(|name| !is_nested(name)).cloned().collect();
+    assert_eq!(own, wanted);
+    for name in names {
         let page = fs::read_to_string(folder.join(&name)).unwrap();
         for line in page.lines().filter(|line| line.starts_with('.')) {
             let word = line.split_whitespace().next().unwrap();
