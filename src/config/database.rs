@@ -14,11 +14,35 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::options;
+use super::declare::options;
+use super::options::{Opt, nonempty, parsed, text_or};
 use super::reader::Reader;
 use crate::files::read_options;
 use option_file::OptionFile;
 use url::{DatabaseUrl, UrlError};
+
+options! {
+    /// `[database]`.
+    DATABASE: DatabaseOptions {
+        /// Glance's database.
+        connection: String =
+            connection().example("mysql+pymysql://glance:PASSWORD@database.example.org/glance");
+        /// Added to the connection's own parameters.
+        connection_parameters: Option<String> = text_or("name=value&name=value", "").secret();
+    }
+}
+
+const fn connection() -> Opt<String> {
+    let parse = |text: &str| {
+        nonempty(text).map_err(|fault| {
+            format!(
+                "{fault}; name Glance's own glance-api.conf with --config-file, or set \
+                 OS_DATABASE__CONNECTION"
+            )
+        })
+    };
+    parsed("SQLAlchemy URL", None, parse, String::new).required().secret()
+}
 
 /// Which family of database Glance uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,21 +176,16 @@ pub enum DatabaseError {
 
 /// Reads the section; `None` after noting why not.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
-    let mut section = reader.section(&["database"], options::DATABASE);
-    let parameters = section.text("connection_parameters").unwrap_or_default();
-    let connection = section.text("connection").unwrap_or_default();
+    let mut section = reader.section(&["database"], &[]);
+    let parameters = section.get(&DATABASE.connection_parameters).unwrap_or_default();
+    let connection = section.get(&DATABASE.connection);
     if connection.is_empty() {
-        if !section.has_problem("connection") {
-            let advice = "must be set; name Glance's own glance-api.conf with --config-file, or \
-                          set OS_DATABASE__CONNECTION";
-            section.problem("connection", advice);
-        }
         return None;
     }
     match DatabaseConfig::parse(&connection, &parameters) {
         Ok(database) => Some(database),
         Err(error) => {
-            section.problem("connection", error.to_string());
+            section.problem(&DATABASE.connection, error.to_string());
             None
         }
     }

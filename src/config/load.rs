@@ -172,7 +172,7 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
     }
     let tables = [
         (DEFAULT_GROUP, sections::DEFAULT),
-        ("database", options::DATABASE),
+        ("database", sections::DATABASE),
         ("glance_store", options::GLANCE_STORE),
         ("oslo_middleware", sections::OSLO_MIDDLEWARE),
         (options::KEYSTONE_AUTHTOKEN_GROUP, options::KEYSTONE_AUTHTOKEN),

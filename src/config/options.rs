@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::oslo::types;
 pub use cinder::CINDER_STORE;
-pub use glance::{DATABASE, FILE_STORE, GLANCE_STORE};
+pub use glance::{FILE_STORE, GLANCE_STORE};
 pub use http::HTTP_STORE;
 pub use keystone::KEYSTONE_AUTHTOKEN;
 pub use ours::REVERT_JWT;
@@ -27,8 +27,8 @@ pub use references::REFERENCES;
 pub use s3::S3_STORE;
 pub use swift::SWIFT_STORE;
 pub(super) use typed::{
-    Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer,
-    optional_whole_seconds, parsed, path, seconds, some_seconds, whole_seconds, words,
+    Choice, Opt, boolean, choice, integer, nonempty, nonempty_words, optional_integer,
+    optional_whole_seconds, parsed, path, seconds, some_seconds, text_or, whole_seconds, words,
 };
 
 /// One option, without the type that it is read as.

@@ -117,9 +117,10 @@ impl Section<'_, '_> {
         self.reader.settings.get_renamed(group, option.name(), deprecated)
     }
 
-    pub(super) fn has_problem(&self, option: &str) -> bool {
-        let noted =
-            |problem: &Problem| problem.option == option && self.groups.contains(&problem.group);
+    pub(super) fn has_problem(&self, option: &(impl Named + ?Sized)) -> bool {
+        let noted = |problem: &Problem| {
+            problem.option == option.name() && self.groups.contains(&problem.group)
+        };
         self.reader.problems.iter().any(noted)
     }
 

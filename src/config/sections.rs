@@ -4,6 +4,7 @@ pub(super) mod glance;
 pub(super) mod listeners;
 pub(super) mod revert;
 
+use super::database;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
 use listeners::ListenerConfig;
@@ -14,6 +15,9 @@ pub const REVERT: &[&[OptionSpec]] = &[listeners::ListenerOptions::ALL, revert::
 
 /// Glance's own options of `[DEFAULT]`.
 pub const DEFAULT: &[OptionSpec] = glance::DefaultOptions::ALL;
+
+/// The options of `[database]`.
+pub const DATABASE: &[OptionSpec] = database::DatabaseOptions::ALL;
 
 /// The options of `[oslo_middleware]`.
 pub const OSLO_MIDDLEWARE: &[OptionSpec] = listeners::MiddlewareOptions::ALL;

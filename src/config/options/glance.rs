@@ -2,24 +2,6 @@
 
 use super::OptionSpec;
 
-/// `[database]`.
-pub const DATABASE: &[OptionSpec] = &[
-    OptionSpec::unset(
-        "connection",
-        "SQLAlchemy URL, required",
-        "mysql+pymysql://glance:PASSWORD@database.example.org/glance",
-        "Glance's database.",
-    )
-    .secret(),
-    OptionSpec::new(
-        "connection_parameters",
-        "name=value&name=value",
-        "",
-        "Added to the connection's own parameters.",
-    )
-    .secret(),
-];
-
 /// `[glance_store]`, beside a store's own options.
 pub const GLANCE_STORE: &[OptionSpec] = &[OptionSpec::new(
     "stores",

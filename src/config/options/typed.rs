@@ -68,6 +68,13 @@ impl<T> Opt<T> {
         self
     }
 
+    /// Its section is of no use without it; what is read of an empty text says so.
+    pub(in crate::config) const fn required(mut self) -> Self {
+        assert!(self.spec.default.is_none(), "what has a default need not be set");
+        self.spec.required = true;
+        self
+    }
+
     /// Reads a text. Of numbers, an empty one is the default.
     pub(in crate::config) fn parse(&self, text: &str) -> Result<T, String> {
         if self.spec.kind.is_number() && types::strip(text).is_empty() {
@@ -93,6 +100,14 @@ pub(in crate::config) const fn parsed<T>(
     Opt::new(Kind::Text(form), default, parse, stand_in)
 }
 
+/// The same with a default.
+pub(in crate::config) const fn text_or(
+    form: &'static str,
+    default: &'static str,
+) -> Opt<Option<String>> {
+    parsed(form, Some(default), |text| Ok(filled(text)), || None)
+}
+
 /// A list with something in each of its places.
 pub(in crate::config) const fn words(
     form: &'static str,
@@ -103,8 +118,7 @@ pub(in crate::config) const fn words(
 
 /// An absolute path; empty is unset.
 pub(in crate::config) const fn path() -> Opt<Option<PathBuf>> {
-    let parse = |text: &str| Ok((!text.is_empty()).then(|| PathBuf::from(text)));
-    Opt::new(Kind::Path, None, parse, || None)
+    Opt::new(Kind::Path, None, |text| Ok(filled(text).map(Into::into)), || None)
 }
 
 pub(in crate::config) const fn boolean(default: bool) -> Opt<bool> {
@@ -175,6 +189,15 @@ const fn number(default: &str) -> i64 {
         Ok(number) => number,
         Err(_) => panic!("the default is no number"),
     }
+}
+
+/// An empty text is none.
+fn filled(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+pub(in crate::config) fn nonempty(text: &str) -> Result<String, String> {
+    filled(text).ok_or_else(|| "must be set".to_owned())
 }
 
 pub(in crate::config) fn nonempty_words(text: &str) -> Result<Vec<String>, String> {

@@ -1,9 +1,9 @@
 //! What is declared of the options, and whether the reader keeps it.
 
 use super::refused;
+use crate::config::options::REVERT_JWT;
 use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
-use crate::config::options::{DATABASE, REVERT_JWT};
-use crate::config::sections::{DEFAULT, REVERT};
+use crate::config::sections::{DATABASE, DEFAULT, REVERT};
 
 #[test]
 fn the_nearest_option_is_the_one_that_was_meant() {

@@ -17,7 +17,7 @@ const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/ask_
 /// The tables of options that are not ours, by their section; cinder's driver is asked by itself.
 const TABLES: &[(&str, &[&[OptionSpec]])] = &[
     ("DEFAULT", &[sections::DEFAULT]),
-    ("database", &[options::DATABASE]),
+    ("database", &[sections::DATABASE]),
     ("oslo_middleware", &[sections::OSLO_MIDDLEWARE]),
     ("keystone_authtoken", &[options::KEYSTONE_AUTHTOKEN]),
     ("cinder", &[options::CINDER_STORE]),

@@ -36,7 +36,7 @@ const OPTIONS: [(&str, &[&[OptionSpec]]); 13] = [
     ("## `[revert]`", sections::REVERT),
     ("## `[revert_jwt:<name>]`", &[options::REVERT_JWT]),
     ("### `[DEFAULT]`", &[sections::DEFAULT]),
-    ("### `[database]`", &[options::DATABASE]),
+    ("### `[database]`", &[sections::DATABASE]),
     ("### `[oslo_middleware]`", &[sections::OSLO_MIDDLEWARE]),
     ("### `[keystone_authtoken]`", &[options::KEYSTONE_AUTHTOKEN]),
     ("### `[glance_store]`", &[options::GLANCE_STORE]),
