@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::declare::options;
 use super::environment::Environment;
 use super::keystone_auth::{Credentials, Domain, Named, Scope};
-use super::options::{self, KEYSTONE_AUTHTOKEN, KEYSTONE_AUTHTOKEN_GROUP};
+use super::options::{
+    KEYSTONE_AUTHTOKEN_GROUP, Opt, boolean, clamped, find, list, optional_text, parsed, path,
+    secret_text, some_seconds,
+};
 use super::reader::{Reader, Section};
 
 /// A revoked token must not be good for longer than this, whatever Glance's file says.
@@ -15,6 +19,108 @@ const LONGEST_CACHE: i64 = 60;
 
 /// A call is given up long before so many, whatever Glance's file says.
 const MOST_RETRIES: i64 = 100;
+
+options! {
+    /// `[keystone_authtoken]`: keystonemiddleware's and keystoneauth's names. Options that are set
+    /// and are not here are accepted, and named in the log.
+    KEYSTONE_AUTHTOKEN: KeystoneOptions {
+        /// How we log in at Keystone; none asks Keystone with the caller's own token.
+        auth_type: Option<AuthType> = auth_type().example("password").was(&["auth_plugin"]);
+        /// Another section that has the options of the login.
+        auth_section: Option<String> = optional_text("name of a section");
+        /// Keystone, with or without /v3.
+        auth_url: Option<String> = optional_text("URL").example("http://keystone.example.org:5000");
+        /// Our user, with a user_domain.
+        username: Option<String> =
+            optional_text("text").example("glance").was(&["user-name", "user_name"]);
+        /// Our user, by id.
+        user_id: Option<String> = optional_text("text");
+        /// Our user's password.
+        password: Option<SecretString> = secret_text();
+        /// The user's domain.
+        user_domain_name: Option<String> = optional_text("text").example("Default");
+        /// The user's domain, by id.
+        user_domain_id: Option<String> = optional_text("text").example("default");
+        /// For user and project, where not said.
+        default_domain_name: Option<String> = optional_text("text");
+        /// The same, by id.
+        default_domain_id: Option<String> = optional_text("text");
+        /// Our project, with a project_domain.
+        project_name: Option<String> =
+            optional_text("text").example("service").was(&["tenant-name", "tenant_name"]);
+        /// Our project, by id.
+        project_id: Option<String> = optional_text("text").was(&["tenant-id", "tenant_id"]);
+        /// The project's domain.
+        project_domain_name: Option<String> = optional_text("text").example("Default");
+        /// The project's domain, by id.
+        project_domain_id: Option<String> = optional_text("text").example("default");
+        /// Logs in for the whole system.
+        system_scope: Option<Scope> = parsed("all", None, system_scope, || None);
+        /// An application credential.
+        application_credential_id: Option<String> = optional_text("text");
+        /// The same by name, with a user.
+        application_credential_name: Option<String> = optional_text("text");
+        /// Its secret.
+        application_credential_secret: Option<SecretString> = secret_text();
+        /// Certificates that Keystone is trusted by.
+        cafile: Option<PathBuf> = path();
+        /// Our own certificate.
+        certfile: Option<PathBuf> = path();
+        /// Its key.
+        keyfile: Option<PathBuf> = path();
+        /// Believes every certificate.
+        insecure: bool = boolean(false);
+        /// How long an answer of Keystone's is believed; 60 at most, -1 for not at all.
+        token_cache_time: Duration = clamped::<_, 0, LONGEST_CACHE>("seconds", "300");
+        /// For a connection to stand.
+        http_connect_timeout: Duration = some_seconds("10");
+        /// How often a connection that could not be made is tried again.
+        http_request_max_retries: u32 = clamped::<_, 0, MOST_RETRIES>("", "3");
+        /// The roles, one of which makes an X-Service-Token one.
+        service_token_roles: Vec<String> = list("service");
+        /// Refuses an X-Service-Token without such a role; else it changes nothing.
+        service_token_roles_required: bool = boolean(true);
+        /// What access rules of application credentials call this service; else they are refused.
+        service_type: Option<String> = optional_text("text").example("image");
+        /// Told to callers without a good token.
+        www_authenticate_uri: Option<String> =
+            optional_text("URL").example("https://keystone.example.org");
+    }
+}
+
+/// The words of `auth_type`.
+#[derive(Clone, Copy)]
+pub(super) enum AuthType {
+    None,
+    Password,
+    ApplicationCredential,
+}
+
+const fn auth_type() -> Opt<Option<AuthType>> {
+    let form = "password, v3password, v3applicationcredential or none";
+    parsed(form, None, parse_auth_type, || None)
+}
+
+fn parse_auth_type(text: &str) -> Result<Option<AuthType>, String> {
+    match text {
+        "" => Ok(None),
+        "none" => Ok(Some(AuthType::None)),
+        "password" | "v3password" => Ok(Some(AuthType::Password)),
+        "v3applicationcredential" => Ok(Some(AuthType::ApplicationCredential)),
+        other => Err(format!(
+            "{other:?} is not offered; use password, v3password, v3applicationcredential, or none \
+             (callers' tokens are asked about with themselves)"
+        )),
+    }
+}
+
+fn system_scope(text: &str) -> Result<Option<Scope>, String> {
+    match text {
+        "" => Ok(None),
+        "all" => Ok(Some(Scope::System)),
+        _ => Err("can only be all".to_owned()),
+    }
+}
 
 /// `[keystone_authtoken]`.
 #[derive(Debug, Clone)]
@@ -52,30 +158,32 @@ pub struct KeystoneConfig {
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let unused = unused(reader);
     let group = KEYSTONE_AUTHTOKEN_GROUP;
-    let other = reader.section(&[group], KEYSTONE_AUTHTOKEN).text("auth_section");
-    let other = other.filter(|name| !name.is_empty()).unwrap_or_else(|| group.to_owned());
-    let other = other.to_lowercase();
-    let mut section = reader.section(&[&other], KEYSTONE_AUTHTOKEN);
-    if other == group && !section.is_set("auth_url") && !section.is_set("auth_type") {
+    let other = reader.section(&[group], &[]).get(&KEYSTONE_AUTHTOKEN.auth_section);
+    let other = other.unwrap_or_else(|| group.to_owned()).to_lowercase();
+    let mut section = reader.section(&[&other], &[]);
+    let is_told = section.is_set(&KEYSTONE_AUTHTOKEN.auth_url)
+        || section.is_set(&KEYSTONE_AUTHTOKEN.auth_type);
+    if other == group && !is_told {
         return None;
     }
-    let (auth_url, login) = (section.required_text("auth_url"), login(&mut section));
-    let mut section = reader.section(&[group], KEYSTONE_AUTHTOKEN);
+    let auth_url = section.required(&KEYSTONE_AUTHTOKEN.auth_url).unwrap_or_default();
+    let login = login(&mut section);
+    let mut section = reader.section(&[group], &[]);
     // Without TLS nobody reads its files, so they need not be there.
     let is_plain = auth_url.starts_with("http://");
     Some(KeystoneConfig {
         auth_url,
         login,
-        cafile: if is_plain { None } else { section.path("cafile") },
+        cafile: if is_plain { None } else { section.get(&KEYSTONE_AUTHTOKEN.cafile) },
         identity: if is_plain { None } else { identity(&mut section) },
-        insecure: section.boolean("insecure"),
-        token_cache_time: cache_time(&mut section),
-        connect_timeout: section.some_seconds("http_connect_timeout"),
-        retries: retries(&mut section),
-        service_token_roles: section.list("service_token_roles"),
-        service_token_roles_required: section.boolean("service_token_roles_required"),
-        service_type: filled(&mut section, "service_type"),
-        www_authenticate_uri: filled(&mut section, "www_authenticate_uri"),
+        insecure: section.get(&KEYSTONE_AUTHTOKEN.insecure),
+        token_cache_time: section.get(&KEYSTONE_AUTHTOKEN.token_cache_time),
+        connect_timeout: section.get(&KEYSTONE_AUTHTOKEN.http_connect_timeout),
+        retries: section.get(&KEYSTONE_AUTHTOKEN.http_request_max_retries),
+        service_token_roles: section.get(&KEYSTONE_AUTHTOKEN.service_token_roles),
+        service_token_roles_required: section.get(&KEYSTONE_AUTHTOKEN.service_token_roles_required),
+        service_type: section.get(&KEYSTONE_AUTHTOKEN.service_type),
+        www_authenticate_uri: section.get(&KEYSTONE_AUTHTOKEN.www_authenticate_uri),
         unused,
     })
 }
@@ -92,7 +200,7 @@ fn unused(reader: &Reader<'_>) -> Vec<String> {
         .map(|(_, _, name)| name.to_lowercase());
     let mut unused: Vec<String> = of_files
         .chain(of_environment)
-        .filter(|name| options::find(&[KEYSTONE_AUTHTOKEN], name).is_none())
+        .filter(|name| find(&[KeystoneOptions::ALL], name).is_none())
         .collect();
     unused.sort();
     unused.dedup();
@@ -100,33 +208,26 @@ fn unused(reader: &Reader<'_>) -> Vec<String> {
 }
 
 fn login(section: &mut Section<'_, '_>) -> Option<Credentials> {
-    match section.required_text("auth_type").as_str() {
-        "none" => None,
-        "password" | "v3password" => Some(Credentials::Password {
+    match section.required(&KEYSTONE_AUTHTOKEN.auth_type)? {
+        AuthType::None => None,
+        AuthType::Password => Some(Credentials::Password {
             user: named(section, &USER),
-            password: secret(section, "password"),
+            password: section.required(&KEYSTONE_AUTHTOKEN.password).unwrap_or_default(),
             scope: scope(section),
         }),
-        "v3applicationcredential" => Some(credential(section)),
-        other => {
-            if !other.is_empty() {
-                let text = format!(
-                    "{other:?} is not offered; use password, v3password, v3applicationcredential, \
-                     or none (callers' tokens are asked about with themselves)"
-                );
-                section.problem("auth_type", text);
-            }
-            None
-        }
+        AuthType::ApplicationCredential => Some(credential(section)),
     }
 }
 
 fn credential(section: &mut Section<'_, '_>) -> Credentials {
-    let secret = secret(section, "application_credential_secret");
-    match filled(section, "application_credential_id") {
+    let secret = section.required(&KEYSTONE_AUTHTOKEN.application_credential_secret);
+    let secret = secret.unwrap_or_default();
+    match section.get(&KEYSTONE_AUTHTOKEN.application_credential_id) {
         Some(id) => Credentials::ApplicationCredential { id, secret },
         None => Credentials::NamedApplicationCredential {
-            name: section.required_text("application_credential_name"),
+            name: section
+                .required(&KEYSTONE_AUTHTOKEN.application_credential_name)
+                .unwrap_or_default(),
             user: named(section, &USER),
             secret,
         },
@@ -134,51 +235,52 @@ fn credential(section: &mut Section<'_, '_>) -> Credentials {
 }
 
 fn scope(section: &mut Section<'_, '_>) -> Scope {
-    match filled(section, "system_scope").as_deref() {
+    match section.get(&KEYSTONE_AUTHTOKEN.system_scope) {
+        Some(scope) => scope,
+        // Another word was meant to be all.
+        None if section.has_problem(&KEYSTONE_AUTHTOKEN.system_scope) => Scope::System,
         None => Scope::Project(named(section, &PROJECT)),
-        Some("all") => Scope::System,
-        Some(_) => {
-            section.problem("system_scope", "can only be all");
-            Scope::System
-        }
     }
 }
 
-/// The names of the options that name a user, or a project.
+/// The options that name a user, or a project.
 struct NameOptions {
-    id: &'static str,
-    name: &'static str,
-    domain_id: &'static str,
-    domain_name: &'static str,
+    id: &'static Opt<Option<String>>,
+    name: &'static Opt<Option<String>>,
+    domain_id: &'static Opt<Option<String>>,
+    domain_name: &'static Opt<Option<String>>,
 }
 
 const USER: NameOptions = NameOptions {
-    id: "user_id",
-    name: "username",
-    domain_id: "user_domain_id",
-    domain_name: "user_domain_name",
+    id: &KEYSTONE_AUTHTOKEN.user_id,
+    name: &KEYSTONE_AUTHTOKEN.username,
+    domain_id: &KEYSTONE_AUTHTOKEN.user_domain_id,
+    domain_name: &KEYSTONE_AUTHTOKEN.user_domain_name,
 };
 
 const PROJECT: NameOptions = NameOptions {
-    id: "project_id",
-    name: "project_name",
-    domain_id: "project_domain_id",
-    domain_name: "project_domain_name",
+    id: &KEYSTONE_AUTHTOKEN.project_id,
+    name: &KEYSTONE_AUTHTOKEN.project_name,
+    domain_id: &KEYSTONE_AUTHTOKEN.project_domain_id,
+    domain_name: &KEYSTONE_AUTHTOKEN.project_domain_name,
 };
 
 fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
-    if let Some(id) = filled(section, options.id) {
+    if let Some(id) = section.get(options.id) {
         return Named::Id(id);
     }
-    let name = section.required_text(options.name);
-    let domains =
-        [(options.domain_id, options.domain_name), ("default_domain_id", "default_domain_name")];
+    let name = section.required(options.name).unwrap_or_default();
+    let domains = [
+        (options.domain_id, options.domain_name),
+        (&KEYSTONE_AUTHTOKEN.default_domain_id, &KEYSTONE_AUTHTOKEN.default_domain_name),
+    ];
     let found = domains.iter().find_map(|(id, name)| {
-        let by_id = filled(section, id).map(Domain::Id);
-        by_id.or_else(|| filled(section, name).map(Domain::NameOrId))
+        let by_id = section.get(id).map(Domain::Id);
+        by_id.or_else(|| section.get(name).map(Domain::NameOrId))
     });
     if found.is_none() && !name.is_empty() {
-        section.problem(options.domain_name, format!("must be set beside {}", options.name));
+        let text = format!("must be set beside {}", options.name.spec.name);
+        section.problem(options.domain_name, text);
     }
     let domain = found.unwrap_or(Domain::Id(String::new()));
     Named::Name { name, domain }
@@ -186,25 +288,7 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
 
 /// As keystoneauth has it: a certificate alone has its key in its own file, a key alone is nothing.
 fn identity(section: &mut Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
-    let certificate = section.path("certfile")?;
-    let key = section.path("keyfile").unwrap_or_else(|| certificate.clone());
+    let certificate = section.get(&KEYSTONE_AUTHTOKEN.certfile)?;
+    let key = section.get(&KEYSTONE_AUTHTOKEN.keyfile).unwrap_or_else(|| certificate.clone());
     Some((certificate, key))
-}
-
-fn cache_time(section: &mut Section<'_, '_>) -> Duration {
-    let seconds: i64 = section.integer("token_cache_time", i64::MIN..=i64::MAX);
-    Duration::from_secs(seconds.clamp(0, LONGEST_CACHE).unsigned_abs())
-}
-
-fn retries(section: &mut Section<'_, '_>) -> u32 {
-    let retries: i64 = section.integer("http_request_max_retries", i64::MIN..=i64::MAX);
-    u32::try_from(retries.clamp(0, MOST_RETRIES)).unwrap_or_default()
-}
-
-fn secret(section: &mut Section<'_, '_>, option: &str) -> SecretString {
-    section.required_text(option).into()
-}
-
-fn filled(section: &mut Section<'_, '_>, option: &str) -> Option<String> {
-    section.text(option).filter(|text| !text.is_empty())
 }

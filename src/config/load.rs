@@ -175,7 +175,7 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
         ("database", sections::DATABASE),
         ("glance_store", options::GLANCE_STORE),
         ("oslo_middleware", sections::OSLO_MIDDLEWARE),
-        (options::KEYSTONE_AUTHTOKEN_GROUP, options::KEYSTONE_AUTHTOKEN),
+        (options::KEYSTONE_AUTHTOKEN_GROUP, sections::KEYSTONE_AUTHTOKEN),
     ];
     let ours = sections::REVERT.iter().map(|table| (options::REVERT_GROUP, *table));
     let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));

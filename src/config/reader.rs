@@ -148,6 +148,15 @@ impl Section<'_, '_> {
         value
     }
 
+    /// The value of an option that must be set, since another one is as it is.
+    pub(super) fn required<T>(&mut self, option: &Opt<Option<T>>) -> Option<T> {
+        let value = self.get(option);
+        if value.is_none() && !self.has_problem(option) {
+            self.problem(option, "must be set");
+        }
+        value
+    }
+
     /// Without a default, an option that must be set refuses an empty text.
     fn unset<T>(&mut self, option: &Opt<T>) -> T {
         if option.spec.default.is_none()
@@ -208,15 +217,6 @@ impl Section<'_, '_> {
     /// Seconds, whole or with a fraction.
     pub(super) fn seconds(&mut self, option: &str) -> Duration {
         self.read_unless_empty(option, types::seconds).unwrap_or_default()
-    }
-
-    /// Seconds, more than none.
-    pub(super) fn some_seconds(&mut self, option: &str) -> Duration {
-        let seconds = self.seconds(option);
-        if seconds.is_zero() {
-            self.problem(option, "must be more than 0 seconds");
-        }
-        seconds
     }
 
     pub(super) fn list(&mut self, option: &str) -> Vec<String> {

@@ -5,6 +5,7 @@ pub(super) mod listeners;
 pub(super) mod revert;
 
 use super::database;
+use super::keystone;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
 use listeners::ListenerConfig;
@@ -18,6 +19,9 @@ pub const DEFAULT: &[OptionSpec] = glance::DefaultOptions::ALL;
 
 /// The options of `[database]`.
 pub const DATABASE: &[OptionSpec] = database::DatabaseOptions::ALL;
+
+/// The options of `[keystone_authtoken]`.
+pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = keystone::KeystoneOptions::ALL;
 
 /// The options of `[oslo_middleware]`.
 pub const OSLO_MIDDLEWARE: &[OptionSpec] = listeners::MiddlewareOptions::ALL;

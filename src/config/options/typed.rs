@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::{Bound, Kind, OptionSpec, Range};
 use crate::config::oslo::types;
 
@@ -75,6 +77,12 @@ impl<T> Opt<T> {
         self
     }
 
+    /// Names of earlier versions, as they stand in files.
+    pub(in crate::config) const fn was(mut self, names: &'static [&'static str]) -> Self {
+        self.spec.deprecated = names;
+        self
+    }
+
     /// Reads a text. Of numbers, an empty one is the default.
     pub(in crate::config) fn parse(&self, text: &str) -> Result<T, String> {
         if self.spec.kind.is_number() && types::strip(text).is_empty() {
@@ -100,12 +108,27 @@ pub(in crate::config) const fn parsed<T>(
     Opt::new(Kind::Text(form), default, parse, stand_in)
 }
 
+/// Text; empty is unset.
+pub(in crate::config) const fn optional_text(form: &'static str) -> Opt<Option<String>> {
+    parsed(form, None, |text| Ok(filled(text)), || None)
+}
+
 /// The same with a default.
 pub(in crate::config) const fn text_or(
     form: &'static str,
     default: &'static str,
 ) -> Opt<Option<String>> {
     parsed(form, Some(default), |text| Ok(filled(text)), || None)
+}
+
+/// Text that is never printed; empty is unset.
+pub(in crate::config) const fn secret_text() -> Opt<Option<SecretString>> {
+    parsed("text", None, |text| Ok(filled(text).map(Into::into)), || None).secret()
+}
+
+/// A list, whatever stands in it.
+pub(in crate::config) const fn list(default: &'static str) -> Opt<Vec<String>> {
+    parsed("list", Some(default), |text| Ok(types::list(text)), Vec::new)
 }
 
 /// A list with something in each of its places.
@@ -149,6 +172,16 @@ pub(in crate::config) const fn optional_integer<T: Whole>(
 ) -> Opt<Option<T>> {
     let range = Range { least, most: i64::MAX, unit };
     Opt::new(Kind::Integer(range), None, |text| whole(text).map(Some), || None)
+}
+
+/// Any whole number; one beyond a limit is taken for the limit.
+pub(in crate::config) const fn clamped<T: Whole, const LEAST: i64, const MOST: i64>(
+    unit: &'static str,
+    default: &'static str,
+) -> Opt<T> {
+    let _ = number(default);
+    let range = Range { least: i64::MIN, most: i64::MAX, unit };
+    Opt::new(Kind::Integer(range), Some(default), within::<T, LEAST, MOST>, T::stand_in)
 }
 
 /// Seconds, whole or with a fraction.
@@ -224,6 +257,11 @@ fn whole<T: Whole>(text: &str) -> Result<T, String> {
     T::of(types::integer(text)?).ok_or_else(|| format!("{text:?} is out of range"))
 }
 
+fn within<T: Whole, const LEAST: i64, const MOST: i64>(text: &str) -> Result<T, String> {
+    let number = types::integer(text)?.clamp(LEAST, MOST);
+    T::of(number).ok_or_else(|| format!("{text:?} is out of range"))
+}
+
 macro_rules! whole {
     ($($type:ty),+) => { $(
         impl Whole for $type {
@@ -246,5 +284,16 @@ impl Whole for NonZeroU32 {
 
     fn stand_in() -> Self {
         Self::MIN
+    }
+}
+
+/// As so many seconds.
+impl Whole for Duration {
+    fn of(number: i64) -> Option<Self> {
+        number.try_into().ok().map(Self::from_secs)
+    }
+
+    fn stand_in() -> Self {
+        Self::ZERO
     }
 }

@@ -3,7 +3,7 @@
 use super::refused;
 use crate::config::options::REVERT_JWT;
 use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
-use crate::config::sections::{DATABASE, DEFAULT, REVERT};
+use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT};
 
 #[test]
 fn the_nearest_option_is_the_one_that_was_meant() {
@@ -14,7 +14,8 @@ fn the_nearest_option_is_the_one_that_was_meant() {
 
 #[test]
 fn names_are_unique() {
-    let own: [&[&[OptionSpec]]; 4] = [REVERT, &[REVERT_JWT], &[DEFAULT], &[DATABASE]];
+    let own: [&[&[OptionSpec]]; 5] =
+        [REVERT, &[REVERT_JWT], &[DEFAULT], &[DATABASE], &[KEYSTONE_AUTHTOKEN]];
     for table in own {
         for option in table.iter().copied().flatten() {
             assert_eq!(find(table, option.name).unwrap().help, option.help);
@@ -25,7 +26,9 @@ fn names_are_unique() {
 /// What an option must refuse, and the words for it; `None` for text of a form of its own.
 fn out_of_range(kind: Kind) -> Option<(String, String)> {
     Some(match kind {
-        Kind::Integer(Range { least: i64::MIN, .. }) => ("1.5".into(), "no whole number".into()),
+        Kind::Integer(Range { least: i64::MIN, .. }) => {
+            ("1.5".into(), "is not a whole number".into())
+        }
         Kind::Integer(range @ Range { most: i64::MAX, .. }) => {
             ((range.least - 1).to_string(), format!("is out of range: {range}"))
         }
@@ -42,13 +45,21 @@ fn out_of_range(kind: Kind) -> Option<(String, String)> {
     })
 }
 
+/// A Keystone; without a certificate nobody reads the option of its key.
+const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://k\nauth_type = none\n\
+                        certfile = /c\n";
+
 #[test]
 fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
-    let sections: [(&str, &[&[OptionSpec]]); 2] = [("revert", REVERT), ("DEFAULT", &[DEFAULT])];
-    for (group, section) in sections {
+    let sections: [(&str, &str, &[&[OptionSpec]]); 3] = [
+        ("", "revert", REVERT),
+        ("", "DEFAULT", &[DEFAULT]),
+        (KEYSTONE, "keystone_authtoken", &[KEYSTONE_AUTHTOKEN]),
+    ];
+    for (before, group, section) in sections {
         for option in section.iter().copied().flatten() {
             let Some((text, words)) = out_of_range(option.kind) else { continue };
-            let told = refused(&format!("[{group}]\n{} = {text}\n", option.name));
+            let told = refused(&format!("{before}[{group}]\n{} = {text}\n", option.name));
             let place = format!("[{group}] {} (", option.name);
             let line = told.lines().find(|line| line.starts_with(&place));
             assert!(line.is_some_and(|line| line.contains(&words)), "{place}{words} in\n{told}");

@@ -19,7 +19,7 @@ const TABLES: &[(&str, &[&[OptionSpec]])] = &[
     ("DEFAULT", &[sections::DEFAULT]),
     ("database", &[sections::DATABASE]),
     ("oslo_middleware", &[sections::OSLO_MIDDLEWARE]),
-    ("keystone_authtoken", &[options::KEYSTONE_AUTHTOKEN]),
+    ("keystone_authtoken", &[sections::KEYSTONE_AUTHTOKEN]),
     ("cinder", &[options::CINDER_STORE]),
     (
         "glance_store",

@@ -38,7 +38,7 @@ const OPTIONS: [(&str, &[&[OptionSpec]]); 13] = [
     ("### `[DEFAULT]`", &[sections::DEFAULT]),
     ("### `[database]`", &[sections::DATABASE]),
     ("### `[oslo_middleware]`", &[sections::OSLO_MIDDLEWARE]),
-    ("### `[keystone_authtoken]`", &[options::KEYSTONE_AUTHTOKEN]),
+    ("### `[keystone_authtoken]`", &[sections::KEYSTONE_AUTHTOKEN]),
     ("### `[glance_store]`", &[options::GLANCE_STORE]),
     ("### Stores of type file", &[options::FILE_STORE]),
     ("### Stores of type http", &[options::HTTP_STORE]),
