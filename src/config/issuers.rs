@@ -1,25 +1,19 @@
 //! `[revert_jwt:<name>]`: whose tokens are accepted.
 
+mod options;
 mod proof;
 
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::options::{self, REVERT_JWT_PREFIX};
+use super::options::REVERT_JWT_PREFIX;
 use super::oslo::Settings;
 use super::reader::{Reader, Section};
 
+pub(super) use options::JwtOptions;
+use options::REVERT_JWT;
+
 pub use proof::{JwtAccess, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
-
-/// Asymmetric signatures only: a secret shared by signer and verifier (`HS*`) is no proof of the
-/// issuer, and `none` is no signature.
-const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
-
-/// More leeway than this makes `exp` mean little.
-const MOST_LEEWAY: Duration = Duration::from_mins(5);
-
-/// What stands before `NS:NAME` in the name of a Kubernetes `ServiceAccount`.
-const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 /// `[revert_jwt:<name>]`.
 #[derive(Debug, Clone)]
@@ -52,15 +46,16 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     let mut issuers: Vec<JwtIssuerConfig> = Vec::new();
     for name in names(reader.settings()) {
         let group = format!("{REVERT_JWT_PREFIX}{name}");
-        let mut section = reader.section(&[&group], options::REVERT_JWT);
+        let mut section = reader.section(&[&group], &[]);
         let issuer = issuer(&mut section, &name);
         for other in &issuers {
             if other.issuer == issuer.issuer && !issuer.issuer.is_empty() {
-                section.problem("issuer", format!("is also the issuer of {:?}", other.name));
+                section
+                    .problem(&REVERT_JWT.issuer, format!("is also the issuer of {:?}", other.name));
             }
             if spelled(&other.name) == spelled(&name) {
                 let text = format!("{:?} and this name are one in the environment", other.name);
-                section.problem("", text);
+                section.problem_of_all(text);
             }
         }
         issuers.push(issuer);
@@ -92,30 +87,27 @@ fn spelled(name: &str) -> String {
 fn issuer(section: &mut Section<'_, '_>, name: &str) -> JwtIssuerConfig {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || !name.chars().all(allowed) {
-        section.problem("", "name the issuer with letters, digits, `-`, `_` and `.`");
+        section.problem_of_all("name the issuer with letters, digits, `-`, `_` and `.`");
     }
-    let leeway = section.seconds("leeway");
-    if leeway > MOST_LEEWAY {
-        section.problem("leeway", format!("must be at most {} seconds", MOST_LEEWAY.as_secs()));
-    }
-    let proof = proof::read(section);
+    let issuer = section.get(&REVERT_JWT.issuer);
+    let proof = proof::read(section, &issuer);
     let (role_claims, admin_roles) = match proof {
         JwtProof::TokenReview(_) => (Vec::new(), Vec::new()),
         JwtProof::File(_) | JwtProof::Server(_) => {
-            (pointers(section), section.words("admin_roles"))
+            (section.get(&REVERT_JWT.role_claims), section.get(&REVERT_JWT.admin_roles))
         }
     };
     let issuer = JwtIssuerConfig {
         name: name.to_owned(),
-        issuer: section.required_text("issuer"),
-        audiences: required_words(section, "audiences"),
+        issuer,
+        audiences: section.get(&REVERT_JWT.audiences),
         proof,
-        algorithms: algorithms(section),
+        algorithms: section.get(&REVERT_JWT.algorithms),
         role_claims,
         admin_roles,
-        subjects: subjects(section),
-        leeway,
-        require_at_jwt: section.boolean("require_at_jwt"),
+        subjects: section.get(&REVERT_JWT.subjects),
+        leeway: section.get(&REVERT_JWT.leeway),
+        require_at_jwt: section.get(&REVERT_JWT.require_at_jwt),
     };
     check_admins(section, &issuer);
     issuer
@@ -123,7 +115,7 @@ fn issuer(section: &mut Section<'_, '_>, name: &str) -> JwtIssuerConfig {
 
 fn check_admins(section: &mut Section<'_, '_>, issuer: &JwtIssuerConfig) {
     let has_roles = !issuer.role_claims.is_empty() && !issuer.admin_roles.is_empty();
-    if issuer.subjects.is_empty() && !has_roles && !section.has_problem("subjects") {
+    if issuer.subjects.is_empty() && !has_roles && !section.has_problem(&REVERT_JWT.subjects) {
         let message = match issuer.proof {
             JwtProof::TokenReview(_) => {
                 "nobody could be an admin: list ServiceAccounts as NS:NAME; roles do not count \
@@ -133,68 +125,6 @@ fn check_admins(section: &mut Section<'_, '_>, issuer: &JwtIssuerConfig) {
                 "nobody could be an admin: set subjects, or both role_claims and admin_roles"
             }
         };
-        section.problem("subjects", message);
+        section.problem(&REVERT_JWT.subjects, message);
     }
-}
-
-fn required_words(section: &mut Section<'_, '_>, option: &str) -> Vec<String> {
-    let words = section.words(option);
-    if words.is_empty() && section.list(option).is_empty() {
-        section.problem(option, "must name at least one");
-    }
-    words
-}
-
-fn algorithms(section: &mut Section<'_, '_>) -> Vec<String> {
-    let algorithms = required_words(section, "algorithms");
-    let refused: Vec<&str> = algorithms
-        .iter()
-        .map(String::as_str)
-        .filter(|algorithm| !ALGORITHMS.contains(algorithm))
-        .collect();
-    if !refused.is_empty() {
-        let (refused, known) = (refused.join(", "), ALGORITHMS.join(", "));
-        section.problem("algorithms", format!("{refused}: not accepted; choose from {known}"));
-    }
-    algorithms
-}
-
-/// RFC 6901; the empty pointer would be the whole token.
-fn pointers(section: &mut Section<'_, '_>) -> Vec<String> {
-    let pointers = section.words("role_claims");
-    let escaped = |part: &str| part.starts_with(['0', '1']);
-    let valid =
-        |pointer: &String| pointer.starts_with('/') && pointer.split('~').skip(1).all(escaped);
-    if !pointers.iter().all(valid) {
-        section.problem("role_claims", "must be JSON pointers, such as /realm_access/roles");
-    }
-    pointers
-}
-
-fn subjects(section: &mut Section<'_, '_>) -> Vec<String> {
-    let mut subjects = section.words("subjects");
-    for subject in &subjects {
-        if subject.contains('*') {
-            section.problem("subjects", "must be whole subjects; there are no wildcards");
-            break;
-        }
-        let account = subject.strip_prefix(SERVICE_ACCOUNT);
-        if account.is_some_and(|account| !is_account(account)) {
-            let text = format!("{subject}: write a ServiceAccount as {SERVICE_ACCOUNT}NS:NAME");
-            section.problem("subjects", text);
-        }
-    }
-    let short: Vec<_> = subjects.iter().filter(|subject| is_account(subject)).cloned().collect();
-    subjects.extend(short.into_iter().map(|account| format!("{SERVICE_ACCOUNT}{account}")));
-    subjects
-}
-
-/// Whether a text is `NS:NAME`, both of them names as Kubernetes allows.
-fn is_account(text: &str) -> bool {
-    let named = |name: &str, more: &[u8]| {
-        let allowed =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte);
-        !name.is_empty() && name.bytes().all(allowed)
-    };
-    text.split_once(':').is_some_and(|(space, name)| named(space, b"-") && named(name, b"-."))
 }

@@ -5,7 +5,6 @@
 mod cinder;
 mod glance;
 mod http;
-mod ours;
 mod rbd;
 mod references;
 mod s3;
@@ -19,15 +18,14 @@ use super::oslo::types;
 pub use cinder::CINDER_STORE;
 pub use glance::{FILE_STORE, GLANCE_STORE};
 pub use http::HTTP_STORE;
-pub use ours::REVERT_JWT;
 pub use rbd::RBD_STORE;
 pub use references::REFERENCES;
 pub use s3::S3_STORE;
 pub use swift::SWIFT_STORE;
 pub(super) use typed::{
     Choice, Opt, boolean, choice, clamped, integer, list, nonempty, nonempty_words,
-    optional_integer, optional_text, optional_whole_seconds, parsed, path, seconds, secret_text,
-    some_seconds, text_or, whole_seconds, words,
+    optional_integer, optional_text, optional_whole_seconds, parsed, path, required_text, seconds,
+    seconds_up_to, secret_text, some_seconds, text_or, whole_seconds, words,
 };
 
 /// One option, without the type that it is read as.

@@ -68,6 +68,16 @@ impl Named for str {
     }
 }
 
+impl Named for OptionSpec {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn deprecated(&self, _: &'static [OptionSpec]) -> &'static [&'static str] {
+        self.deprecated
+    }
+}
+
 impl<T> Named for Opt<T> {
     fn name(&self) -> &str {
         self.spec.name
@@ -86,6 +96,13 @@ pub(super) struct Section<'r, 'a> {
 }
 
 impl Section<'_, '_> {
+    /// Notes a problem of the whole section.
+    pub(super) fn problem_of_all(&mut self, message: impl Into<String>) {
+        let group = self.groups.first().cloned().unwrap_or_default();
+        let origin = self.place(&group);
+        self.note(group, "", origin, message.into());
+    }
+
     /// Notes a problem of an option, with the place where the option is set, else its section's.
     pub(super) fn problem(&mut self, option: &(impl Named + ?Sized), message: impl Into<String>) {
         let set =
@@ -94,11 +111,22 @@ impl Section<'_, '_> {
             (group.clone(), Some(origin))
         } else {
             let group = self.groups.first().cloned().unwrap_or_default();
-            let section = self.reader.settings.groups().find(|(name, _)| *name == group);
-            let origin = section.map(|(_, origin)| origin.clone());
+            let origin = self.place(&group);
             (group, origin)
         };
         self.note(group, option.name(), origin, message.into());
+    }
+
+    /// Where a section begins.
+    fn place(&self, group: &str) -> Option<Origin> {
+        let section = self.reader.settings.groups().find(|(name, _)| *name == group);
+        section.map(|(_, origin)| origin.clone())
+    }
+
+    /// Whether anything sets the option to something.
+    pub(super) fn says(&self, option: &OptionSpec) -> bool {
+        let found = self.groups.iter().find_map(|group| self.find(group, option));
+        found.and_then(|found| found.value.ok()).is_some_and(|text| !text.is_empty())
     }
 
     /// Whether anything sets the option.
@@ -214,23 +242,8 @@ impl Section<'_, '_> {
         self.read_unless_empty(option, types::whole_seconds).unwrap_or_default()
     }
 
-    /// Seconds, whole or with a fraction.
-    pub(super) fn seconds(&mut self, option: &str) -> Duration {
-        self.read_unless_empty(option, types::seconds).unwrap_or_default()
-    }
-
     pub(super) fn list(&mut self, option: &str) -> Vec<String> {
         self.read(option, |text| Ok(types::list(text))).unwrap_or_default()
-    }
-
-    /// A list with something in each of its places.
-    pub(super) fn words(&mut self, option: &str) -> Vec<String> {
-        let mut words = self.list(option);
-        if words.iter().any(String::is_empty) {
-            self.problem(option, "has an empty part between its commas");
-        }
-        words.retain(|word| !word.is_empty());
-        words
     }
 
     /// All values of an option that may be repeated, of the first section that has any.

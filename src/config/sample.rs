@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::options::{OptionSpec, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
-use super::sections::REVERT;
+use super::options::{OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX};
+use super::sections::{REVERT, REVERT_JWT};
 
 const HEAD: &str = "\
 # glance-revert: what it adds to Glance's own configuration.

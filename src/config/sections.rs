@@ -5,6 +5,7 @@ pub(super) mod listeners;
 pub(super) mod revert;
 
 use super::database;
+use super::issuers;
 use super::keystone;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
@@ -13,6 +14,9 @@ use revert::RevertConfig;
 
 /// The options of `[revert]`, in the order of the sample.
 pub const REVERT: &[&[OptionSpec]] = &[listeners::ListenerOptions::ALL, revert::RevertOptions::ALL];
+
+/// The options of `[revert_jwt:<name>]`.
+pub const REVERT_JWT: &[OptionSpec] = issuers::JwtOptions::ALL;
 
 /// Glance's own options of `[DEFAULT]`.
 pub const DEFAULT: &[OptionSpec] = glance::DefaultOptions::ALL;

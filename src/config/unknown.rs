@@ -1,10 +1,10 @@
 //! Refuses what looks like ours and is not: a misspelled option would otherwise be silence.
 
-use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT, REVERT_JWT_PREFIX};
+use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX};
 use super::oslo::Origin;
 use super::problem::Problem;
 use super::reader::Reader;
-use super::sections::REVERT;
+use super::sections::{REVERT, REVERT_JWT};
 
 /// How the names of the stores' options begin.
 const OF_STORES: [&str; 11] = [

@@ -3,13 +3,22 @@
 
 use std::path::PathBuf;
 
+use super::options::{Mode, REVERT_JWT};
+use crate::config::options::OptionSpec;
 use crate::config::reader::Section;
 
 /// Where Kubernetes puts what a pod needs to talk to the API server.
 const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The options that say where keys are; at most one of them is set.
-const KEYS: [&str; 3] = ["jwks_uri", "jwks_file", "public_key_file"];
+const KEYS: [&OptionSpec; 3] =
+    [&REVERT_JWT.jwks_uri.spec, &REVERT_JWT.jwks_file.spec, &REVERT_JWT.public_key_file.spec];
+
+/// The options that roles are found by.
+const ROLES: [&OptionSpec; 2] = [&REVERT_JWT.role_claims.spec, &REVERT_JWT.admin_roles.spec];
+
+/// The options of how a server is reached.
+const ACCESS: [&OptionSpec; 2] = [&REVERT_JWT.ca_file.spec, &REVERT_JWT.token_file.spec];
 
 const NO_KEYS: &str = "is no URL that its keys could be found from; set jwks_uri, jwks_file or \
                        public_key_file";
@@ -61,24 +70,18 @@ pub struct JwtAccess {
     pub token_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Mode {
-    #[default]
-    Jwks,
-    TokenReview,
-}
-
-pub(super) fn read(section: &mut Section<'_, '_>) -> JwtProof {
-    let mode = section.read("mode", mode).unwrap_or_default();
-    let access =
-        JwtAccess { ca_file: section.path("ca_file"), token_file: section.path("token_file") };
-    match mode {
+pub(super) fn read(section: &mut Section<'_, '_>, issuer: &str) -> JwtProof {
+    let access = JwtAccess {
+        ca_file: section.get(&REVERT_JWT.ca_file),
+        token_file: section.get(&REVERT_JWT.token_file),
+    };
+    match section.get(&REVERT_JWT.mode) {
         Mode::TokenReview => {
-            let unused = [&KEYS[..], &["role_claims", "admin_roles"]].concat();
+            let unused = [&KEYS[..], &ROLES[..]].concat();
             refuse(section, &unused, "has no meaning with mode = tokenreview; remove it");
             let in_cluster = |name: &str| Some(PathBuf::from(IN_CLUSTER).join(name));
             JwtProof::TokenReview(JwtReviewer {
-                api_server: section.text("api_server").unwrap_or_default(),
+                api_server: section.get(&REVERT_JWT.api_server).unwrap_or_default(),
                 access: JwtAccess {
                     ca_file: access.ca_file.or_else(|| in_cluster("ca.crt")),
                     token_file: access.token_file.or_else(|| in_cluster("token")),
@@ -86,52 +89,40 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> JwtProof {
             })
         }
         Mode::Jwks => {
-            refuse(section, &["api_server"], "is for mode = tokenreview; remove it, or set mode");
-            keys(section, access)
+            let unused = "is for mode = tokenreview; remove it, or set mode";
+            refuse(section, &[&REVERT_JWT.api_server.spec], unused);
+            keys(section, issuer, access)
         }
     }
 }
 
-fn keys(section: &mut Section<'_, '_>, access: JwtAccess) -> JwtProof {
-    let set: Vec<_> = KEYS.into_iter().filter(|option| says(section, option)).collect();
+fn keys(section: &mut Section<'_, '_>, issuer: &str, access: JwtAccess) -> JwtProof {
+    let set: Vec<_> = KEYS.into_iter().filter(|option| section.says(option)).collect();
     if let [first, second, ..] = set.as_slice() {
-        section.problem(*second, format!("set this or {first}, not both"));
+        section.problem(*second, format!("set this or {}, not both", first.name));
     }
-    let file = match (section.path("jwks_file"), section.path("public_key_file")) {
+    let files = (section.get(&REVERT_JWT.jwks_file), section.get(&REVERT_JWT.public_key_file));
+    let file = match files {
         (Some(path), _) => JwtKeyFile::Jwks(path),
         (None, Some(path)) => JwtKeyFile::PublicKey(path),
         (None, None) => {
-            let jwks_uri = section.text("jwks_uri").filter(|uri| !uri.is_empty());
-            let issuer = section.text("issuer").unwrap_or_default();
+            let jwks_uri = section.get(&REVERT_JWT.jwks_uri);
             if jwks_uri.is_none() && !issuer.starts_with("http") && !issuer.is_empty() {
-                section.problem("issuer", NO_KEYS);
+                section.problem(&REVERT_JWT.issuer, NO_KEYS);
             }
             return JwtProof::Server(JwtKeyServer { jwks_uri, access });
         }
     };
     let unused = "is for keys from a server; remove it, or name the server with jwks_uri";
-    refuse(section, &["ca_file", "token_file"], unused);
+    refuse(section, &ACCESS, unused);
     JwtProof::File(file)
 }
 
 /// What has no effect was meant to have one.
-fn refuse(section: &mut Section<'_, '_>, options: &[&str], message: &str) {
+fn refuse(section: &mut Section<'_, '_>, options: &[&OptionSpec], message: &str) {
     for option in options {
-        if says(section, option) {
+        if section.says(option) {
             section.problem(*option, message);
         }
-    }
-}
-
-/// Whether an option is set to something.
-fn says(section: &mut Section<'_, '_>, option: &str) -> bool {
-    section.is_set(option) && section.text(option).is_some_and(|text| !text.is_empty())
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    match text {
-        "jwks" => Ok(Mode::Jwks),
-        "tokenreview" => Ok(Mode::TokenReview),
-        _ => Err(format!("{text:?} is neither jwks nor tokenreview")),
     }
 }

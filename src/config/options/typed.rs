@@ -121,6 +121,11 @@ pub(in crate::config) const fn text_or(
     parsed(form, Some(default), |text| Ok(filled(text)), || None)
 }
 
+/// Text that must be set.
+pub(in crate::config) const fn required_text(form: &'static str) -> Opt<String> {
+    parsed(form, None, nonempty, String::new).required()
+}
+
 /// Text that is never printed; empty is unset.
 pub(in crate::config) const fn secret_text() -> Opt<Option<SecretString>> {
     parsed("text", None, |text| Ok(filled(text).map(Into::into)), || None).secret()
@@ -192,6 +197,11 @@ pub(in crate::config) const fn seconds(default: &'static str) -> Opt<Duration> {
 /// Seconds, more than none.
 pub(in crate::config) const fn some_seconds(default: &'static str) -> Opt<Duration> {
     bounded(Bound::Positive, default)
+}
+
+/// So many seconds at most.
+pub(in crate::config) const fn seconds_up_to(most: i64, default: &'static str) -> Opt<Duration> {
+    bounded(Bound::AtMost(most), default)
 }
 
 /// Whole seconds, as Glance's options have them.

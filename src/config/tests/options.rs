@@ -1,9 +1,8 @@
 //! What is declared of the options, and whether the reader keeps it.
 
 use super::refused;
-use crate::config::options::REVERT_JWT;
 use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
-use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT};
+use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT, REVERT_JWT};
 
 #[test]
 fn the_nearest_option_is_the_one_that_was_meant() {
@@ -51,8 +50,9 @@ const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://k\nauth_type = 
 
 #[test]
 fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
-    let sections: [(&str, &str, &[&[OptionSpec]]); 3] = [
+    let sections: [(&str, &str, &[&[OptionSpec]]); 4] = [
         ("", "revert", REVERT),
+        ("", "revert_jwt:x", &[REVERT_JWT]),
         ("", "DEFAULT", &[DEFAULT]),
         (KEYSTONE, "keystone_authtoken", &[KEYSTONE_AUTHTOKEN]),
     ];

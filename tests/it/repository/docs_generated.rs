@@ -34,7 +34,7 @@ fn table(options: &[&[OptionSpec]]) -> String {
 /// The headings of docs/configuration.md, and what stands below each.
 const OPTIONS: [(&str, &[&[OptionSpec]]); 13] = [
     ("## `[revert]`", sections::REVERT),
-    ("## `[revert_jwt:<name>]`", &[options::REVERT_JWT]),
+    ("## `[revert_jwt:<name>]`", &[sections::REVERT_JWT]),
     ("### `[DEFAULT]`", &[sections::DEFAULT]),
     ("### `[database]`", &[sections::DATABASE]),
     ("### `[oslo_middleware]`", &[sections::OSLO_MIDDLEWARE]),
