@@ -36,10 +36,11 @@ macro_rules! options {
             }
         }
     };
-    ($(#[doc = $about:literal])+ $TABLE:ident: $Options:ident {
+    ($(#[doc = $about:literal])+ $(#[expect($($lint:tt)+)])? $TABLE:ident: $Options:ident {
         $($(#[doc = $help:literal])+ $name:ident: $type:ty = $option:expr;)+
     }) => {
         $(#[doc = $about])+
+        $(#[expect($($lint)+)])?
         pub(in crate::config) struct $Options {
             $(pub(in crate::config) $name: crate::config::options::Opt<$type>,)+
         }

@@ -173,12 +173,12 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
     let tables = [
         (DEFAULT_GROUP, sections::DEFAULT),
         ("database", sections::DATABASE),
-        ("glance_store", options::GLANCE_STORE),
+        ("glance_store", sections::GLANCE_STORE),
         ("oslo_middleware", sections::OSLO_MIDDLEWARE),
         (options::KEYSTONE_AUTHTOKEN_GROUP, sections::KEYSTONE_AUTHTOKEN),
     ];
     let ours = sections::REVERT.iter().map(|table| (options::REVERT_GROUP, *table));
-    let of_stores = options::STORES.iter().map(|table| ("glance_store", *table));
+    let of_stores = sections::STORES.iter().map(|table| ("glance_store", *table));
     for (group, table) in tables.into_iter().chain(ours).chain(of_stores) {
         for option in table {
             settings.set_default(group, option.name, option.default.unwrap_or_default());

@@ -2,12 +2,7 @@
 //! in a file of `sections/`; reader, checks, errors, sample file and documentation take it
 //! from there.
 
-mod cinder;
-mod glance;
-mod http;
-mod rbd;
 mod references;
-mod s3;
 mod swift;
 mod typed;
 
@@ -15,17 +10,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::oslo::types;
-pub use cinder::CINDER_STORE;
-pub use glance::{FILE_STORE, GLANCE_STORE};
-pub use http::HTTP_STORE;
-pub use rbd::RBD_STORE;
 pub use references::REFERENCES;
-pub use s3::S3_STORE;
 pub use swift::SWIFT_STORE;
 pub(super) use typed::{
     Choice, Opt, boolean, choice, clamped, integer, list, nonempty, nonempty_words,
-    optional_integer, optional_text, optional_whole_seconds, parsed, path, required_text, seconds,
-    seconds_up_to, secret_text, some_seconds, text_or, whole_seconds, words,
+    optional_integer, optional_text, optional_whole_seconds, parsed, path, path_or, required_text,
+    seconds, seconds_up_to, secret_text, some_seconds, some_text, text_or, whole_seconds, words,
 };
 
 /// One option, without the type that it is read as.
@@ -135,10 +125,6 @@ impl OptionSpec {
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
     }
-
-    const fn was(self, deprecated: &'static [&'static str]) -> Self {
-        Self { deprecated, ..self }
-    }
 }
 
 impl Kind {
@@ -218,10 +204,6 @@ impl fmt::Display for Bound {
         }
     }
 }
-
-/// The tables of all types of store.
-pub const STORES: &[&[OptionSpec]] =
-    &[FILE_STORE, HTTP_STORE, RBD_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
 
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";

@@ -3,7 +3,6 @@
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::options::{self, Kind, Opt, OptionSpec};
 use super::oslo::{Found, Origin, Settings, types};
@@ -237,25 +236,24 @@ impl Section<'_, '_> {
         self.read_unless_empty(option, within).unwrap_or_default()
     }
 
-    /// Whole seconds, as Glance's options have them.
-    pub(super) fn whole_seconds(&mut self, option: &str) -> Duration {
-        self.read_unless_empty(option, types::whole_seconds).unwrap_or_default()
-    }
-
-    pub(super) fn list(&mut self, option: &str) -> Vec<String> {
-        self.read(option, |text| Ok(types::list(text))).unwrap_or_default()
-    }
-
-    /// All values of an option that may be repeated, of the first section that has any.
-    pub(super) fn repeated(&mut self, option: &str) -> Vec<String> {
+    /// All values of an option that may be repeated, of the first section that has any. What is
+    /// refused is noted and left out.
+    pub(super) fn repeated<T>(&mut self, option: &Opt<T>) -> Vec<T> {
         let settings = self.reader.settings;
-        let all = self.groups.clone().into_iter().find_map(|group| {
-            let all = settings.get_all(&group, option);
-            (!all.is_empty()).then_some((group, all))
+        let all = self.groups.iter().find_map(|group| {
+            let all = settings.get_all(group, option.spec.name);
+            (!all.is_empty()).then(|| (group.clone(), all))
         });
-        let Some((group, all)) = all else { return Vec::new() };
-        let Some(spec) = options::find(&[self.table], option) else { return Vec::new() };
-        all.into_iter().filter_map(|found| self.filled(&group, spec, found).0).collect()
+        let (group, all) = all.unwrap_or_default();
+        let mut values = Vec::new();
+        for found in all {
+            let (Some(text), origin) = self.filled(&group, &option.spec, found) else { continue };
+            match option.parse(&text) {
+                Ok(value) => values.push(value),
+                Err(fault) => self.note(group.clone(), option.spec.name, Some(origin), fault),
+            }
+        }
+        values
     }
 
     /// Reads any type. What is refused counts as not set.

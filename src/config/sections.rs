@@ -9,6 +9,7 @@ use super::issuers;
 use super::keystone;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
+use super::stores;
 use listeners::ListenerConfig;
 use revert::RevertConfig;
 
@@ -29,6 +30,31 @@ pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = keystone::KeystoneOptions::ALL;
 
 /// The options of `[oslo_middleware]`.
 pub const OSLO_MIDDLEWARE: &[OptionSpec] = listeners::MiddlewareOptions::ALL;
+
+/// The options of `[glance_store]`, beside a store's own.
+pub const GLANCE_STORE: &[OptionSpec] = stores::GlanceStoreOptions::ALL;
+
+/// The options of a store of the type `file`.
+pub const FILE_STORE: &[OptionSpec] = stores::FileOptions::ALL;
+
+/// The options of a store of the type `http`.
+pub const HTTP_STORE: &[OptionSpec] = stores::HttpOptions::ALL;
+
+/// The options of a store of the type `rbd`.
+pub const RBD_STORE: &[OptionSpec] = stores::RbdOptions::ALL;
+
+/// The options of a store of the type `s3`.
+pub const S3_STORE: &[OptionSpec] = stores::S3Options::ALL;
+
+/// The options of a store of the type `swift`.
+pub const SWIFT_STORE: &[OptionSpec] = super::options::SWIFT_STORE;
+
+/// The options of a store of the type `cinder`.
+pub const CINDER_STORE: &[OptionSpec] = stores::CinderOptions::ALL;
+
+/// The options of all types of store.
+pub const STORES: &[&[OptionSpec]] =
+    &[FILE_STORE, HTTP_STORE, RBD_STORE, S3_STORE, SWIFT_STORE, CINDER_STORE];
 
 /// Reads `[revert]`.
 pub(super) fn revert(reader: &mut Reader<'_>) -> (ListenerConfig, RevertConfig) {

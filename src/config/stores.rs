@@ -8,14 +8,20 @@ mod rbd;
 mod s3;
 mod swift;
 
+pub(super) use cinder::CinderOptions;
 pub use cinder::{CinderConfig, CinderLogin};
 pub use file::FileConfig;
+pub(super) use file::FileOptions;
 pub use http::HttpConfig;
+pub(super) use http::HttpOptions;
 pub use rbd::RbdConfig;
+pub(super) use rbd::RbdOptions;
+pub(super) use s3::S3Options;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
 pub use swift::{SwiftAccount, SwiftConfig, SwiftLogin};
 
-use super::options;
+use super::declare::options;
+use super::options::{self, list};
 use super::oslo::DEFAULT_GROUP;
 use super::problem::Problem;
 use super::reader::Reader;
@@ -26,6 +32,14 @@ const TYPES: [&str; 7] = ["file", "http", "rbd", "swift", "s3", "cinder", "vmwar
 
 /// Names that Glance keeps for its own staging areas; no image's location is there.
 const RESERVED: &str = "os_glance_";
+
+options! {
+    /// `[glance_store]`, beside a store's own options.
+    GLANCE_STORE: GlanceStoreOptions {
+        /// The types of store, where enabled_backends is not set.
+        stores: Vec<String> = list("file,http");
+    }
+}
 
 /// One store.
 #[derive(Debug, Clone)]
@@ -135,7 +149,7 @@ fn usable(
 /// glance_store only warns of a type that it does not know, or that nothing is configured of, so
 /// neither is an error here.
 fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
-    let mut kinds = reader.section(&["glance_store"], options::GLANCE_STORE).list("stores");
+    let mut kinds = reader.section(&["glance_store"], &[]).get(&GLANCE_STORE.stores);
     kinds.retain(|kind| !kind.is_empty());
     let mut stores: Vec<StoreConfig> = Vec::new();
     for kind in kinds {
@@ -151,13 +165,14 @@ fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
 
 /// Whether a type that cannot do without options of its own has any.
 fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
-    let needed: &[&str] = match kind {
-        "s3" => &["s3_store_host"],
-        "swift" => &["swift_store_auth_address", "swift_store_config_file"],
-        _ => return true,
-    };
-    let section = reader.section(&["glance_store"], options::GLANCE_STORE);
-    needed.iter().any(|option| section.is_set(*option))
+    let section = reader.section(&["glance_store"], &[]);
+    match kind {
+        "s3" => section.is_set(&s3::S3_STORE.s3_store_host),
+        "swift" => ["swift_store_auth_address", "swift_store_config_file"]
+            .iter()
+            .any(|option| section.is_set(*option)),
+        _ => true,
+    }
 }
 
 /// The type behind a dotted name of old (`glance.store.filesystem.Store`).
@@ -171,17 +186,15 @@ fn short(name: &str) -> String {
     }
 }
 
-/// Reads a store's own options, each type by its own table.
+/// Reads a store's own options.
 fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKind {
     match kind.as_str() {
-        "file" => StoreKind::File(file::read(&mut reader.section(groups, options::FILE_STORE))),
-        "http" => StoreKind::Http(http::read(&mut reader.section(groups, options::HTTP_STORE))),
-        "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups, options::RBD_STORE))),
-        "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, options::S3_STORE))),
+        "file" => StoreKind::File(file::read(&mut reader.section(groups, &[]))),
+        "http" => StoreKind::Http(http::read(&mut reader.section(groups, &[]))),
+        "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups, &[]))),
+        "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, &[]))),
         "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),
-        "cinder" => {
-            StoreKind::Cinder(cinder::read(&mut reader.section(groups, options::CINDER_STORE)))
-        }
+        "cinder" => StoreKind::Cinder(cinder::read(&mut reader.section(groups, &[]))),
         _ => StoreKind::Unsupported { kind },
     }
 }

@@ -121,6 +121,12 @@ pub(in crate::config) const fn text_or(
     parsed(form, Some(default), |text| Ok(filled(text)), || None)
 }
 
+/// Text that is not empty.
+pub(in crate::config) const fn some_text(form: &'static str, default: &'static str) -> Opt<String> {
+    assert!(!default.is_empty(), "the default is empty");
+    parsed(form, Some(default), nonempty, String::new)
+}
+
 /// Text that must be set.
 pub(in crate::config) const fn required_text(form: &'static str) -> Opt<String> {
     parsed(form, None, nonempty, String::new).required()
@@ -147,6 +153,11 @@ pub(in crate::config) const fn words(
 /// An absolute path; empty is unset.
 pub(in crate::config) const fn path() -> Opt<Option<PathBuf>> {
     Opt::new(Kind::Path, None, |text| Ok(filled(text).map(Into::into)), || None)
+}
+
+/// The same with a default.
+pub(in crate::config) const fn path_or(default: &'static str) -> Opt<Option<PathBuf>> {
+    Opt::new(Kind::Path, Some(default), |text| Ok(filled(text).map(Into::into)), || None)
 }
 
 pub(in crate::config) const fn boolean(default: bool) -> Opt<bool> {

@@ -3,8 +3,49 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::keystone_auth::{Credentials, Domain, Named, Scope};
-use super::super::reader::Section;
+use secrecy::SecretString;
+
+use crate::config::declare::options;
+use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::options::{
+    Opt, boolean, optional_text, parsed, path_or, secret_text, text_or, whole_seconds,
+};
+use crate::config::reader::Section;
+
+options! {
+    /// The type `cinder`; options that only matter for writing and reading are left out.
+    #[expect(clippy::struct_field_names, reason = "they are Glance's names")]
+    CINDER_STORE: CinderOptions {
+        /// Where to log in. Without a user of its own, this service cannot ask Cinder.
+        cinder_store_auth_address: Option<String> =
+            optional_text("URL").example("https://keystone.example.org/v3");
+        /// Who logs in.
+        cinder_store_user_name: Option<String> = optional_text("text").example("glance");
+        /// The user's password.
+        cinder_store_password: Option<SecretString> = secret_text();
+        /// The project that owns the volumes.
+        cinder_store_project_name: Option<String> = optional_text("text").example("service");
+        /// The user's domain; its id will do.
+        cinder_store_user_domain_name: Option<String> = text_or("text", "Default");
+        /// The project's domain; its id will do.
+        cinder_store_project_domain_name: Option<String> = text_or("text", "Default");
+        /// An application credential, in place of user, password and project.
+        cinder_store_application_credential_id: Option<String> = optional_text("text").secret();
+        /// The application credential's secret.
+        cinder_store_application_credential_secret: Option<SecretString> = secret_text();
+        /// Which endpoint of the catalog is Cinder's.
+        cinder_catalog_info: Endpoint = catalog_info("volumev3::publicURL");
+        /// The region in the catalog.
+        cinder_os_region_name: Option<String> =
+            optional_text("text").example("RegionOne").was(&["os_region_name"]);
+        /// Certificates that the servers' ones must come from, in place of the system's.
+        cinder_ca_certificates_file: Option<PathBuf> = path_or("");
+        /// Believes every certificate, of Keystone and of Cinder.
+        cinder_api_insecure: bool = boolean(false);
+        /// How long the deletion of a volume may take.
+        cinder_state_transition_timeout: Duration = whole_seconds("300");
+    }
+}
 
 /// `cinder`: an image is a volume.
 #[derive(Debug, Clone)]
@@ -35,44 +76,55 @@ pub struct CinderLogin {
     pub credentials: Credentials,
 }
 
+/// The type of a service in the catalog, and one of its interfaces.
+pub(in crate::config) type Endpoint = (String, String);
+
 pub(super) fn read(section: &mut Section<'_, '_>) -> CinderConfig {
-    let (service_type, interface) =
-        section.read("cinder_catalog_info", catalog_info).unwrap_or_default();
+    let (service_type, interface) = section.get(&CINDER_STORE.cinder_catalog_info);
     CinderConfig {
         login: login(section),
         service_type,
         interface,
-        region: section.text("cinder_os_region_name").filter(|region| !region.is_empty()),
-        ca_file: section.path("cinder_ca_certificates_file"),
-        insecure: section.boolean("cinder_api_insecure"),
-        transition_timeout: section.whole_seconds("cinder_state_transition_timeout"),
+        region: section.get(&CINDER_STORE.cinder_os_region_name),
+        ca_file: section.get(&CINDER_STORE.cinder_ca_certificates_file),
+        insecure: section.get(&CINDER_STORE.cinder_api_insecure),
+        transition_timeout: section.get(&CINDER_STORE.cinder_state_transition_timeout),
     }
 }
 
 /// All of them, or none: `glance_store` falls back to its caller's token.
 fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
-    let mut filled =
-        |option: &str| section.text(&format!("cinder_store_{option}")).filter(|t| !t.is_empty());
-    let auth_address = filled("auth_address")?;
-    let id = filled("application_credential_id");
-    let secret = filled("application_credential_secret");
+    let auth_address = section.get(&CINDER_STORE.cinder_store_auth_address)?;
+    let id = section.get(&CINDER_STORE.cinder_store_application_credential_id);
+    let secret = section.get(&CINDER_STORE.cinder_store_application_credential_secret);
     let credentials = if let (Some(id), Some(secret)) = (id, secret) {
-        Credentials::ApplicationCredential { id, secret: secret.into() }
+        Credentials::ApplicationCredential { id, secret }
     } else {
         // A domain's option may hold an id, as some deployers write it.
-        let mut named = |kind: &str| {
-            let name = filled(&format!("{kind}_name"))?;
-            let domain = Domain::NameOrId(filled(&format!("{kind}_domain_name"))?);
+        let mut named = |name: &Opt<Option<String>>, domain: &Opt<Option<String>>| {
+            let name = section.get(name)?;
+            let domain = Domain::NameOrId(section.get(domain)?);
             Some(Named::Name { name, domain })
         };
-        let (user, project) = (named("user")?, named("project")?);
-        let password = filled("password")?.into();
+        let user = named(
+            &CINDER_STORE.cinder_store_user_name,
+            &CINDER_STORE.cinder_store_user_domain_name,
+        )?;
+        let project = named(
+            &CINDER_STORE.cinder_store_project_name,
+            &CINDER_STORE.cinder_store_project_domain_name,
+        )?;
+        let password = section.get(&CINDER_STORE.cinder_store_password)?;
         Credentials::Password { user, password, scope: Scope::Project(project) }
     };
     Some(CinderLogin { auth_address, credentials })
 }
 
-fn catalog_info(text: &str) -> Result<(String, String), String> {
+const fn catalog_info(default: &'static str) -> Opt<Endpoint> {
+    parsed("type:name:interface", Some(default), parse_catalog_info, Endpoint::default)
+}
+
+fn parse_catalog_info(text: &str) -> Result<Endpoint, String> {
     let mut parts = text.split(':');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(service_type), Some(_), Some(interface), None) => {

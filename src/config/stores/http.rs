@@ -2,7 +2,20 @@
 
 use std::path::PathBuf;
 
-use super::super::reader::Section;
+use crate::config::declare::options;
+use crate::config::options::{boolean, path};
+use crate::config::reader::Section;
+
+options! {
+    /// The type `http`, but for proxies, which are not used.
+    HTTP_STORE: HttpOptions {
+        /// Certificates that the servers' ones must come from, in place of the system's.
+        https_ca_certificates_file: Option<PathBuf> = path();
+        /// Believes every certificate, where no file of certificates is set. Glance does so by
+        /// default.
+        https_insecure: bool = boolean(false);
+    }
+}
 
 /// `http`: what users' `http(s)` locations name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,7 +29,7 @@ pub struct HttpConfig {
 
 pub(super) fn read(section: &mut Section<'_, '_>) -> HttpConfig {
     HttpConfig {
-        ca_file: section.path("https_ca_certificates_file"),
-        insecure: section.boolean("https_insecure"),
+        ca_file: section.get(&HTTP_STORE.https_ca_certificates_file),
+        insecure: section.get(&HTTP_STORE.https_insecure),
     }
 }

@@ -3,7 +3,24 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::reader::Section;
+use crate::config::declare::options;
+use crate::config::options::{clamped, optional_text, path_or, some_text};
+use crate::config::reader::Section;
+
+options! {
+    /// The type `rbd`.
+    RBD_STORE: RbdOptions {
+        /// The pool with the images.
+        rbd_store_pool: String = some_text("text", "images");
+        /// Whose keyring is used, without `client.`; client.admin's where it is not set.
+        rbd_store_user: Option<String> = optional_text("text").example("glance");
+        /// The cluster's ceph.conf; where it is not set, /etc/ceph/ceph.conf.
+        rbd_store_ceph_conf: Option<PathBuf> = path_or("");
+        /// How long Ceph may take for one operation, store_timeout at most; 0 or less for just
+        /// that.
+        rados_connect_timeout: u64 = clamped::<_, 0, { i64::MAX }>("seconds", "-1");
+    }
+}
 
 /// `rbd`: a pool of a Ceph cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +36,11 @@ pub struct RbdConfig {
 }
 
 pub(super) fn read(section: &mut Section<'_, '_>) -> RbdConfig {
-    let seconds = section.integer::<i64>("rados_connect_timeout", i64::MIN..=i64::MAX);
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+    let seconds = section.get(&RBD_STORE.rados_connect_timeout);
     RbdConfig {
-        pool: section.required_text("rbd_store_pool"),
-        user: section.text("rbd_store_user").filter(|user| !user.is_empty()),
-        ceph_conf: section.path("rbd_store_ceph_conf"),
-        connect_timeout: seconds.map(Duration::from_secs),
+        pool: section.get(&RBD_STORE.rbd_store_pool),
+        user: section.get(&RBD_STORE.rbd_store_user),
+        ceph_conf: section.get(&RBD_STORE.rbd_store_ceph_conf),
+        connect_timeout: (seconds > 0).then(|| Duration::from_secs(seconds)),
     }
 }

@@ -4,7 +4,33 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::super::reader::Section;
+use crate::config::declare::options;
+use crate::config::options::{
+    Choice, Opt, choice, nonempty, parsed, path_or, secret_text, text_or,
+};
+use crate::config::reader::Section;
+
+options! {
+    /// The type `s3`; options that only matter for writing are left out.
+    #[expect(clippy::struct_field_names, reason = "they are Glance's names")]
+    S3_STORE: S3Options {
+        /// Where the S3 service listens, with the path below which it does, if there is one.
+        s3_store_host: S3Endpoint = host().required().example("https://s3.example.org");
+        /// The region that requests are signed for; us-east-1 where nothing tells it.
+        s3_store_region_name: Option<String> = text_or("text", "");
+        /// The access key.
+        s3_store_access_key: Option<SecretString> = secret_text();
+        /// The secret key.
+        s3_store_secret_key: Option<SecretString> = secret_text();
+        /// The bucket with the data.
+        s3_store_bucket: String =
+            parsed("text", None, bucket, String::new).required().example("glance");
+        /// Where URLs have the bucket's name; auto means in the path.
+        s3_store_bucket_url_format: UrlFormat = choice("auto");
+        /// Certificates that the service's one must come from, in place of the system's.
+        s3_store_cacert: Option<PathBuf> = path_or("");
+    }
+}
 
 /// `s3`: one bucket of an S3 service.
 #[derive(Debug, Clone)]
@@ -54,46 +80,53 @@ pub enum UrlFormat {
     Virtual,
 }
 
+impl Choice for UrlFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Path), ("path", Self::Path), ("virtual", Self::Virtual)];
+}
+
 pub(super) fn read(section: &mut Section<'_, '_>) -> S3Config {
-    let host = section.required_text("s3_store_host");
-    let endpoint = endpoint(&host).unwrap_or_else(|message| {
-        if !host.is_empty() {
-            section.problem("s3_store_host", message);
-        }
-        S3Endpoint { https: true, authority: String::new(), prefix: String::new() }
-    });
-    let region = section.text("s3_store_region_name").filter(|region| !region.is_empty());
+    let endpoint = section.get(&S3_STORE.s3_store_host);
+    let region = section.get(&S3_STORE.s3_store_region_name);
     let region = region.or_else(|| region_of_amazon(&endpoint.authority).map(str::to_owned));
-    let bucket = section.required_text("s3_store_bucket");
-    if bucket.contains(['/', '?', '#']) || bucket.contains(char::is_whitespace) {
-        section.problem("s3_store_bucket", "must be the name of one bucket");
-    }
     S3Config {
         endpoint,
         region: region.unwrap_or_else(|| "us-east-1".to_owned()),
         keys: keys(section),
-        bucket,
-        url_format: section.read("s3_store_bucket_url_format", url_format).unwrap_or_default(),
-        ca_file: section.path("s3_store_cacert"),
+        bucket: section.get(&S3_STORE.s3_store_bucket),
+        url_format: section.get(&S3_STORE.s3_store_bucket_url_format),
+        ca_file: section.get(&S3_STORE.s3_store_cacert),
     }
 }
 
 fn keys(section: &mut Section<'_, '_>) -> Option<S3Keys> {
-    let mut key = |option| section.text(option).filter(|key| !key.is_empty());
-    match (key("s3_store_access_key"), key("s3_store_secret_key")) {
-        (Some(access), Some(secret)) => {
-            Some(S3Keys { access: access.into(), secret: secret.into() })
-        }
+    let (access, secret) = (&S3_STORE.s3_store_access_key, &S3_STORE.s3_store_secret_key);
+    match (section.get(access), section.get(secret)) {
+        (Some(access), Some(secret)) => Some(S3Keys { access, secret }),
         (None, None) => None,
         (Some(_), None) => {
-            section.problem("s3_store_secret_key", "must be set beside s3_store_access_key");
+            section.problem(secret, "must be set beside s3_store_access_key");
             None
         }
         (None, Some(_)) => {
-            section.problem("s3_store_access_key", "must be set beside s3_store_secret_key");
+            section.problem(access, "must be set beside s3_store_secret_key");
             None
         }
     }
+}
+
+fn bucket(text: &str) -> Result<String, String> {
+    let name = nonempty(text)?;
+    if name.contains(['/', '?', '#']) || name.contains(char::is_whitespace) {
+        return Err("must be the name of one bucket".to_owned());
+    }
+    Ok(name)
+}
+
+const fn host() -> Opt<S3Endpoint> {
+    let parse = |text: &str| nonempty(text).and_then(|text| endpoint(&text).map_err(str::to_owned));
+    let nowhere = || S3Endpoint { https: true, authority: String::new(), prefix: String::new() };
+    parsed("URL", None, parse, nowhere)
 }
 
 /// A URL. boto refuses a bare host, but for the names by which Glance knows Amazon's regions.
@@ -122,14 +155,6 @@ fn region_of_amazon(authority: &str) -> Option<&str> {
     let name = host.strip_suffix(".amazonaws.com").or(host.strip_suffix(".amazonaws.com.cn"))?;
     let name = name.strip_prefix("s3-").or(name.strip_prefix("s3."))?;
     name.rsplit('.').next()
-}
-
-fn url_format(text: &str) -> Result<UrlFormat, String> {
-    match text {
-        "auto" | "path" => Ok(UrlFormat::Path),
-        "virtual" => Ok(UrlFormat::Virtual),
-        _ => Err(format!("{text:?} is none of auto, path, virtual")),
-    }
 }
 
 #[cfg(test)]

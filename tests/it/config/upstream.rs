@@ -20,15 +20,15 @@ const TABLES: &[(&str, &[&[OptionSpec]])] = &[
     ("database", &[sections::DATABASE]),
     ("oslo_middleware", &[sections::OSLO_MIDDLEWARE]),
     ("keystone_authtoken", &[sections::KEYSTONE_AUTHTOKEN]),
-    ("cinder", &[options::CINDER_STORE]),
+    ("cinder", &[sections::CINDER_STORE]),
     (
         "glance_store",
         &[
-            options::GLANCE_STORE,
-            options::FILE_STORE,
-            options::RBD_STORE,
-            options::S3_STORE,
-            options::SWIFT_STORE,
+            sections::GLANCE_STORE,
+            sections::FILE_STORE,
+            sections::RBD_STORE,
+            sections::S3_STORE,
+            sections::SWIFT_STORE,
         ],
     ),
 ];

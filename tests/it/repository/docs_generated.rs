@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use glance_revert::config::options::{self, OptionSpec};
+use glance_revert::config::options::OptionSpec;
 use glance_revert::config::sections;
 use glance_revert::telemetry::metric::{self, Kind};
 
@@ -39,13 +39,13 @@ const OPTIONS: [(&str, &[&[OptionSpec]]); 13] = [
     ("### `[database]`", &[sections::DATABASE]),
     ("### `[oslo_middleware]`", &[sections::OSLO_MIDDLEWARE]),
     ("### `[keystone_authtoken]`", &[sections::KEYSTONE_AUTHTOKEN]),
-    ("### `[glance_store]`", &[options::GLANCE_STORE]),
-    ("### Stores of type file", &[options::FILE_STORE]),
-    ("### Stores of type http", &[options::HTTP_STORE]),
-    ("### Stores of type rbd", &[options::RBD_STORE]),
-    ("### Stores of type s3", &[options::S3_STORE]),
-    ("### Stores of type swift", &[options::SWIFT_STORE]),
-    ("### Stores of type cinder", &[options::CINDER_STORE]),
+    ("### `[glance_store]`", &[sections::GLANCE_STORE]),
+    ("### Stores of type file", &[sections::FILE_STORE]),
+    ("### Stores of type http", &[sections::HTTP_STORE]),
+    ("### Stores of type rbd", &[sections::RBD_STORE]),
+    ("### Stores of type s3", &[sections::S3_STORE]),
+    ("### Stores of type swift", &[sections::SWIFT_STORE]),
+    ("### Stores of type cinder", &[sections::CINDER_STORE]),
 ];
 
 /// Holds a page against what the code writes from it.
@@ -78,7 +78,7 @@ fn docs_have_the_options_of_the_code() {
 
 #[test]
 fn docs_have_the_options_of_every_type_of_store() {
-    for options in options::STORES {
+    for options in sections::STORES {
         let told =
             |names: &[&[OptionSpec]]| names.iter().any(|table| table.as_ptr() == options.as_ptr());
         assert!(OPTIONS.iter().any(|(_, tables)| told(tables)), "{options:?}");
