@@ -176,7 +176,7 @@ pub enum DatabaseError {
 
 /// Reads the section; `None` after noting why not.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
-    let mut section = reader.section(&["database"], &[]);
+    let mut section = reader.section(&["database"]);
     let parameters = section.get(&DATABASE.connection_parameters).unwrap_or_default();
     let connection = section.get(&DATABASE.connection);
     if connection.is_empty() {

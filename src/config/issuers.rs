@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     let mut issuers: Vec<JwtIssuerConfig> = Vec::new();
     for name in names(reader.settings()) {
         let group = format!("{REVERT_JWT_PREFIX}{name}");
-        let mut section = reader.section(&[&group], &[]);
+        let mut section = reader.section(&[&group]);
         let issuer = issuer(&mut section, &name);
         for other in &issuers {
             if other.issuer == issuer.issuer && !issuer.issuer.is_empty() {

@@ -158,9 +158,9 @@ pub struct KeystoneConfig {
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let unused = unused(reader);
     let group = KEYSTONE_AUTHTOKEN_GROUP;
-    let other = reader.section(&[group], &[]).get(&KEYSTONE_AUTHTOKEN.auth_section);
+    let other = reader.section(&[group]).get(&KEYSTONE_AUTHTOKEN.auth_section);
     let other = other.unwrap_or_else(|| group.to_owned()).to_lowercase();
-    let mut section = reader.section(&[&other], &[]);
+    let mut section = reader.section(&[&other]);
     let is_told = section.is_set(&KEYSTONE_AUTHTOKEN.auth_url)
         || section.is_set(&KEYSTONE_AUTHTOKEN.auth_type);
     if other == group && !is_told {
@@ -168,7 +168,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     }
     let auth_url = section.required(&KEYSTONE_AUTHTOKEN.auth_url).unwrap_or_default();
     let login = login(&mut section);
-    let mut section = reader.section(&[group], &[]);
+    let mut section = reader.section(&[group]);
     // Without TLS nobody reads its files, so they need not be there.
     let is_plain = auth_url.starts_with("http://");
     Some(KeystoneConfig {

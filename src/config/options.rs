@@ -1,9 +1,8 @@
 //! What an option is: its name, what may be written, its default, its help. Each is declared once,
-//! in a file of `sections/`; reader, checks, errors, sample file and documentation take it
+//! beside what reads its section; reader, checks, errors, sample file and documentation take it
 //! from there.
 
 mod references;
-mod swift;
 mod typed;
 
 use std::fmt;
@@ -11,7 +10,6 @@ use std::time::Duration;
 
 use super::oslo::types;
 pub use references::REFERENCES;
-pub use swift::SWIFT_STORE;
 pub(super) use typed::{
     Choice, Opt, boolean, choice, clamped, integer, list, nonempty, nonempty_words,
     optional_integer, optional_text, optional_whole_seconds, parsed, path, path_or, required_text,
@@ -84,46 +82,6 @@ impl OptionSpec {
     /// What may be written, in full.
     pub fn value(&self) -> String {
         format!("{}{}", self.kind, if self.required { ", required" } else { "" })
-    }
-
-    const fn new(
-        name: &'static str,
-        kind: &'static str,
-        default: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            kind: Kind::Text(kind),
-            required: false,
-            default: Some(default),
-            example: default,
-            help,
-            secret: false,
-            deprecated: &[],
-        }
-    }
-
-    const fn unset(
-        name: &'static str,
-        kind: &'static str,
-        example: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            kind: Kind::Text(kind),
-            required: false,
-            default: None,
-            example,
-            help,
-            secret: false,
-            deprecated: &[],
-        }
-    }
-
-    const fn secret(self) -> Self {
-        Self { secret: true, ..self }
     }
 }
 

@@ -1,11 +1,8 @@
 //! Typed reads that never stop at a problem: each is noted, and a stand-in is handed back, so that
 //! one run shows them all.
 
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
-
-use super::options::{self, Kind, Opt, OptionSpec};
-use super::oslo::{Found, Origin, Settings, types};
+use super::options::{Kind, Opt, OptionSpec};
+use super::oslo::{Found, Origin, Settings};
 use super::problem::Problem;
 
 /// Reads options and gathers what is wrong with them.
@@ -23,14 +20,10 @@ impl<'a> Reader<'a> {
         self.settings
     }
 
-    /// The options of a table in one section, or in the first of several that sets them.
-    pub(super) fn section(
-        &mut self,
-        groups: &[&str],
-        table: &'static [OptionSpec],
-    ) -> Section<'_, 'a> {
+    /// One section, or the first of several that sets an option.
+    pub(super) fn section(&mut self, groups: &[&str]) -> Section<'_, 'a> {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();
-        Section { reader: self, groups, table }
+        Section { reader: self, groups }
     }
 
     pub(super) fn problem(&mut self, problem: Problem) {
@@ -51,47 +44,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An option, or its name in the section's table.
-pub(super) trait Named {
-    fn name(&self) -> &str;
-    fn deprecated(&self, table: &'static [OptionSpec]) -> &'static [&'static str];
-}
-
-impl Named for str {
-    fn name(&self) -> &str {
-        self
-    }
-
-    fn deprecated(&self, table: &'static [OptionSpec]) -> &'static [&'static str] {
-        options::find(&[table], self).map_or(&[], |spec| spec.deprecated)
-    }
-}
-
-impl Named for OptionSpec {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn deprecated(&self, _: &'static [OptionSpec]) -> &'static [&'static str] {
-        self.deprecated
-    }
-}
-
-impl<T> Named for Opt<T> {
-    fn name(&self) -> &str {
-        self.spec.name
-    }
-
-    fn deprecated(&self, _: &'static [OptionSpec]) -> &'static [&'static str] {
-        self.spec.deprecated
-    }
-}
-
-/// One section, seen through its table.
+/// One section.
 pub(super) struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
     groups: Vec<String>,
-    table: &'static [OptionSpec],
 }
 
 impl Section<'_, '_> {
@@ -103,7 +59,7 @@ impl Section<'_, '_> {
     }
 
     /// Notes a problem of an option, with the place where the option is set, else its section's.
-    pub(super) fn problem(&mut self, option: &(impl Named + ?Sized), message: impl Into<String>) {
+    pub(super) fn problem(&mut self, option: &OptionSpec, message: impl Into<String>) {
         let set =
             self.groups.iter().find_map(|group| Some((group, self.find(group, option)?.origin)));
         let (group, origin) = if let Some((group, origin)) = set {
@@ -113,7 +69,7 @@ impl Section<'_, '_> {
             let origin = self.place(&group);
             (group, origin)
         };
-        self.note(group, option.name(), origin, message.into());
+        self.note(group, option.name, origin, message.into());
     }
 
     /// Where a section begins.
@@ -129,24 +85,23 @@ impl Section<'_, '_> {
     }
 
     /// Whether anything sets the option.
-    pub(super) fn is_set(&self, option: &(impl Named + ?Sized)) -> bool {
+    pub(super) fn is_set(&self, option: &OptionSpec) -> bool {
         self.groups.iter().any(|group| self.find(group, option).is_some())
     }
 
     /// Where the option is set.
-    pub(super) fn origin(&self, option: &(impl Named + ?Sized)) -> Option<Origin> {
+    pub(super) fn origin(&self, option: &OptionSpec) -> Option<Origin> {
         self.groups.iter().find_map(|group| Some(self.find(group, option)?.origin))
     }
 
     /// What sets the option in one section, by the names that it has had.
-    fn find(&self, group: &str, option: &(impl Named + ?Sized)) -> Option<Found> {
-        let deprecated = option.deprecated(self.table);
-        self.reader.settings.get_renamed(group, option.name(), deprecated)
+    fn find(&self, group: &str, option: &OptionSpec) -> Option<Found> {
+        self.reader.settings.get_renamed(group, option.name, option.deprecated)
     }
 
-    pub(super) fn has_problem(&self, option: &(impl Named + ?Sized)) -> bool {
+    pub(super) fn has_problem(&self, option: &OptionSpec) -> bool {
         let noted = |problem: &Problem| {
-            problem.option == option.name() && self.groups.contains(&problem.group)
+            problem.option == option.name && self.groups.contains(&problem.group)
         };
         self.reader.problems.iter().any(noted)
     }
@@ -195,47 +150,6 @@ impl Section<'_, '_> {
         option.default()
     }
 
-    /// The text as it is, or the default; `None` where there is neither.
-    pub(super) fn text(&mut self, option: &str) -> Option<String> {
-        self.read(option, |text| Ok(text.to_owned()))
-    }
-
-    /// Text that must be there.
-    pub(super) fn required_text(&mut self, option: &str) -> String {
-        let text = self.text(option).unwrap_or_default();
-        if text.is_empty() && !self.has_problem(option) {
-            self.problem(option, "must be set");
-        }
-        text
-    }
-
-    /// A path from the root of the file system; empty is unset.
-    pub(super) fn path(&mut self, option: &str) -> Option<PathBuf> {
-        let path = PathBuf::from(self.text(option).filter(|text| !text.is_empty())?);
-        if !path.is_absolute() {
-            self.problem(option, "must be an absolute path");
-        }
-        Some(path)
-    }
-
-    pub(super) fn boolean(&mut self, option: &str) -> bool {
-        self.read(option, types::boolean).unwrap_or_default()
-    }
-
-    /// A whole number within a range; empty is unset.
-    pub(super) fn integer<T: TryFrom<i64> + Default>(
-        &mut self,
-        option: &str,
-        range: RangeInclusive<i64>,
-    ) -> T {
-        let within = |text: &str| {
-            let number = types::integer(text)?;
-            let fits = range.contains(&number).then(|| T::try_from(number).ok()).flatten();
-            fits.ok_or_else(|| format!("{number} is out of range: {}", describe(&range)))
-        };
-        self.read_unless_empty(option, within).unwrap_or_default()
-    }
-
     /// All values of an option that may be repeated, of the first section that has any. What is
     /// refused is noted and left out.
     pub(super) fn repeated<T>(&mut self, option: &Opt<T>) -> Vec<T> {
@@ -254,43 +168,6 @@ impl Section<'_, '_> {
             }
         }
         values
-    }
-
-    /// Reads any type. What is refused counts as not set.
-    pub(super) fn read<T>(
-        &mut self,
-        option: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        if let Some((group, (text, origin))) = self.raw(option)
-            && let Some(text) = text
-        {
-            match parse(&text) {
-                Ok(value) => return Some(value),
-                Err(message) => self.note(group, option, Some(origin), message),
-            }
-        }
-        parse(options::find(&[self.table], option)?.default?).ok()
-    }
-
-    fn read_unless_empty<T>(
-        &mut self,
-        option: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let default = options::find(&[self.table], option)?.default?;
-        let or_default =
-            |text: &str| parse(if types::strip(text).is_empty() { default } else { text });
-        self.read(option, or_default)
-    }
-
-    fn raw(&mut self, option: &str) -> Option<(String, (Option<String>, Origin))> {
-        let groups = self.groups.clone();
-        let find = |group: String| Some((self.find(&group, option)?, group));
-        let (found, group) = groups.into_iter().find_map(find)?;
-        let spec = options::find(&[self.table], option)?;
-        let filled = self.filled(&group, spec, found);
-        Some((group, filled))
     }
 
     /// The text of a value, `None` (and a problem) where it refers to what is not there.
@@ -318,9 +195,4 @@ impl Section<'_, '_> {
         let option = option.to_owned();
         self.reader.problem(Problem { origin, group, option, message });
     }
-}
-
-fn describe(range: &RangeInclusive<i64>) -> String {
-    let (least, most) = (range.start(), range.end());
-    if *most == i64::MAX { format!("{least} or more") } else { format!("{least} to {most}") }
 }

@@ -47,7 +47,7 @@ pub const RBD_STORE: &[OptionSpec] = stores::RbdOptions::ALL;
 pub const S3_STORE: &[OptionSpec] = stores::S3Options::ALL;
 
 /// The options of a store of the type `swift`.
-pub const SWIFT_STORE: &[OptionSpec] = super::options::SWIFT_STORE;
+pub const SWIFT_STORE: &[OptionSpec] = stores::SwiftOptions::ALL;
 
 /// The options of a store of the type `cinder`.
 pub const CINDER_STORE: &[OptionSpec] = stores::CinderOptions::ALL;
@@ -59,9 +59,9 @@ pub const STORES: &[&[OptionSpec]] =
 /// Reads `[revert]`.
 pub(super) fn revert(reader: &mut Reader<'_>) -> (ListenerConfig, RevertConfig) {
     let proxy_headers = reader
-        .section(&["oslo_middleware"], OSLO_MIDDLEWARE)
+        .section(&["oslo_middleware"])
         .get(&listeners::MIDDLEWARE.enable_proxy_headers_parsing);
-    let mut section = reader.section(&[REVERT_GROUP], &[]);
+    let mut section = reader.section(&[REVERT_GROUP]);
     let listeners = listeners::read(&mut section, proxy_headers);
     (listeners, RevertConfig::read(&mut section))
 }

@@ -18,10 +18,11 @@ pub use rbd::RbdConfig;
 pub(super) use rbd::RbdOptions;
 pub(super) use s3::S3Options;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
+pub(super) use swift::SwiftOptions;
 pub use swift::{SwiftAccount, SwiftConfig, SwiftLogin};
 
 use super::declare::options;
-use super::options::{self, list};
+use super::options::list;
 use super::oslo::DEFAULT_GROUP;
 use super::problem::Problem;
 use super::reader::Reader;
@@ -116,7 +117,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
     for (id, kind) in backends {
         if id.starts_with(RESERVED) {
             let text = format!("{id:?}: Glance keeps names that start with {RESERVED} for itself");
-            reader.section(&[DEFAULT_GROUP], &[]).problem(&DEFAULT.enabled_backends, text);
+            reader.section(&[DEFAULT_GROUP]).problem(&DEFAULT.enabled_backends, text);
         }
         // Sections are lower case once read; Glance finds `[Fast]` for `fast`, and for `Fast` too.
         let group = id.to_lowercase();
@@ -124,7 +125,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
             if !TYPES.contains(&kind) {
                 let known = TYPES.join(", ");
                 let text = format!("{kind:?} of {id:?} is no type of store; the types are {known}");
-                reader.section(&[DEFAULT_GROUP], &[]).problem(&DEFAULT.enabled_backends, text);
+                reader.section(&[DEFAULT_GROUP]).problem(&DEFAULT.enabled_backends, text);
             }
         });
         stores.push(StoreConfig { id, kind });
@@ -149,7 +150,7 @@ fn usable(
 /// glance_store only warns of a type that it does not know, or that nothing is configured of, so
 /// neither is an error here.
 fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
-    let mut kinds = reader.section(&["glance_store"], &[]).get(&GLANCE_STORE.stores);
+    let mut kinds = reader.section(&["glance_store"]).get(&GLANCE_STORE.stores);
     kinds.retain(|kind| !kind.is_empty());
     let mut stores: Vec<StoreConfig> = Vec::new();
     for kind in kinds {
@@ -165,12 +166,13 @@ fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
 
 /// Whether a type that cannot do without options of its own has any.
 fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
-    let section = reader.section(&["glance_store"], &[]);
+    let section = reader.section(&["glance_store"]);
     match kind {
         "s3" => section.is_set(&s3::S3_STORE.s3_store_host),
-        "swift" => ["swift_store_auth_address", "swift_store_config_file"]
-            .iter()
-            .any(|option| section.is_set(*option)),
+        "swift" => {
+            section.is_set(&swift::SWIFT_STORE.swift_store_auth_address)
+                || section.is_set(&swift::SWIFT_STORE.swift_store_config_file)
+        }
         _ => true,
     }
 }
@@ -189,12 +191,12 @@ fn short(name: &str) -> String {
 /// Reads a store's own options.
 fn store_kind(reader: &mut Reader<'_>, groups: &[&str], kind: String) -> StoreKind {
     match kind.as_str() {
-        "file" => StoreKind::File(file::read(&mut reader.section(groups, &[]))),
-        "http" => StoreKind::Http(http::read(&mut reader.section(groups, &[]))),
-        "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups, &[]))),
-        "s3" => StoreKind::S3(s3::read(&mut reader.section(groups, &[]))),
-        "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups, options::SWIFT_STORE))),
-        "cinder" => StoreKind::Cinder(cinder::read(&mut reader.section(groups, &[]))),
+        "file" => StoreKind::File(file::read(&mut reader.section(groups))),
+        "http" => StoreKind::Http(http::read(&mut reader.section(groups))),
+        "rbd" => StoreKind::Rbd(rbd::read(&mut reader.section(groups))),
+        "s3" => StoreKind::S3(s3::read(&mut reader.section(groups))),
+        "swift" => StoreKind::Swift(swift::read(&mut reader.section(groups))),
+        "cinder" => StoreKind::Cinder(cinder::read(&mut reader.section(groups))),
         _ => StoreKind::Unsupported { kind },
     }
 }

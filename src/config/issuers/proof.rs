@@ -99,7 +99,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, issuer: &str) -> JwtProof {
 fn keys(section: &mut Section<'_, '_>, issuer: &str, access: JwtAccess) -> JwtProof {
     let set: Vec<_> = KEYS.into_iter().filter(|option| section.says(option)).collect();
     if let [first, second, ..] = set.as_slice() {
-        section.problem(*second, format!("set this or {}, not both", first.name));
+        section.problem(second, format!("set this or {}, not both", first.name));
     }
     let files = (section.get(&REVERT_JWT.jwks_file), section.get(&REVERT_JWT.public_key_file));
     let file = match files {
@@ -122,7 +122,7 @@ fn keys(section: &mut Section<'_, '_>, issuer: &str, access: JwtAccess) -> JwtPr
 fn refuse(section: &mut Section<'_, '_>, options: &[&OptionSpec], message: &str) {
     for option in options {
         if section.says(option) {
-            section.problem(*option, message);
+            section.problem(option, message);
         }
     }
 }

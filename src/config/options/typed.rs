@@ -1,6 +1,7 @@
 //! Options with the type that they are read as, and the ways to declare them.
 
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,15 @@ pub(in crate::config) trait Whole: Sized {
     /// `None` for a number that it does not hold.
     fn of(number: i64) -> Option<Self>;
     fn stand_in() -> Self;
+}
+
+/// Where its type does not matter.
+impl<T> Deref for Opt<T> {
+    type Target = OptionSpec;
+
+    fn deref(&self) -> &OptionSpec {
+        &self.spec
+    }
 }
 
 impl<T> Opt<T> {

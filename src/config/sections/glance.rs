@@ -72,7 +72,7 @@ pub(in crate::config) fn read(
     beside: &[Beside],
 ) -> GlanceConfig {
     let misspelled = scrub_time::misspelled(reader.settings());
-    let mut section = reader.section(&[DEFAULT_GROUP], &[]);
+    let mut section = reader.section(&[DEFAULT_GROUP]);
     let (scrub_time, mut scrub_time_warnings) =
         scrub_time::decide(section.get(&DEFAULT.scrub_time), beside, least);
     if scrub_time == ScrubTime::Unset {

@@ -1,14 +1,20 @@
 //! The type `swift`.
 
 mod file;
+mod options;
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::super::keystone_auth::{Credentials, Domain, Named, Scope};
-use super::super::reader::Section;
+use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::options::find;
+use crate::config::reader::Section;
 use crate::files::read_options;
+
+pub(super) use options::SWIFT_STORE;
+pub(in crate::config) use options::SwiftOptions;
+use options::parse_version;
 
 /// `swift`: the accounts of one Swift, or of several by reference.
 #[derive(Debug, Clone)]
@@ -79,9 +85,9 @@ fn default_domain() -> Domain {
 struct Parts {
     auth_address: Option<String>,
     user: Option<String>,
-    key: Option<String>,
+    key: Option<SecretString>,
     credential_id: Option<String>,
-    credential_secret: Option<String>,
+    credential_secret: Option<SecretString>,
     project_name: Option<String>,
     project_domain: Option<Domain>,
     user_domain: Option<Domain>,
@@ -89,71 +95,60 @@ struct Parts {
 }
 
 pub(super) fn read(section: &mut Section<'_, '_>) -> SwiftConfig {
-    let mut filled = |option| section.text(option).filter(|text| !text.is_empty());
-    let endpoint = filled("swift_store_endpoint");
-    let region = filled("swift_store_region");
-    let config_file = section.path("swift_store_config_file");
-    let multi_tenant = section.boolean("swift_store_multi_tenant");
-    let default_account = section.required_text("default_swift_reference");
+    let config_file = section.get(&SWIFT_STORE.swift_store_config_file);
+    let multi_tenant = section.get(&SWIFT_STORE.swift_store_multi_tenant);
+    let default_account = section.get(&SWIFT_STORE.default_swift_reference);
     let accounts = match &config_file {
         Some(path) => accounts_of_file(section, path),
         None => account_of_options(section, &default_account).into_iter().collect(),
     };
     if config_file.is_some() && accounts.iter().all(|known| known.reference != default_account) {
         let text = format!("{default_account:?} is no section of swift_store_config_file");
-        section.problem("default_swift_reference", text);
+        section.problem(&SWIFT_STORE.default_swift_reference, text);
     }
     if multi_tenant && config_file.is_some() {
         let text = "cannot be used beside swift_store_multi_tenant = true";
-        section.problem("swift_store_config_file", text);
-    }
-    let container = section.required_text("swift_store_container");
-    if container.contains(['/', '?', '#']) {
-        section.problem("swift_store_container", "must be the name of one container");
+        section.problem(&SWIFT_STORE.swift_store_config_file, text);
     }
     SwiftConfig {
         accounts,
         default_account,
-        container,
-        container_seed: section.integer("swift_store_multiple_containers_seed", 0..=32),
+        container: section.get(&SWIFT_STORE.swift_store_container),
+        container_seed: section.get(&SWIFT_STORE.swift_store_multiple_containers_seed),
         multi_tenant,
-        endpoint,
-        endpoint_type: section.read("swift_store_endpoint_type", endpoint_type).unwrap_or_default(),
-        service_type: section.required_text("swift_store_service_type"),
-        region,
-        insecure: section.boolean("swift_store_auth_insecure"),
-        ca_file: section.path("swift_store_cacert"),
-    }
-}
-
-fn endpoint_type(text: &str) -> Result<String, String> {
-    match text.strip_suffix("URL").unwrap_or(text) {
-        "public" | "internal" | "admin" => Ok(text.to_owned()),
-        _ => Err(format!("{text:?} is none of publicURL, internalURL, adminURL")),
+        endpoint: section.get(&SWIFT_STORE.swift_store_endpoint),
+        endpoint_type: section.get(&SWIFT_STORE.swift_store_endpoint_type),
+        service_type: section.get(&SWIFT_STORE.swift_store_service_type),
+        region: section.get(&SWIFT_STORE.swift_store_region),
+        insecure: section.get(&SWIFT_STORE.swift_store_auth_insecure),
+        ca_file: section.get(&SWIFT_STORE.swift_store_cacert),
     }
 }
 
 fn account_of_options(section: &mut Section<'_, '_>, reference: &str) -> Option<SwiftAccount> {
-    let version = section.read("swift_store_auth_version", version).unwrap_or_default();
-    let mut filled = |option| section.text(option).filter(|text| !text.is_empty());
     let parts = Parts {
-        auth_address: filled("swift_store_auth_address"),
-        user: filled("swift_store_user"),
-        key: filled("swift_store_key"),
-        credential_id: filled("swift_store_application_credential_id"),
-        credential_secret: filled("swift_store_application_credential_secret"),
-        project_name: filled("swift_store_project_name"),
-        version,
+        auth_address: section.get(&SWIFT_STORE.swift_store_auth_address),
+        user: section.get(&SWIFT_STORE.swift_store_user),
+        key: section.get(&SWIFT_STORE.swift_store_key),
+        credential_id: section.get(&SWIFT_STORE.swift_store_application_credential_id),
+        credential_secret: section.get(&SWIFT_STORE.swift_store_application_credential_secret),
+        project_name: section.get(&SWIFT_STORE.swift_store_project_name),
+        version: section.get(&SWIFT_STORE.swift_store_auth_version),
         ..Parts::default()
     };
-    parts
-        .account(reference)
-        .map_err(|(option, text)| section.problem(format!("swift_store_{option}").as_str(), text))
-        .ok()
+    match parts.account(reference) {
+        Ok(account) => Some(account),
+        Err((key, text)) => {
+            if let Some(option) = find(&[SwiftOptions::ALL], &format!("swift_store_{key}")) {
+                section.problem(option, text);
+            }
+            None
+        }
+    }
 }
 
 fn accounts_of_file(section: &mut Section<'_, '_>, path: &std::path::Path) -> Vec<SwiftAccount> {
-    let option = "swift_store_config_file";
+    let option = &SWIFT_STORE.swift_store_config_file;
     let text = match read_options(path) {
         Ok(text) => text,
         Err(error) => {
@@ -177,14 +172,6 @@ fn accounts_of_file(section: &mut Section<'_, '_>, path: &std::path::Path) -> Ve
     accounts
 }
 
-/// `1`, `2`, `3`, and how older files write them.
-fn version(text: &str) -> Result<String, String> {
-    match text.trim_start_matches('v').trim_end_matches(".0") {
-        version @ ("1" | "2" | "3") => Ok(version.to_owned()),
-        _ => Err(format!("{text:?} is none of 1, 2, 3")),
-    }
-}
-
 impl Parts {
     fn of_file(mut values: std::collections::BTreeMap<String, String>) -> Self {
         let mut take = |key: &str| values.remove(key).filter(|value| !value.is_empty());
@@ -199,11 +186,13 @@ impl Parts {
             user_domain,
             auth_address: take("auth_address"),
             user: take("user"),
-            key: take("key"),
+            key: take("key").map(Into::into),
             credential_id: take("application_credential_id"),
-            credential_secret: take("application_credential_secret"),
+            credential_secret: take("application_credential_secret").map(Into::into),
             project_name: take("project_name"),
-            version: take("auth_version").and_then(|text| version(&text).ok()).unwrap_or_default(),
+            version: take("auth_version")
+                .and_then(|text| parse_version(&text).ok())
+                .unwrap_or_default(),
         }
     }
 
@@ -220,7 +209,7 @@ impl Parts {
     fn login(self, auth_address: &str) -> Result<SwiftLogin, (&'static str, &'static str)> {
         match (self.credential_id, self.credential_secret) {
             (Some(id), Some(secret)) => {
-                let credentials = Credentials::ApplicationCredential { id, secret: secret.into() };
+                let credentials = Credentials::ApplicationCredential { id, secret };
                 return Ok(SwiftLogin::Keystone { credentials, project: self.project_name });
             }
             (Some(_), None) => return Err(("application_credential_secret", "must be set")),
@@ -228,7 +217,7 @@ impl Parts {
             (None, None) => {}
         }
         let user = self.user.ok_or(("user", "must be set"))?;
-        let key = SecretString::from(self.key.ok_or(("key", "must be set"))?);
+        let key = self.key.ok_or(("key", "must be set"))?;
         // Glance itself takes any version for 3 by now, so an old 1 may stand beside a Keystone.
         let address = auth_address.trim_end_matches('/');
         let is_keystone = address.ends_with("/v3") || address.ends_with("/v2.0");

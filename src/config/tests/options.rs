@@ -1,8 +1,9 @@
 //! What is declared of the options, and whether the reader keeps it.
 
 use super::refused;
+use super::stores::misconfigured;
 use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
-use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT, REVERT_JWT};
+use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT, REVERT_JWT, STORES};
 
 #[test]
 fn the_nearest_option_is_the_one_that_was_meant() {
@@ -61,6 +62,21 @@ fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
             let Some((text, words)) = out_of_range(option.kind) else { continue };
             let told = refused(&format!("{before}[{group}]\n{} = {text}\n", option.name));
             let place = format!("[{group}] {} (", option.name);
+            let line = told.lines().find(|line| line.starts_with(&place));
+            assert!(line.is_some_and(|line| line.contains(&words)), "{place}{words} in\n{told}");
+        }
+    }
+}
+
+#[test]
+fn every_option_of_a_store_refuses_what_is_not_told_of_it_and_names_what_is() {
+    let stores = ["file", "http", "rbd", "s3", "swift", "cinder"].into_iter().zip(STORES);
+    for (kind, options) in stores {
+        for option in *options {
+            let Some((text, words)) = out_of_range(option.kind) else { continue };
+            let store = format!("[DEFAULT]\nenabled_backends = x:{kind}\n[x]\n");
+            let told = misconfigured(&format!("{store}{} = {text}\n", option.name));
+            let place = format!("[x] {} (", option.name);
             let line = told.lines().find(|line| line.starts_with(&place));
             assert!(line.is_some_and(|line| line.contains(&words)), "{place}{words} in\n{told}");
         }

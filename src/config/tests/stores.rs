@@ -7,7 +7,7 @@ use super::{datadirs, load, refused};
 use crate::config::StoreKind;
 
 /// What is wrong with the stores that cannot be used.
-fn misconfigured(text: &str) -> String {
+pub(super) fn misconfigured(text: &str) -> String {
     let mut told = Vec::new();
     for store in load(text).stores {
         if let StoreKind::Misconfigured { problems, .. } = store.kind {
