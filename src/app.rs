@@ -7,6 +7,7 @@ use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
 use crate::config::{Config, Problem, ScrubTime};
 use crate::db::{ConnectError, Database};
+use crate::domain::control::Control;
 use crate::domain::principal::Authenticator;
 use crate::domain::revert::{RevertSettings, Reverter};
 use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
@@ -57,6 +58,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Takes images back.
     pub reverter: Arc<Reverter>,
+    /// Orders to all scrubbers on the database.
+    pub control: Arc<Control>,
 }
 
 impl App {
@@ -85,7 +88,12 @@ impl App {
             Arc::clone(&clock),
             settings,
         ));
-        Ok(Self { config, database, stores, clock, reverter })
+        let control = Arc::new(Control::new(
+            Arc::clone(&database.control),
+            Arc::clone(&database.lock),
+            Arc::clone(&reverter),
+        ));
+        Ok(Self { config, database, stores, clock, reverter, control })
     }
 
     /// A scrubber over the same database, locks and stores.
@@ -105,6 +113,7 @@ impl App {
                 delayed_delete: self.config.glance.delayed_delete,
             },
         )
+        .with_control(Arc::clone(&self.database.control))
         .with_journal(Arc::new(telemetry::audit::destroyed)))
     }
 
@@ -149,6 +158,7 @@ impl App {
         let authenticators = self.authenticators()?;
         Ok(ApiState {
             reverter: Arc::clone(&self.reverter),
+            control: Arc::clone(&self.control),
             scrubber: self.scrubber().map(Arc::new),
             scrubs: self.config.revert.scrubber,
             view: self.view(),

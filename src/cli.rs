@@ -7,17 +7,20 @@ mod db;
 mod demo;
 mod duration;
 mod healthcheck;
+mod hold;
 mod list;
 mod man;
 mod moment;
 mod openapi;
 mod output;
+mod pause;
 mod revert;
 mod scrub;
 mod selection;
 mod serve;
 mod show;
 mod table;
+mod until;
 mod words;
 
 use std::fmt;
@@ -89,6 +92,16 @@ enum Command {
     Scrub(scrub::ScrubArgs),
     /// Take deleted images back, straight on the database; safe while servers run
     Revert(revert::RevertArgs),
+    /// Pause the scrubber of every process on the database
+    Pause(pause::PauseArgs),
+    /// End the pause
+    Resume(pause::ResumeArgs),
+    /// Show the pause, by whom it is, and how many images are held
+    Status(pause::StatusArgs),
+    /// Keep images from the scrubber; a revert takes them back as any others
+    Hold(hold::HoldArgs),
+    /// Leave held images to the scrubber again
+    Release(hold::ReleaseArgs),
     /// List the images that wait to be scrubbed, and whether they can be taken back
     List(list::ListArgs),
     /// Show what taking one image back would do
@@ -236,6 +249,11 @@ async fn run(cli: Cli) -> Outcome {
         Command::Serve => serve::run(&sources).await,
         Command::Scrub(args) => scrub::run(&sources, &args).await,
         Command::Revert(args) => revert::run(&sources, &args).await,
+        Command::Pause(args) => pause::pause(&sources, &args).await,
+        Command::Resume(args) => pause::resume(&sources, &args).await,
+        Command::Status(args) => pause::status(&sources, &args).await,
+        Command::Hold(args) => hold::hold(&sources, &args).await,
+        Command::Release(args) => hold::release(&sources, &args).await,
         Command::List(args) => list::run(&sources, &args).await,
         Command::Show(args) => show::run(&sources, &args).await,
         Command::Db(args) => db::run(&sources, &args).await,

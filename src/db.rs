@@ -7,6 +7,7 @@
 
 mod connect;
 mod connections;
+mod control;
 mod deadline;
 pub mod demo;
 mod dialect;
@@ -15,6 +16,7 @@ mod lists;
 mod lock;
 mod login;
 mod names;
+mod orders;
 mod own;
 mod pooled;
 mod read;
@@ -31,6 +33,7 @@ mod whole;
 use std::sync::Arc;
 
 use crate::config::{DatabaseConfig, DatabaseKind};
+use crate::domain::control::ControlRepo;
 use crate::domain::lock::ImageLock;
 use crate::domain::repo::ImageRepo;
 use crate::domain::tables::OwnTables;
@@ -47,6 +50,8 @@ pub struct Database {
     pub lock: Arc<dyn ImageLock>,
     /// Our own tables, where they are.
     pub tables: Arc<dyn OwnTables>,
+    /// Orders to all scrubbers, which these tables keep.
+    pub control: Arc<dyn ControlRepo>,
     /// What makes them.
     pub schema: Arc<dyn Schema>,
 }
@@ -80,6 +85,13 @@ impl Database {
     ) -> Self {
         let schema = Arc::new(schema::SqlSchema(pool.clone()));
         let tables = Arc::new(tables::SqlTables::new(pool.clone()));
-        Self { repo: Arc::new(repo::SqlRepo::new(pool)), lock: Arc::new(lock), tables, schema }
+        let control = control::SqlControl::new(pool.clone(), Arc::clone(&tables));
+        Self {
+            repo: Arc::new(repo::SqlRepo::new(pool, Arc::clone(&tables))),
+            lock: Arc::new(lock),
+            tables,
+            control: Arc::new(control),
+            schema,
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Knows no HTTP, no SQL and no storage protocol; the adapters (`db`, `store`, `auth`) implement the traits that are declared here.
 
 mod canary;
+pub mod control;
 pub mod error;
 pub mod image;
 pub mod location;

@@ -130,7 +130,8 @@ impl Server {
         let scrub_time = self.app.config.glance.scrub_time.in_force().unwrap_or_default();
         metrics::gauge!(metric::SCRUB_TIME_SECONDS).set(scrub_time.as_secs_f64());
         let (repo, scrubber) = (Arc::clone(&self.app.database.repo), self.state.scrubber.clone());
-        tasks.spawn(worker::outlook::watch(repo, scrubber.ok(), soft.clone()));
+        let control = Arc::clone(&self.app.database.control);
+        tasks.spawn(worker::outlook::watch(repo, control, scrubber.ok(), soft.clone()));
         if revert.scrubber
             && let Ok(scrubber) = &self.state.scrubber
         {

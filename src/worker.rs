@@ -56,7 +56,7 @@ pub async fn run(
         }
         pause = match AssertUnwindSafe(pass(&scrubber, &*clock, &stop)).catch_unwind().await {
             Ok(Ok(report)) => {
-                if !report.skipped {
+                if !report.skipped && !report.paused {
                     status.set_limited(report.limited.is_some());
                 }
                 wakeup_time
@@ -107,6 +107,10 @@ pub async fn pass(
             metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "skipped").increment(1);
             tracing::info!("scrub pass skipped: another process runs one");
         }
+        Ok(report) if report.paused && report.seen == 0 => {
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "paused").increment(1);
+            tracing::info!("scrub pass skipped: the scrubber is paused");
+        }
         Ok(report) => {
             metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => outcome(report))
                 .increment(1);
@@ -127,6 +131,7 @@ pub async fn pass(
 fn outcome(report: &ScrubReport) -> &'static str {
     match report {
         ScrubReport { limited: Some(_), .. } => "limited",
+        ScrubReport { paused: true, .. } => "paused",
         ScrubReport { interrupted: true, .. } => "interrupted",
         ScrubReport { .. } => "finished",
     }
@@ -171,6 +176,8 @@ fn tell(report: &ScrubReport, seconds: f64) {
         claims_released = report.claims_released,
         contended = report.contended,
         backed_off = report.backed_off,
+        held = report.held,
+        paused = report.paused,
         deferred = report.deferred,
         failed = report.failed,
         interrupted = report.interrupted,

@@ -3,7 +3,8 @@
 --
 --     psql -d glance -v ON_ERROR_STOP=1 -f own-tables-postgresql.sql
 --
--- Without these tables, or without these grants, images are reverted and scrubbed all the same.
+-- Without these tables, or without these grants, images are reverted all the same. Where the tables are
+-- and cannot be read, a pause may be in force, so nothing is scrubbed.
 
 GRANT SELECT ON revert_migrations TO glance_revert;
 

@@ -1,5 +1,7 @@
 //! `/v2/pending-deletes`: the images that can still be reverted.
 
+pub mod hold;
+pub mod hold_many;
 pub mod list;
 pub mod query;
 pub mod revert;

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::error::RequestError;
 use super::throttle::Throttle;
 use crate::config::ScrubTime;
+use crate::domain::control::Control;
 use crate::domain::principal::Authenticator;
 use crate::domain::revert::{Reverter, Verify};
 use crate::domain::scrub::Scrubber;
@@ -20,6 +21,8 @@ use crate::domain::time::{Clock, Timestamp};
 pub struct ApiState {
     /// The use cases.
     pub reverter: Arc<Reverter>,
+    /// Orders to all scrubbers on the database.
+    pub control: Arc<Control>,
     /// The scrubber; `Err` while nothing may be scrubbed.
     pub scrubber: Result<Arc<Scrubber>, ScrubTime>,
     /// Whether this process runs its passes.

@@ -36,6 +36,38 @@ pub(super) fn reverted(
     .write();
 }
 
+/// The operator, by the name that the machine has for them.
+pub(super) fn operator() -> Admin {
+    Admin::local_operator().named(login())
+}
+
+/// Records an order to all scrubbers; before its result is told.
+pub(super) fn ordered(
+    operator: &Admin,
+    operation: &str,
+    options: &str,
+    failure: Option<&'static str>,
+) {
+    Record {
+        operation,
+        allowed: true,
+        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
+        reason: failure,
+        cause: None,
+        status: None,
+        initiator: Some(operator.principal()),
+        peer: None,
+        certificate: None,
+        forwarded: None,
+        request_id: None,
+        global_request_id: None,
+        target: None,
+        dry_run: None,
+        options: Some(options),
+    }
+    .write();
+}
+
 /// Who sits at the command line: the login that Linux keeps through `sudo` and `su`, else the
 /// user of this process.
 fn login() -> Option<String> {

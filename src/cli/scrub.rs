@@ -94,7 +94,7 @@ fn go_on(images: u64) -> String {
 }
 
 fn exit(report: &ScrubReport) -> Exit {
-    if report.skipped {
+    if report.skipped || (report.paused && report.seen == 0) {
         Exit::TryLater
     } else if report.limited.is_some()
         || report.failed > 0
@@ -135,9 +135,14 @@ fn show_progress(scrubber: Scrubber, bar: &ProgressBar) -> Scrubber {
     }))
 }
 
+const PAUSED: &str = "the scrubber is paused (glance-revert status, resume)";
+
 fn tell(report: &ScrubReport) -> Result<(), CliError> {
     if report.skipped {
         return line("another process runs a pass; nothing was done");
+    }
+    if report.paused && report.seen == 0 {
+        return line(format_args!("{PAUSED}; nothing was done"));
     }
     line(format!(
         "{} images scrubbed, {} locations deleted, {} claims released, {} failed",
@@ -147,7 +152,12 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
         complain(&limited);
         complain(&go_on(limited.due.images));
     }
-    if report.interrupted {
+    if report.held > 0 {
+        line(format_args!("{} images are held, and were left alone", report.held))?;
+    }
+    if report.paused {
+        complain(&format_args!("{PAUSED} meanwhile; nothing more was done"));
+    } else if report.interrupted {
         complain(&"stopped before its end; the next pass goes on from there");
     }
     for failure in &report.failures {

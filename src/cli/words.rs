@@ -1,5 +1,6 @@
 //! Why an image does not come back, and what to do about it at a command line.
 
+use crate::domain::control::ControlError;
 use crate::domain::pending::NotPending;
 use crate::domain::repo::RepoError;
 use crate::domain::revert::RevertError;
@@ -43,4 +44,14 @@ fn advice(error: &RevertError) -> Option<&'static str> {
         ),
         RevertError::NotPending(..) | RevertError::Repo(_) => None,
     }
+}
+
+/// The stable word for why an order was not given.
+pub(super) fn control_reason(error: &ControlError) -> &'static str {
+    error.reason()
+}
+
+/// The same of the database.
+pub(super) fn repo_reason(error: &RepoError) -> &'static str {
+    error.reason()
 }

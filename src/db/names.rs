@@ -1,6 +1,6 @@
 //! What a statement is called in the log.
 
-use super::{lists, own, statements, whole};
+use super::{lists, orders, own, statements, whole};
 
 macro_rules! named {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -13,13 +13,15 @@ pub(super) fn of(sql: &str) -> &'static str {
     let all = named![
         statements: IMAGE IMAGES LIVE_LOCATIONS_OF REVERT_IMAGE REVERT_LOCATIONS
             LEAVE_LOCATIONS_OUT REVERT_PROPERTIES REVERT_TAGS REVERT_MORE_TAGS REVERT_MEMBERS
-            REVERT_MORE_MEMBERS CLAIM_IMAGE CLAIM_IMAGES CLAIM_LOCATION CLAIM_LOCATIONS
-            LOCATIONS_DELETED RELEASE_IMAGE RELEASE_LOCATION LOCATIONS_OF NEEDED_LOCATIONS
-            LIVE_LOCATIONS PING;
+            REVERT_MORE_MEMBERS CLAIM_IMAGE CLAIM_UNHELD_IMAGE CLAIM_IMAGES CLAIM_UNHELD_IMAGES
+            CLAIM_LOCATION CLAIM_UNHELD_LOCATION CLAIM_LOCATIONS LOCATIONS_DELETED RELEASE_IMAGE
+            RELEASE_LOCATION LOCATIONS_OF NEEDED_LOCATIONS LIVE_LOCATIONS PING;
         lists: LIST_PENDING_NEWEST LIST_PENDING_OLDEST LIST_PENDING_RECENT END_OF_NEWEST
             END_OF_OLDEST END_OF_RECENT SUM_WAITING WAITING_LOCATIONS CANDIDATES CANDIDATES_OF_OWNER
             DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
             END_OF_STRETCH REMNANTS_UNTIL REMNANTS;
+        orders: ORDERS IS_PAUSED BEGIN_ORDER BEGIN_CLAIMS PAUSE RESUME ACCEPT USE_UP LOCK_IMAGES
+            HOLDABLE LENGTHEN_HOLDS ADD_HOLDS END_HOLDS HOLDS_OF HOLDS COUNT_CLAIMED;
         own: VERSION SEE_SCRUBBER;
         whole: WHOLE_IMAGES CANDIDATES_BY_ID LIVE_LOCATIONS_OF_ALL REVERT_IMAGES
             REVERT_LOCATIONS_OF_ALL REVERT_PROPERTIES_OF_ALL REVERT_TAGS_OF_ALL
@@ -35,6 +37,7 @@ mod tests {
         let source = [
             include_str!("statements.rs"),
             include_str!("lists.rs"),
+            include_str!("orders.rs"),
             include_str!("own.rs"),
             include_str!("whole.rs"),
         ];

@@ -8,6 +8,7 @@ mod rehearsal;
 mod revert;
 mod settle;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ use super::read;
 use super::slim::Slim;
 use super::statement::Statement;
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
+use super::tables::SqlTables;
 use super::transaction::{begin, begin_with, commit};
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
@@ -48,14 +50,16 @@ const MOST_OF_IMAGE: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct SqlRepo<D: Dialect> {
     connections: Connections<D>,
+    tables: Arc<SqlTables<D>>,
     /// Whether all tables were seen to have them.
     has_transactions: AtomicBool,
     in_order: InOrder,
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    pub(super) fn new(connections: Connections<D>) -> Self {
-        Self { connections, has_transactions: AtomicBool::default(), in_order: InOrder::default() }
+    pub(super) fn new(connections: Connections<D>, tables: Arc<SqlTables<D>>) -> Self {
+        let (has_transactions, in_order) = (AtomicBool::default(), InOrder::default());
+        Self { connections, tables, has_transactions, in_order }
     }
 
     async fn connection(&self) -> Result<PooledConnection<D>, RepoError> {
@@ -295,13 +299,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
     }
 
-    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         for claim in claims {
             must_be_locked(claim.guard, &claim.work.image().id)?;
         }
         let mut connection = self.connection().await?;
-        let all_stale = vec![Write::Stale; claims.len()];
-        let claimed = claim::all(&mut connection, claims).await;
+        let all_stale = Some(vec![Write::Stale; claims.len()]);
+        let claimed = claim::all(&mut connection, &self.tables, claims).await;
         or_stale(self.connections.note_result(&mut connection, claimed), all_stale)
     }
 

@@ -243,27 +243,61 @@ macro_rules! row_as_text {
     };
 }
 
+/// No hold runs on an image. Claims with these words are made where our own tables are.
+macro_rules! unheld {
+    ($image:literal) => {
+        concat!(
+            " AND NOT EXISTS (SELECT 1 FROM revert_holds h WHERE h.image_id = ",
+            $image,
+            " AND h.held_until > CURRENT_TIMESTAMP)"
+        )
+    };
+}
+
 /// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
-pub(super) const CLAIM_IMAGE: &str = concat!(
-    "UPDATE images SET status = 'deleted', updated_at = ? WHERE id = ? AND deleted = TRUE AND ",
-    unchanged!()
-);
+macro_rules! claim_image {
+    () => {
+        concat!(
+            "UPDATE images SET status = 'deleted', updated_at = ? \
+             WHERE id = ? AND deleted = TRUE AND ",
+            unchanged!()
+        )
+    };
+}
+
+pub(super) const CLAIM_IMAGE: &str = claim_image!();
+pub(super) const CLAIM_UNHELD_IMAGE: &str = concat!(claim_image!(), unheld!("images.id"));
 
 /// [`CLAIM_IMAGE`] for several: each row is found by its id and compared as one text, which
 /// `row_as_text` of the repo makes of what was read. (`deleted` on its own would tempt SQLite to walk
 /// the index that it has on it.)
-pub(super) const CLAIM_IMAGES: &str = concat!(
-    "UPDATE images SET status = 'deleted', updated_at = ? WHERE id IN (",
-    slots16!(),
-    ") AND ",
-    row_as_text!("CASE WHEN deleted = TRUE THEN id ELSE '' END"),
-    slots16!(),
-    ")"
-);
+macro_rules! claim_images {
+    () => {
+        concat!(
+            "UPDATE images SET status = 'deleted', updated_at = ? WHERE id IN (",
+            slots16!(),
+            ") AND ",
+            row_as_text!("CASE WHEN deleted = TRUE THEN id ELSE '' END"),
+            slots16!(),
+            ")"
+        )
+    };
+}
+
+pub(super) const CLAIM_IMAGES: &str = claim_images!();
+pub(super) const CLAIM_UNHELD_IMAGES: &str = concat!(claim_images!(), unheld!("images.id"));
 
 /// Takes a removed location of a living image out of every revert's reach.
-pub(super) const CLAIM_LOCATION: &str = "UPDATE image_locations SET deleted_at = NULL, updated_at = ? \
-     WHERE id = ? AND image_id = ? AND status = 'pending_delete' AND deleted = TRUE";
+macro_rules! claim_location {
+    () => {
+        "UPDATE image_locations SET deleted_at = NULL, updated_at = ? \
+         WHERE id = ? AND image_id = ? AND status = 'pending_delete' AND deleted = TRUE"
+    };
+}
+
+pub(super) const CLAIM_LOCATION: &str = claim_location!();
+pub(super) const CLAIM_UNHELD_LOCATION: &str =
+    concat!(claim_location!(), unheld!("image_locations.image_id"));
 
 /// The locations of claimed images, with the mark of a claim: `pending_delete` without a time.
 /// Each is found by its id and compared with the status that was read.

@@ -9,9 +9,11 @@ use super::connections::Connections;
 use super::deadline::within;
 use super::dialect::Dialect;
 use super::error::repo_error;
+use super::orders;
 use super::own::{self as sql, NEEDED};
 use super::pooled::PooledConnection;
 use super::statement::{PATIENCE, Statement};
+use super::statements::IMAGE_SLOTS;
 use super::transaction::begin;
 use crate::domain::repo::RepoError;
 use crate::domain::tables::{OwnTables, TablesState};
@@ -85,8 +87,20 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
 
 async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let mut transaction = begin(connection).await?;
-    for statement in [Statement::new(sql::SEE_SCRUBBER)] {
+    for statement in [Statement::new(sql::SEE_SCRUBBER), Statement::new(orders::ORDERS)] {
         D::fetch(&mut transaction, statement).await?;
+    }
+    let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
+    let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
+    let term = |sql| Statement::new(sql).bind(past).bind(past).bind("").bind("");
+    for statement in [
+        Statement::new(orders::USE_UP).bind(-1_i64).bind(past),
+        of_nobody(Statement::new(orders::LOCK_IMAGES)),
+        of_nobody(term(orders::LENGTHEN_HOLDS).bind(past)),
+        of_nobody(term(orders::ADD_HOLDS)),
+        of_nobody(Statement::new(orders::END_HOLDS)),
+    ] {
+        D::execute(&mut transaction, statement).await?;
     }
     within(PATIENCE, transaction.rollback()).await
 }

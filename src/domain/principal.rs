@@ -86,6 +86,12 @@ impl Admin {
         Self(Principal { is_admin: true, ..operator })
     }
 
+    /// The same, called so for people.
+    #[must_use]
+    pub fn named(self, name: Option<String>) -> Self {
+        Self(Principal { name, ..self.0 })
+    }
+
     /// Who it is.
     pub fn principal(&self) -> &Principal {
         &self.0

@@ -337,8 +337,9 @@ pub trait ImageRepo: Debug + Send + Sync {
     ) -> Result<Remnants, RepoError>;
 
     /// Claims images for the scrubber, or renews claims that a dead process left: one
-    /// transaction, an answer for each.
-    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Vec<Write>, RepoError>;
+    /// transaction, an answer for each. `None` while the scrubber is paused: then nothing is claimed.
+    /// Held images are not claimed.
+    async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError>;
 
     /// Writes down what became of a batch: one transaction. How many of the locations waited until
     /// then: fewer than were claimed, and somebody else is at work on them.

@@ -21,7 +21,9 @@ mod shared_data;
 mod survey;
 mod work;
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +43,8 @@ use self::backlog::Bookmark;
 use self::backoff::Backoff;
 use self::circuit_breaker::Tripped;
 use self::pass::Pass;
+use super::control::{Acceptance, ControlRepo, Hold, InForce};
+use super::image::ImageId;
 use super::lock::ImageLock;
 use super::principal::Admin;
 use super::repo::{ImageRepo, RepoError};
@@ -49,6 +53,9 @@ use super::time::{Clock, Timestamp};
 
 /// Hosts that keep their time are within a second of each other.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
+
+/// How often a pass looks whether it is paused.
+const LOOK_FOR_PAUSE: Duration = Duration::from_secs(1);
 
 /// The settings of a [`Scrubber`].
 #[derive(Debug, Clone, Copy)]
@@ -80,8 +87,10 @@ pub struct Scrubber {
     tripped: tokio::sync::Mutex<Tripped>,
     progress: Option<Progress>,
     journal: Option<Journal>,
+    control: Option<Arc<dyn ControlRepo>>,
     accepted: Mutex<Option<u64>>,
     acceptance: Notify,
+    is_limited: AtomicBool,
 }
 
 impl fmt::Debug for Scrubber {
@@ -110,8 +119,10 @@ impl Scrubber {
             tripped: tokio::sync::Mutex::default(),
             progress: None,
             journal: None,
+            control: None,
             accepted: Mutex::default(),
             acceptance: Notify::new(),
+            is_limited: AtomicBool::default(),
         }
     }
 
@@ -119,6 +130,13 @@ impl Scrubber {
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Goes by the orders that are kept there.
+    #[must_use]
+    pub fn with_control(mut self, control: Arc<dyn ControlRepo>) -> Self {
+        self.control = Some(control);
         self
     }
 
@@ -130,10 +148,21 @@ impl Scrubber {
     }
 
     /// Lets the next pass destroy up to so many images, whatever the limits. One pass: it is used up
-    /// also by a pass that finds more. Kept in this process.
+    /// also by a pass that finds more. Kept in this process, beside what [`ControlRepo`] keeps for all.
     pub fn accept(&self, _: &Admin, images: u64) {
         *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(images);
         self.acceptance.notify_one();
+    }
+
+    /// Lets [`Self::accepted`] return: somebody has accepted something for whichever process comes
+    /// first.
+    pub fn tell_accepted(&self) {
+        self.acceptance.notify_one();
+    }
+
+    /// Whether the last pass of this process was refused for its size.
+    pub fn is_limited(&self) -> bool {
+        self.is_limited.load(Ordering::Relaxed)
     }
 
     /// Waits until somebody has accepted something since the last call.
@@ -179,12 +208,87 @@ impl Scrubber {
         if stop.run_until_cancelled(self.repo.rehearse()).await.transpose()?.is_none() {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         }
+        if self.is_paused().await? {
+            return Ok(ScrubReport { paused: true, ..ScrubReport::default() });
+        }
         let Some(guard) = self.lock.try_lock_pass().await? else {
             return Ok(ScrubReport { skipped: true, ..ScrubReport::default() });
         };
-        let result = self.pass(stop).await;
+        let result = self.pass_until_paused(stop).await;
         guard.release().await;
         result
+    }
+
+    /// A pass that stops as soon as somebody pauses the scrubber.
+    async fn pass_until_paused(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
+        let (stop, paused) = (stop.child_token(), CancellationToken::new());
+        let watch = async {
+            self.paused().await;
+            paused.cancel();
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        let mut report = tokio::select! {
+            report = Box::pin(self.pass(&stop)) => report?,
+            () = watch => ScrubReport::default(),
+        };
+        report.paused |= paused.is_cancelled();
+        self.is_limited.store(report.limited.is_some(), Ordering::Relaxed);
+        Ok(report)
+    }
+
+    /// Returns once the scrubber is paused.
+    async fn paused(&self) {
+        loop {
+            tokio::time::sleep(LOOK_FOR_PAUSE).await;
+            match self.is_paused().await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "whether the scrubber is paused is not known");
+                }
+            }
+        }
+    }
+
+    async fn is_paused(&self) -> Result<bool, RepoError> {
+        match &self.control {
+            Some(control) => control.is_paused().await,
+            None => Ok(false),
+        }
+    }
+
+    /// Which of these images are held, and by whom.
+    async fn holds_of(&self, ids: &[ImageId]) -> Result<HashMap<ImageId, InForce>, RepoError> {
+        let holds = match &self.control {
+            Some(control) => control.holds_of(ids).await?,
+            None => Vec::new(),
+        };
+        Ok(holds.into_iter().map(|Hold { image, hold }| (image, hold)).collect())
+    }
+
+    /// What somebody accepted for the next pass, of this process or of any.
+    async fn acceptances(&self) -> Result<(Option<u64>, Option<Acceptance>), RepoError> {
+        let ours = *self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let orders = match &self.control {
+            Some(control) => control.orders().await?,
+            None => None,
+        };
+        Ok((ours, orders.and_then(|orders| orders.accepted)))
+    }
+
+    fn forget_accepted(&self, ours: Option<u64>) {
+        let mut known = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        known.take_if(|still| Some(*still) == ours);
+    }
+
+    /// One pass is all that was accepted.
+    async fn use_up(&self, ours: Option<u64>, kept: Option<&Acceptance>) -> Result<(), RepoError> {
+        self.forget_accepted(ours);
+        match (&self.control, kept) {
+            (Some(control), Some(kept)) => control.use_up(kept).await,
+            (Some(_) | None, None) | (None, Some(_)) => Ok(()),
+        }
     }
 
     async fn pass(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
@@ -194,13 +298,13 @@ impl Scrubber {
         }
         let now = ours.min(theirs);
         let before = self.deleted_before(now);
-        let known = || self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        let accepted = *known();
+        let (ours, kept) = self.acceptances().await?;
+        let accepted = ours.max(kept.as_ref().map(|kept| kept.images));
         let judged = stop.run_until_cancelled(self.judge(before, accepted)).await;
         let Some((first, judged)) = judged.transpose()? else {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         };
-        known().take_if(|still| Some(*still) == accepted);
+        self.use_up(ours, kept.as_ref()).await?;
         if let Err(limited) = judged {
             return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });
         }

@@ -105,6 +105,11 @@ impl Selection {
         matches!(self, Self::Images(_))
     }
 
+    /// Whether it names nothing at all.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Images(ids) if ids.is_empty())
+    }
+
     /// Of what a caller named.
     pub fn new(ids: Vec<ImageId>, filter: Filter) -> Result<Self, SelectionError> {
         if !ids.is_empty() {

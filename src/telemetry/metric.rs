@@ -10,7 +10,7 @@ pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
 pub const HTTP_REQUEST_DURATION_SECONDS: &str = "glance_revert_http_request_duration_seconds";
 /// Reverts asked for; label `outcome`: `reverted`, or the `reason` of the error.
 pub const REVERTS_TOTAL: &str = "glance_revert_reverts_total";
-/// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `limited`, `skipped`,
+/// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `limited`, `paused`, `skipped`,
 /// `failed`.
 pub const SCRUB_PASSES_TOTAL: &str = "glance_revert_scrub_passes_total";
 /// Seconds that a pass took.
@@ -58,6 +58,14 @@ pub const EXPIRING_BYTES: &str = "glance_revert_expiring_bytes";
 /// Pending images that cannot be reverted, as far as rows tell; label `reason` as in the answer's
 /// body: `image.no_locations`, `image.delete_in_progress`.
 pub const UNREVERTIBLE_IMAGES: &str = "glance_revert_unrevertible_images";
+/// Whether the scrubber of all processes on the database is paused: 1 or 0.
+pub const PAUSED: &str = "glance_revert_paused";
+/// Since when it is, in Unix seconds; 0 while it is not.
+pub const PAUSE_STARTED_TIMESTAMP_SECONDS: &str = "glance_revert_pause_started_timestamp_seconds";
+/// When that ends, in Unix seconds; 0 while it is not.
+pub const PAUSE_ENDS_TIMESTAMP_SECONDS: &str = "glance_revert_pause_ends_timestamp_seconds";
+/// Images that are held: no scrubber claims them.
+pub const HELD_IMAGES: &str = "glance_revert_held_images";
 /// Callers turned away; label `reason` as in the answer's body, `auth.token_invalid` for example.
 pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
 /// Handshakes that did not end in a connection; label `reason`: `refused` (by one of the two),
@@ -102,7 +110,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 36] = [
+pub const ALL: [(Kind, &str, &str); 40] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -139,6 +147,18 @@ pub const ALL: [(Kind, &str, &str); 36] = [
     (Kind::Gauge, EXPIRING_IMAGES, "Pending images that will be due by then."),
     (Kind::Gauge, EXPIRING_BYTES, "The sum of their sizes."),
     (Kind::Gauge, UNREVERTIBLE_IMAGES, "Pending images that cannot be reverted, by reason."),
+    (Kind::Gauge, PAUSED, "Whether the scrubber of all processes on the database is paused."),
+    (
+        Kind::Gauge,
+        PAUSE_STARTED_TIMESTAMP_SECONDS,
+        "Since when it is paused, in Unix seconds; 0 while it is not.",
+    ),
+    (
+        Kind::Gauge,
+        PAUSE_ENDS_TIMESTAMP_SECONDS,
+        "When the pause ends, in Unix seconds; 0 while there is none.",
+    ),
+    (Kind::Gauge, HELD_IMAGES, "Images that are held."),
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, TLS_HANDSHAKE_FAILURES_TOTAL, "TLS handshakes that failed, by reason."),
     (Kind::Counter, TLS_RELOADS_TOTAL, "New versions of the TLS files, by outcome."),

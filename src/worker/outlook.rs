@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::control::{ControlRepo, Orders};
 use crate::domain::repo::{ImageRepo, Outlook, RepoError};
 use crate::domain::scrub::{Scrubber, Tally};
+use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
 /// How often the database is asked at most.
@@ -21,10 +23,16 @@ const DAY: Duration = Duration::from_hours(24);
 /// Asks again and again until `stop`. Without a scrubber nothing is ever due.
 pub async fn watch(
     repo: Arc<dyn ImageRepo>,
+    control: Arc<dyn ControlRepo>,
     scrubber: Option<Arc<Scrubber>>,
     stop: CancellationToken,
 ) {
     loop {
+        match stop.run_until_cancelled(control.orders()).await {
+            None => return,
+            Some(Ok(orders)) => show_orders(&orders.unwrap_or_default()),
+            Some(Err(error)) => tracing::debug!(%error, "whether somebody paused is not known"),
+        }
         let began = Instant::now();
         match stop.run_until_cancelled(ask(&*repo, scrubber.as_deref())).await {
             None => return,
@@ -44,6 +52,16 @@ async fn ask(repo: &dyn ImageRepo, scrubber: Option<&Scrubber>) -> Result<Outloo
         None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
     };
     repo.outlook(horizons).await
+}
+
+/// All 0 while nothing is ordered.
+fn show_orders(orders: &Orders) {
+    let pause = orders.pause.as_ref();
+    let time = |time: Option<Timestamp>| time.map_or(0.0, metric::unix_seconds);
+    metrics::gauge!(metric::PAUSED).set(f64::from(u8::from(pause.is_some())));
+    metrics::gauge!(metric::PAUSE_STARTED_TIMESTAMP_SECONDS).set(time(pause.map(|p| p.since)));
+    metrics::gauge!(metric::PAUSE_ENDS_TIMESTAMP_SECONDS).set(time(pause.map(|p| p.term.until)));
+    metrics::gauge!(metric::HELD_IMAGES).set(as_float(orders.held));
 }
 
 fn show(outlook: &Outlook) {

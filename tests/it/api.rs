@@ -11,6 +11,7 @@ mod guard;
 mod headers;
 mod middleware;
 mod openapi;
+mod orders;
 mod pending;
 mod revert;
 mod scrubber;

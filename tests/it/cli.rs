@@ -9,4 +9,5 @@ pub(crate) mod help;
 mod hold_lock;
 mod list;
 mod man;
+mod orders;
 mod terminal;

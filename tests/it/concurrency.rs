@@ -5,6 +5,7 @@ mod faults;
 mod galera;
 mod isolation;
 mod locks;
+mod orders;
 mod purge;
 mod race;
 mod slow;

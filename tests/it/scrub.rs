@@ -1,6 +1,7 @@
 //! What a pass destroys, and what it must not.
 
 mod limit;
+pub(crate) mod orders;
 mod others;
 mod partial;
 mod passes;

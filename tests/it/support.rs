@@ -14,6 +14,7 @@ pub(crate) mod database;
 pub(crate) mod demo;
 pub(crate) mod env;
 pub(crate) mod fake_authenticator;
+pub(crate) mod fake_control;
 pub(crate) mod fake_keystone;
 pub(crate) mod fake_tables;
 pub(crate) mod fakes;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use super::ApiError;
 use crate::api::redacted::without_credentials;
 use crate::config::ScrubTime;
+use crate::domain::control::ControlError;
 use crate::domain::image::ImageId;
 use crate::domain::pending::NotPending;
 use crate::domain::principal::{AuthError, NotAdmin};
@@ -302,6 +303,46 @@ impl From<&RevertError> for ApiError {
             .cause(problem.as_str()),
             RevertError::Repo(error) => error.into(),
         }
+    }
+}
+
+impl From<&ControlError> for ApiError {
+    fn from(error: &ControlError) -> Self {
+        match error {
+            ControlError::Past { .. } => RequestError::Invalid(format!("{error}.")).into(),
+            ControlError::NotFound(id) => Self::from(&RevertError::NotFound(id.clone())),
+            ControlError::NotPending(id, why) => match why {
+                NotPending::AlreadyActive => conflict(
+                    why.reason(),
+                    format!("Image {id} is active; there is nothing to hold."),
+                ),
+                NotPending::ScrubInProgress => conflict(
+                    why.reason(),
+                    format!(
+                        "The scrubber is destroying the data of image {id}, so it cannot be held any \
+                         more. It releases the image if its store refuses; look again later."
+                    ),
+                )
+                .retry_after(LATER),
+                NotPending::AlreadyScrubbed
+                | NotPending::NoLocations
+                | NotPending::DeleteInProgress { .. }
+                | NotPending::OtherStatus(_) => not_pending(id, why),
+            },
+            ControlError::NothingSelected => conflict(
+                error.reason(),
+                "No image that waits fits the selection, so nothing was changed. Look at what waits, \
+                 and name it as it is called there."
+                    .to_owned(),
+            ),
+            ControlError::Repo(error) => error.into(),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        Self::from(&error)
     }
 }
 

@@ -189,6 +189,60 @@ pub(crate) fn plan() -> Value {
     })
 }
 
+/// What the scrubber is at.
+pub(crate) fn scrubber() -> Value {
+    json!({
+        "state": "paused",
+        "pause": term(),
+        "held_images": 12,
+        "accepted_images": null,
+        "scrub_time": 604_800,
+        "has_tables": true
+    })
+}
+
+fn term() -> Value {
+    json!({
+        "until": "2026-11-30T13:20:00Z",
+        "since": "2026-11-29T13:20:00Z",
+        "by": "alice",
+        "reason": "images of project web were deleted by mistake"
+    })
+}
+
+/// A pause that was just made.
+pub(crate) fn pause() -> Value {
+    json!({"pause": term(), "claims_in_hand": 0})
+}
+
+/// A pause that was ended.
+pub(crate) fn resumption() -> Value {
+    json!({"was_paused": true})
+}
+
+/// A held image.
+pub(crate) fn hold() -> Value {
+    json!({"image_id": ID, "hold": term()})
+}
+
+/// An image that is not held any more.
+pub(crate) fn release() -> Value {
+    json!({"image_id": ID, "was_held": true})
+}
+
+/// What became of a selection.
+pub(crate) fn tended() -> Value {
+    json!({
+        "images": 300,
+        "done": 299,
+        "failures": [{
+            "image_id": ID,
+            "reason": "image.scrub_in_progress",
+            "message": "The scrubber is destroying the data of the image, so it cannot be held any more."
+        }]
+    })
+}
+
 /// What was accepted.
 pub(crate) fn acceptance() -> Value {
     json!({"images": 5000})

@@ -93,6 +93,7 @@ const SHARED: [Shared; 13] = [
                 "Glance is deleting the image at this moment. Try again soon.",
             ),
             ("selection.changed", "12 images fit now, not 10, so nothing was done."),
+            ("selection.empty", "No image that waits fits the selection."),
             ("scrub_time.unset", "scrub_time is not set, so nothing is scrubbed."),
             ("scrub_time.too_short", "scrub_time is too short, so nothing is scrubbed."),
             ("scrubber.off", "This process does not scrub. Ask one that does."),

@@ -217,7 +217,7 @@ pub(super) fn storable(
     }
 }
 
-pub(super) fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, RequestError> {
+pub(crate) fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timestamp>, RequestError> {
     let Some(text) = text else {
         return Ok(None);
     };

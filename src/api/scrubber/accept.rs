@@ -11,6 +11,10 @@ use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
 use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::state::ApiState;
+use crate::domain::repo::RepoError;
+
+/// No database counts further.
+const MOST: u64 = i64::MAX.cast_unsigned();
 
 /// How much is accepted.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -34,7 +38,8 @@ pub struct Acceptance {
 /// A pass that would destroy more than `max_images_per_pass` or `max_bytes_per_pass` destroys
 /// nothing until somebody has looked at the plan and accepts the number of images here. The next
 /// pass starts at once; if more than that has become due it is refused again, and so is every later
-/// one. Kept in the process that answers.
+/// one. Kept in the tables of glance-revert for whichever process runs the next pass; without them in
+/// the process that answers.
 #[utoipa::path(
     post,
     path = "/v2/scrubber/actions/accept",
@@ -60,13 +65,15 @@ pub(crate) async fn accept_scrub(
     OptionalBody(body): OptionalBody<AcceptRequest>,
 ) -> Result<JsonAnswer<Acceptance>, ApiError> {
     let scrubber = state.scrubber()?;
-    if !state.scrubs {
-        return Err(RequestError::ScrubberOff.into());
-    }
-    let images = body.images.filter(|images| *images > 0).ok_or_else(|| {
+    let images = body.images.filter(|images| (1..=MOST).contains(images)).ok_or_else(|| {
         RequestError::Invalid("images is how many images the next pass may destroy.".to_owned())
     })?;
     context.note(|case| case.options = Some(format!("images={images}")));
-    scrubber.accept(&admin, images);
+    match state.control.accept(&admin, images).await {
+        Ok(()) => scrubber.tell_accepted(),
+        Err(RepoError::TablesMissing) if state.scrubs => scrubber.accept(&admin, images),
+        Err(RepoError::TablesMissing) => return Err(RequestError::ScrubberOff.into()),
+        Err(error) => return Err(error.into()),
+    }
     Ok(JsonAnswer(Acceptance { images }))
 }

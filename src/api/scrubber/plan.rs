@@ -104,7 +104,7 @@ pub struct ScrubPlanImage {
 /// Images that a pass would leave alone.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScrubPlanStopped {
-    /// Why: `unreadable`, `no_store`, `not_acceptable`, `store_unavailable` or `failed_lately`;
+    /// Why: `unreadable`, `no_store`, `not_acceptable`, `store_unavailable`, `failed_lately` or `held`;
     /// more may come.
     pub reason: String,
     /// Images.

@@ -4,47 +4,133 @@ use super::{begin, bind_unchanged, commit, row_as_text};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::lost_race;
+use crate::db::orders;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
+use crate::db::tables::SqlTables;
 use crate::domain::location::Location;
 use crate::domain::repo::Write;
 use crate::domain::scrub::{Claim, WorkKind};
 use crate::domain::time::Timestamp;
 
-/// All with one statement for every few, if these find them all as they were read; else one by
-/// one.
+/// What claims are guarded by: our own tables where they are, nothing where they are not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Guarded {
+    /// The transaction begins with the row of orders, and no held image is claimed.
+    ByOrders,
+    /// There are none, if that is still so before COMMIT.
+    ByNobody,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Done(Vec<Write>),
+    Paused,
+    /// Our own tables came in between.
+    Again,
+}
+
+/// Tables of ours may come at any moment, and what is ordered then is in force at once: so where there
+/// are none they are looked for again before each COMMIT. `None` while the scrubber is paused.
 pub(super) async fn all<D: Dialect>(
     connection: &mut PooledConnection<D>,
+    tables: &SqlTables<D>,
     claims: &[Claim<'_>],
-) -> Result<Vec<Write>, sqlx::Error> {
-    if let Some((statements, rows)) = together(claims) {
-        let mut transaction = begin(connection).await?;
+) -> Result<Option<Vec<Write>>, sqlx::Error> {
+    loop {
+        match attempt(connection, tables, claims).await? {
+            Attempt::Done(writes) => return Ok(Some(writes)),
+            Attempt::Paused => return Ok(None),
+            Attempt::Again => {}
+        }
+    }
+}
+
+/// All with one statement for every few, if these find them all as they were read; else one by
+/// one.
+async fn attempt<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    tables: &SqlTables<D>,
+    claims: &[Claim<'_>],
+) -> Result<Attempt, sqlx::Error> {
+    let are_there = tables.are_there(connection).await?;
+    let guarded = if are_there { Guarded::ByOrders } else { Guarded::ByNobody };
+    if let Some((statements, rows)) = together(claims, guarded) {
+        match write(connection, tables, guarded, statements, rows).await? {
+            Written::All => return Ok(Attempt::Done(vec![Write::Done; claims.len()])),
+            Written::Paused => return Ok(Attempt::Paused),
+            Written::Again => return Ok(Attempt::Again),
+            Written::Nothing => {}
+        }
+    }
+    let mut writes = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let (statements, rows) = alone(claim, guarded);
+        let won = match write(connection, tables, guarded, statements, rows).await {
+            Err(error) if lost_race(&error) => false,
+            // what was claimed before stays claimed: the pass sees by itself that it is paused
+            won => won? == Written::All,
+        };
+        writes.push(if won { Write::Done } else { Write::Stale });
+    }
+    Ok(Attempt::Done(writes))
+}
+
+/// How one transaction ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    Nothing,
+    Paused,
+    Again,
+}
+
+/// A transaction of its own, which changes all of these rows or none.
+async fn write<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    tables: &SqlTables<D>,
+    guarded: Guarded,
+    statements: Vec<Statement>,
+    rows: usize,
+) -> Result<Written, sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    let written = async {
+        if guarded == Guarded::ByOrders {
+            let begun = D::execute(&mut transaction, Statement::new(orders::BEGIN_CLAIMS)).await?;
+            if begun == 0 {
+                return Ok(Written::Paused);
+            }
+        }
         let mut found = 0;
         for statement in statements {
             found += D::execute(&mut transaction, statement).await?;
         }
-        if found == rows as u64 {
-            commit(transaction).await?;
-            return Ok(vec![Write::Done; claims.len()]);
+        if found != rows as u64 {
+            return Ok(Written::Nothing);
         }
+        if guarded == Guarded::ByNobody && tables.are_there(&mut transaction).await? {
+            return Ok(Written::Again);
+        }
+        Ok::<_, sqlx::Error>(Written::All)
+    };
+    let written = written.await?;
+    if written == Written::All {
+        commit(transaction).await?;
+    } else {
         within(PATIENCE, transaction.rollback()).await?;
     }
-    let mut writes = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let won = match one(connection, claim).await {
-            Err(error) if lost_race(&error) => false,
-            won => won?,
-        };
-        writes.push(if won { Write::Done } else { Write::Stale });
-    }
-    Ok(writes)
+    Ok(written)
 }
 
 /// The statements for claims that differ in nothing but their image, and how many rows they must
 /// find. Locations go first, as in every transaction but a revert's: on PostgreSQL that one holds
 /// their table before it asks for an image, and would else wait for a claim that waits for it.
-fn together(claims: &[Claim<'_>]) -> Option<(Vec<Statement>, usize)> {
+fn together(claims: &[Claim<'_>], guarded: Guarded) -> Option<(Vec<Statement>, usize)> {
+    let sql = match guarded {
+        Guarded::ByOrders => sql::CLAIM_UNHELD_IMAGES,
+        Guarded::ByNobody => sql::CLAIM_IMAGES,
+    };
     let stamp = claims.first()?.stamp;
     let alike =
         |claim: &Claim<'_>| claim.stamp == stamp && claim.work.kind() != WorkKind::Leftovers;
@@ -55,7 +141,7 @@ fn together(claims: &[Claim<'_>]) -> Option<(Vec<Statement>, usize)> {
         let ids: Vec<_> = some.iter().map(|claim| claim.work.image().id.as_str()).collect();
         let keys: Vec<_> = some.iter().map(|claim| row_as_text(claim.work.image())).collect();
         let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-        let statement = Statement::new(sql::CLAIM_IMAGES).bind(stamp);
+        let statement = Statement::new(sql).bind(stamp);
         statement.bind_list(IMAGE_SLOTS, &ids).bind_list(IMAGE_SLOTS, &keys)
     };
     let locations: Vec<_> = claims.iter().flat_map(unmarked).collect();
@@ -81,15 +167,16 @@ fn mark(locations: &[&Location], stamp: Timestamp) -> Vec<Statement> {
     locations.chunks(LOCATION_SLOTS).map(statement).collect()
 }
 
-/// A transaction of its own, which changes all of the claim's rows or none.
-async fn one<D: Dialect>(
-    connection: &mut PooledConnection<D>,
-    claim: &Claim<'_>,
-) -> Result<bool, sqlx::Error> {
+/// The statements for one claim, and how many rows they must find.
+fn alone(claim: &Claim<'_>, guarded: Guarded) -> (Vec<Statement>, usize) {
     let image = claim.work.image();
-    let (statements, rows) = match claim.work.kind() {
+    match claim.work.kind() {
         WorkKind::Due | WorkKind::Resumed => {
-            let statement = Statement::new(sql::CLAIM_IMAGE).bind(claim.stamp);
+            let sql = match guarded {
+                Guarded::ByOrders => sql::CLAIM_UNHELD_IMAGE,
+                Guarded::ByNobody => sql::CLAIM_IMAGE,
+            };
+            let statement = Statement::new(sql).bind(claim.stamp);
             let statement = bind_unchanged(statement.bind(image.id.as_str()), image);
             let locations: Vec<_> = unmarked(claim).collect();
             let rows = 1 + locations.len();
@@ -97,24 +184,17 @@ async fn one<D: Dialect>(
             statements.push(statement);
             (statements, rows)
         }
-        WorkKind::Leftovers => (leftovers(claim), claim.work.targets().len()),
-    };
-    let mut transaction = begin(connection).await?;
-    let mut found = 0;
-    for statement in statements {
-        found += D::execute(&mut transaction, statement).await?;
+        WorkKind::Leftovers => (leftovers(claim, guarded), claim.work.targets().len()),
     }
-    if found == rows as u64 {
-        commit(transaction).await?;
-        return Ok(true);
-    }
-    within(PATIENCE, transaction.rollback()).await?;
-    Ok(false)
 }
 
-fn leftovers(claim: &Claim<'_>) -> Vec<Statement> {
+fn leftovers(claim: &Claim<'_>, guarded: Guarded) -> Vec<Statement> {
+    let sql = match guarded {
+        Guarded::ByOrders => sql::CLAIM_UNHELD_LOCATION,
+        Guarded::ByNobody => sql::CLAIM_LOCATION,
+    };
     let statement = |location: &Location| {
-        let statement = Statement::new(sql::CLAIM_LOCATION).bind(claim.stamp).bind(location.id);
+        let statement = Statement::new(sql).bind(claim.stamp).bind(location.id);
         statement.bind(claim.work.image().id.as_str())
     };
     claim.work.targets().iter().map(statement).collect()

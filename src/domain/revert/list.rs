@@ -74,6 +74,11 @@ impl Reverter {
         Ok(draft.finish())
     }
 
+    /// The database's time.
+    pub async fn now(&self) -> Result<Timestamp, RepoError> {
+        self.repo.now().await
+    }
+
     /// Where an image stands in the list.
     pub async fn position(&self, _by: &Admin, id: &ImageId) -> Result<Position, RepoError> {
         self.repo.position(id).await

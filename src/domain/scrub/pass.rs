@@ -1,5 +1,6 @@
 //! One pass: chapters of candidates, batches of claims.
 
+mod claim;
 mod settle;
 
 use std::collections::{HashMap, HashSet};
@@ -11,18 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::backlog::Chapter;
 use super::circuit_breaker::CircuitBreaker;
-use super::claimed::Claimed;
 use super::destroy::Destroyer;
 use super::last_copy;
 use super::limit::{Allowance, Limited};
 use super::pace::Pace;
 use super::placing;
 use super::shared_data::SharedData;
-use super::work::{Claim, Work};
+use super::work::Work;
 use super::{ScrubReport, Scrubber};
 use crate::domain::image::ImageId;
 use crate::domain::lock::ImageGuard;
-use crate::domain::repo::{RepoError, Write};
+use crate::domain::repo::RepoError;
 use crate::domain::store::Placed;
 use crate::domain::time::Timestamp;
 
@@ -218,21 +218,6 @@ impl<'a> Pass<'a> {
         self.settle(outcomes).await
     }
 
-    async fn lock(
-        &mut self,
-        ids: &[ImageId],
-        guards: &mut HashMap<ImageId, ImageGuard>,
-    ) -> Result<(), RepoError> {
-        let now = self.scrubber.clock.now();
-        let waits = |id: &&ImageId| self.scrubber.with_backoff(|backoff| backoff.waits(id, now));
-        let wanted: Vec<_> = ids.iter().filter(|id| !waits(id)).cloned().collect();
-        let taken = self.scrubber.lock.try_lock_all(&wanted).await?;
-        self.report.backed_off += (ids.len() - wanted.len()) as u64;
-        self.report.contended += (wanted.len() - taken.len()) as u64;
-        guards.extend(taken.into_iter().map(|guard| (guard.id().clone(), guard)));
-        Ok(())
-    }
-
     /// Reads the locked images, and keeps those whose every location can be destroyed: an image
     /// that we could only half destroy is not begun.
     async fn read(
@@ -291,35 +276,6 @@ impl<'a> Pass<'a> {
             }
         }
         Some(all)
-    }
-
-    async fn claim<'g>(
-        &mut self,
-        works: Vec<(Work, Vec<Placed>)>,
-        guards: &'g HashMap<ImageId, ImageGuard>,
-    ) -> Result<Vec<Claimed<'g>>, RepoError> {
-        let now = self.scrubber.clock.now();
-        let mut claimed: Vec<_> = works
-            .into_iter()
-            .filter_map(|(work, placed)| {
-                let guard = guards.get(&work.image().id)?;
-                let stamp = work.stamp(now);
-                Some(Claimed { guard, work, placed, stamp })
-            })
-            .collect();
-        if claimed.is_empty() {
-            return Ok(claimed);
-        }
-        let claims: Vec<_> = claimed
-            .iter()
-            .map(|one| Claim { guard: one.guard, work: &one.work, stamp: one.stamp })
-            .collect();
-        let mut writes = self.scrubber.repo.claim(&claims).await?.into_iter();
-        drop(claims);
-        let wanted = claimed.len();
-        claimed.retain(|_| writes.next() == Some(Write::Done));
-        self.report.contended += (wanted - claimed.len()) as u64;
-        Ok(claimed)
     }
 
     /// Leaves out removed locations of living images that show no data: what was removed may be the

@@ -17,6 +17,8 @@ pub enum Obstacle {
     StoreUnavailable,
     /// It failed lately, and waits to be tried again.
     FailedLately,
+    /// Somebody holds it.
+    Held,
 }
 
 impl Obstacle {
@@ -28,6 +30,7 @@ impl Obstacle {
             Self::NotAcceptable => "not_acceptable",
             Self::StoreUnavailable => "store_unavailable",
             Self::FailedLately => "failed_lately",
+            Self::Held => "held",
         }
     }
 }

@@ -13,6 +13,8 @@ const FAILURES_TOLD: usize = 100;
 pub struct ScrubReport {
     /// Another process runs a pass; this one did nothing.
     pub skipped: bool,
+    /// The scrubber is paused: nothing was done, or nothing more.
+    pub paused: bool,
     /// The pass was told to stop before its end.
     pub interrupted: bool,
     /// More was due than a pass may destroy: what, of which nothing more was destroyed.
@@ -42,6 +44,8 @@ pub struct ScrubReport {
     pub contended: u64,
     /// Images that failed lately and are left alone for now.
     pub backed_off: u64,
+    /// Images that are held, and left alone.
+    pub held: u64,
     /// Images left alone because a store of theirs is stopped for this pass.
     pub deferred: u64,
     /// Images that failed.

@@ -9,6 +9,7 @@ use super::backlog::Chapter;
 use super::limit::{Limited, Tally};
 use super::placing::{self, Obstacle};
 use super::work::Work;
+use crate::domain::control::InForce;
 use crate::domain::image::{ImageId, State};
 use crate::domain::repo::RepoError;
 use crate::domain::store::{Placed, Presence, StoreId};
@@ -62,10 +63,14 @@ impl<'a> Survey<'a> {
         note: &mut (impl FnMut(Found) -> ControlFlow<()> + Send),
     ) -> Result<ControlFlow<()>, RepoError> {
         for ids in page.chunks(BATCH) {
+            let held = self.scrubber.holds_of(ids).await?;
             for image in self.scrubber.repo.get_many(ids).await? {
                 let found = match image {
                     Ok(image) => match image.into_work(self.before) {
-                        Some(work) if self.has_data(&work).await => self.judge(work).await,
+                        Some(work) if self.has_data(&work).await => {
+                            let order = held.get(&work.image().id);
+                            self.judge(work, order).await
+                        }
                         Some(_) | None => continue,
                     },
                     Err(bad) => Found::Stopped {
@@ -100,8 +105,11 @@ impl<'a> Survey<'a> {
         false
     }
 
-    async fn judge(&mut self, work: Work) -> Found {
-        let result = self.place(&work).await;
+    async fn judge(&mut self, work: Work, hold: Option<&InForce>) -> Found {
+        let result = match hold {
+            Some(hold) => Err((Obstacle::Held, hold.to_string())),
+            None => self.place(&work).await,
+        };
         let image = work.image();
         match result {
             Ok(placed) => Found::Ready { work: Box::new(work), placed },

@@ -61,6 +61,12 @@ async fn what_is_accepted_is_a_number_of_images() {
 #[tokio::test]
 async fn where_nothing_is_scrubbed_the_answer_says_why() {
     let off = TestApi::with(|state| state.scrubs = false);
+    assert_eq!(
+        accept(&off, r#"{"images": 5}"#).await.status,
+        StatusCode::OK,
+        "kept for the others"
+    );
+    *off.control.is_missing.lock().unwrap() = true;
     accept(&off, r#"{"images": 5}"#).await.assert_error(409, "scrubber.off");
     assert_eq!(off.get(PLAN).await.status, StatusCode::OK);
     let set = std::time::Duration::from_mins(1);

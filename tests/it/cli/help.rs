@@ -2,10 +2,15 @@
 
 use crate::support::binary::glance_revert;
 
-pub(crate) const SUBCOMMANDS: [&str; 11] = [
+pub(crate) const SUBCOMMANDS: [&str; 16] = [
     "serve",
     "scrub",
     "revert",
+    "pause",
+    "resume",
+    "status",
+    "hold",
+    "release",
     "list",
     "show",
     "db",

@@ -66,7 +66,13 @@ fn first_cells(section: &str) -> Vec<String> {
 
 /// Every text in double quotes that looks like a reason: `word.word_word`.
 fn reasons_of_the_code() -> BTreeSet<String> {
-    let files = ["api/error/table", "domain/error", "domain/pending", "domain/revert/error"];
+    let files = [
+        "api/error/table",
+        "domain/control",
+        "domain/error",
+        "domain/pending",
+        "domain/revert/error",
+    ];
     let code: String = files.iter().map(|file| read(&format!("src/{file}.rs"))).collect();
     let is_reason = |text: &&str| {
         *text == "internal"

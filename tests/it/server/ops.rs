@@ -132,7 +132,7 @@ impl ImageRepo for PingRepo {
         not_here()
     }
 
-    async fn claim(&self, _: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+    async fn claim(&self, _: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         not_here()
     }
 

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use glance_revert::api::state::{ApiSettings, ApiState, View};
 use glance_revert::api::throttle::Throttle;
+use glance_revert::domain::control::Control;
 use glance_revert::domain::revert::{RevertSettings, Reverter, Verify};
 use glance_revert::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use glance_revert::domain::store::Stores;
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 
 use super::clock::FixedClock;
 use super::fake_authenticator::FakeAuthenticator;
+use super::fake_control::FakeControl;
 use super::fakes::{FakeLock, FakeRepo, FakeStore};
 use super::images::{DATA, SIZE};
 use super::output;
@@ -30,6 +32,7 @@ pub(crate) struct TestApi {
     pub(crate) router: Router,
     pub(crate) repo: Arc<FakeRepo>,
     pub(crate) lock: Arc<FakeLock>,
+    pub(crate) control: Arc<FakeControl>,
     pub(crate) store: FakeStore,
     pub(crate) clock: Arc<FixedClock>,
 }
@@ -110,6 +113,8 @@ impl TestApi {
                 delayed_delete: true,
             },
         );
+        let reverter = Arc::new(reverter);
+        let control = Arc::new(FakeControl::new(repo.clone(), clock.clone()));
         let settings = ApiSettings {
             scrub_time: Some(Duration::from_hours(1)),
             default_verify: Verify::Exists,
@@ -135,7 +140,8 @@ impl TestApi {
         let mut state = ApiState {
             scrubber: Ok(Arc::new(scrubber)),
             scrubs: true,
-            reverter: Arc::new(reverter),
+            control: Arc::new(Control::new(control.clone(), lock.clone(), Arc::clone(&reverter))),
+            reverter,
             view: View { clock: shared_clock, stores, settings },
             bearer: Arc::new(FakeAuthenticator("jwt")),
             keystone: Some(Arc::new(FakeAuthenticator("keystone"))),
@@ -145,7 +151,7 @@ impl TestApi {
         };
         change(&mut state);
         let router = glance_revert::api::router(state);
-        Self { router, repo, lock, store, clock }
+        Self { router, repo, lock, control, store, clock }
     }
 
     /// Sends as a client on a connection does: with a Host, unless the request has its own.

@@ -18,6 +18,11 @@ pub(crate) fn updates_snapshots() -> bool {
     lookup("INSTA_UPDATE").is_some_and(|how| how == "always")
 }
 
+/// How many rounds a race has.
+pub(crate) fn rounds(usual: usize) -> usize {
+    lookup("GLANCE_REVERT_TEST_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
 /// A Python that has Glance.
 pub(crate) fn python() -> PathBuf {
     required("GLANCE_REVERT_TEST_PYTHON").into()

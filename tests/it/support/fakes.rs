@@ -253,7 +253,7 @@ impl ImageRepo for FakeRepo {
         not_here()
     }
 
-    async fn claim(&self, _: &[Claim<'_>]) -> Result<Vec<Write>, RepoError> {
+    async fn claim(&self, _: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         not_here()
     }
 

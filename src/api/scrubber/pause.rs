@@ -1,0 +1,133 @@
+//! `POST /v2/scrubber/actions/pause` and `../resume`.
+
+use axum::Extension;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::status::TermInForce;
+use crate::api::auth::AdminCaller;
+use crate::api::context::RequestContext;
+use crate::api::error::{ApiError, RequestError};
+use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
+use crate::api::openapi::responses::{AdminErrors, BodyErrors};
+use crate::api::pending_deletes::query::time;
+use crate::api::state::ApiState;
+use crate::domain::control::LONGEST_REASON;
+use crate::domain::time::Timestamp;
+
+/// Until when something is to last, and why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TermRequest {
+    /// Until when: RFC 3339, UTC where no zone is given. A pause that is not told lasts 24 hours, a
+    /// hold until it is released.
+    #[schema(nullable = false, format = DateTime)]
+    pub until: Option<String>,
+    /// Why, for the others; at most 1000 characters.
+    #[schema(nullable = false)]
+    pub reason: Option<String>,
+}
+
+impl TermRequest {
+    /// The end, and why.
+    pub(crate) fn read(self) -> Result<(Option<Timestamp>, Option<String>), RequestError> {
+        Ok((time("until", self.until.as_deref())?, reason(self.reason)?))
+    }
+}
+
+/// A reason that can be kept.
+pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, RequestError> {
+    let fits = |text: &String| text.chars().count() <= LONGEST_REASON && !text.contains('\0');
+    match text {
+        Some(text) if !fits(&text) => Err(RequestError::Invalid(format!(
+            "reason has at most {LONGEST_REASON} characters, and no NUL."
+        ))),
+        text => Ok(text.filter(|text| !text.is_empty())),
+    }
+}
+
+/// A scrubber that is paused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::pause)]
+pub struct ScrubberPause {
+    /// The pause in force; another one, if that lasts longer.
+    pub pause: TermInForce,
+    /// Images that were claimed still when the answer was given; their data is going or gone. 0 as
+    /// a rule.
+    pub claims_in_hand: u64,
+}
+
+/// A pause that was ended.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::resumption)]
+pub struct ScrubberResumption {
+    /// Whether there was one.
+    pub was_paused: bool,
+}
+
+/// Pause the scrubber
+///
+/// Of every process on the database, the command line's among them, those too that are started later.
+/// From the answer on no image is claimed. A pass in hand stops, and releases the claims of images that
+/// it has not touched; the answer waits for that, 10 seconds at most. A pause that lasts longer is never
+/// made shorter: resume first.
+#[utoipa::path(
+    post,
+    path = "/v2/scrubber/actions/pause",
+    operation_id = "pauseScrubber",
+    tag = "scrubber",
+    request_body(
+        content = TermRequest,
+        examples(("pause" = (summary = "Until the next day",
+            value = json!({"reason": "images of project web were deleted by mistake"}))))
+    ),
+    responses(
+        (status = 200, description = "The scrubber is paused.", body = ScrubberPause,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors, BodyErrors
+    )
+)]
+pub(crate) async fn pause_scrubber(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+    _: NoParameters,
+    OptionalBody(body): OptionalBody<TermRequest>,
+) -> Result<JsonAnswer<ScrubberPause>, ApiError> {
+    let (until, reason) = body.read()?;
+    context.lift_deadline();
+    let paused = state.control.pause(&admin, until, reason).await?;
+    let pause = TermInForce::from(paused.pause);
+    context.note(|case| case.options = pause.until.as_ref().map(|until| format!("until={until}")));
+    Ok(JsonAnswer(ScrubberPause { pause, claims_in_hand: paused.in_hand }))
+}
+
+/// End the pause of the scrubber
+///
+/// The next pass begins after `wakeup_time` at the latest. Holds go on.
+#[utoipa::path(
+    post,
+    path = "/v2/scrubber/actions/resume",
+    operation_id = "resumeScrubber",
+    tag = "scrubber",
+    responses(
+        (status = 200, description = "The scrubber is not paused.", body = ScrubberResumption,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors, BodyErrors
+    )
+)]
+pub(crate) async fn resume_scrubber(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    _: NoParameters,
+    _: OptionalBody<Nothing>,
+) -> Result<JsonAnswer<ScrubberResumption>, ApiError> {
+    let was_paused = state.control.resume(&admin).await?;
+    Ok(JsonAnswer(ScrubberResumption { was_paused }))
+}
+
+/// An empty object.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}

@@ -1,0 +1,122 @@
+//! `GET /v2/scrubber`: what the scrubber is at, and what it was told.
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::auth::AdminCaller;
+use crate::api::error::ApiError;
+use crate::api::extract::{JsonAnswer, NoParameters};
+use crate::api::openapi::responses::AdminErrors;
+use crate::api::state::ApiState;
+use crate::config::ScrubTime;
+use crate::domain::control::{InForce, Orders};
+use crate::domain::scrub::Scrubber;
+use crate::domain::time::{FAR_FUTURE, isotime};
+
+/// What the scrubber is at.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::scrubber)]
+pub struct ScrubberStatus {
+    /// What the process that answers is at: `on`, `off`, `paused`, `limited` (more was due than a
+    /// pass may destroy), `scrub_time_unset` or `scrub_time_too_short`; more may come.
+    pub state: String,
+    /// The pause of all processes on the database; null where there is none.
+    #[schema(required)]
+    pub pause: Option<TermInForce>,
+    /// Images that are held; null without the tables of glance-revert.
+    #[schema(required)]
+    pub held_images: Option<u64>,
+    /// Images that the next pass may destroy beyond the limits; null where nobody said so.
+    #[schema(required)]
+    pub accepted_images: Option<u64>,
+    /// Seconds after its deletion from when on an image may be destroyed; null while nothing is
+    /// scrubbed.
+    #[schema(required)]
+    pub scrub_time: Option<u64>,
+    /// Whether the tables of glance-revert are there, which pauses and holds need.
+    pub has_tables: bool,
+}
+
+/// A pause or a hold that runs.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TermInForce {
+    /// Until when, UTC; null until it is ended.
+    #[schema(required, format = DateTime)]
+    pub until: Option<String>,
+    /// Since when, UTC.
+    #[schema(format = DateTime)]
+    pub since: String,
+    /// Who asked for it: a user's id, the subject of a token, or the command line's user.
+    pub by: String,
+    /// Why, in the words of whoever asked for it.
+    #[schema(required)]
+    pub reason: Option<String>,
+}
+
+impl From<InForce> for TermInForce {
+    fn from(running: InForce) -> Self {
+        let InForce { term, since, by } = running;
+        Self {
+            until: (term.until < FAR_FUTURE).then(|| isotime(term.until)),
+            since: isotime(since),
+            by,
+            reason: term.reason,
+        }
+    }
+}
+
+impl ScrubberStatus {
+    /// Shows what is in force; `None` without tables.
+    pub fn of(orders: Option<Orders>, standing: &str, scrub_time: Option<u64>) -> Self {
+        let has_tables = orders.is_some();
+        let Orders { pause, accepted, held } = orders.unwrap_or_default();
+        let is_paused = pause.is_some() && standing != "off";
+        Self {
+            state: if is_paused { "paused" } else { standing }.to_owned(),
+            pause: pause.map(TermInForce::from),
+            held_images: has_tables.then_some(held),
+            accepted_images: accepted.map(|accepted| accepted.images),
+            scrub_time,
+            has_tables,
+        }
+    }
+}
+
+/// What a process is at, pauses aside.
+pub fn standing(scrubs: bool, scrubber: Result<&Scrubber, ScrubTime>) -> &'static str {
+    match scrubber {
+        Err(ScrubTime::TooShort { .. }) => "scrub_time_too_short",
+        Err(ScrubTime::Unset | ScrubTime::Set(_)) => "scrub_time_unset",
+        Ok(_) if !scrubs => "off",
+        Ok(scrubber) if scrubber.is_limited() => "limited",
+        Ok(_) => "on",
+    }
+}
+
+/// Show what the scrubber is at
+///
+/// Whether it scrubs, whether it is paused until when and by whom, and how many images are held. Pauses
+/// and holds are of the database: every process on it goes by them.
+#[utoipa::path(
+    get,
+    path = "/v2/scrubber",
+    operation_id = "getScrubber",
+    tag = "scrubber",
+    responses(
+        (status = 200, description = "What it is at.", body = ScrubberStatus,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors
+    )
+)]
+pub(crate) async fn get_scrubber(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    _: NoParameters,
+) -> Result<JsonAnswer<ScrubberStatus>, ApiError> {
+    let orders = state.control.orders(&admin).await?;
+    let scrub_time = state.view.settings.scrub_time.map(|time| time.as_secs());
+    let scrubber = state.scrubber.as_deref().map_err(|time| *time);
+    let standing = standing(state.scrubs, scrubber);
+    Ok(JsonAnswer(ScrubberStatus::of(orders, standing, scrub_time)))
+}

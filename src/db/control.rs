@@ -1,0 +1,328 @@
+//! Pauses and holds on the database: see [`ControlRepo`] for why a claim cannot miss them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::connections::Connections;
+use super::dialect::Dialect;
+use super::error::{lost_race, repo_error};
+use super::orders as sql;
+use super::pooled::PooledConnection;
+use super::statement::Statement;
+use super::statements::IMAGE_SLOTS;
+use super::tables::SqlTables;
+use super::transaction::{begin, commit};
+use crate::domain::control::{Acceptance, ControlRepo, Hold, HoldOutcome, InForce, Orders, Term};
+use crate::domain::image::{ImageId, ImageStatus};
+use crate::domain::pending::NotPending;
+use crate::domain::principal::Admin;
+use crate::domain::repo::RepoError;
+use crate::domain::time::{FAR_FUTURE, Timestamp};
+
+/// An order that lost a race is given again so often.
+const ATTEMPTS: usize = 20;
+/// Characters of the columns for who did it.
+const LONGEST_NAME: usize = 255;
+
+/// Orders in one family of databases.
+#[derive(Debug)]
+pub(super) struct SqlControl<D: Dialect> {
+    connections: Connections<D>,
+    tables: Arc<SqlTables<D>>,
+}
+
+/// What is done in one transaction.
+enum Order<'a> {
+    Pause(&'a Term),
+    Resume,
+    Accept(u64),
+    Hold(&'a [ImageId], &'a Term),
+    Release(&'a [ImageId]),
+}
+
+/// What came of it: for each image, or for the one order.
+enum Done {
+    Changed(bool),
+    Held(Vec<HoldOutcome>),
+    Released(Vec<bool>),
+}
+
+impl<D: Dialect> SqlControl<D> {
+    pub(super) fn new(connections: Connections<D>, tables: Arc<SqlTables<D>>) -> Self {
+        Self { connections, tables }
+    }
+
+    /// The rows of a question; none where there are no tables.
+    async fn ask(&self, statement: Statement) -> Result<Option<Vec<D::Row>>, RepoError> {
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let asked = async {
+            if !self.tables.are_there(&mut connection).await? {
+                return Ok(None);
+            }
+            D::fetch(&mut connection, statement).await.map(Some)
+        };
+        let rows = asked.await;
+        self.connections.note_result(&mut connection, rows).map_err(repo_error)
+    }
+
+    /// Carries an order out, again where another transaction won.
+    async fn carry_out(&self, order: Order<'_>, by: &Admin) -> Result<Done, RepoError> {
+        for attempt in 1.. {
+            let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+            let done = self.once(&mut connection, &order, by).await;
+            match self.connections.note_result(&mut connection, done) {
+                Err(error) if lost_race(&error) && attempt < ATTEMPTS => {}
+                done => return done.map_err(repo_error)?.ok_or(RepoError::TablesMissing),
+            }
+        }
+        Err(RepoError::TablesMissing)
+    }
+
+    async fn once(
+        &self,
+        connection: &mut PooledConnection<D>,
+        order: &Order<'_>,
+        by: &Admin,
+    ) -> Result<Option<Done>, sqlx::Error> {
+        if !self.tables.are_there(connection).await? {
+            return Ok(None);
+        }
+        let (who, now) = (who(by), now::<D>(connection).await?);
+        let mut transaction = begin(connection).await?;
+        let done = match order {
+            Order::Pause(term) => {
+                let statement =
+                    Statement::new(sql::PAUSE).bind(term.until).bind(now).bind(who.as_str());
+                let statement = statement.bind(term.reason.as_deref()).bind(term.until);
+                Done::Changed(D::execute(&mut transaction, statement).await? == 1)
+            }
+            Order::Resume => {
+                let ended = D::execute(&mut transaction, Statement::new(sql::RESUME)).await?;
+                Done::Changed(ended == 1)
+            }
+            Order::Accept(images) => {
+                let count = i64::try_from(*images).unwrap_or(i64::MAX);
+                let statement =
+                    Statement::new(sql::ACCEPT).bind(count).bind(now).bind(who.as_str());
+                D::execute(&mut transaction, statement).await?;
+                Done::Changed(true)
+            }
+            Order::Hold(ids, term) => {
+                Done::Held(hold::<D>(&mut transaction, ids, term, (&who, now)).await?)
+            }
+            Order::Release(ids) => Done::Released(release::<D>(&mut transaction, ids).await?),
+        };
+        commit(transaction).await?;
+        Ok(Some(done))
+    }
+}
+
+/// How whoever gives an order is called in its row.
+fn who(by: &Admin) -> String {
+    let who = by.principal();
+    let name = who.name.as_deref().unwrap_or(&who.subject);
+    name.chars().filter(|c| *c != '\0').take(LONGEST_NAME).collect()
+}
+
+async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, sqlx::Error> {
+    let rows = D::fetch(connection, Statement::new(D::NOW)).await?;
+    let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose()?.flatten();
+    now.ok_or_else(|| sqlx::Error::Decode("the database tells no time".into()))
+}
+
+/// An answer for each.
+async fn hold<D: Dialect>(
+    transaction: &mut D::Connection,
+    ids: &[ImageId],
+    term: &Term,
+    (who, now): (&str, Timestamp),
+) -> Result<Vec<HoldOutcome>, sqlx::Error> {
+    D::execute(transaction, Statement::new(sql::BEGIN_ORDER)).await?;
+    let mut found = HashMap::new();
+    for some in ids.chunks(IMAGE_SLOTS) {
+        let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+        let locked = Statement::new(sql::LOCK_IMAGES).bind_list(IMAGE_SLOTS, &some);
+        D::execute(transaction, locked).await?;
+        let statement = Statement::new(sql::HOLDABLE).bind_list(IMAGE_SLOTS, &some);
+        for row in D::fetch(transaction, statement).await? {
+            let id = D::text(&row, "id")?.unwrap_or_default();
+            found.insert(id, outcome::<D>(&row)?);
+        }
+    }
+    let outcome = |id: &ImageId| found.get(id.as_str()).cloned().unwrap_or(HoldOutcome::NotFound);
+    let outcomes: Vec<_> = ids.iter().map(outcome).collect();
+    let held: Vec<_> = ids
+        .iter()
+        .zip(&outcomes)
+        .filter(|(_, outcome)| **outcome == HoldOutcome::Held)
+        .map(|(id, _)| id.as_str())
+        .collect();
+    for some in held.chunks(IMAGE_SLOTS) {
+        let reason = term.reason.as_deref();
+        let longer = Statement::new(sql::LENGTHEN_HOLDS).bind(term.until).bind(now);
+        let longer = longer.bind(who).bind(reason).bind(term.until);
+        D::execute(transaction, longer.bind_list(IMAGE_SLOTS, some)).await?;
+        let new = Statement::new(sql::ADD_HOLDS).bind(term.until).bind(now).bind(who).bind(reason);
+        D::execute(transaction, new.bind_list(IMAGE_SLOTS, some)).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Whether an image can be kept from a claim still.
+fn outcome<D: Dialect>(row: &D::Row) -> Result<HoldOutcome, sqlx::Error> {
+    let is = |column: &str| Ok::<_, sqlx::Error>(D::text(row, column)?.as_deref() == Some("yes"));
+    let (waits, claimed, deleted) = (is("waits")?, is("claimed")?, D::bool(row, "deleted")?);
+    let status = ImageStatus::parse(&D::text(row, "status")?.unwrap_or_default());
+    Ok(match status {
+        Some(ImageStatus::Active) if !deleted => HoldOutcome::Refused(NotPending::AlreadyActive),
+        Some(ImageStatus::Active | ImageStatus::PendingDelete) => HoldOutcome::Held,
+        Some(ImageStatus::Deleted) if waits => HoldOutcome::Held,
+        Some(ImageStatus::Deleted) if claimed => HoldOutcome::Refused(NotPending::ScrubInProgress),
+        Some(ImageStatus::Deleted) => HoldOutcome::Refused(NotPending::AlreadyScrubbed),
+        Some(other) => HoldOutcome::Refused(NotPending::OtherStatus(other)),
+        None => HoldOutcome::NotFound,
+    })
+}
+
+/// Whether each was held.
+async fn release<D: Dialect>(
+    transaction: &mut D::Connection,
+    ids: &[ImageId],
+) -> Result<Vec<bool>, sqlx::Error> {
+    D::execute(transaction, Statement::new(sql::BEGIN_ORDER)).await?;
+    let mut held = Vec::new();
+    for some in ids.chunks(IMAGE_SLOTS) {
+        let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+        let statement = Statement::new(sql::HOLDS_OF).bind_list(IMAGE_SLOTS, &some);
+        for row in D::fetch(transaction, statement).await? {
+            held.extend(D::text(&row, "image_id")?);
+        }
+    }
+    for some in ids.chunks(IMAGE_SLOTS) {
+        let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+        let statement = Statement::new(sql::END_HOLDS).bind_list(IMAGE_SLOTS, &some);
+        D::execute(transaction, statement).await?;
+    }
+    Ok(ids.iter().map(|id| held.iter().any(|held| held == id.as_str())).collect())
+}
+
+fn held<D: Dialect>(row: &D::Row) -> Result<Option<Hold>, sqlx::Error> {
+    let Ok(image) = ImageId::parse(&D::text(row, "image_id")?.unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let hold = InForce {
+        term: Term {
+            until: D::maybe_time(row, "held_until")?.unwrap_or(FAR_FUTURE),
+            reason: D::text(row, "reason")?,
+        },
+        since: D::maybe_time(row, "held_at")?.unwrap_or_default(),
+        by: D::text(row, "held_by")?.unwrap_or_default(),
+    };
+    Ok(Some(Hold { image, hold }))
+}
+
+fn orders<D: Dialect>(row: &D::Row) -> Result<Orders, sqlx::Error> {
+    let is_paused = D::text(row, "is_paused")?.as_deref() == Some("yes");
+    let pause = InForce {
+        term: Term {
+            until: D::maybe_time(row, "paused_until")?.unwrap_or_default(),
+            reason: D::text(row, "pause_reason")?,
+        },
+        since: D::maybe_time(row, "paused_at")?.unwrap_or_default(),
+        by: D::text(row, "paused_by")?.unwrap_or_default(),
+    };
+    let images = D::big(row, "accepted_images")?.and_then(|images| u64::try_from(images).ok());
+    let (at, by) = (D::maybe_time(row, "accepted_at")?, D::text(row, "accepted_by")?);
+    let held = D::big(row, "held")?.unwrap_or_default();
+    Ok(Orders {
+        pause: is_paused.then_some(pause),
+        accepted: images.map(|images| Acceptance {
+            images,
+            at: at.unwrap_or_default(),
+            by: by.unwrap_or_default(),
+        }),
+        held: held.max(0).cast_unsigned(),
+    })
+}
+
+#[async_trait]
+impl<D: Dialect> ControlRepo for SqlControl<D> {
+    async fn orders(&self) -> Result<Option<Orders>, RepoError> {
+        let rows = self.ask(Statement::new(sql::ORDERS)).await?;
+        let row = rows.as_ref().and_then(|rows| rows.first());
+        row.map(orders::<D>).transpose().map_err(repo_error)
+    }
+
+    async fn is_paused(&self) -> Result<bool, RepoError> {
+        let rows = self.ask(Statement::new(sql::IS_PAUSED)).await?.unwrap_or_default();
+        let word = rows.first().map(|row| D::text(row, "is_paused")).transpose();
+        Ok(word.map_err(repo_error)?.flatten().as_deref() == Some("yes"))
+    }
+
+    async fn pause(&self, term: &Term, by: &Admin) -> Result<(), RepoError> {
+        self.carry_out(Order::Pause(term), by).await.map(drop)
+    }
+
+    async fn resume(&self, by: &Admin) -> Result<bool, RepoError> {
+        Ok(matches!(self.carry_out(Order::Resume, by).await?, Done::Changed(true)))
+    }
+
+    async fn accept(&self, images: u64, by: &Admin) -> Result<(), RepoError> {
+        self.carry_out(Order::Accept(images), by).await.map(drop)
+    }
+
+    async fn use_up(&self, accepted: &Acceptance) -> Result<(), RepoError> {
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let images = i64::try_from(accepted.images).unwrap_or(i64::MAX);
+        let statement = Statement::new(sql::USE_UP).bind(images).bind(accepted.at);
+        let done = D::execute(&mut connection, statement).await;
+        self.connections.note_result(&mut connection, done).map(drop).map_err(repo_error)
+    }
+
+    async fn hold(
+        &self,
+        images: &[ImageId],
+        term: &Term,
+        by: &Admin,
+    ) -> Result<Vec<HoldOutcome>, RepoError> {
+        match self.carry_out(Order::Hold(images, term), by).await? {
+            Done::Held(outcomes) => Ok(outcomes),
+            Done::Changed(_) | Done::Released(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn release(&self, images: &[ImageId], by: &Admin) -> Result<Vec<bool>, RepoError> {
+        match self.carry_out(Order::Release(images), by).await? {
+            Done::Released(were_held) => Ok(were_held),
+            Done::Changed(_) | Done::Held(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn holds_of(&self, images: &[ImageId]) -> Result<Vec<Hold>, RepoError> {
+        let mut all = Vec::new();
+        for some in images.chunks(IMAGE_SLOTS) {
+            let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+            let statement = Statement::new(sql::HOLDS_OF).bind_list(IMAGE_SLOTS, &some);
+            let rows = self.ask(statement).await?.unwrap_or_default();
+            for row in &rows {
+                all.extend(held::<D>(row).map_err(repo_error)?);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError> {
+        let statement = Statement::new(sql::HOLDS).bind(after.map_or("", ImageId::as_str));
+        let rows = self.ask(statement.bind(i64::from(limit))).await?.unwrap_or_default();
+        let holds = rows.iter().filter_map(|row| held::<D>(row).transpose());
+        holds.collect::<Result<_, _>>().map_err(repo_error)
+    }
+
+    async fn claimed(&self) -> Result<u64, RepoError> {
+        let rows = self.ask(Statement::walk(sql::COUNT_CLAIMED)).await?.unwrap_or_default();
+        let images = rows.first().map(|row| D::big(row, "images")).transpose();
+        Ok(images.map_err(repo_error)?.flatten().unwrap_or_default().max(0).cast_unsigned())
+    }
+}

@@ -1,0 +1,95 @@
+//! Every text of SQL on pauses, holds and claims beside them, as [`super::statements`] has those on
+//! Glance's tables. `CURRENT_TIMESTAMP` is UTC on every connection of ours.
+
+/// Places for images, as many as [`super::statements::IMAGE_SLOTS`].
+macro_rules! images {
+    () => {
+        "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
+    };
+}
+
+/// What is in force.
+pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, pause_reason, \
+     CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' ELSE 'no' END AS is_paused, \
+     accepted_images, accepted_at, accepted_by, \
+     (SELECT COUNT(*) FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP) AS held \
+     FROM revert_scrubber WHERE id = 1";
+
+pub(super) const IS_PAUSED: &str = "SELECT CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' \
+     ELSE 'no' END AS is_paused FROM revert_scrubber WHERE id = 1";
+
+/// What each transaction that orders something begins with.
+pub(super) const BEGIN_ORDER: &str = "UPDATE revert_scrubber SET claims = claims + 1 WHERE id = 1";
+
+/// What each batch of claims begins with.
+pub(super) const BEGIN_CLAIMS: &str = "UPDATE revert_scrubber SET claims = claims + 1 WHERE id = 1 \
+     AND (paused_until IS NULL OR paused_until <= CURRENT_TIMESTAMP)";
+
+/// Unless a pause runs that lasts longer.
+pub(super) const PAUSE: &str = "UPDATE revert_scrubber SET claims = claims + 1, paused_until = ?, \
+     paused_at = ?, paused_by = ?, pause_reason = ? WHERE id = 1 \
+     AND (paused_until IS NULL OR paused_until <= ?)";
+
+pub(super) const RESUME: &str = "UPDATE revert_scrubber SET claims = claims + 1, \
+     paused_until = NULL, paused_at = NULL, paused_by = NULL, pause_reason = NULL WHERE id = 1 \
+     AND paused_until > CURRENT_TIMESTAMP";
+
+pub(super) const ACCEPT: &str = "UPDATE revert_scrubber SET claims = claims + 1, \
+     accepted_images = ?, accepted_at = ?, accepted_by = ? WHERE id = 1";
+
+pub(super) const USE_UP: &str = "UPDATE revert_scrubber SET claims = claims + 1, \
+     accepted_images = NULL, accepted_at = NULL, accepted_by = NULL WHERE id = 1 \
+     AND accepted_images = ? AND accepted_at = ?";
+
+/// Locks the rows of images, and changes nothing: a claim by a process that does not know our tables
+/// yet is waited for.
+pub(super) const LOCK_IMAGES: &str =
+    concat!("UPDATE images SET status = status WHERE id IN (", images!(), ")");
+
+/// What can be held: whether something waits, and whether something is claimed.
+pub(super) const HOLDABLE: &str = concat!(
+    "SELECT i.id, i.status, i.deleted, \
+     CASE WHEN EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
+     AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
+     OR (l.status = 'active' AND l.deleted = FALSE) \
+     OR (l.status = 'deleted' AND l.deleted_at = i.deleted_at))) THEN 'yes' ELSE 'no' END AS waits, \
+     CASE WHEN EXISTS (SELECT 1 FROM image_locations c WHERE c.image_id = i.id \
+     AND c.status = 'pending_delete' AND c.deleted_at IS NULL) THEN 'yes' ELSE 'no' END AS claimed \
+     FROM images i WHERE i.id IN (",
+    images!(),
+    ")"
+);
+
+/// Holds that end sooner.
+pub(super) const LENGTHEN_HOLDS: &str = concat!(
+    "UPDATE revert_holds SET held_until = ?, held_at = ?, held_by = ?, reason = ? \
+     WHERE held_until < ? AND image_id IN (",
+    images!(),
+    ")"
+);
+
+/// Those of images that have none.
+pub(super) const ADD_HOLDS: &str = concat!(
+    "INSERT INTO revert_holds (image_id, held_until, held_at, held_by, reason) \
+     SELECT i.id, ?, ?, ?, ? FROM images i WHERE i.id IN (",
+    images!(),
+    ") AND NOT EXISTS (SELECT 1 FROM revert_holds h WHERE h.image_id = i.id)"
+);
+
+pub(super) const END_HOLDS: &str =
+    concat!("DELETE FROM revert_holds WHERE image_id IN (", images!(), ")");
+
+pub(super) const HOLDS_OF: &str = concat!(
+    "SELECT image_id, held_until, held_at, held_by, reason FROM revert_holds \
+     WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
+    images!(),
+    ")"
+);
+
+pub(super) const HOLDS: &str = "SELECT image_id, held_until, held_at, held_by, reason \
+     FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP AND image_id > ? \
+     ORDER BY image_id LIMIT ?";
+
+/// Claims in hand, and those of processes that died.
+pub(super) const COUNT_CLAIMED: &str = "SELECT COUNT(DISTINCT l.image_id) AS images \
+     FROM image_locations l WHERE l.status = 'pending_delete' AND l.deleted_at IS NULL";

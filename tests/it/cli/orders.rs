@@ -1,0 +1,96 @@
+//! Pause, resume, status, hold and release at a terminal.
+
+use serde_json::json;
+
+use crate::support::binary::ConfigFile;
+use crate::support::database::Kind;
+use crate::support::world::World;
+
+fn configured(world: &World) -> ConfigFile {
+    ConfigFile::new(&format!(
+        "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\n[database]\nconnection = {}\n\
+         [glance_store]\nstores = file\nfilesystem_store_datadir = {}\n\
+         [revert]\nmin_scrub_time = 60\n",
+        world.db.url(),
+        world.datadir().display()
+    ))
+}
+
+#[tokio::test]
+async fn a_paused_scrubber_says_by_whom_and_a_pass_tries_later() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    world.deleted_image("a").await;
+    let config = configured(&world);
+    let paused = config.run(&["pause", "--for", "2h", "--reason", "by mistake"]);
+    assert_eq!(paused.exit, Some(0), "{paused:?}");
+    assert!(paused.stdout.starts_with("paused until 20"), "{paused:?}");
+    assert!(paused.stdout.ends_with(": by mistake\n"), "{paused:?}");
+    assert!(paused.stderr.contains("operation=\"pauseScrubber\""), "{paused:?}");
+    let scrub = config.run(&["scrub"]);
+    assert_eq!(scrub.exit, Some(75), "{scrub:?}");
+    assert!(scrub.stdout.contains("the scrubber is paused") && world.has_data("a"), "{scrub:?}");
+    let status = config.run(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["state"], &status["pause"]["reason"]),
+        (&json!("paused"), &json!("by mistake"))
+    );
+    assert!(config.run(&["status"]).stdout.contains(": by mistake"));
+    assert_eq!(config.run(&["resume"]).stdout, "resumed; passes begin again\n");
+    assert_eq!(config.run(&["resume"]).stdout, "it was not paused\n");
+    assert_eq!(config.run(&["status", "--json"]).json()["state"], "on");
+}
+
+#[tokio::test]
+async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    for id in ["a", "b"] {
+        world.deleted_image(id).await;
+    }
+    world.live_image("alive").await;
+    let config = configured(&world);
+    let held = config.run(&["hold", "a", "alive", "nobody", "--reason", "asked"]);
+    assert_eq!((held.exit, held.stdout.as_str()), (Some(1), "1 of 3 images held\n"), "{held:?}");
+    for told in ["alive: image.already_active", "nobody: image.not_found"] {
+        assert!(held.stderr.contains(told), "{held:?}");
+    }
+    let scrub = config.run(&["scrub"]);
+    assert!(scrub.stdout.contains("1 images are held, and were left alone"), "{scrub:?}");
+    assert!(world.has_data("a") && !world.has_data("b"));
+    let released = config.run(&["release", "--owner", "p1"]);
+    assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "1 of 1 images released\n"));
+    let none = config.run(&["hold", "--owner", "nobody"]);
+    assert_eq!(none.exit, Some(1), "{none:?}");
+    assert!(none.stderr.contains("no image that waits fits"), "{none:?}");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused_before_anything_is_ordered() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    let config = configured(&world);
+    for wrong in [
+        &["hold"][..],
+        &["hold", "a", "--owner", "p1"],
+        &["hold", "a", "--until", "2h"],
+        &["pause", "--for", "2h", "--until", "2099-01-01"],
+        &["pause", "--reason", ""],
+    ] {
+        assert_eq!(config.run(wrong).exit, Some(2), "{wrong:?}");
+    }
+    let past = config.run(&["pause", "--until", "2020-01-01"]);
+    assert_eq!((past.exit, past.stdout.as_str()), (Some(1), ""), "{past:?}");
+    assert!(past.stderr.contains("has passed"), "{past:?}");
+}
+
+#[tokio::test]
+async fn without_tables_the_command_that_makes_them_is_named() {
+    let world = World::new(Kind::Sqlite).await;
+    world.deleted_image("a").await;
+    let config = configured(&world);
+    for command in [&["pause"][..], &["resume"], &["hold", "a"], &["release", "a"]] {
+        let refused = config.run(command);
+        assert_eq!((refused.exit, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+        assert!(refused.stderr.contains("glance-revert db sync"), "{refused:?}");
+    }
+    let status = config.run(&["status"]);
+    assert!(status.stdout.contains("missing: nothing can be paused or held"), "{status:?}");
+}
