@@ -3,7 +3,7 @@
 //! Knows the domain and nothing of databases, storage protocols or token formats: what it needs
 //! of them comes in [`state::ApiState`] as trait objects.
 
-pub(crate) mod audit;
+pub mod audit;
 pub mod auth;
 pub mod client;
 pub mod context;
@@ -63,6 +63,7 @@ fn operations() -> OpenApiRouter<ApiState> {
         .routes(routes!(scrubber::pause::resume_scrubber))
         .routes(routes!(scrubber::plan::get_scrub_plan))
         .routes(routes!(scrubber::accept::accept_scrub))
+        .routes(routes!(audit::list::list_audit))
         .routes(routes!(versions::get_versions))
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::get_v2))

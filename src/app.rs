@@ -81,13 +81,14 @@ impl App {
             delete_grace: config.revert.delete_grace,
             delayed_delete: config.glance.delayed_delete,
         };
-        let reverter = Arc::new(Reverter::new(
+        let reverter = Reverter::new(
             Arc::clone(&database.repo),
             Arc::clone(&database.lock),
             Arc::clone(&stores),
             Arc::clone(&clock),
             settings,
-        ));
+        );
+        let reverter = Arc::new(reverter.with_tables(Arc::clone(&database.tables)));
         let control = Arc::new(Control::new(
             Arc::clone(&database.control),
             Arc::clone(&database.lock),
@@ -161,6 +162,7 @@ impl App {
             control: Arc::clone(&self.control),
             scrubber: self.scrubber().map(Arc::new),
             scrubs: self.config.revert.scrubber,
+            tables: Arc::clone(&self.database.tables),
             view: self.view(),
             bearer: authenticators.bearer,
             keystone: authenticators.keystone,

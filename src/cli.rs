@@ -14,6 +14,7 @@ mod moment;
 mod openapi;
 mod output;
 mod pause;
+mod record;
 mod revert;
 mod scrub;
 mod selection;
@@ -106,6 +107,8 @@ enum Command {
     List(list::ListArgs),
     /// Show what taking one image back would do
     Show(show::ShowArgs),
+    /// Show what was done, and by whom
+    Audit(audit::AuditArgs),
     /// Make the service's own tables beside Glance's, and see which there are
     Db(db::DbArgs),
     /// Try the configuration, the database, the stores and the keys
@@ -256,6 +259,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Release(args) => hold::release(&sources, &args).await,
         Command::List(args) => list::run(&sources, &args).await,
         Command::Show(args) => show::run(&sources, &args).await,
+        Command::Audit(args) => audit::run(&sources, &args).await,
         Command::Db(args) => db::run(&sources, &args).await,
         Command::Check => check::run(&sources).await,
         Command::Openapi(args) => openapi::run(&args),

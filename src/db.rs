@@ -5,6 +5,7 @@
 //! creates, inserts or deletes a row of Glance's: its tables are its own ([`demo`] has a database of its
 //! own). Ours are beside them, `revert_*`: `schema` makes them, `own` has their statements.
 
+mod audit;
 mod connect;
 mod connections;
 mod control;
@@ -83,15 +84,11 @@ impl Database {
         pool: connections::Connections<D>,
         lock: lock::AdvisoryLock,
     ) -> Self {
-        let schema = Arc::new(schema::SqlSchema(pool.clone()));
         let tables = Arc::new(tables::SqlTables::new(pool.clone()));
         let control = control::SqlControl::new(pool.clone(), Arc::clone(&tables));
-        Self {
-            repo: Arc::new(repo::SqlRepo::new(pool, Arc::clone(&tables))),
-            lock: Arc::new(lock),
-            tables,
-            control: Arc::new(control),
-            schema,
-        }
+        let (connections, known) = (pool.clone(), Arc::clone(&tables));
+        let schema = Arc::new(schema::SqlSchema { connections, tables: known });
+        let repo = Arc::new(repo::SqlRepo::new(pool, Arc::clone(&tables)));
+        Self { repo, lock: Arc::new(lock), tables, control: Arc::new(control), schema }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows no HTTP, no SQL and no storage protocol; the adapters (`db`, `store`, `auth`) implement the traits that are declared here.
 
+pub mod audit;
 mod canary;
 pub mod control;
 pub mod error;

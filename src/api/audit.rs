@@ -1,5 +1,7 @@
 //! The audit record of a request: gathered while it runs, written before its answer is sent.
 
+pub mod list;
+
 use axum::http::StatusCode;
 
 use super::context::RequestContext;

@@ -59,7 +59,7 @@ async fn admit(
     context.note(|case| case.caller = Some(principal.clone()));
     let admin = Admin::try_from(principal).map_err(|denied: NotAdmin| ApiError::from(denied))?;
     context.note(|case| case.allowed = true);
-    Ok(admin)
+    Ok(admin.in_request(context.id()))
 }
 
 async fn authenticate(

@@ -37,6 +37,7 @@ use super::error::ErrorBody;
         (name = "images", description = "Take a deleted image back."),
         (name = "pending deletes", description = "Deleted images that can still be reverted."),
         (name = "scrubber", description = "What will be destroyed, and leave to do it."),
+        (name = "audit", description = "What was done, and by whom."),
         (name = "versions", description = "What this service is; open to everybody.")
     ),
     components(schemas(ErrorBody)),

@@ -141,7 +141,8 @@ impl RevertBody {
 /// Makes an image that is still `pending_delete` `active` again, with its locations, properties,
 /// tags and members, after its data was shown to be there. The answer is the image document as
 /// Glance shows it; what came back is told in headers. If any other status is answered, nothing
-/// was changed (after 408 and `db.unavailable`, look before you try again).
+/// was changed (after 408 and `db.unavailable`, look before you try again; with the service's own
+/// tables an answer that got lost is given once more).
 #[utoipa::path(
     post,
     path = "/v2/images/{image_id}/actions/revert",
@@ -192,7 +193,8 @@ pub(crate) async fn revert_image(
         context.lift_deadline();
     }
     let result = state.reverter.revert(&admin, &id, &request).await.map_err(ApiError::from);
-    let outcome = result.as_ref().map_or_else(|error| error.reason, |_| "reverted");
+    let done = |reverted: &Reverted| if reverted.repeated { "repeated" } else { "reverted" };
+    let outcome = result.as_ref().map_or_else(|error| error.reason, done);
     metrics::counter!(metric::REVERTS_TOTAL, "outcome" => outcome).increment(1);
     let reverted = result?;
     let headers = headers(&reverted, request.dry_run);

@@ -14,6 +14,7 @@ use crate::domain::principal::Authenticator;
 use crate::domain::revert::{Reverter, Verify};
 use crate::domain::scrub::Scrubber;
 use crate::domain::store::Stores;
+use crate::domain::tables::OwnTables;
 use crate::domain::time::{Clock, Timestamp};
 
 /// The parts that the API is put together from. Cheap to clone.
@@ -27,6 +28,8 @@ pub struct ApiState {
     pub scrubber: Result<Arc<Scrubber>, ScrubTime>,
     /// Whether this process runs its passes.
     pub scrubs: bool,
+    /// Our own tables.
+    pub tables: Arc<dyn OwnTables>,
     /// How results are shown.
     pub view: View,
     /// Verifies `Authorization: Bearer`.

@@ -1,103 +1,120 @@
-//! The audit record of what is done at the command line.
+//! `glance-revert audit`: what was done, and by whom.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::num::NonZeroUsize;
 
+use clap::Args;
+
+use super::moment::{FORMS, Moment};
+use super::output::{json_line, line};
+use super::table::{Fit, Table};
+use super::{CliError, Exit, Outcome, SourceArgs};
+use crate::api::audit::list::AuditDocument;
+use crate::domain::audit::AuditQuery;
 use crate::domain::image::ImageId;
-use crate::domain::principal::{Admin, Principal};
-use crate::domain::revert::RevertRequest;
-use crate::telemetry::audit::{Outcome, Record};
+use crate::domain::principal::Admin;
+use crate::domain::tables::OwnTables;
 
-/// Records a revert; before its result is told.
-pub(super) fn reverted(
-    operator: &Admin,
-    id: &ImageId,
-    request: RevertRequest,
-    failure: Option<&'static str>,
-) {
-    let operator = Principal { name: login(), ..operator.principal().clone() };
-    Record {
-        operation: "revertImage",
-        allowed: true,
-        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
-        reason: failure,
-        cause: None,
-        status: None,
-        initiator: Some(&operator),
-        peer: None,
-        certificate: None,
-        forwarded: None,
-        request_id: None,
-        global_request_id: None,
-        target: Some(id),
-        dry_run: Some(request.dry_run),
-        options: Some(&request.to_string()),
+/// Rows read at a time.
+const PAGE: u32 = 500;
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    /// Only what was done to this image
+    #[arg(long, value_name = "IMAGE_ID")]
+    image: Option<String>,
+    /// Only what this caller did, by its id; `scrubber` for passes
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// Only this operation: revertImage, scrubImage, scrubRemovedLocations
+    #[arg(long)]
+    operation: Option<String>,
+    /// Only what was done at this time or later: 2h, 3d (ago), now, 2026-11-22,
+    /// 2026-11-22T12:00:00+01:00; UTC without a zone
+    #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
+    since: Option<Moment>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<NonZeroUsize>,
+    /// Print every column whole, however narrow the terminal is
+    #[arg(long)]
+    wide: bool,
+    /// Print the entries for programs: JSON, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit codes: 0; 1 there are no tables of ours; 69 the database does not answer.
+pub(super) async fn run(sources: &SourceArgs, args: &AuditArgs) -> Outcome {
+    let app = sources.app()?;
+    let image = args.image.as_deref().map(ImageId::parse).transpose();
+    let query = AuditQuery {
+        image: image.map_err(|impossible| CliError::Other(impossible.to_string()))?,
+        actor: args.actor.clone(),
+        operation: args.operation.clone(),
+        after: args.since.map(|moment| moment.resolve(app.clock.now())),
+        limit: PAGE,
+        ..AuditQuery::default()
+    };
+    let most = args.limit.map_or(usize::MAX, NonZeroUsize::get);
+    let tables = &*app.database.tables;
+    if args.json {
+        each_page(tables, query, most, |page| page.iter().try_for_each(json_line)).await?;
+    } else {
+        let mut all = Vec::new();
+        each_page(tables, query, most, |page| {
+            all.extend(page);
+            Ok(())
+        })
+        .await?;
+        tell(all, args.wide)?;
     }
-    .write();
+    Ok(Exit::Ok)
 }
 
-/// The operator, by the name that the machine has for them.
-pub(super) fn operator() -> Admin {
-    Admin::local_operator().named(login())
-}
-
-/// Records an order to all scrubbers; before its result is told.
-pub(super) fn ordered(
-    operator: &Admin,
-    operation: &str,
-    options: &str,
-    failure: Option<&'static str>,
-) {
-    Record {
-        operation,
-        allowed: true,
-        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
-        reason: failure,
-        cause: None,
-        status: None,
-        initiator: Some(operator.principal()),
-        peer: None,
-        certificate: None,
-        forwarded: None,
-        request_id: None,
-        global_request_id: None,
-        target: None,
-        dry_run: None,
-        options: Some(options),
+/// Hands on a page after the other, so that a long audit is never in memory.
+async fn each_page(
+    tables: &dyn OwnTables,
+    mut query: AuditQuery,
+    mut most: usize,
+    mut take: impl FnMut(Vec<AuditDocument>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    while most > 0 {
+        let mut page = tables.list_audit(&Admin::local_operator(), &query).await?;
+        let is_last = page.len() < query.limit as usize;
+        page.truncate(most);
+        most -= page.len();
+        query.marker = page.last().map(|last| last.id.clone());
+        take(page.into_iter().map(AuditDocument::from).collect())?;
+        if is_last {
+            break;
+        }
     }
-    .write();
+    Ok(())
 }
 
-/// Who sits at the command line: the login that Linux keeps through `sudo` and `su`, else the
-/// user of this process.
-fn login() -> Option<String> {
-    let kept = fs::read_to_string("/proc/self/loginuid").ok();
-    let kept = kept.and_then(|text| text.trim().parse::<u32>().ok());
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    Some(match kept.filter(|uid| *uid != u32::MAX) {
-        Some(uid) => format!("login {}", user(uid, &users)),
-        None => user(fs::metadata("/proc/self").ok()?.uid(), &users),
-    })
-}
-
-/// `alice (uid 1000)`; the number alone for a user that only a directory service knows.
-fn user(uid: u32, users: &str) -> String {
-    let found = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    });
-    found.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::user;
-
-    #[test]
-    fn a_user_has_a_name_where_the_machine_knows_it() {
-        let users = "root:x:0:0:root:/root:/bin/sh\n+@admins::::::\nalice:x:1000:1000::/:/bin/sh\n";
-        assert_eq!(user(1000, users), "alice (uid 1000)");
-        assert_eq!(user(10, users), "uid 10");
+fn tell(rows: Vec<AuditDocument>, wide: bool) -> Result<(), CliError> {
+    if rows.is_empty() {
+        return line("nothing that was asked for was done");
     }
+    let mut table = Table::new([
+        ("AT", Fit::Optional),
+        ("OPERATION", Fit::Whole),
+        ("IMAGE", Fit::Whole),
+        ("NAME", Fit::Optional),
+        ("OWNER", Fit::Optional),
+        ("ACTOR", Fit::Cut),
+        ("SOURCE", Fit::Optional),
+    ]);
+    for row in rows {
+        table.row([
+            row.at,
+            row.operation,
+            row.image_id.unwrap_or_else(|| "-".to_owned()),
+            row.name.unwrap_or_default(),
+            row.owner.unwrap_or_default(),
+            row.actor_name.unwrap_or(row.actor),
+            row.source,
+        ]);
+    }
+    table.print(wide)
 }

@@ -1,11 +1,18 @@
 //! `glance-revert db`.
 
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 
+use super::duration::duration;
 use super::output::{line, text};
-use super::{CliError, Exit, Outcome, SourceArgs};
+use super::{CliError, Exit, Outcome, SourceArgs, record};
+use crate::app::App;
 use crate::db::{Schema, SchemaVersion};
+use crate::domain::audit::{Actor, AuditEntry};
 use crate::domain::repo::RepoError;
+use crate::domain::time::isotime;
 
 #[derive(Debug, Args)]
 pub(super) struct DbArgs {
@@ -18,6 +25,8 @@ enum DbCommand {
     /// Make the tables, or bring them up to date; safe while servers run, and again
     #[command(long_about = SYNC)]
     Sync(SyncArgs),
+    /// Delete the audit's entries that are older than this; as a user who may
+    TrimAudit(TrimArgs),
     /// Say which version of the tables the database has, and which this program needs
     Version,
 }
@@ -33,6 +42,13 @@ struct SyncArgs {
     sql: bool,
 }
 
+#[derive(Debug, Args)]
+struct TrimArgs {
+    /// Such as 400d or 2y
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    older_than: Duration,
+}
+
 /// Exit codes: 0 the tables are as this program needs them; 1 they are not; 69 the database does not
 /// answer.
 pub(super) async fn run(sources: &SourceArgs, args: &DbArgs) -> Outcome {
@@ -44,6 +60,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &DbArgs) -> Outcome {
             Ok(Exit::Ok)
         }
         DbCommand::Sync(_) => sync(schema).await,
+        DbCommand::TrimAudit(args) => trim(&app, args).await,
         DbCommand::Version => {
             let version = schema.version().await?;
             line(format_args!("database: {}, needed: {}", version.found, version.needed))?;
@@ -52,8 +69,25 @@ pub(super) async fn run(sources: &SourceArgs, args: &DbArgs) -> Outcome {
     }
 }
 
+async fn trim(app: &App, TrimArgs { older_than }: &TrimArgs) -> Outcome {
+    if !app.database.schema.version().await?.is_enough() {
+        return Err(RepoError::TablesMissing.into());
+    }
+    let now = app.clock.now();
+    let age = TimeDelta::from_std(*older_than).unwrap_or(TimeDelta::MAX);
+    let before = now.checked_sub_signed(age).unwrap_or(chrono::DateTime::UNIX_EPOCH.naive_utc());
+    let entry = AuditEntry::new(now, "trimAudit", Actor::from(&record::operator()));
+    let entry = entry.with("before", isotime(before));
+    let trimmed = app.database.schema.trim_audit(before, entry).await;
+    let trimmed = trimmed.map_err(|error| with_advice(error, "delete from revert_audit", ""))?;
+    line(format_args!("{trimmed} entries from before {} are deleted", isotime(before)))?;
+    Ok(Exit::Ok)
+}
+
 async fn sync(schema: &dyn Schema) -> Outcome {
-    let [before, after] = schema.sync().await.map_err(with_advice)?;
+    let [before, after] = schema.sync().await.map_err(|error| {
+        with_advice(error, "create tables", ", or give such a user the statements of db sync --sql")
+    })?;
     let SchemaVersion { found, .. } = after;
     if before == after {
         line(format_args!("version {found} was there already; nothing was changed"))?;
@@ -63,13 +97,13 @@ async fn sync(schema: &dyn Schema) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// A refused statement is nearly always a user who may not create tables.
-fn with_advice(error: RepoError) -> CliError {
+/// A refused statement is nearly always a user who may not do that.
+fn with_advice(error: RepoError, what: &str, more: &str) -> CliError {
     if !matches!(error, RepoError::Refused(_)) {
         return error.into();
     }
     CliError::Other(format!(
-        "{error}. Run it as a user who may create tables (OS_DATABASE__CONNECTION=.. overrides the \
-         configured one), or give such a user the statements of db sync --sql"
+        "{error}. Run it as a user who may {what} (OS_DATABASE__CONNECTION=.. overrides the \
+         configured one){more}"
     ))
 }

@@ -11,7 +11,7 @@ use super::moment::{FORMS, Moment};
 use super::output::{complain, json, line};
 use super::pause::control_error;
 use super::until::{self, Until};
-use super::{CliError, Exit, Outcome, SourceArgs, audit, words};
+use super::{CliError, Exit, Outcome, SourceArgs, record, words};
 use crate::api::pending_deletes::hold_many::HoldResult;
 use crate::domain::image::ImageId;
 use crate::domain::selection::{Filter, NamePattern, Selection};
@@ -87,10 +87,10 @@ pub(super) async fn hold(sources: &SourceArgs, args: &HoldArgs) -> Outcome {
             Some(ahead.and_then(|ahead| now.checked_add_signed(ahead)).unwrap_or(FAR_FUTURE))
         }
     };
-    let operator = audit::operator();
+    let operator = record::operator();
     let tended = app.control.hold_all(&operator, &selection, until, args.reason.clone()).await;
     let failure = tended.as_ref().err().map(words::control_reason);
-    audit::ordered(&operator, "holdImages", &args.which.to_string(), failure);
+    record::ordered(&operator, "holdImages", &args.which.to_string(), failure);
     let result = HoldResult::of(tended.map_err(control_error)?, &impossible);
     tell(&result, "held", args.json)
 }
@@ -99,10 +99,10 @@ pub(super) async fn hold(sources: &SourceArgs, args: &HoldArgs) -> Outcome {
 pub(super) async fn release(sources: &SourceArgs, args: &ReleaseArgs) -> Outcome {
     let app = sources.app()?;
     let (selection, impossible) = args.which.resolve(app.clock.now())?;
-    let operator = audit::operator();
+    let operator = record::operator();
     let tended = app.control.release_all(&operator, &selection).await;
     let failure = tended.as_ref().err().map(words::control_reason);
-    audit::ordered(&operator, "releaseImages", &args.which.to_string(), failure);
+    record::ordered(&operator, "releaseImages", &args.which.to_string(), failure);
     let result = HoldResult::of(tended.map_err(control_error)?, &impossible);
     tell(&result, "released", args.json)
 }

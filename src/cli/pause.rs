@@ -9,7 +9,7 @@ use super::duration::duration;
 use super::output::{complain, json, left, line};
 use super::table::{Fit, Table};
 use super::until::{FORMS, Until};
-use super::{CliError, Exit, Outcome, SourceArgs, audit, words};
+use super::{CliError, Exit, Outcome, SourceArgs, record, words};
 use crate::api::scrubber::pause::ScrubberPause;
 use crate::api::scrubber::status::{ScrubberStatus, TermInForce, standing};
 use crate::domain::control::ControlError;
@@ -54,11 +54,11 @@ pub(super) async fn pause(sources: &SourceArgs, args: &PauseArgs) -> Outcome {
         }
         (None, until) => until.map(|until| until.0),
     };
-    let operator = audit::operator();
+    let operator = record::operator();
     let paused = app.control.pause(&operator, until, args.reason.clone()).await;
     let failure = paused.as_ref().err().map(words::control_reason);
     let options = until.map_or_else(|| "24h".to_owned(), isotime);
-    audit::ordered(&operator, "pauseScrubber", &format!("until={options}"), failure);
+    record::ordered(&operator, "pauseScrubber", &format!("until={options}"), failure);
     let paused = paused.map_err(control_error)?;
     if args.json {
         let pause = TermInForce::from(paused.pause.clone());
@@ -78,10 +78,10 @@ pub(super) async fn pause(sources: &SourceArgs, args: &PauseArgs) -> Outcome {
 
 pub(super) async fn resume(sources: &SourceArgs, _: &ResumeArgs) -> Outcome {
     let app = sources.app()?;
-    let operator = audit::operator();
+    let operator = record::operator();
     let resumed = app.control.resume(&operator).await;
     let failure = resumed.as_ref().err().map(words::repo_reason);
-    audit::ordered(&operator, "resumeScrubber", "", failure);
+    record::ordered(&operator, "resumeScrubber", "", failure);
     if resumed? {
         line("resumed; passes begin again")?;
     } else {

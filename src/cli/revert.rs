@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use self::report::Report;
 use super::output::complain;
 use super::selection::{Named, SelectionArgs, ask};
-use super::{CliError, Exit, Outcome, SourceArgs, audit};
+use super::{CliError, Exit, Outcome, SourceArgs, record};
 use crate::app::App;
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
@@ -196,12 +196,12 @@ async fn revert_page(
 ) -> Result<Result<(), RepoError>, CliError> {
     report.begin(ids.len());
     let request = args.request(app.config.revert.verify);
-    let operator = Admin::local_operator();
+    let operator = record::operator();
     let many = Many { ids, request, jobs: args.jobs.into() };
     let mut told = Ok(());
     let mut tell = |at: usize, result: Result<Reverted, RevertError>| {
         let Some(id) = ids.get(at) else { return };
-        audit::reverted(&operator, id, request, result.as_ref().err().map(RevertError::reason));
+        record::reverted(&operator, id, request, result.as_ref().err().map(RevertError::reason));
         if let Err(error) = report.told(at, id, &result)
             && told.is_ok()
         {

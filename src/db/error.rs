@@ -82,6 +82,26 @@ pub(super) fn at_commit(error: sqlx::Error) -> sqlx::Error {
     if lost_race(&error) { error } else { sqlx::Error::AnyDriverError(Box::new(AtCommit(error))) }
 }
 
+/// What an entry of the audit was answered with.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit cannot be written: {0}")]
+struct AuditRefused(sqlx::Error);
+
+/// Notes that it was an entry of the audit that the database refused.
+pub(super) fn audit_refused(error: sqlx::Error) -> sqlx::Error {
+    if is_away(&error) { error } else { sqlx::Error::AnyDriverError(Box::new(AuditRefused(error))) }
+}
+
+/// Whether it was.
+pub(super) fn is_audit_refused(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::AnyDriverError(inner) if inner.is::<AuditRefused>())
+}
+
+/// Whether the database refused the statement itself: a missing grant or table.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    !is_away(error)
+}
+
 /// The error itself, be it one of COMMIT.
 fn cause(error: &sqlx::Error) -> &sqlx::Error {
     if let sqlx::Error::AnyDriverError(inner) = error
@@ -135,16 +155,21 @@ pub(super) fn connection_broke(error: &sqlx::Error) -> bool {
     without_word || is_one_of(error, &GOOD_BYE)
 }
 
-/// An error of a whole statement.
-#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
+/// Whether the database does not serve, or gave way to another transaction: no word about the
+/// statement itself.
+fn is_away(error: &sqlx::Error) -> bool {
     // no connection, or none that can be made
     let without = matches!(
         error,
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Configuration(_)
     );
-    let away =
-        without || connection_broke(&error) || lost_race(&error) || is_about_the_server(&error);
+    without || connection_broke(error) || lost_race(error) || is_about_the_server(error)
+}
+
+/// An error of a whole statement.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
+    let away = is_away(&error);
     let text = in_words(&error).unwrap_or_else(|| error.to_string());
     if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
 }

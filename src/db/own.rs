@@ -9,3 +9,106 @@ pub(super) const VERSION: &str =
 
 /// What is read of the one row that all claims, pauses and holds begin with.
 pub(super) const SEE_SCRUBBER: &str = "SELECT claims FROM revert_scrubber WHERE id = 1";
+
+macro_rules! audit_columns {
+    () => {
+        "id, created_at, operation, outcome, image_id, owner, name, actor, actor_name, \
+         actor_issuer, actor_method, actor_scope, source, host, request_id, details"
+    };
+}
+
+/// One row.
+macro_rules! audit_row {
+    () => {
+        "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    };
+}
+
+macro_rules! audit_rows8 {
+    () => {
+        concat!(
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!(),
+            ",",
+            audit_row!()
+        )
+    };
+}
+
+macro_rules! insert_audit {
+    () => {
+        concat!("INSERT INTO revert_audit (", audit_columns!(), ") VALUES ")
+    };
+}
+
+pub(super) const INSERT_AUDIT: &str = concat!(insert_audit!(), audit_row!());
+/// For eight at a time.
+pub(super) const INSERT_AUDIT_8: &str = concat!(insert_audit!(), audit_rows8!());
+/// For a batch.
+pub(super) const INSERT_AUDIT_64: &str = concat!(
+    insert_audit!(),
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!(),
+    ",",
+    audit_rows8!()
+);
+
+/// A text for each set of filters: one that leaves filters open would walk the table.
+macro_rules! list_audit {
+    ($($filter:literal),*) => {
+        concat!(
+            "SELECT ", audit_columns!(), " FROM revert_audit WHERE id < ? AND id >= ?",
+            $(" AND ", $filter, " = ?",)*
+            " ORDER BY id DESC LIMIT ?"
+        )
+    };
+}
+
+pub(super) const LIST_AUDIT: &str = list_audit!();
+pub(super) const LIST_AUDIT_I: &str = list_audit!("image_id");
+pub(super) const LIST_AUDIT_A: &str = list_audit!("actor");
+pub(super) const LIST_AUDIT_O: &str = list_audit!("operation");
+pub(super) const LIST_AUDIT_IA: &str = list_audit!("image_id", "actor");
+pub(super) const LIST_AUDIT_IO: &str = list_audit!("image_id", "operation");
+pub(super) const LIST_AUDIT_AO: &str = list_audit!("actor", "operation");
+pub(super) const LIST_AUDIT_IAO: &str = list_audit!("image_id", "actor", "operation");
+
+/// The text with these filters.
+pub(super) fn list_audit(image: bool, actor: bool, operation: bool) -> &'static str {
+    match (image, actor, operation) {
+        (false, false, false) => LIST_AUDIT,
+        (true, false, false) => LIST_AUDIT_I,
+        (false, true, false) => LIST_AUDIT_A,
+        (false, false, true) => LIST_AUDIT_O,
+        (true, true, false) => LIST_AUDIT_IA,
+        (true, false, true) => LIST_AUDIT_IO,
+        (false, true, true) => LIST_AUDIT_AO,
+        (true, true, true) => LIST_AUDIT_IAO,
+    }
+}
+
+/// Deletes the oldest ones, a few at a time, so that nobody waits for long.
+pub(super) const TRIM_AUDIT: &str = "DELETE FROM revert_audit WHERE id IN (SELECT id FROM \
+     (SELECT id FROM revert_audit WHERE id < ? ORDER BY id LIMIT 1000) AS old)";

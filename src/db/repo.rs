@@ -1,5 +1,6 @@
 //! The one implementation of [`ImageRepo`], for every dialect.
 
+mod audited;
 mod claim;
 mod hand_on;
 mod list;
@@ -27,6 +28,7 @@ use super::statement::Statement;
 use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use super::tables::SqlTables;
 use super::transaction::{begin, begin_with, commit};
+use crate::domain::audit::AuditEntry;
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
@@ -38,9 +40,6 @@ use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::summary::TakeWaiting;
 use crate::domain::time::Timestamp;
-
-/// A settlement that lost a race is written again so often.
-const SETTLE_ATTEMPTS: usize = 5;
 
 /// Bytes of an image's children that are read. Glance's quota of 128 properties, of 64 KiB at most,
 /// counts live ones alone, and properties that were removed come back too.
@@ -105,15 +104,10 @@ impl<D: Dialect> SqlRepo<D> {
         guard: &ImageGuard,
         plan: &RevertPlan,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> Result<Write, RepoError> {
         must_be_locked(guard, plan.id())?;
-        let mut connection = self.connection().await?;
-        let written = revert::revert(&mut connection, plan, now).await;
-        if written.is_err() {
-            // what BEGIN_REVERT began has no end where a part of it failed
-            connection.keep();
-        }
-        or_stale(self.connections.note_result(&mut connection, written), Write::Stale)
+        or_stale(self.revert_audited(plan, now, audit).await, Write::Stale)
     }
 
     async fn page_of_ids(&self, statement: Statement) -> Result<Vec<ImageId>, RepoError> {
@@ -179,9 +173,10 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         guard: &ImageGuard,
         plan: &RevertPlan,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> Result<Write, RepoError> {
         self.has_transactions().await?;
-        self.revert_one(guard, plan, now).await
+        self.revert_one(guard, plan, now, audit).await
     }
 
     async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
@@ -310,16 +305,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
-        for _ in 0..SETTLE_ATTEMPTS {
-            let mut connection = self.connection().await?;
-            let found = settle::all(&mut connection, settled, now).await.map(Some);
-            if let Some(found) =
-                or_stale(self.connections.note_result(&mut connection, found), None)?
-            {
-                return Ok(found);
-            }
-        }
-        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+        self.settle_audited(settled, now).await
     }
 
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError> {

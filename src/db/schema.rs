@@ -7,6 +7,7 @@
 mod dialect;
 
 use std::fmt::{Debug, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,8 +21,12 @@ use super::dialect::Dialect;
 use super::error::{is_being_made, lost_race, repo_error};
 use super::own::NEEDED;
 use super::pooled::PooledConnection;
-use super::tables;
+use super::statement::Statement;
+use super::tables::{self, SqlTables};
+use super::{audit, own};
+use crate::domain::audit::AuditEntry;
 use crate::domain::repo::RepoError;
+use crate::domain::time::Timestamp;
 
 /// The table of what was done.
 const MIGRATIONS: &str = "revert_migrations";
@@ -66,11 +71,18 @@ pub trait Schema: Debug + Send + Sync {
 
     /// The statements of [`Schema::sync`] on an empty database, for somebody else to run.
     fn sql(&self) -> String;
+
+    /// Deletes the audit's entries from before this time; how many there were. `audit` will say who did
+    /// it.
+    async fn trim_audit(&self, before: Timestamp, audit: AuditEntry) -> Result<u64, RepoError>;
 }
 
 /// The tables in one family of databases.
 #[derive(Debug)]
-pub(super) struct SqlSchema<D: Dialect>(pub(super) Connections<D>);
+pub(super) struct SqlSchema<D: Dialect> {
+    pub(super) connections: Connections<D>,
+    pub(super) tables: Arc<SqlTables<D>>,
+}
 
 #[async_trait]
 impl<D: SchemaDialect> Schema for SqlSchema<D> {
@@ -96,9 +108,9 @@ impl<D: SchemaDialect> Schema for SqlSchema<D> {
     }
 
     async fn version(&self) -> Result<SchemaVersion, RepoError> {
-        let mut connection = self.0.acquire().await.map_err(repo_error)?;
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
         let found = tables::version::<D>(&mut connection).await;
-        let found = self.0.note_result(&mut connection, found).map_err(repo_error)?;
+        let found = self.connections.note_result(&mut connection, found).map_err(repo_error)?;
         Ok(SchemaVersion { found, needed: NEEDED })
     }
 
@@ -117,17 +129,47 @@ impl<D: SchemaDialect> Schema for SqlSchema<D> {
         }
         text
     }
+
+    async fn trim_audit(&self, before: Timestamp, audit: AuditEntry) -> Result<u64, RepoError> {
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let trimmed = trim::<D>(&mut connection, before).await;
+        let trimmed = self.connections.note_result(&mut connection, trimmed).map_err(repo_error)?;
+        let audit = audit.with("entries", trimmed);
+        let told = self.tables.audit(&mut connection, vec![&audit]).await;
+        let written = match told {
+            Ok(told) => told.write::<D>(&mut connection).await,
+            Err(error) => Err(error),
+        };
+        self.connections.note_result(&mut connection, written).map_err(repo_error)?;
+        Ok(trimmed)
+    }
+}
+
+/// A few at a time, each a transaction of its own.
+async fn trim<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    before: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let before = audit::least_id(before);
+    let mut all = 0;
+    loop {
+        let statement = Statement::new(own::TRIM_AUDIT).bind(before.as_str());
+        match D::execute(connection, statement).await? {
+            0 => return Ok(all),
+            some => all += some,
+        }
+    }
 }
 
 impl<D: SchemaDialect> SqlSchema<D> {
     /// `impatient` goes on with what somebody else began and did not end.
     async fn migrate(&self, impatient: bool) -> Result<(), sqlx::Error> {
-        let mut connection = self.0.acquire().await?;
+        let mut connection = self.connections.acquire().await?;
         let done = within(PATIENCE, migrate::<D>(&mut connection, impatient)).await;
         if done.is_err() {
             connection.keep();
         }
-        self.0.note_result(&mut connection, done)
+        self.connections.note_result(&mut connection, done)
     }
 }
 

@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
+use super::audit;
 use super::connections::Connections;
 use super::deadline::within;
 use super::dialect::Dialect;
-use super::error::repo_error;
+use super::error::{is_refused, repo_error};
 use super::orders;
 use super::own::{self as sql, NEEDED};
 use super::pooled::PooledConnection;
 use super::statement::{PATIENCE, Statement};
 use super::statements::IMAGE_SLOTS;
 use super::transaction::begin;
+use crate::domain::audit::{Actor, AuditEntry, AuditQuery, AuditRow};
+use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::tables::{OwnTables, TablesState};
 
@@ -23,11 +26,13 @@ use crate::domain::tables::{OwnTables, TablesState};
 pub(super) struct SqlTables<D: Dialect> {
     connections: Connections<D>,
     were_seen: AtomicBool,
+    /// The name of this machine, for entries of the audit.
+    host: String,
 }
 
 impl<D: Dialect> SqlTables<D> {
     pub(super) fn new(connections: Connections<D>) -> Self {
-        Self { connections, were_seen: AtomicBool::default() }
+        Self { connections, were_seen: AtomicBool::default(), host: host() }
     }
 
     /// Whether they are there, asked on this connection if they were not seen yet. No error means that
@@ -44,9 +49,49 @@ impl<D: Dialect> SqlTables<D> {
         Ok(are_there)
     }
 
+    /// What is to be written into the audit beside a change that is made on this connection: these
+    /// entries, or nothing while the tables are missing. What stands in the way of an entry keeps no
+    /// image from coming back: it is told in the log, which has the same record.
+    pub(super) async fn audit<'e>(
+        &'e self,
+        connection: &mut D::Connection,
+        entries: Vec<&'e AuditEntry>,
+    ) -> Result<Audit<'e>, sqlx::Error> {
+        let are_there = match self.are_there(connection).await {
+            Err(error) if is_refused(&error) => {
+                self.refused(&error);
+                false
+            }
+            are_there => are_there?,
+        };
+        Ok(Audit { entries: if are_there { entries } else { Vec::new() }, host: &self.host })
+    }
+
+    /// Notes that the database refused an entry: the change is made without it.
+    pub(super) fn refused(&self, error: &sqlx::Error) {
+        tracing::error!(%error, "what is done is recorded in the log alone; see glance-revert check");
+        self.doubt();
+    }
+
     /// Looks for them again the next time: a statement on them was refused.
     pub(super) fn doubt(&self) {
         self.were_seen.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Entries of the audit, if there is one.
+pub(super) struct Audit<'e> {
+    entries: Vec<&'e AuditEntry>,
+    host: &'e str,
+}
+
+impl Audit<'_> {
+    /// Writes them, in the transaction of the change.
+    pub(super) async fn write<D: Dialect>(
+        &self,
+        transaction: &mut D::Connection,
+    ) -> Result<(), sqlx::Error> {
+        audit::write::<D>(transaction, &self.entries, self.host).await
     }
 }
 
@@ -83,14 +128,32 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
             Err(error) => Err(error),
         }
     }
+
+    async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
+        match self.state().await? {
+            TablesState::Present => {}
+            TablesState::Missing => return Err(RepoError::TablesMissing),
+            TablesState::Unusable(why) => return Err(RepoError::Refused(why)),
+        }
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let rows = D::fetch(&mut connection, audit::list(query)).await;
+        if rows.as_ref().is_err_and(is_refused) {
+            self.doubt();
+        }
+        let rows = self.connections.note_result(&mut connection, rows).map_err(repo_error)?;
+        rows.iter().map(|row| audit::read::<D>(row).map_err(repo_error)).collect()
+    }
 }
 
 async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let mut transaction = begin(connection).await?;
-    for statement in [Statement::new(sql::SEE_SCRUBBER), Statement::new(orders::ORDERS)] {
+    let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
+    let nothing = AuditQuery { before: Some(past), ..AuditQuery::default() };
+    for statement in
+        [Statement::new(sql::SEE_SCRUBBER), Statement::new(orders::ORDERS), audit::list(&nothing)]
+    {
         D::fetch(&mut transaction, statement).await?;
     }
-    let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
     let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
     let term = |sql| Statement::new(sql).bind(past).bind(past).bind("").bind("");
     for statement in [
@@ -102,7 +165,14 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     ] {
         D::execute(&mut transaction, statement).await?;
     }
+    let entry = AuditEntry::new(past, "rehearsal", Actor::scrubber());
+    audit::write::<D>(&mut transaction, &[&entry], "").await?;
     within(PATIENCE, transaction.rollback()).await
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// The version that the database has, 0 for none. Two questions, none of which can fail for want of a

@@ -71,7 +71,10 @@ impl Principal {
 
 /// A principal shown to be an admin. Nothing can be reverted, listed or shown without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin(Principal);
+pub struct Admin {
+    principal: Principal,
+    request_id: Option<String>,
+}
 
 /// The caller is known, and is no admin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,18 +86,30 @@ impl Admin {
     /// configuration has no further door to pass.
     pub fn local_operator() -> Self {
         let operator = Principal::new("command line", "operator", AuthMethod::CommandLine);
-        Self(Principal { is_admin: true, ..operator })
+        Self { principal: Principal { is_admin: true, ..operator }, request_id: None }
     }
 
-    /// The same, called so for people.
+    /// With a name for people.
     #[must_use]
-    pub fn named(self, name: Option<String>) -> Self {
-        Self(Principal { name, ..self.0 })
+    pub fn named(mut self, name: Option<String>) -> Self {
+        self.principal.name = name;
+        self
+    }
+
+    /// In this request, by our id of it.
+    #[must_use]
+    pub fn in_request(self, id: &str) -> Self {
+        Self { request_id: Some(id.to_owned()), ..self }
+    }
+
+    /// Our id of the request, where there is one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
     }
 
     /// Who it is.
     pub fn principal(&self) -> &Principal {
-        &self.0
+        &self.principal
     }
 }
 
@@ -102,7 +117,11 @@ impl TryFrom<Principal> for Admin {
     type Error = NotAdmin;
 
     fn try_from(principal: Principal) -> Result<Self, NotAdmin> {
-        if principal.is_admin { Ok(Self(principal)) } else { Err(NotAdmin(principal)) }
+        if principal.is_admin {
+            Ok(Self { principal, request_id: None })
+        } else {
+            Err(NotAdmin(principal))
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 pub use super::error::{BadRow, RepoError};
 
+use super::audit::AuditEntry;
 use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::ImageGuard;
@@ -140,12 +141,14 @@ pub struct Wholes {
 }
 
 /// A revert to be written, with the proof that its image is locked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Revert<'a> {
     /// The lock.
     pub guard: &'a ImageGuard,
     /// What is to be written.
     pub plan: &'a RevertPlan,
+    /// What the audit says of it.
+    pub audit: AuditEntry,
 }
 
 /// Is handed one location after the other, so that never many of them are in memory.
@@ -205,12 +208,14 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// also what does not fit into memory beside the others; alone it fits, or is a bad row.
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError>;
 
-    /// Carries a revert out: one transaction over the image and its children.
+    /// Carries a revert out: one transaction over the image and its children, and its entry in the
+    /// audit where our own tables are there.
     async fn revert(
         &self,
         guard: &ImageGuard,
         plan: &RevertPlan,
         now: Timestamp,
+        audit: &AuditEntry,
     ) -> Result<Write, RepoError>;
 
     /// Reads several images, each as [`ImageRepo::get`] does, in as few statements as it can.
@@ -248,8 +253,8 @@ pub trait ImageRepo: Debug + Send + Sync {
         now: Timestamp,
     ) -> Vec<Result<Write, RepoError>> {
         let mut written = Vec::with_capacity(reverts.len());
-        for Revert { guard, plan } in reverts {
-            written.push(self.revert(guard, plan, now).await);
+        for Revert { guard, plan, audit } in reverts {
+            written.push(self.revert(guard, plan, now, audit).await);
         }
         written
     }

@@ -7,6 +7,7 @@ mod error;
 mod evidence;
 mod list;
 mod many;
+mod recorded;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::image::{Image, ImageId};
+use super::audit::AuditQuery;
+use super::image::{Image, ImageId, State};
 use super::lock::{ImageGuard, ImageLock};
-use super::pending::{Children, RestoredCounts};
+use super::pending::{Children, NotPending, RestoredCounts};
 use super::principal::Admin;
-use super::repo::{ImageRepo, Write};
+use super::repo::{ImageRepo, RepoError, Write};
 use super::store::Stores;
+use super::tables::OwnTables;
 use super::time::Clock;
 
 pub use self::choice::Judged;
@@ -87,6 +90,8 @@ pub struct Reverted {
     pub restored: RestoredCounts,
     /// What the caller should know.
     pub warnings: Vec<String>,
+    /// Whether an earlier revert of ours did it, and its answer is given once more.
+    pub repeated: bool,
 }
 
 /// What a revert would do.
@@ -127,6 +132,7 @@ pub struct Reverter {
     stores: Arc<dyn Stores>,
     clock: Arc<dyn Clock>,
     settings: RevertSettings,
+    tables: Option<Arc<dyn OwnTables>>,
 }
 
 /// A row that changes under our hands is read again so often; then the caller may.
@@ -144,25 +150,54 @@ impl Reverter {
         clock: Arc<dyn Clock>,
         settings: RevertSettings,
     ) -> Self {
-        Self { repo, lock, stores, clock, settings }
+        Self { repo, lock, stores, clock, settings, tables: None }
     }
 
-    /// Takes an image back, whole, or says why not.
+    /// Knows from the audit what it has done already.
+    #[must_use]
+    pub fn with_tables(self, tables: Arc<dyn OwnTables>) -> Self {
+        Self { tables: Some(tables), ..self }
+    }
+
+    /// Takes an image back, whole, or says why not. An answer that got lost is given again, as long as
+    /// the image is as it was left.
     pub async fn revert(
         &self,
-        _by: &Admin,
+        by: &Admin,
         id: &ImageId,
         request: &RevertRequest,
     ) -> Result<Reverted, RevertError> {
         let span = tracing::debug_span!("revert", image_id = id.as_str());
         async {
             let guard = self.wait_for_lock(id).await?;
-            let result = self.revert_locked(&guard, request).await;
+            let result = self.revert_locked(by, &guard, request).await;
             guard.release().await;
-            result
+            match result {
+                Err(RevertError::NotPending(_, NotPending::AlreadyActive)) if !request.dry_run => {
+                    self.repeated(by, id).await?.map_or(result, Ok)
+                }
+                result => result,
+            }
         }
         .instrument(span)
         .await
+    }
+
+    /// What an earlier revert of ours answered, if nobody has changed the image since.
+    async fn repeated(&self, by: &Admin, id: &ImageId) -> Result<Option<Reverted>, RevertError> {
+        let Some(tables) = &self.tables else { return Ok(None) };
+        let query = AuditQuery { image: Some(id.clone()), limit: 1, ..AuditQuery::default() };
+        let last = match tables.list_audit(by, &query).await {
+            Ok(rows) => rows.into_iter().next(),
+            // then nobody knows
+            Err(RepoError::TablesMissing | RepoError::Refused(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = last else { return Ok(None) };
+        let image = self.read(id, Children::NONE).await?;
+        let Some((restored, warnings)) = recorded::read(&last, &image) else { return Ok(None) };
+        let is_back = image.state() == State::Live;
+        Ok(is_back.then_some(Reverted { image, restored, warnings, repeated: true }))
     }
 
     /// Says what a revert would do. Takes no lock and writes nothing.
@@ -199,6 +234,7 @@ impl Reverter {
 
     async fn revert_locked(
         &self,
+        by: &Admin,
         guard: &ImageGuard,
         request: &RevertRequest,
     ) -> Result<Reverted, RevertError> {
@@ -213,7 +249,9 @@ impl Reverter {
             if request.dry_run {
                 return Ok(decision.reverted(now));
             }
-            if self.repo.revert(guard, &decision.plan, now).await? == Write::Done {
+            let at = self.clock.now();
+            let entry = recorded::entry(at, by, *request, &decision.reverted(now));
+            if self.repo.revert(guard, &decision.plan, now, &entry).await? == Write::Done {
                 let live = self.repo.live_locations_of(id).await?;
                 if self.is_still_there(&decision, &live).await? {
                     return Ok(decision.reverted(now));

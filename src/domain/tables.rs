@@ -5,6 +5,8 @@ use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 
+use super::audit::{AuditQuery, AuditRow};
+use super::principal::Admin;
 use super::repo::RepoError;
 
 /// Whether our own tables can be used.
@@ -54,4 +56,7 @@ pub trait OwnTables: Debug + Send + Sync {
 
     /// The same, after every statement on them was run on nothing.
     async fn rehearse(&self) -> Result<TablesState, RepoError>;
+
+    /// A page of the audit, newest first.
+    async fn list_audit(&self, by: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError>;
 }

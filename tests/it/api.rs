@@ -1,6 +1,7 @@
 //! The HTTP API: operations, bodies, errors, the OpenAPI document.
 
 mod audit;
+mod audit_list;
 mod auth;
 mod bulk;
 mod compatibility;

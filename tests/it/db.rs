@@ -1,5 +1,7 @@
 //! Schemas, grants, limits, sessions, servers and large tables.
 
+mod audit;
+mod audit_index;
 mod grants;
 mod large;
 mod limits;

@@ -243,6 +243,37 @@ pub(crate) fn tended() -> Value {
     })
 }
 
+/// What was done.
+pub(crate) fn audit() -> Value {
+    json!({
+        "audit": [{
+            "id": "019aac1f-8d2f-7a3c-9b1e-0a4f6c2d8e5b",
+            "at": "2026-11-22T13:20:01.327000Z",
+            "operation": "revertImage",
+            "outcome": "success",
+            "image_id": ID,
+            "owner": PROJECT,
+            "name": "debian-13",
+            "actor": "8c1e0f7a6b5d4c3e9f8a7b6c5d4e3f2a",
+            "actor_name": "alice",
+            "actor_issuer": "keystone",
+            "actor_method": "keystone",
+            "actor_scope": "system:all",
+            "source": "api",
+            "host": "controller-1",
+            "request_id": "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a",
+            "details": {
+                "options": "verify=exists properties=restore tags=restore members=restore protect=false",
+                "restored": {"locations": 1, "properties": 2, "tags": 1, "members": 1},
+                "updated_at": "2026-11-22T13:20:01Z",
+                "warnings": []
+            }
+        }],
+        "first": "/v2/audit?limit=1",
+        "next": "/v2/audit?limit=1&marker=019aac1f-8d2f-7a3c-9b1e-0a4f6c2d8e5b"
+    })
+}
+
 /// What was accepted.
 pub(crate) fn acceptance() -> Value {
     json!({"images": 5000})

@@ -253,6 +253,9 @@ pub(crate) struct ImageErrors;
 /// What a revert may answer.
 pub(crate) struct RevertErrors;
 
+/// What an operation on our own tables may answer.
+pub(crate) struct TableErrors;
+
 /// What an operation on the scrubber may answer.
 pub(crate) struct ScrubErrors;
 
@@ -274,6 +277,12 @@ impl IntoResponses for AdminErrors {
 impl IntoResponses for ImageErrors {
     fn responses() -> Responses {
         references(&[404, 409])
+    }
+}
+
+impl IntoResponses for TableErrors {
+    fn responses() -> Responses {
+        references(&[409])
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 const PATH: &str = "/v2/pending-deletes";
 
 /// RFC 3986 2.3: everything but the unreserved characters is encoded.
-const QUERY_VALUE: &AsciiSet =
+pub(crate) const QUERY_VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The form of times in our markers; sorts as text and loses nothing of what databases keep.
@@ -205,7 +205,7 @@ pub(super) fn position(text: &str) -> Option<PendingMarker> {
 }
 
 /// PostgreSQL refuses NUL in text; no name has one.
-pub(super) fn storable(
+pub(crate) fn storable(
     parameter: &str,
     value: Option<&String>,
 ) -> Result<Option<String>, RequestError> {

@@ -3,12 +3,13 @@
 use super::{SqlRepo, begin_with, commit, far_past, must_be_locked};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
-use crate::db::error::{lost_race, repo_error};
+use crate::db::error::{is_audit_refused, lost_race, repo_error};
 use crate::db::lists;
 use crate::db::pooled::PooledConnection;
 use crate::db::read;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{IMAGE, LOCATION_SLOTS};
+use crate::db::tables::Audit;
 use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::{Children, RevertPlan};
@@ -119,22 +120,22 @@ impl<D: Dialect> SqlRepo<D> {
         now: Timestamp,
         written: &mut [Option<Write>],
     ) -> Result<(), RepoError> {
-        for Revert { guard, plan } in reverts {
+        for Revert { guard, plan, .. } in reverts {
             must_be_locked(guard, plan.id())?;
         }
         self.has_transactions().await?;
         let alike = |revert: &&Revert<'_>| is_plain(revert.plan);
-        let plans: Vec<_> = reverts.iter().filter(alike).map(|revert| revert.plan).collect();
-        if plans.len() > 1
-            && let Some(write) = self.revert_together(&plans, now).await?
+        let plain: Vec<_> = reverts.iter().filter(alike).collect();
+        if plain.len() > 1
+            && let Some(write) = self.revert_together(&plain, now).await?
         {
             for (one, revert) in written.iter_mut().zip(reverts) {
                 *one = is_plain(revert.plan).then_some(write);
             }
         }
-        for (one, Revert { guard, plan }) in written.iter_mut().zip(reverts) {
+        for (one, Revert { guard, plan, audit }) in written.iter_mut().zip(reverts) {
             if one.is_none() {
-                *one = Some(self.revert_one(guard, plan, now).await?);
+                *one = Some(self.revert_one(guard, plan, now, audit).await?);
             }
         }
         Ok(())
@@ -143,17 +144,27 @@ impl<D: Dialect> SqlRepo<D> {
     /// What became of them all; `None` where one of them, or of its rows, is in the way of the others.
     async fn revert_together(
         &self,
-        plans: &[&RevertPlan],
+        reverts: &[&Revert<'_>],
         now: Timestamp,
     ) -> Result<Option<Write>, RepoError> {
         let mut connection = self.connection().await?;
         let mut has_begun = false;
-        let written = together(&mut connection, plans, now, &mut has_begun).await;
+        let plans: Vec<_> = reverts.iter().map(|revert| revert.plan).collect();
+        let written = async {
+            let entries = reverts.iter().map(|revert| &revert.audit).collect();
+            let audit = self.tables.audit(&mut connection, entries).await?;
+            together(&mut connection, &plans, now, &audit, &mut has_begun).await
+        };
+        let written = written.await;
         if written.is_err() {
             // what BEGIN_REVERT began has no end where a part of it failed
             connection.keep();
         }
         match self.connections.note_result(&mut connection, written) {
+            Err(error) if is_audit_refused(&error) => {
+                self.tables.refused(&error);
+                Ok(None)
+            }
             // whoever has the tables has them for each of these images
             Err(error) if lost_race(&error) => Ok((!has_begun).then_some(Write::Stale)),
             written => written.map_err(repo_error),
@@ -209,6 +220,7 @@ async fn together<D: Dialect>(
     connection: &mut PooledConnection<D>,
     plans: &[&RevertPlan],
     now: Timestamp,
+    audit: &Audit<'_>,
     has_begun: &mut bool,
 ) -> Result<Option<Write>, sqlx::Error> {
     let mut transaction = begin_with(connection, D::BEGIN_REVERT).await?;
@@ -219,6 +231,7 @@ async fn together<D: Dialect>(
             return Ok(None);
         }
     }
+    audit.write::<D>(&mut transaction).await?;
     commit(transaction).await?;
     Ok(Some(Write::Done))
 }

@@ -6,6 +6,7 @@ use crate::db::dialect::Dialect;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, LOCATION_SLOTS};
+use crate::db::tables::Audit;
 use crate::domain::pending::RevertPlan;
 use crate::domain::repo::Write;
 use crate::domain::time::Timestamp;
@@ -15,6 +16,7 @@ pub(super) async fn revert<D: Dialect>(
     connection: &mut PooledConnection<D>,
     plan: &RevertPlan,
     now: Timestamp,
+    audit: &Audit<'_>,
 ) -> Result<Write, sqlx::Error> {
     let mut transaction = begin_with(connection, D::BEGIN_REVERT).await?;
     let protect = i32::from(plan.protect());
@@ -30,6 +32,7 @@ pub(super) async fn revert<D: Dialect>(
         within(PATIENCE, transaction.rollback()).await?;
         return Ok(Write::Stale);
     }
+    audit.write::<D>(&mut transaction).await?;
     commit(transaction).await?;
     Ok(Write::Done)
 }

@@ -5,6 +5,7 @@ use crate::db::dialect::Dialect;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::Statement;
 use crate::db::statements::{self as sql, IMAGE_SLOTS};
+use crate::db::tables::Audit;
 use crate::domain::location::Location;
 use crate::domain::scrub::Settled;
 use crate::domain::time::Timestamp;
@@ -14,6 +15,7 @@ pub(super) async fn all<D: Dialect>(
     connection: &mut PooledConnection<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
+    audit: &Audit<'_>,
 ) -> Result<u64, sqlx::Error> {
     let mut transaction = begin(connection).await?;
     let mut found = 0;
@@ -32,6 +34,7 @@ pub(super) async fn all<D: Dialect>(
             }
         }
     }
+    audit.write::<D>(&mut transaction).await?;
     commit(transaction).await?;
     Ok(found)
 }

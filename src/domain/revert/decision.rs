@@ -23,6 +23,7 @@ impl Decision {
             image: self.plan.applied(now),
             restored: self.plan.counts(),
             warnings: self.warnings.clone(),
+            repeated: false,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::choice::Judged;
 use super::decision::Decision;
 use super::evidence::Doubts;
-use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter};
+use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter, recorded};
 use crate::domain::image::{Image, ImageId, State};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::PendingDelete;
@@ -50,12 +50,12 @@ impl Reverter {
     /// the database does not serve, which is the error.
     pub async fn revert_many(
         &self,
-        _by: &Admin,
+        by: &Admin,
         many: &Many<'_>,
         stop: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(), RepoError> {
-        let mut run = Run { reverter: self, many, stop, tell, unanswered: HashMap::new() };
+        let mut run = Run { reverter: self, by, many, stop, tell, unanswered: HashMap::new() };
         let mut taken = run.all((0..many.ids.len()).collect()).await?;
         let deadline = Instant::now() + self.settings.lock_wait;
         while !taken.is_empty() && !stop.is_cancelled() {
@@ -120,6 +120,7 @@ impl Unanswered {
 
 struct Run<'a> {
     reverter: &'a Reverter,
+    by: &'a Admin,
     many: &'a Many<'a>,
     stop: &'a CancellationToken,
     tell: Tell<'a>,
@@ -208,7 +209,7 @@ impl Run<'_> {
         self.ask_stores(waiting, &mut again).await?;
         for Held { at, guard } in alone {
             if !self.stop.is_cancelled() {
-                let result = self.reverter.revert_locked(guard, request).await;
+                let result = self.reverter.revert_locked(self.by, guard, request).await;
                 (self.tell)(at, result);
             }
         }
@@ -272,9 +273,11 @@ impl Run<'_> {
             }
             return Ok(());
         }
-        let reverts = decided.iter();
-        let reverts =
-            reverts.map(|(held, decision)| Revert { guard: held.guard, plan: &decision.plan });
+        let (at, by, request) = (reverter.clock.now(), self.by, self.many.request);
+        let reverts = decided.iter().map(|(held, decision)| {
+            let audit = recorded::entry(at, by, request, &decision.reverted(now));
+            Revert { guard: held.guard, plan: &decision.plan, audit }
+        });
         let reverts: Vec<_> = reverts.collect();
         let written = reverter.repo.revert_all(&reverts, now).await;
         let mut done = Vec::new();

@@ -1,6 +1,7 @@
 //! A claimed image on its way through a pass, and what happened to it.
 
 use super::work::{Settled, Work, WorkKind};
+use crate::domain::audit::AuditEntry;
 use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
 use crate::domain::store::Placed;
@@ -50,13 +51,18 @@ impl Claimed<'_> {
         unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
-    pub(super) fn settled<'s>(&'s self, outcome: &Outcome) -> Option<Settled<'s>> {
+    pub(super) fn settled<'s>(
+        &'s self,
+        outcome: &Outcome,
+        audit: Option<AuditEntry>,
+    ) -> Option<Settled<'s>> {
         let guard = self.guard;
         if self.may_be_released(outcome) {
             let release = Some(self.work.release(self.stamp));
-            return Some(Settled { guard, deleted: Vec::new(), release });
+            return Some(Settled { guard, deleted: Vec::new(), release, audit });
         }
         let deleted = outcome.deleted.clone();
-        (!deleted.is_empty()).then_some(Settled { guard, deleted, release: None })
+        let is_something = !deleted.is_empty() || audit.is_some();
+        is_something.then_some(Settled { guard, deleted, release: None, audit })
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::work::WorkKind;
+use crate::domain::audit::{Actor, AuditEntry};
 use crate::domain::image::Image;
 use crate::domain::store::StoreId;
+use crate::domain::time::{Timestamp, isotime};
 
 /// An image whose data a pass has destroyed.
 #[derive(Debug)]
@@ -17,6 +19,24 @@ pub struct Destroyed<'a> {
     pub stores: Vec<&'a StoreId>,
     /// The pass: when it began.
     pub pass: &'a str,
+}
+
+impl Destroyed<'_> {
+    /// The entry of the audit.
+    pub(super) fn entry(&self, at: Timestamp) -> AuditEntry {
+        let image = self.image;
+        let operation = match self.kind {
+            WorkKind::Due | WorkKind::Resumed => "scrubImage",
+            WorkKind::Leftovers => "scrubRemovedLocations",
+        };
+        let stores: Vec<_> = self.stores.iter().map(|store| store.0.clone()).collect();
+        AuditEntry::new(at, operation, Actor::scrubber())
+            .about(image)
+            .with("bytes", image.size)
+            .with("stores", stores)
+            .with("deleted_at", image.deleted_at.map(isotime))
+            .with("pass", self.pass)
+    }
 }
 
 /// Told of each image that was destroyed, before the rows say so: a record may come twice, and is

@@ -2,6 +2,7 @@
 
 use chrono::{SubsecRound, TimeDelta};
 
+use crate::domain::audit::AuditEntry;
 use crate::domain::image::{Image, ImageStatus, State, Waiting};
 use crate::domain::location::{Location, LocationStatus};
 use crate::domain::lock::ImageGuard;
@@ -126,6 +127,8 @@ pub struct Settled<'a> {
     pub deleted: Vec<i32>,
     /// The claim that is released: not one byte was destroyed.
     pub release: Option<Release<'a>>,
+    /// What the audit says of an image that is destroyed whole.
+    pub audit: Option<AuditEntry>,
 }
 
 /// A claim that is released, and the rows as they were before it.

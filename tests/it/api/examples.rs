@@ -70,7 +70,7 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
             }
         }
     }
-    assert_eq!(replayed, 22);
+    assert_eq!(replayed, 23);
 }
 
 /// Required fields are there, others are known or of the type that additional ones have, and the

@@ -2,7 +2,7 @@
 
 use crate::support::binary::glance_revert;
 
-pub(crate) const SUBCOMMANDS: [&str; 16] = [
+pub(crate) const SUBCOMMANDS: [&str; 17] = [
     "serve",
     "scrub",
     "revert",
@@ -13,6 +13,7 @@ pub(crate) const SUBCOMMANDS: [&str; 16] = [
     "release",
     "list",
     "show",
+    "audit",
     "db",
     "check",
     "openapi",
@@ -22,7 +23,7 @@ pub(crate) const SUBCOMMANDS: [&str; 16] = [
 ];
 
 /// Those that have subcommands of their own.
-pub(crate) const NESTED: [[&str; 2]; 2] = [["db", "sync"], ["db", "version"]];
+pub(crate) const NESTED: [[&str; 2]; 3] = [["db", "sync"], ["db", "trim-audit"], ["db", "version"]];
 
 pub(crate) fn help(arguments: &[&str]) -> String {
     let run = glance_revert(&[arguments, &["--help"]].concat());

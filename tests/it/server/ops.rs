@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
 use glance_revert::config::{Config, Environment, Sources};
+use glance_revert::domain::audit::AuditEntry;
 use glance_revert::domain::image::{Image, ImageId};
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::{Children, RevertPlan};
@@ -94,6 +95,7 @@ impl ImageRepo for PingRepo {
         _: &ImageGuard,
         _: &RevertPlan,
         _: Timestamp,
+        _: &AuditEntry,
     ) -> Result<Write, RepoError> {
         not_here()
     }
@@ -268,7 +270,7 @@ async fn readiness_says_how_our_own_tables_are_and_stays() {
         (TablesState::Unusable("no grant for glance@10.0.0.9".to_owned()), "unusable"),
         (TablesState::Present, "present"),
     ] {
-        *ops.tables.0.lock().unwrap() = state;
+        ops.tables.set(state);
         advance(Duration::from_millis(1100)).await;
         let ready = ops.get("/readyz").await;
         assert_eq!(ready.status, StatusCode::OK, "{word}");

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use super::clock::FixedClock;
 use super::fake_authenticator::FakeAuthenticator;
 use super::fake_control::FakeControl;
+use super::fake_tables::FakeTables;
 use super::fakes::{FakeLock, FakeRepo, FakeStore};
 use super::images::{DATA, SIZE};
 use super::output;
@@ -35,6 +36,7 @@ pub(crate) struct TestApi {
     pub(crate) control: Arc<FakeControl>,
     pub(crate) store: FakeStore,
     pub(crate) clock: Arc<FixedClock>,
+    pub(crate) tables: Arc<FakeTables>,
 }
 
 /// An answer, read to its end.
@@ -137,7 +139,9 @@ impl TestApi {
                 delayed_delete: true,
             },
         );
+        let tables = Arc::new(FakeTables::default());
         let mut state = ApiState {
+            tables: tables.clone(),
             scrubber: Ok(Arc::new(scrubber)),
             scrubs: true,
             control: Arc::new(Control::new(control.clone(), lock.clone(), Arc::clone(&reverter))),
@@ -151,7 +155,7 @@ impl TestApi {
         };
         change(&mut state);
         let router = glance_revert::api::router(state);
-        Self { router, repo, lock, control, store, clock }
+        Self { router, repo, lock, control, store, clock, tables }
     }
 
     /// Sends as a client on a connection does: with a Host, unless the request has its own.

@@ -3,26 +3,50 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use glance_revert::domain::audit::{AuditQuery, AuditRow};
+use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::tables::{OwnTables, TablesState};
 
 /// Missing, until a test says something else.
 #[derive(Debug)]
-pub(crate) struct FakeTables(pub(crate) Mutex<TablesState>);
+pub(crate) struct FakeTables {
+    pub(crate) state: Mutex<TablesState>,
+    /// Newest first.
+    pub(crate) audit: Mutex<Vec<AuditRow>>,
+    /// What was asked for last.
+    pub(crate) asked: Mutex<Option<AuditQuery>>,
+}
 
 impl Default for FakeTables {
     fn default() -> Self {
-        Self(Mutex::new(TablesState::Missing))
+        let state = Mutex::new(TablesState::Missing);
+        Self { state, audit: Mutex::default(), asked: Mutex::default() }
+    }
+}
+
+impl FakeTables {
+    pub(crate) fn set(&self, state: TablesState) {
+        *self.state.lock().unwrap() = state;
     }
 }
 
 #[async_trait]
 impl OwnTables for FakeTables {
     async fn state(&self) -> Result<TablesState, RepoError> {
-        Ok(self.0.lock().unwrap().clone())
+        Ok(self.state.lock().unwrap().clone())
     }
 
     async fn rehearse(&self) -> Result<TablesState, RepoError> {
         self.state().await
+    }
+
+    async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
+        if self.state().await? != TablesState::Present {
+            return Err(RepoError::TablesMissing);
+        }
+        *self.asked.lock().unwrap() = Some(query.clone());
+        let rows = self.audit.lock().unwrap();
+        Ok(rows.iter().take(usize::try_from(query.limit).unwrap()).cloned().collect())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
+use glance_revert::domain::audit::AuditEntry;
 use glance_revert::domain::image::{Image, ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
@@ -160,6 +161,7 @@ impl ImageRepo for FakeRepo {
         guard: &ImageGuard,
         plan: &RevertPlan,
         now: Timestamp,
+        _: &AuditEntry,
     ) -> Result<Write, RepoError> {
         self.serve().await?;
         assert_eq!(guard.id(), plan.id(), "the guard of another image");

@@ -23,6 +23,8 @@ struct State {
     target: String,
     rule: Mutex<Option<(&'static str, Rule)>>,
     waiting: watch::Sender<bool>,
+    /// All that clients have said, as text, a message each.
+    heard: Mutex<Vec<String>>,
 }
 
 /// Listens on a port of its own, and stops when dropped.
@@ -39,7 +41,8 @@ impl StatementProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (target, waiting) = (authority(url).to_owned(), watch::Sender::new(false));
-        let state = Arc::new(State { target, rule: Mutex::default(), waiting });
+        let state =
+            Arc::new(State { target, rule: Mutex::default(), waiting, heard: Mutex::default() });
         let stop = CancellationToken::new();
         let (shared, stopped) = (Arc::clone(&state), stop.clone());
         tokio::spawn(async move {
@@ -70,6 +73,11 @@ impl StatementProxy {
         drop(self.state.waiting.subscribe().wait_for(|waiting| *waiting).await);
     }
 
+    /// What clients have said since this was asked last.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.heard.lock().unwrap())
+    }
+
     pub(crate) fn let_go(&self) {
         *self.state.rule.lock().unwrap() = None;
         self.state.waiting.send_replace(false);
@@ -84,6 +92,8 @@ impl State {
             let done = tokio::select! {
                 size = client.read(&mut said) => {
                     let Ok(size @ 1..) = size else { return };
+                    let text = String::from_utf8_lossy(&said[..size]).into_owned();
+                    self.heard.lock().unwrap().push(text);
                     match self.rule_for(&said[..size]) {
                         Some(Rule::Refuse(number, words)) => {
                             client.write_all(&mysql_error(number, words)).await

@@ -95,6 +95,11 @@ impl World {
         Database::open(&config, connections).unwrap()
     }
 
+    /// The same by way of another address.
+    pub(crate) fn open_at(url: &str) -> Database {
+        Database::open(&DatabaseConfig::parse(url, "").unwrap(), 4).unwrap()
+    }
+
     pub(crate) fn datadir(&self) -> PathBuf {
         self.folder.path().join("images")
     }
@@ -133,6 +138,7 @@ impl World {
                 delayed_delete: true,
             },
         )
+        .with_tables(Arc::clone(&database.tables))
     }
 
     pub(crate) fn scrubber(&self, database: &Database) -> Scrubber {

@@ -1,6 +1,7 @@
 //! What became of a batch: written down, recorded and counted.
 
 use super::Pass;
+use crate::domain::audit::AuditEntry;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::claimed::{Claimed, Outcome};
 use crate::domain::scrub::record::Destroyed;
@@ -11,11 +12,11 @@ impl Pass<'_> {
         &mut self,
         outcomes: Vec<(Claimed<'_>, Outcome)>,
     ) -> Result<(), RepoError> {
+        let mut settled = Vec::new();
         for (claimed, outcome) in &outcomes {
-            self.record(claimed, outcome);
+            let entry = self.record(claimed, outcome);
+            settled.extend(claimed.settled(outcome, entry));
         }
-        let settled: Vec<_> =
-            outcomes.iter().filter_map(|(one, outcome)| one.settled(outcome)).collect();
         if !settled.is_empty() {
             let now = self.scrubber.clock.now_in_seconds();
             let done: u64 = settled.iter().map(|one| one.deleted.len() as u64).sum();
@@ -30,19 +31,22 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Before the rows are settled: a record may come twice, and is never missing.
-    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) {
+    /// Before the rows are settled: a record may come twice, and is never missing. The entry of the
+    /// audit is written with the rows.
+    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) -> Option<AuditEntry> {
         if outcome.left.is_some() || outcome.stopped {
-            return;
+            return None;
         }
         self.left.take(claimed.work.image().size);
+        let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
+        stores.sort();
+        stores.dedup();
+        let (image, kind) = (claimed.work.image(), claimed.work.kind());
+        let destroyed = Destroyed { image, kind, stores, pass: &self.name };
         if let Some(journal) = &self.scrubber.journal {
-            let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
-            stores.sort();
-            stores.dedup();
-            let (image, kind) = (claimed.work.image(), claimed.work.kind());
-            journal(&Destroyed { image, kind, stores, pass: &self.name });
+            journal(&destroyed);
         }
+        Some(destroyed.entry(self.scrubber.clock.now()))
     }
 
     fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {

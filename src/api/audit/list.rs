@@ -1,0 +1,232 @@
+//! `GET /v2/audit`.
+
+use std::fmt::Write;
+
+use axum::extract::State;
+use percent_encoding::utf8_percent_encode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::api::auth::AdminCaller;
+use crate::api::error::{ApiError, RequestError};
+use crate::api::extract::{JsonAnswer, Parameters};
+use crate::api::openapi::responses::{AdminErrors, TableErrors};
+use crate::api::pending_deletes::query::{QUERY_VALUE, storable, time};
+use crate::api::state::ApiState;
+use crate::domain::audit::{AuditQuery, AuditRow};
+use crate::domain::image::ImageId;
+use crate::domain::time::Timestamp;
+
+/// Largest page.
+const MAX_LIMIT: u32 = 1000;
+
+/// The parameters as they came.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditParameters {
+    /// Entries in a page.
+    #[param(minimum = 1, maximum = 1000, default = 100, value_type = Option<u32>,
+        nullable = false)]
+    pub limit: Option<String>,
+    /// Start after this entry: its id, as a `next` link has it.
+    #[param(
+        nullable = false,
+        pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+    )]
+    pub marker: Option<String>,
+    /// Only what was done to this image.
+    #[param(nullable = false, pattern = "^[!-~]{1,36}$")]
+    pub image_id: Option<String>,
+    /// Only what this caller did: the `actor` of an entry; `scrubber` for passes.
+    #[param(nullable = false, pattern = r"^[^\x00]*$")]
+    pub actor: Option<String>,
+    /// Only this operation.
+    #[param(nullable = false, pattern = r"^[^\x00]*$", example = "revertImage")]
+    pub operation: Option<String>,
+    /// Only entries of this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no zone is
+    /// given.
+    #[param(nullable = false, format = DateTime)]
+    pub after: Option<String>,
+    /// Only entries before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no zone is
+    /// given.
+    #[param(nullable = false, format = DateTime)]
+    pub before: Option<String>,
+}
+
+/// A page of what was done.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::audit)]
+pub struct AuditPage {
+    /// The entries, newest first.
+    pub audit: Vec<AuditDocument>,
+    /// Path and query of the first page.
+    pub first: String,
+    /// Path and query of the next page; not there on the last one.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// One change that was made.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
+pub struct AuditDocument {
+    /// Id; in the order of time.
+    pub id: String,
+    /// When, UTC.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// What was done: the `operationId` of this document, `scrubImage` for an image that a pass
+    /// destroyed, `scrubRemovedLocations` for locations that were removed from a living image.
+    pub operation: String,
+    /// `success`: an entry is written with the change itself.
+    pub outcome: String,
+    /// The image that it was done to; null where it is about none.
+    #[schema(required)]
+    pub image_id: Option<String>,
+    /// The image's project.
+    #[schema(required)]
+    pub owner: Option<String>,
+    /// The image's name.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// Who did it, by the issuer's name for the caller; `scrubber` for a pass.
+    pub actor: String,
+    /// The caller's name for people.
+    #[schema(required)]
+    pub actor_name: Option<String>,
+    /// Who vouched for the caller.
+    #[schema(required)]
+    pub actor_issuer: Option<String>,
+    /// How that was proven: `jwt`, `keystone`, `token_review` or `command_line`.
+    #[schema(required)]
+    pub actor_method: Option<String>,
+    /// What the caller's token was good for.
+    #[schema(required)]
+    pub actor_scope: Option<String>,
+    /// From where: `api`, `cli` or `scrubber`.
+    pub source: String,
+    /// The host that did it.
+    #[schema(required)]
+    pub host: Option<String>,
+    /// Our id of the request; the log has the same.
+    #[schema(required)]
+    pub request_id: Option<String>,
+    /// What else belongs to it.
+    #[schema(value_type = Object)]
+    pub details: Map<String, Value>,
+}
+
+impl From<AuditRow> for AuditDocument {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            id: row.id,
+            at: moment(row.at),
+            operation: row.operation,
+            outcome: row.outcome,
+            image_id: row.image_id,
+            owner: row.owner,
+            name: row.name,
+            actor: row.actor,
+            actor_name: row.actor_name,
+            actor_issuer: row.actor_issuer,
+            actor_method: row.actor_method,
+            actor_scope: row.actor_scope,
+            source: row.source,
+            host: row.host,
+            request_id: row.request_id,
+            details: row.details,
+        }
+    }
+}
+
+/// With its microseconds: many things happen within a second.
+fn moment(at: Timestamp) -> String {
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// List what was done, and by whom
+///
+/// Reverts, and images that passes destroyed, newest first. An entry is written in the transaction of
+/// the change itself, whether it came over the API, from the command line or from a pass.
+#[utoipa::path(
+    get,
+    path = "/v2/audit",
+    operation_id = "listAudit",
+    tag = "audit",
+    params(AuditParameters),
+    responses(
+        (status = 200, description = "A page; the last one has no `next`.", body = AuditPage,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        AdminErrors, TableErrors
+    )
+)]
+pub(crate) async fn list_audit(
+    AdminCaller(admin): AdminCaller,
+    State(state): State<ApiState>,
+    Parameters(parameters): Parameters<AuditParameters>,
+) -> Result<JsonAnswer<AuditPage>, ApiError> {
+    let query = parameters.to_query()?;
+    let mut rows = state.tables.list_audit(&admin, &query).await?;
+    let most = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_sub(1);
+    let more = rows.len() > most;
+    rows.truncate(most);
+    let next = rows.last().filter(|_| more).map(|last| parameters.link(Some(&last.id)));
+    let audit = rows.into_iter().map(AuditDocument::from).collect();
+    Ok(JsonAnswer(AuditPage { audit, first: parameters.link(None), next }))
+}
+
+impl AuditParameters {
+    /// The question; asks for one entry more than the page holds.
+    fn to_query(&self) -> Result<AuditQuery, RequestError> {
+        let limit = match self.limit.as_deref() {
+            None => Some(100),
+            Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)),
+        };
+        let limit = limit.ok_or_else(|| {
+            RequestError::Invalid(format!("limit is a whole number from 1 to {MAX_LIMIT}."))
+        })?;
+        let image = self.image_id.as_deref().map(ImageId::parse).transpose().map_err(|_| {
+            RequestError::Invalid("image_id has 1 to 36 visible ASCII characters.".to_owned())
+        })?;
+        Ok(AuditQuery {
+            image,
+            actor: storable("actor", self.actor.as_ref())?,
+            operation: storable("operation", self.operation.as_ref())?,
+            after: time("after", self.after.as_deref())?,
+            before: time("before", self.before.as_deref())?,
+            marker: self.marker.as_deref().map(marker).transpose()?,
+            limit: limit + 1,
+        })
+    }
+
+    fn link(&self, marker: Option<&str>) -> String {
+        let parameters = [
+            ("limit", self.limit.as_deref()),
+            ("image_id", self.image_id.as_deref()),
+            ("actor", self.actor.as_deref()),
+            ("operation", self.operation.as_deref()),
+            ("after", self.after.as_deref()),
+            ("before", self.before.as_deref()),
+            ("marker", marker),
+        ];
+        let mut link = "/v2/audit".to_owned();
+        let given = parameters.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        for (at, (name, value)) in given.enumerate() {
+            let separator = if at == 0 { '?' } else { '&' };
+            let value = utf8_percent_encode(value, QUERY_VALUE);
+            // Writing to a String cannot fail.
+            let _ = write!(link, "{separator}{name}={value}");
+        }
+        link
+    }
+}
+
+/// Any id of ours, also of an entry that was trimmed meanwhile.
+fn marker(text: &str) -> Result<String, RequestError> {
+    let refused = || RequestError::Invalid("marker is the one of a next link.".to_owned());
+    let id = uuid::Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7);
+    id.map(|id| id.to_string()).filter(|id| id == text).ok_or_else(refused)
+}

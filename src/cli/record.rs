@@ -1,0 +1,102 @@
+//! The audit record of what is done at the command line.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::domain::image::ImageId;
+use crate::domain::principal::Admin;
+use crate::domain::revert::RevertRequest;
+use crate::telemetry::audit::{Outcome, Record};
+
+/// Records a revert; before its result is told.
+pub(super) fn reverted(
+    operator: &Admin,
+    id: &ImageId,
+    request: RevertRequest,
+    failure: Option<&'static str>,
+) {
+    Record {
+        operation: "revertImage",
+        allowed: true,
+        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
+        reason: failure,
+        cause: None,
+        status: None,
+        initiator: Some(operator.principal()),
+        peer: None,
+        certificate: None,
+        forwarded: None,
+        request_id: None,
+        global_request_id: None,
+        target: Some(id),
+        dry_run: Some(request.dry_run),
+        options: Some(&request.to_string()),
+    }
+    .write();
+}
+
+/// The operator, by the name that the machine has for them.
+pub(super) fn operator() -> Admin {
+    Admin::local_operator().named(login())
+}
+
+/// Records an order to all scrubbers; before its result is told.
+pub(super) fn ordered(
+    operator: &Admin,
+    operation: &str,
+    options: &str,
+    failure: Option<&'static str>,
+) {
+    Record {
+        operation,
+        allowed: true,
+        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
+        reason: failure,
+        cause: None,
+        status: None,
+        initiator: Some(operator.principal()),
+        peer: None,
+        certificate: None,
+        forwarded: None,
+        request_id: None,
+        global_request_id: None,
+        target: None,
+        dry_run: None,
+        options: Some(options),
+    }
+    .write();
+}
+
+/// Who sits at the command line: the login that Linux keeps through `sudo` and `su`, else the
+/// user of this process.
+fn login() -> Option<String> {
+    let kept = fs::read_to_string("/proc/self/loginuid").ok();
+    let kept = kept.and_then(|text| text.trim().parse::<u32>().ok());
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Some(match kept.filter(|uid| *uid != u32::MAX) {
+        Some(uid) => format!("login {}", user(uid, &users)),
+        None => user(fs::metadata("/proc/self").ok()?.uid(), &users),
+    })
+}
+
+/// `alice (uid 1000)`; the number alone for a user that only a directory service knows.
+fn user(uid: u32, users: &str) -> String {
+    let found = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    });
+    found.map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::user;
+
+    #[test]
+    fn a_user_has_a_name_where_the_machine_knows_it() {
+        let users = "root:x:0:0:root:/root:/bin/sh\n+@admins::::::\nalice:x:1000:1000::/:/bin/sh\n";
+        assert_eq!(user(1000, users), "alice (uid 1000)");
+        assert_eq!(user(10, users), "uid 10");
+    }
+}

@@ -1,0 +1,213 @@
+//! What was changed, by whom: an entry is written in the transaction of the change itself, where our own
+//! tables are there.
+
+use serde_json::{Map, Value, json};
+
+use super::image::{Image, ImageId};
+use super::principal::{Admin, AuthMethod};
+use super::time::Timestamp;
+
+/// Longest text of the details of an entry, in bytes.
+const MOST_DETAILS: usize = 8 << 10;
+
+/// The operation of a revert, as the API calls it.
+pub const REVERT_IMAGE: &str = "revertImage";
+
+/// Where a change came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// Over HTTP.
+    Api,
+    /// At the command line.
+    Cli,
+    /// A pass.
+    Scrubber,
+}
+
+impl Source {
+    /// The word for it, in rows and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Cli => "cli",
+            Self::Scrubber => "scrubber",
+        }
+    }
+}
+
+/// Who made a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The issuer's name for the caller; `scrubber` for a pass.
+    pub subject: String,
+    /// The caller's name for people.
+    pub name: Option<String>,
+    /// Who vouches for the caller.
+    pub issuer: Option<String>,
+    /// How that was proven.
+    pub method: Option<&'static str>,
+    /// What the token is good for.
+    pub scope: Option<String>,
+    /// From where.
+    pub source: Source,
+    /// Our id of the request.
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// The scrubber itself.
+    pub fn scrubber() -> Self {
+        Self {
+            subject: "scrubber".to_owned(),
+            name: None,
+            issuer: None,
+            method: None,
+            scope: None,
+            source: Source::Scrubber,
+            request_id: None,
+        }
+    }
+}
+
+impl From<&Admin> for Actor {
+    fn from(admin: &Admin) -> Self {
+        let who = admin.principal();
+        let source = match who.method {
+            AuthMethod::CommandLine => Source::Cli,
+            AuthMethod::Jwt | AuthMethod::Keystone | AuthMethod::TokenReview => Source::Api,
+        };
+        Self {
+            subject: who.subject.clone(),
+            name: who.name.clone(),
+            issuer: Some(who.issuer.clone()),
+            method: Some(who.method.as_str()),
+            scope: who.scope.clone(),
+            source,
+            request_id: admin.request_id().map(str::to_owned),
+        }
+    }
+}
+
+/// An image as an entry names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditedImage {
+    /// Its id.
+    pub id: ImageId,
+    /// Its project.
+    pub owner: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+impl From<&Image> for AuditedImage {
+    fn from(image: &Image) -> Self {
+        Self { id: image.id.clone(), owner: image.owner.clone(), name: image.name.clone() }
+    }
+}
+
+/// One change that is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What: the API's id of the operation, or `scrubImage`.
+    pub operation: &'static str,
+    /// Who.
+    pub actor: Actor,
+    /// The image that it is about, if it is about one.
+    pub image: Option<AuditedImage>,
+    /// Whatever else belongs to it.
+    details: Map<String, Value>,
+}
+
+impl AuditEntry {
+    /// An entry about no image, or about one that [`Self::about`] names.
+    pub fn new(at: Timestamp, operation: &'static str, actor: Actor) -> Self {
+        Self { at, operation, actor, image: None, details: Map::new() }
+    }
+
+    /// Names the image that it is about.
+    #[must_use]
+    pub fn about(self, image: impl Into<AuditedImage>) -> Self {
+        Self { image: Some(image.into()), ..self }
+    }
+
+    /// Adds a detail.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The details as JSON text; the longest ones are left out where it would be too long.
+    pub fn details(&self) -> String {
+        let text =
+            |details: &Map<String, Value>| serde_json::to_string(details).unwrap_or_default();
+        let (mut details, mut all) = (self.details.clone(), text(&self.details));
+        while all.len() > MOST_DETAILS {
+            let longest = details.iter().max_by_key(|(_, value)| value.to_string().len());
+            let Some(longest) = longest.map(|(name, _)| name.clone()) else { break };
+            details.insert(longest, json!("too long"));
+            let shorter = text(&details);
+            if shorter.len() >= all.len() {
+                return "{}".to_owned();
+            }
+            all = shorter;
+        }
+        all
+    }
+}
+
+/// Which entries to list; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuery {
+    /// Only those about this image.
+    pub image: Option<ImageId>,
+    /// Only those of this actor.
+    pub actor: Option<String>,
+    /// Only those of this operation.
+    pub operation: Option<String>,
+    /// Only those at this time or later.
+    pub after: Option<Timestamp>,
+    /// Only those before this time.
+    pub before: Option<Timestamp>,
+    /// Only those after this one in the order: its id.
+    pub marker: Option<String>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// An entry as it stands in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the columns")]
+pub struct AuditRow {
+    pub id: String,
+    pub at: Timestamp,
+    pub operation: String,
+    pub outcome: String,
+    pub image_id: Option<String>,
+    pub owner: Option<String>,
+    pub name: Option<String>,
+    pub actor: String,
+    pub actor_name: Option<String>,
+    pub actor_issuer: Option<String>,
+    pub actor_method: Option<String>,
+    pub actor_scope: Option<String>,
+    pub source: String,
+    pub host: Option<String>,
+    pub request_id: Option<String>,
+    pub details: Map<String, Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_that_are_too_long_lose_the_longest_of_them() {
+        let at = "2026-11-22T12:00:00".parse().unwrap();
+        let entry = AuditEntry::new(at, REVERT_IMAGE, Actor::scrubber());
+        let entry = entry.with("warnings", "x".repeat(MOST_DETAILS)).with("updated_at", "then");
+        assert_eq!(entry.details(), r#"{"updated_at":"then","warnings":"too long"}"#);
+    }
+}
