@@ -135,7 +135,6 @@ pub(crate) fn bulk_revert() -> Value {
                 "reason": "image.data_missing",
                 "message": "The data of image 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0 is not there, so \
                             nothing was changed: location 7 has no data any more.",
-                "restored": null,
                 "warnings": []
             }
         ],

@@ -132,8 +132,9 @@ pub struct BulkRevertResult {
     /// The same, for people.
     #[schema(required)]
     pub message: Option<String>,
-    /// How much came back with it; null if it did not.
-    #[schema(required)]
+    /// How much came back with it; absent if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub restored: Option<BulkRevertRestored>,
     /// What to know of it.
     pub warnings: Vec<String>,

@@ -21,8 +21,9 @@ pub struct ScrubberStatus {
     /// What the process that answers is at: `on`, `off`, `paused`, `limited` (more was due than a
     /// pass may destroy), `scrub_time_unset` or `scrub_time_too_short`; more may come.
     pub state: String,
-    /// The pause of all processes on the database; null where there is none.
-    #[schema(required)]
+    /// The pause of all processes on the database; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub pause: Option<TermInForce>,
     /// Images that are held; null without the tables of glance-revert.
     #[schema(required)]
