@@ -93,21 +93,25 @@ pub fn document(specification: Specification) -> Value {
     let (_, generated) = super::operations().split_for_parts();
     // Plain data with text keys: serialising it cannot fail.
     let mut document = serde_json::to_value(&generated).unwrap_or_default();
-    a_revert_needs_no_body(&mut document);
+    no_body_is_needed(&mut document);
     match specification {
         Specification::V3_0 => downgrade::to_3_0(document),
         Specification::V3_1 => document,
     }
 }
 
-/// utoipa says that a body is required unless it may be `null`; a revert needs none.
-fn a_revert_needs_no_body(document: &mut Value) {
+/// Operations whose body has defaults for everything.
+const WITHOUT_BODY: [&str; 3] = ["revertImage", "holdImage", "pauseScrubber"];
+
+/// utoipa says that a body is required unless it may be `null`; these need none.
+fn no_body_is_needed(document: &mut Value) {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
-    let revert = |operation: &&mut Value| {
-        operation.get("operationId").and_then(Value::as_str) == Some("revertImage")
+    let is_one = |operation: &&mut Value| {
+        let id = operation.get("operationId").and_then(Value::as_str);
+        id.is_some_and(|id| WITHOUT_BODY.contains(&id))
     };
-    for operation in operations.flat_map(Map::values_mut).filter(revert) {
+    for operation in operations.flat_map(Map::values_mut).filter(is_one) {
         if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
             body.insert("required".to_owned(), Value::Bool(false));
         }
