@@ -111,7 +111,14 @@ async fn everything_comes_back(kind: Kind, stores: Stores, key: Option<&'static 
     assert_eq!(cloud.glance.member_of("friend").show(&id).await.0, 200);
     assert_eq!(cloud.glance.member_of("revoked").show(&id).await.0, 404);
 
-    assert_eq!(cloud.service.revert(&id).await.body["error"]["reason"], "image.already_active");
+    // with tables of our own, which SQLite has unasked, a lost answer can be had again
+    let again = cloud.service.revert(&id).await;
+    match kind {
+        Kind::Sqlite => assert_eq!((again.status, &again.body["status"]), (200, &json!("active"))),
+        Kind::Mariadb | Kind::Postgres => {
+            assert_eq!(again.body["error"]["reason"], "image.already_active");
+        }
+    }
     cloud.service.scrub().await;
     cloud.glance.db_purge(0).await;
     assert_eq!(owner.download(&id).await, (200, DATA.to_vec()), "neither scrub nor purge takes it");
