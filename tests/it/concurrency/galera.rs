@@ -33,6 +33,8 @@ impl Cluster {
         let url = galera.url().await;
         galera.execute(0, "SET GLOBAL wsrep_sync_wait = 1").await;
         let world = World::at(Kind::Mariadb, url).await;
+        // the second node has the user and the database of the first one by then
+        galera.execute(1, "SET SESSION wsrep_sync_wait = 1; SELECT 1").await;
         let (here, there) = (world.open(), open(&galera.by(1, &world.db.url())));
         Self { here, there, world, galera }
     }
