@@ -25,7 +25,7 @@ pub(super) struct AuditArgs {
     /// Only what this caller did, by its id; `scrubber` for passes
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
-    /// Only this operation: revertImage, scrubImage, scrubRemovedLocations
+    /// Only this operation: revertImage, scrubImage, pauseScrubber, ...
     #[arg(long)]
     operation: Option<String>,
     /// Only what was done at this time or later: 2h, 3d (ago), now, 2026-11-22,

@@ -1,5 +1,7 @@
 //! Pauses and holds on the database: see [`ControlRepo`] for why a claim cannot miss them.
 
+mod recorded;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use async_trait::async_trait;
 
 use super::connections::Connections;
 use super::dialect::Dialect;
-use super::error::{lost_race, repo_error};
+use super::error::{is_audit_refused, lost_race, repo_error};
 use super::orders as sql;
 use super::pooled::PooledConnection;
 use super::statement::Statement;
@@ -67,13 +69,19 @@ impl<D: Dialect> SqlControl<D> {
         self.connections.note_result(&mut connection, rows).map_err(repo_error)
     }
 
-    /// Carries an order out, again where another transaction won.
+    /// Carries an order out, again where another transaction won; without its entries where the
+    /// database refuses them: nobody is kept from stopping a scrubber.
     async fn carry_out(&self, order: Order<'_>, by: &Admin) -> Result<Done, RepoError> {
+        let mut is_audited = true;
         for attempt in 1.. {
             let mut connection = self.connections.acquire().await.map_err(repo_error)?;
-            let done = self.once(&mut connection, &order, by).await;
+            let done = self.once(&mut connection, &order, by, is_audited).await;
             match self.connections.note_result(&mut connection, done) {
                 Err(error) if lost_race(&error) && attempt < ATTEMPTS => {}
+                Err(error) if is_audit_refused(&error) => {
+                    self.tables.refused(&error);
+                    is_audited = false;
+                }
                 done => return done.map_err(repo_error)?.ok_or(RepoError::TablesMissing),
             }
         }
@@ -85,6 +93,7 @@ impl<D: Dialect> SqlControl<D> {
         connection: &mut PooledConnection<D>,
         order: &Order<'_>,
         by: &Admin,
+        is_audited: bool,
     ) -> Result<Option<Done>, sqlx::Error> {
         if !self.tables.are_there(connection).await? {
             return Ok(None);
@@ -114,6 +123,11 @@ impl<D: Dialect> SqlControl<D> {
             }
             Order::Release(ids) => Done::Released(release::<D>(&mut transaction, ids).await?),
         };
+        if is_audited {
+            let entries = recorded::entries(order, &done, by, now);
+            let audit = self.tables.audit(&mut transaction, entries.iter().collect()).await?;
+            audit.write::<D>(&mut transaction).await?;
+        }
         commit(transaction).await?;
         Ok(Some(done))
     }

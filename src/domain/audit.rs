@@ -105,6 +105,13 @@ impl From<&Image> for AuditedImage {
     }
 }
 
+impl From<&ImageId> for AuditedImage {
+    /// One of which no more was read.
+    fn from(id: &ImageId) -> Self {
+        Self { id: id.clone(), owner: None, name: None }
+    }
+}
+
 /// One change that is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use glance_revert::db::Database;
 use glance_revert::domain::audit::{AuditQuery, AuditRow};
+use glance_revert::domain::control::{HoldOutcome, Term};
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::principal::{Admin, AuthMethod, Principal};
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
-use glance_revert::domain::time::Clock;
+use glance_revert::domain::time::{Clock, FAR_FUTURE};
 use serde_json::json;
 
+use crate::scrub::orders;
 use crate::support::binary::ConfigFile;
 use crate::support::database::{Kind, on_each_database, tests_on};
 use crate::support::statements::StatementProxy;
@@ -21,8 +23,10 @@ on_each_database! {
     a_revert_leaves_an_entry_of_who_and_what,
     each_image_that_a_pass_destroyed_has_one_entry,
     what_changed_nothing_leaves_no_entry,
+    an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed,
     without_the_tables_images_come_back_and_the_audit_says_what_to_do,
     a_table_that_is_gone_keeps_no_image_away,
+    a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold,
     what_a_user_wrote_is_cut_to_its_column_and_keeps_no_image_away,
     entries_are_listed_newest_first_by_every_filter_a_page_at_a_time,
     an_answer_that_got_lost_is_given_again_while_nobody_changed_the_image,
@@ -136,6 +140,61 @@ async fn what_changed_nothing_leaves_no_entry(kind: Kind) {
     world.revert("nothing").await.unwrap_err();
     world.revert("alive").await.unwrap_err();
     assert_eq!(all(&world).await, []);
+}
+
+async fn an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    for id in ["a", "b"] {
+        world.deleted_image(id).await;
+    }
+    world.live_image("alive").await;
+    let database = world.open();
+    let control = orders::control(&world, &database);
+    let why = || Some("a job went mad".to_owned());
+    control.pause(&alice(), None, why()).await.unwrap();
+    database.control.accept(7, &alice()).await.unwrap();
+    assert!(control.resume(&alice()).await.unwrap());
+    assert!(!control.resume(&alice()).await.unwrap());
+    let term = Term { until: FAR_FUTURE, reason: why() };
+    let held = database.control.hold(&[id("a"), id("alive"), id("b")], &term, &alice()).await;
+    assert_eq!(held.unwrap().iter().filter(|one| **one == HoldOutcome::Held).count(), 2);
+    assert!(control.release(&alice(), &id("b")).await.unwrap());
+    assert!(!control.release(&alice(), &id("b")).await.unwrap());
+
+    let mut told: Vec<_> = all(&world).await;
+    told.reverse();
+    let is = |row: &AuditRow| (row.operation.clone(), row.image_id.clone().unwrap_or_default());
+    let mut in_short: Vec<_> = told.iter().map(is).collect();
+    in_short[3..5].sort_unstable();
+    let expected = [
+        ("pauseScrubber", ""),
+        ("acceptScrub", ""),
+        ("resumeScrubber", ""),
+        ("holdImage", "a"),
+        ("holdImage", "b"),
+        ("releaseImage", "b"),
+    ];
+    let expected = expected.map(|(operation, image)| (operation.to_owned(), image.to_owned()));
+    assert_eq!(in_short, expected);
+    assert_eq!(told[0].details["reason"], "a job went mad");
+    assert_eq!((&told[1].details["images"], &told[3].details["until"]), (&json!(7), &json!(null)));
+    for row in &told {
+        let who = (row.actor.as_str(), row.actor_name.as_deref(), row.request_id.as_deref());
+        assert_eq!(who, ("u1", Some("alice"), Some("req-1")), "{row:?}");
+    }
+}
+
+async fn a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    world.deleted_image("a").await;
+    let database = world.open();
+    let control = orders::control(&world, &database);
+    assert!(!control.resume(&alice()).await.unwrap());
+    world.db.execute("ALTER TABLE revert_audit RENAME TO elsewhere").await;
+    control.pause(&alice(), None, None).await.unwrap();
+    assert!(database.control.is_paused().await.unwrap());
+    control.hold(&alice(), &id("a"), None, None).await.unwrap();
+    assert_eq!(database.control.holds_of(&[id("a")]).await.unwrap().len(), 1);
 }
 
 async fn without_the_tables_images_come_back_and_the_audit_says_what_to_do(kind: Kind) {
