@@ -166,7 +166,7 @@ rgw() {
     port=$(free_port)
     access=$(od -An -N10 -tx1 /dev/urandom | tr -d ' \n')
     # One that is looked for in all that the product prints.
-    secret=$(sed -n 's/^pub(crate) const S3_SECRET: &str = "\(.*\)";$/\1/p' "$(dirname "$0")/../it/support/canary.rs")
+    secret=$(sed -n 's/^pub(crate) const S3_SECRET: &str = "\(.*\)";$/\1/p' "$(dirname "$0")/../it/support/data/canary.rs")
     [[ -n $secret ]]
     daemon radosgw -n client.rgw --rgw-data "$folder/rgw" --rgw-frontends "beast endpoint=127.0.0.1:$port"
     radosgw-admin -n client.rgw user create --uid glance --display-name glance \

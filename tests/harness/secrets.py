@@ -1,6 +1,6 @@
 """Looks for secrets in all that the product printed and answered while it was tested.
 
-The secrets are the constants of tests/it/support/canary.rs, each in every form that could bring it
+The secrets are the constants of tests/it/support/data/canary.rs, each in every form that could bring it
 out again: as it is, in base64 of both alphabets at any offset, in percent and hex form, as a list of
 bytes. Beside them: whatever looks like a JWT, a Fernet or Swift token, or a private key.
 """
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-CANARIES = Path(__file__).parents[1] / "it" / "support" / "canary.rs"
+CANARIES = Path(__file__).parents[1] / "it" / "support" / "data" / "canary.rs"
 CONSTANT = re.compile(r'pub\(crate\) const (\w+): &str = "([^"\\]+)";')
 # In ways that are not ours to choose: a token's first part is always JSON, `{"alg"` or `{"typ"`.
 LOOKS_LIKE = {

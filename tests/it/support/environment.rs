@@ -1,0 +1,9 @@
+//! Where the tests run: clock, processes, log, what `tests/run` told, the text of the product.
+
+pub(crate) mod clock;
+pub(crate) mod env;
+pub(crate) mod log;
+pub(crate) mod modules;
+pub(crate) mod output;
+pub(crate) mod process;
+pub(crate) mod source;

@@ -1,0 +1,45 @@
+//! All that the product says while it is tested, kept where `tests/run` looks for secrets in it
+//! (`tests/harness/secrets.py`). Without `tests/run` nothing is kept.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{LazyLock, Mutex};
+
+use axum::http::HeaderMap;
+use uuid::Uuid;
+
+use crate::support::env;
+
+/// The path of a new file there.
+pub(crate) fn path(of: &str) -> Option<PathBuf> {
+    env::output().map(|folder| folder.join(format!("{of}-{}", Uuid::new_v4().simple())))
+}
+
+/// A new file for what a process, or this one, is going to say.
+pub(crate) fn file(of: &str) -> Option<File> {
+    path(of).map(|path| File::create(path).unwrap())
+}
+
+/// A process's output that nobody else looks at.
+pub(crate) fn sink(of: &str) -> Stdio {
+    file(of).map_or_else(Stdio::null, Stdio::from)
+}
+
+/// Keeps an answer, with all others.
+pub(crate) fn answer(head: &HeaderMap, body: &[u8]) {
+    static ANSWERS: LazyLock<Option<Mutex<File>>> =
+        LazyLock::new(|| file("answers").map(Mutex::new));
+    if let Some(file) = ANSWERS.as_ref() {
+        let text = format!("{head:?} {}\n", String::from_utf8_lossy(body));
+        file.lock().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// Keeps what a process has said.
+pub(crate) fn keep(of: &str, said: &[&[u8]]) {
+    if let Some(path) = path(of) {
+        fs::write(path, said.concat()).unwrap();
+    }
+}

@@ -1,0 +1,16 @@
+//! Servers that are not ours, and what stands between them and us.
+
+pub(crate) mod ceph;
+pub(crate) mod cinder;
+pub(crate) mod fake_keystone;
+pub(crate) mod galera;
+pub(crate) mod glance;
+pub(crate) mod keystone;
+pub(crate) mod kubernetes;
+pub(crate) mod private_mariadb;
+pub(crate) mod proxy;
+pub(crate) mod raw;
+pub(crate) mod s3;
+pub(crate) mod server;
+pub(crate) mod statements;
+pub(crate) mod swift;

@@ -1,0 +1,185 @@
+//! Two nodes of Galera on loopback, of the server's own packages.
+//!
+//! No state transfer is made, which wants more programs and minutes: both nodes begin with the same
+//! files and with a history of which the second one knows what the first one's start adds.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row, raw_sql};
+use tempfile::TempDir;
+
+use crate::support::canary;
+use crate::support::daemon::until;
+use crate::support::process::Process;
+use crate::support::proxy::url_by;
+
+const LIBRARY: &str = "/usr/lib/galera/libgalera_smm.so";
+
+/// Stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct Galera {
+    nodes: [Node; 2],
+    folder: TempDir,
+}
+
+#[derive(Debug)]
+struct Node {
+    _process: Process,
+    name: &'static str,
+    port: u16,
+}
+
+impl Galera {
+    /// Both nodes, in step. The first one goes on alone where it loses the other.
+    pub(crate) async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let data = |name: &str| folder.path().join(name).join("data");
+        let made = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal"])
+            .args(["--skip-test-db", &format!("--datadir={}", data("one").display())])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        fs::create_dir(folder.path().join("two")).unwrap();
+        let copied = Command::new("cp").arg("-a").arg(data("one")).arg(data("two")).status();
+        assert!(copied.unwrap().success());
+        for (name, seen) in [("one", 0), ("two", 1)] {
+            let history = format!(
+                "# GALERA saved state\nversion: 2.1\nuuid: {HISTORY}\nseqno: {seen}\n\
+                 safe_to_bootstrap: 1\n"
+            );
+            fs::write(data(name).join("grastate.dat"), history).unwrap();
+        }
+        let group = [free_port(), free_port()];
+        let one = start(folder.path(), "one", group[0], "gcomm://", "pc.weight=2");
+        in_step(folder.path(), "one", 1).await;
+        let peer = format!("gcomm://127.0.0.1:{}", group[0]);
+        let two = start(folder.path(), "two", group[1], &peer, "pc.weight=1");
+        in_step(folder.path(), "two", 2).await;
+        Self { nodes: [one, two], folder }
+    }
+
+    /// The URL of the first node; its user may do everything.
+    pub(crate) async fn url(&self) -> String {
+        let password = canary::DATABASE_PASSWORD;
+        self.execute(
+            0,
+            &format!(
+                "CREATE USER glance@'127.0.0.1' IDENTIFIED BY '{password}'; \
+                 GRANT ALL PRIVILEGES ON *.* TO glance@'127.0.0.1' WITH GRANT OPTION"
+            ),
+        )
+        .await;
+        let password =
+            percent_encoding::utf8_percent_encode(password, percent_encoding::NON_ALPHANUMERIC);
+        format!("mysql+pymysql://glance:{password}@127.0.0.1:{}", self.nodes[0].port)
+    }
+
+    /// A URL of the first node, by way of another one.
+    pub(crate) fn by(&self, node: usize, url: &str) -> String {
+        url_by(self.nodes[node].port, url)
+    }
+
+    /// As root, whatever the node thinks of its peers.
+    pub(crate) async fn execute(&self, node: usize, sql: &str) {
+        let mut root = self.root(node).await;
+        raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut root).await.unwrap();
+    }
+
+    /// A session of root's on a node.
+    pub(crate) async fn root(&self, node: usize) -> MySqlConnection {
+        root(self.folder.path(), self.nodes[node].name).await.unwrap()
+    }
+
+    /// Cuts the second node off, and waits until it knows that it is.
+    pub(crate) async fn cut_off(&self) {
+        self.execute(1, "SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'").await;
+        let folder = self.folder.path();
+        let two = async || status(folder, "two", "wsrep_cluster_status").await;
+        until("the second node", async || (two().await? == "non-Primary").then_some(())).await;
+        let one = async |variable| status(folder, "one", variable).await;
+        until("the first node", async || {
+            let is_alone = one("wsrep_cluster_size").await? == "1";
+            let serves = one("wsrep_cluster_status").await? == "Primary"
+                && one("wsrep_ready").await? == "ON";
+            (is_alone && serves).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Any id will do.
+const HISTORY: &str = "6f9d9a5e-2f6a-11ef-8f1e-4b1f3c0d2a10";
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn start(folder: &Path, name: &'static str, group: u16, peers: &str, weight: &str) -> Node {
+    let port = free_port();
+    let own = folder.join(name);
+    let path = |file: &str| own.join(file).display().to_string();
+    let log = File::create(own.join("log")).unwrap();
+    let provider = format!(
+        "{weight};base_host=127.0.0.1;base_port={group};gmcast.listen_addr=tcp://127.0.0.1:{group};\
+         ist.recv_addr=127.0.0.1:{};gcache.size=16M;evs.keepalive_period=PT0.3S;\
+         evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S",
+        free_port()
+    );
+    let own = [
+        format!("--datadir={}", path("data")),
+        format!("--socket={}", path("sock")),
+        format!("--pid-file={}", path("pid")),
+        format!("--port={port}"),
+        format!("--wsrep-provider={LIBRARY}"),
+        format!("--wsrep-provider-options={provider}"),
+        format!("--wsrep-cluster-address={peers}"),
+        format!("--wsrep-node-name={name}"),
+        format!("--wsrep-node-address=127.0.0.1:{group}"),
+    ];
+    let process = Process::start("mariadbd", move |command| {
+        command
+            .args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"])
+            .args(["--skip-name-resolve", "--character-set-server=utf8mb4"])
+            .args(["--binlog-format=ROW", "--innodb-autoinc-lock-mode=2", "--wsrep-on=ON"])
+            .args(["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"])
+            .args([
+                "--innodb-doublewrite=0",
+                "--wsrep-cluster-name=tests",
+                "--wsrep-sst-method=skip",
+            ])
+            .args(own)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+    });
+    Node { _process: process.unwrap(), name, port }
+}
+
+async fn in_step(folder: &Path, name: &str, nodes: u32) {
+    let nodes = nodes.to_string();
+    until(name, async || {
+        let ready = status(folder, name, "wsrep_ready").await? == "ON";
+        let size = status(folder, name, "wsrep_cluster_size").await?;
+        (ready && size == nodes).then_some(())
+    })
+    .await;
+}
+
+async fn root(folder: &Path, name: &str) -> Option<MySqlConnection> {
+    let root = MySqlConnectOptions::new().socket(folder.join(name).join("sock"));
+    let root = root.username("root").pipes_as_concat(false).no_engine_substitution(false);
+    root.timezone(None).set_names(false).disable_statement_logging().connect().await.ok()
+}
+
+async fn status(folder: &Path, name: &str, variable: &str) -> Option<String> {
+    let mut root = root(folder, name).await?;
+    let sql = format!("SHOW GLOBAL STATUS LIKE '{variable}'");
+    let row = raw_sql(AssertSqlSafe(sql)).fetch_one(&mut root).await.ok()?;
+    row.try_get(1).ok()
+}

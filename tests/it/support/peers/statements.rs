@@ -1,0 +1,136 @@
+//! A proxy that looks into what a client says to its database, and stops or refuses a statement.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::proxy::{authority, url_by};
+
+/// What happens to the statement that is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// It arrives when [`StatementProxy::let_go`] is called.
+    Wait,
+    /// MySQL's error of this number, and its text, are the answer; it does not arrive.
+    Refuse(u16, &'static str),
+}
+
+#[derive(Debug)]
+struct State {
+    target: String,
+    rule: Mutex<Option<(&'static str, Rule)>>,
+    waiting: watch::Sender<bool>,
+    /// All that clients have said, as text, a message each.
+    heard: Mutex<Vec<String>>,
+}
+
+/// Listens on a port of its own, and stops when dropped.
+#[derive(Debug)]
+pub(crate) struct StatementProxy {
+    state: Arc<State>,
+    port: u16,
+    _stop: DropGuard,
+}
+
+impl StatementProxy {
+    /// Stands in front of the database of this URL.
+    pub(crate) async fn start(url: &str) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (target, waiting) = (authority(url).to_owned(), watch::Sender::new(false));
+        let state =
+            Arc::new(State { target, rule: Mutex::default(), waiting, heard: Mutex::default() });
+        let stop = CancellationToken::new();
+        let (shared, stopped) = (Arc::clone(&state), stop.clone());
+        tokio::spawn(async move {
+            while let Some(Ok((client, _))) = stopped.run_until_cancelled(listener.accept()).await {
+                let (state, stopped) = (Arc::clone(&shared), stopped.clone());
+                tokio::spawn(async move { stopped.run_until_cancelled(state.carry(client)).await });
+            }
+        });
+        Self { state, port, _stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn url(&self, url: &str) -> String {
+        url_by(self.port, url)
+    }
+
+    /// The next message with this text waits.
+    pub(crate) fn stop_at(&self, text: &'static str) {
+        *self.state.rule.lock().unwrap() = Some((text, Rule::Wait));
+    }
+
+    /// Every message with this text is refused.
+    pub(crate) fn refuse(&self, text: &'static str, number: u16, words: &'static str) {
+        *self.state.rule.lock().unwrap() = Some((text, Rule::Refuse(number, words)));
+    }
+
+    /// Until a message waits.
+    pub(crate) async fn stopped(&self) {
+        drop(self.state.waiting.subscribe().wait_for(|waiting| *waiting).await);
+    }
+
+    /// What clients have said since this was asked last.
+    pub(crate) fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.heard.lock().unwrap())
+    }
+
+    pub(crate) fn let_go(&self) {
+        *self.state.rule.lock().unwrap() = None;
+        self.state.waiting.send_replace(false);
+    }
+}
+
+impl State {
+    async fn carry(&self, mut client: TcpStream) {
+        let Ok(mut server) = TcpStream::connect(&self.target).await else { return };
+        let (mut said, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        loop {
+            let done = tokio::select! {
+                size = client.read(&mut said) => {
+                    let Ok(size @ 1..) = size else { return };
+                    let text = String::from_utf8_lossy(&said[..size]).into_owned();
+                    self.heard.lock().unwrap().push(text);
+                    match self.rule_for(&said[..size]) {
+                        Some(Rule::Refuse(number, words)) => {
+                            client.write_all(&mysql_error(number, words)).await
+                        }
+                        Some(Rule::Wait) => {
+                            self.waiting.send_replace(true);
+                            drop(self.waiting.subscribe().wait_for(|waiting| !waiting).await);
+                            server.write_all(&said[..size]).await
+                        }
+                        None => server.write_all(&said[..size]).await,
+                    }
+                }
+                size = server.read(&mut answered) => {
+                    let Ok(size @ 1..) = size else { return };
+                    client.write_all(&answered[..size]).await
+                }
+            };
+            if done.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn rule_for(&self, message: &[u8]) -> Option<Rule> {
+        let (text, rule) = (*self.rule.lock().unwrap())?;
+        message.windows(text.len()).any(|part| part == text.as_bytes()).then_some(rule)
+    }
+}
+
+/// An ERR packet, the first of an answer.
+fn mysql_error(number: u16, words: &str) -> Vec<u8> {
+    let mut payload = vec![0xff];
+    payload.extend(number.to_le_bytes());
+    payload.extend(b"#HY000");
+    payload.extend(words.as_bytes());
+    let mut packet = u32::try_from(payload.len()).unwrap().to_le_bytes()[..3].to_vec();
+    packet.push(1);
+    packet.extend(payload);
+    packet
+}

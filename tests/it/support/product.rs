@@ -1,0 +1,16 @@
+//! The product, whole or in part, started in one way each.
+
+pub(crate) mod api;
+pub(crate) mod binary;
+pub(crate) mod cloud;
+pub(crate) mod daemon;
+pub(crate) mod demo;
+pub(crate) mod fake_authenticator;
+pub(crate) mod fake_control;
+pub(crate) mod fake_tables;
+pub(crate) mod fakes;
+pub(crate) mod keystone_world;
+pub(crate) mod odds;
+pub(crate) mod service;
+pub(crate) mod verifier;
+pub(crate) mod world;

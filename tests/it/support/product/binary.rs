@@ -1,0 +1,100 @@
+//! The product's binary, run as an operator runs it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::output;
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// Standard output, which must be JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+impl Run {
+    /// Standard output, each line of which must be JSON.
+    pub(crate) fn json_lines(&self) -> Vec<Value> {
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {self:?}"));
+        self.stdout.lines().map(line).collect()
+    }
+}
+
+/// Runs the binary. The environment of the test run is not the operator's, so it has none.
+pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+    let Output { status, stdout, stderr } = command.env_clear().args(arguments).output().unwrap();
+    output::keep("binary", &[&stdout, &stderr]);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Run { exit: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// A configuration in a file of its own.
+#[derive(Debug)]
+pub(crate) struct ConfigFile(TempDir);
+
+impl ConfigFile {
+    /// Writes it; `FOLDER` in the text becomes the folder that the file is in.
+    pub(crate) fn new(text: &str) -> Self {
+        let config = Self(TempDir::new().unwrap());
+        let text = text.replace("FOLDER", config.0.path().to_str().unwrap());
+        config.put("glance.conf", &text);
+        config
+    }
+
+    /// Writes another file into the same folder.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.file(name), text).unwrap();
+    }
+
+    /// A file of the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs the binary with this configuration.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        let path = self.file("glance.conf");
+        let file = ["--config-file", path.to_str().unwrap()];
+        glance_revert(&[arguments, &file].concat())
+    }
+
+    /// Runs it on a terminal of so many columns, and gives what that has been sent.
+    pub(crate) fn run_on_terminal(&self, columns: u16, arguments: &str) -> (Option<i32>, String) {
+        self.answer_on_terminal(columns, arguments, "")
+    }
+
+    /// The same, with somebody who types this.
+    pub(crate) fn answer_on_terminal(
+        &self,
+        columns: u16,
+        arguments: &str,
+        typed: &str,
+    ) -> (Option<i32>, String) {
+        let command = format!(
+            "stty cols {columns} rows 24; exec '{}' {arguments} --config-file '{}'",
+            env!("CARGO_BIN_EXE_glance-revert"),
+            self.file("glance.conf").display()
+        );
+        let mut script = Command::new("script");
+        script.env_clear().env("PATH", "/usr/bin:/bin").args(["-qec", &command, "/dev/null"]);
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = script.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+        output::keep("terminal", &[&stdout]);
+        (status.code(), String::from_utf8(stdout).unwrap().replace("\r\n", "\n"))
+    }
+}

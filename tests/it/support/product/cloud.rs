@@ -1,0 +1,79 @@
+//! The real Glance and the service beside it, on one database.
+
+use serde_json::{Value, json};
+
+use crate::support::database::{Kind, TestDatabase};
+use crate::support::glance::{Client, Glance, GlanceOptions, Stores};
+use crate::support::service::Service;
+
+/// What most images are made of.
+pub(crate) const SMALL: &[u8] = b"every bit of an image";
+
+/// A Glance, and the service beside it.
+pub(crate) struct Cloud {
+    pub(crate) database: TestDatabase,
+    pub(crate) glance: Glance,
+    pub(crate) service: Service,
+}
+
+impl Cloud {
+    pub(crate) async fn start(kind: Kind, options: GlanceOptions<'_>) -> Self {
+        Self::start_with(kind, options, "").await
+    }
+
+    /// The same with more lines in `[revert]`.
+    pub(crate) async fn start_with(kind: Kind, options: GlanceOptions<'_>, more: &str) -> Self {
+        let database = TestDatabase::create(kind).await;
+        let glance = Glance::start(&database, options).await;
+        let service = Service::start(glance.config_file(), &database.url(), more).await;
+        Self { database, glance, service }
+    }
+
+    /// With a store `cold` of this type and these options beside the folders.
+    pub(crate) async fn with_cold_store(kind: Kind, store: &str, options: String) -> Self {
+        let more = [("cold", store, options)];
+        let (stores, more) = (Stores::Multi, more.as_slice());
+        let options = GlanceOptions { stores, scrub_time: 3600, more, ..GlanceOptions::default() };
+        Self::start(kind, options).await
+    }
+
+    pub(crate) fn admin(&self) -> Client {
+        self.glance.admin()
+    }
+
+    /// An active image with data in one store.
+    pub(crate) async fn image(&self, store: &str, data: &[u8]) -> String {
+        let image = json!({"name": "i", "disk_format": "raw", "container_format": "bare"});
+        let id = self.admin().create_image(&image).await["id"].as_str().unwrap().to_owned();
+        self.admin().upload_to(&id, store, data).await;
+        id
+    }
+
+    /// Deletes an image, and lets its time come.
+    pub(crate) async fn delete_for_good(&self, id: &str) {
+        self.admin().delete(id).await;
+        let sql = format!("UPDATE images SET deleted_at = '2020-01-01 00:00:00' WHERE id = '{id}'");
+        self.database.execute(&sql).await;
+    }
+
+    /// Deletes an image and takes it back: for Glance it is the one from before, bytes included.
+    pub(crate) async fn comes_back(&self, id: &str, data: &[u8], restored: &str) {
+        let before = self.document(id).await;
+        self.admin().delete(id).await;
+        assert_eq!(self.admin().show(id).await.0, 404);
+        let reverted = self.service.revert_with(id, &json!({"verify": "checksum"})).await;
+        assert_eq!(reverted.status, 200, "{reverted:?}");
+        assert!(reverted.restored.starts_with(restored), "{reverted:?}");
+        assert_eq!(reverted.warnings, "");
+        assert_eq!(self.admin().download(id).await, (200, data.to_vec()));
+        assert_eq!(self.document(id).await, before);
+    }
+
+    /// An image as Glance shows it, but for what a revert is not to bring back.
+    pub(crate) async fn document(&self, id: &str) -> Value {
+        let (_, mut document) = self.admin().show(id).await;
+        let is_kept = |name: &str| name != "updated_at" && !name.starts_with("os_glance_");
+        document.as_object_mut().unwrap().retain(|name, _| is_kept(name));
+        document
+    }
+}
