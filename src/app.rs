@@ -102,7 +102,7 @@ impl App {
         let scrub_time = self.config.glance.scrub_time;
         let in_force = scrub_time.in_force().ok_or(scrub_time)?;
         Ok(Scrubber::new(
-            Arc::clone(&self.database.repo),
+            Arc::clone(&self.database.scrub_repo),
             Arc::clone(&self.database.lock),
             Arc::clone(&self.stores),
             Arc::clone(&self.clock),

@@ -1,4 +1,4 @@
-//! Glance's tables behind [`crate::domain::repo::ImageRepo`], and the locks beside them.
+//! Glance's tables behind the traits of [`crate::domain::repo`], and the locks beside them.
 //!
 //! One text of SQL, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
 //! in `dialect` and `lock`. The type parameter never leaves this module. No statement
@@ -36,7 +36,7 @@ use std::sync::Arc;
 use crate::config::{DatabaseConfig, DatabaseKind};
 use crate::domain::control::ControlRepo;
 use crate::domain::lock::ImageLock;
-use crate::domain::repo::ImageRepo;
+use crate::domain::repo::{DatabaseHealth, ImageRepo, ScrubRepo};
 use crate::domain::tables::OwnTables;
 
 pub use self::connect::ConnectError;
@@ -45,8 +45,12 @@ pub use self::schema::{Schema, SchemaVersion};
 /// Glance's database: its tables and its locks, over one pool of connections.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// The tables.
+    /// The tables, for lists and reverts.
     pub repo: Arc<dyn ImageRepo>,
+    /// The same tables, for scrub passes.
+    pub scrub_repo: Arc<dyn ScrubRepo>,
+    /// Whether they can be used.
+    pub health: Arc<dyn DatabaseHealth>,
     /// The advisory locks.
     pub lock: Arc<dyn ImageLock>,
     /// Our own tables, where they are.
@@ -89,6 +93,14 @@ impl Database {
         let (connections, known) = (pool.clone(), Arc::clone(&tables));
         let schema = Arc::new(schema::SqlSchema { connections, tables: known });
         let repo = Arc::new(repo::SqlRepo::new(pool, Arc::clone(&tables)));
-        Self { repo, lock: Arc::new(lock), tables, control: Arc::new(control), schema }
+        Self {
+            repo: repo.clone(),
+            scrub_repo: repo.clone(),
+            health: repo,
+            lock: Arc::new(lock),
+            tables,
+            control: Arc::new(control),
+            schema,
+        }
     }
 }

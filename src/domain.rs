@@ -3,9 +3,9 @@
 //! Knows no HTTP, no SQL and no storage protocol; the adapters (`db`, `store`, `auth`) implement the traits that are declared here.
 
 pub mod audit;
-mod canary;
 pub mod control;
 pub mod error;
+pub mod evidence;
 pub mod image;
 pub mod location;
 pub mod lock;
@@ -19,4 +19,3 @@ pub mod store;
 pub mod summary;
 pub mod tables;
 pub mod time;
-pub mod verify;

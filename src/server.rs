@@ -113,23 +113,25 @@ impl Server {
     pub async fn run(self, shutdown: Shutdown) -> Drained {
         let revert = &self.app.config.revert;
         let (soft, hard) = (shutdown.soft, shutdown.hard);
-        let repo = Arc::clone(&self.app.database.repo);
+        let health = Arc::clone(&self.app.database.health);
         let status = Arc::new(Status::of(&self.app.config));
         let told = Arc::clone(&status);
         let tables = Arc::clone(&self.app.database.tables);
-        let ops = ops::router(Arc::clone(&repo), tables, soft.clone(), self.metrics.clone(), told);
+        let ops =
+            ops::router(Arc::clone(&health), tables, soft.clone(), self.metrics.clone(), told);
         let ops_limits = Limits::new(OPS_CONNECTIONS, Duration::from_secs(1));
         let ops = tokio::spawn(listen::serve(self.ops, ops, ops_limits, hard.clone()));
         let tasks = TaskTracker::new();
         tasks.spawn(telemetry::keep_up(self.metrics.clone(), soft.clone()));
         let schema = Arc::clone(&self.app.database.schema);
         let schema = self.app.config.auto_db_sync().then_some(schema);
-        tasks.spawn(preparation::prepare_database(repo, schema, soft.clone()));
+        tasks.spawn(preparation::prepare_database(health, schema, soft.clone()));
         let (bearer, stop) = (Arc::clone(&self.state.bearer), soft.clone());
         tasks.spawn(async move { bearer.keep(stop).await });
         let scrub_time = self.app.config.glance.scrub_time.in_force().unwrap_or_default();
         metrics::gauge!(metric::SCRUB_TIME_SECONDS).set(scrub_time.as_secs_f64());
-        let (repo, scrubber) = (Arc::clone(&self.app.database.repo), self.state.scrubber.clone());
+        let repo = Arc::clone(&self.app.database.scrub_repo);
+        let scrubber = self.state.scrubber.clone();
         let control = Arc::clone(&self.app.database.control);
         tasks.spawn(worker::outlook::watch(repo, control, scrubber.ok(), soft.clone()));
         if revert.scrubber

@@ -121,14 +121,14 @@ fn certificate(config: &TlsConfig, now: Timestamp) -> Tried {
 }
 
 async fn database(app: &App) -> Vec<Tried> {
-    let repo = &app.database.repo;
-    let reachable = of("database", repo.ping().await, "Glance's tables can be read");
+    let health = &app.database.health;
+    let reachable = of("database", health.ping().await, "Glance's tables can be read");
     if reachable.verdict != Verdict::Works {
         return vec![reachable];
     }
     let writable = of(
         "grants",
-        granted(repo.rehearse().await),
+        granted(health.rehearse().await),
         "all that a revert and a scrub write is allowed",
     );
     let own = own_tables(app).await;

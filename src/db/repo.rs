@@ -1,4 +1,4 @@
-//! The one implementation of [`ImageRepo`], for every dialect.
+//! The one implementation of [`ImageRepo`] and [`ScrubRepo`], for every dialect.
 
 mod audited;
 mod claim;
@@ -33,8 +33,8 @@ use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
-    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
-    RepoError, Revert, Stretch, TakeLocation, Wholes, Write,
+    BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary,
+    Position, Remnants, RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
 };
 use crate::domain::scrub::{Claim, Settled, Tally};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
@@ -244,6 +244,26 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         rows.first().map_or(Ok(Position::Unknown), |row| read::position::<D>(row, id))
     }
 
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        let rows = self.fetch(Statement::new(D::NOW)).await?;
+        let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose();
+        let now = now.map_err(repo_error)?.flatten();
+        now.ok_or_else(|| RepoError::Unavailable("the database tells no time".to_owned()))
+    }
+
+    async fn live_locations(
+        &self,
+        after: i32,
+        limit: u32,
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
+        let statement = Statement::walk(sql::LIVE_LOCATIONS).bind(after).bind(i64::from(limit));
+        self.hand_on(statement, take).await
+    }
+}
+
+#[async_trait]
+impl<D: Dialect> ScrubRepo for SqlRepo<D> {
     async fn list_due(
         &self,
         before: Timestamp,
@@ -327,26 +347,12 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         let statement = Statement::walk(sql::NEEDED_LOCATIONS).bind(before).bind(after);
         self.hand_on(statement.bind(i64::from(limit)), take).await
     }
+}
 
-    async fn live_locations(
-        &self,
-        after: i32,
-        limit: u32,
-        take: TakeLocation<'_>,
-    ) -> Result<Handed, RepoError> {
-        let statement = Statement::walk(sql::LIVE_LOCATIONS).bind(after).bind(i64::from(limit));
-        self.hand_on(statement, take).await
-    }
-
+#[async_trait]
+impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
     async fn rehearse(&self) -> Result<(), RepoError> {
         self.rehearse_all().await
-    }
-
-    async fn now(&self) -> Result<Timestamp, RepoError> {
-        let rows = self.fetch(Statement::new(D::NOW)).await?;
-        let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose();
-        let now = now.map_err(repo_error)?.flatten();
-        now.ok_or_else(|| RepoError::Unavailable("the database tells no time".to_owned()))
     }
 
     async fn ping(&self) -> Result<(), RepoError> {

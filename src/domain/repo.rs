@@ -165,7 +165,7 @@ pub struct DueImage {
     pub location: i32,
 }
 
-/// How far one look at [`ImageRepo::remnants`] goes.
+/// How far one look at [`ScrubRepo::remnants`] goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
     /// Images looked at.
@@ -192,7 +192,7 @@ pub enum Handed {
     Nothing,
 }
 
-/// Glance's tables.
+/// Glance's tables: what a list and a revert ask and write.
 #[async_trait]
 pub trait ImageRepo: Debug + Send + Sync {
     /// Reads an image with its children: all that is live and, of the `wanted` kinds, all that can
@@ -313,6 +313,21 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// Where an image stands in that order.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;
 
+    /// Hands on a page, by row id, of the locations that serve living images.
+    async fn live_locations(
+        &self,
+        after: i32,
+        limit: u32,
+        take: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError>;
+
+    /// The time of the database's host, in UTC.
+    async fn now(&self) -> Result<Timestamp, RepoError>;
+}
+
+/// What a scrub pass asks and writes beyond that.
+#[async_trait]
+pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// Images that a scrub pass has to look at because of a location that waits since `before` or
     /// earlier, or that a claim marks: PENDING and CLAIMED ones deleted by then, and living ones
     /// beside a live location. Each once, in the order of the first such location.
@@ -323,7 +338,7 @@ pub trait ImageRepo: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<DueImage>, RepoError>;
 
-    /// How much [`ImageRepo::list_due`] would list.
+    /// How much [`ScrubRepo::list_due`] would list.
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError>;
 
     /// What waits, and what of it was deleted at each of these times or earlier. One walk.
@@ -362,21 +377,14 @@ pub trait ImageRepo: Debug + Send + Sync {
         limit: u32,
         take: TakeLocation<'_>,
     ) -> Result<Handed, RepoError>;
+}
 
-    /// Hands on a page, by row id, of the locations that serve living images.
-    async fn live_locations(
-        &self,
-        after: i32,
-        limit: u32,
-        take: TakeLocation<'_>,
-    ) -> Result<Handed, RepoError>;
-
+/// Whether the database can serve.
+#[async_trait]
+pub trait DatabaseHealth: Debug + Send + Sync {
     /// Whether all that a revert and a scrub write is allowed: each statement is run on an image
     /// that cannot exist, in a transaction that is rolled back.
     async fn rehearse(&self) -> Result<(), RepoError>;
-
-    /// The time of the database's host, in UTC.
-    async fn now(&self) -> Result<Timestamp, RepoError>;
 
     /// Whether the database answers and Glance's tables can be read.
     async fn ping(&self) -> Result<(), RepoError>;

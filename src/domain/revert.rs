@@ -1,10 +1,8 @@
 //! Taking a deleted image back.
 
-mod choice;
 mod chosen;
 mod decision;
 mod error;
-mod evidence;
 mod list;
 mod many;
 mod recorded;
@@ -16,6 +14,7 @@ use std::time::Duration;
 use tracing::Instrument;
 
 use super::audit::AuditQuery;
+use super::evidence::{Doubts, Evidence, choose};
 use super::image::{Image, ImageId, State};
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, RestoredCounts};
@@ -25,13 +24,10 @@ use super::store::Stores;
 use super::tables::OwnTables;
 use super::time::Clock;
 
-pub use self::choice::Judged;
-use self::choice::choose;
 pub use self::chosen::Selected;
 pub use self::error::RevertError;
-use self::evidence::{Doubts, Evidence};
 pub use self::many::{Many, Tell};
-pub use super::verify::Verify;
+pub use super::evidence::{Judged, Verify};
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Copy)]
@@ -60,17 +56,6 @@ impl fmt::Display for RevertRequest {
             word(members),
             self.protect
         )
-    }
-}
-
-impl Verify {
-    /// The word for it, in requests and records.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Exists => "exists",
-            Self::Checksum => "checksum",
-            Self::None => "none",
-        }
     }
 }
 

@@ -47,7 +47,7 @@ use super::control::{Acceptance, ControlRepo, Hold, InForce};
 use super::image::ImageId;
 use super::lock::ImageLock;
 use super::principal::Admin;
-use super::repo::{ImageRepo, RepoError};
+use super::repo::{RepoError, ScrubRepo};
 use super::store::Stores;
 use super::time::{Clock, Timestamp};
 
@@ -77,7 +77,7 @@ pub type Progress = Arc<dyn Fn(&ScrubReport) + Send + Sync>;
 
 /// Destroys what is due, one pass at a time.
 pub struct Scrubber {
-    repo: Arc<dyn ImageRepo>,
+    repo: Arc<dyn ScrubRepo>,
     lock: Arc<dyn ImageLock>,
     stores: Arc<dyn Stores>,
     clock: Arc<dyn Clock>,
@@ -102,7 +102,7 @@ impl fmt::Debug for Scrubber {
 impl Scrubber {
     /// Puts the parts together.
     pub fn new(
-        repo: Arc<dyn ImageRepo>,
+        repo: Arc<dyn ScrubRepo>,
         lock: Arc<dyn ImageLock>,
         stores: Arc<dyn Stores>,
         clock: Arc<dyn Clock>,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::readiness::Readiness;
 use crate::api::headers;
-use crate::domain::repo::ImageRepo;
+use crate::domain::repo::DatabaseHealth;
 use crate::domain::tables::{OwnTables, TablesState};
 use crate::worker::status::Status;
 
@@ -45,13 +45,13 @@ struct OpsState {
 /// The database is asked at most once a second, however many probes there are, and has two
 /// seconds to answer: give a probe a time-out of at least three.
 pub fn router(
-    repo: Arc<dyn ImageRepo>,
+    database: Arc<dyn DatabaseHealth>,
     tables: Arc<dyn OwnTables>,
     draining: CancellationToken,
     metrics: PrometheusHandle,
     scrubber: Arc<Status>,
 ) -> Router {
-    let readiness = Arc::new(Readiness::new(repo, tables, draining));
+    let readiness = Arc::new(Readiness::new(database, tables, draining));
     Router::new()
         .route("/livez", get(async || answer(StatusCode::OK, TEXT, "ok")))
         .route("/readyz", get(readyz))

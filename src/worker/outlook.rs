@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::control::{ControlRepo, Orders};
-use crate::domain::repo::{ImageRepo, Outlook, RepoError};
+use crate::domain::repo::{Outlook, RepoError, ScrubRepo};
 use crate::domain::scrub::{Scrubber, Tally};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
@@ -22,7 +22,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// Asks again and again until `stop`. Without a scrubber nothing is ever due.
 pub async fn watch(
-    repo: Arc<dyn ImageRepo>,
+    repo: Arc<dyn ScrubRepo>,
     control: Arc<dyn ControlRepo>,
     scrubber: Option<Arc<Scrubber>>,
     stop: CancellationToken,
@@ -46,7 +46,7 @@ pub async fn watch(
     }
 }
 
-async fn ask(repo: &dyn ImageRepo, scrubber: Option<&Scrubber>) -> Result<Outlook, RepoError> {
+async fn ask(repo: &dyn ScrubRepo, scrubber: Option<&Scrubber>) -> Result<Outlook, RepoError> {
     let horizons = match scrubber {
         Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
         None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],

@@ -10,10 +10,10 @@ use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
 use crate::api::openapi::responses::{AdminErrors, ImageErrors};
 use crate::api::redacted::without_credentials;
 use crate::api::state::{ApiState, View};
+use crate::domain::evidence::Finding;
 use crate::domain::image::State as ImageState;
 use crate::domain::revert::{Judged, Preview};
 use crate::domain::time::isotime;
-use crate::domain::verify::Finding;
 
 /// What a revert of an image would do.
 #[derive(Debug, Serialize, ToSchema)]

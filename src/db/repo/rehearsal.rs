@@ -14,7 +14,7 @@ use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
-use crate::domain::repo::{ImageRepo, RepoError, Stretch};
+use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo, Stretch};
 use crate::domain::selection::Filter;
 
 /// Behind every id that Glance gives, so that no table is walked.

@@ -1,9 +1,9 @@
 //! What is decided of one image: whether it comes back, and what with it. A revert of one and a
 //! revert of many decide by this alone.
 
-use super::choice::{Judged, choose, lost_key, warnings};
 use super::error::destroyed;
 use super::{RevertError, RevertRequest, Reverted, Reverter};
+use crate::domain::evidence::{Judged, choose, lost_key, warnings};
 use crate::domain::image::{Image, State};
 use crate::domain::pending::{Children, PendingDelete, RevertPlan};
 use crate::domain::time::Timestamp;

@@ -13,10 +13,9 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::choice::Judged;
 use super::decision::Decision;
-use super::evidence::Doubts;
 use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter, recorded};
+use crate::domain::evidence::{Doubts, Judged};
 use crate::domain::image::{Image, ImageId, State};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::PendingDelete;

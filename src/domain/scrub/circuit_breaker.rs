@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio::sync::Mutex;
 
-use crate::domain::canary::{self, Canary};
+use crate::domain::evidence::canary::{self, Canary};
 use crate::domain::repo::{ImageRepo, RepoError};
 use crate::domain::store::{Placed, StoreId, Stores};
 

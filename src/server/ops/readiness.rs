@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::domain::repo::ImageRepo;
+use crate::domain::repo::DatabaseHealth;
 use crate::domain::tables::{OwnTables, TablesState};
 
 /// How long the database's last answer is good for: probes must not become its load.
@@ -37,7 +37,7 @@ impl Checks {
 
 #[derive(Debug)]
 pub(super) struct Readiness {
-    repo: Arc<dyn ImageRepo>,
+    health: Arc<dyn DatabaseHealth>,
     tables: Arc<dyn OwnTables>,
     draining: CancellationToken,
     /// The database's last answer, and when it came. Held during a ping, so that probes that come
@@ -54,11 +54,11 @@ struct Last {
 
 impl Readiness {
     pub(super) fn new(
-        repo: Arc<dyn ImageRepo>,
+        health: Arc<dyn DatabaseHealth>,
         tables: Arc<dyn OwnTables>,
         draining: CancellationToken,
     ) -> Self {
-        Self { repo, tables, draining, last: Mutex::default() }
+        Self { health, tables, draining, last: Mutex::default() }
     }
 
     pub(super) async fn checks(&self) -> Checks {
@@ -77,10 +77,10 @@ impl Readiness {
         let is_rehearsed = last.rehearsed.is_some_and(|at| at.elapsed() < REHEARSED);
         let asked = async {
             if is_rehearsed {
-                self.repo.ping().await?;
+                self.health.ping().await?;
                 return self.tables.state().await;
             }
-            self.repo.rehearse().await?;
+            self.health.rehearse().await?;
             self.tables.rehearse().await
         };
         let problem = match timeout(PING_TIMEOUT, asked).await {

@@ -74,7 +74,7 @@ async fn a_login_that_is_refused_is_a_database_that_is_away(kind: Kind) {
     let (scheme, rest) = world.db.url().split_once("://").map(own).unwrap();
     let place = rest.split_once('@').map_or(&*rest, |(_, place)| place);
     let database = open(&format!("{scheme}://nobody-here:wrong@{place}"));
-    let refused = database.repo.ping().await.unwrap_err();
+    let refused = database.health.ping().await.unwrap_err();
     assert!(matches!(refused, RepoError::Unavailable(_)), "{refused}");
     assert!(refused.to_string().contains("nobody-here"), "{refused}");
 }

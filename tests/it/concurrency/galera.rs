@@ -67,7 +67,7 @@ async fn galera_reverts_on_one_node_against_passes_on_the_other_lose_no_bytes() 
 async fn galera_a_node_that_lags_takes_back_what_was_deleted_on_the_other() {
     let cluster = Cluster::start().await;
     let Cluster { galera, world, there, .. } = &cluster;
-    there.repo.rehearse().await.unwrap();
+    there.health.rehearse().await.unwrap();
     let mut lag = galera.root(1).await;
     raw_sql("SET GLOBAL wsrep_desync = ON; FLUSH TABLES WITH READ LOCK")
         .execute(&mut lag)
@@ -97,7 +97,7 @@ async fn galera_a_node_that_is_cut_off_says_503_and_the_other_goes_on() {
     }
     let proxy = StatementProxy::start(&galera.by(1, &world.db.url())).await;
     let database = open(&proxy.url(&world.db.url()));
-    database.repo.rehearse().await.unwrap();
+    database.health.rehearse().await.unwrap();
     proxy.stop_at("COMMIT");
     let cut = async {
         proxy.stopped().await;

@@ -190,7 +190,7 @@ fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scr
         limits: PassLimits::NONE,
         delayed_delete: true,
     };
-    let (repo, lock) = (Arc::clone(&database.repo), Arc::clone(&database.lock));
+    let (repo, lock) = (Arc::clone(&database.scrub_repo), Arc::clone(&database.lock));
     Scrubber::new(repo, lock, Arc::clone(stores), world.clock.clone(), settings)
 }
 

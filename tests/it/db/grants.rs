@@ -68,7 +68,7 @@ impl Granted {
 /// Every statement that the product has, but for those that need a revert or a claim to be won;
 /// these are rehearsed.
 async fn everything(database: &Database, world: &World) -> Result<(), RepoError> {
-    let (repo, now) = (&database.repo, world.clock.now());
+    let (repo, now) = (&database.scrub_repo, world.clock.now());
     let id = ImageId::parse("a").unwrap();
     repo.ping().await?;
     repo.rehearse().await?;

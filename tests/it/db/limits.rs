@@ -58,7 +58,7 @@ async fn a_statement_that_is_ended_for_its_time_is_named_with_the_limit(kind: Ki
     world.deleted_image("a").await;
     let proxy = StatementProxy::start(&world.db.url()).await;
     let first = open(&proxy.url(&world.db.url()));
-    first.repo.rehearse().await.unwrap();
+    first.health.rehearse().await.unwrap();
     let user = world.db.user().unwrap().grantee();
     let (limit, commit, words) = match kind {
         Kind::Postgres => {
@@ -117,7 +117,7 @@ async fn users_who_share_too_few_connections_are_told_so(kind: Kind) {
     world.db.execute("SET GLOBAL max_user_connections = 1").await;
     let (database, id) = (world.open(), ImageId::parse("a").unwrap());
     let held = database.lock.try_lock(&id).await.unwrap().unwrap();
-    let error = database.repo.ping().await.unwrap_err();
+    let error = database.health.ping().await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("db_pool_size"), "{error}");
     assert!(error.to_string().contains("max_user_connections"), "{error}");
@@ -129,7 +129,7 @@ async fn what_is_counted_and_listed_for_a_pass_is_rehearsed_too(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
     let database = open(&proxy.url(&world.db.url()));
-    database.repo.rehearse().await.unwrap();
+    database.health.rehearse().await.unwrap();
     for statement in [
         "SELECT COUNT(*) AS images",
         "AS half_deleted",
@@ -137,7 +137,7 @@ async fn what_is_counted_and_listed_for_a_pass_is_rehearsed_too(kind: Kind) {
     ] {
         proxy.refuse(statement, 1142, "SELECT command denied");
         // one that was prepared is not sent again
-        let refused = open(&proxy.url(&world.db.url())).repo.rehearse().await;
+        let refused = open(&proxy.url(&world.db.url())).health.rehearse().await;
         assert!(matches!(refused, Err(RepoError::Refused(_))), "{statement}: {refused:?}");
         proxy.let_go();
     }
@@ -153,7 +153,7 @@ async fn a_rehearsal_walks_over_no_table(kind: Kind) {
         world.crowd(some, LONG_AGO).await;
     }
     world.db.execute("ANALYZE TABLE images, image_locations").await;
-    let repo = world.open().repo;
+    let repo = world.open().scrub_repo;
     repo.rehearse().await.unwrap();
     let before = rows_read(&world).await;
     repo.rehearse().await.unwrap();

@@ -110,7 +110,7 @@ async fn a_login_that_is_not_known_is_named_with_the_remedy(kind: Kind) {
     let password = "USING PASSWORD('x')";
     world.db.execute("INSTALL PLUGIN IF NOT EXISTS ed25519 SONAME 'auth_ed25519'").await;
     world.db.execute(&format!("ALTER USER {user} IDENTIFIED VIA ed25519 {password}")).await;
-    let error = world.open().repo.ping().await.unwrap_err();
+    let error = world.open().health.ping().await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("make it caching_sha2_password or"), "{error}");
 }
@@ -121,7 +121,7 @@ async fn a_user_without_connections_left_is_a_database_that_is_away(kind: Kind) 
     world.db.execute(&format!("ALTER USER {user} WITH MAX_USER_CONNECTIONS 1")).await;
     let (database, id) = (world.open(), ImageId::parse("a").unwrap());
     let _held = database.lock.try_lock(&id).await.unwrap().unwrap();
-    let error = database.repo.ping().await.unwrap_err();
+    let error = database.health.ping().await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("db_pool_size"), "{error}");
 }
@@ -162,7 +162,7 @@ async fn a_table_without_transactions_is_named_and_takes_no_revert(kind: Kind) {
     let error = revert(&world, &database, "a").await.unwrap_err().to_string();
     assert!(error.contains("image_tags (MyISAM)"), "{error}");
     assert_eq!(world.status("a").await, "pending_delete deleted time");
-    let rehearsed = database.repo.rehearse().await.unwrap_err().to_string();
+    let rehearsed = database.health.rehearse().await.unwrap_err().to_string();
     assert!(rehearsed.contains("image_tags (MyISAM)"), "{rehearsed}");
 }
 
@@ -177,7 +177,7 @@ async fn a_column_of_another_collation_is_named_and_nothing_is_destroyed(kind: K
         )
         .await;
     let database = world.open();
-    let rehearsed = database.repo.rehearse().await.unwrap_err().to_string();
+    let rehearsed = database.health.rehearse().await.unwrap_err().to_string();
     assert!(rehearsed.contains("image_locations.value has the collation"), "{rehearsed}");
     destroys_nothing(&world, &database).await;
 }
@@ -197,7 +197,7 @@ async fn what_may_not_be_read_is_named_and_nothing_is_destroyed(kind: Kind) {
     let revoke = format!("REVOKE SELECT (os_hash_algo, min_ram) ON images FROM {user}");
     world.db.execute(&revoke).await;
     let database = world.open();
-    let rehearsed = database.repo.rehearse().await.unwrap_err().to_string();
+    let rehearsed = database.health.rehearse().await.unwrap_err().to_string();
     for column in ["images.os_hash_algo cannot be read", "images.min_ram cannot be read"] {
         assert!(rehearsed.contains(column), "{rehearsed}");
     }
@@ -214,7 +214,7 @@ async fn a_database_that_may_only_be_read_is_named(kind: Kind) {
     let error = revert(&world, &database, "a").await.unwrap_err();
     let RevertError::Repo(RepoError::Unavailable(text)) = &error else { panic!("{error}") };
     assert!(text.contains("the database is read-only"), "{text}");
-    let rehearsed = database.repo.rehearse().await.unwrap_err().to_string();
+    let rehearsed = database.health.rehearse().await.unwrap_err().to_string();
     assert!(rehearsed.contains("the database is read-only"), "{rehearsed}");
 }
 

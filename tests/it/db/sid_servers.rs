@@ -26,7 +26,7 @@ async fn reverts_and_scrubs(world: &World, database: &Database) {
     for id in ["a", "b"] {
         world.deleted_image(id).await;
     }
-    database.repo.rehearse().await.unwrap();
+    database.health.rehearse().await.unwrap();
     let (id, request) = (ImageId::parse("a").unwrap(), RevertRequest::whole(Verify::Exists));
     world.reverter(database).revert(&Admin::local_operator(), &id, &request).await.unwrap();
     let pass = world.scrubber(database).run_once(&CancellationToken::new()).await.unwrap();
@@ -45,11 +45,11 @@ async fn mysql_is_logged_in_to_without_tls_though_it_has_forgotten_the_user() {
     let forgets =
         format!("ALTER USER {} IDENTIFIED BY '{password}'", world.db.user().unwrap().grantee());
     world.db.execute(&forgets).await;
-    world.open().repo.ping().await.unwrap();
+    world.open().health.ping().await.unwrap();
     world.db.execute(&forgets).await;
     let by_socket = world.db.url().replace(authority(&world.db.url()), "");
     let by_socket = open(&format!("{by_socket}?unix_socket={}", env::mysql_socket()));
-    by_socket.repo.ping().await.unwrap();
+    by_socket.health.ping().await.unwrap();
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn mysql_refuses_a_wrong_password_in_its_own_words() {
         format!("mysql+pymysql://{user}:wrong@{rest}"),
         format!("mysql+pymysql://{user}:wrong@{socket}?unix_socket={}", env::mysql_socket()),
     ] {
-        let error = open(&wrong).repo.ping().await.unwrap_err();
+        let error = open(&wrong).health.ping().await.unwrap_err();
         assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
         assert!(error.to_string().contains("Access denied for user"), "{error}");
     }

@@ -56,7 +56,7 @@ pub(crate) fn scrubber(world: &World, database: &Database, limits: PassLimits) -
         limits,
         delayed_delete: true,
     };
-    let (repo, lock) = (Arc::clone(&database.repo), Arc::clone(&database.lock));
+    let (repo, lock) = (Arc::clone(&database.scrub_repo), Arc::clone(&database.lock));
     Scrubber::new(repo, lock, Arc::clone(&world.stores), Arc::new(SystemClock), settings)
         .with_control(Arc::clone(&database.control))
 }

@@ -119,7 +119,7 @@ async fn a_claim_of_several_images_takes_all_but_the_one_that_changed_meanwhile(
         .zip(&works)
         .map(|(guard, work)| Claim { guard, work, stamp: work.stamp(now) })
         .collect();
-    let writes = database.repo.claim(&claims).await.unwrap();
+    let writes = database.scrub_repo.claim(&claims).await.unwrap();
     assert_eq!(writes.unwrap(), [Write::Done, Write::Stale, Write::Done]);
     let mut statuses = Vec::new();
     for id in &ids {

@@ -39,7 +39,7 @@ fn scrubber(world: &World, ahead: Duration) -> (Scrubber, Arc<ShiftedClock>) {
         delayed_delete: true,
     };
     let (database, stores) = (world.open(), Arc::clone(&world.stores));
-    (Scrubber::new(database.repo, database.lock, stores, clock.clone(), settings), clock)
+    (Scrubber::new(database.scrub_repo, database.lock, stores, clock.clone(), settings), clock)
 }
 
 #[tokio::test]

@@ -9,18 +9,9 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::http::{Request, StatusCode, header::CONTENT_TYPE};
 use glance_revert::config::{Config, Environment, Sources};
-use glance_revert::domain::audit::AuditEntry;
-use glance_revert::domain::image::{Image, ImageId};
-use glance_revert::domain::lock::ImageGuard;
-use glance_revert::domain::pending::{Children, RevertPlan};
-use glance_revert::domain::repo::{
-    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
-    RepoError, Stretch, TakeLocation, Write,
-};
-use glance_revert::domain::scrub::{Claim, Settled, Tally};
-use glance_revert::domain::summary::TakeWaiting;
+use glance_revert::domain::repo::{DatabaseHealth, RepoError};
 use glance_revert::domain::tables::TablesState;
-use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
+use glance_revert::domain::time::{Clock, SystemClock};
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
 use glance_revert::worker::status::Status;
@@ -37,19 +28,15 @@ enum Database {
     Hangs,
 }
 
-/// A repo that can only be pinged.
+/// A database that can only be pinged.
 #[derive(Debug)]
-struct PingRepo {
+struct PingDatabase {
     database: Mutex<Database>,
     pings: Mutex<usize>,
 }
 
-fn not_here<T>() -> Result<T, RepoError> {
-    Err(RepoError::Refused("this repo can only be pinged".to_owned()))
-}
-
 #[async_trait]
-impl ImageRepo for PingRepo {
+impl DatabaseHealth for PingDatabase {
     async fn ping(&self) -> Result<(), RepoError> {
         *self.pings.lock().unwrap() += 1;
         let database = *self.database.lock().unwrap();
@@ -63,112 +50,11 @@ impl ImageRepo for PingRepo {
     async fn rehearse(&self) -> Result<(), RepoError> {
         self.ping().await
     }
-
-    async fn now(&self) -> Result<Timestamp, RepoError> {
-        not_here()
-    }
-
-    async fn get(&self, _: &ImageId, _: Children) -> Result<Option<Image>, RepoError> {
-        not_here()
-    }
-
-    async fn live_locations_of(&self, _: &ImageId) -> Result<Vec<i32>, RepoError> {
-        not_here()
-    }
-
-    async fn remnants(
-        &self,
-        _: Timestamp,
-        _: Option<&ImageId>,
-        _: bool,
-        _: Stretch,
-    ) -> Result<Remnants, RepoError> {
-        not_here()
-    }
-
-    async fn get_many(&self, _: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
-        not_here()
-    }
-
-    async fn revert(
-        &self,
-        _: &ImageGuard,
-        _: &RevertPlan,
-        _: Timestamp,
-        _: &AuditEntry,
-    ) -> Result<Write, RepoError> {
-        not_here()
-    }
-
-    async fn list_pending(
-        &self,
-        _: &PendingQuery,
-        _: Option<Timestamp>,
-    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        not_here()
-    }
-
-    async fn waiting(
-        &self,
-        _: &PendingQuery,
-        _: Option<Timestamp>,
-        _: bool,
-        _: TakeWaiting<'_>,
-    ) -> Result<(), RepoError> {
-        not_here()
-    }
-
-    async fn position(&self, _: &ImageId) -> Result<Position, RepoError> {
-        not_here()
-    }
-
-    async fn list_due(&self, _: Timestamp, _: i32, _: u32) -> Result<Vec<DueImage>, RepoError> {
-        not_here()
-    }
-
-    async fn count_due(&self, _: Timestamp) -> Result<Tally, RepoError> {
-        not_here()
-    }
-
-    async fn outlook(&self, _: [Timestamp; 3]) -> Result<Outlook, RepoError> {
-        not_here()
-    }
-
-    async fn claim(&self, _: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
-        not_here()
-    }
-
-    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<u64, RepoError> {
-        not_here()
-    }
-
-    async fn locations_of(&self, _: &[ImageId], _: TakeLocation<'_>) -> Result<(), RepoError> {
-        not_here()
-    }
-
-    async fn needed_locations(
-        &self,
-        _: Timestamp,
-        _: i32,
-        _: u32,
-        _: TakeLocation<'_>,
-    ) -> Result<Handed, RepoError> {
-        not_here()
-    }
-
-    async fn live_locations(
-        &self,
-        _: i32,
-        _: u32,
-        _: TakeLocation<'_>,
-    ) -> Result<Handed, RepoError> {
-        not_here()
-    }
 }
 
 struct Ops {
     router: Router,
-    repo: Arc<PingRepo>,
+    database: Arc<PingDatabase>,
     tables: Arc<FakeTables>,
     draining: CancellationToken,
 }
@@ -191,27 +77,28 @@ impl Ops {
         let environment = Environment::default();
         let sources = Sources { config_files: vec![file], environment, ..Sources::default() };
         let config = Config::load(&sources).unwrap();
-        let repo = Arc::new(PingRepo { database: Mutex::new(database), pings: Mutex::new(0) });
+        let database = PingDatabase { database: Mutex::new(database), pings: Mutex::new(0) };
+        let database = Arc::new(database);
         let draining = CancellationToken::new();
         let metrics = init_metrics(SystemClock.now()).unwrap();
         let status = Arc::new(Status::of(&config));
         let tables = Arc::new(FakeTables::default());
         let router = ops::router(
-            Arc::clone(&repo) as _,
+            Arc::clone(&database) as _,
             Arc::clone(&tables) as _,
             draining.clone(),
             metrics,
             status,
         );
-        Self { router, repo, tables, draining }
+        Self { router, database, tables, draining }
     }
 
     fn set(&self, database: Database) {
-        *self.repo.database.lock().unwrap() = database;
+        *self.database.database.lock().unwrap() = database;
     }
 
     fn pings(&self) -> usize {
-        *self.repo.pings.lock().unwrap()
+        *self.database.pings.lock().unwrap()
     }
 
     async fn call(&self, method: &str, path: &str) -> Answer {

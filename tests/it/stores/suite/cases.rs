@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use glance_revert::domain::evidence::{Finding, verify};
 use glance_revert::domain::image::{Image, ImageId};
 use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::{Deletion, Placed, Presence, StoreError};
-use glance_revert::domain::verify::{Finding, verify};
 use serde_json::json;
 
 use super::stand::{Stand, new_image};

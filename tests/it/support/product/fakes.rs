@@ -12,8 +12,9 @@ use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
-    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery, PendingSort,
-    PendingSummary, Position, Remnants, RepoError, Stretch, TakeLocation, Write,
+    BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery,
+    PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation,
+    Write,
 };
 use glance_revert::domain::scrub::{Claim, Settled, Tally};
 use glance_revert::domain::store::{
@@ -140,16 +141,6 @@ impl ImageRepo for FakeRepo {
         Ok(live.map(|location| location.id).collect())
     }
 
-    async fn remnants(
-        &self,
-        _: Timestamp,
-        _: Option<&ImageId>,
-        _: bool,
-        _: Stretch,
-    ) -> Result<Remnants, RepoError> {
-        Ok(Remnants::default())
-    }
-
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
         self.serve().await?;
         let images = self.images.lock().unwrap();
@@ -227,6 +218,24 @@ impl ImageRepo for FakeRepo {
         }))
     }
 
+    async fn live_locations(
+        &self,
+        _: i32,
+        _: u32,
+        _: TakeLocation<'_>,
+    ) -> Result<Handed, RepoError> {
+        self.serve().await?;
+        Ok(Handed::Nothing)
+    }
+
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        self.serve().await?;
+        Ok(self.clock.lock().unwrap().as_ref().map_or_else(Timestamp::default, |clock| clock.now()))
+    }
+}
+
+#[async_trait]
+impl ScrubRepo for FakeRepo {
     async fn list_due(
         &self,
         before: Timestamp,
@@ -255,6 +264,16 @@ impl ImageRepo for FakeRepo {
         not_here()
     }
 
+    async fn remnants(
+        &self,
+        _: Timestamp,
+        _: Option<&ImageId>,
+        _: bool,
+        _: Stretch,
+    ) -> Result<Remnants, RepoError> {
+        Ok(Remnants::default())
+    }
+
     async fn claim(&self, _: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         not_here()
     }
@@ -276,24 +295,12 @@ impl ImageRepo for FakeRepo {
     ) -> Result<Handed, RepoError> {
         not_here()
     }
+}
 
-    async fn live_locations(
-        &self,
-        _: i32,
-        _: u32,
-        _: TakeLocation<'_>,
-    ) -> Result<Handed, RepoError> {
-        self.serve().await?;
-        Ok(Handed::Nothing)
-    }
-
+#[async_trait]
+impl DatabaseHealth for FakeRepo {
     async fn rehearse(&self) -> Result<(), RepoError> {
         Ok(())
-    }
-
-    async fn now(&self) -> Result<Timestamp, RepoError> {
-        self.serve().await?;
-        Ok(self.clock.lock().unwrap().as_ref().map_or_else(Timestamp::default, |clock| clock.now()))
     }
 
     async fn ping(&self) -> Result<(), RepoError> {

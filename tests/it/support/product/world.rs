@@ -155,7 +155,7 @@ impl World {
             delayed_delete: true,
         };
         Scrubber::new(
-            Arc::clone(&database.repo),
+            Arc::clone(&database.scrub_repo),
             Arc::clone(&database.lock),
             stores,
             self.clock.clone(),
@@ -188,7 +188,7 @@ impl World {
             let work = image.unwrap().into_work(now).unwrap();
             let guard = database.lock.try_lock(&work.image().id).await.unwrap().unwrap();
             let claim = Claim { guard: &guard, work: &work, stamp: work.stamp(now) };
-            assert_eq!(database.repo.claim(&[claim]).await.unwrap(), Some(vec![Write::Done]));
+            assert_eq!(database.scrub_repo.claim(&[claim]).await.unwrap(), Some(vec![Write::Done]));
             guard.release().await;
         }
     }

@@ -1,10 +1,10 @@
 //! What a living image shows of its store: an unmounted share is an empty folder, in which
 //! everything is absent.
 
-use super::image::ImageId;
-use super::location::Location;
-use super::repo::{Handed, ImageRepo, RepoError};
-use super::store::{Placed, Presence, Stores};
+use crate::domain::image::ImageId;
+use crate::domain::location::Location;
+use crate::domain::repo::{Handed, ImageRepo, RepoError};
+use crate::domain::store::{Placed, Presence, Stores};
 
 /// Live images asked for before a store's word "absent" is believed.
 const CANARIES: usize = 3;
@@ -14,7 +14,7 @@ const PAGES: usize = 1000;
 
 /// What the part of the store that says "absent" could show.
 #[derive(Debug, Clone)]
-pub(super) enum Canary {
+pub(in crate::domain) enum Canary {
     /// This live image's data is there.
     Seen(ImageId, Placed),
     /// No live image has its data in this store: nothing to ask for.
@@ -23,7 +23,7 @@ pub(super) enum Canary {
 
 /// Asks for the data of living images. The inner error says that there are some and that their
 /// data is not there either.
-pub(super) async fn look(
+pub(in crate::domain) async fn look(
     absent: &Placed,
     repo: &dyn ImageRepo,
     stores: &dyn Stores,
@@ -58,7 +58,7 @@ pub(super) async fn look(
 }
 
 /// Whether the store shows an image's data.
-pub(super) async fn is_there(image: &ImageId, placed: &Placed) -> bool {
+pub(in crate::domain) async fn is_there(image: &ImageId, placed: &Placed) -> bool {
     let seen = placed.store.stat(image, &placed.uri).await;
     matches!(seen, Ok(Presence::Present { .. } | Presence::Repairable { .. }))
 }

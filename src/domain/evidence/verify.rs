@@ -4,9 +4,9 @@ use aws_lc_rs::digest;
 use futures::StreamExt;
 use md5::{Digest, Md5};
 
-use super::image::Image;
-use super::location::Location;
-use super::store::{ObjectStream, Placed, Presence, StoreError, Stores, Unplaced};
+use crate::domain::image::Image;
+use crate::domain::location::Location;
+use crate::domain::store::{ObjectStream, Placed, Presence, StoreError, Stores, Unplaced};
 
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +18,17 @@ pub enum Verify {
     Checksum,
     /// Do not look.
     None,
+}
+
+impl Verify {
+    /// The word for it, in requests and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exists => "exists",
+            Self::Checksum => "checksum",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What was found where a location points.
@@ -112,7 +123,7 @@ fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding
 
 /// The same, and has the store put right what [`Finding::Repairable`] says, once the hash has proved
 /// that the data is worth it, whatever `how` says.
-pub async fn verify_and_repair(
+pub(super) async fn verify_and_repair(
     stores: &dyn Stores,
     image: &Image,
     location: &Location,

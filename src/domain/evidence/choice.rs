@@ -1,10 +1,10 @@
 //! Which of the locations that were looked at come back.
 
-use super::RevertError;
+use super::verify::Finding;
 use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::pending::{NotPending, PendingDelete};
-use crate::domain::verify::Finding;
+use crate::domain::revert::RevertError;
 
 /// One location, looked at.
 #[derive(Debug, Clone)]
@@ -20,7 +20,10 @@ pub struct Judged {
 /// Which locations come back: all good ones deleted with the image, else the last good one that
 /// was removed earlier. A store that cannot be asked stops everything: what is left out of an
 /// active image now is scrubbed later.
-pub(super) fn choose(pending: &PendingDelete, judged: &[Judged]) -> Result<Vec<i32>, RevertError> {
+pub(in crate::domain) fn choose(
+    pending: &PendingDelete,
+    judged: &[Judged],
+) -> Result<Vec<i32>, RevertError> {
     let id = &pending.image().id;
     let mut good: Vec<i32> = judged
         .iter()
@@ -55,7 +58,11 @@ pub(super) fn choose(pending: &PendingDelete, judged: &[Judged]) -> Result<Vec<i
     Ok(good)
 }
 
-pub(super) fn warnings(pending: &PendingDelete, judged: &[Judged], chosen: &[i32]) -> Vec<String> {
+pub(in crate::domain) fn warnings(
+    pending: &PendingDelete,
+    judged: &[Judged],
+    chosen: &[i32],
+) -> Vec<String> {
     let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
     let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
     let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
@@ -79,7 +86,7 @@ pub(super) fn warnings(pending: &PendingDelete, judged: &[Judged], chosen: &[i32
 
 /// Cinder's images of encrypted volumes may have their key deleted with them, at once: no store
 /// knows of it, and no revert brings it back.
-pub(super) fn lost_key(image: &Image) -> Option<String> {
+pub(in crate::domain) fn lost_key(image: &Image) -> Option<String> {
     let value = |name: &str| {
         let property = image.properties.iter().find(|property| property.name == name);
         property.and_then(|property| property.value.as_deref())

@@ -1,0 +1,45 @@
+//! Whether "missing" can be believed.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::Evidence;
+use super::canary;
+use super::choice::Judged;
+use super::verify::Finding;
+use crate::domain::repo::RepoError;
+use crate::domain::store::StoreId;
+
+/// What keeps an absence from being believed, by part of a store; `None` where it is proved. Only for
+/// absences that were found before a part was looked at.
+pub(in crate::domain) type Doubts = HashMap<(StoreId, String), Option<String>>;
+
+impl Evidence<'_> {
+    /// Accepts "missing" only if the store still has a living image's data; otherwise the share may
+    /// be unmounted, and what is left out of an active image now is scrubbed later.
+    pub(in crate::domain) async fn prove_absences(
+        &self,
+        judged: &mut [Judged],
+        doubts: &mut Doubts,
+    ) -> Result<(), RepoError> {
+        for Judged { location, finding, .. } in judged {
+            if *finding != Finding::Missing {
+                continue;
+            }
+            let Ok(placed) = self.stores.place(location) else { continue };
+            let doubt = match doubts.entry(placed.part()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let seen = canary::look(&placed, self.repo, self.stores).await?;
+                    unknown.insert(seen.err())
+                }
+            };
+            if let Some(why) = doubt {
+                let (id, store) = (location.id, placed.store.id());
+                let text = format!("location {id} is not in store {store}, and {why}");
+                *finding = Finding::Unknown(text);
+            }
+        }
+        Ok(())
+    }
+}
