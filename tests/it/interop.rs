@@ -1,6 +1,8 @@
 //! The real Glance on each store.
 
 mod glance;
+mod night;
+mod openstack_client;
 mod own_tables;
 mod rbd;
 mod s3;

@@ -225,6 +225,7 @@ fn every_file_names_the_version_of_the_package() {
         ("deploy/kubernetes/overlays/sidecar/kustomization.yaml", "newTag: "),
         ("deploy/kubernetes/overlays/openstack-helm/values.yaml", "image: glance-revert:"),
         ("deploy/compose/compose.yaml", "image: glance-revert:"),
+        ("clients/openstackclient/pyproject.toml", "\u{0}version = \""),
         ("docs/install/README.md", "-t glance-revert:"),
         ("deploy/helm/glance-revert/ci/openstack-helm-rbd.yaml", "tag: "),
     ] {

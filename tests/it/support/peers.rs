@@ -7,6 +7,7 @@ pub(crate) mod galera;
 pub(crate) mod glance;
 pub(crate) mod keystone;
 pub(crate) mod kubernetes;
+pub(crate) mod openstack;
 pub(crate) mod private_mariadb;
 pub(crate) mod proxy;
 pub(crate) mod raw;

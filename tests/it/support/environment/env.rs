@@ -77,3 +77,8 @@ pub(crate) fn keystone_python() -> PathBuf {
 pub(crate) fn keystone_prepared() -> PathBuf {
     required("GLANCE_REVERT_TEST_KEYSTONE").into()
 }
+
+/// A Python that has the `openstack` command.
+pub(crate) fn openstack() -> PathBuf {
+    required("GLANCE_REVERT_TEST_OPENSTACK").into()
+}

@@ -195,7 +195,16 @@ impl Keystone {
         self.create("endpoints", endpoint).await;
     }
 
-    /// `[keystone_authtoken]` with another login.
+    /// The section `[keystone_authtoken]`, with the login of a user made here.
+    pub(crate) fn authtoken(&self, user: &User, project: &str) -> String {
+        format!(
+            "[keystone_authtoken]\nauth_url = {}\nauth_type = password\nusername = {}\n\
+             password = {USER_PASSWORD}\nproject_id = {project}\nuser_domain_id = default\n",
+            self.url, user.name
+        )
+    }
+
+    /// The same with another login, as it is read.
     pub(crate) fn config(&self, login: impl Into<Option<Credentials>>) -> KeystoneConfig {
         KeystoneConfig { retries: 3, ..keystone_world::config(&self.url, login) }
     }

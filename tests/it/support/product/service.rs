@@ -68,6 +68,11 @@ impl Service {
         Self { base, token, http, shutdown, sources, _folder: folder }
     }
 
+    /// Where it is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A request of one's own, as an admin.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)

@@ -1,0 +1,65 @@
+"""Calls of the service's API, over the session that the `openstack` client has."""
+
+from urllib.parse import quote
+
+from osc_lib import exceptions
+
+from glance_revert_client.text import printable
+
+SERVICE_TYPE = "image-revert"
+# What the service answers at most in a page, and takes at most in a request.
+PAGE = 1000
+
+
+class Client:
+    def __init__(self, session, endpoint, interface):
+        if not endpoint:
+            raise exceptions.CommandError(
+                f"The catalog has no {interface} endpoint of the type {SERVICE_TYPE}: add one, or say "
+                "--os-image-revert-endpoint, or set OS_IMAGE_REVERT_ENDPOINT."
+            )
+        # Paths of the API begin with the version, as do its links to further pages.
+        self.base = endpoint.rstrip("/").removesuffix("/v2")
+        self.session = session
+
+    def call(self, method, path, **request):
+        """The document that is answered; `params` and `json` as requests has them."""
+        answer = self.session.request(self.base + path, method, raise_exc=False, **request)
+        try:
+            document = answer.json()
+        except ValueError:
+            document = None
+        if answer.ok and document is not None:
+            return document
+        try:
+            error = document["error"]
+            said = f"{error['message']} ({error['reason']}, request {error['request_id']})"
+        except (KeyError, TypeError):
+            said = f"{self.base} answers HTTP {answer.status_code}, and not as glance-revert does."
+        raise exceptions.CommandError(printable(said))
+
+    def get(self, path, **params):
+        """What is None is not asked for."""
+        return self.call("GET", path, params=given(params))
+
+    def post(self, path, **body):
+        """What is None is not sent."""
+        return self.call("POST", path, json=given(body))
+
+    def pages(self, path, key, limit, **params):
+        """All that a list has, or the first `limit`, page after page."""
+        found = []
+        size = min(limit or PAGE, PAGE)
+        page = self.get(path, limit=size, **params)
+        found += page[key]
+        while "next" in page and not (limit and len(found) >= limit):
+            page = self.call("GET", page["next"])
+            found += page[key]
+        return found[:limit] if limit else found
+
+    def show_pending(self, image):
+        return self.get(f"/v2/pending-deletes/{quote(image, safe='')}")
+
+
+def given(values):
+    return {name: value for name, value in values.items() if value is not None}

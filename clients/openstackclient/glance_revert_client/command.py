@@ -1,0 +1,45 @@
+"""What the commands have in common."""
+
+from cliff.columns import FormattableColumn
+from osc_lib.command import command
+
+from glance_revert_client.text import shown
+
+# Formats that escape by themselves; in these values stay as the service answers them.
+_FOR_PROGRAMS = ("json", "yaml")
+
+
+class _Safe:
+    """Escapes what others wrote, and ends with 1 where a part of the work was not done."""
+
+    failed = False
+
+    def run(self, parsed_args):
+        self.failed = False
+        return super().run(parsed_args) or int(self.failed)
+
+    @property
+    def client(self):
+        return self.app.client_manager.image_revert
+
+    def tell(self, text):
+        """Says something beside the result."""
+        self.app.stderr.write(f"{text}\n")
+
+
+def _cell(value, parsed_args):
+    if isinstance(value, FormattableColumn) or parsed_args.formatter in _FOR_PROGRAMS:
+        return value
+    return shown(value)
+
+
+class Lister(_Safe, command.Lister):
+    def produce_output(self, parsed_args, column_names, data):
+        rows = [[_cell(value, parsed_args) for value in row] for row in data]
+        return super().produce_output(parsed_args, column_names, rows)
+
+
+class ShowOne(_Safe, command.ShowOne):
+    def produce_output(self, parsed_args, column_names, data):
+        row = [_cell(value, parsed_args) for value in data]
+        return super().produce_output(parsed_args, column_names, row)
