@@ -122,7 +122,8 @@ macro_rules! bare_loop {
                 texts: &Texts,
                 id: &str,
             ) -> Result<bool, sqlx::Error> {
-                let read = sqlx::query(texts.read).bind(id).bind(id).bind(id).bind(id).bind(id);
+                let read = sqlx::query(texts.read).bind(id).bind(id).bind(id).bind(1).bind(id);
+                let read = read.bind(1).bind(id).bind(id).bind(1).bind(id).bind(id);
                 let rows = read.fetch_all(&mut *connection).await?;
                 let image = rows.first().ok_or(sqlx::Error::RowNotFound)?;
                 let deleted_at: String = image.try_get("deleted_at_text")?;
@@ -144,12 +145,11 @@ macro_rules! bare_loop {
                     locations = locations.bind(location);
                 }
                 locations.execute(&mut *transaction).await?;
-                let properties = sqlx::query(texts.properties).bind(now).bind(id);
-                let earliest = moment - chrono::TimeDelta::seconds(60);
-                properties.bind(earliest).bind(moment).execute(&mut *transaction).await?;
+                let properties = sqlx::query(texts.properties).bind(now).bind(id).bind(moment);
+                properties.execute(&mut *transaction).await?;
                 for text in [texts.tags, texts.members] {
-                    let children = sqlx::query(text).bind(now).bind(id);
-                    children.bind(&deleted_at).bind(id).execute(&mut *transaction).await?;
+                    let children = sqlx::query(text).bind(now).bind(id).bind(&deleted_at);
+                    children.execute(&mut *transaction).await?;
                 }
                 transaction.commit().await?;
                 Ok(won)
