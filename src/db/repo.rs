@@ -2,6 +2,7 @@
 
 mod audited;
 mod claim;
+mod group_commit;
 mod hand_on;
 mod list;
 mod many;
@@ -14,8 +15,9 @@ use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 
-use self::list::InOrder;
-use self::many::image_with;
+use self::group_commit::GroupCommit;
+use self::list::{InOrder, due};
+use self::many::{Change, image_with};
 use super::connections::Connections;
 use super::deadline::is_late;
 use super::dialect::Dialect;
@@ -51,14 +53,33 @@ pub(super) struct SqlRepo<D: Dialect> {
     connections: Connections<D>,
     tables: Arc<SqlTables<D>>,
     /// Whether all tables were seen to have them.
-    has_transactions: AtomicBool,
-    in_order: InOrder,
+    has_transactions: Arc<AtomicBool>,
+    in_order: Arc<InOrder>,
+    group_commit: Arc<GroupCommit>,
+}
+
+/// Clones share all of it.
+impl<D: Dialect> Clone for SqlRepo<D> {
+    fn clone(&self) -> Self {
+        Self {
+            connections: self.connections.clone(),
+            tables: Arc::clone(&self.tables),
+            has_transactions: Arc::clone(&self.has_transactions),
+            in_order: Arc::clone(&self.in_order),
+            group_commit: Arc::clone(&self.group_commit),
+        }
+    }
 }
 
 impl<D: Dialect> SqlRepo<D> {
     pub(super) fn new(connections: Connections<D>, tables: Arc<SqlTables<D>>) -> Self {
-        let (has_transactions, in_order) = (AtomicBool::default(), InOrder::default());
-        Self { connections, tables, has_transactions, in_order }
+        Self {
+            connections,
+            tables,
+            has_transactions: Arc::default(),
+            in_order: Arc::default(),
+            group_commit: Arc::default(),
+        }
     }
 
     async fn connection(&self) -> Result<PooledConnection<D>, RepoError> {
@@ -101,12 +122,10 @@ impl<D: Dialect> SqlRepo<D> {
 
     async fn revert_one(
         &self,
-        guard: &ImageGuard,
         plan: &RevertPlan,
         now: Timestamp,
         audit: &AuditEntry,
     ) -> Result<Write, RepoError> {
-        must_be_locked(guard, plan.id())?;
         or_stale(self.revert_audited(plan, now, audit).await, Write::Stale)
     }
 
@@ -175,8 +194,8 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         now: Timestamp,
         audit: &AuditEntry,
     ) -> Result<Write, RepoError> {
-        self.has_transactions().await?;
-        self.revert_one(guard, plan, now, audit).await
+        must_be_locked(guard, plan.id())?;
+        self.revert_in_group(Change { plan, audit }, now).await
     }
 
     async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
@@ -195,7 +214,13 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         reverts: &[Revert<'_>],
         now: Timestamp,
     ) -> Vec<Result<Write, RepoError>> {
-        self.revert_each(reverts, now).await
+        let locked = |one: &Revert<'_>| must_be_locked(one.guard, one.plan.id());
+        if let Some(error) = reverts.iter().find_map(|one| locked(one).err()) {
+            return reverts.iter().map(|_| Err(error.clone())).collect();
+        }
+        let changes: Vec<_> =
+            reverts.iter().map(|one| Change { plan: one.plan, audit: &one.audit }).collect();
+        self.revert_each(&changes, now).await
     }
 
     async fn list_pending(
@@ -358,24 +383,6 @@ impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
     async fn ping(&self) -> Result<(), RepoError> {
         self.fetch(Statement::new(sql::PING)).await.map(drop)
     }
-}
-
-impl<D: Dialect> SqlRepo<D> {
-    /// The row of [`lists::OUTLOOK`].
-    async fn outlook_after(
-        &self,
-        id: &str,
-        before: [Timestamp; 3],
-    ) -> Result<Vec<D::Row>, RepoError> {
-        let statement = Statement::walk(lists::OUTLOOK);
-        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        self.fetch(statement.bind(id)).await
-    }
-}
-
-/// The places of what [`lists`] say of images that are due.
-fn due(sql: &'static str, after: i32, before: Timestamp) -> Statement {
-    Statement::walk(sql).bind(after).bind(before).bind(before).bind(before)
 }
 
 fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {

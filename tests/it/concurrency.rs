@@ -3,6 +3,7 @@
 mod crash;
 mod faults;
 mod galera;
+mod group_commit;
 mod isolation;
 mod locks;
 mod orders;

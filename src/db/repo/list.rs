@@ -38,6 +38,17 @@ impl InOrder {
 }
 
 impl<D: Dialect> SqlRepo<D> {
+    /// The row of [`lists::OUTLOOK`].
+    pub(super) async fn outlook_after(
+        &self,
+        id: &str,
+        before: [Timestamp; 3],
+    ) -> Result<Vec<D::Row>, RepoError> {
+        let statement = Statement::walk(lists::OUTLOOK);
+        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
+        self.fetch(statement.bind(id)).await
+    }
+
     /// The rows of a page.
     pub(super) async fn page_of_pending(
         &self,
@@ -182,4 +193,9 @@ pub(super) fn waiting(
     statement
         .bind(query.deleted_after.unwrap_or_else(far_past))
         .bind(query.deleted_before.unwrap_or(FAR_FUTURE))
+}
+
+/// The places of what [`lists`] say of images that are due.
+pub(super) fn due(sql: &'static str, after: i32, before: Timestamp) -> Statement {
+    Statement::walk(sql).bind(after).bind(before).bind(before).bind(before)
 }

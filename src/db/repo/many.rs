@@ -1,6 +1,6 @@
 //! Several images with their children at a time: reads, and reverts in one transaction.
 
-use super::{SqlRepo, begin_with, commit, far_past, must_be_locked};
+use super::{SqlRepo, begin_with, commit, far_past};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{is_audit_refused, lost_race, repo_error};
@@ -11,14 +11,22 @@ use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{IMAGE, LOCATION_SLOTS};
 use crate::db::tables::Audit;
 use crate::db::whole::{self, WHOLE_SLOTS};
+use crate::domain::audit::AuditEntry;
 use crate::domain::image::ImageId;
 use crate::domain::pending::{Children, RevertPlan};
-use crate::domain::repo::{RepoError, Revert, Wholes, Write};
+use crate::domain::repo::{RepoError, Wholes, Write};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// Bytes of the children that one statement reads. An image that needs more is read alone.
 const MOST_OF_SEVERAL: usize = 8 << 20;
+
+/// A revert of an image that is locked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) plan: &'a RevertPlan,
+    pub(super) audit: &'a AuditEntry,
+}
 
 impl<D: Dialect> SqlRepo<D> {
     pub(super) async fn read_whole(
@@ -104,11 +112,11 @@ impl<D: Dialect> SqlRepo<D> {
     /// were planned; else, and the others, one by one.
     pub(super) async fn revert_each(
         &self,
-        reverts: &[Revert<'_>],
+        changes: &[Change<'_>],
         now: Timestamp,
     ) -> Vec<Result<Write, RepoError>> {
-        let mut written: Vec<Option<Write>> = vec![None; reverts.len()];
-        let failed = self.try_revert_each(reverts, now, &mut written).await.err();
+        let mut written: Vec<Option<Write>> = vec![None; changes.len()];
+        let failed = self.try_revert_each(changes, now, &mut written).await.err();
         let unknown = || RepoError::Unavailable("the revert was not tried".to_owned());
         let failed = failed.unwrap_or_else(unknown);
         written.into_iter().map(|one| one.ok_or_else(|| failed.clone())).collect()
@@ -116,26 +124,23 @@ impl<D: Dialect> SqlRepo<D> {
 
     async fn try_revert_each(
         &self,
-        reverts: &[Revert<'_>],
+        changes: &[Change<'_>],
         now: Timestamp,
         written: &mut [Option<Write>],
     ) -> Result<(), RepoError> {
-        for Revert { guard, plan, .. } in reverts {
-            must_be_locked(guard, plan.id())?;
-        }
         self.has_transactions().await?;
-        let alike = |revert: &&Revert<'_>| is_plain(revert.plan);
-        let plain: Vec<_> = reverts.iter().filter(alike).collect();
+        let plain: Vec<_> =
+            changes.iter().filter(|change| is_plain(change.plan)).copied().collect();
         if plain.len() > 1
             && let Some(write) = self.revert_together(&plain, now).await?
         {
-            for (one, revert) in written.iter_mut().zip(reverts) {
-                *one = is_plain(revert.plan).then_some(write);
+            for (one, change) in written.iter_mut().zip(changes) {
+                *one = is_plain(change.plan).then_some(write);
             }
         }
-        for (one, Revert { guard, plan, audit }) in written.iter_mut().zip(reverts) {
+        for (one, Change { plan, audit }) in written.iter_mut().zip(changes) {
             if one.is_none() {
-                *one = Some(self.revert_one(guard, plan, now, audit).await?);
+                *one = Some(self.revert_one(plan, now, audit).await?);
             }
         }
         Ok(())
@@ -144,14 +149,14 @@ impl<D: Dialect> SqlRepo<D> {
     /// What became of them all; `None` where one of them, or of its rows, is in the way of the others.
     async fn revert_together(
         &self,
-        reverts: &[&Revert<'_>],
+        changes: &[Change<'_>],
         now: Timestamp,
     ) -> Result<Option<Write>, RepoError> {
         let mut connection = self.connection().await?;
         let mut has_begun = false;
-        let plans: Vec<_> = reverts.iter().map(|revert| revert.plan).collect();
+        let plans: Vec<_> = changes.iter().map(|change| change.plan).collect();
         let written = async {
-            let entries = reverts.iter().map(|revert| &revert.audit).collect();
+            let entries = changes.iter().map(|change| change.audit).collect();
             let audit = self.tables.audit(&mut connection, entries).await?;
             together(&mut connection, &plans, now, &audit, &mut has_begun).await
         };

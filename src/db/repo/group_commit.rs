@@ -1,0 +1,88 @@
+//! Reverts that wait for one another are written in one transaction.
+//!
+//! On PostgreSQL a revert locks tables ([`Dialect::BEGIN_REVERT`]), so one can write at a time; on the
+//! others each has a COMMIT that goes to disk. Whoever comes while another writes joins those who wait,
+//! and the next to have the turn writes for all of them. Whoever is alone waits for nobody.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use super::SqlRepo;
+use super::many::Change;
+use crate::db::dialect::Dialect;
+use crate::db::whole::WHOLE_SLOTS;
+use crate::domain::audit::AuditEntry;
+use crate::domain::pending::RevertPlan;
+use crate::domain::repo::{RepoError, Write};
+use crate::domain::time::Timestamp;
+
+/// Who waits to be written, and whose turn it is to write.
+#[derive(Debug, Default)]
+pub(super) struct GroupCommit {
+    waiting: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    plan: RevertPlan,
+    audit: AuditEntry,
+    now: Timestamp,
+    answer: oneshot::Sender<Result<Write, RepoError>>,
+}
+
+impl GroupCommit {
+    fn join(&self, one: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(one);
+    }
+
+    /// The first of those that wait, and those that can be written with it; all of them still wanted.
+    fn leave(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|one| !one.answer.is_closed());
+        let Some(now) = waiting.first().map(|one| one.now) else { return Vec::new() };
+        let mut places = WHOLE_SLOTS;
+        let fits = |one: &mut Waiting| {
+            let fits = one.now == now && places > 0;
+            places -= usize::from(fits);
+            fits
+        };
+        waiting.extract_if(.., fits).collect()
+    }
+}
+
+impl<D: Dialect> SqlRepo<D> {
+    /// Writes it, together with others that wait. A task of its own does, which a caller who leaves
+    /// does not take with it: others may be in the same transaction.
+    pub(super) async fn revert_in_group(
+        &self,
+        change: Change<'_>,
+        now: Timestamp,
+    ) -> Result<Write, RepoError> {
+        let (answer, written) = oneshot::channel();
+        let (plan, audit) = (change.plan.clone(), change.audit.clone());
+        self.group_commit.join(Waiting { plan, audit, now, answer });
+        tokio::spawn(self.clone().write_for_all().in_current_span());
+        written.await.unwrap_or_else(|_| {
+            Err(RepoError::Unavailable(
+                "it is not known whether the change was made, look at the image again".to_owned(),
+            ))
+        })
+    }
+
+    /// One turn. Each who joins starts one, so nobody is left.
+    async fn write_for_all(self) {
+        let _turn = self.group_commit.turn.lock().await;
+        let group = self.group_commit.leave();
+        let Some(now) = group.first().map(|one| one.now) else { return };
+        let changes: Vec<_> =
+            group.iter().map(|one| Change { plan: &one.plan, audit: &one.audit }).collect();
+        let written = self.revert_each(&changes, now).await;
+        for (one, written) in group.into_iter().zip(written) {
+            // a caller who left meanwhile reads of it in the audit
+            one.answer.send(written).ok();
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Reverts that wait for one another come back in one transaction.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use glance_revert::domain::image::ImageId;
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::revert::{RevertRequest, Reverter, Verify};
+use tokio::task::JoinHandle;
+
+use crate::support::crowd::{self, Fate, LONG_AGO};
+use crate::support::database::{Kind, on_each_database};
+use crate::support::statements::StatementProxy;
+use crate::support::world::World;
+
+on_each_database! {
+    reverts_that_wait_for_one_that_is_written_share_a_transaction,
+    a_caller_who_leaves_takes_nobody_along,
+}
+
+const IMAGES: usize = 20;
+
+/// As the databases are told. "READ COMMITTED" is none.
+fn commit(kind: Kind) -> &'static str {
+    if kind == Kind::Postgres { "COMMIT\0" } else { "COMMIT" }
+}
+
+/// One that stands before its COMMIT, and all others behind it.
+struct Queue {
+    world: World,
+    proxy: StatementProxy,
+    reverts: Vec<JoinHandle<bool>>,
+}
+
+impl Queue {
+    async fn new(kind: Kind) -> Self {
+        let world = World::new(kind).await;
+        let ids = crowd::ids("one", IMAGES);
+        world.crowd(&ids, LONG_AGO).await;
+        let proxy = StatementProxy::start(&world.db.url()).await;
+        let database = World::open_at(&proxy.url(&world.db.url()));
+        let reverter = Arc::new(world.reverter(&database));
+        proxy.stop_at(commit(kind));
+        let mut reverts: Vec<_> = ids[..1].iter().map(|id| begin(&reverter, id)).collect();
+        proxy.stopped().await;
+        proxy.heard();
+        reverts.extend(ids[1..].iter().map(|id| begin(&reverter, id)));
+        let mut heard = String::new();
+        while !ids[1..].iter().all(|id| heard.matches(id.as_str()).count() >= ASKED) {
+            heard.extend(proxy.heard());
+            tokio::task::yield_now().await;
+        }
+        Self { world, proxy, reverts }
+    }
+}
+
+/// An image's id is said when its row is read, and often in the one statement that does.
+const ASKED: usize = 3;
+
+fn begin(reverter: &Arc<Reverter>, id: &str) -> JoinHandle<bool> {
+    let (reverter, id) = (Arc::clone(reverter), ImageId::parse(id).unwrap());
+    tokio::spawn(async move {
+        let request = RevertRequest::whole(Verify::Exists);
+        reverter.revert(&Admin::local_operator(), &id, &request).await.is_ok()
+    })
+}
+
+async fn reverts_that_wait_for_one_that_is_written_share_a_transaction(kind: Kind) {
+    if kind == Kind::Sqlite {
+        return;
+    }
+    let Queue { world, proxy, reverts } = Queue::new(kind).await;
+    proxy.let_go();
+    assert!(join_all(reverts).await.into_iter().all(Result::unwrap));
+    assert_eq!(
+        world.fates("one").await.values().filter(|fate| **fate == Fate::KEPT).count(),
+        IMAGES
+    );
+    let commits = proxy.heard().iter().filter(|said| said.contains(commit(kind))).count();
+    assert!((1..IMAGES / 2).contains(&commits), "{commits} transactions");
+}
+
+async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
+    if kind == Kind::Sqlite {
+        return;
+    }
+    let Queue { world, proxy, mut reverts } = Queue::new(kind).await;
+    // the first is being written, the second waits
+    for left in reverts.drain(..2) {
+        left.abort();
+        assert!(left.await.unwrap_err().is_cancelled());
+    }
+    proxy.let_go();
+    assert!(join_all(reverts).await.into_iter().all(Result::unwrap));
+    let fates = world.fates("one").await;
+    assert_eq!(fates.values().filter(|fate| **fate == Fate::KEPT).count(), IMAGES - 1, "{fates:?}");
+}
