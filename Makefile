@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo man openapi openapi-check openapi-lint clients-test bench image-test deploy-check systemd-test clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -68,6 +68,12 @@ openapi-lint: ## Hold the OpenAPI documents against Spectral, Redocly and IBM's 
 
 clients-test: ## Generate clients, and have each call every operation of a live service
 	tests/clients/run
+
+ui-test: ## Drive the page of /ui in a real Chromium (installs what it needs)
+	tests/ui/run
+
+screenshots: ## Make the screenshots of docs/images
+	tests/ui/run screenshots
 
 bench: ## Measure the promises against the real glance-scrubber
 	benches/run

@@ -21,6 +21,7 @@ pub mod revert;
 pub mod scrubber;
 pub mod state;
 pub mod throttle;
+mod ui;
 pub(crate) mod unreadable;
 pub mod versions;
 
@@ -38,9 +39,11 @@ use state::ApiState;
 /// Every answer passes [`middleware::answer`], also those to unknown paths and wrong methods.
 pub fn router(state: ApiState) -> Router {
     let (operations, _) = operations().split_for_parts();
+    let page = if state.view.settings.ui { ui::router() } else { Router::new() };
     operations
         .merge(versions::undocumented())
         .merge(docs::router())
+        .merge(page)
         .fallback(async || ApiError::from(RequestError::UnknownUri))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn_with_state(state.clone(), middleware::answer))

@@ -198,6 +198,7 @@ impl App {
                 show_image_direct_url: glance.show_image_direct_url,
                 request_timeout: self.config.revert.request_timeout,
                 tls: self.config.listeners.tls.is_some(),
+                ui: self.config.revert.ui,
             },
         }
     }

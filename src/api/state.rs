@@ -73,6 +73,8 @@ pub struct ApiSettings {
     pub request_timeout: Duration,
     /// Whether answers travel over TLS.
     pub tls: bool,
+    /// `[revert] ui`: whether the page is served.
+    pub ui: bool,
 }
 
 impl ApiState {

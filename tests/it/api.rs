@@ -19,4 +19,5 @@ mod scrubber;
 mod summary;
 mod tenants;
 mod throttle;
+mod ui;
 mod versions;

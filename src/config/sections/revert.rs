@@ -42,6 +42,8 @@ options! {
         lock_wait: Duration = seconds("5");
         /// Whether this process scrubs. false: it serves the API only.
         scrubber: bool = boolean(true);
+        /// Whether the page for operators is served, at /ui.
+        ui: bool = boolean(true);
         /// How long a DELETE of Glance's may stay half done before it counts as interrupted.
         delete_grace: Duration = seconds("60");
         /// Consecutive missing objects after which a store is skipped for the rest of the pass.

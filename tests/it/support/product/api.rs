@@ -125,6 +125,7 @@ impl TestApi {
             show_image_direct_url: false,
             request_timeout: Duration::from_mins(1),
             tls: false,
+            ui: true,
         };
         let scrubber = Scrubber::new(
             repo.clone(),

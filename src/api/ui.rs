@@ -1,0 +1,156 @@
+//! `/ui`: the page for operators, part of the binary. It knows the public API and nothing else; what
+//! stands in a file of `ui/assets` is sent as it is, compressed once.
+
+use std::io::Write;
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::state::ApiState;
+
+/// Scripts and styles of this folder, and calls of this service. No script can turn a text into markup
+/// either: `require-trusted-types-for`, and no policy that would make one trusted.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'",
+);
+
+/// Beside those of every answer.
+const ISOLATED: [(HeaderName, HeaderValue); 2] = [
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
+/// A browser may keep a file and asks each time whether it is still the same.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// A file of the page, ready to be sent.
+#[derive(Debug)]
+struct File {
+    /// Its name; empty for the page itself.
+    name: &'static str,
+    kind: HeaderValue,
+    text: &'static [u8],
+    compressed: Vec<u8>,
+    /// What tells one content from another, for both forms.
+    tags: [HeaderValue; 2],
+}
+
+macro_rules! files {
+    ($($name:literal = $path:literal),+ $(,)?) => {
+        [$(File::new($name, $path, include_bytes!(concat!("ui/assets/", $path)))),+]
+    };
+}
+
+static FILES: LazyLock<[File; 17]> = LazyLock::new(|| {
+    files![
+        "" = "index.html",
+        "icon.svg" = "icon.svg",
+        "style.css" = "style.css",
+        "api.js" = "api.js",
+        "audit.js" = "audit.js",
+        "bursts.js" = "bursts.js",
+        "details.js" = "details.js",
+        "dialog.js" = "dialog.js",
+        "dom.js" = "dom.js",
+        "format.js" = "format.js",
+        "grid.js" = "grid.js",
+        "hold.js" = "hold.js",
+        "main.js" = "main.js",
+        "revert.js" = "revert.js",
+        "scrubber.js" = "scrubber.js",
+        "session.js" = "session.js",
+        "state.js" = "state.js",
+    ]
+});
+
+impl File {
+    fn new(name: &'static str, path: &str, text: &'static [u8]) -> Self {
+        let kind = match path.rsplit('.').next() {
+            Some("html") => "text/html; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            _ => "text/javascript; charset=utf-8",
+        };
+        let digest = hex::encode(&digest(&SHA256, text).as_ref()[..16]);
+        let tag = |form: &str| {
+            HeaderValue::from_str(&format!("\"{digest}{form}\""))
+                .unwrap_or(HeaderValue::from_static("\"\""))
+        };
+        Self {
+            name,
+            kind: HeaderValue::from_static(kind),
+            text,
+            compressed: compressed(text),
+            tags: [tag(""), tag("-gzip")],
+        }
+    }
+
+    fn answer(&self, asked: &HeaderMap) -> Response {
+        let is_compressed = takes_gzip(asked);
+        let tag = &self.tags[usize::from(is_compressed)];
+        let mut response = if is_known(asked, tag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else if is_compressed {
+            let coding = [(header::CONTENT_ENCODING, "gzip")];
+            (coding, self.compressed.clone()).into_response()
+        } else {
+            self.text.into_response()
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, self.kind.clone());
+        headers.insert(header::ETAG, tag.clone());
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        headers.insert(header::CACHE_CONTROL, ASK_AGAIN);
+        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        headers.extend(ISOLATED);
+        response
+    }
+}
+
+/// Writing to memory does not fail; if it did, the browser would have an empty file and say so.
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text).and_then(|()| encoder.finish()).unwrap_or_default()
+}
+
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let codings = asked.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    codings.flat_map(|value| value.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = weight.replace(' ', "").trim_end_matches(['0', '.']) == "q=";
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
+}
+
+/// RFC 9110 13.1.2, as a GET compares: weakly.
+fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    known.flat_map(|value| value.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes()
+    })
+}
+
+/// The page and its files. Relative, so that it works behind a proxy that adds to the path.
+pub(crate) fn router() -> Router<ApiState> {
+    let start = Router::new().route("/ui", get(async || Redirect::permanent("ui/")));
+    FILES.iter().fold(start, |router, file| {
+        let answer = async |request: Request| file.answer(request.headers());
+        router.route(&format!("/ui/{}", file.name), get(answer))
+    })
+}

@@ -1,0 +1,86 @@
+// The bursts: deletions of one project with no gap over a minute. A click shows one alone.
+
+import { api } from "./api.js";
+import { announce, byId, foreign, h } from "./dom.js";
+import { bytes, images, number, span, window } from "./format.js";
+import { urgency } from "./grid.js";
+import { state } from "./state.js";
+
+/** More are told as a number. */
+const MOST = 200;
+
+const list = byId("bursts");
+let shown = [];
+let last = null;
+
+export function start() {
+  state.addEventListener("pause", () => last && fill(last));
+}
+
+export async function load() {
+  const summary = await api.get("/v2/pending-deletes/summary?group_by=burst");
+  shown = summary.groups.slice(0, MOST).map((group) => ({
+    project: group.project,
+    from: group.first_deleted_at,
+    to: group.last_deleted_at,
+    images: group.images,
+    bytes: group.bytes,
+    scrubAt: group.first_scrub_at === null ? Infinity : Date.parse(group.first_scrub_at),
+  }));
+  const still = state.burst && shown.find((burst) => isSame(burst, state.burst));
+  // A burst that has grown or shrunk is the same to whoever looks at it.
+  if (state.burst) state.burst = still ?? null;
+  last = summary;
+  fill(summary);
+}
+
+const isSame = (one, other) => one.project === other.project && (one.from === other.from || one.to === other.to);
+
+function fill(summary) {
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const everything = item("all", "Everything that waits", [
+    h("span", {}, `${images(summary.images)}, ${bytes(summary.bytes)}`),
+  ]);
+  everything.addEventListener("click", () => choose(null));
+  const left = summary.groups.length - shown.length + summary.other_groups;
+  list.replaceChildren(
+    h("li", {}, everything),
+    ...shown.map((burst) => h("li", {}, make(burst))),
+    left > 0 ? h("li", { class: "muted" }, `${number(left)} smaller ones are not shown.`) : "",
+  );
+  mark();
+  if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function make(burst) {
+  const seconds = (burst.scrubAt - api.now()) / 1000;
+  const [kind, word] = urgency(seconds, burst.scrubAt);
+  const first = burst.scrubAt === Infinity ? "not scrubbed" : seconds <= 0 ? "first is due now" : `first in ${span(seconds)}`;
+  const element = item(keyOf(burst), foreign(burst.project ?? "(no project)", 64), [
+    h("strong", {}, `${images(burst.images)}, ${bytes(burst.bytes)}`),
+    h("span", {}, window(burst.from, burst.to)),
+    h("span", { class: "first" }, first, word === "paused" ? ", paused" : ""),
+  ]);
+  element.dataset.urgency = kind;
+  element.addEventListener("click", () => choose(burst));
+  return element;
+}
+
+function item(key, title, lines) {
+  return h("button", { type: "button", class: "burst", "data-key": key }, h("span", { class: "title" }, title), lines);
+}
+
+const keyOf = (burst) => `${burst.project} ${burst.from}`;
+
+async function choose(burst) {
+  await state.filterByBurst(burst);
+  mark();
+  announce(`${images(state.shown.length)} shown`);
+}
+
+function mark() {
+  const chosen = state.burst ? keyOf(state.burst) : "all";
+  for (const button of list.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.key === chosen));
+  }
+}

@@ -1,0 +1,195 @@
+// Bringing images back: what would come back, the question, the work, what became of each.
+
+import { api } from "./api.js";
+import { button, open, problem } from "./dialog.js";
+import { announce, download, foreign, h } from "./dom.js";
+import { bytes, images, number, reason } from "./format.js";
+import { table } from "./scrubber.js";
+import { state } from "./state.js";
+
+/** Images a request: an answer comes every second or so, and a stop is heard as soon. */
+const BATCH = 250;
+/** Rows that are listed of the results; the file has all. */
+const LISTED = 200;
+
+/** Asks what would come back, and changes nothing. */
+export const preview = () => show({ title: "Preview", only: true });
+
+/** Shows the plan, asks, and takes the selection back. Resolves with whether anything was tried. */
+export const revert = () => show({ title: "Revert", only: false });
+
+async function show({ title, only }) {
+  const chosen = state.chosen();
+  if (chosen.length === 0) return false;
+  const run = new Run(chosen.map((row) => row.id));
+  let tried = false;
+  await open({
+    title: `${title}: ${images(chosen.length)}`,
+    wide: true,
+    fill: async (body, footer, close, heading) => {
+      heading.tabIndex = -1;
+      heading.autofocus = true;
+      const stop = button("Cancel", () => close());
+      footer.append(stop);
+      const plan = await run.go(body, { dry_run: true }, "Asking the stores");
+      if (!plan) return;
+      stop.textContent = only ? "Close" : "Cancel";
+      if (only) footer.prepend(saveButton("preview", plan));
+      else question(body, footer, plan, async (options, go) => {
+        tried = true;
+        go.remove();
+        stop.textContent = "Stop";
+        const result = await run.go(body, options, "Bringing back");
+        stop.textContent = "Close";
+        if (result) footer.prepend(saveButton("revert", result));
+        heading.focus();
+      });
+    },
+  }).finally(() => run.stop());
+  return tried;
+}
+
+function question(body, footer, plan, act) {
+  const protect = h("input", { type: "checkbox" });
+  const members = h("input", { type: "checkbox", checked: true });
+  const count = plan.counts.reverted;
+  const failed = plan.counts.failed + plan.counts.unknown;
+  body.append(
+    h(
+      "fieldset",
+      {},
+      h("legend", {}, "How"),
+      h("label", { class: "check" }, protect, " Protect them, so that Glance refuses to delete them again"),
+      h("label", { class: "check" }, members, " Members come back, too"),
+    ),
+  );
+  if (count === 0) return;
+  if (failed > 0) body.append(h("p", {}, `${images(failed)} will stay as they are.`));
+  const go = button(
+    `Revert ${images(count)}`,
+    () => act({ protect: protect.checked, members: members.checked ? "restore" : "skip" }, go),
+    { kind: "primary" },
+  );
+  footer.append(go);
+}
+
+const saveButton = (name, result) =>
+  button("Download as JSON", () => download(`glance-revert-${name}-${new Date(api.now()).toISOString()}.json`, result));
+
+/** One selection, in requests of a bounded size. */
+class Run {
+  #ids;
+  #stopper = new AbortController();
+
+  constructor(ids) {
+    this.#ids = ids;
+  }
+
+  stop() {
+    this.#stopper.abort();
+  }
+
+  /** Shows its progress and its results; `null` where it was stopped. */
+  async go(body, options, words) {
+    const bar = h("progress", { max: this.#ids.length, value: 0, "aria-label": words });
+    const line = h("p", {}, `${words}: 0 of ${number(this.#ids.length)}`);
+    const failed = h("div");
+    body.replaceChildren(line, bar, failed);
+    announce(`${words}: ${images(this.#ids.length)}`);
+    const results = [];
+    let left = this.#ids;
+    while (left.length > 0) {
+      try {
+        const some = left.slice(0, BATCH);
+        const request = { dry_run: false, ...options, image_ids: some };
+        const answer = await api.post("/v2/pending-deletes/actions/revert", request, { signal: this.#stopper.signal });
+        const tried = new Set(answer.results.map((result) => result.image_id));
+        results.push(...answer.results);
+        left = [...some.filter((id) => !tried.has(id)), ...left.slice(BATCH)];
+        if (tried.size === 0) throw new Error("The service tried none of the images.");
+      } catch (error) {
+        if (this.#stopper.signal.aborted) return null;
+        // What was done is done, and may be sent again: an image that is back already is no failure.
+        await again(failed, error, left.length);
+        failed.replaceChildren();
+      }
+      bar.value = results.length;
+      line.textContent = `${words}: ${number(results.length)} of ${number(this.#ids.length)}`;
+    }
+    const whole = { dry_run: options.dry_run === true, counts: tally(results), results };
+    body.replaceChildren(...told(whole));
+    announce(summary(whole));
+    return whole;
+  }
+}
+
+/** Waits until somebody wants to go on after a failure. */
+function again(place, error, left) {
+  announce(error.message);
+  return new Promise((resolve) => {
+    const go = button(`Go on with the other ${number(left)}`, resolve, { kind: "primary" });
+    place.replaceChildren(problem(error), go);
+    go.focus();
+  });
+}
+
+function tally(results) {
+  const counts = { reverted: 0, already_active: 0, failed: 0, unknown: 0, reasons: {} };
+  for (const { outcome, reason: why } of results) {
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+    if (why) counts.reasons[why] = (counts.reasons[why] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function summary({ dry_run: isDry, counts }) {
+  const parts = [`${images(counts.reverted)} ${isDry ? "would come back" : "came back"}`];
+  if (counts.already_active > 0) parts.push(`${number(counts.already_active)} active already`);
+  if (counts.failed > 0) parts.push(`${number(counts.failed)} cannot`);
+  if (counts.unknown > 0) parts.push(`${number(counts.unknown)} unknown: look at them again`);
+  return parts.join(", ");
+}
+
+const OUTCOMES = { reverted: "back", already_active: "active already", failed: "cannot", unknown: "unknown" };
+
+function told(whole) {
+  const { results, counts, dry_run: isDry } = whole;
+  const reasons = Object.entries(counts.reasons).sort((one, other) => other[1] - one[1]);
+  // What went wrong first: of what went well there is little to say.
+  const listed = [...results].sort((one, other) => weight(one) - weight(other)).slice(0, LISTED);
+  const word = (result) => (isDry && result.outcome === "reverted" ? "would come back" : OUTCOMES[result.outcome] ?? result.outcome);
+  const parts = [h("p", { class: `figure ${counts.failed + counts.unknown > 0 ? "mixed" : "good"}` }, summary(whole))];
+  if (reasons.length > 0) {
+    parts.push(h("ul", { class: "reasons" }, ...reasons.map(([why, count]) => h("li", {}, `${number(count)}: ${reason(why)}`, " ", h("code", {}, why)))));
+  }
+  parts.push(
+    table(
+      listed.length < results.length ? `The first ${listed.length} of ${number(results.length)}` : "Each image",
+      ["Image", "Size", "Outcome", "What to know"],
+      listed.map((result) => {
+        const row = state.row(result.image_id);
+        const name = row?.name ? foreign(row.name, 80) : "";
+        const what = [result.message, ...result.warnings].filter(Boolean).join(" ");
+        return [
+          h("span", { class: "stack" }, name, h("code", {}, result.image_id)),
+          bytes(row?.size),
+          h("span", { class: result.reason ? "no" : "yes" }, word(result)),
+          foreign(what || comesBack(result.restored), 400),
+        ];
+      }),
+    ),
+  );
+  return parts;
+}
+
+const weight = (result) => (result.outcome === "failed" || result.outcome === "unknown" ? 0 : result.warnings.length > 0 ? 1 : 2);
+
+/** `1 location, 4 properties, 2 tags`. */
+function comesBack(restored) {
+  if (!restored) return "";
+  const words = { locations: "location", properties: "property", tags: "tag", members: "member" };
+  const plural = (word) => (word === "property" ? "properties" : `${word}s`);
+  const parts = Object.entries(words).filter(([key]) => restored[key] > 0);
+  return parts.map(([key, word]) => `${restored[key]} ${restored[key] === 1 ? word : plural(word)}`).join(", ");
+}
+
