@@ -8,8 +8,8 @@ mod product;
 pub(crate) use data::{canary, chance, crowd, database, images, pipe, pki, rows, tokens};
 pub(crate) use environment::{clock, env, log, modules, output, process, source};
 pub(crate) use peers::{
-    ceph, cinder, fake_keystone, galera, glance, keystone, kubernetes, openstack, private_mariadb,
-    proxy, raw, s3, server, statements, swift,
+    ansible, ceph, cinder, fake_keystone, galera, glance, keystone, kubernetes, openstack,
+    private_mariadb, proxy, raw, s3, server, statements, swift,
 };
 pub(crate) use product::{
     api, binary, cloud, daemon, demo, fake_authenticator, fake_control, fake_tables, fakes,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::support::ansible;
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
 use crate::support::glance::{GlanceOptions, Stores};
@@ -119,4 +120,52 @@ async fn the_whole_night_goes_by_the_openstack_command() {
     let all = column(&openstack.json("image revert audit"), "Operation");
     let orders = ["pauseScrubber", "resumeScrubber", "acceptScrub", "revertImage"];
     assert!(orders.iter().all(|order| all.contains(*order)), "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Glance, a Keystone and Ansible; make test"]
+async fn the_playbook_of_the_night_brings_a_project_back() {
+    let keystone = Keystone::start(Provider::Fernet, Duration::from_hours(1)).await;
+    let cloud = cloud(&keystone).await;
+    let token = keystone.admin_token().await;
+    let environment =
+        [("OS_IMAGE_REVERT_ENDPOINT", cloud.service.base()), ("OS_TOKEN", token.as_str())];
+    let play = |project: &str, more: &[&str]| {
+        let owner = format!("owner={project}");
+        let arguments = ["-e", &owner, "-e", "since=2026-01-01T00:00:00Z"];
+        ansible::play("night.yml", &environment, &[&arguments, more].concat())
+    };
+    let is_paused = async || cloud.service.get("/v2/scrubber").await.body["pause"].is_object();
+
+    let kept = deleted(&cloud, "web", "kept").await;
+    let other = deleted(&cloud, "db", "other").await;
+    let tried = play("web", &["--check"]);
+    assert_eq!(tried.exit, Some(0), "{tried:?}");
+    assert!(tried.stdout.contains("\"images\": 1"), "{tried:?}");
+    assert_eq!(cloud.admin().show(&kept).await.0, 404, "it only looked");
+    assert!(!is_paused().await);
+
+    let played = play("web", &[]);
+    assert_eq!(played.exit, Some(0), "{played:?}");
+    assert_eq!(cloud.admin().download(&kept).await, (200, SMALL.to_vec()));
+    assert_eq!(cloud.admin().show(&kept).await.1["protected"], true);
+    assert_eq!(cloud.admin().show(&other).await.0, 404, "of another project");
+    assert!(played.stdout.contains(&kept), "the audit names it: {played:?}");
+    assert!(!is_paused().await, "ended");
+
+    let back = deleted(&cloud, "web", "debian").await;
+    let lost = deleted(&cloud, "web", "debian").await;
+    fs::remove_file(cloud.glance.datadir("fast").join(&lost)).unwrap();
+    let played = play("web", &["-e", "protect=false", "-e", "images=deb*"]);
+    assert_eq!(played.exit, Some(2), "{played:?}");
+    assert!(played.stdout.contains(MISSING), "{played:?}");
+    assert_eq!(cloud.admin().show(&back).await.1["protected"], false);
+    assert!(is_paused().await, "until somebody has looked at the one that is lost");
+
+    let refused = ansible::play(
+        "night.yml",
+        &[("OS_TOKEN", "none"), environment[0]],
+        &["-e", "owner=web", "-e", "since=2026-01-01T00:00:00Z", "--check"],
+    );
+    assert!(refused.exit == Some(2) && refused.stdout.contains("auth."), "{refused:?}");
 }

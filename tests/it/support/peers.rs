@@ -1,5 +1,6 @@
 //! Servers that are not ours, and what stands between them and us.
 
+pub(crate) mod ansible;
 pub(crate) mod ceph;
 pub(crate) mod cinder;
 pub(crate) mod fake_keystone;

@@ -78,6 +78,11 @@ pub(crate) fn keystone_prepared() -> PathBuf {
     required("GLANCE_REVERT_TEST_KEYSTONE").into()
 }
 
+/// A Python that has Ansible.
+pub(crate) fn ansible() -> PathBuf {
+    required("GLANCE_REVERT_TEST_ANSIBLE").into()
+}
+
 /// A Python that has the `openstack` command.
 pub(crate) fn openstack() -> PathBuf {
     required("GLANCE_REVERT_TEST_OPENSTACK").into()
