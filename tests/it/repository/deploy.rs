@@ -67,7 +67,9 @@ fn embedded(value: &Value, found: &mut Vec<String>) {
 /// Configurations and where they are; systemd's files have the same ending.
 fn configurations() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for name in shipped().into_iter().filter(|name| !name.ends_with(".sysusers.conf")) {
+    let of_systemd =
+        |name: &String| name.ends_with(".sysusers.conf") || name.ends_with(".tmpfiles.conf");
+    for name in shipped().into_iter().filter(|name| !of_systemd(name)) {
         if ends(&name, "conf") || ends(&name, "sample") {
             all.push((name.clone(), read(&name)));
         } else if ends(&name, "yaml") && !name.contains("/templates/") {
