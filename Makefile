@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -92,6 +92,10 @@ deb: ## Make the Debian package, in target/debian [BINARY=the program, else it i
 
 deb-test: ## Install, run, upgrade and remove the Debian package under a systemd (needs root) [BINARY=]
 	tests/systemd/run deb
+
+dist: ## Make the files of a release, in target/dist (needs helm) [BINARY=]
+	deploy/dist program $(BINARY)
+	deploy/dist rest
 
 clean-cache: ## Remove the packages, tools, schemas and layers that the tests keep
 	cache="$${GLANCE_REVERT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/glance-revert}" && \
