@@ -109,41 +109,34 @@ impl<D: Dialect> SqlRepo<D> {
     }
 
     /// All that differ in nothing but their image together, if every statement finds all rows as they
-    /// were planned; else, and the others, one by one.
+    /// were planned; else, and the others, one by one. Where the database does not serve no other is
+    /// tried.
     pub(super) async fn revert_each(
         &self,
         changes: &[Change<'_>],
         now: Timestamp,
     ) -> Vec<Result<Write, RepoError>> {
-        let mut written: Vec<Option<Write>> = vec![None; changes.len()];
-        let failed = self.try_revert_each(changes, now, &mut written).await.err();
-        let unknown = || RepoError::Unavailable("the revert was not tried".to_owned());
-        let failed = failed.unwrap_or_else(unknown);
-        written.into_iter().map(|one| one.ok_or_else(|| failed.clone())).collect()
-    }
-
-    async fn try_revert_each(
-        &self,
-        changes: &[Change<'_>],
-        now: Timestamp,
-        written: &mut [Option<Write>],
-    ) -> Result<(), RepoError> {
-        self.has_transactions().await?;
+        let mut written = Vec::new();
+        if let Err(error) = self.has_transactions().await {
+            written.resize(changes.len(), Err(error));
+            return written;
+        }
         let plain: Vec<_> =
             changes.iter().filter(|change| is_plain(change.plan)).copied().collect();
-        if plain.len() > 1
-            && let Some(write) = self.revert_together(&plain, now).await?
-        {
-            for (one, change) in written.iter_mut().zip(changes) {
-                *one = is_plain(change.plan).then_some(write);
-            }
+        let mut together = None;
+        if plain.len() > 1 {
+            together = self.revert_together(&plain, now).await.transpose();
         }
-        for (one, Change { plan, audit }) in written.iter_mut().zip(changes) {
-            if one.is_none() {
-                *one = Some(self.revert_one(plan, now, audit).await?);
-            }
+        for change in changes {
+            let result = match (&together, written.last()) {
+                (Some(together), _) if is_plain(change.plan) => together.clone(),
+                (Some(Err(away @ RepoError::Unavailable(_))), _)
+                | (_, Some(Err(away @ RepoError::Unavailable(_)))) => Err(away.clone()),
+                _ => self.revert_one(change.plan, now, change.audit).await,
+            };
+            written.push(result);
         }
-        Ok(())
+        written
     }
 
     /// What became of them all; `None` where one of them, or of its rows, is in the way of the others.
@@ -172,7 +165,11 @@ impl<D: Dialect> SqlRepo<D> {
             }
             // whoever has the tables has them for each of these images
             Err(error) if lost_race(&error) => Ok((!has_begun).then_some(Write::Stale)),
-            written => written.map_err(repo_error),
+            written => match written.map_err(repo_error) {
+                // a word about one of them
+                Err(RepoError::Refused(_)) => Ok(None),
+                written => written,
+            },
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::support::world::World;
 on_each_database! {
     reverts_that_wait_for_one_that_is_written_share_a_transaction,
     a_caller_who_leaves_takes_nobody_along,
+    an_image_that_the_database_refuses_keeps_back_itself_alone,
 }
 
 const IMAGES: usize = 20;
@@ -34,7 +35,10 @@ struct Queue {
 
 impl Queue {
     async fn new(kind: Kind) -> Self {
-        let world = World::new(kind).await;
+        Self::of(kind, World::new(kind).await).await
+    }
+
+    async fn of(kind: Kind, world: World) -> Self {
         let ids = crowd::ids("one", IMAGES);
         world.crowd(&ids, LONG_AGO).await;
         let proxy = StatementProxy::start(&world.db.url()).await;
@@ -93,5 +97,31 @@ async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
     proxy.let_go();
     assert!(join_all(reverts).await.into_iter().all(Result::unwrap));
     let fates = world.fates("one").await;
+    assert_eq!(fates.values().filter(|fate| **fate == Fate::KEPT).count(), IMAGES - 1, "{fates:?}");
+}
+
+/// A constraint of somebody's own, say.
+async fn an_image_that_the_database_refuses_keeps_back_itself_alone(kind: Kind) {
+    let refuse: &[&str] = match kind {
+        Kind::Sqlite => return,
+        Kind::Mariadb => &["CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH ROW \
+             IF NEW.id = 'one-0007' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this'; \
+             END IF"],
+        Kind::Postgres => &[
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF NEW.id = 'one-0007' THEN RAISE EXCEPTION 'not this'; END IF; RETURN NEW; END $$",
+            "CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+    };
+    let world = World::new(kind).await;
+    for sql in refuse {
+        world.db.execute(sql).await;
+    }
+    let Queue { world, proxy, reverts } = Queue::of(kind, world).await;
+    proxy.let_go();
+    let came_back = join_all(reverts).await.into_iter().filter(|one| *one.as_ref().unwrap());
+    assert_eq!(came_back.count(), IMAGES - 1);
+    let fates = world.fates("one").await;
+    assert_eq!(fates["one-0007"], Fate::WAITS);
     assert_eq!(fates.values().filter(|fate| **fate == Fate::KEPT).count(), IMAGES - 1, "{fates:?}");
 }
