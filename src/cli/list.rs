@@ -45,6 +45,12 @@ pub(super) struct ListArgs {
     /// Only images that cannot, and why
     #[arg(long, conflicts_with_all = ["group", "revertible"])]
     unrevertible: bool,
+    /// Only images that are held (hold, release), and until when, by whom and why
+    #[arg(long, conflicts_with = "group")]
+    held: bool,
+    /// Only images that are not held
+    #[arg(long, conflicts_with_all = ["group", "held"])]
+    unheld: bool,
     /// Only images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
@@ -106,13 +112,22 @@ pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
         must_be_known(store, &*app.stores).map_err(CliError::Other)?;
     }
     let found = read(&app, query, args.limit).await?;
-    let rows: Vec<_> = found.iter().map(|one| PendingDeleteSummary::of(one, &view)).collect();
+    let ids: Vec<_> = found.iter().map(|one| one.id.clone()).collect();
+    let holds = app.control.holds_of(&Admin::local_operator(), &ids).await?;
+    let show = |one| PendingDeleteSummary::of(one, &holds, &view);
+    let rows: Vec<_> = found.iter().map(show).collect();
     if args.json {
         json(&rows)?;
     } else if rows.is_empty() {
         line("no image waits to be scrubbed")?;
     } else {
-        tell(rows, args.wide)?;
+        let fit = match (args.held, holds.is_empty()) {
+            (true, _) => Fit::Cut,
+            (false, false) => Fit::Optional,
+            (false, true) => Fit::Hidden,
+        };
+        let held = |one: &PendingSummary| holds.get(&one.id).map(ToString::to_string);
+        tell(rows, (found.iter().map(held), fit), args.wide)?;
     }
     Ok(Exit::Ok)
 }
@@ -125,6 +140,7 @@ impl ListArgs {
             visibility: self.visibility.clone(),
             store: self.store.clone().map(StoreId),
             revertible: (self.revertible || self.unrevertible).then_some(self.revertible),
+            held: (self.held || self.unheld).then_some(self.held),
             deleted_after: self.deleted_after.map(|moment| moment.resolve(now)),
             deleted_before: self.deleted_before.map(|moment| moment.resolve(now)),
             sort: match self.sort {
@@ -142,7 +158,11 @@ impl ListArgs {
     }
 }
 
-fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
+fn tell(
+    rows: Vec<PendingDeleteSummary>,
+    (holds, held): (impl Iterator<Item = Option<String>>, Fit),
+    wide: bool,
+) -> Result<(), CliError> {
     let mut all = Tally::default();
     for row in &rows {
         all.add(row.size);
@@ -156,8 +176,9 @@ fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
         ("LEFT", Fit::Whole),
         ("REVERT", Fit::Whole),
         ("REASON", Fit::Optional),
+        ("HELD", held),
     ]);
-    for row in rows {
+    for (row, hold) in rows.into_iter().zip(holds) {
         table.row([
             row.id,
             row.name.unwrap_or_default(),
@@ -167,6 +188,7 @@ fn tell(rows: Vec<PendingDeleteSummary>, wide: bool) -> Result<(), CliError> {
             left(row.seconds_left),
             if row.revertible { "yes" } else { "no" }.to_owned(),
             row.reason.unwrap_or_default(),
+            hold.unwrap_or_default(),
         ]);
     }
     table.print(wide)?;

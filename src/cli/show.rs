@@ -35,18 +35,21 @@ pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
             return Ok(Exit::Failed);
         }
     };
-    let mut shown = PendingDeletePreview::of(&preview, &app.view());
+    let operator = Admin::local_operator();
+    let hold = app.control.holds_of(&operator, std::slice::from_ref(&id)).await?.remove(&id);
+    let in_words = hold.as_ref().map_or_else(|| "no".to_owned(), ToString::to_string);
+    let mut shown = PendingDeletePreview::of(&preview, hold, &app.view());
     shown.message = preview.obstacle.as_ref().map(words::message);
     let exit = if shown.revertible { Exit::Ok } else { Exit::Failed };
     if args.json {
         json(&shown)?;
     } else {
-        tell(shown)?;
+        tell(shown, in_words)?;
     }
     Ok(exit)
 }
 
-fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
+fn tell(image: PendingDeletePreview, held: String) -> Result<(), CliError> {
     let mut facts = Table::new([("FIELD", Fit::Whole), ("VALUE", Fit::Wrapped)]);
     let verdict = match (image.reason, image.message) {
         (Some(reason), Some(message)) => format!("no: {reason}: {message}"),
@@ -64,6 +67,7 @@ fn tell(image: PendingDeletePreview) -> Result<(), CliError> {
         ("size", size(image.size)),
         ("deleted at", image.deleted_at.unwrap_or_else(|| "-".to_owned())),
         ("scrubbed from", time_left),
+        ("held", held),
         ("can be taken back", verdict),
         ("properties", image.properties.join(", ")),
         ("tags", image.tags.join(", ")),

@@ -315,10 +315,14 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
     }
 
     async fn holds_of(&self, images: &[ImageId]) -> Result<Vec<Hold>, RepoError> {
+        let (slots, text) = match images.len() {
+            ..=IMAGE_SLOTS => (IMAGE_SLOTS, sql::HOLDS_OF),
+            _ => (8 * IMAGE_SLOTS, sql::HOLDS_OF_MANY),
+        };
         let mut all = Vec::new();
-        for some in images.chunks(IMAGE_SLOTS) {
+        for some in images.chunks(slots) {
             let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
-            let statement = Statement::new(sql::HOLDS_OF).bind_list(IMAGE_SLOTS, &some);
+            let statement = Statement::new(text).bind_list(slots, &some);
             let rows = self.ask(statement).await?.unwrap_or_default();
             for row in &rows {
                 all.extend(held::<D>(row).map_err(repo_error)?);

@@ -32,7 +32,7 @@ macro_rules! fits {
 /// What is cheap to tell comes first: of a large table nearly all images were scrubbed long ago. COUNT
 /// where EXISTS would do: of that, MariaDB makes a table of all locations that were ever scrubbed.
 macro_rules! list_pending {
-    ($order:literal, $past:literal, $among:literal, $waits:expr) => {
+    ($order:literal, $past:literal, $among:expr, $waits:expr) => {
         concat!(
             "SELECT i.id, i.name, i.owner, i.size, i.disk_format, i.container_format, \
              i.created_at, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, \
@@ -83,6 +83,24 @@ pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">", "", waits
 /// The newest among images that changed lately, which Glance's index finds.
 pub(super) const LIST_PENDING_RECENT: &str =
     list_pending!("DESC", "<", "i.updated_at >= ? AND ", waits_of_few!());
+
+/// Images that somebody keeps from every scrubber.
+macro_rules! held {
+    ($is_in:literal) => {
+        concat!(
+            "i.id ",
+            $is_in,
+            " (SELECT h.image_id FROM revert_holds h WHERE h.held_until > CURRENT_TIMESTAMP) AND "
+        )
+    };
+}
+
+pub(super) const LIST_HELD_NEWEST: &str = list_pending!("DESC", "<", held!("IN"), waits_of_few!());
+pub(super) const LIST_HELD_OLDEST: &str = list_pending!("ASC", ">", held!("IN"), waits_of_few!());
+pub(super) const LIST_UNHELD_NEWEST: &str =
+    list_pending!("DESC", "<", held!("NOT IN"), waits_of_many!());
+pub(super) const LIST_UNHELD_OLDEST: &str =
+    list_pending!("ASC", ">", held!("NOT IN"), waits_of_many!());
 
 /// The time of the last of so many pending images: no page of that size goes beyond.
 macro_rules! end_of_page {

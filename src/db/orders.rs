@@ -86,6 +86,28 @@ pub(super) const HOLDS_OF: &str = concat!(
     ")"
 );
 
+/// The same for a page of a list.
+pub(super) const HOLDS_OF_MANY: &str = concat!(
+    "SELECT image_id, held_until, held_at, held_by, reason FROM revert_holds \
+     WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ",",
+    images!(),
+    ")"
+);
+
 pub(super) const HOLDS: &str = "SELECT image_id, held_until, held_at, held_by, reason \
      FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP AND image_id > ? \
      ORDER BY image_id LIMIT ?";

@@ -49,6 +49,15 @@ impl<D: Dialect> SqlTables<D> {
         Ok(are_there)
     }
 
+    /// Refuses what needs them where they are missing.
+    pub(super) async fn must_be_there(&self) -> Result<(), RepoError> {
+        match self.state().await? {
+            TablesState::Present => Ok(()),
+            TablesState::Missing => Err(RepoError::TablesMissing),
+            TablesState::Unusable(why) => Err(RepoError::Refused(why)),
+        }
+    }
+
     /// What is to be written into the audit beside a change that is made on this connection: these
     /// entries, or nothing while the tables are missing. What stands in the way of an entry keeps no
     /// image from coming back: it is told in the log, which has the same record.
@@ -130,11 +139,7 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
     }
 
     async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
-        match self.state().await? {
-            TablesState::Present => {}
-            TablesState::Missing => return Err(RepoError::TablesMissing),
-            TablesState::Unusable(why) => return Err(RepoError::Refused(why)),
-        }
+        self.must_be_there().await?;
         let mut connection = self.connections.acquire().await.map_err(repo_error)?;
         let rows = D::fetch(&mut connection, audit::list(query)).await;
         if rows.as_ref().is_err_and(is_refused) {

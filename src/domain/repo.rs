@@ -58,6 +58,8 @@ pub struct PendingQuery {
     pub store: Option<StoreId>,
     /// Only those that can, or cannot, be reverted as far as rows tell.
     pub revertible: Option<bool>,
+    /// Only those that are held, or are not; needs our own tables.
+    pub held: Option<bool>,
     /// Only those deleted at this time or later.
     pub deleted_after: Option<Timestamp>,
     /// Only those deleted before this time.

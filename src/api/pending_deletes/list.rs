@@ -1,5 +1,7 @@
 //! `GET /v2/pending-deletes`.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::extract::State;
 use serde::Serialize;
@@ -11,8 +13,11 @@ use crate::api::context::RequestContext;
 use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::AdminErrors;
+use crate::api::scrubber::status::TermInForce;
 use crate::api::state::{ApiState, View};
-use crate::domain::repo::{BadRow, PendingSummary, Position};
+use crate::domain::control::InForce;
+use crate::domain::image::ImageId;
+use crate::domain::repo::{PendingSummary, Position};
 use crate::domain::store::{StoreId, Stores};
 use crate::domain::time::isotime;
 
@@ -70,11 +75,15 @@ pub struct PendingDeleteSummary {
     /// Why not, as the `reason` of the error that a revert would answer; null if it can.
     #[schema(required)]
     pub reason: Option<String>,
+    /// Until when the image is held, by whom and why; absent where it is not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub hold: Option<TermInForce>,
 }
 
 impl PendingDeleteSummary {
-    /// Shows an image of the list.
-    pub fn of(image: &PendingSummary, view: &View) -> Self {
+    /// Shows an image of the list, and its hold if there is one.
+    pub fn of(image: &PendingSummary, holds: &HashMap<ImageId, InForce>, view: &View) -> Self {
         let due = view.scrub_at(image.deleted_at);
         let reason = image.obstacle().map(|obstacle| ApiError::from(obstacle).reason.to_owned());
         Self {
@@ -91,6 +100,7 @@ impl PendingDeleteSummary {
             seconds_left: due.map(|(_, seconds)| seconds),
             revertible: reason.is_none(),
             reason,
+            hold: holds.get(&image.id).cloned().map(TermInForce::from),
         }
     }
 }
@@ -135,7 +145,19 @@ pub(crate) async fn list_pending_deletes(
         context.lift_deadline();
     }
     let found = state.reverter.list(&admin, &query).await?;
-    Ok(JsonAnswer(page(&parameters, &found, limit, &state.view)))
+    let (shown, more) = found.split_at(found.len().min(limit));
+    let shown: Vec<_> = shown.iter().filter_map(|row| row.as_ref().ok()).collect();
+    let ids: Vec<_> = shown.iter().map(|one| one.id.clone()).collect();
+    let holds = state.control.holds_of(&admin, &ids).await?;
+    let last = shown.last().filter(|_| !more.is_empty());
+    Ok(JsonAnswer(PendingDeletes {
+        first: parameters.first_link(),
+        next: last.map(|last| parameters.next_link(last)),
+        pending_deletes: shown
+            .iter()
+            .map(|one| PendingDeleteSummary::of(one, &holds, &state.view))
+            .collect(),
+    }))
 }
 
 /// A store that is not configured would seem to be empty.
@@ -146,20 +168,4 @@ pub fn must_be_known(store: &StoreId, stores: &dyn Stores) -> Result<(), String>
         return Ok(());
     }
     Err(format!("there is no store {store}; there are {}", known.join(", ")))
-}
-
-fn page(
-    parameters: &ListParameters,
-    found: &[Result<PendingSummary, BadRow>],
-    limit: usize,
-    view: &View,
-) -> PendingDeletes {
-    let (shown, more) = found.split_at(found.len().min(limit));
-    let shown: Vec<_> = shown.iter().filter_map(|row| row.as_ref().ok()).collect();
-    let last = shown.last().filter(|_| !more.is_empty());
-    PendingDeletes {
-        pending_deletes: shown.iter().map(|one| PendingDeleteSummary::of(one, view)).collect(),
-        first: parameters.first_link(),
-        next: last.map(|last| parameters.next_link(last)),
-    }
 }

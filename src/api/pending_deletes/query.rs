@@ -62,6 +62,9 @@ pub struct ListParameters {
     /// Only images that can be reverted (`true`), or cannot (`false`), as far as their rows tell.
     #[param(nullable = false, pattern = "^(true|false)$")]
     pub revertible: Option<String>,
+    /// Only images that are held (`true`), or are not (`false`).
+    #[param(nullable = false, pattern = "^(true|false)$")]
+    pub held: Option<String>,
     /// Only images deleted at this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where
     /// no zone is given.
     #[param(nullable = false, format = DateTime)]
@@ -114,12 +117,8 @@ impl ListParameters {
             name: storable("name", self.name.as_ref())?,
             visibility: visibility(self.visibility.as_deref())?,
             store: self.store.clone().map(StoreId),
-            revertible: match self.revertible.as_deref() {
-                None => None,
-                Some("true") => Some(true),
-                Some("false") => Some(false),
-                Some(_) => return Err(invalid("revertible is true or false.".to_owned())),
-            },
+            revertible: truth("revertible", self.revertible.as_deref())?,
+            held: truth("held", self.held.as_deref())?,
             deleted_after: time("deleted_after", self.deleted_after.as_deref())?,
             deleted_before: time("deleted_before", self.deleted_before.as_deref())?,
             sort: match self.sort.as_deref() {
@@ -155,6 +154,7 @@ impl ListParameters {
             ("visibility", self.visibility.as_deref()),
             ("store", self.store.as_deref()),
             ("revertible", self.revertible.as_deref()),
+            ("held", self.held.as_deref()),
             ("deleted_after", self.deleted_after.as_deref()),
             ("deleted_before", self.deleted_before.as_deref()),
             ("sort", self.sort.as_deref()),
@@ -175,6 +175,15 @@ impl ListParameters {
 /// An empty page would tell a pager that it has seen everything.
 pub(super) fn unknown_marker() -> RequestError {
     invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
+}
+
+fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>, RequestError> {
+    match text {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(invalid(format!("{parameter} is true or false."))),
+    }
 }
 
 /// Any other word would find nothing.

@@ -9,7 +9,9 @@ use crate::api::error::ApiError;
 use crate::api::extract::{ImageIdPath, JsonAnswer, NoParameters};
 use crate::api::openapi::responses::{AdminErrors, ImageErrors};
 use crate::api::redacted::without_credentials;
+use crate::api::scrubber::status::TermInForce;
 use crate::api::state::{ApiState, View};
+use crate::domain::control::InForce;
 use crate::domain::evidence::Finding;
 use crate::domain::image::State as ImageState;
 use crate::domain::revert::{Judged, Preview};
@@ -60,6 +62,10 @@ pub struct PendingDeletePreview {
     /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
     #[schema(required)]
     pub seconds_left: Option<i64>,
+    /// Until when the image is held, by whom and why; absent where it is not held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub hold: Option<TermInForce>,
     /// The locations whose data waits to be scrubbed.
     pub locations: Vec<LocationPreview>,
     /// Names of the properties that would come back. Among them are those that a user removed
@@ -97,8 +103,8 @@ pub struct LocationPreview {
 }
 
 impl PendingDeletePreview {
-    /// Shows a preview.
-    pub fn of(preview: &Preview, view: &View) -> Self {
+    /// Shows a preview, and the image's hold if there is one.
+    pub fn of(preview: &Preview, hold: Option<InForce>, view: &View) -> Self {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
         let waits = image.waits_since().filter(|_| image.state() != ImageState::Claimed);
@@ -119,6 +125,7 @@ impl PendingDeletePreview {
             message: obstacle.map(|error| error.message),
             scrub_at: due.map(|(at, _)| isotime(at)),
             seconds_left: due.map(|(_, seconds)| seconds),
+            hold: hold.map(TermInForce::from),
             locations: preview.locations.iter().map(|l| location(l, preview, view)).collect(),
             properties: preview.properties.clone(),
             tags: preview.tags.clone(),
@@ -188,5 +195,6 @@ pub(crate) async fn get_pending_delete(
     _: NoParameters,
 ) -> Result<JsonAnswer<PendingDeletePreview>, ApiError> {
     let preview = state.reverter.preview(&admin, &id).await?;
-    Ok(JsonAnswer(PendingDeletePreview::of(&preview, &state.view)))
+    let hold = state.control.holds_of(&admin, std::slice::from_ref(&id)).await?.remove(&id);
+    Ok(JsonAnswer(PendingDeletePreview::of(&preview, hold, &state.view)))
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{SqlRepo, far_past};
 use crate::db::dialect::Dialect;
-use crate::db::error::{no_such_character, repo_error};
+use crate::db::error::{is_refused, no_such_character, repo_error};
 use crate::db::lists;
 use crate::db::read;
 use crate::db::statement::Statement;
@@ -56,7 +56,9 @@ impl<D: Dialect> SqlRepo<D> {
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<D::Row>, RepoError> {
         let is_filtered = query.owner.is_some() || query.name.is_some();
-        if !is_filtered
+        if query.held.is_some() {
+            self.tables.must_be_there().await?;
+        } else if !is_filtered
             && query.sort == PendingSort::NewestFirst
             && self.in_order.is_known()
             && let Some(rows) = self.page_of_recent(query, unscrubbed_after).await?
@@ -64,10 +66,14 @@ impl<D: Dialect> SqlRepo<D> {
             return Ok(rows);
         }
         let mut query = query.clone();
-        if !is_filtered {
+        if !is_filtered && query.held.is_none() {
             self.shorten(&mut query).await?;
         }
-        match self.try_fetch(pending(&query, unscrubbed_after, None), None).await {
+        let rows = self.try_fetch(pending(&query, unscrubbed_after, None), None).await;
+        if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
+            self.tables.doubt();
+        }
+        match rows {
             // a column of three-byte characters has none of four
             Err(error) if no_such_character(&error) && read::has_rare_characters(&query) => {
                 Ok(Vec::new())
@@ -149,10 +155,16 @@ fn pending(
     unscrubbed_after: Option<Timestamp>,
     since: Option<Timestamp>,
 ) -> Statement {
-    let statement = match (query.sort, since) {
-        (_, Some(since)) => Statement::walk(lists::LIST_PENDING_RECENT).bind(since),
-        (PendingSort::NewestFirst, None) => Statement::walk(lists::LIST_PENDING_NEWEST),
-        (PendingSort::OldestFirst, None) => Statement::walk(lists::LIST_PENDING_OLDEST),
+    let statement = match (since, query.held, query.sort) {
+        (Some(since), _, _) => Statement::walk(lists::LIST_PENDING_RECENT).bind(since),
+        (None, held, sort) => Statement::walk(match (held, sort) {
+            (None, PendingSort::NewestFirst) => lists::LIST_PENDING_NEWEST,
+            (None, PendingSort::OldestFirst) => lists::LIST_PENDING_OLDEST,
+            (Some(true), PendingSort::NewestFirst) => lists::LIST_HELD_NEWEST,
+            (Some(true), PendingSort::OldestFirst) => lists::LIST_HELD_OLDEST,
+            (Some(false), PendingSort::NewestFirst) => lists::LIST_UNHELD_NEWEST,
+            (Some(false), PendingSort::OldestFirst) => lists::LIST_UNHELD_OLDEST,
+        }),
     };
     bind_filters(statement, query)
         .bind(unscrubbed_after.unwrap_or(FAR_FUTURE))

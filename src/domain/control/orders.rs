@@ -1,5 +1,6 @@
 //! The orders: each is written, and what it stops is waited for.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,6 +142,19 @@ impl Control {
             tended.done += were_held.into_iter().filter(|was_held| *was_held).count() as u64;
         }
         tended.or_nothing()
+    }
+
+    /// Which of these images are held, and by whom; none without our own tables.
+    pub async fn holds_of(
+        &self,
+        _by: &Admin,
+        images: &[ImageId],
+    ) -> Result<HashMap<ImageId, InForce>, RepoError> {
+        if self.repo.holds(None, 1).await?.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let holds = self.repo.holds_of(images).await?;
+        Ok(holds.into_iter().map(|Hold { image, hold }| (image, hold)).collect())
     }
 
     /// A page of all holds, by image.

@@ -79,6 +79,25 @@ async fn an_image_is_held_and_released() {
 }
 
 #[tokio::test]
+async fn a_held_image_is_shown_with_until_when_by_whom_and_why() {
+    let api = TestApi::new();
+    api.repo.put(seed());
+    api.repo.put(deleted("b", "b", "2026-11-22T13:00:00"));
+    let (list, show) = ("/v2/pending-deletes", format!("/v2/pending-deletes/{ID}"));
+    assert_eq!(api.get(&show).await.json().get("hold"), None);
+    let body = r#"{"until": "2026-11-23T08:00:00Z", "reason": "asked"}"#;
+    let held = send(&api, Method::PUT, &hold_of(ID), body).await.json();
+    let page = api.get(list).await.json();
+    let holds = ["/0/hold", "/1/hold"].map(|at| page["pending_deletes"].pointer(at));
+    assert_eq!(holds, [Some(&held["hold"]), None], "{page}");
+    assert_eq!(api.get(&show).await.json()["hold"], held["hold"]);
+    for wrong in ["", "yes", "True", "1"] {
+        let answer = api.get(&format!("{list}?held={wrong}")).await;
+        answer.assert_error(400, "request.invalid");
+    }
+}
+
+#[tokio::test]
 async fn a_selection_is_held_and_each_image_that_cannot_be_is_named() {
     let api = TestApi::new();
     for id in ["a", "b"] {
@@ -125,6 +144,8 @@ async fn without_tables_the_answer_names_the_command_that_makes_them() {
         post(&api, RESUME, "").await,
         send(&api, Method::PUT, &hold_of(ID), "").await,
         send(&api, Method::DELETE, &hold_of(ID), "").await,
+        api.get("/v2/pending-deletes?held=true").await,
+        api.get("/v2/pending-deletes?held=false").await,
     ] {
         answer.assert_error(409, "tables.missing");
         assert!(answer.message().contains("glance-revert db sync"), "{answer:?}");

@@ -64,6 +64,38 @@ async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
 }
 
 #[tokio::test]
+async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    for id in ["a", "b"] {
+        world.deleted_image(id).await;
+    }
+    let config = configured(&world);
+    assert!(!config.run(&["list"]).stdout.contains("HELD"), "nothing is");
+    config.run(&["hold", "a", "--until", "2099-01-01", "--reason", "the owner is asked"]);
+    let held = config.run(&["list", "--held", "--json"]).json();
+    assert_eq!((held.as_array().unwrap().len(), &held[0]["id"]), (1, &json!("a")), "{held}");
+    let hold = &held[0]["hold"];
+    assert_eq!(
+        (&hold["until"], &hold["reason"]),
+        (&json!("2099-01-01T00:00:00Z"), &json!("the owner is asked"))
+    );
+    let rest = config.run(&["list", "--unheld", "--json"]).json();
+    assert_eq!((rest.as_array().unwrap().len(), rest[0].get("hold")), (1, None), "{rest}");
+    let told = "until 2099-01-01T00:00:00Z by ";
+    for shown in [&["list", "--held"][..], &["list", "--wide"], &["show", "a"]] {
+        let shown = config.run(shown);
+        assert!(shown.stdout.contains(told), "{shown:?}");
+        assert!(shown.stdout.contains("the owner is asked"), "{shown:?}");
+    }
+    let (exit, seen) = config.run_on_terminal(80, "list --held");
+    assert_eq!((exit, seen.contains("until 2099")), (Some(0), true), "{seen}");
+    assert!(seen.lines().all(|line| line.chars().count() <= 80), "{seen}");
+    assert_eq!(config.run(&["show", "b", "--json"]).json().get("hold"), None);
+    assert_eq!(config.run(&["list", "--held", "--unheld"]).exit, Some(2));
+    assert_eq!(config.run(&["list", "--held", "--group", "project"]).exit, Some(2));
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anything_is_ordered() {
     let world = World::with_tables(Kind::Sqlite).await;
     let config = configured(&world);
@@ -86,7 +118,9 @@ async fn without_tables_the_command_that_makes_them_is_named() {
     let world = World::new(Kind::Sqlite).await;
     world.deleted_image("a").await;
     let config = configured(&world);
-    for command in [&["pause"][..], &["resume"], &["hold", "a"], &["release", "a"]] {
+    for command in
+        [&["pause"][..], &["resume"], &["hold", "a"], &["release", "a"], &["list", "--held"]]
+    {
         let refused = config.run(command);
         assert_eq!((refused.exit, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
         assert!(refused.stderr.contains("glance-revert db sync"), "{refused:?}");

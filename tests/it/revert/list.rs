@@ -3,9 +3,11 @@
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{
-    PendingMarker, PendingQuery, PendingSort, PendingSummary, Position,
+    PendingMarker, PendingQuery, PendingSort, PendingSummary, Position, RepoError,
 };
 
+use crate::scrub::orders::control;
+use crate::support::crowd::{LONG_AGO, ids};
 use crate::support::database::{Kind, on_each_database};
 use crate::support::world::World;
 
@@ -14,6 +16,8 @@ on_each_database! {
     a_row_without_a_place_in_the_order_hides_no_other,
     an_image_without_a_waiting_location_is_listed_as_one_that_cannot_come_back,
     an_image_has_a_position_as_long_as_it_has_a_time_of_deletion,
+    what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders,
+    without_tables_of_ours_nothing_can_be_told_of_holds,
 }
 
 async fn world_with(kind: Kind, ids: &[&str]) -> World {
@@ -24,12 +28,16 @@ async fn world_with(kind: Kind, ids: &[&str]) -> World {
     world
 }
 
-/// All that is listed, a page of one at a time.
+/// All that is listed, two at a time.
 async fn listed(world: &World) -> Vec<PendingSummary> {
+    let query = PendingQuery { sort: PendingSort::OldestFirst, ..PendingQuery::default() };
+    listed_of(world, &query).await
+}
+
+async fn listed_of(world: &World, query: &PendingQuery) -> Vec<PendingSummary> {
     let database = world.open();
     let reverter = world.reverter(&database);
-    let mut query =
-        PendingQuery { sort: PendingSort::OldestFirst, limit: 2, ..PendingQuery::default() };
+    let mut query = PendingQuery { limit: 2, ..query.clone() };
     let mut found = Vec::new();
     loop {
         let page = reverter.list(&Admin::local_operator(), &query).await.unwrap();
@@ -95,4 +103,40 @@ async fn an_image_has_a_position_as_long_as_it_has_a_time_of_deletion(kind: Kind
     assert_eq!(position("b").await, Position::Nowhere);
     assert_eq!(position("d").await, Position::Unknown);
     assert_eq!(position("A").await, Position::Unknown, "case tells, on MariaDB too");
+}
+
+async fn what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    world.crowd(&ids("i", 6), LONG_AGO).await;
+    let control = control(&world, &world.open());
+    for held in ["i-0000", "i-0003", "i-0004", "i-0005"] {
+        let id = ImageId::parse(held).unwrap();
+        control.hold(&Admin::local_operator(), &id, None, None).await.unwrap();
+    }
+    // its end has passed
+    let ended = "UPDATE revert_holds SET held_until = '2020-01-01' WHERE image_id = 'i-0004'";
+    world.db.execute(ended).await;
+    let text = async |query: PendingQuery| {
+        let found = listed_of(&world, &query).await;
+        found.iter().map(|one| one.id.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let of = |held, sort| PendingQuery { held: Some(held), sort, ..PendingQuery::default() };
+    let (newest, oldest) = (PendingSort::NewestFirst, PendingSort::OldestFirst);
+    assert_eq!(text(of(true, oldest)).await, "i-0000 i-0003 i-0005");
+    assert_eq!(text(of(true, newest)).await, "i-0005 i-0003 i-0000");
+    assert_eq!(text(of(false, oldest)).await, "i-0001 i-0002 i-0004");
+    assert_eq!(text(of(false, newest)).await, "i-0004 i-0002 i-0001");
+    let nobodys = PendingQuery { owner: Some("nobody".to_owned()), ..of(true, oldest) };
+    assert_eq!(text(nobodys).await, "", "beside the other filters");
+}
+
+async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
+    let world = world_with(kind, &["a"]).await;
+    let database = world.open();
+    let reverter = world.reverter(&database);
+    for held in [true, false] {
+        let query = PendingQuery { held: Some(held), limit: 2, ..PendingQuery::default() };
+        let refused = reverter.list(&Admin::local_operator(), &query).await.unwrap_err();
+        assert!(matches!(refused, RepoError::TablesMissing), "{refused}");
+    }
 }

@@ -176,6 +176,10 @@ impl ImageRepo for FakeRepo {
         _: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
         self.serve().await?;
+        if query.held.is_some() {
+            // it has none of our own tables
+            return Err(RepoError::TablesMissing);
+        }
         let images = self.images.lock().unwrap();
         let pending = images.values().filter(|i| i.status == ImageStatus::PendingDelete);
         let mut found: Vec<_> = pending.map(summary).filter(|i| wanted(query, i)).collect();
