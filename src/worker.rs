@@ -112,7 +112,7 @@ pub async fn pass(
             tracing::info!("scrub pass skipped: the scrubber is paused");
         }
         Ok(report) => {
-            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => outcome(report))
+            metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => report.outcome())
                 .increment(1);
             metrics::histogram!(metric::SCRUB_PASS_DURATION_SECONDS).record(seconds);
             metrics::gauge!(metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS)
@@ -126,15 +126,6 @@ pub async fn pass(
         }
     }
     result
-}
-
-fn outcome(report: &ScrubReport) -> &'static str {
-    match report {
-        ScrubReport { limited: Some(_), .. } => "limited",
-        ScrubReport { paused: true, .. } => "paused",
-        ScrubReport { interrupted: true, .. } => "interrupted",
-        ScrubReport { .. } => "finished",
-    }
 }
 
 fn count(report: &ScrubReport) {

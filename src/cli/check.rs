@@ -1,7 +1,5 @@
 //! `glance-revert check`.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 
 use super::output::bytes;
@@ -11,6 +9,7 @@ use crate::app::App;
 use crate::auth::{KeystoneReport, Trial};
 use crate::config::{StoreKind, TlsConfig};
 use crate::domain::lock::LockTrial;
+use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
 use crate::domain::tables::TablesState;
@@ -133,6 +132,7 @@ async fn database(app: &App) -> Vec<Tried> {
     );
     let own = own_tables(app).await;
     let mut tried = vec![reachable, writable, own, locks(app).await, clock(app).await];
+    tried.extend(lowered(app).await);
     tried.extend(due(app).await);
     tried
 }
@@ -149,14 +149,27 @@ async fn own_tables(app: &App) -> Tried {
     Tried { what: "own tables".to_owned(), verdict, note }
 }
 
+/// Whether passes have gone by a longer `scrub_time`, here or with the configuration of another replica.
+async fn lowered(app: &App) -> Option<Tried> {
+    let own = app.config.glance.scrub_time.in_force()?;
+    let orders = app.control.orders(&Admin::local_operator()).await.ok()??;
+    let kept = orders.scrub_time.filter(|kept| *kept > own)?;
+    let note = format!(
+        "{} is less than the {} that passes went by: it was lowered, or another replica has that. What \
+         is due only by the shorter time is not destroyed until somebody accepts it (scrub --accept)",
+        own.as_secs(),
+        kept.as_secs()
+    );
+    Some(Tried { what: "scrub_time".to_owned(), verdict: Verdict::Warning, note })
+}
+
 /// What the next pass would destroy, where one may run.
 async fn due(app: &App) -> Option<Tried> {
-    let due = app.scrubber().ok()?.count_due(Duration::ZERO).await;
-    let limits = app.limits();
-    let is_over = due.as_ref().is_ok_and(|due| limits.judge(*due, None).is_err());
-    let note = due.as_ref().map(|due| match limits.judge(*due, None) {
-        Ok(()) => format!("{} images, {}", due.images, bytes(due.bytes)),
-        Err(limited) => format!("{limited}; glance-revert scrub --dry-run shows them"),
+    let due = app.scrubber().ok()?.forecast().await;
+    let is_over = due.as_ref().is_ok_and(|(_, limited)| limited.is_some());
+    let note = due.as_ref().map(|(due, limited)| match limited {
+        None => format!("{} images, {}", due.images, bytes(due.bytes)),
+        Some(limited) => format!("{limited}; glance-revert scrub --dry-run shows them"),
     });
     let mut tried = of("due", due.as_ref(), note.as_deref().unwrap_or_default());
     if is_over {

@@ -11,7 +11,7 @@ use super::table::{Fit, Table};
 use super::until::{FORMS, Until};
 use super::{CliError, Exit, Outcome, SourceArgs, record, words};
 use crate::api::scrubber::pause::ScrubberPause;
-use crate::api::scrubber::status::{ScrubberStatus, TermInForce, standing};
+use crate::api::scrubber::status::{ScrubberPass, ScrubberStatus, TermInForce, standing};
 use crate::domain::control::ControlError;
 use crate::domain::principal::Admin;
 use crate::domain::time::{FAR_FUTURE, isotime};
@@ -103,20 +103,40 @@ pub(super) async fn status(sources: &SourceArgs, args: &StatusArgs) -> Outcome {
         return Ok(Exit::Ok);
     }
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |n| n.to_string());
-    let seconds = scrub_time.and_then(|time| i64::try_from(time).ok());
+    let time = |seconds: Option<u64>| {
+        let seconds = seconds.and_then(|time| i64::try_from(time).ok());
+        seconds.map_or_else(|| "none".to_owned(), |time| left(Some(time)))
+    };
+    let last_pass = status.last_pass.map_or_else(|| "-".to_owned(), last_pass);
     let mut facts = Table::new([("FIELD", Fit::Whole), ("VALUE", Fit::Wrapped)]);
     for (field, value) in [
         ("state", status.state),
         ("pause", pause.map_or_else(|| "none".to_owned(), |pause| pause.to_string())),
         ("images held", number(status.held_images)),
         ("images accepted for the next pass", number(status.accepted_images)),
-        ("scrub_time", seconds.map_or_else(|| "none".to_owned(), |time| left(Some(time)))),
+        ("scrub_time", time(scrub_time)),
+        (
+            "scrub_time in force",
+            status.kept_scrub_time.map_or("-".to_owned(), |s| time(Some(s))),
+        ),
+        ("last pass", last_pass),
         ("tables", if status.has_tables { "there" } else { NO_TABLES }.to_owned()),
     ] {
         facts.row([field.to_owned(), value]);
     }
     facts.print(false)?;
     Ok(Exit::Ok)
+}
+
+/// In a line.
+fn last_pass(pass: ScrubberPass) -> String {
+    let ScrubberPass { started_at, finished_at, host, images_scrubbed, images_failed, .. } = pass;
+    let Some(finished_at) = finished_at else {
+        return format!("began {started_at} on {host}: it runs, or its process died");
+    };
+    let outcome = pass.outcome.unwrap_or_default();
+    let counts = format!("{images_scrubbed} images scrubbed, {images_failed} failed");
+    format!("{started_at} to {finished_at} on {host}: {outcome}, {counts}")
 }
 
 const NO_TABLES: &str = "missing: nothing can be paused or held; glance-revert db sync makes them";

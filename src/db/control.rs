@@ -1,9 +1,11 @@
 //! Pauses and holds on the database: see [`ControlRepo`] for why a claim cannot miss them.
 
 mod recorded;
+mod rows;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -16,12 +18,14 @@ use super::statement::Statement;
 use super::statements::IMAGE_SLOTS;
 use super::tables::SqlTables;
 use super::transaction::{begin, commit};
-use crate::domain::control::{Acceptance, ControlRepo, Hold, HoldOutcome, InForce, Orders, Term};
+use crate::domain::control::{
+    Acceptance, ControlRepo, Hold, HoldOutcome, Orders, PassResult, Term,
+};
 use crate::domain::image::{ImageId, ImageStatus};
 use crate::domain::pending::NotPending;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
-use crate::domain::time::{FAR_FUTURE, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// An order that lost a race is given again so often.
 const ATTEMPTS: usize = 20;
@@ -67,6 +71,31 @@ impl<D: Dialect> SqlControl<D> {
         };
         let rows = asked.await;
         self.connections.note_result(&mut connection, rows).map_err(repo_error)
+    }
+
+    /// Changes what is nobody's order, again where another transaction won; nothing without tables.
+    async fn note(&self, statement: Statement) -> Result<(), RepoError> {
+        for _ in 0..ATTEMPTS {
+            let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+            let change = async {
+                if !self.tables.are_there(&mut connection).await? {
+                    return Ok(0);
+                }
+                D::execute(&mut connection, statement.clone()).await
+            };
+            let changed = change.await;
+            match self.connections.note_result(&mut connection, changed) {
+                Err(error) if lost_race(&error) => {}
+                changed => return changed.map(drop).map_err(repo_error),
+            }
+        }
+        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+    }
+
+    async fn now(&self) -> Result<Timestamp, RepoError> {
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let now = now::<D>(&mut connection).await;
+        self.connections.note_result(&mut connection, now).map_err(repo_error)
     }
 
     /// Carries an order out, again where another transaction won; without its entries where the
@@ -138,6 +167,10 @@ fn who(by: &Admin) -> String {
     let who = by.principal();
     let name = who.name.as_deref().unwrap_or(&who.subject);
     name.chars().filter(|c| *c != '\0').take(LONGEST_NAME).collect()
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, sqlx::Error> {
@@ -222,51 +255,12 @@ async fn release<D: Dialect>(
     Ok(ids.iter().map(|id| held.iter().any(|held| held == id.as_str())).collect())
 }
 
-fn held<D: Dialect>(row: &D::Row) -> Result<Option<Hold>, sqlx::Error> {
-    let Ok(image) = ImageId::parse(&D::text(row, "image_id")?.unwrap_or_default()) else {
-        return Ok(None);
-    };
-    let hold = InForce {
-        term: Term {
-            until: D::maybe_time(row, "held_until")?.unwrap_or(FAR_FUTURE),
-            reason: D::text(row, "reason")?,
-        },
-        since: D::maybe_time(row, "held_at")?.unwrap_or_default(),
-        by: D::text(row, "held_by")?.unwrap_or_default(),
-    };
-    Ok(Some(Hold { image, hold }))
-}
-
-fn orders<D: Dialect>(row: &D::Row) -> Result<Orders, sqlx::Error> {
-    let is_paused = D::text(row, "is_paused")?.as_deref() == Some("yes");
-    let pause = InForce {
-        term: Term {
-            until: D::maybe_time(row, "paused_until")?.unwrap_or_default(),
-            reason: D::text(row, "pause_reason")?,
-        },
-        since: D::maybe_time(row, "paused_at")?.unwrap_or_default(),
-        by: D::text(row, "paused_by")?.unwrap_or_default(),
-    };
-    let images = D::big(row, "accepted_images")?.and_then(|images| u64::try_from(images).ok());
-    let (at, by) = (D::maybe_time(row, "accepted_at")?, D::text(row, "accepted_by")?);
-    let held = D::big(row, "held")?.unwrap_or_default();
-    Ok(Orders {
-        pause: is_paused.then_some(pause),
-        accepted: images.map(|images| Acceptance {
-            images,
-            at: at.unwrap_or_default(),
-            by: by.unwrap_or_default(),
-        }),
-        held: held.max(0).cast_unsigned(),
-    })
-}
-
 #[async_trait]
 impl<D: Dialect> ControlRepo for SqlControl<D> {
     async fn orders(&self) -> Result<Option<Orders>, RepoError> {
         let rows = self.ask(Statement::new(sql::ORDERS)).await?;
         let row = rows.as_ref().and_then(|rows| rows.first());
-        row.map(orders::<D>).transpose().map_err(repo_error)
+        row.map(rows::orders::<D>).transpose().map_err(repo_error)
     }
 
     async fn is_paused(&self) -> Result<bool, RepoError> {
@@ -288,11 +282,29 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
     }
 
     async fn use_up(&self, accepted: &Acceptance) -> Result<(), RepoError> {
-        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
         let images = i64::try_from(accepted.images).unwrap_or(i64::MAX);
-        let statement = Statement::new(sql::USE_UP).bind(images).bind(accepted.at);
-        let done = D::execute(&mut connection, statement).await;
-        self.connections.note_result(&mut connection, done).map(drop).map_err(repo_error)
+        self.note(Statement::new(sql::USE_UP).bind(images).bind(accepted.at)).await
+    }
+
+    async fn keep_scrub_time(&self, scrub_time: Duration) -> Result<(), RepoError> {
+        let time = seconds(scrub_time);
+        self.note(Statement::new(sql::KEEP_SCRUB_TIME).bind(time).bind(time)).await
+    }
+
+    async fn shorten_scrub_time(&self, from: Duration, to: Duration) -> Result<(), RepoError> {
+        let statement = Statement::new(sql::SHORTEN_SCRUB_TIME).bind(seconds(to));
+        self.note(statement.bind(seconds(from))).await
+    }
+
+    async fn pass_began(&self) -> Result<(), RepoError> {
+        let statement = Statement::new(sql::PASS_BEGAN).bind(self.now().await?);
+        self.note(statement.bind(self.tables.host())).await
+    }
+
+    async fn pass_ended(&self, result: &PassResult) -> Result<(), RepoError> {
+        let report = serde_json::to_string(result).unwrap_or_default();
+        let statement = Statement::new(sql::PASS_ENDED).bind(self.now().await?);
+        self.note(statement.bind(report.as_str()).bind(self.tables.host())).await
     }
 
     async fn hold(
@@ -325,7 +337,7 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
             let statement = Statement::new(text).bind_list(slots, &some);
             let rows = self.ask(statement).await?.unwrap_or_default();
             for row in &rows {
-                all.extend(held::<D>(row).map_err(repo_error)?);
+                all.extend(rows::held::<D>(row).map_err(repo_error)?);
             }
         }
         Ok(all)
@@ -334,7 +346,7 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError> {
         let statement = Statement::new(sql::HOLDS).bind(after.map_or("", ImageId::as_str));
         let rows = self.ask(statement.bind(i64::from(limit))).await?.unwrap_or_default();
-        let holds = rows.iter().filter_map(|row| held::<D>(row).transpose());
+        let holds = rows.iter().filter_map(|row| rows::held::<D>(row).transpose());
         holds.collect::<Result<_, _>>().map_err(repo_error)
     }
 

@@ -11,7 +11,8 @@ macro_rules! images {
 /// What is in force.
 pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, pause_reason, \
      CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' ELSE 'no' END AS is_paused, \
-     accepted_images, accepted_at, accepted_by, \
+     accepted_images, accepted_at, accepted_by, scrub_time, \
+     pass_started_at, pass_finished_at, pass_host, pass_report, \
      (SELECT COUNT(*) FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP) AS held \
      FROM revert_scrubber WHERE id = 1";
 
@@ -40,6 +41,19 @@ pub(super) const ACCEPT: &str = "UPDATE revert_scrubber SET claims = claims + 1,
 pub(super) const USE_UP: &str = "UPDATE revert_scrubber SET claims = claims + 1, \
      accepted_images = NULL, accepted_at = NULL, accepted_by = NULL WHERE id = 1 \
      AND accepted_images = ? AND accepted_at = ?";
+
+/// Unless a longer one is in force.
+pub(super) const KEEP_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time = ? \
+     WHERE id = 1 AND (scrub_time IS NULL OR scrub_time < ?)";
+
+pub(super) const SHORTEN_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time = ? \
+     WHERE id = 1 AND scrub_time = ?";
+
+pub(super) const PASS_BEGAN: &str = "UPDATE revert_scrubber SET pass_started_at = ?, \
+     pass_host = ?, pass_finished_at = NULL, pass_report = NULL WHERE id = 1";
+
+pub(super) const PASS_ENDED: &str = "UPDATE revert_scrubber SET pass_finished_at = ?, \
+     pass_report = ? WHERE id = 1 AND pass_host = ? AND pass_finished_at IS NULL";
 
 /// Locks the rows of images, and changes nothing: a claim by a process that does not know our tables
 /// yet is waited for.

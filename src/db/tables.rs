@@ -58,6 +58,11 @@ impl<D: Dialect> SqlTables<D> {
         }
     }
 
+    /// The name of this machine.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// What is to be written into the audit beside a change that is made on this connection: these
     /// entries, or nothing while the tables are missing. What stands in the way of an entry keeps no
     /// image from coming back: it is told in the log, which has the same record.
@@ -163,6 +168,9 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     let term = |sql| Statement::new(sql).bind(past).bind(past).bind("").bind("");
     for statement in [
         Statement::new(orders::USE_UP).bind(-1_i64).bind(past),
+        Statement::new(orders::KEEP_SCRUB_TIME).bind(-1_i64).bind(-1_i64),
+        Statement::new(orders::SHORTEN_SCRUB_TIME).bind(-1_i64).bind(-1_i64),
+        Statement::new(orders::PASS_ENDED).bind(past).bind("").bind(" "),
         of_nobody(Statement::new(orders::LOCK_IMAGES)),
         of_nobody(term(orders::LENGTHEN_HOLDS).bind(past)),
         of_nobody(term(orders::ADD_HOLDS)),

@@ -3,13 +3,16 @@
 //! Whoever was answered can rely on it at once: every claim, of every process, begins with the same
 //! row that these write (see [`ControlRepo`]).
 
+mod last_pass;
 mod orders;
 
 use std::fmt::{self, Debug};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
+pub use self::last_pass::{LastPass, PassResult};
 pub use self::orders::Control;
 use super::image::ImageId;
 use super::pending::NotPending;
@@ -76,6 +79,11 @@ pub struct Orders {
     pub accepted: Option<Acceptance>,
     /// Images that are held.
     pub held: u64,
+    /// The longest `scrub_time` that a pass went by, until somebody accepts a shorter one; `None`
+    /// before the first pass.
+    pub scrub_time: Option<Duration>,
+    /// The last pass of any process.
+    pub last_pass: Option<LastPass>,
 }
 
 /// A held image.
@@ -122,6 +130,19 @@ pub trait ControlRepo: Debug + Send + Sync {
 
     /// Takes an acceptance back that was used up, unless there is another one by now.
     async fn use_up(&self, accepted: &Acceptance) -> Result<(), RepoError>;
+
+    /// Lets this `scrub_time` be in force unless a longer one is. Does nothing without tables, as the
+    /// next ones.
+    async fn keep_scrub_time(&self, scrub_time: Duration) -> Result<(), RepoError>;
+
+    /// Lets a shorter one be in force, unless another one than `from` is by now.
+    async fn shorten_scrub_time(&self, from: Duration, to: Duration) -> Result<(), RepoError>;
+
+    /// Notes that a pass begins on this machine.
+    async fn pass_began(&self) -> Result<(), RepoError>;
+
+    /// Notes what came of the pass that began on this machine.
+    async fn pass_ended(&self, result: &PassResult) -> Result<(), RepoError>;
 
     /// Holds images: one transaction, an answer for each. A hold that runs is never made shorter.
     async fn hold(

@@ -9,6 +9,7 @@ mod backoff;
 mod circuit_breaker;
 mod claimed;
 mod destroy;
+mod in_force;
 mod last_copy;
 mod limit;
 mod pace;
@@ -32,7 +33,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub use self::limit::{Limited, PassLimits, Tally};
+pub use self::limit::{Limited, Lowered, PassLimits, Tally};
 pub use self::placing::Obstacle;
 pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
 pub use self::record::{Destroyed, Journal};
@@ -178,9 +179,7 @@ impl Scrubber {
 
     /// What was deleted at this time or earlier is due at `now`.
     fn deleted_before(&self, now: Timestamp) -> Timestamp {
-        // a time before which nothing was deleted, that every database can compare with
-        let never = DateTime::UNIX_EPOCH.naive_utc();
-        now.checked_sub_signed(delta(self.settings.scrub_time)).unwrap_or(never).max(never)
+        earlier(now, self.settings.scrub_time)
     }
 
     /// What was deleted at these times or earlier is due after each of these waits.
@@ -214,7 +213,9 @@ impl Scrubber {
         let Some(guard) = self.lock.try_lock_pass().await? else {
             return Ok(ScrubReport { skipped: true, ..ScrubReport::default() });
         };
+        self.note_beginning().await;
         let result = self.pass_until_paused(stop).await;
+        self.note_end(&result).await;
         guard.release().await;
         result
     }
@@ -267,14 +268,9 @@ impl Scrubber {
         Ok(holds.into_iter().map(|Hold { image, hold }| (image, hold)).collect())
     }
 
-    /// What somebody accepted for the next pass, of this process or of any.
-    async fn acceptances(&self) -> Result<(Option<u64>, Option<Acceptance>), RepoError> {
-        let ours = *self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        let orders = match &self.control {
-            Some(control) => control.orders().await?,
-            None => None,
-        };
-        Ok((ours, orders.and_then(|orders| orders.accepted)))
+    /// What somebody accepted for the next pass of this process.
+    fn acceptance(&self) -> Option<u64> {
+        *self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_accepted(&self, ours: Option<u64>) {
@@ -297,18 +293,25 @@ impl Scrubber {
             tracing::warn!(why, "clocks differ");
         }
         let now = ours.min(theirs);
-        let before = self.deleted_before(now);
-        let (ours, kept) = self.acceptances().await?;
+        let orders = self.orders().await?;
+        self.keep_scrub_time(orders.as_ref()).await?;
+        let times = self.times(now, orders.as_ref());
+        let (ours, kept) = (self.acceptance(), orders.and_then(|orders| orders.accepted));
         let accepted = ours.max(kept.as_ref().map(|kept| kept.images));
-        let judged = stop.run_until_cancelled(self.judge(before, accepted)).await;
+        let judged = stop.run_until_cancelled(self.judge(times, accepted)).await;
         let Some((first, judged)) = judged.transpose()? else {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         };
+        if judged.is_ok() && accepted.is_some() {
+            self.shorten(times).await?;
+        }
         self.use_up(ours, kept.as_ref()).await?;
         if let Err(limited) = judged {
             return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });
         }
         let left = self.settings.limits.allowance(accepted);
+        // what nobody has counted is not due by a shorter time either
+        let before = if accepted.is_some() { times.before } else { times.in_force };
         let mut pass = Pass::new(self, stop, now, before, left);
         let span = tracing::info_span!("pass", pass = pass.name());
         pass.run(first).instrument(span).await.map(|()| pass.into_report())
@@ -330,6 +333,12 @@ pub fn clocks_differ(ours: Timestamp, theirs: Timestamp) -> Option<String> {
             apart.abs().num_seconds()
         )
     })
+}
+
+/// A time before `now`, or one before which nothing was deleted, that every database can compare with.
+fn earlier(now: Timestamp, time: Duration) -> Timestamp {
+    let never = DateTime::UNIX_EPOCH.naive_utc();
+    now.checked_sub_signed(delta(time)).unwrap_or(never).max(never)
 }
 
 fn delta(time: Duration) -> TimeDelta {

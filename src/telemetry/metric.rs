@@ -40,6 +40,9 @@ pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
 pub const SCRUBBER_STATE: &str = "glance_revert_scrubber_state";
 /// The `scrub_time` in force; 0 while nothing is scrubbed.
 pub const SCRUB_TIME_SECONDS: &str = "glance_revert_scrub_time_seconds";
+/// The longest `scrub_time` that a pass of any process went by, until somebody accepts a shorter one; 0
+/// before the first pass, and without our own tables.
+pub const SCRUB_TIME_IN_FORCE_SECONDS: &str = "glance_revert_scrub_time_in_force_seconds";
 /// When the next pass begins, in Unix seconds; absent where none runs.
 pub const SCRUB_NEXT_PASS_TIMESTAMP_SECONDS: &str =
     "glance_revert_scrub_next_pass_timestamp_seconds";
@@ -110,7 +113,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 40] = [
+pub const ALL: [(Kind, &str, &str); 41] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -139,6 +142,11 @@ pub const ALL: [(Kind, &str, &str); 40] = [
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
     (Kind::Gauge, SCRUBBER_STATE, "What the scrubber of this process is at: one state is 1."),
     (Kind::Gauge, SCRUB_TIME_SECONDS, "The scrub_time in force; 0 while nothing is scrubbed."),
+    (
+        Kind::Gauge,
+        SCRUB_TIME_IN_FORCE_SECONDS,
+        "The longest scrub_time that a pass of any process went by.",
+    ),
     (Kind::Gauge, SCRUB_NEXT_PASS_TIMESTAMP_SECONDS, "When the next pass begins."),
     (Kind::Gauge, PENDING_IMAGES, "Images that are pending_delete."),
     (Kind::Gauge, PENDING_BYTES, "The sum of their sizes."),

@@ -61,6 +61,8 @@ fn show_orders(orders: &Orders) {
     metrics::gauge!(metric::PAUSED).set(f64::from(u8::from(pause.is_some())));
     metrics::gauge!(metric::PAUSE_STARTED_TIMESTAMP_SECONDS).set(time(pause.map(|p| p.since)));
     metrics::gauge!(metric::PAUSE_ENDS_TIMESTAMP_SECONDS).set(time(pause.map(|p| p.term.until)));
+    let in_force = orders.scrub_time.unwrap_or_default();
+    metrics::gauge!(metric::SCRUB_TIME_IN_FORCE_SECONDS).set(in_force.as_secs_f64());
     metrics::gauge!(metric::HELD_IMAGES).set(as_float(orders.held));
 }
 

@@ -1,5 +1,6 @@
 //! What a pass destroys, and what it must not.
 
+mod in_force;
 mod limit;
 pub(crate) mod orders;
 mod others;

@@ -196,6 +196,21 @@ pub(crate) fn scrubber() -> Value {
         "held_images": 12,
         "accepted_images": null,
         "scrub_time": 604_800,
+        "kept_scrub_time": 604_800,
+        "last_pass": {
+            "started_at": "2026-11-29T13:10:00Z",
+            "finished_at": "2026-11-29T13:10:04Z",
+            "host": "controller-1",
+            "outcome": "finished",
+            "images_seen": 120,
+            "images_scrubbed": 118,
+            "locations_deleted": 118,
+            "data_gone": 0,
+            "claims_released": 1,
+            "images_held": 1,
+            "images_failed": 0,
+            "alerts": 0
+        },
         "has_tables": true
     })
 }

@@ -10,7 +10,7 @@ use crate::api::extract::{JsonAnswer, NoParameters};
 use crate::api::openapi::responses::AdminErrors;
 use crate::api::state::ApiState;
 use crate::config::ScrubTime;
-use crate::domain::control::{InForce, Orders};
+use crate::domain::control::{InForce, LastPass, Orders};
 use crate::domain::scrub::Scrubber;
 use crate::domain::time::{FAR_FUTURE, isotime};
 
@@ -35,8 +35,71 @@ pub struct ScrubberStatus {
     /// scrubbed.
     #[schema(required)]
     pub scrub_time: Option<u64>,
+    /// The longest `scrub_time` that a pass of any process went by, until somebody accepts a shorter
+    /// one: where it is longer than `scrub_time`, what is due by that alone is not destroyed before an
+    /// acceptance. Null before the first pass, and without the tables of glance-revert.
+    #[schema(required)]
+    pub kept_scrub_time: Option<u64>,
+    /// The last pass of any process; absent before the first one, and without the tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub last_pass: Option<ScrubberPass>,
     /// Whether the tables of glance-revert are there, which pauses and holds need.
     pub has_tables: bool,
+}
+
+/// A pass that was begun.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ScrubberPass {
+    /// When it began, UTC.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// When it ended, UTC; null while it runs, and where its process died.
+    #[schema(required, format = DateTime)]
+    pub finished_at: Option<String>,
+    /// The machine that ran it.
+    pub host: String,
+    /// `finished`, `limited`, `paused`, `interrupted` or `failed`; null without an end. More may
+    /// come.
+    #[schema(required)]
+    pub outcome: Option<String>,
+    /// Images looked at.
+    pub images_seen: u64,
+    /// Images whose last waiting location is gone.
+    pub images_scrubbed: u64,
+    /// Locations whose data was deleted, or absent already.
+    pub locations_deleted: u64,
+    /// Locations whose data was absent already.
+    pub data_gone: u64,
+    /// Claims that were released, the data untouched.
+    pub claims_released: u64,
+    /// Images that are held, and were left alone.
+    pub images_held: u64,
+    /// Images that failed.
+    pub images_failed: u64,
+    /// Alerts; each wants a person to look at the log of that machine.
+    pub alerts: u64,
+}
+
+impl From<LastPass> for ScrubberPass {
+    fn from(pass: LastPass) -> Self {
+        let outcome = pass.result.as_ref().map(|result| result.outcome.clone());
+        let result = pass.result.unwrap_or_default();
+        Self {
+            started_at: isotime(pass.began),
+            finished_at: pass.ended.map(isotime),
+            host: pass.host,
+            outcome,
+            images_seen: result.seen,
+            images_scrubbed: result.scrubbed,
+            locations_deleted: result.locations_deleted,
+            data_gone: result.data_gone,
+            claims_released: result.claims_released,
+            images_held: result.held,
+            images_failed: result.failed,
+            alerts: result.alerts,
+        }
+    }
 }
 
 /// A pause or a hold that runs.
@@ -71,7 +134,8 @@ impl ScrubberStatus {
     /// Shows what is in force; `None` without tables.
     pub fn of(orders: Option<Orders>, standing: &str, scrub_time: Option<u64>) -> Self {
         let has_tables = orders.is_some();
-        let Orders { pause, accepted, held } = orders.unwrap_or_default();
+        let Orders { pause, accepted, held, scrub_time: in_force, last_pass } =
+            orders.unwrap_or_default();
         let is_paused = pause.is_some() && standing != "off";
         Self {
             state: if is_paused { "paused" } else { standing }.to_owned(),
@@ -79,6 +143,8 @@ impl ScrubberStatus {
             held_images: has_tables.then_some(held),
             accepted_images: accepted.map(|accepted| accepted.images),
             scrub_time,
+            kept_scrub_time: in_force.map(|time| time.as_secs()),
+            last_pass: last_pass.map(ScrubberPass::from),
             has_tables,
         }
     }

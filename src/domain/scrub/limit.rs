@@ -1,6 +1,7 @@
 //! How much one pass may destroy before somebody has to say that it is meant.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -40,12 +41,21 @@ impl PassLimits {
     /// No limit at all.
     pub const NONE: Self = Self { images: u64::MAX, bytes: None };
 
-    /// Whether a pass may destroy so much. What was accepted lets so many images through, whatever
-    /// their size.
-    pub fn judge(self, due: Tally, accepted: Option<u64>) -> Result<(), Limited> {
+    /// Whether a pass may destroy so much. What is due only since `scrub_time` was lowered is over
+    /// the limit, whatever its number. What was accepted lets so many images through, whatever their
+    /// size and since when they are due.
+    pub fn judge(
+        self,
+        due: Tally,
+        lowered: Option<Lowered>,
+        accepted: Option<u64>,
+    ) -> Result<(), Limited> {
         let is_accepted = accepted.is_some_and(|accepted| due.images <= accepted);
         let fits = due.images <= self.images && self.bytes.is_none_or(|most| due.bytes <= most);
-        if is_accepted || fits { Ok(()) } else { Err(Limited { due, limits: self, accepted }) }
+        if is_accepted || (fits && lowered.is_none()) {
+            return Ok(());
+        }
+        Err(Limited { due, limits: self, lowered, accepted })
     }
 
     /// What a pass that was let through may destroy: more can have become due since, and what only
@@ -84,6 +94,25 @@ impl Allowance {
     }
 }
 
+/// Images that are due only since `scrub_time` was lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lowered {
+    /// The `scrub_time` in force.
+    pub from: Duration,
+    /// That of this process.
+    pub to: Duration,
+    /// How many.
+    pub images: u64,
+}
+
+impl fmt::Display for Lowered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, images } = self;
+        let (from, to) = (from.as_secs(), to.as_secs());
+        write!(f, "{images} of them only since scrub_time was lowered from {from} to {to}")
+    }
+}
+
 /// More is due than a pass may destroy, so it destroyed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limited {
@@ -91,6 +120,8 @@ pub struct Limited {
     pub due: Tally,
     /// What a pass may destroy.
     pub limits: PassLimits,
+    /// Those of them that are due only since `scrub_time` was lowered.
+    pub lowered: Option<Lowered>,
     /// How many images somebody accepted; fewer than are due.
     pub accepted: Option<u64>,
 }
@@ -98,15 +129,19 @@ pub struct Limited {
 impl fmt::Display for Limited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Tally { images, bytes } = self.due;
-        write!(f, "{images} images of {bytes} bytes together are due, ")?;
+        write!(f, "{images} images of {bytes} bytes together are due")?;
         match (self.accepted, self.limits) {
-            (Some(accepted), _) => write!(f, "and only {accepted} were accepted")?,
-            (None, limits) if images > limits.images => {
-                write!(f, "more than max_images_per_pass = {}", limits.images)?;
+            (Some(accepted), _) => write!(f, ", and only {accepted} were accepted")?,
+            (None, PassLimits { images: most, .. }) if images > most => {
+                write!(f, ", more than max_images_per_pass = {most}")?;
             }
-            (None, limits) => {
-                write!(f, "more than max_bytes_per_pass = {}", limits.bytes.unwrap_or(u64::MAX))?;
+            (None, PassLimits { bytes: Some(most), .. }) if bytes > most => {
+                write!(f, ", more than max_bytes_per_pass = {most}")?;
             }
+            (None, _) => {}
+        }
+        if let Some(lowered) = self.lowered {
+            write!(f, ", {lowered}")?;
         }
         f.write_str(": nothing is destroyed")
     }
@@ -125,7 +160,7 @@ mod tests {
     const LIMITS: PassLimits = PassLimits { images: 10, bytes: Some(100) };
 
     fn judged(images: u64, bytes: u64, accepted: Option<u64>) -> Result<(), String> {
-        LIMITS.judge(Tally { images, bytes }, accepted).map_err(|limited| limited.to_string())
+        LIMITS.judge(Tally { images, bytes }, None, accepted).map_err(|limited| limited.to_string())
     }
 
     #[test]
@@ -140,6 +175,21 @@ mod tests {
         assert_eq!(judged(20, 1000, Some(20)), Ok(()));
         assert!(judged(21, 1, Some(20)).unwrap_err().contains("only 20 were accepted"));
         assert_eq!(judged(10, 1, Some(2)), Ok(()), "it takes nothing away");
+    }
+
+    #[test]
+    fn what_is_due_only_since_scrub_time_was_lowered_is_too_much_however_little_it_is() {
+        let (from, to) = (Duration::from_hours(168), Duration::from_hours(1));
+        let lowered = Some(Lowered { from, to, images: 1 });
+        let judged = |accepted| LIMITS.judge(Tally { images: 2, bytes: 1 }, lowered, accepted);
+        let told = judged(None).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "2 images of 1 bytes together are due, 1 of them only since scrub_time was lowered from \
+             604800 to 3600: nothing is destroyed"
+        );
+        assert!(judged(Some(1)).unwrap_err().to_string().contains("only 1 were accepted, 1 of"));
+        assert_eq!(judged(Some(2)), Ok(()));
     }
 
     #[test]

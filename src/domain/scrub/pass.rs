@@ -128,7 +128,7 @@ impl<'a> Pass<'a> {
     async fn stop_at_limit(&mut self) -> Result<(), RepoError> {
         let due = self.scrubber.repo.count_due(self.before).await?;
         let limits = self.scrubber.settings.limits;
-        self.report.limited = Some(Limited { due, limits, accepted: None });
+        self.report.limited = Some(Limited { due, limits, lowered: None, accepted: None });
         self.finish().await
     }
 

@@ -91,8 +91,8 @@ impl Scrubber {
     pub async fn plan(&self, _: &Admin, within: Duration) -> Result<Plan, RepoError> {
         let now = self.present().await?;
         let until = now.checked_add_signed(super::delta(within)).unwrap_or(Timestamp::MAX);
-        let before = self.deleted_before(until);
-        let (first, judged) = self.judge(before, None).await?;
+        let times = self.times(until, self.orders().await?.as_ref());
+        let (first, judged) = self.judge(times, None).await?;
         let mut draft = Draft::default();
         let note = |found| {
             match found {
@@ -103,7 +103,7 @@ impl Scrubber {
             }
             ControlFlow::Continue(())
         };
-        Survey::new(self, before).each(&first, note).await?;
+        Survey::new(self, times.before).each(&first, note).await?;
         Ok(draft.finish(now, until, judged.err()))
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::limit::Limited;
+use crate::domain::control::PassResult;
 use crate::domain::image::ImageId;
 
 /// So many failures are told one by one; the rest is counted.
@@ -68,6 +69,31 @@ pub struct ScrubFailure {
 }
 
 impl ScrubReport {
+    /// What others are told of it.
+    pub fn result(&self) -> PassResult {
+        PassResult {
+            outcome: self.outcome().to_owned(),
+            seen: self.seen,
+            scrubbed: self.scrubbed,
+            locations_deleted: self.locations_deleted,
+            data_gone: self.data_gone,
+            claims_released: self.claims_released,
+            held: self.held,
+            failed: self.failed,
+            alerts: self.alerts.len() as u64,
+        }
+    }
+
+    /// How it ended, in a word.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self { limited: Some(_), .. } => "limited",
+            Self { paused: true, .. } => "paused",
+            Self { interrupted: true, .. } => "interrupted",
+            Self { .. } => "finished",
+        }
+    }
+
     pub(super) fn fail(&mut self, image: &ImageId, reason: String) {
         self.fail_unreadable(image.as_str(), reason);
     }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::Scrubber;
 use super::backlog::Chapter;
+use super::in_force::Times;
 use super::limit::{Limited, Tally};
 use super::placing::{self, Obstacle};
 use super::work::Work;
@@ -154,23 +155,27 @@ impl Scrubber {
     /// nothing can destroy must not stop the others for ever.
     pub(super) async fn judge(
         &self,
-        before: Timestamp,
+        times: Times,
         accepted: Option<u64>,
     ) -> Result<(Chapter, Result<(), Limited>), RepoError> {
         let limits = self.settings.limits;
-        let first = self.chapter(before, 0).await?;
-        let due = self.due(before, &first).await?;
-        let Err(limited) = limits.judge(due, accepted) else { return Ok((first, Ok(()))) };
-        let mut ready = Tally::default();
+        let first = self.chapter(times.before, 0).await?;
+        let due = self.due(times.before, &first).await?;
+        let lowered = times.lowered(self.lowered(times, due).await?);
+        let Err(limited) = limits.judge(due, lowered, accepted) else {
+            return Ok((first, Ok(())));
+        };
+        let (mut ready, mut early) = (Tally::default(), 0);
         let mut is_over = false;
         let note = |found| {
             if let Found::Ready { work, .. } = found {
                 ready.add(work.image().size);
+                early += u64::from(times.is_early(&work));
             }
-            is_over = limits.judge(ready, accepted).is_err();
+            is_over = limits.judge(ready, times.lowered(early), accepted).is_err();
             if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        Survey::new(self, before).each(&first, note).await?;
+        Survey::new(self, times.before).each(&first, note).await?;
         Ok((first, if is_over { Err(limited) } else { Ok(()) }))
     }
 }

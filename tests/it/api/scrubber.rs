@@ -1,9 +1,12 @@
-//! The scrubber's plan over HTTP, and leave to carry it out.
+//! The scrubber's plan over HTTP, leave to carry it out, and what it is at.
+
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use glance_revert::config::ScrubTime;
-use serde_json::json;
+use glance_revert::domain::control::{ControlRepo, PassResult};
+use serde_json::{Value, json};
 
 use crate::support::api::{Answer, TestApi, admin};
 use crate::support::images::{ID, deleted, seed};
@@ -78,4 +81,45 @@ async fn where_nothing_is_scrubbed_the_answer_says_why() {
         api.get(PLAN).await.assert_error(409, reason);
         accept(&api, r#"{"images": 5}"#).await.assert_error(409, reason);
     }
+}
+
+#[tokio::test]
+async fn the_last_pass_and_the_scrub_time_in_force_are_shown() {
+    let api = TestApi::new();
+    let seen = api.get("/v2/scrubber").await.json();
+    assert_eq!((seen.get("last_pass"), &seen["kept_scrub_time"]), (None, &Value::Null));
+    api.control.keep_scrub_time(Duration::from_hours(24)).await.unwrap();
+    api.control.pass_began().await.unwrap();
+    let running = api.get("/v2/scrubber").await.json();
+    assert_eq!(
+        (&running["scrub_time"], &running["kept_scrub_time"]),
+        (&json!(3600), &json!(86400))
+    );
+    let pass = &running["last_pass"];
+    assert_eq!((&pass["finished_at"], &pass["outcome"]), (&Value::Null, &Value::Null), "{pass}");
+    let result = PassResult {
+        outcome: "finished".to_owned(),
+        seen: 9,
+        scrubbed: 7,
+        failed: 2,
+        ..PassResult::default()
+    };
+    api.control.pass_ended(&result).await.unwrap();
+    assert_eq!(
+        api.get("/v2/scrubber").await.json()["last_pass"],
+        json!({
+            "started_at": "2026-11-22T13:20:01Z",
+            "finished_at": "2026-11-22T13:20:01Z",
+            "host": "controller-1",
+            "outcome": "finished",
+            "images_seen": 9,
+            "images_scrubbed": 7,
+            "locations_deleted": 0,
+            "data_gone": 0,
+            "claims_released": 0,
+            "images_held": 0,
+            "images_failed": 2,
+            "alerts": 0
+        })
+    );
 }

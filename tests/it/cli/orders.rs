@@ -74,9 +74,9 @@ async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
     config.run(&["hold", "a", "--until", "2099-01-01", "--reason", "the owner is asked"]);
     let held = config.run(&["list", "--held", "--json"]).json();
     assert_eq!((held.as_array().unwrap().len(), &held[0]["id"]), (1, &json!("a")), "{held}");
-    let hold = &held[0]["hold"];
+    let term = &held[0]["hold"];
     assert_eq!(
-        (&hold["until"], &hold["reason"]),
+        (&term["until"], &term["reason"]),
         (&json!("2099-01-01T00:00:00Z"), &json!("the owner is asked"))
     );
     let rest = config.run(&["list", "--unheld", "--json"]).json();
@@ -93,6 +93,46 @@ async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
     assert_eq!(config.run(&["show", "b", "--json"]).json().get("hold"), None);
     assert_eq!(config.run(&["list", "--held", "--unheld"]).exit, Some(2));
     assert_eq!(config.run(&["list", "--held", "--group", "project"]).exit, Some(2));
+}
+
+/// A `scrub_time` that somebody made shorter, or a file that another replica does not have.
+#[tokio::test]
+async fn a_lowered_scrub_time_is_told_everywhere_and_destroys_nothing_before_it_is_accepted() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    let configured = |scrub_time: u32| {
+        ConfigFile::new(&format!(
+            "[DEFAULT]\ndelayed_delete = True\nscrub_time = {scrub_time}\n[database]\n\
+             connection = {}\n[glance_store]\nstores = file\nfilesystem_store_datadir = {}\n",
+            world.db.url(),
+            world.datadir().display()
+        ))
+    };
+    let (century, hour) = (configured(3_153_600_000), configured(3600));
+    assert!(hour.run(&["status"]).stdout.contains("last pass"), "none");
+    assert_eq!(century.run(&["scrub"]).exit, Some(0));
+    world.deleted_image("a").await;
+    let row = |text: &str| {
+        let check = hour.run(&["check"]).stdout;
+        check.lines().any(|line| line.starts_with("scrub_time") && line.contains(text))
+    };
+    assert!(row("warning"), "{}", hour.run(&["check"]).stdout);
+    let why = "1 of them only since scrub_time was lowered from 3153600000 to 3600";
+    let refused = hour.run(&["scrub"]);
+    assert_eq!(refused.exit, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains(why) && world.has_data("a"), "{refused:?}");
+    assert!(refused.stderr.contains("glance-revert scrub --accept 1"), "{refused:?}");
+    assert!(hour.run(&["scrub", "--dry-run"]).stderr.contains(why));
+    let status = hour.run(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["scrub_time"], &status["kept_scrub_time"], &status["last_pass"]["outcome"]),
+        (&json!(3600), &json!(3_153_600_000_u64), &json!("limited")),
+        "{status}"
+    );
+    let accepted = hour.run(&["scrub", "--accept", "1"]);
+    assert!(accepted.exit == Some(0) && !world.has_data("a"), "{accepted:?}");
+    assert!(!row("warning"));
+    let status = hour.run(&["status"]).stdout;
+    assert!(status.contains(": finished, 1 images scrubbed, 0 failed"), "{status}");
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use glance_revert::domain::control::{
-    Acceptance, ControlRepo, Hold, HoldOutcome, InForce, Orders, Term,
+    Acceptance, ControlRepo, Hold, HoldOutcome, InForce, LastPass, Orders, PassResult, Term,
 };
 use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::pending::NotPending;
@@ -83,6 +84,32 @@ impl ControlRepo for FakeControl {
 
     async fn use_up(&self, _: &Acceptance) -> Result<(), RepoError> {
         self.orders.lock().unwrap().accepted = None;
+        Ok(())
+    }
+
+    async fn keep_scrub_time(&self, scrub_time: Duration) -> Result<(), RepoError> {
+        let mut orders = self.orders.lock().unwrap();
+        orders.scrub_time = orders.scrub_time.max(Some(scrub_time));
+        Ok(())
+    }
+
+    async fn shorten_scrub_time(&self, _: Duration, to: Duration) -> Result<(), RepoError> {
+        self.orders.lock().unwrap().scrub_time = Some(to);
+        Ok(())
+    }
+
+    async fn pass_began(&self) -> Result<(), RepoError> {
+        let (began, host) = (self.clock.now(), "controller-1".to_owned());
+        let pass = LastPass { began, ended: None, host, result: None };
+        self.orders.lock().unwrap().last_pass = Some(pass);
+        Ok(())
+    }
+
+    async fn pass_ended(&self, result: &PassResult) -> Result<(), RepoError> {
+        if let Some(pass) = &mut self.orders.lock().unwrap().last_pass {
+            pass.ended = Some(self.clock.now());
+            pass.result = Some(result.clone());
+        }
         Ok(())
     }
 
