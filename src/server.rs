@@ -26,6 +26,7 @@ use crate::api::state::ApiState;
 use crate::app::App;
 use crate::telemetry::metric;
 use crate::worker::Pauses;
+use crate::worker::outlook::Outlook;
 use crate::worker::status::Status;
 use crate::{api, telemetry, worker};
 
@@ -133,7 +134,10 @@ impl Server {
         let repo = Arc::clone(&self.app.database.scrub_repo);
         let scrubber = self.state.scrubber.clone();
         let control = Arc::clone(&self.app.database.control);
-        tasks.spawn(worker::outlook::watch(repo, control, scrubber.ok(), soft.clone()));
+        let tables = Arc::clone(&self.app.database.tables);
+        let tables = self.app.config.glance.delayed_delete.then_some(tables);
+        let outlook = Outlook { repo, control, tables, scrubber: scrubber.ok() };
+        tasks.spawn(outlook.watch(soft.clone()));
         if revert.scrubber
             && let Ok(scrubber) = &self.state.scrubber
         {

@@ -12,7 +12,7 @@ use crate::domain::lock::LockTrial;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
-use crate::domain::tables::TablesState;
+use crate::domain::tables::{TablesState, UNRECORDED_FOR};
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::tls::Tls;
 
@@ -132,6 +132,7 @@ async fn database(app: &App) -> Vec<Tried> {
     );
     let own = own_tables(app).await;
     let mut tried = vec![reachable, writable, own, locks(app).await, clock(app).await];
+    tried.extend(other_scrubbers(app).await);
     tried.extend(lowered(app).await);
     tried.extend(due(app).await);
     tried
@@ -147,6 +148,30 @@ async fn own_tables(app: &App) -> Tried {
     };
     let note = state.map_or_else(|error| error.to_string(), |state| state.to_string());
     Tried { what: "own tables".to_owned(), verdict, note }
+}
+
+/// Whether something else destroys images. Where Glance destroys at once rows do not tell them apart.
+async fn other_scrubbers(app: &App) -> Option<Tried> {
+    let (tables, repo) = (&app.database.tables, &app.database.repo);
+    let found = async { tables.unrecorded_scrubs(repo.now().await? - UNRECORDED_FOR).await };
+    let (verdict, note) = match found.await.ok()? {
+        _ if !app.config.glance.delayed_delete => return None,
+        None => (Verdict::Warning, "cannot be told without the service's own tables".to_owned()),
+        Some(ids) if ids.is_empty() => {
+            (Verdict::Works, "none has destroyed anything within a day".to_owned())
+        }
+        Some(ids) => {
+            let some: Vec<_> = ids.iter().take(3).map(ToString::to_string).collect();
+            let note = format!(
+                "{} images were destroyed within a day without a record of ours ({}): stop \
+                 glance-scrubber on every host, it knows no lock of ours",
+                ids.len(),
+                some.join(", ")
+            );
+            (Verdict::Warning, note)
+        }
+    };
+    Some(Tried { what: "other scrubbers".to_owned(), verdict, note })
 }
 
 /// Whether passes have gone by a longer `scrub_time`, here or with the configuration of another replica.

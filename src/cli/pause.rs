@@ -115,10 +115,7 @@ pub(super) async fn status(sources: &SourceArgs, args: &StatusArgs) -> Outcome {
         ("images held", number(status.held_images)),
         ("images accepted for the next pass", number(status.accepted_images)),
         ("scrub_time", time(scrub_time)),
-        (
-            "scrub_time in force",
-            status.kept_scrub_time.map_or("-".to_owned(), |s| time(Some(s))),
-        ),
+        ("scrub_time in force", status.kept_scrub_time.map_or("-".to_owned(), |s| time(Some(s)))),
         ("last pass", last_pass),
         ("tables", if status.has_tables { "there" } else { NO_TABLES }.to_owned()),
     ] {

@@ -10,6 +10,19 @@ pub(super) const VERSION: &str =
 /// What is read of the one row that all claims, pauses and holds begin with.
 pub(super) const SEE_SCRUBBER: &str = "SELECT claims FROM revert_scrubber WHERE id = 1";
 
+/// Deleted images that a scrub has ended, and that has left no entry. What Glance itself ends has
+/// locations with its image's own time, or none.
+pub(super) const UNRECORDED_SCRUBS: &str = "SELECT i.id FROM images i WHERE i.updated_at >= ? \
+     AND i.updated_at > (SELECT MIN(m.installed_on) FROM revert_migrations m) \
+     AND i.status = 'deleted' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+     AND EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
+     AND l.status = 'deleted' AND l.deleted_at > i.deleted_at) \
+     AND NOT EXISTS (SELECT 1 FROM image_locations w WHERE w.image_id = i.id \
+     AND w.status = 'pending_delete') \
+     AND NOT EXISTS (SELECT 1 FROM revert_audit a WHERE a.image_id = i.id \
+     AND a.operation = 'scrubImage' AND a.created_at >= i.deleted_at) \
+     ORDER BY i.updated_at DESC LIMIT ?";
+
 macro_rules! audit_columns {
     () => {
         "id, created_at, operation, outcome, image_id, owner, name, actor, actor_name, \

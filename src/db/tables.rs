@@ -17,9 +17,11 @@ use super::statement::{PATIENCE, Statement};
 use super::statements::IMAGE_SLOTS;
 use super::transaction::begin;
 use crate::domain::audit::{Actor, AuditEntry, AuditQuery, AuditRow};
+use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
-use crate::domain::tables::{OwnTables, TablesState};
+use crate::domain::tables::{MOST_UNRECORDED, OwnTables, TablesState};
+use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// Our own tables in one family of databases.
 #[derive(Debug)]
@@ -87,6 +89,16 @@ impl<D: Dialect> SqlTables<D> {
         self.doubt();
     }
 
+    /// The rows of a question to them.
+    async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
+        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
+        let rows = D::fetch(&mut connection, statement).await;
+        if rows.as_ref().is_err_and(is_refused) {
+            self.doubt();
+        }
+        self.connections.note_result(&mut connection, rows).map_err(repo_error)
+    }
+
     /// Looks for them again the next time: a statement on them was refused.
     pub(super) fn doubt(&self) {
         self.were_seen.store(false, Ordering::Relaxed);
@@ -143,14 +155,26 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
         }
     }
 
+    async fn unrecorded_scrubs(&self, since: Timestamp) -> Result<Option<Vec<ImageId>>, RepoError> {
+        match self.must_be_there().await {
+            Err(RepoError::TablesMissing) => return Ok(None),
+            there => there?,
+        }
+        let operation = Some("trimAudit".to_owned());
+        let trims = AuditQuery { operation, limit: 1, ..AuditQuery::default() };
+        let trims = self.fetch(audit::list(&trims)).await?;
+        let trim = trims.first().map(audit::read::<D>).transpose().map_err(repo_error)?;
+        let since = since.max(trim.and_then(|trim| trimmed_before(&trim)).unwrap_or(since));
+        let statement = Statement::walk(sql::UNRECORDED_SCRUBS).bind(since);
+        let rows = self.fetch(statement.bind(i64::from(MOST_UNRECORDED))).await?;
+        let ids = rows.iter().map(|row| D::text(row, "id").map_err(repo_error));
+        let ids = ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
+        Ok(Some(ids.filter_map(|id| ImageId::parse(&id).ok()).collect()))
+    }
+
     async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
         self.must_be_there().await?;
-        let mut connection = self.connections.acquire().await.map_err(repo_error)?;
-        let rows = D::fetch(&mut connection, audit::list(query)).await;
-        if rows.as_ref().is_err_and(is_refused) {
-            self.doubt();
-        }
-        let rows = self.connections.note_result(&mut connection, rows).map_err(repo_error)?;
+        let rows = self.fetch(audit::list(query)).await?;
         rows.iter().map(|row| audit::read::<D>(row).map_err(repo_error)).collect()
     }
 }
@@ -159,9 +183,12 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     let mut transaction = begin(connection).await?;
     let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
     let nothing = AuditQuery { before: Some(past), ..AuditQuery::default() };
-    for statement in
-        [Statement::new(sql::SEE_SCRUBBER), Statement::new(orders::ORDERS), audit::list(&nothing)]
-    {
+    for statement in [
+        Statement::new(sql::SEE_SCRUBBER),
+        Statement::new(orders::ORDERS),
+        audit::list(&nothing),
+        Statement::new(sql::UNRECORDED_SCRUBS).bind(FAR_FUTURE).bind(0_i64),
+    ] {
         D::fetch(&mut transaction, statement).await?;
     }
     let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
@@ -181,6 +208,12 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     let entry = AuditEntry::new(past, "rehearsal", Actor::scrubber());
     audit::write::<D>(&mut transaction, &[&entry], "").await?;
     within(PATIENCE, transaction.rollback()).await
+}
+
+/// What was done before this time has no entry any more.
+fn trimmed_before(trim: &AuditRow) -> Option<Timestamp> {
+    let before = trim.details.get("before")?.as_str()?;
+    before.strip_suffix('Z')?.parse().ok()
 }
 
 fn host() -> String {

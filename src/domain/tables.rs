@@ -4,10 +4,18 @@
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use super::audit::{AuditQuery, AuditRow};
+use super::image::ImageId;
 use super::principal::Admin;
 use super::repo::RepoError;
+use super::time::Timestamp;
+
+/// For so long after it an image that was destroyed without a record of ours is told of.
+pub const UNRECORDED_FOR: TimeDelta = TimeDelta::hours(24);
+/// So many of them are counted.
+pub const MOST_UNRECORDED: u32 = 1000;
 
 /// Whether our own tables can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +64,11 @@ pub trait OwnTables: Debug + Send + Sync {
 
     /// The same, after every statement on them was run on nothing.
     async fn rehearse(&self) -> Result<TablesState, RepoError>;
+
+    /// Images that were destroyed since then, and since the tables were made, without an entry of
+    /// ours: another scrubber is at work. The latest first, at most [`MOST_UNRECORDED`]; `None`
+    /// without tables.
+    async fn unrecorded_scrubs(&self, since: Timestamp) -> Result<Option<Vec<ImageId>>, RepoError>;
 
     /// A page of the audit, newest first.
     async fn list_audit(&self, by: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError>;

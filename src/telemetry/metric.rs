@@ -69,6 +69,9 @@ pub const PAUSE_STARTED_TIMESTAMP_SECONDS: &str = "glance_revert_pause_started_t
 pub const PAUSE_ENDS_TIMESTAMP_SECONDS: &str = "glance_revert_pause_ends_timestamp_seconds";
 /// Images that are held: no scrubber claims them.
 pub const HELD_IMAGES: &str = "glance_revert_held_images";
+/// Images that were destroyed within a day without a record of ours: another scrubber at work. 0 also
+/// where that cannot be told.
+pub const UNRECORDED_SCRUBS: &str = "glance_revert_unrecorded_scrubs";
 /// Callers turned away; label `reason` as in the answer's body, `auth.token_invalid` for example.
 pub const AUTH_FAILURES_TOTAL: &str = "glance_revert_auth_failures_total";
 /// Handshakes that did not end in a connection; label `reason`: `refused` (by one of the two),
@@ -113,7 +116,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 41] = [
+pub const ALL: [(Kind, &str, &str); 42] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -167,6 +170,11 @@ pub const ALL: [(Kind, &str, &str); 41] = [
         "When the pause ends, in Unix seconds; 0 while there is none.",
     ),
     (Kind::Gauge, HELD_IMAGES, "Images that are held."),
+    (
+        Kind::Gauge,
+        UNRECORDED_SCRUBS,
+        "Images that were destroyed within a day without a record of this service.",
+    ),
     (Kind::Counter, AUTH_FAILURES_TOTAL, "Callers turned away, by reason."),
     (Kind::Counter, TLS_HANDSHAKE_FAILURES_TOTAL, "TLS handshakes that failed, by reason."),
     (Kind::Counter, TLS_RELOADS_TOTAL, "New versions of the TLS files, by outcome."),

@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::control::{ControlRepo, Orders};
-use crate::domain::repo::{Outlook, RepoError, ScrubRepo};
+use crate::domain::image::ImageId;
+use crate::domain::repo::{self, RepoError, ScrubRepo};
 use crate::domain::scrub::{Scrubber, Tally};
+use crate::domain::tables::{OwnTables, UNRECORDED_FOR};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
@@ -20,33 +22,70 @@ const SHARE: u32 = 100;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Asks again and again until `stop`. Without a scrubber nothing is ever due.
-pub async fn watch(
-    repo: Arc<dyn ScrubRepo>,
-    control: Arc<dyn ControlRepo>,
-    scrubber: Option<Arc<Scrubber>>,
-    stop: CancellationToken,
-) {
-    loop {
-        match stop.run_until_cancelled(control.orders()).await {
-            None => return,
-            Some(Ok(orders)) => show_orders(&orders.unwrap_or_default()),
-            Some(Err(error)) => tracing::debug!(%error, "whether somebody paused is not known"),
+/// What is looked at.
+#[derive(Debug)]
+pub struct Outlook {
+    /// What waits.
+    pub repo: Arc<dyn ScrubRepo>,
+    /// What was ordered.
+    pub control: Arc<dyn ControlRepo>,
+    /// What was recorded; `None` where Glance destroys at once, since then rows do not tell who did.
+    pub tables: Option<Arc<dyn OwnTables>>,
+    /// Without it nothing is ever due.
+    pub scrubber: Option<Arc<Scrubber>>,
+}
+
+impl Outlook {
+    /// Looks again and again until `stop`.
+    pub async fn watch(self, stop: CancellationToken) {
+        let mut unrecorded = 0;
+        loop {
+            let began = Instant::now();
+            if stop.run_until_cancelled(self.look(&mut unrecorded)).await.is_none() {
+                return;
+            }
+            let pause = EVERY.max(began.elapsed() * SHARE);
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
         }
-        let began = Instant::now();
-        match stop.run_until_cancelled(ask(&*repo, scrubber.as_deref())).await {
-            None => return,
-            Some(Ok(outlook)) => show(&outlook),
-            Some(Err(error)) => tracing::debug!(%error, "what waits is not known"),
+    }
+
+    /// `unrecorded` is how many images had been destroyed by others the last time.
+    async fn look(&self, unrecorded: &mut usize) {
+        match self.control.orders().await {
+            Ok(orders) => show_orders(&orders.unwrap_or_default()),
+            Err(error) => tracing::debug!(%error, "whether somebody paused is not known"),
         }
-        let pause = EVERY.max(began.elapsed() * SHARE);
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return;
+        match ask(&*self.repo, self.scrubber.as_deref()).await {
+            Ok(outlook) => show(&outlook),
+            Err(error) => tracing::debug!(%error, "what waits is not known"),
         }
+        match self.unrecorded().await {
+            Ok(ids) => {
+                metrics::gauge!(metric::UNRECORDED_SCRUBS).set(as_float(ids.len() as u64));
+                if let Some(image_id) = ids.first().filter(|_| ids.len() > *unrecorded) {
+                    let images = ids.len();
+                    tracing::error!(images, %image_id, "another scrubber is at work: images were \
+                        destroyed within a day without a record of ours, this one last");
+                }
+                *unrecorded = ids.len();
+            }
+            Err(error) => tracing::debug!(%error, "whether another scrubber works is not known"),
+        }
+    }
+
+    async fn unrecorded(&self) -> Result<Vec<ImageId>, RepoError> {
+        let Some(tables) = &self.tables else { return Ok(Vec::new()) };
+        let since = self.repo.now().await? - UNRECORDED_FOR;
+        Ok(tables.unrecorded_scrubs(since).await?.unwrap_or_default())
     }
 }
 
-async fn ask(repo: &dyn ScrubRepo, scrubber: Option<&Scrubber>) -> Result<Outlook, RepoError> {
+async fn ask(
+    repo: &dyn ScrubRepo,
+    scrubber: Option<&Scrubber>,
+) -> Result<repo::Outlook, RepoError> {
     let horizons = match scrubber {
         Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
         None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
@@ -66,7 +105,7 @@ fn show_orders(orders: &Orders) {
     metrics::gauge!(metric::HELD_IMAGES).set(as_float(orders.held));
 }
 
-fn show(outlook: &Outlook) {
+fn show(outlook: &repo::Outlook) {
     let [due, hour, day] = outlook.due;
     for (within, tally) in [("1h", hour), ("24h", day)] {
         metrics::gauge!(metric::EXPIRING_IMAGES, "within" => within).set(as_float(tally.images));

@@ -1,5 +1,7 @@
 //! Our own tables beside the real Glance's: `glance-manage` is not disturbed by them.
 
+use serde_json::json;
+
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::{Kind, on_each_database};
 use crate::support::glance::{GlanceOptions, Stores};
@@ -7,6 +9,7 @@ use crate::support::glance::{GlanceOptions, Stores};
 on_each_database! {
     with glance:
     glance_manage_does_its_work_beside_the_tables,
+    what_another_scrubber_destroys_is_told_and_nothing_else_is,
 }
 
 async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
@@ -53,6 +56,44 @@ async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
     assert_eq!(claims, [[Some("7".to_owned())]]);
     let old = "SELECT COUNT(*) FROM revert_audit WHERE id = '1'";
     assert_eq!(cloud.database.rows(old).await, [[Some("1".to_owned())]]);
+}
+
+async fn what_another_scrubber_destroys_is_told_and_nothing_else_is(kind: Kind) {
+    let options = GlanceOptions { stores: Stores::Multi, ..GlanceOptions::default() };
+    let cloud = Cloud::start_with(kind, options, "auto_db_sync = false\n").await;
+    let row = || {
+        let check = cloud.check();
+        let row = check.lines().skip_while(|line| !line.starts_with("other scrubbers"));
+        let rest = |line: &&str| line.starts_with("other scrubbers") || line.starts_with(' ');
+        row.take_while(rest).collect::<Vec<_>>().join(" ")
+    };
+    let destroy = async || {
+        let id = cloud.image("fast", SMALL).await;
+        cloud.delete_for_good(&id).await;
+        id
+    };
+    destroy().await;
+    let finished = cloud.glance.run_scrubber().await;
+    assert!(finished.success, "{}", finished.output);
+    assert!(row().contains("cannot be told"), "{}", row());
+
+    cloud.database.make_own_tables().await;
+    cloud.database.grant_own_tables().await;
+    destroy().await;
+    assert_eq!(cloud.service.scrub().await.scrubbed, 1, "by us");
+    let queued = json!({"name": "q", "disk_format": "raw", "container_format": "bare"});
+    let queued = cloud.admin().create_image(&queued).await["id"].as_str().unwrap().to_owned();
+    cloud.admin().delete(&queued).await;
+    destroy().await;
+    let back = cloud.image("fast", SMALL).await;
+    cloud.admin().delete(&back).await;
+    assert_eq!(cloud.service.revert(&back).await.status, 200);
+    assert!(row().contains("none has destroyed anything"), "{}", row());
+
+    let finished = cloud.glance.run_scrubber().await;
+    assert!(finished.success, "{}", finished.output);
+    assert!(row().contains("1 images were destroyed within a day without a record"), "{}", row());
+    assert!(row().contains("warning"), "{}", row());
 }
 
 /// The log that follows has times.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::binary::glance_revert;
 use crate::support::database::{Kind, TestDatabase};
 use crate::support::glance::{Client, Glance, GlanceOptions, Stores};
 use crate::support::service::Service;
@@ -35,6 +36,14 @@ impl Cloud {
         let (stores, more) = (Stores::Multi, more.as_slice());
         let options = GlanceOptions { stores, scrub_time: 3600, more, ..GlanceOptions::default() };
         Self::start(kind, options).await
+    }
+
+    /// What `glance-revert check` prints.
+    pub(crate) fn check(&self) -> String {
+        let files = self.service.config_files().iter();
+        let files: Vec<_> = files.map(|file| file.to_str().unwrap()).collect();
+        let files = files.iter().flat_map(|file| ["--config-file", *file]);
+        glance_revert(&std::iter::once("check").chain(files).collect::<Vec<_>>()).stdout
     }
 
     pub(crate) fn admin(&self) -> Client {

@@ -78,6 +78,11 @@ impl Service {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
     }
 
+    /// Where it is configured.
+    pub(crate) fn config_files(&self) -> &[PathBuf] {
+        &self.sources.config_files
+    }
+
     pub(crate) async fn revert(&self, id: &str) -> Answer {
         self.send(self.request(Method::POST, &format!("/v2/images/{id}/actions/revert"))).await
     }
