@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::metric;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Principal;
 use crate::domain::scrub::{Destroyed, WorkKind};
@@ -83,6 +84,7 @@ pub struct Record<'a> {
 impl Record<'_> {
     /// Writes the record; it is on its way when this returns.
     pub fn write(&self) {
+        count(self.operation.to_owned(), self.outcome);
         let (initiator, certificate) = (self.initiator, self.certificate);
         let token_ids = initiator.map(|who| who.token_ids.join(" "));
         tracing::info!(
@@ -115,6 +117,11 @@ impl Record<'_> {
     }
 }
 
+fn count(operation: String, outcome: Outcome) {
+    let labels = [("operation", operation), ("outcome", outcome.as_str().to_owned())];
+    metrics::counter!(metric::AUDIT_RECORDS_TOTAL, &labels).increment(1);
+}
+
 /// Writes the record of a destroyed image. There is one for each, from the service and the command
 /// line alike: nothing else says afterwards what it was.
 pub fn destroyed(destroyed: &Destroyed<'_>) {
@@ -124,6 +131,7 @@ pub fn destroyed(destroyed: &Destroyed<'_>) {
         WorkKind::Due | WorkKind::Resumed => "scrubImage",
         WorkKind::Leftovers => "scrubRemovedLocations",
     };
+    count(operation.to_owned(), Outcome::Success);
     tracing::info!(
         target: TARGET,
         event_type = "activity",
