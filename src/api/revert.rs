@@ -193,12 +193,16 @@ pub(crate) async fn revert_image(
         context.lift_deadline();
     }
     let result = state.reverter.revert(&admin, &id, &request).await.map_err(ApiError::from);
-    let done = |reverted: &Reverted| if reverted.repeated { "repeated" } else { "reverted" };
-    let outcome = result.as_ref().map_or_else(|error| error.reason, done);
+    let outcome = result.as_ref().map_or_else(|error| error.reason, of_done);
     metrics::counter!(metric::REVERTS_TOTAL, "outcome" => outcome).increment(1);
     let reverted = result?;
     let headers = headers(&reverted, request.dry_run);
     Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state.view))).into_response())
+}
+
+/// What metrics call a revert that came to a good end.
+pub(crate) fn of_done(reverted: &Reverted) -> &'static str {
+    if reverted.repeated { "repeated" } else { "reverted" }
 }
 
 fn headers(reverted: &Reverted, dry_run: bool) -> HeaderMap {

@@ -122,6 +122,14 @@ pub(super) fn list_audit(image: bool, actor: bool, operation: bool) -> &'static 
     }
 }
 
+/// The last entry about each of some images.
+pub(super) const LAST_AUDIT_OF: &str = concat!(
+    "SELECT ",
+    audit_columns!(),
+    " FROM revert_audit WHERE id IN (SELECT MAX(id) FROM revert_audit \
+     WHERE image_id IN (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) GROUP BY image_id)"
+);
+
 /// Deletes the oldest ones, a few at a time, so that nobody waits for long.
 pub(super) const TRIM_AUDIT: &str = "DELETE FROM revert_audit WHERE id IN (SELECT id FROM \
      (SELECT id FROM revert_audit WHERE id < ? ORDER BY id LIMIT 1000) AS old)";

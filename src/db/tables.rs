@@ -172,6 +172,19 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
         Ok(Some(ids.filter_map(|id| ImageId::parse(&id).ok()).collect()))
     }
 
+    async fn last_of(&self, _: &Admin, images: &[ImageId]) -> Result<Vec<AuditRow>, RepoError> {
+        self.must_be_there().await?;
+        let mut last = Vec::new();
+        for some in images.chunks(IMAGE_SLOTS) {
+            let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+            let statement = Statement::new(sql::LAST_AUDIT_OF).bind_list(IMAGE_SLOTS, &some);
+            for row in self.fetch(statement).await? {
+                last.push(audit::read::<D>(&row).map_err(repo_error)?);
+            }
+        }
+        Ok(last)
+    }
+
     async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
         self.must_be_there().await?;
         let rows = self.fetch(audit::list(query)).await?;

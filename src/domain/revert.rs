@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::audit::AuditQuery;
 use super::evidence::{Doubts, Evidence, choose};
-use super::image::{Image, ImageId, State};
+use super::image::{Image, ImageId};
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, RestoredCounts};
 use super::principal::Admin;
-use super::repo::{ImageRepo, RepoError, Write};
+use super::repo::{ImageRepo, Write};
 use super::store::Stores;
 use super::tables::OwnTables;
 use super::time::Clock;
@@ -159,30 +158,14 @@ impl Reverter {
             guard.release().await;
             match result {
                 Err(RevertError::NotPending(_, NotPending::AlreadyActive)) if !request.dry_run => {
-                    self.repeated(by, id).await?.map_or(result, Ok)
+                    let known = self.answers_of(by, std::slice::from_ref(id)).await?.remove(id);
+                    known.map_or(result, Ok)
                 }
                 result => result,
             }
         }
         .instrument(span)
         .await
-    }
-
-    /// What an earlier revert of ours answered, if nobody has changed the image since.
-    async fn repeated(&self, by: &Admin, id: &ImageId) -> Result<Option<Reverted>, RevertError> {
-        let Some(tables) = &self.tables else { return Ok(None) };
-        let query = AuditQuery { image: Some(id.clone()), limit: 1, ..AuditQuery::default() };
-        let last = match tables.list_audit(by, &query).await {
-            Ok(rows) => rows.into_iter().next(),
-            // then nobody knows
-            Err(RepoError::TablesMissing | RepoError::Refused(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let Some(last) = last else { return Ok(None) };
-        let image = self.read(id, Children::NONE).await?;
-        let Some((restored, warnings)) = recorded::read(&last, &image) else { return Ok(None) };
-        let is_back = image.state() == State::Live;
-        Ok(is_back.then_some(Reverted { image, restored, warnings, repeated: true }))
     }
 
     /// Says what a revert would do. Takes no lock and writes nothing.

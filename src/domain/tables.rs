@@ -70,6 +70,9 @@ pub trait OwnTables: Debug + Send + Sync {
     /// without tables.
     async fn unrecorded_scrubs(&self, since: Timestamp) -> Result<Option<Vec<ImageId>>, RepoError>;
 
+    /// The last entry about each of these images, of those that have any.
+    async fn last_of(&self, by: &Admin, images: &[ImageId]) -> Result<Vec<AuditRow>, RepoError>;
+
     /// A page of the audit, newest first.
     async fn list_audit(&self, by: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError>;
 }

@@ -8,7 +8,8 @@ use crate::domain::time::Timestamp;
 pub const HTTP_REQUESTS_TOTAL: &str = "glance_revert_http_requests_total";
 /// Seconds from a request's head to its answer; labels `operation`, `method`.
 pub const HTTP_REQUEST_DURATION_SECONDS: &str = "glance_revert_http_request_duration_seconds";
-/// Reverts asked for; label `outcome`: `reverted`, or the `reason` of the error.
+/// Reverts asked for; label `outcome`: `reverted`, `repeated` (the answer of an earlier one was given
+/// again), or the `reason` of the error.
 pub const REVERTS_TOTAL: &str = "glance_revert_reverts_total";
 /// Passes of the scrubber; label `outcome`: `finished`, `interrupted`, `limited`, `paused`, `skipped`,
 /// `failed`.

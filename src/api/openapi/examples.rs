@@ -140,6 +140,7 @@ pub(crate) fn bulk_revert() -> Value {
         ],
         "counts": {
             "reverted": 1,
+            "already_reverted": 0,
             "already_active": 0,
             "failed": 1,
             "unknown": 0,

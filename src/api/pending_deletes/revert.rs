@@ -16,7 +16,7 @@ use crate::api::context::RequestContext;
 use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
 use crate::api::openapi::responses::{AdminErrors, BodyErrors};
-use crate::api::revert::{ChildrenWord, RevertBody, VerifyWord};
+use crate::api::revert::{ChildrenWord, RevertBody, VerifyWord, of_done};
 use crate::api::state::ApiState;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
@@ -122,8 +122,8 @@ pub struct BulkRevert {
 pub struct BulkRevertResult {
     /// The image's id.
     pub image_id: String,
-    /// `reverted`; `already_active`; `failed`, and nothing was changed; or `unknown`: the database went
-    /// away, so look at it, or send the request again.
+    /// `reverted`, or `already_reverted` by an earlier request; `already_active`; `failed`, and nothing
+    /// was changed; or `unknown`: the database went away, so look at it, or send the request again.
     pub outcome: String,
     /// Why it was not reverted, as the `reason` of the error that a revert of this image alone answers;
     /// null if it was.
@@ -155,6 +155,8 @@ pub struct BulkRevertRestored {
 pub struct BulkRevertCounts {
     /// Images that are active by this request, or would be.
     pub reverted: u64,
+    /// Images that are active by an earlier request.
+    pub already_reverted: u64,
     /// Images that were active already.
     pub already_active: u64,
     /// Images that could not come back.
@@ -243,7 +245,6 @@ struct Work {
     expected: Option<u64>,
 }
 
-/// For records.
 impl std::fmt::Display for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} limit={} {}", self.named, self.limit, self.request)
@@ -304,7 +305,7 @@ impl Work {
             let Some((id, place)) = ids.get(at).zip(results.get_mut(at)) else { return };
             let error = result.as_ref().err().map(ApiError::from);
             audit::of_image(context, "bulkRevert", id, error.as_ref());
-            let outcome = error.as_ref().map_or("reverted", |error| error.reason);
+            let outcome = result.as_ref().map_or_else(RevertError::reason, of_done);
             metrics::counter!(metric::REVERTS_TOTAL, "outcome" => outcome).increment(1);
             *place = Some(BulkRevertResult::of(id, &result, error));
         };
@@ -344,6 +345,7 @@ impl Work {
 impl BulkRevertResult {
     fn of(id: &ImageId, result: &Result<Reverted, RevertError>, error: Option<ApiError>) -> Self {
         let outcome = match result {
+            Ok(done) if done.repeated => "already_reverted",
             Ok(_) => "reverted",
             Err(error) if error.is_back() => "already_active",
             Err(RevertError::Repo(RepoError::Unavailable(_))) => "unknown",
@@ -384,6 +386,7 @@ impl BulkRevertCounts {
         for result in results {
             *match result.outcome.as_str() {
                 "reverted" => &mut counts.reverted,
+                "already_reverted" => &mut counts.already_reverted,
                 "already_active" => &mut counts.already_active,
                 "unknown" => &mut counts.unknown,
                 _ => &mut counts.failed,

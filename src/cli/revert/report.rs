@@ -27,6 +27,8 @@ struct Answer<'a> {
     id: &'a str,
     /// Whether this made it active again; in a dry run, whether it would.
     reverted: bool,
+    /// Whether an earlier revert did, and nobody has changed it since.
+    already_reverted: bool,
     /// The stable word of the API's errors.
     reason: Option<&'static str>,
     message: Option<String>,
@@ -110,6 +112,7 @@ impl<'a> Report<'a> {
         self.put(&Answer {
             id,
             reverted: false,
+            already_reverted: false,
             reason: Some(reason),
             message: Some(message.clone()),
             restored: None,
@@ -130,6 +133,7 @@ impl<'a> Report<'a> {
             *told = true;
         }
         match result {
+            Ok(done) if done.repeated => self.active += 1,
             Ok(_) => self.back += 1,
             Err(error) if error.is_back() => self.active += 1,
             Err(error) => self.count_failure(error.reason()),
@@ -158,6 +162,9 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         match result {
+            Ok(done) if done.repeated => {
+                self.line(&format!("{id}: active already, by an earlier revert"))?;
+            }
             Ok(reverted) => {
                 let dry = self.args.dry_run;
                 let would = if dry { "would be active again" } else { "active again" };
@@ -252,9 +259,11 @@ impl<'a> Report<'a> {
 
 fn answer<'a>(id: &'a str, result: &'a Result<Reverted, RevertError>) -> Answer<'a> {
     let failure = result.as_ref().err();
+    let already_reverted = result.as_ref().is_ok_and(|done| done.repeated);
     Answer {
         id,
-        reverted: failure.is_none(),
+        reverted: failure.is_none() && !already_reverted,
+        already_reverted,
         reason: failure.map(RevertError::reason),
         message: failure.map(words::message),
         restored: result.as_ref().ok().map(|done| done.restored.into()),

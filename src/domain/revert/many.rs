@@ -54,7 +54,8 @@ impl Reverter {
         stop: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(), RepoError> {
-        let mut run = Run { reverter: self, by, many, stop, tell, unanswered: HashMap::new() };
+        let (unanswered, active) = (HashMap::new(), Vec::new());
+        let mut run = Run { reverter: self, by, many, stop, tell, unanswered, active };
         let mut taken = run.all((0..many.ids.len()).collect()).await?;
         let deadline = Instant::now() + self.settings.lock_wait;
         while !taken.is_empty() && !stop.is_cancelled() {
@@ -124,6 +125,8 @@ struct Run<'a> {
     stop: &'a CancellationToken,
     tell: Tell<'a>,
     unanswered: HashMap<usize, Unanswered>,
+    /// Those that live already; perhaps by an earlier revert of ours.
+    active: Vec<(usize, RevertError)>,
 }
 
 impl Run<'_> {
@@ -154,6 +157,7 @@ impl Run<'_> {
             }
         }
         let done = self.locked(held).await;
+        let done = self.tell_active().await.and(done);
         // it may be done: whoever asks again is told
         let unanswered: Vec<_> = self.unanswered.drain().collect();
         for (at, Unanswered { error, .. }) in unanswered {
@@ -356,8 +360,27 @@ impl Run<'_> {
         if let RevertError::Repo(away @ RepoError::Unavailable(_)) = &error {
             return Err(away.clone());
         }
-        (self.tell)(held.at, Err(error));
+        if error.is_back() && !self.many.request.dry_run {
+            self.active.push((held.at, error));
+        } else {
+            (self.tell)(held.at, Err(error));
+        }
         Ok(())
+    }
+
+    /// Of images that live already: an earlier revert of ours has its answer given once more, as long
+    /// as nobody has changed them since.
+    async fn tell_active(&mut self) -> Result<(), RepoError> {
+        let active = std::mem::take(&mut self.active);
+        let ids: Vec<_> = active.iter().filter_map(|(at, _)| self.many.ids.get(*at)).collect();
+        let ids: Vec<_> = ids.into_iter().cloned().collect();
+        let answers = self.reverter.answers_of(self.by, &ids).await;
+        let mut known = answers.as_ref().map_or_else(|_| HashMap::new(), HashMap::clone);
+        for (at, error) in active {
+            let known = self.many.ids.get(at).and_then(|id| known.remove(id));
+            (self.tell)(at, known.ok_or(error));
+        }
+        answers.map(drop)
     }
 
     fn busy(&mut self, at: usize) {

@@ -1,12 +1,15 @@
 //! A revert in the audit: what is written of it, and what it answers when it is asked for again.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
-use super::{RevertRequest, Reverted};
+use super::{RevertRequest, Reverted, Reverter};
 use crate::domain::audit::{AuditEntry, AuditRow, REVERT_IMAGE};
-use crate::domain::image::Image;
-use crate::domain::pending::RestoredCounts;
+use crate::domain::image::{Image, ImageId, State};
+use crate::domain::pending::{Children, RestoredCounts};
 use crate::domain::principal::Admin;
+use crate::domain::repo::RepoError;
 use crate::domain::time::{Timestamp, isotime};
 
 /// The entry of a revert.
@@ -28,11 +31,12 @@ pub(super) fn entry(
         .with("warnings", reverted.warnings.clone())
 }
 
-/// What that revert brought back and warned of, if the image is as it left it.
-pub(super) fn read(row: &AuditRow, image: &Image) -> Option<(RestoredCounts, Vec<String>)> {
+/// What that revert answered, if the image is as it left it.
+pub(super) fn repeated(row: &AuditRow, image: Image) -> Option<Reverted> {
     let updated_at = image.updated_at.map(isotime)?;
     let then = row.details.get("updated_at").and_then(Value::as_str);
-    if row.operation != REVERT_IMAGE || then != Some(&*updated_at) {
+    let is_back = image.state() == State::Live;
+    if row.operation != REVERT_IMAGE || then != Some(&*updated_at) || !is_back {
         return None;
     }
     let restored = row.details.get("restored")?;
@@ -47,5 +51,35 @@ pub(super) fn read(row: &AuditRow, image: &Image) -> Option<(RestoredCounts, Vec
         members: count("members"),
     };
     let warnings = row.details.get("warnings").and_then(Value::as_array).into_iter().flatten();
-    Some((restored, warnings.filter_map(Value::as_str).map(str::to_owned).collect()))
+    let warnings = warnings.filter_map(Value::as_str).map(str::to_owned).collect();
+    Some(Reverted { image, restored, warnings, repeated: true })
+}
+
+impl Reverter {
+    /// What earlier reverts of ours answered, of those images that nobody has changed since.
+    pub(super) async fn answers_of(
+        &self,
+        by: &Admin,
+        ids: &[ImageId],
+    ) -> Result<HashMap<ImageId, Reverted>, RepoError> {
+        let Some(tables) = self.tables.as_ref().filter(|_| !ids.is_empty()) else {
+            return Ok(HashMap::new());
+        };
+        let last = match tables.last_of(by, ids).await {
+            // then nobody knows
+            Err(RepoError::TablesMissing | RepoError::Refused(_)) => Vec::new(),
+            last => last?,
+        };
+        if last.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let wholes = self.repo.get_whole(ids, Children::NONE).await?;
+        let answer = |image: Image| {
+            let id = image.id.clone();
+            let about = |row: &&AuditRow| row.image_id.as_deref() == Some(id.as_str());
+            let row = last.iter().find(about)?;
+            Some((id.clone(), repeated(row, image)?))
+        };
+        Ok(wholes.images.into_iter().flatten().filter_map(answer).collect())
+    }
 }

@@ -15,6 +15,7 @@ use crate::support::world::World;
 on_each_database! {
     a_selection_is_taken_back_page_by_page_whatever_cannot_come_back,
     nothing_is_done_where_the_selection_has_changed,
+    what_an_earlier_request_did_is_no_failure_and_no_surprise,
     what_a_client_who_left_had_done_is_in_the_log,
 }
 
@@ -92,7 +93,44 @@ async fn a_selection_is_taken_back_page_by_page_whatever_cannot_come_back(kind: 
     assert_eq!(again["counts"]["reasons"], json!({"image.data_missing": 25}));
     let named = json!({"image_ids": ["m-0030", "m-0000", "unknown", "no id", "m-0030"]});
     let (_, named) = ask(&service, &named).await;
-    assert_eq!(counts(&named), [0, 1, 3, 0], "{named}");
+    let is_back = counts(&named)[1] + named["counts"]["already_reverted"].as_u64().unwrap();
+    assert_eq!((is_back, &named["counts"]["failed"]), (1, &json!(3)), "{named}");
+}
+
+async fn what_an_earlier_request_did_is_no_failure_and_no_surprise(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    world.crowd(&ids("m", 3), NOT_YET).await;
+    world.live_image("alive").await;
+    let setup = Setup::new(&world, &world.db.url(), "scrubber = false");
+    let service = setup.serve().await;
+    let named = json!({"image_ids": ["m-0000", "m-0001", "m-0002", "alive"]});
+    let (_, first) = ask(&service, &named).await;
+    assert_eq!(counts(&first), [3, 1, 0, 0], "{first}");
+    let (_, again) = ask(&service, &named).await;
+    assert_eq!(counts(&again), [0, 1, 0, 0], "{again}");
+    assert_eq!(again["counts"]["already_reverted"], 3, "{again}");
+    assert_eq!(again["counts"]["reasons"], json!({"image.already_active": 1}));
+    for (one, before) in
+        again["results"].as_array().unwrap().iter().zip(first["results"].as_array().unwrap())
+    {
+        if one["image_id"] != "alive" {
+            assert_eq!(
+                (&one["outcome"], &one["reason"]),
+                (&json!("already_reverted"), &Value::Null)
+            );
+            assert_eq!(one["restored"], before["restored"], "{one}");
+        }
+    }
+    let output = setup.run(&["revert", "m-0000", "m-0001", "--json"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["reverted"], &line["already_reverted"]), (&json!(false), &json!(true)));
+        assert_eq!(line["reason"], Value::Null);
+    }
+    let output = setup.run(&["revert", "m-0000"]).await;
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "m-0000: active already, by an earlier revert\n");
 }
 
 async fn nothing_is_done_where_the_selection_has_changed(kind: Kind) {

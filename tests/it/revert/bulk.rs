@@ -22,6 +22,7 @@ use crate::support::world::World;
 
 on_each_database! {
     many_images_come_back_whole_and_the_same_request_again_says_so,
+    what_an_earlier_request_brought_back_is_told_as_done_while_nobody_changed_it,
     each_of_many_is_answered_by_what_is_there,
     many_are_told_of_in_the_order_of_the_request,
     a_dry_run_of_many_writes_nothing,
@@ -119,6 +120,37 @@ async fn many_images_come_back_whole_and_the_same_request_again_says_so(kind: Ki
         let refused = again.refusal(id);
         assert!(matches!(refused, RevertError::NotPending(_, NotPending::AlreadyActive)));
     }
+}
+
+async fn what_an_earlier_request_brought_back_is_told_as_done_while_nobody_changed_it(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    let images = ids("m", 150);
+    world.crowd(&images, LONG_AGO).await;
+    world.live_image("alive").await;
+    let first = run(&world, &images).await;
+    // somebody renames one of them in Glance
+    world
+        .db
+        .execute("UPDATE images SET updated_at = '2026-11-22 12:04:00' WHERE id = 'm-0007'")
+        .await;
+    let all = [&images[..], &["alive".to_owned()]].concat();
+    let again = run(&world, &all).await;
+    for id in &all {
+        let is_known = id.as_str() != "m-0007" && id.as_str() != "alive";
+        match &again.answers[id] {
+            Ok(done) => {
+                assert!(is_known && done.repeated, "{id}");
+                let before = first.answers[id].as_ref().unwrap();
+                assert_eq!(done.restored, before.restored, "{id}");
+                assert_eq!(done.image.updated_at, before.image.updated_at, "{id}");
+            }
+            Err(error) => assert!(!is_known && error.is_back(), "{id}: {error}"),
+        }
+    }
+    let (stop, request) = (CancellationToken::new(), RevertRequest::whole(Verify::Exists));
+    let request = RevertRequest { dry_run: true, ..request };
+    let dry = run_with(&world.reverter(&world.open()), &images, request, &stop).await;
+    assert!(dry.answers.values().all(Result::is_err), "nothing would be done");
 }
 
 async fn scenery(kind: Kind) -> World {

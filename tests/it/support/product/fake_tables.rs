@@ -4,9 +4,11 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use glance_revert::domain::audit::{AuditQuery, AuditRow};
+use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::tables::{OwnTables, TablesState};
+use glance_revert::domain::time::Timestamp;
 
 /// Missing, until a test says something else.
 #[derive(Debug)]
@@ -39,6 +41,20 @@ impl OwnTables for FakeTables {
 
     async fn rehearse(&self) -> Result<TablesState, RepoError> {
         self.state().await
+    }
+
+    async fn unrecorded_scrubs(&self, _: Timestamp) -> Result<Option<Vec<ImageId>>, RepoError> {
+        Ok(None)
+    }
+
+    async fn last_of(&self, _: &Admin, images: &[ImageId]) -> Result<Vec<AuditRow>, RepoError> {
+        if self.state().await? != TablesState::Present {
+            return Err(RepoError::TablesMissing);
+        }
+        let rows = self.audit.lock().unwrap();
+        let about = |row: &&AuditRow, id: &ImageId| row.image_id.as_deref() == Some(id.as_str());
+        let last = images.iter().filter_map(|id| rows.iter().find(|row| about(row, id)));
+        Ok(last.cloned().collect())
     }
 
     async fn list_audit(&self, _: &Admin, query: &AuditQuery) -> Result<Vec<AuditRow>, RepoError> {
