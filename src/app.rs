@@ -15,6 +15,7 @@ use crate::domain::store::Stores;
 use crate::domain::time::{Clock, SystemClock};
 use crate::store::{ConfiguredStores, StoreOptions, StoreSetupError};
 use crate::telemetry;
+use crate::worker::webhook::{Webhook, WebhookError};
 
 /// The configuration is well-formed, and still cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +182,14 @@ impl App {
         let stores = self.stores.unusable().iter();
         let stores = stores.map(|store| (format!("store {}", store.id), store.why.clone()));
         let keystone = self.keystone().err().map(|why| ("keystone".to_owned(), why.to_string()));
-        stores.chain(keystone).collect()
+        let webhook = self.webhook().and_then(Result::err);
+        let webhook = webhook.map(|why| ("webhook".to_owned(), why.to_string()));
+        stores.chain(keystone).chain(webhook).collect()
+    }
+
+    /// Where alerts are sent to, if anywhere.
+    pub fn webhook(&self) -> Option<Result<Webhook, WebhookError>> {
+        self.config.revert.webhook().map(|config| Webhook::new(&config))
     }
 
     /// How results are shown.

@@ -26,6 +26,7 @@ use crate::api::state::ApiState;
 use crate::app::App;
 use crate::telemetry::metric;
 use crate::worker::Pauses;
+use crate::worker::alerts::{self, Alerts};
 use crate::worker::outlook::Outlook;
 use crate::worker::status::Status;
 use crate::{api, telemetry, worker};
@@ -136,7 +137,9 @@ impl Server {
         let control = Arc::clone(&self.app.database.control);
         let tables = Arc::clone(&self.app.database.tables);
         let tables = self.app.config.glance.delayed_delete.then_some(tables);
-        let outlook = Outlook { repo, control, tables, scrubber: scrubber.ok() };
+        let alerts = alerts(&self.app, &tasks, &soft);
+        let told = alerts.clone();
+        let outlook = Outlook { repo, control, tables, scrubber: scrubber.ok(), alerts: told };
         tasks.spawn(outlook.watch(soft.clone()));
         if revert.scrubber
             && let Ok(scrubber) = &self.state.scrubber
@@ -145,7 +148,7 @@ impl Server {
             let clock = Arc::clone(&self.app.clock);
             let wakeup_time = self.app.config.glance.wakeup_time;
             let pauses = Pauses { first: revert.first_pass_delay, wakeup_time };
-            tasks.spawn(worker::run(scrubber, clock, pauses, status, soft.clone()));
+            tasks.spawn(worker::run(scrubber, clock, pauses, status, alerts, soft.clone()));
         }
         let limits = Limits::new(revert.max_connections, revert.shutdown_grace);
         let router = api::router(self.state);
@@ -168,6 +171,14 @@ impl Server {
         }
         drained
     }
+}
+
+/// Who is told of alerts, by a task of its own. A webhook that cannot be used was told of at the start.
+fn alerts(app: &App, tasks: &TaskTracker, stop: &CancellationToken) -> Alerts {
+    let Some(Ok(webhook)) = app.webhook() else { return Alerts::default() };
+    let (alerts, queue) = Alerts::new(app.config.revert.alert_webhook_images);
+    tasks.spawn(alerts::deliver(webhook, queue, Arc::clone(&app.clock), stop.clone()));
+    alerts
 }
 
 /// Waits for the requests and for the tasks. One grace is for both: who stops the process counts

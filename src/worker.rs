@@ -1,7 +1,9 @@
 //! The worker: the loop around [`Scrubber::run_once`] waits, runs and tells; the rules are elsewhere.
 
+pub mod alerts;
 pub mod outlook;
 pub mod status;
+pub mod webhook;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use self::alerts::Alerts;
 use self::status::Status;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::{ScrubReport, Scrubber, Tally};
@@ -36,6 +39,7 @@ pub async fn run(
     clock: Arc<dyn Clock>,
     pauses: Pauses,
     status: Arc<Status>,
+    alerts: Alerts,
     stop: CancellationToken,
 ) {
     let wakeup_time = pauses.wakeup_time;
@@ -58,6 +62,7 @@ pub async fn run(
             Ok(Ok(report)) => {
                 if !report.skipped && !report.paused {
                     status.set_limited(report.limited.is_some());
+                    alerts.limited(clock.now(), report.limited.as_ref());
                 }
                 wakeup_time
             }

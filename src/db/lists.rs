@@ -258,6 +258,7 @@ pub(super) const OUTLOOK: &str = concat!(
     pending_tally!("AND i.deleted_at <= ?", "due_0", "bytes_0"),
     pending_tally!("AND i.deleted_at <= ?", "due_1", "bytes_1"),
     pending_tally!("AND i.deleted_at <= ?", "due_2", "bytes_2"),
+    pending_tally!("AND i.deleted_at > ?", "recent", "recent_bytes"),
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
      COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
      WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, \

@@ -311,6 +311,7 @@ pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
         ],
         without_locations: count("without_locations")?,
         half_deleted: count("half_deleted")?,
+        recent: tally::<D>(row, "recent", "recent_bytes")?,
     })
 }
 

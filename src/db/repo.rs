@@ -332,8 +332,12 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
     }
 
-    async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError> {
-        let rows = self.outlook_after("", before).await?;
+    async fn outlook(
+        &self,
+        before: [Timestamp; 3],
+        since: Timestamp,
+    ) -> Result<Outlook, RepoError> {
+        let rows = self.outlook_after("", before, since).await?;
         let out_of_order = rows.first().map(|row| D::big(row, "out_of_order").map_err(repo_error));
         self.in_order.set(out_of_order.transpose()?.flatten() == Some(0));
         rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)

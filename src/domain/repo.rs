@@ -131,6 +131,8 @@ pub struct Outlook {
     pub without_locations: u64,
     /// Images that a DELETE of Glance's has not finished with.
     pub half_deleted: u64,
+    /// Those of the pending ones that were deleted lately.
+    pub recent: Tally,
 }
 
 /// Images that were read whole.
@@ -343,8 +345,10 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// How much [`ScrubRepo::list_due`] would list.
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError>;
 
-    /// What waits, and what of it was deleted at each of these times or earlier. One walk.
-    async fn outlook(&self, before: [Timestamp; 3]) -> Result<Outlook, RepoError>;
+    /// What waits, what of it was deleted at each of these times or earlier, and what later than
+    /// `since`. One walk.
+    async fn outlook(&self, before: [Timestamp; 3], since: Timestamp)
+    -> Result<Outlook, RepoError>;
 
     /// Looks at a stretch of images, in the order of their ids, for those that are due without such a
     /// location: EMPTY ones, those with a location that the delete never saw, and, if `unscrubbed`,

@@ -98,6 +98,8 @@ pub const JWKS_LAST_FETCH_TIMESTAMP_SECONDS: &str =
 /// Questions about tokens to Kubernetes API servers; labels `issuer` (the section's name),
 /// `outcome`: `good`, `refused`, `failed`.
 pub const TOKEN_REVIEWS_TOTAL: &str = "glance_revert_token_reviews_total";
+/// Alerts to the webhook; label `outcome`: `sent`, `failed`, `dropped` (others waited before it).
+pub const WEBHOOK_POSTS_TOTAL: &str = "glance_revert_webhook_posts_total";
 /// Audit records, one for each decision and for each destroyed image; labels `operation`, `outcome`.
 pub const AUDIT_RECORDS_TOTAL: &str = "glance_revert_audit_records_total";
 /// Log lines, audit records among them, that could not be written.
@@ -119,7 +121,7 @@ pub enum Kind {
 }
 
 /// Every metric, with its help text.
-pub const ALL: [(Kind, &str, &str); 43] = [
+pub const ALL: [(Kind, &str, &str); 44] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
     (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
@@ -196,6 +198,7 @@ pub const ALL: [(Kind, &str, &str); 43] = [
     (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
     (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),
     (Kind::Counter, TOKEN_REVIEWS_TOTAL, "Questions to Kubernetes API servers, by outcome."),
+    (Kind::Counter, WEBHOOK_POSTS_TOTAL, "Alerts to the webhook, by outcome."),
     (Kind::Counter, AUDIT_RECORDS_TOTAL, "Audit records, by operation and outcome."),
     (Kind::Counter, LOG_FAILURES_TOTAL, "Log lines that could not be written."),
     (Kind::Gauge, PROCESS_START_TIME_SECONDS, "When the process started, in Unix seconds."),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::alerts::Alerts;
 use crate::domain::control::{ControlRepo, Orders};
 use crate::domain::image::ImageId;
 use crate::domain::repo::{self, RepoError, ScrubRepo};
@@ -33,6 +34,8 @@ pub struct Outlook {
     pub tables: Option<Arc<dyn OwnTables>>,
     /// Without it nothing is ever due.
     pub scrubber: Option<Arc<Scrubber>>,
+    /// Who is told.
+    pub alerts: Alerts,
 }
 
 impl Outlook {
@@ -54,11 +57,20 @@ impl Outlook {
     /// `unrecorded` is how many images had been destroyed by others the last time.
     async fn look(&self, unrecorded: &mut usize) {
         match self.control.orders().await {
-            Ok(orders) => show_orders(&orders.unwrap_or_default()),
+            Ok(orders) => {
+                let orders = orders.unwrap_or_default();
+                show_orders(&orders);
+                if let Ok(now) = self.repo.now().await {
+                    self.alerts.pause(now, orders.pause.as_ref());
+                }
+            }
             Err(error) => tracing::debug!(%error, "whether somebody paused is not known"),
         }
-        match ask(&*self.repo, self.scrubber.as_deref()).await {
-            Ok(outlook) => show(&outlook),
+        match self.ask().await {
+            Ok((now, outlook)) => {
+                show(&outlook);
+                self.alerts.deleted(now, outlook.recent);
+            }
             Err(error) => tracing::debug!(%error, "what waits is not known"),
         }
         match self.unrecorded().await {
@@ -75,22 +87,20 @@ impl Outlook {
         }
     }
 
+    async fn ask(&self) -> Result<(Timestamp, repo::Outlook), RepoError> {
+        let now = self.repo.now().await?;
+        let horizons = match &self.scrubber {
+            Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
+            None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
+        };
+        Ok((now, self.repo.outlook(horizons, now - HOUR).await?))
+    }
+
     async fn unrecorded(&self) -> Result<Vec<ImageId>, RepoError> {
         let Some(tables) = &self.tables else { return Ok(Vec::new()) };
         let since = self.repo.now().await? - UNRECORDED_FOR;
         Ok(tables.unrecorded_scrubs(since).await?.unwrap_or_default())
     }
-}
-
-async fn ask(
-    repo: &dyn ScrubRepo,
-    scrubber: Option<&Scrubber>,
-) -> Result<repo::Outlook, RepoError> {
-    let horizons = match scrubber {
-        Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
-        None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
-    };
-    repo.outlook(horizons).await
 }
 
 /// All 0 while nothing is ordered.

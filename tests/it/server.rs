@@ -10,3 +10,4 @@ mod secrets_ours;
 mod signals;
 mod tls;
 mod tls_audit;
+mod webhook;

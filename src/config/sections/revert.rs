@@ -1,12 +1,15 @@
 //! `[revert]`, but for the listeners.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use secrecy::SecretString;
 
 use crate::config::declare::options;
 use crate::config::options::{
-    Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer, parsed, seconds,
-    some_seconds, words,
+    Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer, parsed, path, seconds,
+    secret_text, some_seconds, words,
 };
 use crate::config::oslo::types;
 use crate::config::reader::Section;
@@ -80,6 +83,15 @@ options! {
         /// Keystone projects whose admins may call; the word system allows tokens of the system
         /// scope. Empty: all.
         allowed_projects: Vec<String> = words("list of project ids", "");
+        /// Where alerts are POSTed to, signed: https, or http on this machine. Unset: nowhere.
+        alert_webhook: Option<SecretString> =
+            secret_text().example("https://alerts.example.org/glance-revert");
+        /// The secret that they are signed with, 16 bytes at least. Read again when it changes.
+        alert_webhook_secret_file: Option<PathBuf> = path().example("/etc/glance/webhook-secret");
+        /// Authorities that the receiver's certificate may come from, in PEM. Unset: the system's.
+        alert_webhook_ca_file: Option<PathBuf> = path().example("/etc/glance/webhook-ca.crt");
+        /// More images than this deleted within an hour are a mass deletion.
+        alert_webhook_images: u64 = integer(0, i64::MAX, "200");
         /// How log lines are written.
         log_format: LogFormat = choice("text");
     }
@@ -91,8 +103,37 @@ impl RevertConfig {
         if revert.request_timeout <= revert.lock_wait {
             section.problem(&REVERT.request_timeout, "must be longer than lock_wait");
         }
+        let is_signed = revert.alert_webhook_secret_file.is_some();
+        if revert.alert_webhook.is_some() && !is_signed {
+            let needed = "must be set where alert_webhook is";
+            section.problem(&REVERT.alert_webhook_secret_file, needed);
+        }
+        if revert.alert_webhook.is_none() && is_signed {
+            let useless = "has no effect without alert_webhook";
+            section.problem(&REVERT.alert_webhook_secret_file, useless);
+        }
         revert
     }
+
+    /// Where alerts are sent to, if anywhere.
+    pub fn webhook(&self) -> Option<WebhookConfig> {
+        Some(WebhookConfig {
+            url: self.alert_webhook.clone()?,
+            secret_file: self.alert_webhook_secret_file.clone()?,
+            ca_file: self.alert_webhook_ca_file.clone(),
+        })
+    }
+}
+
+/// Where alerts are sent to.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// `alert_webhook`; its path may be a secret.
+    pub url: SecretString,
+    /// `alert_webhook_secret_file`.
+    pub secret_file: PathBuf,
+    /// `alert_webhook_ca_file`.
+    pub ca_file: Option<PathBuf>,
 }
 
 fn some_boolean(text: &str) -> Result<Option<bool>, String> {

@@ -43,10 +43,11 @@ impl<D: Dialect> SqlRepo<D> {
         &self,
         id: &str,
         before: [Timestamp; 3],
+        since: Timestamp,
     ) -> Result<Vec<D::Row>, RepoError> {
         let statement = Statement::walk(lists::OUTLOOK);
         let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        self.fetch(statement.bind(id)).await
+        self.fetch(statement.bind(since).bind(since).bind(id)).await
     }
 
     /// The rows of a page.

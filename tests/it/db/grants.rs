@@ -85,7 +85,7 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     repo.list_due(now, 0, 1).await?;
     repo.remnants(now, None, true, Stretch { images: 1, found: 1 }).await?;
     repo.count_due(now).await?;
-    repo.outlook([now; 3]).await?;
+    repo.outlook([now; 3], now).await?;
     repo.locations_of(std::slice::from_ref(&id), &mut |_| {}).await?;
     repo.needed_locations(now, 0, 1, &mut |_| {}).await?;
     repo.live_locations(0, 1, &mut |_| {}).await?;

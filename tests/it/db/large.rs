@@ -36,7 +36,7 @@ async fn set_deleted(world: &World, id: &str, at: &str) {
 async fn listed(world: &World, sort: PendingSort, limit: u32, asks: bool) -> String {
     let database = world.open();
     if asks {
-        database.scrub_repo.outlook([world.clock.now(); 3]).await.unwrap();
+        database.scrub_repo.outlook([world.clock.now(); 3], world.clock.now()).await.unwrap();
     }
     let reverter = world.reverter(&database);
     let mut query = PendingQuery { sort, limit, ..PendingQuery::default() };
@@ -99,7 +99,7 @@ async fn pages_end_where_times_lack_their_last_digits(kind: Kind) {
         let query = PendingQuery { limit: 3, ..PendingQuery::default() };
         let database = world.open();
         if asks {
-            database.scrub_repo.outlook([world.clock.now(); 3]).await.unwrap();
+            database.scrub_repo.outlook([world.clock.now(); 3], world.clock.now()).await.unwrap();
         }
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
             let query = PendingQuery { sort, ..query.clone() };

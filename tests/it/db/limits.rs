@@ -159,7 +159,7 @@ async fn a_rehearsal_walks_over_no_table(kind: Kind) {
     repo.rehearse().await.unwrap();
     let read = rows_read(&world).await - before;
     assert!(read < IMAGES / 4, "{read} rows");
-    repo.outlook([world.clock.now(); 3]).await.unwrap();
+    repo.outlook([world.clock.now(); 3], world.clock.now()).await.unwrap();
     let walk = rows_read(&world).await - before - read;
     assert!(walk >= IMAGES, "{walk} rows");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use glance_revert::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
+use glance_revert::worker::alerts::Alerts;
 use glance_revert::worker::status::{Standing, Status};
 use glance_revert::worker::{self, Pauses};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,8 @@ async fn the_pass_after_a_panic_goes_on() {
     let stop = CancellationToken::new();
     let waits = Pauses { first: Duration::ZERO, wakeup_time: Duration::ZERO };
     let status = Arc::new(Status::new(Standing::On));
-    let passes = worker::run(Arc::new(scrubber), clock, waits, status, stop.clone());
+    let passes =
+        worker::run(Arc::new(scrubber), clock, waits, status, Alerts::default(), stop.clone());
     let watch = async {
         while world.has_data("a") {
             tokio::time::sleep(Duration::from_millis(20)).await;

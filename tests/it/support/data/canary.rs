@@ -35,3 +35,7 @@ pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";
 pub(crate) const CINDER_PASSWORD: &str = "c4n4ry/cinder+password";
 /// Of an application credential for Cinder.
 pub(crate) const CINDER_CREDENTIAL_SECRET: &str = "c4n4ry/cinder+credential";
+/// What alerts to the webhook are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "c4n4ry/webhook+secret";
+/// Of the webhook's address, as some receivers have no other secret.
+pub(crate) const WEBHOOK_PATH: &str = "c4n4ry-path-of-the-webhook";

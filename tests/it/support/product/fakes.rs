@@ -264,7 +264,7 @@ impl ScrubRepo for FakeRepo {
         Ok(tally)
     }
 
-    async fn outlook(&self, _: [Timestamp; 3]) -> Result<Outlook, RepoError> {
+    async fn outlook(&self, _: [Timestamp; 3], _: Timestamp) -> Result<Outlook, RepoError> {
         not_here()
     }
 
