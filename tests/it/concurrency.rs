@@ -6,6 +6,7 @@ mod galera;
 mod group_commit;
 mod isolation;
 mod locks;
+mod operators;
 mod orders;
 mod purge;
 mod race;
