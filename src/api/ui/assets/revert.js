@@ -144,13 +144,14 @@ function tally(results) {
 
 function summary({ dry_run: isDry, counts }) {
   const parts = [`${images(counts.reverted)} ${isDry ? "would come back" : "came back"}`];
+  if (counts.already_reverted > 0) parts.push(`${number(counts.already_reverted)} back already`);
   if (counts.already_active > 0) parts.push(`${number(counts.already_active)} active already`);
   if (counts.failed > 0) parts.push(`${number(counts.failed)} cannot`);
   if (counts.unknown > 0) parts.push(`${number(counts.unknown)} unknown: look at them again`);
   return parts.join(", ");
 }
 
-const OUTCOMES = { reverted: "back", already_active: "active already", failed: "cannot", unknown: "unknown" };
+const OUTCOMES = { reverted: "back", already_reverted: "back already", already_active: "active already", failed: "cannot", unknown: "unknown" };
 
 function told(whole) {
   const { results, counts, dry_run: isDry } = whole;
