@@ -223,8 +223,9 @@ impl Image {
                 if mine || claimed || ended { State::Pending } else { State::Empty }
             }
             (ImageStatus::Deleted, true) if mine => State::Pending,
-            (ImageStatus::Deleted, true) if claimed => State::Claimed,
+            // before a claim: one of the image marks them all, one of a removed location does not
             (ImageStatus::Deleted, true) if ended => State::Unscrubbed,
+            (ImageStatus::Deleted, true) if claimed => State::Claimed,
             (ImageStatus::Deleted, true) => State::Scrubbed,
             (
                 ImageStatus::Queued

@@ -1,5 +1,6 @@
 //! What a deleted image is, what of it comes back, and why the rest does not.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -149,13 +150,24 @@ impl PendingDelete {
     /// How many of [`Self::stamps`] belong to the delete.
     fn together(&self) -> usize {
         let stamps = self.stamps();
-        let last = stamps.first().map(|(_, at)| *at);
+        let has_stamped = self.image.status == ImageStatus::PendingDelete;
+        // what it did not stamp came while it was at work, and says nothing of when it stamped the others
+        let unseen =
+            stamps.iter().take_while(|(location, _)| has_stamped && !self.is_stamped(location));
+        let unseen = unseen.count();
+        let (_, stamped) = stamps.split_at(unseen);
+        let last = stamped.first().map(|(_, at)| *at);
         let is_older = self.image.deleted_at.zip(last).is_some_and(|(d, l)| d - l > SLOWEST_DELETE);
-        if is_older && self.image.status == ImageStatus::PendingDelete {
-            return 0;
+        if is_older && has_stamped {
+            return unseen;
         }
         let apart = |pair: &[(&Location, Timestamp)]| pair[0].1 - pair[1].1 > SAME_DELETE;
-        stamps.windows(2).position(apart).map_or(stamps.len(), |last| last + 1)
+        let together = stamped.windows(2).position(apart).map_or(stamped.len(), |last| last + 1);
+        unseen + together
+    }
+
+    fn is_stamped(&self, location: &Location) -> bool {
+        self.image.waiting(location) == Some(Waiting::Stamped)
     }
 
     /// Each location that may come back, and when it was deleted, the last one first. What carries
@@ -169,7 +181,7 @@ impl PendingDelete {
             Waiting::Claimed => None,
         };
         let mut stamps: Vec<_> = self.image.locations.iter().filter_map(stamp).collect();
-        stamps.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        stamps.sort_by_key(|(location, at)| (Reverse(*at), self.is_stamped(location)));
         stamps
     }
 

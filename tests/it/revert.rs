@@ -4,3 +4,4 @@ mod bulk;
 mod list;
 mod others_rows;
 mod reverts;
+mod simulated;

@@ -4,7 +4,7 @@
 use super::error::destroyed;
 use super::{RevertError, RevertRequest, Reverted, Reverter};
 use crate::domain::evidence::{Judged, choose, lost_key, warnings};
-use crate::domain::image::{Image, State};
+use crate::domain::image::{Image, State, Waiting};
 use crate::domain::pending::{Children, PendingDelete, RevertPlan};
 use crate::domain::time::Timestamp;
 
@@ -91,6 +91,12 @@ impl Reverter {
         }
         let mut planned = decision.plan.locations().iter();
         if let Some(gone) = planned.find(|location| !live.contains(location)) {
+            let image = self.read(id, Children::NONE).await?;
+            let mut locations = image.locations.iter().filter(|location| location.id == *gone);
+            // a user, or a DELETE, came right after us; its data waits
+            if locations.any(|location| image.waiting(location) == Some(Waiting::Stamped)) {
+                return Ok(false);
+            }
             return Err(destroyed(id, format!("location {gone} is not active any more")));
         }
         match self.evidence().find_gone(&decision.plan, &decision.judged).await {
