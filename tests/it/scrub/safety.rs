@@ -178,9 +178,15 @@ async fn the_service_refuses_tells_how_to_go_on_and_goes_on() {
     let (status, body) = call(&service, accept).await;
     assert_eq!((status, body), (StatusCode::OK, json!({"images": 4})));
     until("the accepted pass", async || (world.files() == 0).then_some(())).await;
+    // a batch is recorded when all of it is destroyed
+    until("the records", async || {
+        let lines = service.lines();
+        let records = said(&lines, "destroyed");
+        let images = records.iter().filter(|line| line["operation"] == "scrubImage");
+        (images.count() == 4).then_some(())
+    })
+    .await;
     let lines = service.lines();
-    let records = said(&lines, "destroyed");
-    assert_eq!(records.iter().filter(|line| line["operation"] == "scrubImage").count(), 4);
     let accepted = |line: &&Value| line["message"] == "audit" && line["operation"] == "acceptScrub";
     let audited = lines.iter().find(accepted).unwrap();
     assert_eq!((&audited["options"], &audited["outcome"]), (&json!("images=4"), &json!("success")));
