@@ -229,7 +229,9 @@ impl Scrubber {
             stop.cancel();
             std::future::pending::<()>().await;
         };
+        // in this order each time, so that one seed makes one simulation
         let mut report = tokio::select! {
+            biased;
             report = Box::pin(self.pass(&stop)) => report?,
             () = watch => ScrubReport::default(),
         };

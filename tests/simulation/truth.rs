@@ -1,0 +1,225 @@
+//! What must hold, whatever happens: it sees every transaction and every object that goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+use glance_revert::domain::image::State;
+use glance_revert::domain::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::memory::{Change, Commit, Watch};
+use crate::objects::{Mount, Objects};
+use crate::world::Odds;
+
+/// All states, in the order of the enum.
+pub(crate) const STATES: [State; 9] = [
+    State::Live,
+    State::Pending,
+    State::Claimed,
+    State::Unscrubbed,
+    State::Scrubbed,
+    State::Broken,
+    State::Empty,
+    State::Deleting,
+    State::Other,
+];
+
+/// How often an event met a state.
+pub(crate) type Visits = BTreeMap<(&'static str, usize), u64>;
+
+/// What is known of a world from outside.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    pub(crate) odds: Odds,
+    is_told: bool,
+    start: Instant,
+    /// Milliseconds by which the database's clock has jumped.
+    jumped: AtomicI64,
+    /// The product does not hear that a store has touched something.
+    is_blind: AtomicBool,
+    pub(crate) objects: Arc<Mutex<Objects>>,
+    pub(crate) seen: Mutex<Seen>,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) failures: Vec<String>,
+    pub(crate) told: Vec<String>,
+    pub(crate) visits: Visits,
+    /// When each transaction was committed.
+    commits: Vec<Duration>,
+    /// The states of each image, and since when.
+    pub(crate) history: BTreeMap<String, Vec<(Duration, State)>>,
+    pub(crate) born: BTreeMap<i32, Duration>,
+    /// When a process claimed an image.
+    pub(crate) claimed: BTreeMap<(usize, String), Duration>,
+    /// Who claimed an image last.
+    pub(crate) last_claim: BTreeMap<String, usize>,
+    /// Images whose hold was answered, and until when it runs.
+    pub(crate) held: BTreeMap<String, Timestamp>,
+    /// The same of a pause.
+    pub(crate) paused: Option<Timestamp>,
+    pub(crate) locked: BTreeMap<usize, Duration>,
+    pub(crate) looked: BTreeMap<(usize, String), Duration>,
+    /// When a store last became an empty folder, or none any more.
+    turned: Option<Duration>,
+    /// When the clock last jumped.
+    pub(crate) jumped: Option<Duration>,
+    /// Images that strangers wrote to.
+    pub(crate) strange: BTreeSet<String>,
+    /// Objects that the product destroyed.
+    pub(crate) gone: BTreeSet<String>,
+    /// Images of which it did.
+    pub(crate) destroyed: BTreeSet<String>,
+}
+
+impl Truth {
+    pub(crate) fn new(odds: Odds, is_told: bool, is_blind: bool) -> Self {
+        Self {
+            odds,
+            is_told,
+            start: Instant::now(),
+            jumped: AtomicI64::default(),
+            is_blind: is_blind.into(),
+            objects: Arc::default(),
+            seen: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_blind(&self) -> bool {
+        self.is_blind.load(Ordering::Relaxed)
+    }
+
+    /// Since the beginning, whatever clocks say.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// The database's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        let noon = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap().and_hms_opt(12, 0, 0).unwrap();
+        let jumped = TimeDelta::milliseconds(self.jumped.load(Ordering::Relaxed));
+        noon + TimeDelta::from_std(self.elapsed()).unwrap() + jumped
+    }
+
+    pub(crate) fn jump(&self, millis: i64) {
+        self.jumped.fetch_add(millis, Ordering::Relaxed);
+        self.seen.lock().unwrap().jumped = Some(self.elapsed());
+    }
+
+    /// Something does not hold.
+    pub(crate) fn fail(&self, what: String) {
+        self.tell(|| format!("FAILED: {what}"));
+        self.seen.lock().unwrap().failures.push(what);
+    }
+
+    /// For whoever reads what happened.
+    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
+        if self.is_told {
+            let line = format!("{:>12.3} {}", self.elapsed().as_secs_f64(), what());
+            self.seen.lock().unwrap().told.push(line);
+        }
+    }
+
+    pub(crate) fn is_born(&self, row: i32) {
+        self.seen.lock().unwrap().born.insert(row, self.elapsed());
+    }
+
+    pub(crate) fn asked_for_lock(&self, process: usize) {
+        self.seen.lock().unwrap().locked.insert(process, self.elapsed());
+    }
+
+    pub(crate) fn looked_again(&self, process: usize, image: &str) {
+        let at = self.elapsed();
+        self.seen.lock().unwrap().looked.insert((process, image.to_owned()), at);
+    }
+
+    /// A share went away or came back.
+    pub(crate) fn mounted(&self, store: &'static str, mount: Mount) {
+        let mut objects = self.objects.lock().unwrap();
+        let old = objects.mounts.insert(store, mount).unwrap_or_default();
+        drop(objects);
+        if old == Mount::Empty || mount == Mount::Empty {
+            self.seen.lock().unwrap().turned = Some(self.elapsed());
+        }
+        self.tell(|| format!("store {store} is {mount:?}"));
+    }
+
+    /// When a transaction was committed, by its number.
+    pub(crate) fn committed_at(&self, number: usize) -> Option<Duration> {
+        self.seen.lock().unwrap().commits.get(number).copied()
+    }
+
+    /// A node may be so far behind.
+    pub(crate) fn lag(&self) -> Duration {
+        if self.odds.nodes > 1 { Duration::from_mins(1) } else { Duration::ZERO }
+    }
+
+    /// Whether a store became an empty folder, or none any more, since then: between two looks at it
+    /// nobody can know.
+    pub(crate) fn turned_since(&self, since: Duration) -> bool {
+        self.seen.lock().unwrap().turned.is_some_and(|at| at >= since)
+    }
+
+    /// Whether an image was in such a state at some time since then.
+    pub(crate) fn was(&self, id: &str, since: Duration, is: impl Fn(State) -> bool) -> bool {
+        let seen = self.seen.lock().unwrap();
+        let Some(history) = seen.history.get(id) else { return false };
+        let first = history.iter().rposition(|(at, _)| *at < since).unwrap_or(0);
+        history[first..].iter().any(|(_, state)| is(*state))
+    }
+}
+
+/// The images that a transaction touched.
+fn touched(commit: &Commit<'_>) -> BTreeSet<String> {
+    let image = |change: &Change| match change {
+        Change::Image(id, _) | Change::Hold(id, _) => Some(id.clone()),
+        Change::Location(_, Some(row)) => Some(row.image.clone()),
+        Change::Child(_, Some(row)) => Some(row.image.clone()),
+        _ => None,
+    };
+    commit.before.iter().chain(commit.after).filter_map(image).collect()
+}
+
+impl Watch for Truth {
+    fn committed(&self, commit: &Commit<'_>) {
+        let at = self.elapsed();
+        let mut before = BTreeMap::new();
+        let mut seen = self.seen.lock().unwrap();
+        seen.commits.push(at);
+        for id in touched(commit) {
+            let history = seen.history.entry(id.clone()).or_default();
+            let old = history.last().map(|(_, state)| *state);
+            let now = commit.tables.image_with_locations(&id).map(|image| image.state());
+            if let Some(now) = now
+                && Some(now) != old
+            {
+                history.push((at, now));
+            }
+            if let Some(old) = old {
+                *seen.visits.entry((commit.event, old as usize)).or_default() += 1;
+            }
+            let is_stamped_again = commit.event.starts_with("delete") && commit.before.iter().any(|old| {
+                matches!(old, Change::Location(_, Some(row)) if row.image == id && row.is_claimed())
+            });
+            if commit.event.starts_with("stranger") || commit.event == "purge" || is_stamped_again {
+                seen.strange.insert(id.clone());
+            }
+            before.insert(id, old);
+        }
+        drop(seen);
+        self.tell(|| {
+            let states = before.iter().map(|(id, old)| {
+                let now = commit.tables.image_with_locations(id).map(|image| image.state());
+                format!("{id}: {old:?} -> {now:?}")
+            });
+            let states = states.collect::<Vec<_>>().join(", ");
+            format!("process {} {}: {states}", commit.process, commit.event)
+        });
+        self.check(commit, &before);
+    }
+}
