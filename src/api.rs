@@ -13,6 +13,7 @@ pub mod error;
 pub mod extract;
 mod head;
 pub(crate) mod headers;
+mod login;
 pub mod middleware;
 pub mod openapi;
 pub mod pending_deletes;
@@ -39,7 +40,8 @@ use state::ApiState;
 /// Every answer passes [`middleware::answer`], also those to unknown paths and wrong methods.
 pub fn router(state: ApiState) -> Router {
     let (operations, _) = operations().split_for_parts();
-    let page = if state.view.settings.ui { ui::router() } else { Router::new() };
+    let has_form = state.sign_in.is_some();
+    let page = if state.view.settings.ui { ui::router(has_form) } else { Router::new() };
     operations
         .merge(versions::undocumented())
         .merge(docs::router())
@@ -67,6 +69,7 @@ fn operations() -> OpenApiRouter<ApiState> {
         .routes(routes!(scrubber::plan::get_scrub_plan))
         .routes(routes!(scrubber::accept::accept_scrub))
         .routes(routes!(audit::list::list_audit))
+        .routes(routes!(login::log_in))
         .routes(routes!(versions::get_versions))
         .routes(routes!(versions::list_versions))
         .routes(routes!(versions::get_v2))

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::api::state::{ApiSettings, ApiState, View};
 use crate::api::throttle::Throttle;
 use crate::auth::{AuthSetupError, Authenticators, JwtAuthenticator, KeystoneAuthenticator};
-use crate::config::{Config, Problem, ScrubTime};
+use crate::config::{Config, Problem, ScrubTime, UiLogin};
 use crate::db::{ConnectError, Database};
 use crate::domain::control::Control;
-use crate::domain::principal::Authenticator;
+use crate::domain::principal::{Authenticator, SignIn};
 use crate::domain::revert::{RevertSettings, Reverter};
 use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use crate::domain::store::Stores;
@@ -150,6 +150,15 @@ impl App {
         Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
     }
 
+    /// Where people sign in with a password, if they may.
+    fn sign_in(&self) -> Option<Arc<dyn SignIn>> {
+        let revert = &self.config.revert;
+        let is_wanted = revert.ui && revert.ui_login == UiLogin::Keystone;
+        // One that cannot be used is told of by `authenticators`.
+        let keystone = is_wanted.then(|| self.keystone().ok().flatten()).flatten()?;
+        Some(Arc::new(keystone.sign_in()))
+    }
+
     /// The verifier of JWTs alone.
     pub fn jwt(&self) -> Result<JwtAuthenticator, SetupError> {
         Ok(JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?)
@@ -167,6 +176,7 @@ impl App {
             view: self.view(),
             bearer: authenticators.bearer,
             keystone: authenticators.keystone,
+            sign_in: self.sign_in(),
             www_authenticate: self
                 .config
                 .keystone

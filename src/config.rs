@@ -36,7 +36,7 @@ pub use sections::glance::GlanceConfig;
 pub use sections::listeners::{
     ClientCertificates, ClientTrust, ListenerConfig, SubjectName, TlsConfig,
 };
-pub use sections::revert::{LogFormat, RevertConfig, WebhookConfig};
+pub use sections::revert::{LogFormat, RevertConfig, UiLogin, WebhookConfig};
 pub use stores::{
     CinderConfig, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config, S3Endpoint, S3Keys,
     StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,

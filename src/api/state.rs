@@ -10,7 +10,7 @@ use super::error::RequestError;
 use super::throttle::Throttle;
 use crate::config::ScrubTime;
 use crate::domain::control::Control;
-use crate::domain::principal::Authenticator;
+use crate::domain::principal::{Authenticator, SignIn};
 use crate::domain::revert::{Reverter, Verify};
 use crate::domain::scrub::Scrubber;
 use crate::domain::store::Stores;
@@ -36,6 +36,8 @@ pub struct ApiState {
     pub bearer: Arc<dyn Authenticator>,
     /// Verifies `X-Auth-Token`; `None` refuses every one of them.
     pub keystone: Option<Arc<dyn Authenticator>>,
+    /// Where people sign in with a password; `None` where they do not.
+    pub sign_in: Option<Arc<dyn SignIn>>,
     /// Keystone's public address (`www_authenticate_uri`), told to callers without a good token.
     pub www_authenticate: Option<String>,
     /// Counts refused tokens for each client.

@@ -1,6 +1,7 @@
 //! `/ui`: the page for operators, part of the binary. It knows the public API and nothing else; what
 //! stands in a file of `ui/assets` is sent as it is, compressed once.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::LazyLock;
 
@@ -44,7 +45,7 @@ struct File {
     /// Its name; empty for the page itself.
     name: &'static str,
     kind: HeaderValue,
-    text: &'static [u8],
+    text: Cow<'static, [u8]>,
     compressed: Vec<u8>,
     /// What tells one content from another, for both forms.
     tags: [HeaderValue; 2],
@@ -52,7 +53,7 @@ struct File {
 
 macro_rules! files {
     ($($name:literal = $path:literal),+ $(,)?) => {
-        [$(File::new($name, $path, include_bytes!(concat!("ui/assets/", $path)))),+]
+        [$(File::new($name, $path, Cow::Borrowed(include_bytes!(concat!("ui/assets/", $path))))),+]
     };
 }
 
@@ -78,15 +79,22 @@ static FILES: LazyLock<[File; 17]> = LazyLock::new(|| {
     ]
 });
 
+/// The page where people may sign in with a password.
+static WITH_FORM: LazyLock<File> = LazyLock::new(|| {
+    let page = include_str!("ui/assets/index.html");
+    let page = page.replace("data-login=\"none\"", "data-login=\"keystone\"");
+    File::new("", "index.html", Cow::Owned(page.into_bytes()))
+});
+
 impl File {
-    fn new(name: &'static str, path: &str, text: &'static [u8]) -> Self {
+    fn new(name: &'static str, path: &str, text: Cow<'static, [u8]>) -> Self {
         let kind = match path.rsplit('.').next() {
             Some("html") => "text/html; charset=utf-8",
             Some("css") => "text/css; charset=utf-8",
             Some("svg") => "image/svg+xml",
             _ => "text/javascript; charset=utf-8",
         };
-        let digest = hex::encode(&digest(&SHA256, text).as_ref()[..16]);
+        let digest = hex::encode(&digest(&SHA256, &text).as_ref()[..16]);
         let tag = |form: &str| {
             HeaderValue::from_str(&format!("\"{digest}{form}\""))
                 .unwrap_or(HeaderValue::from_static("\"\""))
@@ -94,8 +102,8 @@ impl File {
         Self {
             name,
             kind: HeaderValue::from_static(kind),
+            compressed: compressed(&text),
             text,
-            compressed: compressed(text),
             tags: [tag(""), tag("-gzip")],
         }
     }
@@ -109,7 +117,7 @@ impl File {
             let coding = [(header::CONTENT_ENCODING, "gzip")];
             (coding, self.compressed.clone()).into_response()
         } else {
-            self.text.into_response()
+            self.text.clone().into_response()
         };
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.kind.clone());
@@ -147,9 +155,12 @@ fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
 }
 
 /// The page and its files. Relative, so that it works behind a proxy that adds to the path.
-pub(crate) fn router() -> Router<ApiState> {
+/// `has_form`: whether it asks for a name and a password, too.
+pub(crate) fn router(has_form: bool) -> Router<ApiState> {
     let start = Router::new().route("/ui", get(async || Redirect::permanent("ui/")));
-    FILES.iter().fold(start, |router, file| {
+    let files =
+        FILES.iter().map(|file| if has_form && file.name.is_empty() { &WITH_FORM } else { file });
+    files.fold(start, |router, file| {
         let answer = async |request: Request| file.answer(request.headers());
         router.route(&format!("/ui/{}", file.name), get(answer))
     })

@@ -25,8 +25,10 @@ pub(super) fn check(
     let subject = subject(claims.get("sub"))?;
     let is_admin = issuer.subjects.iter().any(|admin| admin == subject)
         || has_role(claims, &issuer.role_claims, &issuer.admin_roles);
+    let lacks = if is_admin { Vec::new() } else { issuer.admin_roles.clone() };
     Ok(Principal {
         is_admin,
+        lacks,
         token_ids: token_id(claims.get("jti")).into_iter().collect(),
         ..Principal::new(&issuer.name, subject, AuthMethod::Jwt)
     })

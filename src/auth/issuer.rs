@@ -94,7 +94,8 @@ impl Issuer {
         let answer = reviewer.review(token.text, now, end).await;
         let subject = answer.map_err(|problem| self.unavailable(&problem.to_string()))??;
         let is_admin = self.config.subjects.contains(&subject);
-        Ok(Principal { subject, is_admin, method: AuthMethod::TokenReview, ..claimed })
+        let (method, lacks) = (AuthMethod::TokenReview, Vec::new());
+        Ok(Principal { subject, is_admin, method, lacks, ..claimed })
     }
 
     /// Whether verifying this token now makes an API server work.

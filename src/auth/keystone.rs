@@ -9,6 +9,7 @@
 //! themselves, do not count.
 
 mod access;
+mod login;
 mod setup;
 mod token_info;
 mod validator;

@@ -125,6 +125,9 @@ impl Config {
             Ok(keystone) => (keystone, Vec::new()),
             Err(problems) => (None, problems),
         };
+        if keystone.is_none() && keystone_problems.is_empty() {
+            sections::revert::without_keystone(&mut reader, &revert);
+        }
         if issuers.is_empty() {
             // Nobody could call.
             for problem in &keystone_problems {

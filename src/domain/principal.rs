@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
+use super::time::Timestamp;
+
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
@@ -26,6 +28,9 @@ pub struct Principal {
     pub token_ids: Vec<String>,
     /// The service that passed the call on, by the issuer's name for it.
     pub service: Option<String>,
+    /// The roles of which any would have made an admin of one who is none; empty where it is not for
+    /// want of a role.
+    pub lacks: Vec<String>,
 }
 
 /// How a caller was proven to be who they are.
@@ -65,6 +70,7 @@ impl Principal {
             scope: None,
             token_ids: Vec::new(),
             service: None,
+            lacks: Vec::new(),
         }
     }
 }
@@ -80,6 +86,18 @@ pub struct Admin {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not an admin")]
 pub struct NotAdmin(pub Principal);
+
+impl NotAdmin {
+    /// What to do, in words.
+    pub fn advice(&self) -> String {
+        let remedy = match self.0.lacks.as_slice() {
+            [] => "Use one of somebody who is: of an allowed project, or a subject that is listed."
+                .to_owned(),
+            roles => format!("It lacks the role {}: use one that has it.", roles.join(" or ")),
+        };
+        format!("The token is good, but its holder is not an admin here. {remedy}")
+    }
+}
 
 impl Admin {
     /// The operator at the command line: whoever can read the database's password from Glance's
@@ -184,6 +202,37 @@ pub enum AuthError {
     /// The verifier cannot be asked now.
     #[error("tokens cannot be verified now: {0}")]
     Unavailable(String),
+}
+
+/// A name and a password, and what a token is to be good for.
+#[derive(Debug)]
+pub struct Login {
+    /// The user's name.
+    pub user: String,
+    /// The password.
+    pub password: SecretString,
+    /// The name of the user's domain.
+    pub user_domain: String,
+    /// The project's name.
+    pub project: String,
+    /// The name of the project's domain.
+    pub project_domain: String,
+}
+
+/// A token that was made for somebody.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: SecretString,
+    /// From when on it is no good.
+    pub expires_at: Timestamp,
+}
+
+/// Where people sign in.
+#[async_trait]
+pub trait SignIn: Debug + Send + Sync {
+    /// A token of the person's own; [`AuthError::Invalid`] where the password is not.
+    async fn sign_in(&self, login: Login) -> Result<Issued, AuthError>;
 }
 
 /// Tells who makes a call.

@@ -10,6 +10,7 @@ mod errors;
 mod examples;
 mod guard;
 mod headers;
+mod login;
 mod middleware;
 mod openapi;
 mod orders;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { assertClean, assertForEverybody, dialog, inDialog, launch, open, row, rows, selected, signIn } from "./browser.mjs";
-import { Service, until } from "./service.mjs";
+import { Service, keystone, until } from "./service.mjs";
 
 let browser;
 before(async () => {
@@ -130,6 +130,36 @@ test("a token that is no good is told so, and one that ends is asked for again w
   await assertClean(page);
   await page.context().close();
   await service.stop();
+});
+
+test("a name and a password become a token where the service says so, and the password is not kept", async () => {
+  const there = await keystone("s3cret words", "gAAAAAtoken");
+  const service = await Service.demo();
+  await service.down();
+  await service.up(`[revert]\nui_login = keystone\n\n[keystone_authtoken]\nauth_type = none\nauth_url = ${there.url}\n`);
+  const page = await open(browser, service);
+  await page.getByLabel("User", { exact: true }).waitFor();
+  await assertForEverybody(page, "the form");
+  for (const text of ["alice", "wrong", "ops"]) {
+    await page.keyboard.insertText(text);
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("Enter");
+  await page.getByText("Keystone refuses this name").waitFor();
+  await assertForEverybody(page, "a refusal");
+  await page.getByLabel("Password").fill("s3cret words");
+  await page.keyboard.press("Enter");
+  await rows(page).first().waitFor();
+  await page.locator("#who").getByText("alice").waitFor();
+  assert.equal(await page.getByLabel("Password").count(), 0);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("User", { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Use a token" }).click();
+  await signIn(page, service.token);
+  await assertClean(page);
+  await page.context().close();
+  await service.stop();
+  there.stop();
 });
 
 test("30,000 images are scrolled without a stall, and a second's tick changes countdowns alone", async () => {

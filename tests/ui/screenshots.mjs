@@ -45,8 +45,17 @@ await shot("page", WIDE, async (page) => {
   for (const name of ["spark-3.5-node-1", "spark-3.5-node-2"]) await row(page, name).first().getByRole("checkbox").click();
 });
 await shot("page-revert", WIDE, revert);
+await shot("page-image", WIDE, async (page) => {
+  await page.getByRole("button", { name: /4 images/ }).click();
+  await page.getByRole("button", { name: "debian-12-golden" }).click();
+  await dialog(page).getByText("present", { exact: true }).waitFor();
+});
 await service.call("POST", "/v2/scrubber/actions/pause", { reason: "web's images were deleted by a job" });
 await shot("page-dark", { ...WIDE, colorScheme: "dark" });
+await shot("page-audit", WIDE, async (page) => {
+  await page.getByRole("button", { name: "Audit" }).click();
+  await page.getByRole("cell", { name: "pause", exact: true }).waitFor();
+});
 await shot("page-phone", { ...PHONE, deviceScaleFactor: 1.5 });
 
 await browser.close();

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -57,13 +58,11 @@ export class Service {
     await this.ended;
   }
 
-  /** Starts it again on what it wrote, at the same address; `settings` are lines for `[revert]`. */
+  /** Starts it again on what it wrote, at the same address; `settings` are more sections. */
   async up(settings = "") {
     const files = ["glance-api.conf", "glance-revert.conf"].map((name) => join(this.folder, name));
-    if (settings) {
-      const text = readFileSync(files[1], "utf8");
-      writeFileSync(files[1], text.replace("[revert]\n", `[revert]\n${settings}\n`));
-    }
+    const text = readFileSync(files[1], "utf8");
+    writeFileSync(files[1], text.replace("[revert]\n", `${settings}\n[revert]\n`));
     await this.#start(["serve", ...files.flatMap((file) => ["--config-file", file])]);
   }
 
@@ -131,3 +130,31 @@ export class Service {
 
 /** A time as SQLAlchemy writes it into SQLite. */
 const stamp = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "000");
+
+/** A Keystone as far as signing in goes: one user, who is an admin of one project. */
+export async function keystone(password, token) {
+  const expires = new Date(Date.now() + 3_600_000).toISOString();
+  const body = {
+    token: {
+      expires_at: expires,
+      issued_at: new Date().toISOString(),
+      methods: ["password"],
+      audit_ids: ["x"],
+      user: { id: "alice-id", name: "alice", domain: { id: "default", name: "Default" } },
+      project: { id: "ops-id", name: "ops", domain: { id: "default", name: "Default" } },
+      roles: [{ id: "admin-id", name: "admin" }],
+    },
+  };
+  const server = createServer((request, response) => {
+    let text = "";
+    request.on("data", (part) => (text += part));
+    request.on("end", () => {
+      const isGood = request.method === "POST" ? text.includes(JSON.stringify(password)) : request.headers["x-subject-token"] === token;
+      response.writeHead(isGood ? (request.method === "POST" ? 201 : 200) : 401, { "content-type": "application/json", "x-subject-token": token });
+      response.end(JSON.stringify(isGood ? body : { error: { code: 401 } }));
+    });
+  });
+  server.unref();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() };
+}

@@ -44,6 +44,8 @@ pub enum RequestError {
     HeadersTooLarge,
     /// No token was sent.
     TokenMissing,
+    /// Keystone does not take the name and the password.
+    LoginRefused,
     /// The client's tokens were refused too often.
     TooManyFailures {
         /// Until the client has another attempt.
@@ -120,6 +122,7 @@ impl From<RequestError> for ApiError {
                 "auth.token_missing",
                 "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
             ),
+            E::LoginRefused => login_refused(),
             E::TooManyFailures { wait, cause } => Self::new(
                 S::TOO_MANY_REQUESTS,
                 "auth.too_many_failures",
@@ -187,13 +190,8 @@ impl From<AuthError> for ApiError {
 
 impl From<NotAdmin> for ApiError {
     fn from(denied: NotAdmin) -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "auth.not_admin",
-            "The token is good, but its holder is not an admin here. Use a token with the admin \
-             role.",
-        )
-        .cause(denied.to_string())
+        Self::new(StatusCode::FORBIDDEN, "auth.not_admin", denied.advice())
+            .cause(denied.to_string())
     }
 }
 
@@ -390,6 +388,11 @@ fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
             format!("Image {id} is {status}; only images in pending_delete can be reverted."),
         ),
     }
+}
+
+fn login_refused() -> ApiError {
+    let message = "Keystone refuses this name, password, project or domain: check each of them.";
+    ApiError::new(StatusCode::UNAUTHORIZED, "auth.login_refused", message)
 }
 
 fn conflict(reason: &'static str, message: String) -> ApiError {

@@ -240,6 +240,11 @@ pub(crate) fn hold() -> Value {
     json!({"image_id": ID, "hold": term()})
 }
 
+/// A token for a password.
+pub(crate) fn login() -> Value {
+    json!({"token": "gAAAAABpIc5u", "expires_at": "2026-11-22T14:20:01Z"})
+}
+
 /// An image that is not held any more.
 pub(crate) fn release() -> Value {
     json!({"image_id": ID, "was_held": true})

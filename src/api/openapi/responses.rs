@@ -23,13 +23,15 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 401,
         name: "Unauthorized",
-        about: "No token (`auth.token_missing`), or one that is not good (`auth.token_invalid`).",
+        about: "No token (`auth.token_missing`), one that is not good (`auth.token_invalid`), or a \
+                password that is not (`auth.login_refused`).",
         reasons: &[
             (
                 "auth.token_missing",
                 "Send a token: Authorization: Bearer <JWT>, or X-Auth-Token: <Keystone token>.",
             ),
             ("auth.token_invalid", "The token was refused; get a new one. The log has the cause."),
+            ("auth.login_refused", "Keystone refuses this name, password, project or domain."),
         ],
     },
     Shared {
@@ -41,11 +43,15 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 404,
         name: "NotFound",
-        about: "Glance's database has no such image (`image.not_found`).",
-        reasons: &[(
-            "image.not_found",
-            "Glance's database has no image bfc6e7ec-f6cf-4f92-8276-f2f6afe31222.",
-        )],
+        about: "Glance's database has no such image (`image.not_found`), or the operation is off here \
+                (`uri.not_found`).",
+        reasons: &[
+            (
+                "image.not_found",
+                "Glance's database has no image bfc6e7ec-f6cf-4f92-8276-f2f6afe31222.",
+            ),
+            ("uri.not_found", "There is nothing at this address."),
+        ],
     },
     Shared {
         status: 408,
@@ -244,6 +250,9 @@ fn references(statuses: &[u16]) -> Responses {
 /// What any operation may answer.
 pub(crate) struct OpenErrors;
 
+/// What signing in may answer, beside that.
+pub(crate) struct LoginErrors;
+
 /// What any operation for admins may answer.
 pub(crate) struct AdminErrors;
 
@@ -265,6 +274,12 @@ pub(crate) struct BodyErrors;
 impl IntoResponses for OpenErrors {
     fn responses() -> Responses {
         references(&[400, 408, 414, 431, 500])
+    }
+}
+
+impl IntoResponses for LoginErrors {
+    fn responses() -> Responses {
+        references(&[401, 404, 413, 415, 429, 503])
     }
 }
 

@@ -122,7 +122,8 @@ pub(super) fn read(
         return Err(refused("control_characters"));
     }
     let (scope, allowed) = scope(&token, &rules.allowed_projects);
-    let is_admin = allowed && token.roles.iter().any(Role::is_admin);
+    let has_role = token.roles.iter().any(Role::is_admin);
+    let is_admin = allowed && has_role;
     let access_rules = token.application_credential.and_then(|with| with.access_rules);
     // What may make some calls alone must not free itself, and others, from that.
     let is_service = access_rules.is_none()
@@ -130,6 +131,7 @@ pub(super) fn read(
     let known = Principal::new("keystone", &token.user.id, AuthMethod::Keystone);
     let principal = Principal {
         is_admin,
+        lacks: (!has_role).then(|| ADMIN.to_owned()).into_iter().collect(),
         name: token.user.name,
         scope: Some(scope),
         token_ids: token.audit_ids,

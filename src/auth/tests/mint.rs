@@ -28,8 +28,12 @@ async fn tokens_of_the_demo_are_good_until_they_expire() {
     };
     let admin = mint(&["glance-revert-admin"]);
     let caller = mint(&[]);
-    let principal =
-        |is_admin| Principal { is_admin, ..Principal::new("demo", "operator", AuthMethod::Jwt) };
+    let role = "glance-revert-admin".to_owned();
+    let principal = |is_admin| Principal {
+        is_admin,
+        lacks: if is_admin { vec![] } else { vec![role.clone()] },
+        ..Principal::new("demo", "operator", AuthMethod::Jwt)
+    };
     assert_eq!(authenticator.authenticate(&admin).await, Ok(principal(true)));
     assert_eq!(authenticator.authenticate(&caller).await, Ok(principal(false)));
 

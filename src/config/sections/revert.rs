@@ -8,11 +8,11 @@ use secrecy::SecretString;
 
 use crate::config::declare::options;
 use crate::config::options::{
-    Choice, Opt, boolean, choice, integer, nonempty_words, optional_integer, parsed, path, seconds,
-    secret_text, some_seconds, words,
+    Choice, Opt, REVERT_GROUP, boolean, choice, integer, nonempty_words, optional_integer, parsed,
+    path, seconds, secret_text, some_seconds, words,
 };
 use crate::config::oslo::types;
-use crate::config::reader::Section;
+use crate::config::reader::{Reader, Section};
 use crate::domain::revert::Verify;
 
 /// How log lines are written.
@@ -27,6 +27,21 @@ pub enum LogFormat {
 
 impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+/// How people sign in at the page, beside pasting a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UiLogin {
+    /// In no other way.
+    #[default]
+    None,
+    /// With a name and a password of Keystone's.
+    Keystone,
+}
+
+impl Choice for UiLogin {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("none", Self::None), ("keystone", Self::Keystone)];
 }
 
 impl Choice for Verify {
@@ -47,6 +62,9 @@ options! {
         scrubber: bool = boolean(true);
         /// Whether the page for operators is served, at /ui.
         ui: bool = boolean(true);
+        /// How people sign in at /ui beside pasting a token: keystone asks the Keystone of
+        /// [keystone_authtoken] with their name and password.
+        ui_login: UiLogin = choice("none");
         /// How long a DELETE of Glance's may stay half done before it counts as interrupted.
         delete_grace: Duration = seconds("60");
         /// Consecutive missing objects after which a store is skipped for the rest of the pass.
@@ -134,6 +152,14 @@ pub struct WebhookConfig {
     pub secret_file: PathBuf,
     /// `alert_webhook_ca_file`.
     pub ca_file: Option<PathBuf>,
+}
+
+/// What has no effect where no Keystone is configured.
+pub(in crate::config) fn without_keystone(reader: &mut Reader<'_>, revert: &RevertConfig) {
+    if revert.ui_login == UiLogin::Keystone {
+        let needs = "keystone needs auth_url and auth_type in [keystone_authtoken]";
+        reader.section(&[REVERT_GROUP]).problem(&REVERT.ui_login, needs);
+    }
 }
 
 fn some_boolean(text: &str) -> Result<Option<bool>, String> {

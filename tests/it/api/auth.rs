@@ -133,3 +133,11 @@ async fn every_answer_has_a_request_id_of_its_own() {
         assert!(seen.insert(ids[0].to_str().unwrap().to_owned()), "{uri}");
     }
 }
+
+#[tokio::test]
+async fn whoever_is_no_admin_is_told_which_role_is_missing() {
+    let api = TestApi::new();
+    let answer = list(&api, &[("authorization", "Bearer jwt-reader")]).await;
+    answer.assert_error(403, "auth.not_admin");
+    assert!(answer.message().contains("the role image-admin"), "{}", answer.message());
+}

@@ -40,6 +40,10 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
     let mut replayed = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
+            if operation["operationId"] == "logIn" {
+                // Needs a Keystone; `api::login` has one.
+                continue;
+            }
             for body in bodies(operation) {
                 let image = if body.is_some() && path.contains("{image_id}") {
                     images.next().unwrap()

@@ -8,11 +8,11 @@ use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
 use glance_revert::config::KeystoneConfig;
 use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator};
+use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Login, SignIn};
 use glance_revert::net::Outbound;
 use glance_revert::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience};
 use reqwest::Method;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::support::api::TestApi;
@@ -50,6 +50,7 @@ macro_rules! for_each_provider {
 for_each_provider! {
     an_admin_of_a_project_is_let_in_and_told_apart
     an_admin_of_the_system_is_let_in
+    a_name_and_a_password_become_a_token_that_lets_an_admin_in
     whoever_is_no_admin_of_a_project_or_the_system_is_forbidden
     the_role_s_case_does_not_matter
     a_role_of_a_domain_makes_no_admin
@@ -147,6 +148,25 @@ async fn an_admin_of_the_system_is_let_in(provider: Provider) {
     let clock = Arc::new(ShiftedClock::default());
     let pinned = KeystoneAuthenticator::new(&keystone.config(login), &[id], clock).unwrap();
     assert_eq!(told(&pinned, &token).await, FORBIDDEN, "pinned to a project");
+}
+
+async fn a_name_and_a_password_become_a_token_that_lets_an_admin_in(provider: Provider) {
+    let keystone = Keystone::shared(provider).await;
+    let verifier = verifier(keystone).await;
+    let sign_in = verifier.sign_in();
+    let login = |password: &str, project: &str| Login {
+        user: "admin".to_owned(),
+        password: SecretString::from(password),
+        user_domain: "Default".to_owned(),
+        project: project.to_owned(),
+        project_domain: "Default".to_owned(),
+    };
+    let issued = sign_in.sign_in(login(ADMIN_PASSWORD, "admin")).await.unwrap();
+    assert_eq!(told(&verifier, issued.token.expose_secret()).await, "200");
+    for (password, project) in [("wrong", "admin"), (ADMIN_PASSWORD, "nothing"), ("", "admin")] {
+        let refused = sign_in.sign_in(login(password, project)).await.unwrap_err();
+        assert_eq!(refused, AuthError::Invalid { reason: "login_refused" }, "{project}");
+    }
 }
 
 async fn whoever_is_no_admin_of_a_project_or_the_system_is_forbidden(provider: Provider) {

@@ -57,11 +57,13 @@ class Api extends EventTarget {
   /** Sends a request. A refused token is asked for anew, and the request sent once more. */
   async call(method, path, body, { signal } = {}) {
     for (;;) {
+      const used = this.#header;
       try {
         return await this.send(method, path, body, { signal });
       } catch (error) {
         if (error.status !== 401 || !this.onRefused) throw error;
-        await this.onRefused(error);
+        // Meanwhile there may be another one.
+        if (used === this.#header) await this.onRefused(error);
       }
     }
   }

@@ -11,10 +11,12 @@ const MOST = 200;
 
 const list = byId("bursts");
 let shown = [];
-let last = null;
+/** The countdowns: a text node each, and what it counts for. */
+let counted = [];
 
 export function start() {
-  state.addEventListener("pause", () => last && fill(last));
+  state.addEventListener("pause", count);
+  setInterval(count, 1000);
 }
 
 export async function load() {
@@ -30,13 +32,13 @@ export async function load() {
   const still = state.burst && shown.find((burst) => isSame(burst, state.burst));
   // A burst that has grown or shrunk is the same to whoever looks at it.
   if (state.burst) state.burst = still ?? null;
-  last = summary;
   fill(summary);
 }
 
 const isSame = (one, other) => one.project === other.project && (one.from === other.from || one.to === other.to);
 
 function fill(summary) {
+  counted = [];
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const everything = item("all", "Everything that waits", [
     h("span", {}, `${images(summary.images)}, ${bytes(summary.bytes)}`),
@@ -48,22 +50,34 @@ function fill(summary) {
     ...shown.map((burst) => h("li", {}, make(burst))),
     left > 0 ? h("li", { class: "muted" }, `${number(left)} smaller ones are not shown.`) : "",
   );
+  count();
   mark();
   if (focused) list.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
 function make(burst) {
-  const seconds = (burst.scrubAt - api.now()) / 1000;
-  const [kind, word] = urgency(seconds, burst.scrubAt);
-  const first = burst.scrubAt === Infinity ? "not scrubbed" : seconds <= 0 ? "first is due now" : `first in ${span(seconds)}`;
+  const first = document.createTextNode("");
   const element = item(keyOf(burst), foreign(burst.project ?? "(no project)", 64), [
     h("strong", {}, `${images(burst.images)}, ${bytes(burst.bytes)}`),
     h("span", {}, window(burst.from, burst.to)),
-    h("span", { class: "first" }, first, word === "paused" ? ", paused" : ""),
+    h("span", { class: "first" }, first),
   ]);
-  element.dataset.urgency = kind;
+  counted.push({ burst, element, first });
   element.addEventListener("click", () => choose(burst));
   return element;
+}
+
+/** Tells how long each has. */
+function count() {
+  if (document.hidden) return;
+  for (const { burst, element, first } of counted) {
+    const seconds = (burst.scrubAt - api.now()) / 1000;
+    const [kind, word] = urgency(seconds, burst.scrubAt);
+    const left = burst.scrubAt === Infinity ? "not scrubbed" : seconds <= 0 ? "first is due now" : `first in ${span(seconds)}`;
+    const text = word === "paused" ? `${left}, paused` : left;
+    if (first.data !== text) first.data = text;
+    if (element.dataset.urgency !== kind) element.dataset.urgency = kind;
+  }
 }
 
 function item(key, title, lines) {

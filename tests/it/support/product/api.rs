@@ -150,6 +150,7 @@ impl TestApi {
             view: View { clock: shared_clock, stores, settings },
             bearer: Arc::new(FakeAuthenticator("jwt")),
             keystone: Some(Arc::new(FakeAuthenticator("keystone"))),
+            sign_in: None,
             www_authenticate: Some(KEYSTONE.to_owned()),
             throttle: Arc::new(Throttle::new(NonZeroU32::MAX)),
             trusted_proxies: Arc::new([]),

@@ -17,6 +17,7 @@ impl Authenticator for FakeAuthenticator {
             name: Some("Some One".to_owned()),
             scope: Some("project:p1".to_owned()),
             token_ids: vec!["t1".to_owned(), "t2".to_owned()],
+            lacks: if is_admin { vec![] } else { vec!["image-admin".to_owned()] },
             ..Principal::new(self.0, "someone", AuthMethod::Jwt)
         };
         match known {

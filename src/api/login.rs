@@ -1,0 +1,121 @@
+//! `POST /v2/login`: a name and a password for a token, for whoever has no other way to get one at hand.
+
+use axum::Extension;
+use axum::extract::State;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::context::RequestContext;
+use super::error::{ApiError, RequestError};
+use super::extract::{JsonAnswer, NoParameters, OptionalBody};
+use super::openapi::responses::{LoginErrors, OpenErrors};
+use super::state::ApiState;
+use crate::domain::principal::{AuthError, Issued, Login};
+use crate::domain::time::isotime;
+use crate::telemetry::metric;
+
+/// Longest name or password, in bytes; Keystone's own limits are lower.
+const LONGEST: usize = 4096;
+
+/// Who signs in, and what the token is to be good for. Each field is needed.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LoginRequest {
+    /// The user's name.
+    #[schema(value_type = String)]
+    user: Value,
+    /// The user's password. Never logged.
+    #[schema(value_type = String, format = Password)]
+    password: Value,
+    /// The domain of the user, by name.
+    #[schema(value_type = String)]
+    user_domain: Value,
+    /// The project that the token is to be good for, by name.
+    #[schema(value_type = String)]
+    project: Value,
+    /// The domain of the project, by name.
+    #[schema(value_type = String)]
+    project_domain: Value,
+}
+
+/// A token.
+#[derive(Serialize, ToSchema)]
+#[schema(example = crate::api::openapi::examples::login)]
+pub(crate) struct LoginAnswer {
+    /// The token, for `X-Auth-Token`.
+    token: String,
+    /// From when on it is no good any more, UTC.
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+impl LoginRequest {
+    /// What is not text is refused without a word of it, as it may be the password.
+    fn read(&self) -> Result<Login, RequestError> {
+        Ok(Login {
+            user: text("user", &self.user)?,
+            password: SecretString::from(text("password", &self.password)?),
+            user_domain: text("user_domain", &self.user_domain)?,
+            project: text("project", &self.project)?,
+            project_domain: text("project_domain", &self.project_domain)?,
+        })
+    }
+}
+
+fn text(name: &str, value: &Value) -> Result<String, RequestError> {
+    let text = value.as_str().filter(|text| !text.is_empty() && text.len() <= LONGEST);
+    text.map(str::to_owned).ok_or_else(|| {
+        RequestError::Invalid(format!(
+            "{name} must be a text of 1 to {LONGEST} bytes; user, password, user_domain, project and \
+             project_domain are needed."
+        ))
+    })
+}
+
+/// Sign in with a name and a password
+///
+/// Asks the configured Keystone for a token of the caller's own, for the page at `/ui`. Nothing of it
+/// is kept or logged. 404 unless `[revert] ui_login` is `keystone`. A client that was refused too often
+/// has to wait.
+#[utoipa::path(
+    post,
+    path = "/v2/login",
+    operation_id = "logIn",
+    tag = "versions",
+    security(),
+    request_body = LoginRequest,
+    responses(
+        (status = 200, description = "A token; whether it is an admin's, the first call tells.",
+            body = LoginAnswer,
+            headers(("x-openstack-request-id" = String, description = "The request's id."))),
+        OpenErrors, LoginErrors
+    )
+)]
+pub(crate) async fn log_in(
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+    _: NoParameters,
+    OptionalBody(body): OptionalBody<LoginRequest>,
+) -> Result<JsonAnswer<LoginAnswer>, ApiError> {
+    let sign_in = state.sign_in.as_ref().ok_or(RequestError::UnknownUri)?;
+    let client = context.client().address();
+    if let Some(wait) = state.throttle.limited(client) {
+        return Err(RequestError::TooManyFailures { wait, cause: "not_tried" }.into());
+    }
+    let signed_in = sign_in.sign_in(body.read()?).await;
+    let Issued { token, expires_at } = signed_in.map_err(|error| {
+        let error = match error {
+            AuthError::Invalid { reason } => match state.throttle.failed(client) {
+                Some(wait) => RequestError::TooManyFailures { wait, cause: reason }.into(),
+                None => ApiError::from(RequestError::LoginRefused),
+            },
+            AuthError::Unavailable(_) => error.into(),
+        };
+        metrics::counter!(metric::AUTH_FAILURES_TOTAL, "reason" => error.reason).increment(1);
+        error
+    })?;
+    let token = token.expose_secret().to_owned();
+    Ok(JsonAnswer(LoginAnswer { token, expires_at: isotime(expires_at) }))
+}
