@@ -46,7 +46,7 @@ await shot("page", WIDE, async (page) => {
 });
 await shot("page-revert", WIDE, revert);
 await shot("page-image", WIDE, async (page) => {
-  await page.getByRole("button", { name: /4 images/ }).click();
+  await page.getByRole("button", { name: /^demo/ }).click();
   await page.getByRole("button", { name: "debian-12-golden" }).click();
   await dialog(page).getByText("present", { exact: true }).waitFor();
 });

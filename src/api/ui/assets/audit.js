@@ -70,7 +70,7 @@ export function entries(caption, audit, { short: isShort = false } = {}) {
       cut([
         h("time", { datetime: entry.at, class: "nowrap" }, moment(entry.at)),
         h("span", { title: entry.operation }, WORDS[entry.operation] ?? entry.operation),
-        entry.image_id ? h("span", { class: "stack" }, foreign(entry.name ?? "", 80), h("code", {}, entry.image_id)) : "–",
+        entry.image_id ? h("span", { class: "stack" }, entry.name ? foreign(entry.name, 80) : null, h("code", {}, entry.image_id)) : "–",
         foreign(entry.owner ?? "–", 64),
         h("span", { class: "stack" }, foreign(entry.actor_name ?? entry.actor, 80), entry.actor_name ? h("code", {}, foreign(entry.actor, 64)) : ""),
         entry.source,

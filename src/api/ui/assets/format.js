@@ -11,7 +11,8 @@ export function bytes(count) {
     unit += 1;
   }
   const digits = unit === 0 || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+  // A unit stays beside its number.
+  return `${value.toFixed(digits)}\u00a0${UNITS[unit]}`;
 }
 
 const NUMBER = new Intl.NumberFormat("en");

@@ -64,7 +64,7 @@ function question(body, footer, plan, act) {
     ),
   );
   if (count === 0) return;
-  if (failed > 0) body.append(h("p", {}, `${images(failed)} will stay as they are.`));
+  if (failed > 0) body.append(h("p", {}, `Left as they are: ${images(failed)}.`));
   const go = button(
     `Revert ${images(count)}`,
     () => act({ protect: protect.checked, members: members.checked ? "restore" : "skip" }, go),
@@ -169,7 +169,7 @@ function told(whole) {
       ["Image", "Size", "Outcome", "What to know"],
       listed.map((result) => {
         const row = state.row(result.image_id);
-        const name = row?.name ? foreign(row.name, 80) : "";
+        const name = row?.name ? foreign(row.name, 80) : null;
         const what = [result.message, ...result.warnings].filter(Boolean).join(" ");
         return [
           h("span", { class: "stack" }, name, h("code", {}, result.image_id)),
