@@ -1,6 +1,7 @@
 //! `glance-revert demo`: all of it on one machine, with nothing else installed.
 
 mod images;
+mod incident;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,7 +13,7 @@ use tokio::net::TcpListener;
 
 use super::output::text;
 use super::{CliError, Exit, Outcome, serve};
-use crate::app;
+use crate::app::{self, App};
 use crate::auth::DemoIssuer;
 use crate::config::{Config, Environment, LogFormat, Sources};
 use crate::server::Server;
@@ -30,6 +31,10 @@ pub(super) struct DemoArgs {
     /// port, removed at the end]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// Beside them: so many images of one project, deleted within four minutes, half an hour before
+    /// they are scrubbed. For trying the steps of docs/operations.md
+    #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    incident: Option<u32>,
 }
 
 pub(super) async fn run(args: &DemoArgs) -> Outcome {
@@ -39,10 +44,17 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     let addresses = [local(&listening[0])?, local(&listening[1])?];
     let folder = Folder::create(args.folder.as_deref(), addresses[0].port())?;
     let now = app::clock().now();
-    let images = images::write(&folder.path, now).await?;
+    let lost = incident::images(args.incident.unwrap_or_default());
+    let images = images::write(&folder.path, &lost, now).await?;
     let config = configure(&folder.path, addresses)?;
+    // whoever reads on may pause at once
+    App::new(config.clone())?.database.schema.sync().await?;
     let server = serve::start(config, Some(listening)).await?;
     introduce(&folder.path, &images, &server)?;
+    if let Some(images) = args.incident {
+        incident::introduce(&folder.path, images)?;
+    }
+    text("\nCtrl-C ends the demo.")?;
     let drained = server.run(shutdown).await;
     tracing::debug!(?drained, "stopped");
     Ok(Exit::Ok)
@@ -166,7 +178,7 @@ fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result
     }
     text(&format!(
         "\nMore:\n\n  curl -sS http://{ops}/readyz\n  curl -sS http://{ops}/metrics\n  \
-         http://{}/docs in a browser\n\nCtrl-C ends the demo.",
+         http://{}/docs in a browser",
         api.trim_start_matches("http://").trim_end_matches("/v2")
     ))
 }

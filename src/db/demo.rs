@@ -21,12 +21,10 @@ pub struct DemoImage<'a> {
     pub id: &'a str,
     /// `images.name`.
     pub name: &'a str,
-    /// Where its data is, and how much.
-    pub location: String,
-    /// Bytes.
-    pub size: i64,
-    /// `os_hash_value`, SHA-512.
-    pub sha512: String,
+    /// `images.owner`.
+    pub project: &'a str,
+    /// What it consists of.
+    pub data: DemoData,
     /// Properties, and their values.
     pub properties: &'a [(&'a str, &'a str)],
     /// Tags.
@@ -35,6 +33,17 @@ pub struct DemoImage<'a> {
     pub members: &'a [&'a str],
     /// How long ago it was deleted; `None` for a living one.
     pub deleted: Option<Duration>,
+}
+
+/// The data of an image.
+#[derive(Debug, Clone)]
+pub struct DemoData {
+    /// Where it is.
+    pub location: String,
+    /// Bytes.
+    pub size: i64,
+    /// `os_hash_value`, SHA-512.
+    pub sha512: String,
 }
 
 /// Makes the database and writes the images, deleted as Glance deletes: locations first, then the
@@ -47,15 +56,17 @@ pub async fn create(
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut connection = options.connect().await?;
     sqlx::raw_sql(SCHEMA).execute(&mut connection).await?;
+    let mut transaction = connection.begin().await?;
     for image in images {
-        insert(&mut connection, image, now).await?;
+        insert(&mut transaction, image, now).await?;
     }
+    transaction.commit().await?;
     connection.close().await
 }
 
 const INSERT_IMAGE: &str = "INSERT INTO images (id, name, size, status, created_at, updated_at, \
      deleted_at, deleted, disk_format, container_format, owner, min_disk, min_ram, visibility, \
-     os_hash_algo, os_hash_value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'raw', 'bare', 'demo', 0, 0, \
+     os_hash_algo, os_hash_value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'raw', 'bare', ?, 0, 0, \
      'shared', 'sha512', ?)";
 const INSERT_LOCATION: &str = "INSERT INTO image_locations (image_id, value, created_at, \
      updated_at, deleted_at, deleted, meta_data, status) VALUES (?, ?, ?, ?, ?, ?, '{}', ?)";
@@ -99,10 +110,10 @@ async fn insert(
         None => ("active", "active"),
     };
     let of_image = |sql| Statement::new(sql).bind(image.id);
-    let row = of_image(INSERT_IMAGE).bind(image.name).bind(image.size).bind(image_status);
-    let row = times.bind(row, times.ended).bind(image.sha512.as_str());
+    let row = of_image(INSERT_IMAGE).bind(image.name).bind(image.data.size).bind(image_status);
+    let row = times.bind(row, times.ended).bind(image.project).bind(image.data.sha512.as_str());
     Sqlite::execute(connection, row).await?;
-    let row = of_image(INSERT_LOCATION).bind(image.location.as_str());
+    let row = of_image(INSERT_LOCATION).bind(image.data.location.as_str());
     let row = times.bind(row, times.began).bind(location_status);
     Sqlite::execute(connection, row).await?;
     for (name, value) in image.properties {

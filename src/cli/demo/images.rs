@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 
+use super::incident::{self, Lost};
 use crate::cli::CliError;
-use crate::db::demo::{self, DemoImage};
+use crate::db::demo::{self, DemoData, DemoImage};
 use crate::domain::time::Timestamp;
 
 /// An image, as the demo tells of it.
@@ -116,27 +117,38 @@ const IMAGES: [Planned; 6] = [
     },
 ];
 
-/// Writes files and rows.
-pub(super) async fn write(folder: &Path, now: Timestamp) -> Result<Vec<Shown>, CliError> {
+/// Writes files and rows; these images lie beside the demo's own.
+pub(super) async fn write(
+    folder: &Path,
+    lost: &[Lost],
+    now: Timestamp,
+) -> Result<Vec<Shown>, CliError> {
     let datadir = folder.join("images");
     std::fs::create_dir(&datadir).map_err(CliError::system(datadir.display()))?;
     let mut rows = Vec::new();
     for image in &IMAGES {
-        let path = datadir.join(image.shown.id);
         let data = image.shown.name.repeat(4096).into_bytes();
-        if image.has_data {
-            std::fs::write(&path, &data).map_err(CliError::system(path.display()))?;
-        }
         rows.push(DemoImage {
             id: image.shown.id,
             name: image.shown.name,
-            location: format!("file://{}", path.display()),
-            size: i64::try_from(data.len()).unwrap_or_default(),
-            sha512: sha512(&data),
+            project: "demo",
+            data: store(&datadir, image.shown.id, &data, image.has_data)?,
             properties: image.properties,
             tags: image.tags,
             members: image.members,
             deleted: image.deleted,
+        });
+    }
+    for image in lost {
+        rows.push(DemoImage {
+            id: &image.id,
+            name: &image.name,
+            project: incident::PROJECT,
+            data: store(&datadir, &image.id, image.name.repeat(256).as_bytes(), true)?,
+            properties: &[("os_distro", "debian"), ("hw_disk_bus", "virtio")],
+            tags: &["production"],
+            members: &["web-team"],
+            deleted: Some(image.deleted),
         });
     }
     demo::create(&folder.join("glance.db"), &rows, now)
@@ -145,6 +157,15 @@ pub(super) async fn write(folder: &Path, now: Timestamp) -> Result<Vec<Shown>, C
     Ok(IMAGES.map(|image| image.shown).into())
 }
 
-fn sha512(data: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA512, data))
+/// Puts an image's data into the store, or only says what it would be.
+fn store(datadir: &Path, id: &str, data: &[u8], is_kept: bool) -> Result<DemoData, CliError> {
+    let path = datadir.join(id);
+    if is_kept {
+        std::fs::write(&path, data).map_err(CliError::system(path.display()))?;
+    }
+    Ok(DemoData {
+        location: format!("file://{}", path.display()),
+        size: i64::try_from(data.len()).unwrap_or_default(),
+        sha512: hex::encode(digest::digest(&digest::SHA512, data)),
+    })
 }

@@ -4,11 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use chrono::DateTime;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use crate::support;
+use crate::support::binary::glance_revert;
 use crate::support::daemon::{DEADLINE, until};
+use crate::support::demo::INCIDENT;
 
 /// A demo in a temporary folder of its own choice.
 struct Demo {
@@ -80,4 +84,35 @@ async fn a_demo_ends_with_its_terminal_and_leaves_nothing() {
     assert!(Command::new("kill").args(["-HUP", &pid]).status().await.unwrap().success());
     let ended = tokio::time::timeout(DEADLINE, demo.child.wait()).await.unwrap().unwrap();
     assert!(ended.success() && !folder.exists());
+}
+
+#[tokio::test]
+async fn an_incident_is_one_burst_of_a_project_half_an_hour_before_its_loss() {
+    let demo = support::demo::Demo::incident(300).await;
+    let summary = demo.get("/v2/pending-deletes/summary?group_by=burst").await;
+    let group = &summary["groups"][0];
+    assert_eq!((&group["project"], &group["images"]), (&INCIDENT.into(), &300.into()));
+    let time = |field: &str| DateTime::parse_from_rfc3339(group[field].as_str().unwrap()).unwrap();
+    let lasted = (time("last_deleted_at") - time("first_deleted_at")).num_seconds();
+    assert!((200..=240).contains(&lasted), "{lasted} s");
+    let left = group["seconds_left"].as_i64().unwrap();
+    assert!((1_500..=1_800).contains(&left), "{left} s");
+    let others: Vec<_> = summary["groups"].as_array().unwrap()[1..]
+        .iter()
+        .map(|group| (group["project"].as_str().unwrap(), group["images"].as_u64().unwrap()))
+        .collect();
+    assert!(others.contains(&(INCIDENT, 2)) && others.iter().any(|one| one.0 == "demo"));
+}
+
+#[tokio::test]
+async fn a_small_incident_is_one_burst_too() {
+    let demo = support::demo::Demo::incident(3).await;
+    let summary = demo.get("/v2/pending-deletes/summary?group_by=burst").await;
+    let groups = summary["groups"].as_array().unwrap().iter();
+    let mut of_it = groups.filter(|group| group["project"] == INCIDENT);
+    assert_eq!(of_it.next().unwrap()["images"], 3);
+    assert_eq!(of_it.next().unwrap()["images"], 2);
+    for wrong in ["0", "-1", "many", "100001"] {
+        assert_eq!(glance_revert(&["demo", "--incident", wrong]).exit, Some(2), "{wrong}");
+    }
 }

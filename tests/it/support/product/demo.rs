@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
@@ -15,6 +16,8 @@ pub(crate) const GOLDEN: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c03";
 pub(crate) const KERNEL: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c01";
 /// Has lost its data.
 pub(crate) const LOST: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c04";
+/// The project whose images the incident has.
+pub(crate) const INCIDENT: &str = "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f";
 /// Was never deleted.
 pub(crate) const ALIVE: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c06";
 
@@ -31,12 +34,22 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with an incident of so many images.
+    pub(crate) async fn incident(images: u32) -> Self {
+        Self::start_with(&["--incident", &images.to_string()]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let log = folder.path().join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_glance-revert"))
             .arg("demo")
             .arg("--folder")
             .arg(folder.path().join("demo"))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
@@ -55,9 +68,23 @@ impl Demo {
         Self { _child: child, folder, url, ops_url }
     }
 
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join("demo")
+    }
+
     /// A file with the header that makes a caller an admin.
     pub(crate) fn header_file(&self) -> PathBuf {
-        self.folder.path().join("demo/admin-header")
+        self.folder().join("admin-header")
+    }
+
+    /// What it answers an admin who asks for this.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(format!("{}{path}", self.url));
+        let answer = request.header("Authorization", self.authorization()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        answer.json().await.unwrap()
     }
 
     /// The header's value.
