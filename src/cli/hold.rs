@@ -11,16 +11,15 @@ use super::moment::{FORMS, Moment};
 use super::output::{complain, json, line};
 use super::pause::control_error;
 use super::until::{self, Until};
-use super::{CliError, Exit, Outcome, SourceArgs, record, words};
+use super::{CliError, Exit, Outcome, SourceArgs, record, selection, words};
 use crate::api::pending_deletes::hold_many::HoldResult;
-use crate::domain::image::ImageId;
 use crate::domain::selection::{Filter, NamePattern, Selection};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// Which images.
 #[derive(Debug, Args)]
 struct WhichArgs {
-    /// Ids of images that wait
+    /// Ids of images; - reads them from standard input, with blanks or line breaks between them
     #[arg(value_name = "IMAGE_ID", required_unless_present_any = ["owner", "since"])]
     #[arg(conflicts_with_all = ["owner", "since", "name"])]
     ids: Vec<String>,
@@ -123,15 +122,12 @@ fn tell(result: &HoldResult, done: &str, for_programs: bool) -> Outcome {
 impl WhichArgs {
     /// The selection, and what is no id of any image.
     fn resolve(&self, now: Timestamp) -> Result<(Selection, Vec<String>), CliError> {
-        let (mut ids, mut impossible) = (Vec::new(), Vec::new());
-        for text in &self.ids {
-            match ImageId::parse(text) {
-                Ok(id) => ids.push(id),
-                Err(_) => impossible.push(text.clone()),
-            }
-        }
+        let (ids, impossible) = selection::ids(&self.ids)?;
         if !self.ids.is_empty() && ids.is_empty() {
-            return Err(CliError::Other(format!("there can be no image {:?}", impossible[0])));
+            return Err(CliError::Other(match impossible.first() {
+                Some(first) => format!("there can be no image {first:?}"),
+                None => "standard input has no ids".to_owned(),
+            }));
         }
         let filter = Filter {
             owner: self.owner.clone(),

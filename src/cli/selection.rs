@@ -67,21 +67,8 @@ impl Named {
 impl SelectionArgs {
     /// Reads ids from standard input where that was asked for.
     pub(super) fn resolve(&self, now: Timestamp) -> Result<Named, CliError> {
-        let mut texts = Vec::new();
-        for text in &self.ids {
-            match text.as_str() {
-                "-" => texts.extend(input()?.split_whitespace().map(str::to_owned)),
-                id => texts.push(id.to_owned()),
-            }
-        }
         let by_id = !self.ids.is_empty();
-        let (mut ids, mut impossible) = (Vec::new(), Vec::new());
-        for text in texts {
-            match ImageId::parse(&text) {
-                Ok(id) => ids.push(id),
-                Err(_) => impossible.push(text),
-            }
-        }
+        let (ids, impossible) = ids(&self.ids)?;
         let at = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now));
         let filter = Filter {
             owner: self.owner.clone(),
@@ -96,6 +83,25 @@ impl SelectionArgs {
         };
         Ok(Named { selection, impossible, by_id })
     }
+}
+
+/// Ids as they were named, `-` for standard input; and what is no id of any image.
+pub(super) fn ids(named: &[String]) -> Result<(Vec<ImageId>, Vec<String>), CliError> {
+    let mut texts = Vec::new();
+    for text in named {
+        match text.as_str() {
+            "-" => texts.extend(input()?.split_whitespace().map(str::to_owned)),
+            id => texts.push(id.to_owned()),
+        }
+    }
+    let (mut ids, mut impossible) = (Vec::new(), Vec::new());
+    for text in texts {
+        match ImageId::parse(&text) {
+            Ok(id) => ids.push(id),
+            Err(_) => impossible.push(text),
+        }
+    }
+    Ok((ids, impossible))
 }
 
 fn input() -> Result<String, CliError> {

@@ -4,5 +4,7 @@ mod deploy;
 mod docs;
 mod docs_generated;
 mod docs_lines;
+mod docs_night;
 mod examples;
 mod floors;
+mod lines;

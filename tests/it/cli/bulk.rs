@@ -1,11 +1,8 @@
 //! `glance-revert revert` of many images: what it shows, asks, tells and counts.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use serde_json::json;
 
-use crate::support::binary::ConfigFile;
+use crate::support::binary::{ConfigFile, Run};
 use crate::support::crowd::{Fate, NOT_YET, ids};
 use crate::support::database::Kind;
 use crate::support::world::World;
@@ -81,17 +78,11 @@ async fn ids_come_from_standard_input_too_and_the_last_line_counts_by_reason() {
     }
     assert_eq!(config.run(&["revert", "m-0000"]).exit, Some(0));
     let report = config.file("report.jsonl");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
-    command.env_clear().args(["revert", "-", "--config-file"]).arg(config.file("glance.conf"));
-    command.arg("--report").arg(&report);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
     let text =
         format!("{}\nunknown m-0003\t\n no-id-{}\n", ids("m", 40).join("\n"), "x".repeat(40));
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    let path = report.to_str().unwrap();
+    let Run { exit, stdout: told, .. } = config.feed(&["revert", "-", "--report", path], &text);
+    assert_eq!(exit, Some(1), "{told}");
     let last =
         "42 images: 37 active again, 1 active already, 2 image.data_missing, 2 image.not_found";
     assert_eq!(told.lines().last(), Some(last), "{told}");
@@ -102,7 +93,6 @@ async fn ids_come_from_standard_input_too_and_the_last_line_counts_by_reason() {
     let missing: serde_json::Value = serde_json::from_str(missing).unwrap();
     assert_eq!(missing["reason"], "image.data_missing");
     // a report is never written over
-    let path = report.to_str().unwrap();
     let refused = config.run(&["revert", "m-0004", "--report", path]);
     assert_eq!(refused.exit, Some(1));
     assert!(refused.stderr.contains("--report"), "{refused:?}");

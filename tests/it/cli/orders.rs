@@ -136,6 +136,24 @@ async fn a_lowered_scrub_time_is_told_everywhere_and_destroys_nothing_before_it_
 }
 
 #[tokio::test]
+async fn ids_to_hold_and_to_release_come_from_standard_input_too() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    for id in ["a", "b", "c"] {
+        world.deleted_image(id).await;
+    }
+    let config = configured(&world);
+    let held = config.feed(&["hold", "-"], "a\nb\tnobody\n");
+    assert_eq!((held.exit, held.stdout.as_str()), (Some(1), "2 of 3 images held\n"), "{held:?}");
+    world.revert("a").await.unwrap();
+    // what is back waits no longer, so no selection would find it
+    let released = config.feed(&["release", "b", "-"], "a\n");
+    assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "2 of 2 images released\n"));
+    let nothing = config.feed(&["release", "-"], "\n");
+    assert_eq!(nothing.exit, Some(1), "{nothing:?}");
+    assert!(nothing.stderr.contains("standard input has no ids"), "{nothing:?}");
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_before_anything_is_ordered() {
     let world = World::with_tables(Kind::Sqlite).await;
     let config = configured(&world);

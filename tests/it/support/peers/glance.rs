@@ -102,6 +102,11 @@ impl Glance {
         StalledDelete::begin(self.member_of("p1"), self.folder.path(), id, commits).await
     }
 
+    /// `http://address:port`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     pub(crate) fn admin(&self) -> Client {
         Client::new(&self.base, ADMIN)
     }

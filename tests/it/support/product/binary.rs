@@ -35,7 +35,10 @@ impl Run {
 /// Runs the binary. The environment of the test run is not the operator's, so it has none.
 pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
-    let Output { status, stdout, stderr } = command.env_clear().args(arguments).output().unwrap();
+    run(command.env_clear().args(arguments).output().unwrap())
+}
+
+fn run(Output { status, stdout, stderr }: Output) -> Run {
     output::keep("binary", &[&stdout, &stderr]);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { exit: status.code(), stdout: text(stdout), stderr: text(stderr) }
@@ -69,6 +72,16 @@ impl ConfigFile {
         let path = self.file("glance.conf");
         let file = ["--config-file", path.to_str().unwrap()];
         glance_revert(&[arguments, &file].concat())
+    }
+
+    /// The same, with this on its standard input.
+    pub(crate) fn feed(&self, arguments: &[&str], input: &str) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+        command.env_clear().args(arguments).arg("--config-file").arg(self.file("glance.conf"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        run(child.wait_with_output().unwrap())
     }
 
     /// Runs it on a terminal of so many columns, and gives what that has been sent.

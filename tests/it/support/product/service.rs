@@ -27,7 +27,7 @@ pub(crate) struct Service {
     http: reqwest::Client,
     shutdown: Shutdown,
     sources: Sources,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// What the service answered.
@@ -65,7 +65,12 @@ impl Service {
         tokio::spawn(server.run(shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let token = token.unwrap().expose().to_owned();
-        Self { base, token, http, shutdown, sources, _folder: folder }
+        Self { base, token, http, shutdown, sources, folder }
+    }
+
+    /// Where its own files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where it is.

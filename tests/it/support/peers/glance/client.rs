@@ -1,5 +1,6 @@
 //! What a user of Glance can ask of it. A call that fails fails the test, with Glance's answer.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response};
@@ -20,6 +21,11 @@ impl Client {
     pub(super) fn new(base: &str, token: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
         Self { http: http.build().unwrap(), base: base.to_owned(), token: token.to_owned() }
+    }
+
+    /// Writes the header that makes this user known, for curl.
+    pub(crate) fn write_header(&self, file: &Path) {
+        std::fs::write(file, format!("X-Auth-Token: {}\n", self.token)).unwrap();
     }
 
     /// A request of one's own; `path` begins with `/v2`.
