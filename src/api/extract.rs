@@ -8,8 +8,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::{ApiError, RequestError};
 use super::state::ApiState;
@@ -108,6 +108,15 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalBody<T> {
             RequestError::Invalid(format!("The body cannot be used: {error}."))
         })?))
     }
+}
+
+/// Reads a field that may be left out and may not be null; beside `default`.
+pub(crate) fn present<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, RequestError> {

@@ -4,14 +4,14 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::AdminCaller;
 use super::context::RequestContext;
 use super::document::ImageDocument;
 use super::error::ApiError;
-use super::extract::{ImageIdPath, JsonAnswer, NoParameters, OptionalBody};
+use super::extract::{ImageIdPath, JsonAnswer, NoParameters, OptionalBody, present};
 use super::openapi::responses::{AdminErrors, ImageErrors, RevertErrors};
 use super::state::ApiState;
 use crate::domain::pending::Children;
@@ -108,11 +108,6 @@ impl TryFrom<String> for ChildrenWord {
             _ => Err(format!("properties, tags, members are restore or skip, not {word:?}")),
         }
     }
-}
-
-/// Reads a field that may be left out and may not be null.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<VerifyWord>, D::Error> {
-    VerifyWord::deserialize(from).map(Some)
 }
 
 impl RevertBody {

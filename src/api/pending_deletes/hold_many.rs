@@ -9,7 +9,7 @@ use super::selection::selection;
 use crate::api::auth::AdminCaller;
 use crate::api::context::RequestContext;
 use crate::api::error::ApiError;
-use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
+use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody, present};
 use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::pending_deletes::query::time;
 use crate::api::scrubber::pause::reason;
@@ -22,24 +22,31 @@ use crate::domain::image::ImageId;
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// These images. Nothing else may be named beside them.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_items = 1000)]
     pub image_ids: Option<Vec<String>>,
     /// The images of this project. A project, `deleted_after` or `deleted_before` is needed.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub owner: Option<String>,
     /// The images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
     /// The images deleted before this time: RFC 3339, UTC where no zone is given.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
     /// Of these the ones whose whole name fits: `*` stands for any characters, `?` for one.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub name: Option<String>,
     /// Until when: RFC 3339, UTC where no zone is given. Until they are released, if not told.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub until: Option<String>,
     /// Why, for the others; at most 1000 characters.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
 }
@@ -49,18 +56,23 @@ pub struct HoldRequest {
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// These images. Nothing else may be named beside them.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_items = 1000)]
     pub image_ids: Option<Vec<String>>,
     /// The images of this project. A project, `deleted_after` or `deleted_before` is needed.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub owner: Option<String>,
     /// The images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
     /// The images deleted before this time: RFC 3339, UTC where no zone is given.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
     /// Of these the ones whose whole name fits: `*` stands for any characters, `?` for one.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub name: Option<String>,
 }

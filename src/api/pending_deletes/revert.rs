@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Extension;
 use axum::extract::State;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -14,7 +14,7 @@ use crate::api::audit;
 use crate::api::auth::AdminCaller;
 use crate::api::context::RequestContext;
 use crate::api::error::{ApiError, RequestError};
-use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
+use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody, present};
 use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::revert::{ChildrenWord, RevertBody, VerifyWord, of_done};
 use crate::api::state::ApiState;
@@ -92,11 +92,6 @@ pub struct BulkRevertBody {
     #[serde(default)]
     #[schema(default = false)]
     pub protect: bool,
-}
-
-/// Reads a field that may be left out and may not be null.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 /// What became of each image.

@@ -9,7 +9,7 @@ use super::status::TermInForce;
 use crate::api::auth::AdminCaller;
 use crate::api::context::RequestContext;
 use crate::api::error::{ApiError, RequestError};
-use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody};
+use crate::api::extract::{JsonAnswer, NoParameters, OptionalBody, present};
 use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::pending_deletes::query::time;
 use crate::api::state::ApiState;
@@ -22,9 +22,11 @@ use crate::domain::time::Timestamp;
 pub struct TermRequest {
     /// Until when: RFC 3339, UTC where no zone is given. A pause that is not told lasts 24 hours, a
     /// hold until it is released.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub until: Option<String>,
     /// Why, for the others; at most 1000 characters.
+    #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
 }

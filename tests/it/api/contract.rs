@@ -19,8 +19,7 @@ const EXAMPLES: &str = "60";
 const KNOWN_MARKER: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n";
 
 /// What no schema says: ids and a selection exclude each other, one time is later than another or has
-/// not passed yet, entries of the audit have ids of their own, and that no body at all may also be sent
-/// as `null`, as Go's clients do.
+/// not passed yet, entries of the audit have ids of their own.
 const UNSAID: &str = r#"
 [[operations]]
 include-path-regex = "/actions/(revert|hold|release|pause)$|/hold$"
@@ -28,16 +27,19 @@ include-path-regex = "/actions/(revert|hold|release|pause)$|/hold$"
 positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429, "5xx"]
 
 [[operations]]
-include-path-regex = "^/v2/(images|scrubber)/.*actions/(revert|pause)$|/hold$"
-[operations.checks]
-positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 429, "5xx"]
-negative_data_rejection.expected-statuses = [200, 400, 401, 403, 404, 405, 406, 409, 413, 415, 429, "5xx"]
-
-[[operations]]
 include-path = "/v2/audit"
 [operations.parameters]
 "query.marker" = "0192f0c4-0000-7000-8000-000000000000"
 "#;
+
+/// That no body at all may also be sent as `null`, as Go's clients do, is said by no schema either.
+const NO_BODY: &str = "\
+import schemathesis
+
+@schemathesis.hook
+def filter_case(context, case):
+    return case.body is not None
+";
 
 /// One image that is there also for the operations that take an id: made up ids find nothing.
 const KNOWN_IMAGE: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n\
@@ -48,6 +50,7 @@ async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (b
     let folder = tempfile::TempDir::new().unwrap();
     let config = format!("{config}{UNSAID}");
     std::fs::write(folder.path().join("schemathesis.toml"), config).unwrap();
+    std::fs::write(folder.path().join("no_body.py"), NO_BODY).unwrap();
     let output = Command::new(env::schemathesis())
         .args(["run", &format!("http://{}/openapi.json", service.api)])
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES])
@@ -57,6 +60,7 @@ async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (b
         .args(["--generation-with-security-parameters", "false"])
         .args(arguments)
         .current_dir(folder.path())
+        .env("SCHEMATHESIS_HOOKS", "no_body")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

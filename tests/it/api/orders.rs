@@ -127,6 +127,10 @@ async fn an_end_in_the_past_or_none_that_can_be_read_is_refused() {
         r#"{"until": "tomorrow"}"#,
         r#"{"for": "24h"}"#,
         r#"{"reason": "\u0000"}"#,
+        r#"{"until": null}"#,
+        r#"{"reason": null}"#,
+        r#"{"reason": 1}"#,
+        "[]",
         &long,
     ] {
         post(&api, PAUSE, body).await.assert_error(400, "request.invalid");
