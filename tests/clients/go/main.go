@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"time"
 
 	client "glance-revert.invalid/client"
 )
@@ -41,21 +43,104 @@ func run() error {
 	if err != nil || !preview.Revertible || preview.Locations[0].Data != "present" {
 		return fmt.Errorf("preview: %v %v", preview, err)
 	}
-	if err := scrub(admin, api); err != nil {
+	lost, err := strconv.ParseInt(os.Getenv("GLANCE_REVERT_LOST"), 10, 64)
+	if err != nil {
+		return err
+	}
+	project, kernel := os.Getenv("GLANCE_REVERT_PROJECT"), os.Getenv("GLANCE_REVERT_KERNEL")
+	if err := night(admin, api, project, kernel, lost); err != nil {
 		return err
 	}
 	return revert(nobody, admin, api, golden, alive)
 }
 
-func scrub(admin context.Context, api *client.APIClient) error {
+// night stops the scrubber, sees, plans, brings back, releases and proves.
+func night(admin context.Context, api *client.APIClient, project, kernel string, lost int64) error {
+	request := client.NewTermRequest()
+	request.SetReason("deleted by mistake")
+	paused, _, err := api.ScrubberAPI.PauseScrubber(admin).TermRequest(*request).Execute()
+	if err != nil || paused.ClaimsInHand != 0 || paused.Pause.GetReason() != "deleted by mistake" {
+		return fmt.Errorf("pause: %v %v", paused, err)
+	}
+	status, _, err := api.ScrubberAPI.GetScrubber(admin).Execute()
+	if err != nil || status.State != "paused" {
+		return fmt.Errorf("status: %v %v", status, err)
+	}
+	summary, _, err := api.PendingDeletesAPI.SummarizePendingDeletes(admin).GroupBy("burst").Execute()
+	if err != nil || summary.Groups[0].GetProject() != project || summary.Groups[0].Images != lost {
+		return fmt.Errorf("summary: %v %v", summary, err)
+	}
+	since := summary.Groups[0].FirstDeletedAt
 	plan, _, err := api.ScrubberAPI.GetScrubPlan(admin).Within(31536000).Execute()
-	if err != nil || plan.Images != 4 {
+	if err != nil || plan.Images <= lost {
 		return fmt.Errorf("plan: %v %v", plan, err)
 	}
-	request := client.NewAcceptRequest(1)
-	accepted, _, err := api.ScrubberAPI.AcceptScrub(admin).AcceptRequest(*request).Execute()
+	leave := client.NewAcceptRequest(1)
+	accepted, _, err := api.ScrubberAPI.AcceptScrub(admin).AcceptRequest(*leave).Execute()
 	if err != nil || accepted.Images != 1 {
 		return fmt.Errorf("accept: %v %v", accepted, err)
+	}
+	if err := hold(admin, api, project, kernel, since, lost); err != nil {
+		return err
+	}
+	if err := bringBack(admin, api, project, since, lost); err != nil {
+		return err
+	}
+	page, _, err := api.AuditAPI.ListAudit(admin).Operation("revertImage").Limit(1000).Execute()
+	if err != nil || int64(len(page.Audit)) != lost || page.Audit[0].GetOwner() != project {
+		return fmt.Errorf("audit: %v %v", page, err)
+	}
+	resumed, _, err := api.ScrubberAPI.ResumeScrubber(admin).Execute()
+	if err != nil || !resumed.WasPaused {
+		return fmt.Errorf("resume: %v %v", resumed, err)
+	}
+	return nil
+}
+
+func hold(admin context.Context, api *client.APIClient, project, kernel string, since time.Time, lost int64) error {
+	one, _, err := api.PendingDeletesAPI.HoldImage(admin, kernel).Execute()
+	if err != nil || one.Hold.Until.Get() != nil {
+		return fmt.Errorf("hold: %v %v", one, err)
+	}
+	released, _, err := api.PendingDeletesAPI.ReleaseImage(admin, kernel).Execute()
+	if err != nil || !released.WasHeld {
+		return fmt.Errorf("release: %v %v", released, err)
+	}
+	holds := client.NewHoldRequest()
+	holds.SetOwner(project)
+	holds.SetDeletedAfter(since)
+	held, _, err := api.PendingDeletesAPI.HoldImages(admin).HoldRequest(*holds).Execute()
+	if err != nil || held.Done != lost {
+		return fmt.Errorf("hold many: %v %v", held, err)
+	}
+	releases := client.NewReleaseRequest()
+	releases.SetOwner(project)
+	left, _, err := api.PendingDeletesAPI.ReleaseImages(admin).ReleaseRequest(*releases).Execute()
+	if err != nil || left.Done != lost {
+		return fmt.Errorf("release many: %v %v", left, err)
+	}
+	return nil
+}
+
+func bringBack(admin context.Context, api *client.APIClient, project string, since time.Time, lost int64) error {
+	selection := client.NewBulkRevertRequest()
+	selection.SetOwner(project)
+	selection.SetDeletedAfter(since)
+	selection.SetDryRun(true)
+	done, _, err := api.PendingDeletesAPI.BulkRevert(admin).BulkRevertRequest(*selection).Execute()
+	if err != nil || !done.DryRun || done.Counts.Reverted != lost {
+		return fmt.Errorf("dry run of many: %v %v", done, err)
+	}
+	selection.SetDryRun(false)
+	selection.SetExpectedCount(lost)
+	done, _, err = api.PendingDeletesAPI.BulkRevert(admin).BulkRevertRequest(*selection).Execute()
+	if err != nil || done.Counts.Reverted != lost || done.Remaining != 0 || done.Marker.Get() != nil {
+		return fmt.Errorf("revert of many: %v %v", done, err)
+	}
+	for _, one := range done.Results {
+		if one.Outcome != "reverted" || one.Restored.Tags != 1 {
+			return fmt.Errorf("revert of many: %v", one)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 // The client of openapi-generator's typescript-fetch: every operation, a conflict, a refused caller.
 import assert from 'node:assert/strict';
 import {
+    AuditApi,
     Configuration,
     ImagesApi,
     PendingDeletesApi,
@@ -11,6 +12,8 @@ import {
 
 const { GLANCE_REVERT_URL: basePath = '', GLANCE_REVERT_TOKEN: accessToken = '' } = process.env;
 const { GLANCE_REVERT_GOLDEN: golden = '', GLANCE_REVERT_ALIVE: alive = '' } = process.env;
+const { GLANCE_REVERT_PROJECT: project = '', GLANCE_REVERT_KERNEL: kernel = '' } = process.env;
+const lost = Number(process.env.GLANCE_REVERT_LOST);
 
 /** The status and the reason of a call that is refused. */
 async function refusal(call: Promise<unknown>): Promise<[number, string]> {
@@ -42,9 +45,30 @@ const preview = await pending.getPendingDelete({ imageId: golden });
 assert.equal(preview.revertible, true);
 assert.equal(preview.locations[0]?.data, 'present');
 
+// The night: stop, see, plan, bring back, release, prove.
 const scrubber = new ScrubberApi(admin);
-assert.equal((await scrubber.getScrubPlan({ within: 31536000 })).images, 4);
+const paused = await scrubber.pauseScrubber({ termRequest: { reason: 'deleted by mistake' } });
+assert.equal(paused.claimsInHand, 0);
+assert.equal(paused.pause.reason, 'deleted by mistake');
+assert.equal((await scrubber.getScrubber()).state, 'paused');
+const burst = (await pending.summarizePendingDeletes({ groupBy: 'burst' })).groups[0]!;
+assert.deepEqual([burst.project, burst.images], [project, lost]);
+assert((await scrubber.getScrubPlan({ within: 31536000 })).images > lost);
 assert.equal((await scrubber.acceptScrub({ acceptRequest: { images: 1 } })).images, 1);
+assert.equal((await pending.holdImage({ imageId: kernel })).hold.until, null);
+assert.equal((await pending.releaseImage({ imageId: kernel })).wasHeld, true);
+const burstOnly = { owner: project, deletedAfter: burst.firstDeletedAt };
+assert.equal((await pending.holdImages({ holdRequest: burstOnly })).done, lost);
+assert.equal((await pending.releaseImages({ releaseRequest: { owner: project } })).done, lost);
+const planned = await pending.bulkRevert({ bulkRevertRequest: { ...burstOnly, dryRun: true } });
+assert.equal(planned.counts.reverted, lost);
+const done = await pending.bulkRevert({ bulkRevertRequest: { ...burstOnly, expectedCount: lost } });
+assert.deepEqual([done.counts.reverted, done.remaining, done.marker], [lost, 0, null]);
+assert(done.results.every((one) => one.outcome === 'reverted' && one.restored?.tags === 1));
+const { audit } = await new AuditApi(admin).listAudit({ operation: 'revertImage', limit: 1000 });
+assert.equal(audit.length, lost);
+assert.deepEqual([audit[0]?.owner, audit[0]?.source], [project, 'api']);
+assert.equal((await scrubber.resumeScrubber()).wasPaused, true);
 
 const images = new ImagesApi(admin);
 const tried = await images.revertImageRaw({ imageId: golden, revertRequest: { dryRun: true } });

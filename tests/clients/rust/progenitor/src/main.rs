@@ -27,6 +27,47 @@ fn refusal<T>(answer: Result<ResponseValue<T>, Error<types::Error>>) -> (u16, St
     }
 }
 
+/// Stop, see, plan, bring back, release, prove.
+async fn night(admin: &Client) {
+    let (project, kernel) = (variable("GLANCE_REVERT_PROJECT"), variable("GLANCE_REVERT_KERNEL"));
+    let lost: i64 = variable("GLANCE_REVERT_LOST").parse().unwrap();
+    let why = types::TermRequest::builder().reason(Some("deleted by mistake".to_owned()));
+    let paused = admin.pause_scrubber().body(why).send().await.unwrap();
+    assert_eq!(paused.claims_in_hand, 0);
+    assert_eq!(admin.get_scrubber().send().await.unwrap().state, "paused");
+
+    let summary = admin.summarize_pending_deletes().group_by("burst").send().await.unwrap();
+    let burst = &summary.groups[0];
+    assert_eq!((burst.project.as_ref(), burst.images), (Some(&project), lost));
+    let plan = admin.get_scrub_plan().within(31_536_000).send().await.unwrap();
+    assert!(plan.images > lost);
+    let request = types::AcceptRequest::builder().images(1);
+    assert_eq!(admin.accept_scrub().body(request).send().await.unwrap().images, 1);
+    let until_released = types::TermRequest::builder();
+    let held = admin.hold_image().image_id(&kernel).body(until_released).send().await.unwrap();
+    assert_eq!(held.hold.until, None);
+    assert!(admin.release_image().image_id(&kernel).send().await.unwrap().was_held);
+    let (owner, since) = (Some(project.clone()), Some(burst.first_deleted_at));
+    let holds = types::HoldRequest::builder().owner(owner.clone()).deleted_after(since);
+    assert_eq!(admin.hold_images().body(holds).send().await.unwrap().done, lost);
+    let releases = types::ReleaseRequest::builder().owner(owner.clone());
+    assert_eq!(admin.release_images().body(releases).send().await.unwrap().done, lost);
+
+    let selection = types::BulkRevertRequest::builder().owner(owner).deleted_after(since);
+    let dry_run = selection.clone().dry_run(true);
+    let planned = admin.bulk_revert().body(dry_run).send().await.unwrap();
+    assert_eq!((planned.dry_run, planned.counts.reverted), (true, lost));
+    let expected = selection.expected_count(Some(lost));
+    let done = admin.bulk_revert().body(expected).send().await.unwrap();
+    assert_eq!((done.counts.reverted, done.remaining, &done.marker), (lost, 0, &None));
+    let is_whole = |restored: &types::BulkRevertRestored| restored.tags == 1;
+    assert!(done.results.iter().all(|one| one.restored.as_ref().is_some_and(is_whole)));
+
+    let audit = admin.list_audit().operation("revertImage").limit(1000).send().await.unwrap();
+    assert_eq!((audit.audit.len() as i64, audit.audit[0].owner.as_ref()), (lost, Some(&project)));
+    assert!(admin.resume_scrubber().send().await.unwrap().was_paused);
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let (golden, alive) = (variable("GLANCE_REVERT_GOLDEN"), variable("GLANCE_REVERT_ALIVE"));
@@ -51,10 +92,7 @@ async fn main() {
     assert!(preview.revertible);
     assert_eq!(preview.locations[0].data, "present");
 
-    let plan = admin.get_scrub_plan().within(31_536_000).send().await.unwrap();
-    assert_eq!(plan.images, 4);
-    let request = types::AcceptRequest::builder().images(1);
-    assert_eq!(admin.accept_scrub().body(request).send().await.unwrap().images, 1);
+    night(&admin).await;
 
     let revert = |image: &str| admin.revert_image().image_id(image);
     let dry_run = types::RevertRequest::builder().dry_run(true);
