@@ -3,6 +3,7 @@
 mod audit;
 mod audit_index;
 mod grants;
+mod in_memory;
 mod large;
 mod limits;
 mod own_tables;
