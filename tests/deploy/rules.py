@@ -49,7 +49,7 @@ def restricted(spec, container):
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(key):
             yield f"{key} is set"
-    for volume in spec["volumes"]:
+    for volume in spec.get("volumes", []):
         if "hostPath" in volume:
             yield f"volume {volume['name']} is a hostPath"
 
@@ -115,6 +115,30 @@ def deployment_rules(deployment, manifests, version):
     yield from probed(container)
 
 
+def job_rules(job, manifests, version):
+    """The hook that makes tables: no pod of the service, and in need of nothing that comes after it."""
+    template = job["spec"]["template"]
+    spec = template["spec"]
+    [container] = spec["containers"]
+    if not job["metadata"]["annotations"]["helm.sh/hook"].startswith("pre-install,pre-upgrade"):
+        yield "does not run before the pods"
+    if container["args"] != ["db", "sync"]:
+        yield f"runs {container['args']}"
+    if container["image"] not in (f"glance-revert:{version}", f"glance-revert:{version}-debian"):
+        yield f"image {container['image']} is not of version {version}"
+    for manifest in of(manifests, "Service", "PodDisruptionBudget", "NetworkPolicy", "Deployment"):
+        selector = manifest["spec"].get("selector", manifest["spec"].get("podSelector"))
+        if is_subset(selector.get("matchLabels", selector), template["metadata"]["labels"]):
+            yield f"is selected by {manifest['kind']} {manifest['metadata']['name']}"
+    ours = {manifest["metadata"]["name"] for manifest in of(manifests, "ConfigMap", "ServiceAccount")}
+    named = {volume.get("configMap", {}).get("name") for volume in spec.get("volumes", [])}
+    if ours & (named | {spec.get("serviceAccountName")}):
+        yield f"needs what is not there yet: {ours & named}"
+    if spec["automountServiceAccountToken"] is not False:
+        yield "a ServiceAccount's token is mounted"
+    yield from restricted(spec, container)
+
+
 def selector_rules(manifest, manifests):
     """Whatever selects, selects pods of this rendering; an empty selector would take all there are."""
     kind, spec = manifest["kind"], manifest["spec"]
@@ -153,6 +177,8 @@ def problems(manifests, version):
         kind = manifest["kind"]
         if kind == "Deployment":
             found = deployment_rules(manifest, manifests, version)
+        elif kind == "Job":
+            found = job_rules(manifest, manifests, version)
         elif kind in ("Service", "PodDisruptionBudget", "NetworkPolicy", "ServiceMonitor"):
             found = selector_rules(manifest, manifests)
         elif kind == "ClusterRole":

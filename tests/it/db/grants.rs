@@ -20,6 +20,7 @@ tests_on!(
     [#[ignore = "needs the servers of make test"]],
     all_that_the_product_does_is_granted,
     nothing_but_reading_and_updating_columns_is_granted,
+    of_our_own_tables_the_audit_is_only_added_to,
     every_granted_column_is_needed
 );
 tests_on!(
@@ -28,6 +29,7 @@ tests_on!(
     [#[ignore = "needs the servers of make test"]],
     all_that_the_product_does_is_granted,
     nothing_but_reading_and_updating_columns_is_granted,
+    of_our_own_tables_the_audit_is_only_added_to,
     every_granted_column_is_needed
 );
 
@@ -143,6 +145,38 @@ async fn nothing_but_reading_and_updating_columns_is_granted(kind: Kind) {
         whole.retain(|cell| !LOCKED.contains(&cell.as_deref().unwrap()));
     }
     assert_eq!(whole, Vec::<Option<String>>::new());
+}
+
+async fn of_our_own_tables_the_audit_is_only_added_to(kind: Kind) {
+    let granted = Granted::new(kind).await;
+    granted.world.db.make_own_tables().await;
+    granted.world.db.grant_own_tables().await;
+    let of = |view: &str| {
+        format!(
+            "SELECT DISTINCT table_name AS t, privilege_type AS p FROM information_schema.{view} \
+             WHERE grantee LIKE '%{}%' AND table_name LIKE 'revert_%' ORDER BY 1, 2",
+            granted.user().name
+        )
+    };
+    let pairs = async |view: &str| -> Vec<String> {
+        let rows = granted.world.db.rows(&of(view)).await.into_iter();
+        rows.map(|row| row.into_iter().flatten().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let expected = [
+        "revert_audit INSERT",
+        "revert_audit SELECT",
+        "revert_holds DELETE",
+        "revert_holds INSERT",
+        "revert_holds SELECT",
+        "revert_holds UPDATE",
+        "revert_migrations SELECT",
+        "revert_scrubber SELECT",
+        "revert_scrubber UPDATE",
+    ];
+    assert_eq!(pairs("table_privileges").await, expected);
+    // PostgreSQL lists what is granted of a table for each of its columns too
+    let columns = pairs("column_privileges").await;
+    assert!(columns.iter().all(|pair| expected.contains(&pair.as_str())), "{columns:?}");
 }
 
 /// What a revert locks on PostgreSQL.

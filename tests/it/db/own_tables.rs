@@ -1,5 +1,7 @@
 //! Our own tables: made once, by whoever may, and found by everybody who started before.
 
+use std::process::Command;
+
 use futures::future::join_all;
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
@@ -13,6 +15,7 @@ use crate::support::world::World;
 
 on_each_database! {
     db_sync_makes_the_tables_once,
+    db_sync_needs_no_more_than_the_address_of_the_database,
     the_printed_statements_make_the_same_tables,
     many_who_make_the_tables_at_once_all_succeed,
     what_was_begun_and_not_ended_is_ended_by_the_next,
@@ -70,6 +73,16 @@ async fn db_sync_makes_the_tables_once(kind: Kind) {
     assert_run(&config.run(&["db", "version"]), 0, "database: 1, needed: 1\n");
     let again = "version 1 was there already; nothing was changed\n";
     assert_run(&config.run(&["db", "sync"]), 0, again);
+    assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
+}
+
+/// A job before the first installation has no file of anybody's.
+async fn db_sync_needs_no_more_than_the_address_of_the_database(kind: Kind) {
+    let database = TestDatabase::create(kind).await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
+    command.env_clear().env("OS_DATABASE__CONNECTION", database.owner_url()).args(["db", "sync"]);
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{done:?}");
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
 
