@@ -7,14 +7,14 @@ use std::num::NonZeroUsize;
 use clap::{Args, ValueEnum};
 
 use super::moment::{FORMS, Moment};
-use super::output::{images, json, left, line, size};
+use super::output::{images, json, json_line, left, line, size};
 use super::table::{Fit, Table};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::api::pending_deletes::list::{PendingDeleteSummary, must_be_known};
 use crate::api::pending_deletes::summary::PendingDeletesSummary;
 use crate::app::App;
 use crate::domain::principal::Admin;
-use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, PendingSummary};
+use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort};
 use crate::domain::scrub::Tally;
 use crate::domain::store::StoreId;
 use crate::domain::summary::GroupBy;
@@ -73,7 +73,7 @@ pub(super) struct ListArgs {
     /// Print every column whole, however narrow the terminal is
     #[arg(long)]
     wide: bool,
-    /// Print the list for programs
+    /// Print it for programs: JSON, a line for each image; the groups as one document
     #[arg(long)]
     json: bool,
 }
@@ -95,12 +95,11 @@ enum Part {
 
 pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     let app = sources.app()?;
-    let view = app.view();
     let query = args.query(app.clock.now());
     if !args.group.is_empty() {
         let by = args.group_by();
         let summary = app.reverter.summary(&Admin::local_operator(), &query, by).await?;
-        let summary = PendingDeletesSummary::of(summary, &view);
+        let summary = PendingDeletesSummary::of(summary, &app.view());
         if args.json {
             json(&summary)?;
         } else {
@@ -111,23 +110,26 @@ pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     if let Some(store) = &query.store {
         must_be_known(store, &*app.stores).map_err(CliError::Other)?;
     }
-    let found = read(&app, query, args.limit).await?;
-    let ids: Vec<_> = found.iter().map(|one| one.id.clone()).collect();
-    let holds = app.control.holds_of(&Admin::local_operator(), &ids).await?;
-    let show = |one| PendingDeleteSummary::of(one, &holds, &view);
-    let rows: Vec<_> = found.iter().map(show).collect();
     if args.json {
-        json(&rows)?;
-    } else if rows.is_empty() {
+        each(&app, query, args.limit, |row, _| json_line(&row)).await?;
+        return Ok(Exit::Ok);
+    }
+    let (mut rows, mut holds) = (Vec::new(), Vec::new());
+    each(&app, query, args.limit, |row, hold| {
+        rows.push(row);
+        holds.push(hold);
+        Ok(())
+    })
+    .await?;
+    if rows.is_empty() {
         line("no image waits to be scrubbed")?;
     } else {
-        let fit = match (args.held, holds.is_empty()) {
+        let fit = match (args.held, holds.iter().all(Option::is_none)) {
             (true, _) => Fit::Cut,
             (false, false) => Fit::Optional,
             (false, true) => Fit::Hidden,
         };
-        let held = |one: &PendingSummary| holds.get(&one.id).map(ToString::to_string);
-        tell(rows, (found.iter().map(held), fit), args.wide)?;
+        tell(rows, (holds, fit), args.wide)?;
     }
     Ok(Exit::Ok)
 }
@@ -160,7 +162,7 @@ impl ListArgs {
 
 fn tell(
     rows: Vec<PendingDeleteSummary>,
-    (holds, held): (impl Iterator<Item = Option<String>>, Fit),
+    (holds, held): (Vec<Option<String>>, Fit),
     wide: bool,
 ) -> Result<(), CliError> {
     let mut all = Tally::default();
@@ -196,24 +198,28 @@ fn tell(
     line(images(all))
 }
 
-async fn read(
+/// Hands each on, and who holds it, a page after the other, so that a long list is never in memory.
+async fn each(
     app: &App,
     mut query: PendingQuery,
     limit: Option<NonZeroUsize>,
-) -> Result<Vec<PendingSummary>, CliError> {
-    let limit = limit.map_or(usize::MAX, NonZeroUsize::get);
-    let mut found: Vec<PendingSummary> = Vec::new();
-    loop {
-        let page = app.reverter.list(&Admin::local_operator(), &query).await?;
-        found.extend(page.into_iter().filter_map(Result::ok));
-        let next = found
-            .last()
-            .map(|last| PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
-        if next == query.marker || found.len() >= limit {
-            break;
+    mut take: impl FnMut(PendingDeleteSummary, Option<String>) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let (by, view) = (Admin::local_operator(), app.view());
+    let mut most = limit.map_or(usize::MAX, NonZeroUsize::get);
+    while most > 0 {
+        let page = app.reverter.list(&by, &query).await?;
+        let mut page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
+        page.truncate(most);
+        most -= page.len();
+        let Some(last) = page.last() else { break };
+        query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+        let ids: Vec<_> = page.iter().map(|one| one.id.clone()).collect();
+        let holds = app.control.holds_of(&by, &ids).await?;
+        for one in &page {
+            let hold = holds.get(&one.id).map(ToString::to_string);
+            take(PendingDeleteSummary::of(one, &holds, &view), hold)?;
         }
-        query.marker = next;
     }
-    found.truncate(limit);
-    Ok(found)
+    Ok(())
 }

@@ -10,7 +10,7 @@ use super::output::{complain, json, left, line};
 use super::table::{Fit, Table};
 use super::until::{FORMS, Until};
 use super::{CliError, Exit, Outcome, SourceArgs, record, words};
-use crate::api::scrubber::pause::ScrubberPause;
+use crate::api::scrubber::pause::{ScrubberPause, ScrubberResumption};
 use crate::api::scrubber::status::{ScrubberPass, ScrubberStatus, TermInForce, standing};
 use crate::domain::control::ControlError;
 use crate::domain::principal::Admin;
@@ -33,7 +33,11 @@ pub(super) struct PauseArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ResumeArgs {}
+pub(super) struct ResumeArgs {
+    /// Print the result for programs
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -76,13 +80,16 @@ pub(super) async fn pause(sources: &SourceArgs, args: &PauseArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-pub(super) async fn resume(sources: &SourceArgs, _: &ResumeArgs) -> Outcome {
+pub(super) async fn resume(sources: &SourceArgs, args: &ResumeArgs) -> Outcome {
     let app = sources.app()?;
     let operator = record::operator();
     let resumed = app.control.resume(&operator).await;
     let failure = resumed.as_ref().err().map(words::repo_reason);
     record::ordered(&operator, "resumeScrubber", "", failure);
-    if resumed? {
+    let was_paused = resumed?;
+    if args.json {
+        json(&ScrubberResumption { was_paused })?;
+    } else if was_paused {
         line("resumed; passes begin again")?;
     } else {
         line("it was not paused")?;

@@ -16,7 +16,7 @@ pub(super) fn tell(plan: &Plan) -> Result<(), CliError> {
             ("PROJECT", Fit::Whole),
             ("STORE", Fit::Whole),
             ("IMAGES", Fit::Whole),
-            ("SIZE", Fit::Whole),
+            ("SIZE", Fit::Optional),
             ("FIRST SCRUBBED FROM", Fit::Whole),
         ]);
         for group in &plan.groups {

@@ -73,13 +73,15 @@ async fn list_tells_people_what_waits_and_how_long() {
 async fn list_tells_programs_the_same() {
     let world = world_with(&["a", "b"]).await;
     let config = configured(&world, DAY);
-    let all = config.run(&["list", "--json"]).json();
-    let ids: Vec<_> = all.as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    let all = config.run(&["list", "--json"]).json_lines();
+    let ids: Vec<_> = all.iter().map(|one| one["id"].clone()).collect();
     assert_eq!(ids, ["b", "a"], "the newest mistake first");
     let left = all[0]["seconds_left"].as_u64().unwrap();
-    assert!((DAY - 3700..=DAY - 3600).contains(&left), "{all}");
-    let one = config.run(&["list", "--json", "--limit", "1", "--sort", "scrub_at"]).json();
-    assert_eq!((one.as_array().unwrap().len(), &one[0]["id"]), (1, &json!("a")));
+    assert!((DAY - 3700..=DAY - 3600).contains(&left), "{all:?}");
+    let one = config.run(&["list", "--json", "--limit", "1", "--sort", "scrub_at"]).json_lines();
+    assert_eq!((one.len(), &one[0]["id"]), (1, &json!("a")));
+    let none = config.run(&["list", "--json", "--owner", "nobody"]);
+    assert_eq!((none.exit, none.stdout.as_str()), (Some(0), ""));
 }
 
 #[tokio::test]
@@ -158,7 +160,9 @@ async fn an_image_that_is_back_already_is_no_failure() {
     assert_eq!(config.run(&["revert", "a"]).exit, Some(0));
     let again = config.run(&["revert", "a", "b"]);
     assert_eq!(again.exit, Some(0), "{again:?}");
-    assert!(again.stdout.starts_with("a: active already\nb: active again "), "{again:?}");
+    for told in ["a: active already\n", "b: active again "] {
+        assert!(again.stdout.contains(told), "{again:?}");
+    }
     let told = config.run(&["revert", "a", "--json"]);
     let expected = (&json!(false), &json!("image.already_active"));
     let answers = told.json_lines();
@@ -184,8 +188,8 @@ async fn list_says_what_cannot_come_back_and_takes_times_as_people_write_them() 
         (["--deleted-after", "2020-01-01"], 2),
         (["--deleted-before", "2020-01-01T00:00:00+05:30"], 0),
     ] {
-        let found = config.run(&[&["list", "--json"][..], &arguments].concat()).json();
-        assert_eq!(found.as_array().unwrap().len(), expected, "{arguments:?}");
+        let found = config.run(&[&["list", "--json"][..], &arguments].concat()).json_lines();
+        assert_eq!(found.len(), expected, "{arguments:?}");
     }
     for refused in [["--limit", "0"], ["--deleted-after", "yesterday"]] {
         assert_eq!(config.run(&[&["list"][..], &refused].concat()).exit, Some(2), "{refused:?}");

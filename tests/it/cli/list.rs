@@ -66,8 +66,9 @@ async fn filters_tell_what_can_come_back_from_what_cannot() {
         (["--unrevertible", "--visibility", "shared"], Some(LOST)),
         (["--unrevertible", "--visibility", "public"], None),
     ] {
-        let found = config.run(&[&["list", "--json"], &options[..]].concat()).json();
-        assert_eq!(found[0]["id"].as_str(), expected, "{options:?}: {found}");
+        let found = config.run(&[&["list", "--json"], &options[..]].concat()).json_lines();
+        let first = found.first().and_then(|one| one["id"].as_str());
+        assert_eq!(first, expected, "{options:?}: {found:?}");
     }
     let unknown = config.run(&["list", "--store", "slow"]);
     assert_eq!((unknown.exit, unknown.stdout.as_str()), (Some(1), ""), "{unknown:?}");

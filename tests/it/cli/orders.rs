@@ -37,6 +37,7 @@ async fn a_paused_scrubber_says_by_whom_and_a_pass_tries_later() {
     assert!(config.run(&["status"]).stdout.contains(": by mistake"));
     assert_eq!(config.run(&["resume"]).stdout, "resumed; passes begin again\n");
     assert_eq!(config.run(&["resume"]).stdout, "it was not paused\n");
+    assert_eq!(config.run(&["resume", "--json"]).json(), json!({"was_paused": false}));
     assert_eq!(config.run(&["status", "--json"]).json()["state"], "on");
 }
 
@@ -72,15 +73,15 @@ async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
     let config = configured(&world);
     assert!(!config.run(&["list"]).stdout.contains("HELD"), "nothing is");
     config.run(&["hold", "a", "--until", "2099-01-01", "--reason", "the owner is asked"]);
-    let held = config.run(&["list", "--held", "--json"]).json();
-    assert_eq!((held.as_array().unwrap().len(), &held[0]["id"]), (1, &json!("a")), "{held}");
+    let held = config.run(&["list", "--held", "--json"]).json_lines();
+    assert_eq!((held.len(), &held[0]["id"]), (1, &json!("a")), "{held:?}");
     let term = &held[0]["hold"];
     assert_eq!(
         (&term["until"], &term["reason"]),
         (&json!("2099-01-01T00:00:00Z"), &json!("the owner is asked"))
     );
-    let rest = config.run(&["list", "--unheld", "--json"]).json();
-    assert_eq!((rest.as_array().unwrap().len(), rest[0].get("hold")), (1, None), "{rest}");
+    let rest = config.run(&["list", "--unheld", "--json"]).json_lines();
+    assert_eq!((rest.len(), rest[0].get("hold")), (1, None), "{rest:?}");
     let told = "until 2099-01-01T00:00:00Z by ";
     for shown in [&["list", "--held"][..], &["list", "--wide"], &["show", "a"]] {
         let shown = config.run(shown);

@@ -8,6 +8,7 @@ use glance_revert::telemetry::printable;
 use serde_json::Value;
 
 use crate::support::binary::ConfigFile;
+use crate::support::crowd::{LONG_AGO, ids};
 use crate::support::database::Kind;
 use crate::support::world::World;
 
@@ -78,7 +79,7 @@ async fn nothing_that_a_member_wrote_acts_upon_the_terminal_of_an_admin() {
         assert_printable(&run.stdout);
         assert_printable(&run.stderr);
         if command.ends_with("--json") && command.starts_with("list") {
-            assert_eq!(run.json()[0]["name"], format!("{HOSTILE}2"), "the same for programs");
+            assert_eq!(run.json_lines()[0]["name"], format!("{HOSTILE}2"), "the same for programs");
         }
     }
 }
@@ -113,6 +114,51 @@ async fn a_revert_on_a_terminal_is_a_line_an_image_and_no_audit_record() {
     assert!(has_syslog || lines[3].contains("no audit record was kept"), "{seen}");
     assert!(!seen.contains("initiator"), "{seen}");
     assert!(world.status(GOOD).await.starts_with("active"));
+}
+
+/// Bytes of an image; its file has a hole.
+const SIZE: u64 = 1_073_741_824_000;
+
+/// Names of projects and stores as long as they are in clouds; more images than need a bar.
+#[tokio::test]
+async fn the_commands_of_the_night_fit_80_columns_and_colour_nothing() {
+    let world = World::with_tables(Kind::Sqlite).await;
+    world.crowd(&ids("m", 30), LONG_AGO).await;
+    world.db.execute(&format!("UPDATE images SET owner = '{PROJECT}', size = {SIZE}")).await;
+    for file in std::fs::read_dir(world.datadir()).unwrap() {
+        let file = std::fs::OpenOptions::new().write(true).open(file.unwrap().path());
+        file.unwrap().set_len(SIZE).unwrap();
+    }
+    let config = ConfigFile::new(&format!(
+        "[DEFAULT]\ndelayed_delete = True\nscrub_time = 3600\nenabled_backends = ceph-ssd-1:file\n\
+         [database]\nconnection = {}\n[glance_store]\ndefault_backend = ceph-ssd-1\n\
+         [ceph-ssd-1]\nfilesystem_store_datadir = {}\n",
+        world.db.url(),
+        world.datadir().display()
+    ));
+    for (command, exit) in [
+        ("pause --for 24h", 0),
+        ("status", 0),
+        ("list --group burst", 0),
+        ("list --group project,store", 0),
+        ("list --sort scrub_at", 0),
+        ("show m-0001", 0),
+        ("hold m-0001", 0),
+        ("scrub --dry-run --within 24h", 0),
+        (&format!("revert --owner {PROJECT} --dry-run"), 0),
+        ("release m-0001", 0),
+        ("resume", 0),
+        ("audit", 0),
+    ] {
+        let (code, seen) = config.run_on_terminal(80, command);
+        assert_eq!(code, Some(exit), "{command}: {seen}");
+        assert!(!seen.contains("\u{1b}[3") && !seen.contains("\u{1b}[1m"), "{command}: {seen:?}");
+        let rows = seen.lines().filter(|line| !line.contains("image.data_missing: "));
+        for row in rows {
+            let shown = row.rsplit(['\r', '\u{1b}']).next().unwrap();
+            assert!(shown.chars().count() <= 80, "{command}: {seen}");
+        }
+    }
 }
 
 /// The second image's data is in a store that does not answer until the test lets it.

@@ -291,7 +291,7 @@ async fn a_schema_that_the_url_names_is_the_schema_that_is_read() {
             format!("[database]\nconnection = {url}{joint}options=-csearch_path%3D{schema}\n");
         configured(&world, &more).run(&["list", "--json"])
     };
-    assert_eq!(with("public").json()[0]["id"], "a");
+    assert_eq!(with("public").json_lines()[0]["id"], "a");
     let run = with("nowhere");
     assert!(run.exit != Some(0) && !run.stdout.contains("\"a\""), "{run:?}");
 }
