@@ -97,7 +97,7 @@ enum Command {
     Pause(pause::PauseArgs),
     /// End the pause
     Resume(pause::ResumeArgs),
-    /// Show the pause, by whom it is, and how many images are held
+    /// Show the pause, who ordered it, what is held, and the last pass
     Status(pause::StatusArgs),
     /// Keep images from the scrubber; a revert takes them back as any others
     Hold(hold::HoldArgs),

@@ -178,7 +178,7 @@ fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result
     }
     text(&format!(
         "\nMore:\n\n  curl -sS http://{ops}/readyz\n  curl -sS http://{ops}/metrics\n  \
-         http://{}/docs in a browser",
+         http://{0}/ui in a browser (paste the token)\n  http://{0}/docs in a browser",
         api.trim_start_matches("http://").trim_end_matches("/v2")
     ))
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use super::connections::Connections;
 use super::dialect::Dialect;
 use super::error::{is_audit_refused, lost_race, repo_error};
-use super::orders as sql;
+use super::orders::{self as sql, HOLD_SLOTS};
 use super::pooled::PooledConnection;
 use super::statement::Statement;
 use super::statements::IMAGE_SLOTS;
@@ -240,9 +240,9 @@ async fn release<D: Dialect>(
 ) -> Result<Vec<bool>, sqlx::Error> {
     D::execute(transaction, Statement::new(sql::BEGIN_ORDER)).await?;
     let mut held = Vec::new();
-    for some in ids.chunks(IMAGE_SLOTS) {
+    for some in ids.chunks(HOLD_SLOTS) {
         let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
-        let statement = Statement::new(sql::HOLDS_OF).bind_list(IMAGE_SLOTS, &some);
+        let statement = Statement::new(sql::HOLDS_OF).bind_list(HOLD_SLOTS, &some);
         for row in D::fetch(transaction, statement).await? {
             held.extend(D::text(&row, "image_id")?);
         }
@@ -327,14 +327,10 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
     }
 
     async fn holds_of(&self, images: &[ImageId]) -> Result<Vec<Hold>, RepoError> {
-        let (slots, text) = match images.len() {
-            ..=IMAGE_SLOTS => (IMAGE_SLOTS, sql::HOLDS_OF),
-            _ => (8 * IMAGE_SLOTS, sql::HOLDS_OF_MANY),
-        };
         let mut all = Vec::new();
-        for some in images.chunks(slots) {
+        for some in images.chunks(HOLD_SLOTS) {
             let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
-            let statement = Statement::new(text).bind_list(slots, &some);
+            let statement = Statement::new(sql::HOLDS_OF).bind_list(HOLD_SLOTS, &some);
             let rows = self.ask(statement).await?.unwrap_or_default();
             for row in &rows {
                 all.extend(rows::held::<D>(row).map_err(repo_error)?);

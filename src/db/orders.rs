@@ -8,6 +8,9 @@ macro_rules! images {
     };
 }
 
+/// Places in [`HOLDS_OF`].
+pub(super) const HOLD_SLOTS: usize = 8 * super::statements::IMAGE_SLOTS;
+
 /// What is in force.
 pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, pause_reason, \
      CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' ELSE 'no' END AS is_paused, \
@@ -93,15 +96,8 @@ pub(super) const ADD_HOLDS: &str = concat!(
 pub(super) const END_HOLDS: &str =
     concat!("DELETE FROM revert_holds WHERE image_id IN (", images!(), ")");
 
+/// Those that run, of a page of a list or fewer.
 pub(super) const HOLDS_OF: &str = concat!(
-    "SELECT image_id, held_until, held_at, held_by, reason FROM revert_holds \
-     WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
-    images!(),
-    ")"
-);
-
-/// The same for a page of a list.
-pub(super) const HOLDS_OF_MANY: &str = concat!(
     "SELECT image_id, held_until, held_at, held_by, reason FROM revert_holds \
      WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
     images!(),

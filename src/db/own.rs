@@ -11,7 +11,8 @@ pub(super) const VERSION: &str =
 pub(super) const SEE_SCRUBBER: &str = "SELECT claims FROM revert_scrubber WHERE id = 1";
 
 /// Deleted images that a scrub has ended, and that has left no entry. What Glance itself ends has
-/// locations with its image's own time, or none.
+/// locations with its image's own time, or none. When the tables were made is known to the second: on
+/// SQLite an image that was ended earlier in that very second is told of too.
 pub(super) const UNRECORDED_SCRUBS: &str = "SELECT i.id FROM images i WHERE i.updated_at >= ? \
      AND i.updated_at > (SELECT MIN(m.installed_on) FROM revert_migrations m) \
      AND i.status = 'deleted' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \

@@ -196,15 +196,16 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     let mut transaction = begin(connection).await?;
     let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
     let nothing = AuditQuery { before: Some(past), ..AuditQuery::default() };
+    let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
     for statement in [
         Statement::new(sql::SEE_SCRUBBER),
         Statement::new(orders::ORDERS),
         audit::list(&nothing),
         Statement::new(sql::UNRECORDED_SCRUBS).bind(FAR_FUTURE).bind(0_i64),
+        of_nobody(Statement::new(sql::LAST_AUDIT_OF)),
     ] {
         D::fetch(&mut transaction, statement).await?;
     }
-    let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
     let term = |sql| Statement::new(sql).bind(past).bind(past).bind("").bind("");
     for statement in [
         Statement::new(orders::USE_UP).bind(-1_i64).bind(past),

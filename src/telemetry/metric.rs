@@ -39,7 +39,7 @@ pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
 /// What the scrubber of this process is at; label `state`: `on`, `off`, `limited`,
 /// `scrub_time_unset`, `scrub_time_too_short`. One of them is 1.
 pub const SCRUBBER_STATE: &str = "glance_revert_scrubber_state";
-/// The `scrub_time` in force; 0 while nothing is scrubbed.
+/// The `scrub_time` of this process; 0 while nothing is scrubbed.
 pub const SCRUB_TIME_SECONDS: &str = "glance_revert_scrub_time_seconds";
 /// The longest `scrub_time` that a pass of any process went by, until somebody accepts a shorter one; 0
 /// before the first pass, and without our own tables.
@@ -149,7 +149,11 @@ pub const ALL: [(Kind, &str, &str); 44] = [
     ),
     (Kind::Gauge, SCRUB_FAILING_IMAGES, "Images whose last attempt failed."),
     (Kind::Gauge, SCRUBBER_STATE, "What the scrubber of this process is at: one state is 1."),
-    (Kind::Gauge, SCRUB_TIME_SECONDS, "The scrub_time in force; 0 while nothing is scrubbed."),
+    (
+        Kind::Gauge,
+        SCRUB_TIME_SECONDS,
+        "The scrub_time of this process; 0 while nothing is scrubbed.",
+    ),
     (
         Kind::Gauge,
         SCRUB_TIME_IN_FORCE_SECONDS,

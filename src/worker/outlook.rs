@@ -56,24 +56,29 @@ impl Outlook {
 
     /// `unrecorded` is how many images had been destroyed by others the last time.
     async fn look(&self, unrecorded: &mut usize) {
+        let now = match self.repo.now().await {
+            Ok(now) => now,
+            Err(error) => {
+                tracing::debug!(%error, "what waits, and what was ordered, is not known");
+                return;
+            }
+        };
         match self.control.orders().await {
             Ok(orders) => {
                 let orders = orders.unwrap_or_default();
                 show_orders(&orders);
-                if let Ok(now) = self.repo.now().await {
-                    self.alerts.pause(now, orders.pause.as_ref());
-                }
+                self.alerts.pause(now, orders.pause.as_ref());
             }
             Err(error) => tracing::debug!(%error, "whether somebody paused is not known"),
         }
-        match self.ask().await {
-            Ok((now, outlook)) => {
+        match self.ask(now).await {
+            Ok(outlook) => {
                 show(&outlook);
                 self.alerts.deleted(now, outlook.recent);
             }
             Err(error) => tracing::debug!(%error, "what waits is not known"),
         }
-        match self.unrecorded().await {
+        match self.unrecorded(now).await {
             Ok(ids) => {
                 metrics::gauge!(metric::UNRECORDED_SCRUBS).set(as_float(ids.len() as u64));
                 if let Some(image_id) = ids.first().filter(|_| ids.len() > *unrecorded) {
@@ -87,19 +92,17 @@ impl Outlook {
         }
     }
 
-    async fn ask(&self) -> Result<(Timestamp, repo::Outlook), RepoError> {
-        let now = self.repo.now().await?;
+    async fn ask(&self, now: Timestamp) -> Result<repo::Outlook, RepoError> {
         let horizons = match &self.scrubber {
             Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
             None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
         };
-        Ok((now, self.repo.outlook(horizons, now - HOUR).await?))
+        self.repo.outlook(horizons, now - HOUR).await
     }
 
-    async fn unrecorded(&self) -> Result<Vec<ImageId>, RepoError> {
+    async fn unrecorded(&self, now: Timestamp) -> Result<Vec<ImageId>, RepoError> {
         let Some(tables) = &self.tables else { return Ok(Vec::new()) };
-        let since = self.repo.now().await? - UNRECORDED_FOR;
-        Ok(tables.unrecorded_scrubs(since).await?.unwrap_or_default())
+        Ok(tables.unrecorded_scrubs(now - UNRECORDED_FOR).await?.unwrap_or_default())
     }
 }
 

@@ -372,15 +372,17 @@ impl Run<'_> {
     /// as nobody has changed them since.
     async fn tell_active(&mut self) -> Result<(), RepoError> {
         let active = std::mem::take(&mut self.active);
-        let ids: Vec<_> = active.iter().filter_map(|(at, _)| self.many.ids.get(*at)).collect();
-        let ids: Vec<_> = ids.into_iter().cloned().collect();
-        let answers = self.reverter.answers_of(self.by, &ids).await;
-        let mut known = answers.as_ref().map_or_else(|_| HashMap::new(), HashMap::clone);
+        let ids = active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned());
+        let ids: Vec<_> = ids.collect();
+        let (mut known, asked) = match self.reverter.answers_of(self.by, &ids).await {
+            Ok(known) => (known, Ok(())),
+            Err(error) => (HashMap::new(), Err(error)),
+        };
         for (at, error) in active {
             let known = self.many.ids.get(at).and_then(|id| known.remove(id));
             (self.tell)(at, known.ok_or(error));
         }
-        answers.map(drop)
+        asked
     }
 
     fn busy(&mut self, at: usize) {
