@@ -61,11 +61,11 @@ struct SourceArgs {
     /// [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
     #[arg(long, global = true, value_name = "FILE", help_heading = CONFIGURATION)]
     #[arg(value_parser = in_order())]
-    config_file: Vec<Named>,
+    config_file: Vec<NumberedPath>,
     /// A folder whose *.conf files are read, in the place where it is named; may be repeated
     #[arg(long, global = true, value_name = "FOLDER", help_heading = CONFIGURATION)]
     #[arg(value_parser = in_order())]
-    config_dir: Vec<Named>,
+    config_dir: Vec<NumberedPath>,
     /// Which log lines to write, for example `info,glance_revert=debug`
     #[arg(long, global = true, value_name = "FILTER", help_heading = CONFIGURATION)]
     log: Option<String>,
@@ -73,16 +73,16 @@ struct SourceArgs {
 
 /// A path, and its place among all paths of the command line.
 #[derive(Debug, Clone)]
-struct Named {
+struct NumberedPath {
     place: usize,
     path: PathBuf,
 }
 
 /// Numbers what is named in one sequence: clap keeps the order of each option alone.
-fn in_order() -> impl TypedValueParser<Value = Named> {
+fn in_order() -> impl TypedValueParser<Value = NumberedPath> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     PathBufValueParser::new()
-        .map(|path| Named { place: NEXT.fetch_add(1, Ordering::Relaxed), path })
+        .map(|path| NumberedPath { place: NEXT.fetch_add(1, Ordering::Relaxed), path })
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,8 +200,9 @@ type Outcome = Result<Exit, CliError>;
 
 impl SourceArgs {
     fn load(&self) -> Result<Config, CliError> {
-        let before = |dir: &Named| self.config_file.iter().filter(|f| f.place < dir.place).count();
-        let folder = |dir: &Named| ConfigDir { path: dir.path.clone(), after: before(dir) };
+        let before =
+            |dir: &NumberedPath| self.config_file.iter().filter(|f| f.place < dir.place).count();
+        let folder = |dir: &NumberedPath| ConfigDir { path: dir.path.clone(), after: before(dir) };
         let sources = Sources {
             config_files: self.config_file.iter().map(|file| file.path.clone()).collect(),
             config_dirs: self.config_dir.iter().map(folder).collect(),

@@ -75,8 +75,8 @@ impl Source {
         read(&self.path, self.largest).map_err(|problem| self.error(problem))
     }
 
-    fn version(&self) -> Result<Version, FileError> {
-        Version::of(&self.path).map_err(|problem| self.error(problem))
+    fn version(&self) -> Result<FileVersion, FileError> {
+        FileVersion::of(&self.path).map_err(|problem| self.error(problem))
     }
 
     fn error(&self, problem: FileProblem) -> FileError {
@@ -88,7 +88,7 @@ impl Source {
 /// symbolic link that leads elsewhere now, as in Kubernetes volumes; the time of the inode's own
 /// change, which nobody can set, of a file written over by a tool that keeps the content's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Version {
+struct FileVersion {
     modified: Option<SystemTime>,
     length: u64,
     device: u64,
@@ -96,7 +96,7 @@ struct Version {
     changed: (i64, i64),
 }
 
-impl Version {
+impl FileVersion {
     fn of(path: &Path) -> Result<Self, FileProblem> {
         let metadata = regular(fs::metadata(path)?)?;
         Ok(Self {

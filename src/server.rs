@@ -27,7 +27,7 @@ use crate::app::App;
 use crate::telemetry::metric;
 use crate::worker::Pauses;
 use crate::worker::alerts::{self, Alerts};
-use crate::worker::outlook::Outlook;
+use crate::worker::outlook::OutlookWorker;
 use crate::worker::status::Status;
 use crate::{api, telemetry, worker};
 
@@ -139,7 +139,8 @@ impl Server {
         let tables = self.app.config.glance.delayed_delete.then_some(tables);
         let alerts = alerts(&self.app, &tasks, &soft);
         let told = alerts.clone();
-        let outlook = Outlook { repo, control, tables, scrubber: scrubber.ok(), alerts: told };
+        let outlook =
+            OutlookWorker { repo, control, tables, scrubber: scrubber.ok(), alerts: told };
         tasks.spawn(outlook.watch(soft.clone()));
         if revert.scrubber
             && let Ok(scrubber) = &self.state.scrubber

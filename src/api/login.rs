@@ -12,7 +12,7 @@ use super::error::{ApiError, RequestError};
 use super::extract::{JsonAnswer, NoParameters, OptionalBody};
 use super::openapi::responses::{LoginErrors, OpenErrors};
 use super::state::ApiState;
-use crate::domain::principal::{AuthError, Issued, Login};
+use crate::domain::principal::{AuthError, Issued, PasswordLogin};
 use crate::domain::time::isotime;
 use crate::telemetry::metric;
 
@@ -53,8 +53,8 @@ pub(crate) struct LoginAnswer {
 
 impl LoginRequest {
     /// What is not text is refused without a word of it, as it may be the password.
-    fn read(&self) -> Result<Login, RequestError> {
-        Ok(Login {
+    fn read(&self) -> Result<PasswordLogin, RequestError> {
+        Ok(PasswordLogin {
             user: text("user", &self.user)?,
             password: SecretString::from(text("password", &self.password)?),
             user_domain: text("user_domain", &self.user_domain)?,

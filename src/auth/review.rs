@@ -13,7 +13,7 @@ use futures::FutureExt;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use self::answer::{Verdict, judge};
+use self::answer::{ReviewVerdict, judge};
 use super::answer::{AnswerProblem, ask};
 use super::https_peer::{DEADLINE, HttpsPeer, PeerProblem};
 use super::refusal::Refusal;
@@ -61,7 +61,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     /// Good answers; tokens are known as keyed hashes alone.
     cache: TokenCache<String>,
-    questions: SingleFlight<Fingerprint, Result<Verdict, ReviewProblem>>,
+    questions: SingleFlight<Fingerprint, Result<ReviewVerdict, ReviewProblem>>,
     places: Semaphore,
 }
 
@@ -104,8 +104,8 @@ impl Reviewer {
         let (inner, token) = (Arc::clone(&self.0), token.to_owned());
         let work = move || async move { inner.ask(about, &token, end).await }.boxed();
         match self.0.questions.join(&about, work).await? {
-            Verdict::Good(username) => Ok(Ok(username)),
-            Verdict::Refused(refusal) => Ok(Err(refusal)),
+            ReviewVerdict::Good(username) => Ok(Ok(username)),
+            ReviewVerdict::Refused(refusal) => Ok(Err(refusal)),
         }
     }
 
@@ -121,25 +121,25 @@ impl Inner {
         about: Fingerprint,
         token: &str,
         end: Timestamp,
-    ) -> Result<Verdict, ReviewProblem> {
+    ) -> Result<ReviewVerdict, ReviewProblem> {
         let asked = self.clock.now();
         let result = self.question(token).await;
         let outcome = match &result {
-            Ok(Verdict::Good(_)) => "good",
-            Ok(Verdict::Refused(_)) => "refused",
+            Ok(ReviewVerdict::Good(_)) => "good",
+            Ok(ReviewVerdict::Refused(_)) => "refused",
             Err(_) => "failed",
         };
         let issuer = self.section.clone();
         metrics::counter!(metric::TOKEN_REVIEWS_TOTAL, "issuer" => issuer, "outcome" => outcome)
             .increment(1);
-        if let Ok(Verdict::Good(username)) = &result {
+        if let Ok(ReviewVerdict::Good(username)) = &result {
             self.cache.put(about, username.clone(), asked, end);
         }
         result
     }
 
     /// One exchange, the wait for a place included, within [`DEADLINE`].
-    async fn question(&self, token: &str) -> Result<Verdict, ReviewProblem> {
+    async fn question(&self, token: &str) -> Result<ReviewVerdict, ReviewProblem> {
         let exchange = async {
             // the semaphore is never closed
             let _place = self.places.acquire().await.ok();

@@ -14,8 +14,8 @@ pub(super) struct OpenapiArgs {
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
     /// The version of the specification to print
-    #[arg(long, value_enum, default_value_t = Version::V3_0)]
-    spec: Version,
+    #[arg(long, value_enum, default_value_t = DocumentVersion::V3_0)]
+    spec: DocumentVersion,
     /// Write openapi.json and openapi.yaml, and their 3.1 twins, into this folder instead
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
@@ -28,7 +28,7 @@ enum Format {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Version {
+enum DocumentVersion {
     /// 3.0.3, which every generator reads
     #[value(name = "3.0")]
     V3_0,
@@ -46,8 +46,8 @@ pub(super) fn run(args: &OpenapiArgs) -> Outcome {
         return Ok(Exit::Ok);
     }
     let specification = match args.spec {
-        Version::V3_0 => Specification::V3_0,
-        Version::V3_1 => Specification::V3_1,
+        DocumentVersion::V3_0 => Specification::V3_0,
+        DocumentVersion::V3_1 => Specification::V3_1,
     };
     let document = match args.format {
         Format::Json => openapi::to_json(specification),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use super::declare::options;
 use super::environment::Environment;
-use super::keystone_auth::{Credentials, Domain, Named, Scope};
+use super::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use super::options::{
     KEYSTONE_AUTHTOKEN_GROUP, Opt, boolean, clamped, find, list, optional_text, parsed, path,
     secret_text, some_seconds,
@@ -265,9 +265,9 @@ const PROJECT: NameOptions = NameOptions {
     domain_name: &KEYSTONE_AUTHTOKEN.project_domain_name,
 };
 
-fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
+fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Identifier {
     if let Some(id) = section.get(options.id) {
-        return Named::Id(id);
+        return Identifier::Id(id);
     }
     let name = section.required(options.name).unwrap_or_default();
     let domains = [
@@ -283,7 +283,7 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Named {
         section.problem(options.domain_name, text);
     }
     let domain = found.unwrap_or(Domain::Id(String::new()));
-    Named::Name { name, domain }
+    Identifier::Name { name, domain }
 }
 
 /// As keystoneauth has it: a certificate alone has its key in its own file, a key alone is nothing.

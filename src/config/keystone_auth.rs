@@ -8,7 +8,7 @@ pub enum Credentials {
     /// A user's password, and what the token is to be good for.
     Password {
         /// Who.
-        user: Named,
+        user: Identifier,
         /// The password.
         password: SecretString,
         /// For what.
@@ -26,7 +26,7 @@ pub enum Credentials {
         /// `application_credential_name`.
         name: String,
         /// Whose it is.
-        user: Named,
+        user: Identifier,
         /// `application_credential_secret`.
         secret: SecretString,
     },
@@ -36,14 +36,14 @@ pub enum Credentials {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// A project.
-    Project(Named),
+    Project(Identifier),
     /// The whole system.
     System,
 }
 
 /// A user or a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Named {
+pub enum Identifier {
     /// By its id.
     Id(String),
     /// By its name.

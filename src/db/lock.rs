@@ -47,12 +47,12 @@ impl AdvisoryLock {
     }
 
     /// Takes each of the names that nobody has.
-    async fn try_take(&self, names: &[String]) -> Result<Vec<Option<Box<Held>>>, RepoError> {
+    async fn try_take(&self, names: &[String]) -> Result<Vec<Option<Box<NamedLock>>>, RepoError> {
         let ours = names.iter().map(|name| Taken::take(&self.taken, name)).collect();
         match &self.beyond {
             Beyond::Session(session) => take_in_session(Arc::clone(session), ours).await,
             Beyond::PassFile(_) => {
-                let held = |ours| Box::new(Held { beyond: HeldBeyond::Nothing, ours });
+                let held = |ours| Box::new(NamedLock { beyond: HeldBeyond::Nothing, ours });
                 Ok(ours.into_iter().map(|ours| ours.map(held)).collect())
             }
         }
@@ -64,14 +64,17 @@ impl AdvisoryLock {
 async fn take_in_session(
     session: Arc<dyn SessionLock>,
     ours: Vec<Option<Taken>>,
-) -> Result<Vec<Option<Box<Held>>>, RepoError> {
+) -> Result<Vec<Option<Box<NamedLock>>>, RepoError> {
     let task = tokio::spawn(async move {
         let names: Vec<_> = ours.iter().flatten().map(|ours| ours.name.clone()).collect();
         let mut granted = session.try_lock(&names).await?.into_iter();
         let held = |ours: Option<Taken>| {
             let ours = ours.filter(|_| granted.next() == Some(true))?;
             let session = Arc::clone(&session);
-            Some(Box::new(Held { beyond: HeldBeyond::Session { session, released: false }, ours }))
+            Some(Box::new(NamedLock {
+                beyond: HeldBeyond::Session { session, released: false },
+                ours,
+            }))
         };
         Ok(ours.into_iter().map(held).collect())
     });
@@ -92,7 +95,7 @@ impl ImageLock for AdvisoryLock {
     async fn try_lock_all(&self, ids: &[ImageId]) -> Result<Vec<ImageGuard>, RepoError> {
         let names: Vec<_> = ids.iter().map(lock_name).collect();
         let held = self.try_take(&names).await?;
-        let guard = |(id, held): (&ImageId, Option<Box<Held>>)| {
+        let guard = |(id, held): (&ImageId, Option<Box<NamedLock>>)| {
             held.map(|held| ImageGuard::new(id.clone(), held))
         };
         Ok(ids.iter().zip(held).filter_map(guard).collect())
@@ -155,7 +158,7 @@ impl Drop for Taken {
 
 /// A lock that is held. Fields drop in order: beyond first, ours last.
 #[derive(Debug)]
-struct Held {
+struct NamedLock {
     beyond: HeldBeyond,
     ours: Taken,
 }
@@ -168,7 +171,7 @@ enum HeldBeyond {
 }
 
 #[async_trait]
-impl HeldLock for Held {
+impl HeldLock for NamedLock {
     async fn release(mut self: Box<Self>) {
         if let HeldBeyond::Session { session, released } = &mut self.beyond {
             session.unlock(std::slice::from_ref(&self.ours.name)).await;
@@ -183,7 +186,7 @@ impl HeldLock for Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for NamedLock {
     /// A guard that was dropped and not released: a request was cut off. The name stays taken in
     /// this process until the database has let go of it.
     fn drop(&mut self) {

@@ -33,13 +33,13 @@ const NONCE: usize = 20;
 /// Who logs in, and where.
 #[derive(Debug)]
 pub(super) struct Login {
-    place: Place,
+    place: ServerAddress,
     user: String,
     password: SecretString,
 }
 
 #[derive(Debug)]
-enum Place {
+enum ServerAddress {
     Host(String, u16),
     Socket(PathBuf),
 }
@@ -49,7 +49,10 @@ impl Login {
         let host = || config.host.clone().unwrap_or_else(|| "localhost".to_owned());
         let port = config.port.unwrap_or(DEFAULT_PORT);
         Self {
-            place: config.socket.clone().map_or_else(|| Place::Host(host(), port), Place::Socket),
+            place: config
+                .socket
+                .clone()
+                .map_or_else(|| ServerAddress::Host(host(), port), ServerAddress::Socket),
             user: config.user.clone().unwrap_or_default(),
             password: config.password.clone().unwrap_or_default(),
         }
@@ -58,9 +61,9 @@ impl Login {
     /// Logs in, if the driver failed for want of it. Whether the driver should try again.
     pub(super) async fn helps(&self, error: &sqlx::Error) -> Result<bool, sqlx::Error> {
         let wanted = match &self.place {
-            Place::Host(..) => matches!(error, sqlx::Error::Configuration(_)),
+            ServerAddress::Host(..) => matches!(error, sqlx::Error::Configuration(_)),
             // there the driver asks for the key, and the server takes the question for the password
-            Place::Socket(_) => error
+            ServerAddress::Socket(_) => error
                 .as_database_error()
                 .is_some_and(|error| error.code().is_some_and(|c| c == "28000")),
         };
@@ -75,11 +78,11 @@ impl Login {
 
     async fn log_in(&self) -> Result<(), Error> {
         match &self.place {
-            Place::Host(host, port) => {
+            ServerAddress::Host(host, port) => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 self.log_in_over(Packets { stream, next: 0 }, false).await
             }
-            Place::Socket(path) => {
+            ServerAddress::Socket(path) => {
                 let stream = UnixStream::connect(path).await?;
                 self.log_in_over(Packets { stream, next: 0 }, true).await
             }

@@ -206,7 +206,7 @@ pub enum AuthError {
 
 /// A name and a password, and what a token is to be good for.
 #[derive(Debug)]
-pub struct Login {
+pub struct PasswordLogin {
     /// The user's name.
     pub user: String,
     /// The password.
@@ -232,7 +232,7 @@ pub struct Issued {
 #[async_trait]
 pub trait SignIn: Debug + Send + Sync {
     /// A token of the person's own; [`AuthError::Invalid`] where the password is not.
-    async fn sign_in(&self, login: Login) -> Result<Issued, AuthError>;
+    async fn sign_in(&self, login: PasswordLogin) -> Result<Issued, AuthError>;
 }
 
 /// Tells who makes a call.

@@ -98,7 +98,7 @@ impl Span {
 
 /// A group that is still growing, and its parts by store.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenGroup {
     owner: Option<String>,
     last: Timestamp,
     parts: HashMap<Option<StoreId>, Span>,
@@ -106,11 +106,11 @@ struct Open {
 
 /// A summary under construction.
 #[derive(Debug)]
-pub struct Draft<'a> {
+pub struct SummaryDraft<'a> {
     by: GroupBy,
     stores: &'a dyn Stores,
     all: Option<Span>,
-    open: Option<Open>,
+    open: Option<OpenGroup>,
     /// The image whose locations come, and the stores that it was counted in.
     image: Option<String>,
     counted: HashSet<Option<StoreId>>,
@@ -119,7 +119,7 @@ pub struct Draft<'a> {
     others: Tally,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> SummaryDraft<'a> {
     /// Nothing yet.
     pub fn new(by: GroupBy, stores: &'a dyn Stores) -> Self {
         Self {
@@ -150,7 +150,7 @@ impl<'a> Draft<'a> {
             self.close();
         }
         let store = row.location.as_ref().and_then(|location| self.store(location));
-        let open = self.open.get_or_insert_with(Open::default);
+        let open = self.open.get_or_insert_with(OpenGroup::default);
         open.owner.clone_from(&row.owner);
         open.last = row.deleted_at;
         if self.counted.insert(store.clone()) {
@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn goes_on(&self, open: &Open, row: &WaitingRow) -> bool {
+    fn goes_on(&self, open: &OpenGroup, row: &WaitingRow) -> bool {
         let is_whole = !self.by.project && !self.by.burst;
         let is_same = open.owner == row.owner;
         let is_near = row.deleted_at - open.last <= GAP;
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn the_largest_groups_are_told_and_the_others_counted_in_bounded_memory() {
         let by = GroupBy { burst: true, ..GroupBy::default() };
-        let mut draft = Draft::new(by, &NoStores);
+        let mut draft = SummaryDraft::new(by, &NoStores);
         for hour in 0..30_000 {
             draft.take(&row(hour * 3600, if hour == 20_000 { 300 } else { 1 }));
             assert!(draft.groups.len() <= 2 * MOST_GROUPS);
@@ -262,13 +262,13 @@ mod tests {
 
     #[test]
     fn nothing_sums_up_to_nothing() {
-        let summary = Draft::new(GroupBy::default(), &NoStores).finish();
+        let summary = SummaryDraft::new(GroupBy::default(), &NoStores).finish();
         assert_eq!((summary.all, summary.groups.len()), (None, 0));
     }
 
     #[test]
     fn ungrouped_everything_is_one_group() {
-        let mut draft = Draft::new(GroupBy::default(), &NoStores);
+        let mut draft = SummaryDraft::new(GroupBy::default(), &NoStores);
         for row in [row(0, 1), row(9999, 2)] {
             draft.take(&row);
         }

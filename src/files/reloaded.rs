@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
 
-use super::{FileError, Source, Version};
+use super::{FileError, FileVersion, Source};
 
 /// What is made of some files, as fresh as the last look at them.
 ///
@@ -38,7 +38,7 @@ pub enum Look<E> {
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
     /// These were judged, whatever came of it.
-    Judged(Vec<Version>),
+    Judged(Vec<FileVersion>),
     /// Nothing could be judged, for this reason.
     Unreadable(String),
 }
@@ -92,7 +92,7 @@ impl<T: Clone, E: From<FileError>> Reloaded<T, E> {
     }
 
     /// The versions are had before the contents: a write in between shows at the next look.
-    fn read_if_new(&self, seen: &Seen) -> Result<Option<(Vec<Version>, Contents)>, FileError> {
+    fn read_if_new(&self, seen: &Seen) -> Result<Option<(Vec<FileVersion>, Contents)>, FileError> {
         let versions = versions(&self.sources)?;
         if matches!(seen, Seen::Judged(judged) if *judged == versions) {
             return Ok(None);
@@ -101,7 +101,7 @@ impl<T: Clone, E: From<FileError>> Reloaded<T, E> {
     }
 }
 
-fn versions(sources: &[Source]) -> Result<Vec<Version>, FileError> {
+fn versions(sources: &[Source]) -> Result<Vec<FileVersion>, FileError> {
     sources.iter().map(Source::version).collect()
 }
 

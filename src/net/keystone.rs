@@ -60,7 +60,7 @@ pub enum Age {
 }
 
 /// What a Keystone answered, read to its end.
-pub struct Answer {
+pub struct KeystoneAnswer {
     /// The status.
     pub status: u16,
     /// Whether it says that it is JSON. All that Keystone itself says is.
@@ -101,7 +101,7 @@ impl KeystoneApi {
         asker: &SecretString,
         subject: &SecretString,
         age: Age,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<KeystoneAnswer, CallError> {
         let url = self.url.join(match age {
             Age::Unexpired => "/auth/tokens?nocatalog",
             Age::ExpiredToo => "/auth/tokens?nocatalog&allow_expired=1",
@@ -128,7 +128,7 @@ impl KeystoneApi {
     }
 
     /// `POST /v3/auth/tokens`, once, with this body.
-    async fn log_in(&self, body: &[u8], catalog: bool) -> Result<Answer, CallError> {
+    async fn log_in(&self, body: &[u8], catalog: bool) -> Result<KeystoneAnswer, CallError> {
         let path = if catalog { "/auth/tokens" } else { "/auth/tokens?nocatalog" };
         let url = self.url.join(path);
         let login = |http: &Client| {
@@ -140,11 +140,14 @@ impl KeystoneApi {
         self.ask(login).await
     }
 
-    async fn ask(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Answer, CallError> {
+    async fn ask(
+        &self,
+        request: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<KeystoneAnswer, CallError> {
         let deadline = self.patience.deadline;
         let exchange = async {
             let http = self.http.current().await;
-            Answer::read(self.connect(|| request(&http)).await?).await
+            KeystoneAnswer::read(self.connect(|| request(&http)).await?).await
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(CallError::TimedOut(deadline)))
     }
@@ -166,7 +169,7 @@ impl KeystoneApi {
     }
 }
 
-impl Answer {
+impl KeystoneAnswer {
     async fn read(response: Response) -> Result<Self, CallError> {
         let status = response.status().as_u16();
         let headers = response.headers();
@@ -181,9 +184,9 @@ impl Answer {
     }
 }
 
-impl std::fmt::Debug for Answer {
+impl std::fmt::Debug for KeystoneAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("KeystoneAnswer").field("status", &self.status).finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 pub use self::files::TlsError;
-use self::files::{Judged, TlsFiles};
+use self::files::{TlsFiles, UsableFiles};
 pub(super) use self::handshake::{Handshakes, Shaken};
 use crate::config::TlsConfig;
 use crate::domain::time::Timestamp;
@@ -88,7 +88,7 @@ impl Tls {
     }
 }
 
-impl Judged {
+impl UsableFiles {
     /// Shows the expiry among the metrics.
     fn publish(&self) {
         if let Some(expires) = self.expires {

@@ -25,7 +25,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// What is looked at.
 #[derive(Debug)]
-pub struct Outlook {
+pub struct OutlookWorker {
     /// What waits.
     pub repo: Arc<dyn ScrubRepo>,
     /// What was ordered.
@@ -38,7 +38,7 @@ pub struct Outlook {
     pub alerts: Alerts,
 }
 
-impl Outlook {
+impl OutlookWorker {
     /// Looks again and again until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
         let mut unrecorded = 0;

@@ -202,7 +202,7 @@ pub(crate) async fn bulk_revert(
     _: NoParameters,
     OptionalBody(body): OptionalBody<BulkRevertBody>,
 ) -> Result<JsonAnswer<BulkRevert>, ApiError> {
-    let work = Work::read(body, state.view.settings.default_verify)?;
+    let work = UnderstoodRevert::read(body, state.view.settings.default_verify)?;
     context.note(|case| {
         case.dry_run = Some(work.request.dry_run);
         case.options = Some(work.to_string());
@@ -232,7 +232,7 @@ pub(crate) async fn bulk_revert(
 }
 
 /// A request that was understood.
-struct Work {
+struct UnderstoodRevert {
     named: Named,
     request: RevertRequest,
     limit: usize,
@@ -240,13 +240,13 @@ struct Work {
     expected: Option<u64>,
 }
 
-impl std::fmt::Display for Work {
+impl std::fmt::Display for UnderstoodRevert {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} limit={} {}", self.named, self.limit, self.request)
     }
 }
 
-impl Work {
+impl UnderstoodRevert {
     fn read(body: BulkRevertBody, default_verify: Verify) -> Result<Self, ApiError> {
         let invalid = |text: String| RequestError::Invalid(text);
         let limit = body.limit.unwrap_or(MAX_LIMIT);

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
 use super::KeystoneAuthenticator;
-use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
-use crate::domain::principal::{AuthError, Issued, Login, SignIn};
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
+use crate::domain::principal::{AuthError, Issued, PasswordLogin, SignIn};
 use crate::net::keystone::{KeystoneApi, LoginError};
 
 /// So many passwords are tried at a time; Keystone works long on each.
@@ -28,7 +28,7 @@ impl KeystoneAuthenticator {
 
 #[async_trait]
 impl SignIn for KeystoneSignIn {
-    async fn sign_in(&self, login: Login) -> Result<Issued, AuthError> {
+    async fn sign_in(&self, login: PasswordLogin) -> Result<Issued, AuthError> {
         let busy = || AuthError::Unavailable("many are signing in at this moment".to_owned());
         let _turn = self.turns.try_acquire().map_err(|_| busy())?;
         let session = self.api.login(&credentials(login), false).await;
@@ -37,8 +37,8 @@ impl SignIn for KeystoneSignIn {
     }
 }
 
-fn credentials(login: Login) -> Credentials {
-    let named = |name, domain| Named::Name { name, domain: Domain::Name(domain) };
+fn credentials(login: PasswordLogin) -> Credentials {
+    let named = |name, domain| Identifier::Name { name, domain: Domain::Name(domain) };
     Credentials::Password {
         user: named(login.user, login.user_domain),
         password: login.password,

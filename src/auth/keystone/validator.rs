@@ -12,7 +12,7 @@ use super::token_info::{self, TokenInfo, TokenRules, refused, unavailable};
 use crate::auth::token_cache::{Fingerprint, TokenCache};
 use crate::domain::principal::{AuthError, Token};
 use crate::domain::time::Clock;
-use crate::net::keystone::{Age, Answer, KeystoneApi, ServiceUser};
+use crate::net::keystone::{Age, KeystoneAnswer, KeystoneApi, ServiceUser};
 use crate::net::single_flight::SingleFlight;
 
 /// For one call, with all that it takes: a login, waiting for a turn, retries.
@@ -146,7 +146,7 @@ pub(super) fn check_form(token: &Token) -> Result<(), AuthError> {
     Ok(())
 }
 
-fn read(answer: Answer) -> Result<Vec<u8>, AuthError> {
+fn read(answer: KeystoneAnswer) -> Result<Vec<u8>, AuthError> {
     match (answer.status, answer.is_json) {
         (200, true) => Ok(answer.body),
         (404, true) => Err(refused("unknown")),

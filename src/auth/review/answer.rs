@@ -7,7 +7,7 @@ use crate::auth::refusal::Refusal;
 
 /// What the API server makes of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ReviewVerdict {
     /// It vouches for the holder of this name.
     Good(String),
     /// It does not, or not to us.
@@ -38,7 +38,7 @@ struct User {
 
 /// Reads an answer. A server that does not know of audiences leaves them out; a token that it
 /// vouches for may be meant for anybody, so it is refused.
-pub(super) fn judge(body: &[u8], ours: &[String]) -> Result<Verdict, ReviewProblem> {
+pub(super) fn judge(body: &[u8], ours: &[String]) -> Result<ReviewVerdict, ReviewProblem> {
     let review: Review = serde_json::from_slice(body).map_err(|_| ReviewProblem::NotReview)?;
     let status = review.status.filter(|_| review.kind == "TokenReview");
     let status = status.ok_or(ReviewProblem::NotReview)?;
@@ -52,7 +52,7 @@ pub(super) fn judge(body: &[u8], ours: &[String]) -> Result<Verdict, ReviewProbl
     } else if name.is_empty() || name.chars().any(char::is_control) {
         Refusal::ReviewUsername
     } else {
-        return Ok(Verdict::Good(name));
+        return Ok(ReviewVerdict::Good(name));
     };
-    Ok(Verdict::Refused(refusal))
+    Ok(ReviewVerdict::Refused(refusal))
 }

@@ -23,7 +23,7 @@ const WORTH_A_BAR: u64 = 20;
 
 /// What became of one image, for programs.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct ImageReport<'a> {
     id: &'a str,
     /// Whether this made it active again; in a dry run, whether it would.
     reverted: bool,
@@ -109,7 +109,7 @@ impl<'a> Report<'a> {
         let (reason, message) = ("image.not_found", ImpossibleImageId.to_string());
         self.count_failure(reason);
         self.done += 1;
-        self.put(&Answer {
+        self.put(&ImageReport {
             id,
             reverted: false,
             already_reverted: false,
@@ -148,7 +148,7 @@ impl<'a> Report<'a> {
         *self.failed.entry(reason).or_default() += 1;
     }
 
-    fn put(&mut self, answer: &Answer<'_>) -> Result<(), CliError> {
+    fn put(&mut self, answer: &ImageReport<'_>) -> Result<(), CliError> {
         if let Some(file) = &mut self.file {
             let failed = CliError::system("--report");
             let text = serde_json::to_string(answer).unwrap_or_default();
@@ -257,10 +257,10 @@ impl<'a> Report<'a> {
     }
 }
 
-fn answer<'a>(id: &'a str, result: &'a Result<Reverted, RevertError>) -> Answer<'a> {
+fn answer<'a>(id: &'a str, result: &'a Result<Reverted, RevertError>) -> ImageReport<'a> {
     let failure = result.as_ref().err();
     let already_reverted = result.as_ref().is_ok_and(|done| done.repeated);
-    Answer {
+    ImageReport {
         id,
         reverted: failure.is_none() && !already_reverted,
         already_reverted,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::config::declare::options;
-use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use crate::config::options::{
     Opt, boolean, optional_text, parsed, path_or, secret_text, text_or, whole_seconds,
 };
@@ -104,7 +104,7 @@ fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
         let mut named = |name: &Opt<Option<String>>, domain: &Opt<Option<String>>| {
             let name = section.get(name)?;
             let domain = Domain::NameOrId(section.get(domain)?);
-            Some(Named::Name { name, domain })
+            Some(Identifier::Name { name, domain })
         };
         let user = named(
             &CINDER_STORE.cinder_store_user_name,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use crate::config::options::find;
 use crate::config::reader::Section;
 use crate::files::read_options;
@@ -228,7 +228,7 @@ impl Parts {
         Ok(if self.version == "1" && !is_keystone {
             SwiftLogin::V1 { user, key }
         } else {
-            let named = |name: &str, domain: Option<Domain>| Named::Name {
+            let named = |name: &str, domain: Option<Domain>| Identifier::Name {
                 name: name.to_owned(),
                 domain: domain.unwrap_or_else(default_domain),
             };
@@ -269,7 +269,7 @@ mod tests {
     }
 
     /// Who logs in with a password, with which one, for what, and the project that is told.
-    fn password(account: &SwiftAccount) -> (Named, String, Scope, Option<String>) {
+    fn password(account: &SwiftAccount) -> (Identifier, String, Scope, Option<String>) {
         let SwiftLogin::Keystone {
             credentials: Credentials::Password { user, password, scope },
             project,
@@ -290,7 +290,8 @@ mod tests {
         assert_eq!(read.accounts.len(), 1);
         assert_eq!(read.accounts[0].reference, "ref1");
         let (user, key, scope, project) = password(&read.accounts[0]);
-        let named = |name: &str| Named::Name { name: name.to_owned(), domain: default_domain() };
+        let named =
+            |name: &str| Identifier::Name { name: name.to_owned(), domain: default_domain() };
         assert_eq!((user, scope), (named("glance"), Scope::Project(named("service"))));
         assert_eq!((key.as_str(), project.as_deref()), ("pw", Some("service")));
         assert_eq!(default_domain(), Domain::Id("default".to_owned()));
@@ -319,9 +320,9 @@ mod tests {
         let (user, key, scope, _) = password(&read.accounts[0]);
         assert_eq!(key, "p%w");
         let domain = Domain::Name("Default".to_owned());
-        assert_eq!(scope, Scope::Project(Named::Name { name: "service".to_owned(), domain }));
+        assert_eq!(scope, Scope::Project(Identifier::Name { name: "service".to_owned(), domain }));
         let domain = Domain::Id("default".to_owned());
-        assert_eq!(user, Named::Name { name: "glance".to_owned(), domain });
+        assert_eq!(user, Identifier::Name { name: "glance".to_owned(), domain });
         let SwiftLogin::Keystone {
             credentials: Credentials::ApplicationCredential { id, .. },
             project,

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::{DATABASE, load, load_with, refused};
 use crate::config::KeystoneConfig;
-use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 
 fn keystone(options: &str) -> KeystoneConfig {
     load(&format!("[keystone_authtoken]\nauth_url = http://k:5000\n{options}")).keystone.unwrap()
@@ -38,7 +38,7 @@ fn a_deployers_keystone_section_is_taken_as_it_is() {
     let Some(Credentials::Password { user, password, scope }) = &keystone.login else {
         panic!("{:?}", keystone.login);
     };
-    let named = |name: &str| Named::Name {
+    let named = |name: &str| Identifier::Name {
         name: name.to_owned(),
         domain: Domain::Id("default".to_owned()),
     };
@@ -82,7 +82,7 @@ fn an_application_credential_and_a_caller_s_own_token_are_ways_to_ask() {
     let Some(Credentials::NamedApplicationCredential { name, user, .. }) = &by_name.login else {
         panic!("{:?}", by_name.login);
     };
-    assert_eq!((name.as_str(), user), ("n", &Named::Id("u".to_owned())));
+    assert_eq!((name.as_str(), user), ("n", &Identifier::Id("u".to_owned())));
     assert!(keystone("auth_type = none\n").login.is_none());
 }
 
@@ -145,7 +145,7 @@ fn the_names_of_ten_years_ago_are_names_still() {
              default_domain_id = default\n"
         ));
         let domain = || Domain::Id("default".to_owned());
-        let named = |name: &str| Named::Name { name: name.to_owned(), domain: domain() };
+        let named = |name: &str| Identifier::Name { name: name.to_owned(), domain: domain() };
         let Some(Credentials::Password { user, scope, .. }) = &old.login else {
             panic!("{:?}", old.login);
         };

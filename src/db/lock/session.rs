@@ -145,14 +145,14 @@ fn sha256(text: &str) -> [u8; 32] {
 pub(in crate::db) struct Session<D: LockDialect> {
     connections: Connections<D>,
     database: String,
-    connection: tokio::sync::Mutex<Option<Held<D>>>,
+    connection: tokio::sync::Mutex<Option<LockConnection<D>>>,
     /// Set where locks cannot be relied on.
     unreliable: OnceLock<LockTrial>,
 }
 
 /// A connection, and the session that answered on it first.
 #[derive(Debug)]
-struct Held<D: LockDialect> {
+struct LockConnection<D: LockDialect> {
     connection: PooledConnection<D>,
     session: Option<String>,
 }
@@ -198,7 +198,7 @@ impl<D: LockDialect> Session<D> {
 
     async fn say(
         &self,
-        held: &mut Held<D>,
+        held: &mut LockConnection<D>,
         statement: Statement,
     ) -> Result<Vec<D::Row>, sqlx::Error> {
         let answer = D::fetch(&mut held.connection, statement).await;
@@ -227,10 +227,10 @@ impl<D: LockDialect> Session<D> {
     }
 
     /// Never goes back to the pool: there its locks would be held by nobody.
-    async fn connect(&self) -> Result<Held<D>, sqlx::Error> {
+    async fn connect(&self) -> Result<LockConnection<D>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         connection.keep();
-        Ok(Held { connection, session: None })
+        Ok(LockConnection { connection, session: None })
     }
 
     /// At most [`LOCKS`] names.

@@ -21,12 +21,12 @@ use crate::domain::time::Timestamp;
 /// Who waits to be written, and whose turn it is to write.
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
-    waiting: Mutex<Vec<Waiting>>,
+    waiting: Mutex<Vec<WaitingRevert>>,
     turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingRevert {
     plan: RevertPlan,
     audit: AuditEntry,
     now: Timestamp,
@@ -34,17 +34,17 @@ struct Waiting {
 }
 
 impl GroupCommit {
-    fn join(&self, one: Waiting) {
+    fn join(&self, one: WaitingRevert) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
     /// The first of those that wait, and those that can be written with it; all of them still wanted.
-    fn leave(&self) -> Vec<Waiting> {
+    fn leave(&self) -> Vec<WaitingRevert> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|one| !one.answer.is_closed());
         let Some(now) = waiting.first().map(|one| one.now) else { return Vec::new() };
         let mut places = WHOLE_SLOTS;
-        let fits = |one: &mut Waiting| {
+        let fits = |one: &mut WaitingRevert| {
             let fits = one.now == now && places > 0;
             places -= usize::from(fits);
             fits
@@ -63,7 +63,7 @@ impl<D: Dialect> SqlRepo<D> {
     ) -> Result<Write, RepoError> {
         let (answer, written) = oneshot::channel();
         let (plan, audit) = (change.plan.clone(), change.audit.clone());
-        self.group_commit.join(Waiting { plan, audit, now, answer });
+        self.group_commit.join(WaitingRevert { plan, audit, now, answer });
         tokio::spawn(self.clone().write_for_all().in_current_span());
         written.await.unwrap_or_else(|_| {
             Err(RepoError::Unavailable(

@@ -120,7 +120,7 @@ impl Control {
     ) -> Result<Tended, ControlError> {
         let term = self.term(until, reason).await?;
         let mut tended = Tended::default();
-        let mut marker = Marker::default();
+        let mut marker = Walk::default();
         while let Some(ids) = self.next(by, selection, &mut marker).await? {
             let outcomes = self.repo.hold(&ids, &term, by).await?;
             tended.add(ids, outcomes);
@@ -135,7 +135,7 @@ impl Control {
         selection: &Selection,
     ) -> Result<Tended, ControlError> {
         let mut tended = Tended::default();
-        let mut marker = Marker::default();
+        let mut marker = Walk::default();
         while let Some(ids) = self.next(by, selection, &mut marker).await? {
             let were_held = self.repo.release(&ids, by).await?;
             tended.images += ids.len() as u64;
@@ -205,7 +205,7 @@ impl Control {
         &self,
         by: &Admin,
         selection: &Selection,
-        marker: &mut Marker,
+        marker: &mut Walk,
     ) -> Result<Option<Vec<ImageId>>, RepoError> {
         let filter = match selection {
             Selection::Images(ids) => {
@@ -235,7 +235,7 @@ impl Control {
 
 /// How far a walk over a selection has come.
 #[derive(Default)]
-struct Marker {
+struct Walk {
     seen: usize,
     after: Option<PendingMarker>,
 }

@@ -10,7 +10,7 @@ use crate::domain::repo::{
     BadRow, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
 };
 use crate::domain::store::StoreId;
-use crate::domain::summary::{Draft, GroupBy, Summary};
+use crate::domain::summary::{GroupBy, Summary, SummaryDraft};
 use crate::domain::time::Timestamp;
 
 /// What Glance ended without a look at its store is listed for so long: `glance-manage db purge`
@@ -68,7 +68,7 @@ impl Reverter {
         query: &PendingQuery,
         by: GroupBy,
     ) -> Result<Summary, RepoError> {
-        let mut draft = Draft::new(by, &*self.stores);
+        let mut draft = SummaryDraft::new(by, &*self.stores);
         let mut take = |row: &_| draft.take(row);
         self.repo.waiting(query, self.unscrubbed_after(), by.store, &mut take).await?;
         Ok(draft.finish())

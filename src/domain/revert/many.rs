@@ -74,29 +74,29 @@ impl Reverter {
     /// Asks the stores.
     async fn look_at<'g>(
         &self,
-        held: Held<'g>,
+        held: LockedImage<'g>,
         image: Image,
         request: RevertRequest,
-    ) -> Result<Seen<'g>, (Held<'g>, RevertError)> {
+    ) -> Result<JudgedImage<'g>, (LockedImage<'g>, RevertError)> {
         let pending = match self.show_pending(image).await {
             Ok(pending) => pending,
             Err(error) => return Err((held, error)),
         };
         let judged = self.evidence().judge(&pending, request.verify, request.dry_run).await;
-        Ok(Seen { held, pending, judged })
+        Ok(JudgedImage { held, pending, judged })
     }
 }
 
 /// An image that is locked, by its index among those asked for.
 #[derive(Debug, Clone, Copy)]
-struct Held<'g> {
+struct LockedImage<'g> {
     at: usize,
     guard: &'g ImageGuard,
 }
 
 /// An image whose stores were asked.
-struct Seen<'g> {
-    held: Held<'g>,
+struct JudgedImage<'g> {
+    held: LockedImage<'g>,
     pending: PendingDelete,
     judged: Vec<Judged>,
 }
@@ -152,7 +152,7 @@ impl Run<'_> {
         let (mut held, mut taken) = (Vec::new(), Vec::new());
         for (at, id) in indexes.iter().copied().zip(&ids) {
             match by_id.get(id) {
-                Some(guard) => held.push(Held { at, guard }),
+                Some(guard) => held.push(LockedImage { at, guard }),
                 None => taken.push(at),
             }
         }
@@ -167,14 +167,14 @@ impl Run<'_> {
         done.map(|()| taken)
     }
 
-    async fn locked(&mut self, mut open: Vec<Held<'_>>) -> Result<(), RepoError> {
+    async fn locked(&mut self, mut open: Vec<LockedImage<'_>>) -> Result<(), RepoError> {
         for _ in 0..ATTEMPTS {
             if open.is_empty() {
                 return Ok(());
             }
             open = self.attempt(open).await?;
         }
-        for Held { at, .. } in open {
+        for LockedImage { at, .. } in open {
             match self.unanswered.remove(&at) {
                 Some(Unanswered { error, .. }) => (self.tell)(at, Err(error.into())),
                 None => self.busy(at),
@@ -184,7 +184,10 @@ impl Run<'_> {
     }
 
     /// Reads, asks, decides and writes; those whose rows changed meanwhile.
-    async fn attempt<'g>(&mut self, open: Vec<Held<'g>>) -> Result<Vec<Held<'g>>, RepoError> {
+    async fn attempt<'g>(
+        &mut self,
+        open: Vec<LockedImage<'g>>,
+    ) -> Result<Vec<LockedImage<'g>>, RepoError> {
         let ids: Vec<_> = open.iter().map(|held| held.guard.id().clone()).collect();
         let request = &self.many.request;
         let wholes = self.reverter.repo.get_whole(&ids, request.children).await?;
@@ -210,7 +213,7 @@ impl Run<'_> {
             }
         }
         self.ask_stores(waiting, &mut again).await?;
-        for Held { at, guard } in alone {
+        for LockedImage { at, guard } in alone {
             if !self.stop.is_cancelled() {
                 let result = self.reverter.revert_locked(self.by, guard, request).await;
                 (self.tell)(at, result);
@@ -223,8 +226,8 @@ impl Run<'_> {
     /// moment.
     async fn ask_stores<'g>(
         &mut self,
-        waiting: Vec<(Held<'g>, Image)>,
-        again: &mut Vec<Held<'g>>,
+        waiting: Vec<(LockedImage<'g>, Image)>,
+        again: &mut Vec<LockedImage<'g>>,
     ) -> Result<(), RepoError> {
         let (reverter, request) = (self.reverter, self.many.request);
         let mut waiting = waiting.into_iter();
@@ -252,8 +255,8 @@ impl Run<'_> {
     /// Decides, and writes what was decided.
     async fn write<'g>(
         &mut self,
-        mut seen: Vec<Seen<'g>>,
-        again: &mut Vec<Held<'g>>,
+        mut seen: Vec<JudgedImage<'g>>,
+        again: &mut Vec<LockedImage<'g>>,
     ) -> Result<(), RepoError> {
         seen.sort_by_key(|one| one.held.at);
         let reverter = self.reverter;
@@ -262,7 +265,7 @@ impl Run<'_> {
             reverter.evidence().prove_absences(&mut one.judged, &mut doubts).await?;
         }
         let mut decided = Vec::new();
-        for Seen { held, pending, judged } in seen {
+        for JudgedImage { held, pending, judged } in seen {
             match reverter.decide(pending, judged, &self.many.request).await {
                 Ok(Some(decision)) => decided.push((held, decision)),
                 Ok(None) => again.push(held),
@@ -271,7 +274,7 @@ impl Run<'_> {
         }
         let now = reverter.clock.now_in_seconds();
         if self.many.request.dry_run {
-            for (Held { at, .. }, decision) in decided {
+            for (LockedImage { at, .. }, decision) in decided {
                 (self.tell)(at, Ok(decision.reverted(now)));
             }
             return Ok(());
@@ -297,9 +300,9 @@ impl Run<'_> {
     /// Looks at what was written; those that somebody changed right after it.
     async fn look_again<'g>(
         &mut self,
-        done: Vec<(Held<'g>, Decision)>,
+        done: Vec<(LockedImage<'g>, Decision)>,
         now: Timestamp,
-        again: &mut Vec<Held<'g>>,
+        again: &mut Vec<LockedImage<'g>>,
     ) -> Result<(), RepoError> {
         let ids: Vec<_> = done.iter().map(|(held, _)| held.guard.id().clone()).collect();
         let reverter = self.reverter;
@@ -342,9 +345,9 @@ impl Run<'_> {
     /// Whether it was done is seen when the image is read again.
     fn doubt<'g>(
         &mut self,
-        held: Held<'g>,
+        held: LockedImage<'g>,
         unanswered: Unanswered,
-        again: &mut Vec<Held<'g>>,
+        again: &mut Vec<LockedImage<'g>>,
     ) -> Result<(), RepoError> {
         if matches!(unanswered.error, RepoError::Unavailable(_)) {
             self.unanswered.insert(held.at, unanswered);
@@ -356,7 +359,7 @@ impl Run<'_> {
     }
 
     /// Tells why an image does not come back, unless no other would fare better.
-    fn refuse(&mut self, held: Held<'_>, error: RevertError) -> Result<(), RepoError> {
+    fn refuse(&mut self, held: LockedImage<'_>, error: RevertError) -> Result<(), RepoError> {
         if let RevertError::Repo(away @ RepoError::Unavailable(_)) = &error {
             return Err(away.clone());
         }

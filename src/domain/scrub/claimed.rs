@@ -17,7 +17,7 @@ pub(super) struct Claimed<'a> {
 
 /// What happened to one claimed image's data.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct Destruction {
     pub(super) deleted: Vec<i32>,
     pub(super) gone: u64,
     /// Of these, what nobody but this pass should have destroyed.
@@ -46,14 +46,14 @@ impl Claimed<'_> {
 
     /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
     /// certain of it.
-    pub(super) fn may_be_released(&self, outcome: &Outcome) -> bool {
+    pub(super) fn may_be_released(&self, outcome: &Destruction) -> bool {
         let unfinished = outcome.stopped || outcome.left.is_some();
         unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
     pub(super) fn settled<'s>(
         &'s self,
-        outcome: &Outcome,
+        outcome: &Destruction,
         audit: Option<AuditEntry>,
     ) -> Option<Settled<'s>> {
         let guard = self.guard;

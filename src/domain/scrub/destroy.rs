@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Scrubber;
 use super::circuit_breaker::{Belief, CircuitBreaker};
-use super::claimed::{Claimed, Outcome};
+use super::claimed::{Claimed, Destruction};
 use super::shared_data::{Share, Shares};
 use crate::domain::location::Location;
 use crate::domain::store::{Deletion, Placed};
@@ -18,9 +18,9 @@ pub(super) struct Destroyer<'a> {
 }
 
 impl Destroyer<'_> {
-    pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Outcome) {
+    pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Destruction) {
         let mut outcome =
-            Outcome { touched: self.goes_with_another(&claimed), ..Outcome::default() };
+            Destruction { touched: self.goes_with_another(&claimed), ..Destruction::default() };
         for (location, placed) in claimed.targets() {
             let share = self.share(&claimed, location);
             tracing::debug!(
@@ -83,7 +83,7 @@ impl Destroyer<'_> {
         claimed: &Claimed<'_>,
         location: &Location,
         placed: &Placed,
-        outcome: &mut Outcome,
+        outcome: &mut Destruction,
     ) {
         match self.breaker.admits(placed).await {
             Ok(()) => self.destroy_one(claimed, location, placed, outcome).await,
@@ -98,7 +98,7 @@ impl Destroyer<'_> {
         claimed: &Claimed<'_>,
         location: &Location,
         placed: &Placed,
-        outcome: &mut Outcome,
+        outcome: &mut Destruction,
     ) {
         let id = location.id;
         match placed.store.delete(&claimed.work.image().id, &placed.uri).await {
@@ -146,7 +146,7 @@ impl Destroyer<'_> {
         location: &Location,
         placed: &Placed,
         expected: bool,
-        outcome: &mut Outcome,
+        outcome: &mut Destruction,
     ) {
         let (repo, stores) = (&*self.scrubber.repo, &*self.scrubber.stores);
         let belief = self.breaker.absent(placed, expected, repo, stores);

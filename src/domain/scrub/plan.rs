@@ -93,7 +93,7 @@ impl Scrubber {
         let until = now.checked_add_signed(super::delta(within)).unwrap_or(Timestamp::MAX);
         let times = self.times(until, self.orders().await?.as_ref());
         let (first, judged) = self.judge(times, None).await?;
-        let mut draft = Draft::default();
+        let mut draft = PlanDraft::default();
         let note = |found| {
             match found {
                 Found::Ready { work, placed } => draft.add(&self.planned(&work, &placed)),
@@ -131,7 +131,7 @@ impl Scrubber {
 
 /// A plan in the making.
 #[derive(Default)]
-struct Draft {
+struct PlanDraft {
     total: Tally,
     groups: HashMap<(Option<String>, Option<String>), (Tally, Timestamp)>,
     other_groups: Tally,
@@ -140,7 +140,7 @@ struct Draft {
     stopped: BTreeMap<Obstacle, Stopped>,
 }
 
-impl Draft {
+impl PlanDraft {
     fn add(&mut self, image: &PlannedImage) {
         self.total.add(image.size);
         let stores = image.stores.iter().map(|store| Some(store.clone()));

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::login_body::bodies;
-use super::{Answer, CallError, Catalog, KeystoneApi};
+use super::{CallError, Catalog, KeystoneAnswer, KeystoneApi};
 use crate::config::keystone_auth::Credentials;
 use crate::domain::time::Timestamp;
 
@@ -86,7 +86,7 @@ impl KeystoneApi {
     }
 }
 
-fn session(answer: Answer) -> Result<Session, LoginError> {
+fn session(answer: KeystoneAnswer) -> Result<Session, LoginError> {
     match answer.status {
         200 | 201 if answer.is_json => {}
         401 | 403 if answer.is_json => return Err(LoginError::Refused(answer.status)),

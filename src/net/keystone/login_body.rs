@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 
 /// How a [`Domain::NameOrId`] is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +53,12 @@ fn application_credential(credential: &Value) -> Value {
     }})
 }
 
-fn named(named: &Named, reading: Reading) -> Value {
+fn named(named: &Identifier, reading: Reading) -> Value {
     match named {
-        Named::Id(id) => json!({ "id": id }),
-        Named::Name { name, domain: of } => json!({ "name": name, "domain": domain(of, reading) }),
+        Identifier::Id(id) => json!({ "id": id }),
+        Identifier::Name { name, domain: of } => {
+            json!({ "name": name, "domain": domain(of, reading) })
+        }
     }
 }
 
@@ -76,12 +78,12 @@ mod tests {
     use super::*;
 
     fn glance(domain: &Domain, scope: Scope) -> Credentials {
-        let user = Named::Name { name: "glance".to_owned(), domain: domain.clone() };
+        let user = Identifier::Name { name: "glance".to_owned(), domain: domain.clone() };
         Credentials::Password { user, password: "pw".into(), scope }
     }
 
     fn service(domain: &Domain) -> Scope {
-        Scope::Project(Named::Name { name: "service".to_owned(), domain: domain.clone() })
+        Scope::Project(Identifier::Name { name: "service".to_owned(), domain: domain.clone() })
     }
 
     fn sent(credentials: &Credentials) -> Vec<Value> {
@@ -119,7 +121,7 @@ mod tests {
         let domain = Domain::Id("default".to_owned());
         for (scope, form) in [
             (Scope::System, json!({ "system": { "all": true } })),
-            (Scope::Project(Named::Id("p".to_owned())), json!({ "project": { "id": "p" } })),
+            (Scope::Project(Identifier::Id("p".to_owned())), json!({ "project": { "id": "p" } })),
         ] {
             assert_eq!(sent(&glance(&domain, scope))[0]["auth"]["scope"], form);
         }
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn an_application_credential_names_no_scope() {
         let secret = SecretString::from("s");
-        let (id, user) = ("i".to_owned(), Named::Id("u".to_owned()));
+        let (id, user) = ("i".to_owned(), Identifier::Id("u".to_owned()));
         let by_id = Credentials::ApplicationCredential { id, secret: secret.clone() };
         let name = "n".to_owned();
         let by_name = Credentials::NamedApplicationCredential { name, user, secret };

@@ -67,14 +67,14 @@ fn nothing(option: &'static str, path: &Path, what: &'static str) -> TlsError {
 
 /// Files that can be used.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(super) struct UsableFiles {
     pub(super) server: Arc<ServerConfig>,
     /// When our certificate expires; `None` where that cannot be read.
     pub(super) expires: Option<Timestamp>,
 }
 
 /// What rustls makes of the files, as fresh as they are.
-pub(super) type TlsFiles = Reloaded<Judged, TlsError>;
+pub(super) type TlsFiles = Reloaded<UsableFiles, TlsError>;
 
 /// Reads the files for the first time.
 pub(super) fn load(config: &TlsConfig) -> Result<TlsFiles, TlsError> {
@@ -106,7 +106,7 @@ impl Files<'_> {
     }
 
     /// What rustls makes of the files: TLS 1.2 and 1.3, HTTP/1.1 alone.
-    fn judge(&self) -> Result<Judged, TlsError> {
+    fn judge(&self) -> Result<UsableFiles, TlsError> {
         let chain = self.certificates(CERT, &self.config.cert_file)?;
         let key = PrivateKeyDer::from_pem_slice(self.contents.of(KEY));
         let key = key.map_err(|_| nothing(KEY, &self.config.key_file, "private key"))?;
@@ -128,7 +128,7 @@ impl Files<'_> {
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
-        Ok(Judged { server: Arc::new(server), expires })
+        Ok(UsableFiles { server: Arc::new(server), expires })
     }
 
     fn verifier(&self) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {

@@ -94,13 +94,13 @@ struct HalfOpen {
 }
 
 /// A place among them, freed when dropped.
-struct Place<'a> {
+struct HalfOpenSeat<'a> {
     among: &'a HalfOpen,
     ousted: Arc<CancellationToken>,
 }
 
 impl HalfOpen {
-    fn enter(&self) -> Place<'_> {
+    fn enter(&self) -> HalfOpenSeat<'_> {
         let ousted = Arc::new(CancellationToken::new());
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= self.most
@@ -109,11 +109,11 @@ impl HalfOpen {
             oldest.cancel();
         }
         waiting.push_back(Arc::clone(&ousted));
-        Place { among: self, ousted }
+        HalfOpenSeat { among: self, ousted }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for HalfOpenSeat<'_> {
     fn drop(&mut self) {
         let mut waiting = self.among.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|other| !Arc::ptr_eq(other, &self.ousted));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use glance_revert::net::Outbound;
 use glance_revert::net::keystone::{
     CallError, Interface, KeystoneApi, KeystoneUrl, LoginError, Patience, ServiceUser,
@@ -19,8 +19,8 @@ use crate::support::proxy::closed_port;
 const PASSWORD: &str = canary::KEYSTONE_PASSWORD;
 
 fn credentials(domain: Domain) -> Credentials {
-    let user = Named::Name { name: "glance".to_owned(), domain: domain.clone() };
-    let project = Named::Name { name: "service".to_owned(), domain };
+    let user = Identifier::Name { name: "glance".to_owned(), domain: domain.clone() };
+    let project = Identifier::Name { name: "service".to_owned(), domain };
     Credentials::Password { user, password: PASSWORD.into(), scope: Scope::Project(project) }
 }
 

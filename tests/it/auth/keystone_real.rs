@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
 use glance_revert::config::KeystoneConfig;
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
-use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Login, SignIn};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
+use glance_revert::domain::principal::{
+    AuthError, AuthMethod, Authenticator, PasswordLogin, SignIn,
+};
 use glance_revert::net::Outbound;
 use glance_revert::net::keystone::{Interface, KeystoneApi, KeystoneUrl, Patience};
 use reqwest::Method;
@@ -154,7 +156,7 @@ async fn a_name_and_a_password_become_a_token_that_lets_an_admin_in(provider: Pr
     let keystone = Keystone::shared(provider).await;
     let verifier = verifier(keystone).await;
     let sign_in = verifier.sign_in();
-    let login = |password: &str, project: &str| Login {
+    let login = |password: &str, project: &str| PasswordLogin {
         user: "admin".to_owned(),
         password: SecretString::from(password),
         user_domain: "Default".to_owned(),
@@ -381,7 +383,7 @@ async fn we_can_log_in_with_an_application_credential(provider: Provider) {
     let domain = Domain::NameOrId("Default".to_owned());
     let by_name = Credentials::NamedApplicationCredential {
         name: ours.name.clone(),
-        user: Named::Name { name: user.name.clone(), domain },
+        user: Identifier::Name { name: user.name.clone(), domain },
         secret: Credential::secret(),
     };
     let by_id = Credentials::ApplicationCredential { id: ours.id, secret: Credential::secret() };
@@ -417,9 +419,9 @@ async fn an_expired_token_is_refused_unless_a_service_passes_the_call_on(provide
     let keystone = Keystone::start(provider, Duration::from_secs(2)).await;
     let domain = Domain::NameOrId("Default".to_owned());
     let admin = Credentials::Password {
-        user: Named::Name { name: "admin".to_owned(), domain: domain.clone() },
+        user: Identifier::Name { name: "admin".to_owned(), domain: domain.clone() },
         password: ADMIN_PASSWORD.into(),
-        scope: Scope::Project(Named::Name { name: "admin".to_owned(), domain }),
+        scope: Scope::Project(Identifier::Name { name: "admin".to_owned(), domain }),
     };
     let verifier = verifier_of(&keystone, admin);
     let own = verifier_of(&keystone, None);
@@ -523,9 +525,9 @@ async fn the_catalog_says_where_another_service_is() {
     let patience = Patience { deadline: Duration::from_secs(10), retries: 0 };
     let url = KeystoneUrl::parse(&keystone.url).unwrap();
     let credentials = Credentials::Password {
-        user: Named::Id(user.id),
+        user: Identifier::Id(user.id),
         password: USER_PASSWORD.into(),
-        scope: Scope::Project(Named::Id(project.clone())),
+        scope: Scope::Project(Identifier::Id(project.clone())),
     };
     let api = KeystoneApi::new(http, url, patience);
     let session = api.login(&credentials, true).await.unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use glance_revert::app::App;
-use glance_revert::config::keystone_auth::{Credentials, Named};
+use glance_revert::config::keystone_auth::{Credentials, Identifier};
 use glance_revert::config::{Config, ConfigDir, DatabaseKind, Environment, Sources};
 use tempfile::TempDir;
 
@@ -79,7 +79,8 @@ async fn the_command_of_each_deployers_page_reads_what_the_deployer_writes() {
         let kinds = config.stores.iter().map(|store| format!("{}:{}", store.id, store.kind.name()));
         assert_eq!(kinds.collect::<Vec<_>>(), *stores, "{name}");
         let login = config.keystone.as_ref().and_then(|keystone| keystone.login.as_ref());
-        let Some(Credentials::Password { user: Named::Name { name: user, .. }, .. }) = login else {
+        let Some(Credentials::Password { user: Identifier::Name { name: user, .. }, .. }) = login
+        else {
             panic!("{name}: {login:?}")
         };
         assert_eq!(user, "glance", "{name}");

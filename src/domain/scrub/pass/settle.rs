@@ -3,14 +3,14 @@
 use super::Pass;
 use crate::domain::audit::AuditEntry;
 use crate::domain::repo::RepoError;
-use crate::domain::scrub::claimed::{Claimed, Outcome};
+use crate::domain::scrub::claimed::{Claimed, Destruction};
 use crate::domain::scrub::record::Destroyed;
 use crate::domain::scrub::work::WorkKind;
 
 impl Pass<'_> {
     pub(super) async fn settle(
         &mut self,
-        outcomes: Vec<(Claimed<'_>, Outcome)>,
+        outcomes: Vec<(Claimed<'_>, Destruction)>,
     ) -> Result<(), RepoError> {
         let mut settled = Vec::new();
         for (claimed, outcome) in &outcomes {
@@ -33,7 +33,7 @@ impl Pass<'_> {
 
     /// Before the rows are settled: a record may come twice, and is never missing. The entry of the
     /// audit is written with the rows.
-    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Outcome) -> Option<AuditEntry> {
+    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Destruction) -> Option<AuditEntry> {
         if outcome.left.is_some() || outcome.stopped {
             return None;
         }
@@ -49,7 +49,7 @@ impl Pass<'_> {
         Some(destroyed.entry(self.scrubber.clock.now()))
     }
 
-    fn count(&mut self, claimed: &Claimed<'_>, outcome: Outcome) {
+    fn count(&mut self, claimed: &Claimed<'_>, outcome: Destruction) {
         let id = &claimed.work.image().id;
         let is_released = claimed.may_be_released(&outcome);
         if let Some(shared) = &mut self.shared {

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use glance_revert::config::{CinderConfig, CinderLogin};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -121,7 +121,7 @@ impl Listening {
 
 /// How the store is configured for a stub that is reached at `authority`.
 pub(crate) fn config(authority: &str) -> CinderConfig {
-    let named = |name: &str| Named::Name {
+    let named = |name: &str| Identifier::Name {
         name: name.to_owned(),
         domain: Domain::NameOrId("Default".to_owned()),
     };

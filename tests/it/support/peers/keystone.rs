@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use glance_revert::config::KeystoneConfig;
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -215,9 +215,9 @@ pub(crate) fn password_of(user: &User, project: &str) -> Credentials {
     // The domain is named by its id, as some deployers do.
     let domain = Domain::NameOrId("default".to_owned());
     Credentials::Password {
-        user: Named::Name { name: user.name.clone(), domain },
+        user: Identifier::Name { name: user.name.clone(), domain },
         password: USER_PASSWORD.into(),
-        scope: Scope::Project(Named::Id(project.to_owned())),
+        scope: Scope::Project(Identifier::Id(project.to_owned())),
     }
 }
 

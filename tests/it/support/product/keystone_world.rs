@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::Request;
 use glance_revert::auth::KeystoneAuthenticator;
 use glance_revert::config::KeystoneConfig;
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use glance_revert::domain::principal::{AuthError, Authenticator, Principal};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub(crate) fn config(url: &str, login: impl Into<Option<Credentials>>) -> Keysto
 pub(crate) fn password() -> Credentials {
     let named = |name: &str| {
         let domain = Domain::Id("default".to_owned());
-        Named::Name { name: name.to_owned(), domain }
+        Identifier::Name { name: name.to_owned(), domain }
     };
     Credentials::Password {
         user: named("glance"),

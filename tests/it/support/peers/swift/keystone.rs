@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use glance_revert::config::keystone_auth::{Credentials, Domain, Named, Scope};
+use glance_revert::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use glance_revert::config::{SwiftConfig, SwiftLogin};
 use reqwest::Method;
 use serde_json::json;
@@ -92,7 +92,7 @@ impl Project {
         let mut config = super::config("unused", &self.container.name);
         let account = config.accounts.first_mut().unwrap();
         account.auth_address = format!("http://{}/v3", self.keystone);
-        let named = |name: &str| Named::Name {
+        let named = |name: &str| Identifier::Name {
             name: name.to_owned(),
             domain: Domain::Id("default".to_owned()),
         };
