@@ -3,6 +3,7 @@
 //! A handler returns an [`ApiError`]; the body is written by [`super::middleware::answer`], which
 //! knows the request id and also puts what axum and its layers answer into the same form.
 
+mod request;
 mod table;
 
 use std::time::Duration;
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use table::RequestError;
+pub use request::RequestError;
 
 use crate::telemetry::printable;
 

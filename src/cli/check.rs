@@ -12,6 +12,7 @@ use crate::domain::lock::LockTrial;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::clocks_differ;
+use crate::domain::store::Store;
 use crate::domain::tables::{TablesState, UNRECORDED_FOR};
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::tls::Tls;
@@ -228,7 +229,12 @@ async fn locks(app: &App) -> Tried {
 async fn stores(app: &App) -> Vec<Tried> {
     let mut tried = Vec::new();
     for store in app.stores.all() {
-        tried.push(of(&format!("store {}", store.id()), store.health().await, "there"));
+        let health = store.health().await;
+        let note = match &health {
+            Ok(()) => format!("there; second chance: {}", second_chance(&*store).await),
+            Err(_) => String::new(),
+        };
+        tried.push(of(&format!("store {}", store.id()), health, &note));
     }
     for store in &app.config.stores {
         if let StoreKind::Unsupported { kind } = &store.kind {
@@ -243,6 +249,14 @@ async fn stores(app: &App) -> Vec<Tried> {
         }
     }
     tried
+}
+
+/// What becomes of data that is deleted from now on.
+async fn second_chance(store: &dyn Store) -> String {
+    match store.second_chance().await {
+        Ok(chance) => chance.unwrap_or_else(|| "none".to_owned()),
+        Err(error) => format!("unknown, {error}"),
+    }
 }
 
 async fn tokens(app: &App) -> Vec<Tried> {

@@ -19,13 +19,18 @@ fn advice(error: &RevertError) -> Option<&'static str> {
         RevertError::NotPending(_, NotPending::ScrubInProgress) => {
             Some("Look again later: the claim is released if the store refuses.")
         }
-        RevertError::NotPending(_, NotPending::AlreadyScrubbed | NotPending::NoLocations) => {
+        RevertError::NotPending(_, NotPending::AlreadyScrubbed | NotPending::NoLocations)
+        | RevertError::Scrubbed { chance: false, .. } => {
             Some("Upload it again, or bring it back from a backup.")
         }
         RevertError::NotPending(_, NotPending::DeleteInProgress { .. }) => Some("Try again later."),
         RevertError::Busy(_) => Some("Nothing was changed; try again in a moment."),
         RevertError::DataMissing { .. } => Some(
             "Nothing was changed; bring the data back to its place, or upload the image again.",
+        ),
+        RevertError::Scrubbed { chance: true, .. } => Some(
+            "Use --verify checksum: the whole data is read and its hash compared before it is brought \
+             back.",
         ),
         RevertError::NotVerifiable { .. } => Some(
             "Nothing was changed; use --verify exists in place of checksum, or --verify none if \

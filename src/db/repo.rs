@@ -25,13 +25,13 @@ use super::error::{connection_broke, lost_race, repo_error};
 use super::lists;
 use super::pooled::PooledConnection;
 use super::read;
-use super::slim::Slim;
 use super::statement::Statement;
-use super::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
+use super::statements::{self as sql, LOCATION_SLOTS};
 use super::tables::SqlTables;
 use super::transaction::{begin, begin_with, commit};
 use crate::domain::audit::AuditEntry;
 use crate::domain::image::{Image, ImageId, RowVersion};
+use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
@@ -178,13 +178,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
-        let mut slim = Slim::<D>::new(ids.len());
-        for some in ids.chunks(IMAGE_SLOTS) {
-            let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
-            let statement = Statement::new(sql::IMAGES).bind_list(IMAGE_SLOTS, &some);
-            self.each(statement, &mut |row| slim.add(row)).await?;
-        }
-        slim.done()
+        self.read_slim(ids).await
     }
 
     async fn revert(
@@ -196,6 +190,10 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     ) -> Result<Write, RepoError> {
         must_be_locked(guard, plan.id())?;
         self.revert_in_group(Change { plan, audit }, now).await
+    }
+
+    async fn ended_locations(&self, id: &ImageId) -> Result<Vec<Location>, RepoError> {
+        self.read_ended_locations(id).await
     }
 
     async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {

@@ -1,5 +1,7 @@
 //! What a deleted image is, what of it comes back, and why the rest does not.
 
+mod destroyed;
+
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -130,11 +132,6 @@ impl PendingDelete {
         self.image.waiting(location) == Some(Waiting::Ended)
     }
 
-    /// Whether nothing but the store can tell that the image is not scrubbed.
-    pub fn may_be_scrubbed(&self) -> bool {
-        self.image.state() == State::Unscrubbed
-    }
-
     /// Locations that were deleted with the image: those that no delete stamped, and those whose
     /// stamps follow each other closely up to the last one. One that a scrubber has claimed is
     /// nobody else's any more.
@@ -150,6 +147,9 @@ impl PendingDelete {
     /// How many of [`Self::stamps`] belong to the delete.
     fn together(&self) -> usize {
         let stamps = self.stamps();
+        if self.image.may_be_scrubbed() {
+            return self.destroyed_together(&stamps);
+        }
         let has_stamped = self.image.status == ImageStatus::PendingDelete;
         // what it did not stamp came while it was at work, and says nothing of when it stamped the others
         let unseen =
@@ -175,10 +175,11 @@ impl PendingDelete {
     fn stamps(&self) -> Vec<(&Location, Timestamp)> {
         let of_image = self.image.deleted_at.max(self.image.last_stamp());
         let of_image = of_image.or(self.image.updated_at).unwrap_or(self.image.created_at);
-        let stamp = |location| match self.image.waiting(location)? {
-            Waiting::Kept | Waiting::Ended => Some((location, of_image)),
-            Waiting::Stamped => location.stamp().map(|at| (location, at)),
-            Waiting::Claimed => None,
+        let stamp = |location| match self.image.waiting(location) {
+            Some(Waiting::Kept | Waiting::Ended) => Some((location, of_image)),
+            Some(Waiting::Stamped) => location.stamp().map(|at| (location, at)),
+            Some(Waiting::Claimed) => None,
+            None => self.was_destroyed_at(location).map(|at| (location, at)),
         };
         let mut stamps: Vec<_> = self.image.locations.iter().filter_map(stamp).collect();
         stamps.sort_by_key(|(location, at)| (Reverse(*at), self.is_stamped(location)));

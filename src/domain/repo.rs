@@ -222,6 +222,9 @@ pub trait ImageRepo: Debug + Send + Sync {
         audit: &AuditEntry,
     ) -> Result<Write, RepoError>;
 
+    /// The locations of an image that are `deleted`.
+    async fn ended_locations(&self, id: &ImageId) -> Result<Vec<Location>, RepoError>;
+
     /// Reads several images, each as [`ImageRepo::get`] does, in as few statements as it can.
     async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
         let mut wholes = Wholes::default();

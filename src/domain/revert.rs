@@ -219,7 +219,11 @@ impl Reverter {
             }
             let at = self.clock.now();
             let entry = recorded::entry(at, by, *request, &decision.reverted(now));
-            if self.repo.revert(guard, &decision.plan, now, &entry).await? == Write::Done {
+            let written = self.repo.revert(guard, &decision.plan, now, &entry).await;
+            if !matches!(written, Ok(Write::Done)) {
+                decision.tell_unwritten();
+            }
+            if written? == Write::Done {
                 let live = self.repo.live_locations_of(id).await?;
                 if self.is_still_there(&decision, &live).await? {
                     return Ok(decision.reverted(now));

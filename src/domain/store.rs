@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 
 use super::image::ImageId;
 use super::location::{Location, LocationValue};
+use super::time::{Timestamp, isotime};
 
 /// The name of a configured store: a backend's section, or the scheme in the single-store form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +73,29 @@ pub enum Presence {
         /// What is wrong.
         why: String,
     },
+}
+
+/// Data that nobody can read any more and that its store has kept all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retained {
+    /// The store's own name of exactly this data: a version, an id in a trash.
+    pub version: String,
+    /// Bytes.
+    pub size: u64,
+    /// Since when nobody can read it, where the store says so.
+    pub since: Option<Timestamp>,
+    /// Until when it is kept at the least; `None` where nobody set an end, or it cannot be seen.
+    pub until: Option<Timestamp>,
+    /// As what it is kept, and what is known of the end of that.
+    pub how: String,
+}
+
+impl fmt::Display for Retained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "its store has kept it: {}", self.how)?;
+        self.since.map_or(Ok(()), |since| write!(f, "; since {}", isotime(since)))?;
+        self.until.map_or(Ok(()), |until| write!(f, "; until {} at least", isotime(until)))
+    }
 }
 
 /// A store could not answer.
@@ -203,6 +227,43 @@ pub trait Store: Debug + Send + Sync {
     /// stores that say so are asked.
     async fn repair(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
         Err(StoreError::NotVerifiable("this store can repair nothing".to_owned()))
+    }
+
+    /// What the store has kept of an image's data that it shows as [`Presence::Hidden`], if it can
+    /// bring that back itself. Changes nothing.
+    async fn retained(
+        &self,
+        _image: &ImageId,
+        _uri: &StoreUri,
+    ) -> Result<Option<Retained>, StoreError> {
+        Ok(None)
+    }
+
+    /// Reads what is kept from its beginning, where it lies; `None` if it is not kept any more.
+    async fn read_retained(
+        &self,
+        _image: &ImageId,
+        _uri: &StoreUri,
+        _kept: &Retained,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        Err(StoreError::NotVerifiable("this store keeps nothing".to_owned()))
+    }
+
+    /// Brings exactly this back to its place, if nothing is there. An error may leave it half done:
+    /// the next look tells.
+    async fn recover(
+        &self,
+        _image: &ImageId,
+        _uri: &StoreUri,
+        _kept: &Retained,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::NotVerifiable("this store keeps nothing".to_owned()))
+    }
+
+    /// How the store keeps data that is deleted from now on, and how long, in words; `None` where it
+    /// does not.
+    async fn second_chance(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
     }
 
     /// Destroys an image's data. Never an `Err`: each outcome says what became of the data.

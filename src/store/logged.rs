@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
 };
 
 /// The store behind it answers; this one tells. Values of locations are never told: they may hold
@@ -33,6 +33,14 @@ impl<S: Store> Logged<S> {
             "the store answered"
         );
         answer
+    }
+}
+
+fn opened(answer: &Result<Option<ObjectStream>, StoreError>) -> String {
+    match answer {
+        Ok(Some(_)) => "opened".to_owned(),
+        Ok(None) => "absent".to_owned(),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -83,12 +91,43 @@ impl<S: Store> Store for Logged<S> {
         image: &ImageId,
         uri: &StoreUri,
     ) -> Result<Option<ObjectStream>, StoreError> {
-        let in_words = |answer: &Result<Option<ObjectStream>, StoreError>| match answer {
-            Ok(Some(_)) => "opened".to_owned(),
-            Ok(None) => "absent".to_owned(),
+        self.told("read", Some(image), self.0.read(image, uri), opened).await
+    }
+
+    async fn retained(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<Retained>, StoreError> {
+        let in_words = |answer: &Result<Option<Retained>, StoreError>| match answer {
+            Ok(kept) => format!("{kept:?}"),
             Err(error) => error.to_string(),
         };
-        self.told("read", Some(image), self.0.read(image, uri), in_words).await
+        self.told("retained", Some(image), self.0.retained(image, uri), in_words).await
+    }
+
+    async fn read_retained(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let answer = self.0.read_retained(image, uri, kept);
+        self.told("read_retained", Some(image), answer, opened).await
+    }
+
+    async fn recover(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<(), StoreError> {
+        self.told("recover", Some(image), self.0.recover(image, uri, kept), done).await
+    }
+
+    async fn second_chance(&self) -> Result<Option<String>, StoreError> {
+        let in_words = |answer: &Result<Option<String>, StoreError>| format!("{answer:?}");
+        self.told("second_chance", None, self.0.second_chance(), in_words).await
     }
 
     async fn pin(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError> {

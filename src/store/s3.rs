@@ -6,7 +6,9 @@
 //! object.
 
 mod client;
+mod retained;
 mod uri;
+mod versions;
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Response, announced_length, header};
 
@@ -229,6 +231,44 @@ impl Store for S3Store {
             },
             _ => Err(answered(response, &object.call).await.into()),
         }
+    }
+
+    async fn retained(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<Retained>, StoreError> {
+        Ok(self.kept(&self.object(uri)?).await?)
+    }
+
+    async fn read_retained(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        let object = self.object(uri)?;
+        let response = self.client.get_version(&object.key, &kept.version, &object.call).await?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(streamed(response))),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(answered(response, &object.call).await.into()),
+        }
+    }
+
+    async fn recover(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<(), StoreError> {
+        self.accepts(image, uri)?;
+        Ok(self.uncover(&self.object(uri)?, &kept.version).await?)
+    }
+
+    async fn second_chance(&self) -> Result<Option<String>, StoreError> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        Ok(self.how_long(&self.call(Some(keys.clone()))).await?)
     }
 
     async fn delete(&self, _image: &ImageId, uri: &StoreUri) -> Deletion {

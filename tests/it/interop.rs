@@ -5,6 +5,7 @@ mod night;
 mod openstack_client;
 mod own_tables;
 mod rbd;
+mod retained;
 mod s3;
 mod smoke;
 mod swift;

@@ -150,6 +150,9 @@ fn refused(process: &Process, image: &str, began: Duration, error: &RevertError)
             }
             NotPending::OtherStatus(_) => must_be("other", &|state| state == State::Other),
         },
+        RevertError::Scrubbed { .. } => {
+            must_be("scrubbed", &|state| matches!(state, State::Scrubbed | State::Unscrubbed));
+        }
         RevertError::DataMissing { .. } => {
             let has_turned = truth.turned_since(began);
             if let Some(row) = waiting(world, image).first().filter(|_| !has_turned) {

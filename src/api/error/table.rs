@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use super::ApiError;
+use super::{ApiError, RequestError};
 use crate::api::redacted::without_credentials;
 use crate::config::ScrubTime;
 use crate::domain::control::ControlError;
@@ -20,53 +20,6 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// After what lasts as long as a scrub of one image may.
 const LATER: Duration = Duration::from_secs(30);
-
-/// What is wrong with a request itself, or with how it was carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RequestError {
-    /// A header, parameter or body that cannot be used; the message says which.
-    Invalid(String),
-    /// No operation has this path.
-    UnknownUri,
-    /// No image can have the id in the path.
-    ImpossibleImageId,
-    /// The path is known, the method is not.
-    Method,
-    /// The request took longer than `request_timeout`.
-    Timeout,
-    /// The body is too large.
-    TooLarge,
-    /// The request line is too long.
-    UriTooLong,
-    /// A body that is not said to be JSON.
-    MediaType,
-    /// The headers are too large.
-    HeadersTooLarge,
-    /// No token was sent.
-    TokenMissing,
-    /// Keystone does not take the name and the password.
-    LoginRefused,
-    /// The client's tokens were refused too often.
-    TooManyFailures {
-        /// Until the client has another attempt.
-        wait: Duration,
-        /// Why this token was refused; for the log.
-        cause: &'static str,
-    },
-    /// A selection has another number of images than the caller counted.
-    SelectionChanged {
-        /// What the caller said.
-        expected: u64,
-        /// What there is.
-        found: u64,
-    },
-    /// Nothing is scrubbed, since `scrub_time` is nobody's word.
-    NoScrubTime(ScrubTime),
-    /// This process runs no passes.
-    ScrubberOff,
-    /// A bug; the text is for the log.
-    Internal(String),
-}
 
 impl From<RequestError> for ApiError {
     fn from(error: RequestError) -> Self {
@@ -266,6 +219,19 @@ impl From<&RevertError> for ApiError {
                     "The data of image {id} is not there, so nothing was changed: {}. Bring the \
                      data back to its place, or upload the image again.",
                     findings.join("; ")
+                ),
+            ),
+            RevertError::Scrubbed { id, findings, chance } => conflict(
+                error.reason(),
+                format!(
+                    "The data of image {id} has been destroyed: {}. {}",
+                    without_credentials(&findings.join("; ")),
+                    if *chance {
+                        "Send {\"verify\": \"checksum\"}: the whole data is read and its hash \
+                         compared before it is brought back."
+                    } else {
+                        "Upload the image again, or bring it back from a backup."
+                    }
                 ),
             ),
             RevertError::NotVerifiable { id, findings } => conflict(

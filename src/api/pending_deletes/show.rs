@@ -15,6 +15,7 @@ use crate::domain::control::InForce;
 use crate::domain::evidence::Finding;
 use crate::domain::image::State as ImageState;
 use crate::domain::revert::{Judged, Preview};
+use crate::domain::store::Retained;
 use crate::domain::time::isotime;
 
 /// What a revert of an image would do.
@@ -93,13 +94,38 @@ pub struct LocationPreview {
     /// Whether it would come back.
     pub comes_back: bool,
     /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
-    /// (the store keeps it where nobody can read it), `damaged`, `repairable` (a revert puts
+    /// (the store keeps it where nobody can read it), `retained` (the same, and a revert with
+    /// `verify` = `checksum` can bring it back), `unproved` (something is there although it was
+    /// destroyed; only a `checksum` proves it), `damaged`, `repairable` (a revert puts
     /// right what is wrong), `not_verifiable` (it can never be looked at), `unknown` or
     /// `not_checked`; more may come.
     pub data: String,
     /// What is wrong, in words; null if nothing is.
     #[schema(required)]
     pub problem: Option<String>,
+    /// What the store has kept of data that nobody can read any more; absent where there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub retained: Option<RetainedData>,
+}
+
+/// Data that a store has kept after it was deleted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetainedData {
+    /// Bytes.
+    pub size: u64,
+    /// Since when nobody can read it, UTC; null where the store does not say.
+    #[schema(required, format = DateTime)]
+    pub since: Option<String>,
+    /// Until when it is kept at the least, UTC; null where nobody set an end, or it cannot be seen.
+    #[schema(required, format = DateTime)]
+    pub until: Option<String>,
+}
+
+impl From<&Retained> for RetainedData {
+    fn from(kept: &Retained) -> Self {
+        Self { size: kept.size, since: kept.since.map(isotime), until: kept.until.map(isotime) }
+    }
 }
 
 impl PendingDeletePreview {
@@ -146,6 +172,26 @@ fn location(judged: &Judged, preview: &Preview, view: &View) -> LocationPreview 
         comes_back: preview.chosen.contains(&row.id),
         data: data.to_owned(),
         problem,
+        retained: kept_of(&judged.finding).map(RetainedData::from),
+    }
+}
+
+fn kept_of(finding: &Finding) -> Option<&Retained> {
+    match finding {
+        Finding::Kept(kept) | Finding::Recoverable(kept) | Finding::Recovered(kept) => Some(kept),
+        Finding::Present
+        | Finding::Unchecked
+        | Finding::Missing
+        | Finding::Hidden(_)
+        | Finding::Destroyed
+        | Finding::Unproved(_)
+        | Finding::Damaged(_)
+        | Finding::Repairable { .. }
+        | Finding::Repaired(_)
+        | Finding::WrongSize { .. }
+        | Finding::WrongChecksum
+        | Finding::Unknown(_)
+        | Finding::NotVerifiable(_) => None,
     }
 }
 
@@ -155,6 +201,11 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         Finding::Unchecked => ("not_checked", None),
         Finding::Missing => ("missing", Some("The store has no data there.".to_owned())),
         Finding::Hidden(how) => ("hidden", Some(without_credentials(how))),
+        Finding::Kept(kept) | Finding::Recoverable(kept) | Finding::Recovered(kept) => {
+            ("retained", Some(without_credentials(&kept.to_string())))
+        }
+        Finding::Destroyed => ("missing", Some("It was destroyed.".to_owned())),
+        Finding::Unproved(what) => ("unproved", Some(without_credentials(what))),
         Finding::Repairable { why } | Finding::Repaired(why) => {
             ("repairable", Some(without_credentials(why)))
         }

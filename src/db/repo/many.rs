@@ -7,14 +7,16 @@ use crate::db::error::{is_audit_refused, lost_race, repo_error};
 use crate::db::lists;
 use crate::db::pooled::PooledConnection;
 use crate::db::read;
+use crate::db::slim::Slim;
 use crate::db::statement::{PATIENCE, Statement};
-use crate::db::statements::{IMAGE, LOCATION_SLOTS};
+use crate::db::statements::{IMAGE, IMAGE_SLOTS, IMAGES, LOCATION_SLOTS, LOCATIONS_OF};
 use crate::db::tables::Audit;
 use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::audit::AuditEntry;
-use crate::domain::image::ImageId;
+use crate::domain::image::{Image, ImageId};
+use crate::domain::location::{Location, LocationStatus};
 use crate::domain::pending::{Children, RevertPlan};
-use crate::domain::repo::{RepoError, Wholes, Write};
+use crate::domain::repo::{BadRow, HeldLocation, RepoError, Wholes, Write};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
@@ -50,6 +52,40 @@ impl<D: Dialect> SqlRepo<D> {
             }
         }
         Ok(wholes)
+    }
+
+    /// Several with their locations, of which as little is kept as can be.
+    pub(super) async fn read_slim(
+        &self,
+        ids: &[ImageId],
+    ) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
+        let mut slim = Slim::<D>::new(ids.len());
+        for some in ids.chunks(IMAGE_SLOTS) {
+            let statement = Statement::new(IMAGES).bind_list(IMAGE_SLOTS, &texts(some));
+            self.each(statement, &mut |row| slim.add(row)).await?;
+        }
+        slim.done()
+    }
+
+    /// The locations of an image that are `deleted`: users can make any number of them.
+    pub(super) async fn read_ended_locations(
+        &self,
+        id: &ImageId,
+    ) -> Result<Vec<Location>, RepoError> {
+        let (mut ended, mut bytes) = (Vec::new(), 0);
+        let statement = Statement::new(LOCATIONS_OF).bind_list(LOCATION_SLOTS, &[id.as_str()]);
+        let take = &mut |held: &HeldLocation| {
+            let HeldLocation { image, location } = held;
+            // MariaDB compares without regard to case
+            if location.status == LocationStatus::Deleted && image.as_ref() == Some(id) {
+                bytes += location.value.as_stored().len() + location.metadata.len();
+                if bytes <= MOST_OF_SEVERAL {
+                    ended.push(location.clone());
+                }
+            }
+        };
+        self.hand_on(statement, take).await?;
+        if bytes > MOST_OF_SEVERAL { Err(RepoError::TooLarge(id.clone())) } else { Ok(ended) }
     }
 
     /// `most` of them; a rehearsal wants none.

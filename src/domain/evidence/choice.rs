@@ -47,10 +47,14 @@ pub(in crate::domain) fn choose(
     if good.is_empty() {
         let (id, findings) = (id.clone(), judged.iter().filter_map(describe).collect());
         let never = |j: &Judged| matches!(j.finding, Finding::NotVerifiable(_));
-        return Err(if judged.iter().any(never) {
+        let could = |j: &Judged| matches!(j.finding, Finding::Kept(_) | Finding::Unproved(_));
+        let chance = judged.iter().any(could);
+        return Err(if pending.is_scrubbed() {
+            RevertError::Scrubbed { id, findings, chance }
+        } else if judged.iter().any(never) {
             RevertError::NotVerifiable { id, findings }
-        } else if pending.may_be_scrubbed() {
-            RevertError::NotPending(id, NotPending::AlreadyScrubbed)
+        } else if pending.image().may_be_scrubbed() {
+            RevertError::Scrubbed { id, findings, chance }
         } else {
             RevertError::DataMissing { id, findings }
         });
@@ -74,7 +78,8 @@ pub(in crate::domain) fn warnings(
     let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
     let unproved =
         unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
-    let unsure = judged.iter().filter(is_chosen).filter(|_| pending.may_be_scrubbed()).take(1);
+    let at_once = |j: &&Judged| pending.was_ended_at_once(&j.location);
+    let unsure = judged.iter().filter(is_chosen).filter(at_once).take(1);
     let unsure = unsure.map(|_| {
         "Glance had ended the image without delaying the deletion, as it does with deactivated ones; \
          if it was deactivated, deactivate it again"
@@ -104,7 +109,19 @@ fn describe(judged: &Judged) -> Option<String> {
         Finding::Present | Finding::Unchecked => None,
         Finding::Repairable { why } => Some(format!("location {id} will be repaired: {why}")),
         Finding::Repaired(why) => Some(format!("location {id} was repaired: {why}")),
-        Finding::Missing => Some(format!("location {id} has no data any more")),
+        Finding::Kept(kept) => Some(format!(
+            "location {id} has no data any more, but {kept}; a revert with verify=checksum brings it \
+             back"
+        )),
+        Finding::Recoverable(kept) => Some(format!("location {id} will be recovered: {kept}")),
+        Finding::Recovered(kept) => Some(format!("location {id} was recovered: {kept}")),
+        Finding::Unproved(what) => Some(format!(
+            "location {id} was destroyed as its row says, and yet {what}; a revert with \
+             verify=checksum takes it if it is the image's"
+        )),
+        Finding::Missing | Finding::Destroyed => {
+            Some(format!("location {id} has no data any more"))
+        }
         Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),
         Finding::Damaged(how) => Some(format!("the data of location {id} is damaged: {how}")),
         Finding::WrongSize { found, expected } => {

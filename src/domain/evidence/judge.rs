@@ -2,7 +2,9 @@
 
 use super::Evidence;
 use super::choice::Judged;
-use super::verify::{Finding, Verify, verify, verify_and_repair};
+use super::verify::{Finding, Verify, recover, verify, verify_and_repair};
+use crate::domain::image::Image;
+use crate::domain::location::Location;
 use crate::domain::pending::{PendingDelete, RevertPlan};
 use crate::domain::store::Presence;
 
@@ -22,20 +24,62 @@ impl Evidence<'_> {
         {
             let settled = judged.iter().any(|j: &Judged| j.finding.is_good());
             for location in locations {
-                let unseen = how == Verify::None && pending.must_be_seen(location);
-                let how = if unseen { Verify::Exists } else { how };
                 let finding = if settled {
                     Finding::Unchecked
-                } else if dry_run {
-                    verify(self.stores, pending.image(), location, how).await
                 } else {
-                    verify_and_repair(self.stores, pending.image(), location, how).await
+                    self.judge_one(pending, location, how, dry_run).await
                 };
                 tracing::debug!(location = location.id, together, ?finding, "location judged");
                 judged.push(Judged { location: location.clone(), together, finding });
             }
         }
         judged
+    }
+
+    async fn judge_one(
+        &self,
+        pending: &PendingDelete,
+        location: &Location,
+        how: Verify,
+        dry_run: bool,
+    ) -> Finding {
+        let image = pending.image();
+        if pending.must_be_proved(location) {
+            return match how {
+                Verify::Exists | Verify::None => {
+                    unproved(verify(self.stores, image, location, Verify::Exists).await)
+                }
+                Verify::Checksum if dry_run => {
+                    destroyed(verify(self.stores, image, location, how).await)
+                }
+                Verify::Checksum => {
+                    destroyed(verify_and_repair(self.stores, image, location, how).await)
+                }
+            };
+        }
+        let unseen = how == Verify::None && pending.must_be_seen(location);
+        let how = if unseen { Verify::Exists } else { how };
+        if dry_run {
+            verify(self.stores, image, location, how).await
+        } else {
+            verify_and_repair(self.stores, image, location, how).await
+        }
+    }
+
+    /// Has stores bring back what they have kept of locations that are to come back.
+    pub(in crate::domain) async fn recover(
+        &self,
+        image: &Image,
+        judged: &mut [Judged],
+        chosen: &[i32],
+    ) {
+        for Judged { location, finding, .. } in judged {
+            if let Finding::Recoverable(kept) = finding
+                && chosen.contains(&location.id)
+            {
+                *finding = recover(self.stores, image, location, kept.clone()).await;
+            }
+        }
     }
 
     /// The first location of a revert whose data was there before and is not any more. A store that
@@ -56,5 +100,31 @@ impl Evidence<'_> {
             }
         }
         None
+    }
+}
+
+/// What is no surprise of data whose row says that it was destroyed.
+fn destroyed(finding: Finding) -> Finding {
+    if finding == Finding::Missing { Finding::Destroyed } else { finding }
+}
+
+/// The same where no hash is to be compared: then nothing proves it.
+fn unproved(finding: Finding) -> Finding {
+    let text = |what: &str| Finding::Unproved(what.to_owned());
+    match destroyed(finding) {
+        Finding::Present | Finding::Unchecked => text("something of its size is there"),
+        Finding::Repairable { why } | Finding::Repaired(why) => Finding::Unproved(why),
+        Finding::Unknown(problem) => Finding::NotVerifiable(problem),
+        finding @ (Finding::Missing
+        | Finding::Hidden(_)
+        | Finding::Kept(_)
+        | Finding::Recoverable(_)
+        | Finding::Recovered(_)
+        | Finding::Destroyed
+        | Finding::Unproved(_)
+        | Finding::Damaged(_)
+        | Finding::WrongSize { .. }
+        | Finding::WrongChecksum
+        | Finding::NotVerifiable(_)) => finding,
     }
 }

@@ -6,7 +6,9 @@ use md5::{Digest, Md5};
 
 use crate::domain::image::Image;
 use crate::domain::location::Location;
-use crate::domain::store::{ObjectStream, Placed, Presence, StoreError, Stores, Unplaced};
+use crate::domain::store::{
+    ObjectStream, Placed, Presence, Retained, StoreError, Stores, Unplaced,
+};
 
 /// How a revert proves that the data is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,8 +42,19 @@ pub enum Finding {
     Unchecked,
     /// Proof that it is not there.
     Missing,
-    /// Nobody can read it, but the store keeps it. Where, and how it is brought back.
+    /// Nobody can read it, but the store keeps it. Where, and how an operator brings it back.
     Hidden(String),
+    /// Nobody can read it, but the store keeps it and can bring it back, once the hash has proved it.
+    Kept(Retained),
+    /// The same, and of the right hash.
+    Recoverable(Retained),
+    /// The store has brought it back.
+    Recovered(Retained),
+    /// Its row says that it was destroyed, and it is not there.
+    Destroyed,
+    /// Its row says that it was destroyed, and yet something is there that only the hash could prove.
+    /// What.
+    Unproved(String),
     /// Parts of it are missing. Which.
     Damaged(String),
     /// It is there, and the store can put right what keeps Glance from using it.
@@ -70,9 +83,17 @@ impl Finding {
     /// Whether a location with this finding may serve an active image.
     pub fn is_good(&self) -> bool {
         match self {
-            Self::Present | Self::Unchecked | Self::Repairable { .. } | Self::Repaired(_) => true,
+            Self::Present
+            | Self::Unchecked
+            | Self::Repairable { .. }
+            | Self::Repaired(_)
+            | Self::Recoverable(_)
+            | Self::Recovered(_) => true,
             Self::Missing
             | Self::Hidden(_)
+            | Self::Kept(_)
+            | Self::Destroyed
+            | Self::Unproved(_)
             | Self::Damaged(_)
             | Self::WrongSize { .. }
             | Self::WrongChecksum
@@ -147,10 +168,66 @@ pub(super) async fn verify_and_repair(
 
 async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, StoreError> {
     let finding = size(placed, image).await?;
+    if let Finding::Hidden(hidden) = finding {
+        return kept(placed, image, hidden, how).await;
+    }
     if finding == Finding::Present && how == Verify::Checksum {
         return checksum(placed, image).await;
     }
     Ok(finding)
+}
+
+/// What the store has kept of data that it hides; with [`Verify::Checksum`], whether it is the image's.
+async fn kept(
+    placed: &Placed,
+    image: &Image,
+    hidden: String,
+    how: Verify,
+) -> Result<Finding, StoreError> {
+    let kept = match placed.store.retained(&image.id, &placed.uri).await {
+        Ok(Some(kept)) => kept,
+        // whoever may not look can at least be told where it is
+        Ok(None) | Err(StoreError::Refused(_)) => return Ok(Finding::Hidden(hidden)),
+        Err(error) => return Err(error),
+    };
+    if let Some(wrong) = wrong_size(image, kept.size) {
+        return Ok(wrong);
+    }
+    if how != Verify::Checksum {
+        return Ok(Finding::Kept(kept));
+    }
+    let Ok((hasher, expected)) = Hasher::of(image) else {
+        let text = format!("{kept}, and Glance has no hash of this image that could prove it");
+        return Err(StoreError::NotVerifiable(text));
+    };
+    let stream = placed.store.read_retained(&image.id, &placed.uri, &kept).await?;
+    let Some(stream) = stream else { return Ok(Finding::Missing) };
+    let is_right = hasher.of_stream(stream).await?.eq_ignore_ascii_case(expected);
+    Ok(if is_right { Finding::Recoverable(kept) } else { Finding::WrongChecksum })
+}
+
+/// Has the store bring back what was proved to be the image's, and looks whether it is there.
+pub(in crate::domain) async fn recover(
+    stores: &dyn Stores,
+    image: &Image,
+    location: &Location,
+    kept: Retained,
+) -> Finding {
+    let placed = match stores.place(location) {
+        Ok(placed) => placed,
+        Err(unplaced) => return of_unplaced(&unplaced),
+    };
+    let (image_id, store) = (image.id.as_str(), placed.store.id());
+    tracing::warn!(image_id, location = location.id, %store, "brings back what the store has kept");
+    let recovered = async {
+        placed.store.recover(&image.id, &placed.uri, &kept).await?;
+        size(&placed, image).await
+    };
+    match recovered.await {
+        Ok(Finding::Present) => Finding::Recovered(kept),
+        Ok(finding) => finding,
+        Err(error) => of_error(location, &placed, &error),
+    }
 }
 
 async fn repair(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
@@ -171,11 +248,7 @@ async fn repair(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
 }
 
 async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
-    let expected = image.size.map(|size| u64::try_from(size).unwrap_or_default());
-    let of_size = |found, good| match expected {
-        Some(expected) if expected != found => Finding::WrongSize { found, expected },
-        Some(_) | None => good,
-    };
+    let of_size = |found, good| wrong_size(image, found).unwrap_or(good);
     Ok(match placed.store.stat(&image.id, &placed.uri).await? {
         Presence::Present { size } => of_size(size, Finding::Present),
         Presence::Repairable { size, why } => of_size(size, Finding::Repairable { why }),
@@ -185,13 +258,18 @@ async fn size(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     })
 }
 
+fn wrong_size(image: &Image, found: u64) -> Option<Finding> {
+    let expected = image.size.map(|size| u64::try_from(size).unwrap_or_default());
+    let expected = expected.filter(|expected| *expected != found)?;
+    Some(Finding::WrongSize { found, expected })
+}
+
 async fn checksum(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
-    let (mut hasher, expected) = Hasher::of(image)?;
+    let (hasher, expected) = Hasher::of(image)?;
     let Some(stream) = placed.store.read(&image.id, &placed.uri).await? else {
         return Ok(Finding::Missing);
     };
-    hasher.consume(stream).await?;
-    Ok(if hasher.finish().eq_ignore_ascii_case(expected) {
+    Ok(if hasher.of_stream(stream).await?.eq_ignore_ascii_case(expected) {
         Finding::Present
     } else {
         Finding::WrongChecksum
@@ -234,15 +312,15 @@ impl Hasher {
         }
     }
 
-    async fn consume(&mut self, mut stream: ObjectStream) -> Result<(), StoreError> {
+    async fn of_stream(mut self, mut stream: ObjectStream) -> Result<String, StoreError> {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
-            match self {
+            match &mut self {
                 Self::Sha(context) => context.update(&chunk),
                 Self::Md5(hasher) => hasher.update(&chunk),
             }
         }
-        Ok(())
+        Ok(self.finish())
     }
 
     fn finish(self) -> String {

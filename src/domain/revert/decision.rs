@@ -3,8 +3,8 @@
 
 use super::error::destroyed;
 use super::{RevertError, RevertRequest, Reverted, Reverter};
-use crate::domain::evidence::{Judged, choose, lost_key, warnings};
-use crate::domain::image::{Image, State, Waiting};
+use crate::domain::evidence::{Finding, Judged, choose, lost_key, warnings};
+use crate::domain::image::{Image, ImageId, State, Waiting};
 use crate::domain::pending::{Children, PendingDelete, RevertPlan};
 use crate::domain::time::Timestamp;
 
@@ -17,6 +17,21 @@ pub(super) struct Decision {
 }
 
 impl Decision {
+    /// Tells the log of what was brought back for an image whose rows were not written. The next revert
+    /// finds it there; nobody deletes it again, since whoever won may need it.
+    pub(super) fn tell_unwritten(&self) {
+        for judged in &self.judged {
+            if let Finding::Recovered(kept) = &judged.finding {
+                tracing::warn!(
+                    image_id = self.plan.id().as_str(),
+                    location = judged.location.id,
+                    %kept,
+                    "data is back in its store and the image is not: revert it again"
+                );
+            }
+        }
+    }
+
     /// What the caller is told once it is carried out.
     pub(super) fn reverted(&self, now: Timestamp) -> Reverted {
         Reverted {
@@ -28,10 +43,25 @@ impl Decision {
     }
 }
 
+/// What a store began and did not finish. Whoever asks again finds it kept still, or there.
+fn not_recovered(id: &ImageId, judged: &Judged) -> RevertError {
+    let location = judged.location.id;
+    let (Finding::Unknown(problem) | Finding::NotVerifiable(problem)) = &judged.finding else {
+        let problem = format!("location {location} was to be brought back, and is not as it was");
+        return RevertError::StoreUnavailable { id: id.clone(), problem };
+    };
+    RevertError::StoreUnavailable { id: id.clone(), problem: problem.clone() }
+}
+
 impl Reverter {
     /// Shows that an image may be reverted, or says why not.
     pub(super) async fn show_pending(&self, image: Image) -> Result<PendingDelete, RevertError> {
         let id = image.id.clone();
+        if image.may_be_scrubbed() {
+            let ended = self.repo.ended_locations(&id).await?;
+            let pending = image.into_second_chance(ended);
+            return pending.map_err(|reason| RevertError::NotPending(id, reason));
+        }
         let now = match image.delete_seen_at() {
             Some(_) => self.repo.now().await?,
             None => self.clock.now(),
@@ -44,7 +74,7 @@ impl Reverter {
     pub(super) async fn decide(
         &self,
         pending: PendingDelete,
-        judged: Vec<Judged>,
+        mut judged: Vec<Judged>,
         request: &RevertRequest,
     ) -> Result<Option<Decision>, RevertError> {
         let chosen = match choose(&pending, &judged) {
@@ -55,6 +85,18 @@ impl Reverter {
             chosen => chosen?,
         };
         tracing::debug!(locations = ?chosen, "these locations come back");
+        let recovers = |j: &Judged| matches!(j.finding, Finding::Recoverable(_));
+        if !request.dry_run && judged.iter().any(recovers) {
+            if self.has_changed(pending.image()).await? {
+                return Ok(None);
+            }
+            self.evidence().recover(pending.image(), &mut judged, &chosen).await;
+            // one that could not be brought back is told as any other that cannot be had
+            let good = |j: &Judged| !chosen.contains(&j.location.id) || j.finding.is_good();
+            if let Some(bad) = judged.iter().find(|j| !good(j)) {
+                return Err(not_recovered(&pending.image().id, bad));
+            }
+        }
         let mut warnings = warnings(&pending, &judged, &chosen);
         warnings.extend(lost_key(pending.image()));
         let plan = pending.plan(chosen, request.children, request.protect);

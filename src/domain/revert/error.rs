@@ -24,6 +24,16 @@ pub enum RevertError {
         /// What was found, a location each.
         findings: Vec<String>,
     },
+    /// Its data was destroyed, as the rows say, and nothing of it may be used.
+    #[error("the data of image {id} was destroyed: {}", .findings.join("; "))]
+    Scrubbed {
+        /// The image.
+        id: ImageId,
+        /// What was found, a location each.
+        findings: Vec<String>,
+        /// Whether there is something that its hash could prove, if that were asked for.
+        chance: bool,
+    },
     /// No location has data that can be proved, and some can never be looked at.
     #[error("the data of image {id} cannot be verified: {}", .findings.join("; "))]
     NotVerifiable {
@@ -67,6 +77,7 @@ impl RevertError {
             Self::NotPending(_, why) => why.reason(),
             Self::Busy(_) => "image.scrub_in_progress",
             Self::DataMissing { .. } => "image.data_missing",
+            Self::Scrubbed { .. } => NotPending::AlreadyScrubbed.reason(),
             Self::NotVerifiable { .. } => "image.not_verifiable",
             Self::DestroyedMeanwhile { .. } => "image.destroyed_meanwhile",
             Self::StoreUnavailable { .. } => "store.unavailable",

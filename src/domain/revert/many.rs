@@ -288,6 +288,9 @@ impl Run<'_> {
         let written = reverter.repo.revert_all(&reverts, now).await;
         let mut done = Vec::new();
         for ((held, decision), written) in decided.into_iter().zip(written) {
+            if !matches!(written, Ok(Write::Done)) {
+                decision.tell_unwritten();
+            }
             match written {
                 Ok(Write::Done) => done.push((held, decision)),
                 Ok(Write::Stale) => again.push(held),

@@ -341,6 +341,7 @@ fn is_about_the_scrub(error: &RevertError) -> bool {
     matches!(
         error,
         RevertError::Busy(_)
+            | RevertError::Scrubbed { .. }
             | RevertError::NotPending(_, NotPending::ScrubInProgress | NotPending::AlreadyScrubbed)
     )
 }

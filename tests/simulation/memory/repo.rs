@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use glance_revert::domain::audit::{AuditEntry, AuditRow};
 use glance_revert::domain::image::{Image, ImageId, ImageStatus};
+use glance_revert::domain::location::{Location, LocationStatus};
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
@@ -211,6 +212,14 @@ impl ImageRepo for MemoryRepo {
             live.map(|row| row.id).collect()
         };
         self.ask("live_locations_of", live).await
+    }
+
+    async fn ended_locations(&self, id: &ImageId) -> Result<Vec<Location>, RepoError> {
+        let ended = |tables: &super::Tables| {
+            let rows = tables.locations_of(id.as_str()).map(LocationRow::location);
+            rows.filter(|location| location.status == LocationStatus::Deleted).collect()
+        };
+        self.ask("ended_locations", ended).await
     }
 
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {

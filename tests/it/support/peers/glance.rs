@@ -44,6 +44,8 @@ pub(crate) struct GlanceOptions<'a> {
     pub(crate) encryption_key: Option<&'static str>,
     /// `scrub_time` in seconds.
     pub(crate) scrub_time: u32,
+    /// Whether it deletes at once (`delayed_delete = False`).
+    pub(crate) at_once: bool,
     /// A folder of more modules for its Python.
     pub(crate) modules: Option<&'a Path>,
     /// Stores beside those of [`Stores::Multi`]: the name, the type and the options of each.

@@ -5,7 +5,10 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use glance_revert::config::{S3Config, S3Endpoint, S3Keys, UrlFormat};
+use md5::{Digest, Md5};
 use reqwest::{Client, Method, Response, Url};
 use rusty_s3::actions::{
     AbortMultipartUpload, CreateMultipartUpload, GetObject, ListObjectsV2, PutObject, S3Action,
@@ -222,6 +225,51 @@ impl S3Bucket {
         self.send(&action, Method::DELETE, Vec::new()).await;
     }
 
+    /// Removes what was deleted from under its delete marker, so many days after that.
+    pub(crate) async fn end_versions_after(&self, days: u32) {
+        let text = format!(
+            "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
+             <ID>end</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status>\
+             <NoncurrentVersionExpiration><NoncurrentDays>{days}</NoncurrentDays>\
+             </NoncurrentVersionExpiration></Rule></LifecycleConfiguration>"
+        );
+        self.of_bucket("lifecycle", Method::PUT, &text).await;
+    }
+
+    /// The versions of a key that hold data, and the marks of its deletions.
+    pub(crate) async fn versions(&self, key: &str) -> (Vec<String>, Vec<String>) {
+        let list = self.of_bucket("versions", Method::GET, "").await;
+        let of = |element: &str| {
+            let element = format!("<{element}>");
+            let all = list.split(&element).skip(1);
+            let of_key = all.filter(|one| one.contains(&format!("<Key>{key}</Key>")));
+            let version = |one: &str| {
+                let (_, rest) = one.split_once("<VersionId>").unwrap();
+                rest.split_once('<').unwrap().0.to_owned()
+            };
+            of_key.map(version).collect::<Vec<_>>()
+        };
+        (of("Version"), of("DeleteMarker"))
+    }
+
+    /// Removes every version of a key that holds data, as a rule of the bucket does.
+    pub(crate) async fn end_versions(&self, key: &str) {
+        for version in self.versions(key).await.0 {
+            let mut action = self.bucket.delete_object(Some(&self.keys), key);
+            action.query_mut().insert("versionId", version);
+            self.send(&action, Method::DELETE, Vec::new()).await;
+        }
+    }
+
+    /// Removes the marks of a key's deletions.
+    pub(crate) async fn remove_marks(&self, key: &str) {
+        for version in self.versions(key).await.1 {
+            let mut action = self.bucket.delete_object(Some(&self.keys), key);
+            action.query_mut().insert("versionId", version);
+            self.send(&action, Method::DELETE, Vec::new()).await;
+        }
+    }
+
     /// Forbids everybody these actions (`s3:DeleteObject`, ..).
     pub(crate) async fn deny(&self, actions: &[&str]) {
         let bucket = format!("arn:aws:s3:::{}", self.name());
@@ -247,6 +295,8 @@ impl S3Bucket {
         };
         let request = self.http.request(method, url).body(body.to_owned());
         let request = request.header("Content-Length", body.len());
+        let digest = BASE64_STANDARD.encode(Md5::digest(body.as_bytes()));
+        let request = request.header("Content-MD5", digest);
         self.answer(request).await.text().await.unwrap()
     }
 

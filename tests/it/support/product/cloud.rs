@@ -65,6 +65,16 @@ impl Cloud {
         self.database.execute(&sql).await;
     }
 
+    /// Deletes an image an hour ago: all that the delete wrote keeps its order.
+    pub(crate) async fn delete(&self, id: &str) {
+        self.admin().delete(id).await;
+        self.database.earlier("images", &format!("id = '{id}'"), 3600).await;
+        for table in ["image_locations", "image_properties", "image_tags", "image_members"] {
+            let of_it = format!("image_id = '{id}' AND deleted_at IS NOT NULL");
+            self.database.earlier(table, &of_it, 3600).await;
+        }
+    }
+
     /// Deletes an image and takes it back: for Glance it is the one from before, bytes included.
     pub(crate) async fn comes_back(&self, id: &str, data: &[u8], restored: &str) {
         let before = self.document(id).await;

@@ -141,6 +141,13 @@ impl ImageRepo for FakeRepo {
         Ok(live.map(|location| location.id).collect())
     }
 
+    async fn ended_locations(&self, id: &ImageId) -> Result<Vec<Location>, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        let all = images.get(id.as_str()).into_iter().flat_map(|image| &image.locations);
+        Ok(all.filter(|l| l.status == LocationStatus::Deleted).cloned().collect())
+    }
+
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError> {
         self.serve().await?;
         let images = self.images.lock().unwrap();

@@ -43,7 +43,7 @@ pub(super) fn write(folder: &Path, database: &str, port: u16, options: &GlanceOp
         .map_or(String::new(), |key| format!("metadata_encryption_key = {key}\n"));
     let text = format!(
         "[DEFAULT]
-delayed_delete = True
+delayed_delete = {delayed_delete}
 scrub_time = {scrub_time}
 show_multiple_locations = True
 show_image_direct_url = True
@@ -70,6 +70,7 @@ allowed_hosts = 127.0.0.1
 image_import_plugins = []
 
 {stores}",
+        delayed_delete = if options.at_once { "False" } else { "True" },
         scrub_time = options.scrub_time,
         node = path("node"),
         paste = path("paste.ini"),

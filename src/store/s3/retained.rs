@@ -1,0 +1,72 @@
+//! The second chance of a bucket with versions: what a mark of a deletion hides, and bringing it back.
+//!
+//! Data comes back by removing the marks above it, never by writing: so nothing is put in the place of
+//! an object that came meanwhile, and the version that is shown is the one that was read.
+
+use super::client::Call;
+use super::versions::{Ends, Latest, Versioned, end, time};
+use super::{Object, S3Store};
+use crate::domain::store::Retained;
+use crate::store::http_fault::Fault;
+
+/// A deletion of what is deleted already leaves one mark more.
+const MOST_MARKS: usize = 100;
+
+impl S3Store {
+    /// What the latest mark of a deletion hides.
+    pub(super) async fn kept(&self, object: &Object) -> Result<Option<Retained>, Fault> {
+        let newest = self.client.newest(&object.key, &object.call).await?;
+        let hidden = newest.and_then(|newest| Some((newest.hidden_since.clone()?, newest)));
+        let Some((since, newest)) = hidden else { return Ok(None) };
+        let since = time(&since);
+        let (until, end) = match self.client.ends(&object.key, &object.call).await? {
+            Ends::After(days) => {
+                let until = since.and_then(|since| end(since, days));
+                (until, format!("a rule of the bucket removes it after {days} days"))
+            }
+            Ends::Never => (None, "no rule of the bucket ends that".to_owned()),
+            Ends::Unseen => {
+                let text = "whether a rule ends that cannot be seen: allow \
+                            s3:GetLifecycleConfiguration";
+                (None, text.to_owned())
+            }
+        };
+        let how = format!("as an older version, behind a delete marker ({end})");
+        Ok(Some(Retained { version: newest.version, size: newest.size, since, until, how }))
+    }
+
+    /// Removes one mark after the other until this version is the latest.
+    pub(super) async fn uncover(&self, object: &Object, version: &str) -> Result<(), Fault> {
+        let unclear = |text: &str| Err(Fault::Unclear(text.to_owned()));
+        for _ in 0..MOST_MARKS {
+            match self.client.latest(&object.key, &object.call).await? {
+                Latest::Data(latest) if latest == version => return Ok(()),
+                Latest::Data(_) => return unclear("another object came to its place"),
+                Latest::Nothing => return unclear("the bucket does not keep it any more"),
+                Latest::Mark(mark) => {
+                    self.client.remove_mark(&object.key, &mark, &object.call).await?;
+                }
+            }
+        }
+        unclear("more than 100 delete markers hide it: remove them")
+    }
+
+    /// Whether deletions from now on leave versions, and how long.
+    pub(super) async fn how_long(&self, call: &Call) -> Result<Option<String>, Fault> {
+        let kept = match self.client.versioning(call).await? {
+            Versioned::Never => return Ok(None),
+            Versioned::Suspended => {
+                let text = "versions are suspended: only what was uploaded before is kept";
+                return Ok(Some(text.to_owned()));
+            }
+            Versioned::On => "versioned: what is deleted is kept",
+        };
+        Ok(Some(match self.client.ends("", call).await? {
+            Ends::After(days) => format!("{kept} for {days} days"),
+            Ends::Never => format!("{kept} until somebody removes it"),
+            Ends::Unseen => {
+                format!("{kept}; for how long cannot be seen: allow s3:GetLifecycleConfiguration")
+            }
+        }))
+    }
+}

@@ -1,0 +1,304 @@
+//! What a bucket keeps of a key: versions, the marks that hide them, and the rules that end them.
+
+use chrono::{DateTime, TimeDelta};
+use instant_xml::FromXml;
+use reqwest::{Method, StatusCode};
+use rusty_s3::actions::{DeleteObject, GetObject, S3Action};
+
+use super::client::{Call, S3Client, SIGNED_FOR, answered, unreadable};
+use crate::domain::time::Timestamp;
+use crate::store::http_fault::Fault;
+
+/// Versions asked for at a time; one has some 2 KiB where its key is a long one.
+const VERSIONS: &str = "50";
+
+/// The newest data of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Newest {
+    pub(super) version: String,
+    pub(super) size: u64,
+    /// When a mark began to hide it; `None` where nothing does.
+    pub(super) hidden_since: Option<String>,
+}
+
+/// What a GET of a key finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Latest {
+    /// Data, of this version.
+    Data(String),
+    /// A mark of a deletion, of this version.
+    Mark(String),
+    Nothing,
+}
+
+/// What ends versions that are not the latest any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// A rule, so many days after they were hidden.
+    After(i64),
+    Never,
+    /// The rules may not be read.
+    Unseen,
+}
+
+/// Whether deletions leave versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Versioned {
+    On,
+    /// They were on.
+    Suspended,
+    Never,
+}
+
+impl S3Client {
+    /// Whether the bucket keeps older versions of the key; a mark of its deletion, if one was seen,
+    /// holds no data. Without a mark, a service that knows no versions keeps none, nor does a bucket
+    /// that never had them on.
+    pub(super) async fn keeps_versions(
+        &self,
+        key: &str,
+        is_marked: bool,
+        call: &Call,
+    ) -> Result<bool, Fault> {
+        match self.newest(key, call).await {
+            Ok(newest) => Ok(newest.is_some()),
+            Err(fault) if is_marked => Err(fault),
+            Err(fault) if knows_no_versions(&fault) => Ok(false),
+            Err(fault) if fault.is_refusal() => match self.versioning(call).await {
+                Ok(Versioned::Never) => Ok(false),
+                Ok(Versioned::On | Versioned::Suspended) => Err(unseen(fault)),
+                Err(other) if other.is_refusal() => Err(unseen(fault)),
+                Err(other) => Err(other),
+            },
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The newest data of a key, hidden or not. The key's own versions come first of all that begin
+    /// with it, the newest first.
+    pub(super) async fn newest(&self, key: &str, call: &Call) -> Result<Option<Newest>, Fault> {
+        let (mut from, mut hidden_since) = (None, None);
+        loop {
+            let page = self.versions(key, from.as_ref(), call).await?;
+            let latest = page.marks.iter().find(|mark| mark.key == key && mark.is_latest);
+            hidden_since = hidden_since.or(latest.map(|mark| mark.at.clone()));
+            if let Some(kept) = page.kept.iter().find(|kept| kept.key == key) {
+                return Ok(Some(Newest {
+                    version: kept.version.clone(),
+                    size: kept.size,
+                    hidden_since,
+                }));
+            }
+            let next = page.next(key);
+            if next.is_none() {
+                return Ok(None);
+            }
+            if next == from {
+                return Err(Fault::Unclear("a listing of versions does not go on".to_owned()));
+            }
+            from = next;
+        }
+    }
+
+    /// What a GET would find.
+    pub(super) async fn latest(&self, key: &str, call: &Call) -> Result<Latest, Fault> {
+        let page = self.versions(key, None, call).await?;
+        let mark = page.marks.into_iter().find(|mark| mark.key == key && mark.is_latest);
+        let kept = page.kept.into_iter().find(|kept| kept.key == key && kept.is_latest);
+        Ok(match (kept, mark) {
+            (Some(kept), _) => Latest::Data(kept.version),
+            (None, Some(mark)) => Latest::Mark(mark.version),
+            (None, None) => Latest::Nothing,
+        })
+    }
+
+    /// Removes a mark of a deletion, which holds no data; sent once.
+    pub(super) async fn remove_mark(
+        &self,
+        key: &str,
+        version: &str,
+        call: &Call,
+    ) -> Result<(), Fault> {
+        let mut action = DeleteObject::new(&self.bucket, call.keys.as_ref(), key);
+        action.query_mut().insert("versionId", version.to_owned());
+        let answer = self.send(Method::DELETE, action.sign(SIGNED_FOR), call).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(answered(answer, call).await) }
+    }
+
+    /// What ends the versions of a key.
+    pub(super) async fn ends(&self, key: &str, call: &Call) -> Result<Ends, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        action.query_mut().insert("lifecycle", "");
+        let body = match self.listing(action.sign(SIGNED_FOR), call).await {
+            Ok(body) => body,
+            Err(Fault::Answered(StatusCode::NOT_FOUND, _)) => return Ok(Ends::Never),
+            Err(Fault::Answered(..)) => return Ok(Ends::Unseen),
+            Err(fault) => return Err(fault),
+        };
+        let Ok(lifecycle) = instant_xml::from_str::<Lifecycle>(&body) else {
+            return Ok(Ends::Unseen);
+        };
+        let days = lifecycle.rules.into_iter().filter(|rule| rule.is_for(key));
+        let days = days.filter_map(|rule| rule.noncurrent?.days).min();
+        Ok(days.map_or(Ends::Never, Ends::After))
+    }
+
+    /// Whether versions are, or once were, on.
+    pub(super) async fn versioning(&self, call: &Call) -> Result<Versioned, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        action.query_mut().insert("versioning", "");
+        let body = match self.listing(action.sign(SIGNED_FOR), call).await {
+            Err(fault) if knows_no_versions(&fault) => return Ok(Versioned::Never),
+            body => body?,
+        };
+        let versioning: Versioning =
+            instant_xml::from_str(&body).map_err(|error| unreadable(&error))?;
+        Ok(match versioning.status.as_deref() {
+            None => Versioned::Never,
+            Some("Suspended") => Versioned::Suspended,
+            Some(_) => Versioned::On,
+        })
+    }
+
+    /// One page of what is kept of all that begins with the key, behind that version of it.
+    async fn versions(
+        &self,
+        key: &str,
+        from: Option<&String>,
+        call: &Call,
+    ) -> Result<Versions, Fault> {
+        let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
+        let query = action.query_mut();
+        for (name, value) in [("max-keys", VERSIONS), ("prefix", key), ("versions", "")] {
+            query.insert(name, value);
+        }
+        if let Some(version) = from {
+            query.insert("key-marker", key);
+            query.insert("version-id-marker", version.as_str());
+        }
+        let body = self.listing(action.sign(SIGNED_FOR), call).await?;
+        instant_xml::from_str(&body).map_err(|error| unreadable(&error))
+    }
+}
+
+/// A time as S3 prints it.
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc())
+}
+
+/// The earliest moment at which a rule may take what is hidden since then.
+pub(super) fn end(since: Timestamp, days: i64) -> Option<Timestamp> {
+    since.checked_add_signed(TimeDelta::try_days(days)?)
+}
+
+/// `ListObjectVersions`, as far as it matters.
+#[derive(Debug, FromXml)]
+#[xml(rename = "ListVersionsResult", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Versions {
+    kept: Vec<KeptVersion>,
+    marks: Vec<DeleteMark>,
+    #[xml(rename = "IsTruncated")]
+    is_truncated: Option<bool>,
+    #[xml(rename = "NextKeyMarker")]
+    next_key: Option<String>,
+    #[xml(rename = "NextVersionIdMarker")]
+    next_version: Option<String>,
+}
+
+impl Versions {
+    /// Where the rest of the key's own versions begin, if there may be more.
+    fn next(self, key: &str) -> Option<String> {
+        let is_more = self.is_truncated == Some(true) && self.next_key.as_deref() == Some(key);
+        self.next_version.filter(|_| is_more)
+    }
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "Version", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct KeptVersion {
+    #[xml(rename = "Key")]
+    key: String,
+    #[xml(rename = "VersionId")]
+    version: String,
+    #[xml(rename = "IsLatest")]
+    is_latest: bool,
+    #[xml(rename = "Size")]
+    size: u64,
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "DeleteMarker", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct DeleteMark {
+    #[xml(rename = "Key")]
+    key: String,
+    #[xml(rename = "VersionId")]
+    version: String,
+    #[xml(rename = "IsLatest")]
+    is_latest: bool,
+    #[xml(rename = "LastModified")]
+    at: String,
+}
+
+/// `GetBucketVersioning`: no status where versions were never on.
+#[derive(Debug, FromXml)]
+#[xml(rename = "VersioningConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Versioning {
+    #[xml(rename = "Status")]
+    status: Option<String>,
+}
+
+/// `GetBucketLifecycleConfiguration`, as far as it ends versions.
+#[derive(Debug, FromXml)]
+#[xml(rename = "LifecycleConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Lifecycle {
+    rules: Vec<LifecycleRule>,
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "Rule", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct LifecycleRule {
+    #[xml(rename = "Status")]
+    status: String,
+    #[xml(rename = "Prefix")]
+    prefix: Option<String>,
+    filter: Option<RuleFilter>,
+    noncurrent: Option<Noncurrent>,
+}
+
+impl LifecycleRule {
+    /// Glance's objects have no tags; a rule that is for some of them only may be for this one.
+    fn is_for(&self, key: &str) -> bool {
+        let of_filter = self.filter.as_ref().and_then(|filter| filter.prefix.as_ref());
+        let mut prefixes = self.prefix.iter().chain(of_filter);
+        self.status == "Enabled" && prefixes.all(|prefix| key.starts_with(prefix.as_str()))
+    }
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "Filter", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct RuleFilter {
+    #[xml(rename = "Prefix")]
+    prefix: Option<String>,
+}
+
+#[derive(Debug, FromXml)]
+#[xml(rename = "NoncurrentVersionExpiration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct Noncurrent {
+    #[xml(rename = "NoncurrentDays")]
+    days: Option<i64>,
+}
+
+/// The answers of services that have no versions.
+fn knows_no_versions(fault: &Fault) -> bool {
+    matches!(fault, Fault::Answered(status, _) if [400, 405, 501].contains(&status.as_u16()))
+}
+
+/// A refusal of the question after versions, in a bucket that may have some.
+fn unseen(fault: Fault) -> Fault {
+    let Fault::Answered(status, text) = fault else { return fault };
+    let text = format!(
+        "whether the bucket keeps older versions cannot be seen: {text}; allow \
+         s3:ListBucketVersions"
+    );
+    Fault::Answered(status, text)
+}

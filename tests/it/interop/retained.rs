@@ -1,0 +1,94 @@
+//! Beside the real Glance: what stores have kept of images whose data was destroyed, by our scrubber, by
+//! upstream's or by Glance itself, comes back after its hash was compared, and nothing else does.
+
+mod rbd;
+mod s3;
+
+use serde_json::json;
+
+use crate::support::cloud::{Cloud, SMALL};
+use crate::support::service::Answer;
+
+/// Of the size of [`SMALL`].
+const OTHER: &[u8] = b"other bit of an image";
+
+/// Who destroyed the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Destroyer {
+    Ours,
+    Upstream,
+    /// Glance itself, at once (`delayed_delete = False`).
+    Glance,
+}
+
+/// Deletes an image and has its data destroyed.
+async fn destroy(cloud: &Cloud, id: &str, by: Destroyer) {
+    match by {
+        Destroyer::Glance => cloud.admin().delete(id).await,
+        Destroyer::Ours => {
+            cloud.delete(id).await;
+            let report = cloud.service.scrub().await;
+            assert_eq!((report.scrubbed, report.failed), (1, 0), "{report:?}");
+        }
+        Destroyer::Upstream => {
+            cloud.delete(id).await;
+            let finished = cloud.glance.run_scrubber().await;
+            assert!(finished.output.contains("scrubbed successfully"), "{finished:?}");
+        }
+    }
+    let status = format!("SELECT status FROM images WHERE id = '{id}'");
+    assert_eq!(cloud.database.rows(&status).await, [[Some("deleted".to_owned())]]);
+}
+
+/// The refusal of a revert, by its reason and its message.
+fn refusal(answer: &Answer) -> (u16, &str, &str) {
+    let error = &answer.body["error"];
+    (answer.status, error["reason"].as_str().unwrap_or(""), error["message"].as_str().unwrap_or(""))
+}
+
+/// That nothing brings it back, and that nothing was brought back in trying.
+async fn stays_gone(cloud: &Cloud, id: &str, because: &str) {
+    for verify in ["exists", "none", "checksum"] {
+        let answer = cloud.service.revert_with(id, &json!({"verify": verify})).await;
+        let (status, reason, message) = refusal(&answer);
+        assert_eq!((status, reason), (409, "image.already_scrubbed"), "{answer:?}");
+        if verify == "checksum" {
+            assert!(message.contains(because), "{message}");
+            assert!(!message.contains("verify"), "there is nothing to be tried: {message}");
+        }
+    }
+    assert_eq!(cloud.admin().show(id).await.0, 404);
+}
+
+/// That it is refused until its whole data is to be compared, and then is what it was before.
+async fn comes_back_whole(cloud: &Cloud, id: &str, before: &serde_json::Value, restored: &str) {
+    for verify in ["exists", "none"] {
+        let answer = cloud.service.revert_with(id, &json!({"verify": verify})).await;
+        let (status, reason, message) = refusal(&answer);
+        assert_eq!((status, reason), (409, "image.already_scrubbed"), "{answer:?}");
+        assert!(message.contains("has kept it") && message.contains("checksum"), "{message}");
+    }
+    let preview = cloud.service.get(&format!("/v2/pending-deletes/{id}")).await.body;
+    assert_eq!(preview["revertible"], false);
+    let locations = preview["locations"].as_array().unwrap();
+    let kept: Vec<_> = locations.iter().filter(|one| one["data"] == "retained").collect();
+    assert_eq!(kept.len(), 1, "{preview}");
+    assert_eq!(kept[0]["retained"]["size"], before["size"], "{preview}");
+
+    let checksum = json!({"verify": "checksum"});
+    let tried = json!({"verify": "checksum", "dry_run": true});
+    let tried = cloud.service.revert_with(id, &tried).await;
+    assert!(tried.warnings.contains("will be recovered"), "{tried:?}");
+    let again = cloud.service.revert(id).await;
+    assert_eq!(again.status, 409, "the trial has brought nothing back: {again:?}");
+
+    let reverted = cloud.service.revert_with(id, &checksum).await;
+    assert_eq!(reverted.status, 200, "{reverted:?}");
+    assert!(reverted.restored.starts_with(restored), "{reverted:?}");
+    assert!(reverted.warnings.contains("was recovered"), "{reverted:?}");
+    assert_eq!(cloud.admin().download(id).await, (200, SMALL.to_vec()));
+    assert_eq!(&cloud.document(id).await, before);
+    let again = cloud.service.revert_with(id, &checksum).await;
+    let is_told = again.status == 200 || refusal(&again).1 == "image.already_active";
+    assert!(is_told, "where our own tables are, the answer is given once more: {again:?}");
+}

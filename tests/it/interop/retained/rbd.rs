@@ -1,0 +1,91 @@
+//! In the trash of a pool of Ceph's.
+
+use serde_json::json;
+
+use super::{Destroyer, destroy, refusal, stays_gone};
+use crate::support::ceph::{Ceph, Shared};
+use crate::support::cloud::{Cloud, SMALL};
+use crate::support::database::Kind;
+use crate::support::glance::{GlanceOptions, Stores};
+
+async fn with_pool(kind: Kind, by: Destroyer) -> (Cloud, Shared) {
+    let ceph = Ceph::shared().await;
+    let options = format!(
+        "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
+         rados_connect_timeout = 30\n",
+        ceph.conf().display()
+    );
+    let modules = ceph.python_path();
+    let options = GlanceOptions {
+        stores: Stores::Multi,
+        at_once: by == Destroyer::Glance,
+        modules: Some(&modules),
+        more: &[("cold", "rbd", options)],
+        ..GlanceOptions::default()
+    };
+    (Cloud::start(kind, options).await, ceph)
+}
+
+/// An image that goes to the trash when it is deleted, since somebody has made a snapshot of it; and
+/// how Glance shows it.
+async fn snapped_image(cloud: &Cloud, ceph: &Shared) -> (String, serde_json::Value) {
+    let id = cloud.image("cold", SMALL).await;
+    cloud.admin().add_tag(&id, "t").await;
+    ceph.run(&["rbd", "snap", "create", &format!("images/{id}@mine")]).await;
+    let before = cloud.document(&id).await;
+    (id, before)
+}
+
+/// The id in the trash.
+async fn trashed(ceph: &Shared, id: &str) -> Option<String> {
+    let list = ceph.run(&["rbd", "trash", "ls", "--all", "images"]).await;
+    let line = list.lines().find(|line| line.contains(id))?;
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+async fn the_trash_gives_back(by: Destroyer, kind: Kind) {
+    let (cloud, ceph) = with_pool(kind, by).await;
+    let (id, before) = snapped_image(&cloud, &ceph).await;
+    destroy(&cloud, &id, by).await;
+    assert!(trashed(&ceph, &id).await.is_some());
+    for verify in ["exists", "none"] {
+        let refused = cloud.service.revert_with(&id, &json!({"verify": verify})).await;
+        assert_eq!(refusal(&refused).1, "image.already_scrubbed", "{refused:?}");
+        assert!(refusal(&refused).2.contains("trash"), "{refused:?}");
+        assert!(refusal(&refused).2.contains("checksum"), "{refused:?}");
+        assert!(trashed(&ceph, &id).await.is_some(), "it is left there");
+    }
+    let reverted = cloud.service.revert_with(&id, &json!({"verify": "checksum"})).await;
+    assert_eq!(reverted.status, 200, "{reverted:?}");
+    assert_eq!(cloud.document(&id).await, before);
+    assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
+    assert_eq!(trashed(&ceph, &id).await, None);
+    let snaps = ceph.run(&["rbd", "snap", "ls", &format!("images/{id}")]).await;
+    assert!(snaps.lines().any(|line| line.contains("snap") && line.contains("yes")), "{snaps}");
+    ceph.run(&["rbd", "snap", "rm", &format!("images/{id}@mine")]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn the_trash_of_ceph_gives_back_what_our_scrubber_destroyed() {
+    the_trash_gives_back(Destroyer::Ours, Kind::Mariadb).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn the_trash_of_ceph_gives_back_what_glance_destroyed_at_once() {
+    the_trash_gives_back(Destroyer::Glance, Kind::Postgres).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn a_trash_of_ceph_that_was_purged_gives_nothing_back() {
+    let by = Destroyer::Ours;
+    let (cloud, ceph) = with_pool(Kind::Sqlite, by).await;
+    let (id, _) = snapped_image(&cloud, &ceph).await;
+    destroy(&cloud, &id, by).await;
+    let inner = trashed(&ceph, &id).await.unwrap();
+    ceph.run(&["rbd", "snap", "purge", "--pool", "images", "--image-id", &inner]).await;
+    ceph.run(&["rbd", "trash", "rm", &format!("images/{inner}")]).await;
+    stays_gone(&cloud, &id, "has no data any more").await;
+}
