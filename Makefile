@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test simulate demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test faults simulate load mutants demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,9 +48,20 @@ servers: ## Open a shell with all servers of the tests up
 test: ## Run everything, with real databases and the real Glance (installs what it needs)
 	tests/run
 
+ROUNDS ?= 100
+faults: ## Break real servers, connections and processes under the real binary, for long [ROUNDS=100]
+	GLANCE_REVERT_TEST_ROUNDS=$(ROUNDS) nice tests/run --test it -- real_faults:: galera_
+
 SEEDS ?= 1000000
 simulate: ## Run the simulation over many seeds, or tell what happens under one [SEEDS=1000000 | SEED=]
 	$(if $(SEED),SEED=$(SEED)) SEEDS=$(SEEDS) nice $(CARGO) test --locked --profile simulate --test simulation -- --nocapture nothing_is_lost
+
+OPERATIONS ?= 1000000
+load: ## Everything at once over HTTP beside passes: percentiles, answers, losses, memory [OPERATIONS=1000000]
+	benches/run --only mixed --operations $(OPERATIONS)
+
+mutants: ## Change the code in small ways, and see whether a test fails; for long [ARGS="domain --shard 0/50"]
+	tests/mutants $(ARGS)
 
 demo: ## Try the service out: a small Glance database with deleted images
 	$(CARGO) run --locked --release -- demo

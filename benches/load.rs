@@ -1,9 +1,13 @@
-//! The two loops of the bench that must cost next to nothing themselves.
+//! The loops of the bench that must cost next to nothing themselves.
 //!
 //! `load http <address> <token file> <ids file> <connections>` reverts images over HTTP, on
 //! blocking connections that are kept open. `load bare <url> <ids file> <connections>` sends the
 //! same statements as the service does for a revert, and nothing else: no HTTP, no token, no lock,
 //! no store. Both print `{"done": .., "failed": .., "seconds": ..}`.
+//!
+//! `load mixed <address> <token file> <ids file> <connections> <file>` reverts images one by one and in
+//! bulk beside lists and previews, prints what was answered and how long it took, and writes the images
+//! that were answered as back into the file.
 
 #![expect(clippy::print_stdout, reason = "the result goes to standard output")]
 
@@ -15,6 +19,8 @@ mod statements;
 mod bare;
 #[path = "load/http.rs"]
 mod http;
+#[path = "load/mixed.rs"]
+mod mixed;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -55,6 +61,13 @@ fn main() -> Result<(), Failure> {
             let (ids, connections) = (Ids::read(ids)?, connections.parse()?);
             let (done, began) = bare::run(url, &ids, connections)?;
             (ids, done, began)
+        }
+        ["mixed", address, token, ids, connections, back] => {
+            let token = std::fs::read_to_string(token)?;
+            let done = mixed::run(address, token.trim(), &*Ids::read(ids)?, connections.parse()?)?;
+            std::fs::write(back, done.back.join("\n"))?;
+            println!("{}", done.report());
+            return Ok(());
         }
         // `cargo test --all-targets` and `cargo bench` start every bench
         _ => {

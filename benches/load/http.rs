@@ -45,7 +45,7 @@ fn worker(address: &str, token: &str, ids: &Ids) -> Result<usize, Failure> {
 }
 
 /// Reads one answer whole; its status.
-fn answer(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Result<u16, Failure> {
+pub(super) fn answer(reader: &mut impl BufRead, body: &mut Vec<u8>) -> Result<u16, Failure> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let status = line.split(' ').nth(1).ok_or("no status line")?.parse()?;

@@ -9,11 +9,12 @@ import time
 from databases import MariaDb, PostgreSql, Sqlite
 from hostile import hostile
 from large import large
+from mixed import mixed
 from programs import POOL_SIZE, Programs
 from promises import ALL, Bench, say
 
 # What is measured only where it is asked for.
-SPECIAL = {"large": large, "hostile": hostile}
+SPECIAL = {"large": large, "hostile": hostile, "mixed": mixed}
 
 
 def arguments():
@@ -24,6 +25,7 @@ def arguments():
     names = [*ALL, *SPECIAL]
     parser.add_argument("--only", default=",".join(ALL), help="comma-separated: " + ", ".join(names))
     parser.add_argument("--rows", type=int, default=2_000_000, help="images of large tables")
+    parser.add_argument("--operations", type=int, default=1_000_000, help="requests of mixed")
     parser.add_argument("--databases", default="MariaDB,PostgreSQL,SQLite", help="for large tables")
     found = parser.parse_args()
     found.only, found.databases = found.only.split(","), found.databases.split(",")
@@ -81,6 +83,7 @@ def main():
             wanted.quick,
             wanted.rows,
             wanted.databases,
+            wanted.operations,
         )
         about = machine(folder)
         lines = []

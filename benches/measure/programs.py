@@ -110,12 +110,12 @@ class Programs:
         with open(self.token_file, "w", encoding="utf-8") as file:
             file.write(self.token)
 
-    def configure(self, database, scrub_time=3600, debug=False):
+    def configure(self, database, scrub_time=3600, debug=False, scrubber="false"):
         self.api, self.ops = free_port(), free_port()
         with open(self.glance_conf, "w", encoding="utf-8") as file:
             file.write(
                 f"[DEFAULT]\ndelayed_delete = True\nscrub_time = {scrub_time}\n"
-                f"scrub_pool_size = {POOL_SIZE}\ndebug = {debug}\n[database]\nconnection = {database.url}\n"
+                f"scrub_pool_size = {POOL_SIZE}\nwakeup_time = 1\ndebug = {debug}\n[database]\nconnection = {database.url}\n"
                 f"[glance_store]\nstores = file,http\ndefault_store = file\n"
                 f"filesystem_store_datadir = {self.datadir}\n"
                 f"[oslo_concurrency]\nlock_path = {self.folder}\n"
@@ -123,7 +123,7 @@ class Programs:
         with open(self.revert_conf, "w", encoding="utf-8") as file:
             file.write(
                 f"[revert]\nbind = 127.0.0.1:{self.api}\nops_bind = 127.0.0.1:{self.ops}\n"
-                f"scrubber = false\nmax_images_per_pass = 1000000\n[revert_jwt:bench]\nissuer = {ISSUER}\n"
+                f"scrubber = {scrubber}\nfirst_pass_delay = 0\nmax_images_per_pass = 1000000\n[revert_jwt:bench]\nissuer = {ISSUER}\n"
                 f"audiences = {AUDIENCE}\npublic_key_file = {self.folder}/key.pem\n"
             )
 
@@ -228,6 +228,9 @@ class Server:
 
     def resident(self):
         return status(self.child.pid, "VmRSS")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
 
     def __exit__(self, *_):
         self.child.terminate()

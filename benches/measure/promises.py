@@ -38,6 +38,7 @@ class Bench:
     quick: bool
     rows: int
     databases: list
+    operations: int
 
     def prepare(self, database, images):
         images.write(database, self.programs.datadir)

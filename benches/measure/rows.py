@@ -24,11 +24,12 @@ COLUMNS = {
 
 
 class Images:
-    """`count` images that were deleted two days ago, each with so many properties, tags and
-    members. Ids are random, as Glance's are, and the same in each run."""
+    """`count` images that were deleted so many days ago, each with so many properties, tags and
+    members. Ids are random, as Glance's are, and the same in each run with the same seed."""
 
-    def __init__(self, count, properties=2, tags=1, members=0):
-        generator = random.Random(20261122)
+    def __init__(self, count, properties=2, tags=1, members=0, days=2, seed=20261122):
+        generator = random.Random(seed)
+        self.days = days
         self.ids = [str(uuid.UUID(int=generator.getrandbits(128), version=4)) for _ in range(count)]
         self.children = (properties, tags, members)
 
@@ -36,17 +37,21 @@ class Images:
         """Makes database and data directory anew and fills both."""
         shutil.rmtree(datadir, ignore_errors=True)
         os.mkdir(datadir)
-        for image in self.ids:
-            with open(os.path.join(datadir, image), "wb") as file:
-                file.write(DATA)
         database.reset()
-        database.execute(self.statements(datadir))
+        self.add(database, datadir)
         database.settle()
         os.sync()
 
+    def add(self, database, datadir):
+        """Puts them beside what is there."""
+        for image in self.ids:
+            with open(os.path.join(datadir, image), "wb") as file:
+                file.write(DATA)
+        database.execute(self.statements(datadir))
+
     def statements(self, datadir):
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
-        deleted = f"'{now - datetime.timedelta(days=2)}.000000'"
+        deleted = f"'{now - datetime.timedelta(days=self.days)}.000000'"
         created = f"'{now - datetime.timedelta(days=30)}.000000'"
         gone = f"{created}, {deleted}, {deleted}, TRUE"
         rows = {

@@ -42,6 +42,21 @@ has_ceph() {
     PYTHONPATH=/usr/lib/python3/dist-packages "$venv/bin/python" -c 'import rados, rbd' 2>/dev/null
 }
 
+# Sets GLANCE_REVERT_TEST_FAKETIME where it is to be had.
+install_faketime() {
+    local found
+    found=$(find_faketime)
+    if [[ -z $found && $EUID -eq 0 ]]; then
+        say "installing libfaketime"
+        (apt_install libfaketime) || true
+        found=$(find_faketime)
+    fi
+    [[ -n $found ]] || { say "no libfaketime here: its tests are reported as ignored" && return; }
+    export GLANCE_REVERT_TEST_FAKETIME=$found
+}
+
+find_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || true; }
+
 # A Python for tools alone, where nothing else of the tests is wanted.
 install_python() {
     find_python >/dev/null && return

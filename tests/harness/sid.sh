@@ -73,13 +73,28 @@ SQL
     export GLANCE_REVERT_TEST_MYSQL_SOCKET=$folder/sock
 }
 
-# In front of PostgreSQL, its sessions shared by transaction: what no lock survives.
-start_pgbouncer() {
-    local folder=$work/pgbouncer port
+# In front of PostgreSQL: one whose sessions are shared by transaction, which no lock survives, and one
+# that gives each client a session.
+start_pgbouncers() {
+    local folder=$work/pgbouncer mode
     mkdir "$folder"
-    port=$(free_port)
     (umask 077 && printf '"glance" "%s"\n' "$password" >"$folder/users")
-    cat >"$folder/ini" <<INI
+    # It does not run as root, and others need not be able to read the cache.
+    from_sid pgbouncer
+    mkdir "$folder/lib"
+    "${in_sid[0]}" --list "${in_sid[@]:1}" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | xargs cp -Lt "$folder/lib"
+    cp -L "${in_sid[0]}" "$folder/lib/ld.so"
+    cp "$sid/usr/sbin/pgbouncer" "$folder/"
+    for mode in transaction session; do start_pgbouncer "$mode"; done
+    export GLANCE_REVERT_TEST_PGBOUNCER=$transaction_bouncer
+    export GLANCE_REVERT_TEST_PGBOUNCER_SESSION=$session_bouncer
+}
+
+# Sets the variable `$1_bouncer`, its URL.
+start_pgbouncer() {
+    local mode=$1 folder=$work/pgbouncer port
+    port=$(free_port)
+    cat >"$folder/$mode.ini" <<INI
 [databases]
 * = host=127.0.0.1 port=${postgres_url##*:} auth_dbname=postgres
 [pgbouncer]
@@ -89,20 +104,14 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = $folder/users
 auth_user = glance
-pool_mode = transaction
+pool_mode = $mode
 max_prepared_statements = 100
 INI
     as_user=()
-    # It does not run as root, and others need not be able to read the cache.
-    from_sid pgbouncer
-    mkdir "$folder/lib"
-    "${in_sid[0]}" --list "${in_sid[@]:1}" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | xargs cp -Lt "$folder/lib"
-    cp -L "${in_sid[0]}" "$folder/lib/ld.so"
-    cp "$sid/usr/sbin/pgbouncer" "$folder/"
     postgres_user "$folder"
     setpriv "${as_user[@]}" --pdeathsig KILL "$folder/lib/ld.so" --library-path "$folder/lib" \
-        "$folder/pgbouncer" "$folder/ini" </dev/null >"$folder/log" 2>&1 &
+        "$folder/pgbouncer" "$folder/$mode.ini" </dev/null >"$folder/$mode.log" 2>&1 &
     servers+=("KILL $!")
-    wait_for "$folder/log" $! bash -c ": >/dev/tcp/127.0.0.1/$port"
-    export GLANCE_REVERT_TEST_PGBOUNCER="postgresql+psycopg2://glance:$password@127.0.0.1:$port"
+    wait_for "$folder/$mode.log" $! bash -c ": >/dev/tcp/127.0.0.1/$port"
+    printf -v "${mode}_bouncer" %s "postgresql+psycopg2://glance:$password@127.0.0.1:$port"
 }

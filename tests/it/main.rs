@@ -9,6 +9,7 @@ mod concurrency;
 mod config;
 mod db;
 mod interop;
+mod real_faults;
 mod repository;
 mod revert;
 mod scrub;

@@ -1,17 +1,25 @@
-//! Two nodes of a real Galera: what no lock of either excludes, a node that lags, one that is cut off.
+//! Nodes of a real Galera: what no lock of either excludes, a node that lags, one that is cut off, stands
+//! still, or ends.
 
 use std::time::Duration;
 
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
+use glance_revert::domain::audit::AuditQuery;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, RepoError};
-use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
+use glance_revert::domain::revert::{Many, RevertError, RevertRequest, Verify};
+use glance_revert::domain::scrub::PassLimits;
+use rustix::process::Signal;
 use sqlx::raw_sql;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::race;
+use crate::scrub::orders::{control, scrubber};
+use crate::support::crowd::{Fate, LONG_AGO, NOT_YET, ids, tally};
+use crate::support::daemon::until;
 use crate::support::database::Kind;
 use crate::support::galera::Galera;
 use crate::support::statements::StatementProxy;
@@ -51,6 +59,92 @@ async fn revert(world: &World, database: &Database, id: &str) -> Result<(), Reve
 
 fn is_away(error: &RevertError) -> bool {
     matches!(error, RevertError::Repo(RepoError::Unavailable(_)))
+}
+
+/// A pause, a hold, a bulk revert and the audit, each on another node than the one before; then a node
+/// stands still for longer than the others wait for it, and another one ends.
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn galera_orders_and_bulk_reverts_hold_on_all_nodes_whichever_is_lost() {
+    let mut galera = Galera::start_nodes(3).await;
+    let url = galera.url().await;
+    galera.execute(0, "SET GLOBAL wsrep_sync_wait = 1").await;
+    let world = World::at(Kind::Mariadb, url).await;
+    world.db.make_own_tables().await;
+    world.db.grant_own_tables().await;
+    galera.execute(1, "SET SESSION wsrep_sync_wait = 1; SELECT 1").await;
+    galera.execute(2, "SET SESSION wsrep_sync_wait = 1; SELECT 1").await;
+    let nodes = [0, 1, 2].map(|node| open(&galera.by(node, &world.db.url())));
+    orders_hold(&world, &nodes).await;
+
+    // a zombie: whoever spoke with it is away, and it does no harm when it is back
+    galera.signal(2, Signal::STOP);
+    let images = ids("z", 20);
+    world.crowd(&images, LONG_AGO).await;
+    all_come_back(&world, &nodes[1], &images).await;
+    galera.signal(2, Signal::CONT);
+    let zombie = revert(&world, &nodes[2], &images[0]).await;
+    assert!(zombie.as_ref().is_err_and(is_away), "answered by what it had before: {zombie:?}");
+    assert_eq!(tally(&world.fates("z").await)[&format!("{:?}", Fate::KEPT)], 20);
+
+    galera.kill(1);
+    world.crowd(&ids("k", 5), LONG_AGO).await;
+    let lost = revert(&world, &nodes[1], "k-0000").await;
+    assert!(lost.as_ref().is_err_and(is_away), "{lost:?}");
+    all_come_back(&world, &nodes[0], &ids("k", 5)).await;
+    let query = AuditQuery { limit: 1000, ..AuditQuery::default() };
+    let entries = nodes[0].tables.list_audit(&Admin::local_operator(), &query).await.unwrap();
+    let of = |operation: &str| entries.iter().filter(|row| row.operation == operation).count();
+    assert_eq!(of("scrubImage") + of("revertImage"), 2 + 20 + 20 + 5, "{entries:?}");
+    assert_eq!((of("pauseScrubber"), of("holdImage")), (1, 1), "{entries:?}");
+}
+
+async fn orders_hold(world: &World, nodes: &[Database; 3]) {
+    let (admin, images) = (Admin::local_operator(), ids("i", 2));
+    world.crowd(&images, LONG_AGO).await;
+    let controls = nodes.each_ref().map(|node| control(world, node));
+    let held = ImageId::parse(&images[0]).unwrap();
+    controls[0].pause(&admin, None, None).await.unwrap();
+    let stop = CancellationToken::new();
+    let paused = scrubber(world, &nodes[1], PassLimits::NONE).run_once(&stop).await.unwrap();
+    assert!(paused.paused && world.files() == 2, "{paused:?}");
+    controls[2].hold(&admin, &held, None, None).await.unwrap();
+    controls[1].resume(&admin).await.unwrap();
+    let report = scrubber(world, &nodes[0], PassLimits::NONE).run_once(&stop).await.unwrap();
+    assert_eq!(report.scrubbed, 1, "{report:?}");
+    assert!(world.has_data(&images[0]), "its hold was answered by another node");
+    controls[0].release(&admin, &held).await.unwrap();
+
+    // a bulk revert on one node beside a pass on another one
+    let raced = ids("b", 20);
+    world.crowd(&raced, NOT_YET).await;
+    let beside = scrubber(world, &nodes[1], PassLimits::NONE);
+    let mut both = images[..1].to_vec();
+    both.extend(raced);
+    let (back, report) = tokio::join!(bulk(world, &nodes[2], &both), beside.run_once(&stop));
+    report.unwrap();
+    assert!(back >= 20, "{back}");
+}
+
+/// Answers may be lost while the others find out that a node is.
+async fn all_come_back(world: &World, database: &Database, images: &[String]) {
+    until("all of them to come back", async || {
+        (bulk(world, database, images).await == images.len()).then_some(())
+    })
+    .await;
+}
+
+/// How many came back.
+async fn bulk(world: &World, database: &Database, images: &[String]) -> usize {
+    let ids: Vec<_> = images.iter().map(|id| ImageId::parse(id).unwrap()).collect();
+    let many = Many { ids: &ids, request: RevertRequest::whole(Verify::Exists), jobs: 8 };
+    let (mut back, stop) = (0, CancellationToken::new());
+    let mut tell = |_, answer: Result<_, RevertError>| {
+        back += usize::from(answer.as_ref().err().is_none_or(RevertError::is_back));
+    };
+    let reverter = world.reverter(database);
+    drop(reverter.revert_many(&Admin::local_operator(), &many, &stop, &mut tell).await);
+    back
 }
 
 #[tokio::test]
@@ -106,6 +200,8 @@ async fn galera_a_node_that_is_cut_off_says_503_and_the_other_goes_on() {
     };
     let (committed, ()) = tokio::join!(revert(world, &database, "a"), cut);
     assert!(committed.as_ref().is_err_and(is_away), "{committed:?}");
+    let told = committed.unwrap_err().to_string();
+    assert!(told.contains("not known whether the change was made, look at the image"), "{told}");
     let refused = revert(world, there, "b").await;
     assert!(refused.as_ref().is_err_and(is_away), "{refused:?}");
     for id in ["a", "b"] {

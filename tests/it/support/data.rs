@@ -5,6 +5,7 @@ pub(crate) mod chance;
 pub(crate) mod crowd;
 pub(crate) mod database;
 pub(crate) mod images;
+pub(crate) mod mold;
 pub(crate) mod pipe;
 pub(crate) mod pki;
 pub(crate) mod rows;

@@ -6,4 +6,5 @@ pub(crate) mod log;
 pub(crate) mod modules;
 pub(crate) mod output;
 pub(crate) mod process;
+pub(crate) mod small_disk;
 pub(crate) mod source;

@@ -10,6 +10,7 @@ pub(crate) mod keystone;
 pub(crate) mod kubernetes;
 pub(crate) mod openstack;
 pub(crate) mod private_mariadb;
+pub(crate) mod private_postgres;
 pub(crate) mod proxy;
 pub(crate) mod raw;
 pub(crate) mod s3;

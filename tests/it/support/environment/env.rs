@@ -23,6 +23,16 @@ pub(crate) fn rounds(usual: usize) -> usize {
     lookup("GLANCE_REVERT_TEST_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
 }
 
+/// What a run is the same with, where somebody wants one again.
+pub(crate) fn seed() -> Option<u64> {
+    lookup("GLANCE_REVERT_TEST_SEED").map(|seed| seed.parse().unwrap())
+}
+
+/// libfaketime, to be loaded before a program.
+pub(crate) fn faketime() -> String {
+    required("GLANCE_REVERT_TEST_FAKETIME")
+}
+
 /// A Python that has Glance.
 pub(crate) fn python() -> PathBuf {
     required("GLANCE_REVERT_TEST_PYTHON").into()
@@ -56,6 +66,11 @@ pub(crate) fn mysql_socket() -> String {
 /// `PgBouncer`, in front of the PostgreSQL of the tests.
 pub(crate) fn pgbouncer() -> String {
     required("GLANCE_REVERT_TEST_PGBOUNCER")
+}
+
+/// The same with a session for each client.
+pub(crate) fn pgbouncer_by_session() -> String {
+    required("GLANCE_REVERT_TEST_PGBOUNCER_SESSION")
 }
 
 /// Where all that the product prints is kept, to be looked through at the end.

@@ -42,6 +42,11 @@ impl Process {
         Ok(Self { child, stop: Some(stop), keeper: Some(keeper) })
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
+    }
+
     /// How it ended; `None` while it runs.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap().try_wait().unwrap()

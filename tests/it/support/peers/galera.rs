@@ -1,13 +1,14 @@
-//! Two nodes of Galera on loopback, of the server's own packages.
+//! Nodes of Galera on loopback, of the server's own packages.
 //!
-//! No state transfer is made, which wants more programs and minutes: both nodes begin with the same
-//! files and with a history of which the second one knows what the first one's start adds.
+//! No state transfer is made, which wants more programs and minutes: all nodes begin with the same
+//! files and with a history of which each knows what the starts before it have added.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, raw_sql};
 use tempfile::TempDir;
@@ -19,49 +20,76 @@ use crate::support::proxy::url_by;
 
 const LIBRARY: &str = "/usr/lib/galera/libgalera_smm.so";
 
+/// Of the nodes, the first one first.
+const NAMES: [&str; 3] = ["one", "two", "three"];
+
 /// Stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Galera {
-    nodes: [Node; 2],
+    nodes: Vec<Node>,
     folder: TempDir,
 }
 
 #[derive(Debug)]
 struct Node {
-    _process: Process,
+    process: Option<Process>,
     name: &'static str,
     port: u16,
 }
 
 impl Galera {
-    /// Both nodes, in step. The first one goes on alone where it loses the other.
+    /// Two nodes, in step. The first one goes on alone where it loses the other.
     pub(crate) async fn start() -> Self {
+        Self::start_nodes(2).await
+    }
+
+    /// So many of them. The first one goes on while it has another one, or had one last. One that was
+    /// left behind does not come back: that takes a state transfer.
+    pub(crate) async fn start_nodes(count: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let data = |name: &str| folder.path().join(name).join("data");
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal"])
             .args(["--skip-test-db", &format!("--datadir={}", data("one").display())])
+            // whoever starts clears it of what it takes for its own
+            .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        fs::create_dir(folder.path().join("two")).unwrap();
-        let copied = Command::new("cp").arg("-a").arg(data("one")).arg(data("two")).status();
-        assert!(copied.unwrap().success());
-        for (name, seen) in [("one", 0), ("two", 1)] {
+        let names = &NAMES[..count];
+        for name in &names[1..] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            let copied = Command::new("cp").arg("-a").arg(data("one")).arg(data(name)).status();
+            assert!(copied.unwrap().success());
+        }
+        for (seen, name) in names.iter().enumerate() {
             let history = format!(
                 "# GALERA saved state\nversion: 2.1\nuuid: {HISTORY}\nseqno: {seen}\n\
                  safe_to_bootstrap: 1\n"
             );
             fs::write(data(name).join("grastate.dat"), history).unwrap();
         }
-        let group = [free_port(), free_port()];
-        let one = start(folder.path(), "one", group[0], "gcomm://", "pc.weight=2");
+        let first = free_port();
+        let mut nodes = vec![start(folder.path(), "one", first, "gcomm://", "pc.weight=2")];
         in_step(folder.path(), "one", 1).await;
-        let peer = format!("gcomm://127.0.0.1:{}", group[0]);
-        let two = start(folder.path(), "two", group[1], &peer, "pc.weight=1");
-        in_step(folder.path(), "two", 2).await;
-        Self { nodes: [one, two], folder }
+        let peer = format!("gcomm://127.0.0.1:{first}");
+        for name in &names[1..] {
+            nodes.push(start(folder.path(), name, free_port(), &peer, "pc.weight=1"));
+            in_step(folder.path(), name, nodes.len()).await;
+        }
+        Self { nodes, folder }
+    }
+
+    /// Ends a node without a good-bye to the others.
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.nodes[node].process = None;
+    }
+
+    /// Sends a node a signal.
+    pub(crate) fn signal(&self, node: usize, signal: Signal) {
+        let pid = self.nodes[node].process.as_ref().unwrap().id().cast_signed();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
     /// The URL of the first node; its user may do everything.
@@ -131,6 +159,7 @@ fn start(folder: &Path, name: &'static str, group: u16, peers: &str, weight: &st
          evs.inactive_check_period=PT0.3S;evs.suspect_timeout=PT5S;evs.inactive_timeout=PT10S",
         free_port()
     );
+    let temporary = own.clone();
     let own = [
         format!("--datadir={}", path("data")),
         format!("--socket={}", path("sock")),
@@ -154,14 +183,15 @@ fn start(folder: &Path, name: &'static str, group: u16, peers: &str, weight: &st
                 "--wsrep-sst-method=skip",
             ])
             .args(own)
+            .env("TMPDIR", temporary)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
     });
-    Node { _process: process.unwrap(), name, port }
+    Node { process: Some(process.unwrap()), name, port }
 }
 
-async fn in_step(folder: &Path, name: &str, nodes: u32) {
+async fn in_step(folder: &Path, name: &str, nodes: usize) {
     let nodes = nodes.to_string();
     until(name, async || {
         let ready = status(folder, name, "wsrep_ready").await? == "ON";

@@ -1,4 +1,5 @@
-//! A proxy that looks into what a client says to its database, and stops or refuses a statement.
+//! A proxy that looks into what a client says to its database, and stops or refuses a statement, or
+//! keeps its answer.
 
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +17,17 @@ enum Rule {
     Wait,
     /// MySQL's error of this number, and its text, are the answer; it does not arrive.
     Refuse(u16, &'static str),
+    /// After so many others it arrives, and is answered; this becomes of the answer.
+    Answer(usize, Fate),
+}
+
+/// What becomes of an answer that the database gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The connection is cut before it.
+    Lost,
+    /// It waits for [`StatementProxy::let_go`].
+    Late,
 }
 
 #[derive(Debug)]
@@ -68,7 +80,13 @@ impl StatementProxy {
         *self.state.rule.lock().unwrap() = Some((text, Rule::Refuse(number, words)));
     }
 
-    /// Until a message waits.
+    /// After so many messages with this text, the answer to the next one meets its fate.
+    pub(crate) fn keep_answer(&self, text: &'static str, after: usize, fate: Fate) {
+        self.state.waiting.send_replace(false);
+        *self.state.rule.lock().unwrap() = Some((text, Rule::Answer(after, fate)));
+    }
+
+    /// Until a message, or an answer, waits or is lost.
     pub(crate) async fn stopped(&self) {
         drop(self.state.waiting.subscribe().wait_for(|waiting| *waiting).await);
     }
@@ -103,6 +121,18 @@ impl State {
                             drop(self.waiting.subscribe().wait_for(|waiting| !waiting).await);
                             server.write_all(&said[..size]).await
                         }
+                        Some(Rule::Answer(_, fate)) => {
+                            if server.write_all(&said[..size]).await.is_err() {
+                                return;
+                            }
+                            let Ok(size @ 1..) = server.read(&mut answered).await else { return };
+                            self.waiting.send_replace(true);
+                            if fate == Fate::Lost {
+                                return;
+                            }
+                            drop(self.waiting.subscribe().wait_for(|waiting| !waiting).await);
+                            client.write_all(&answered[..size]).await
+                        }
                         None => server.write_all(&said[..size]).await,
                     }
                 }
@@ -118,8 +148,20 @@ impl State {
     }
 
     fn rule_for(&self, message: &[u8]) -> Option<Rule> {
-        let (text, rule) = (*self.rule.lock().unwrap())?;
-        message.windows(text.len()).any(|part| part == text.as_bytes()).then_some(rule)
+        let mut current = self.rule.lock().unwrap();
+        let (text, rule) = (*current)?;
+        if !message.windows(text.len()).any(|part| part == text.as_bytes()) {
+            return None;
+        }
+        match rule {
+            Rule::Wait | Rule::Refuse(..) => {}
+            Rule::Answer(0, _) => *current = None,
+            Rule::Answer(after, fate) => {
+                *current = Some((text, Rule::Answer(after - 1, fate)));
+                return None;
+            }
+        }
+        Some(rule)
     }
 }
 

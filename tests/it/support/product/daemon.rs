@@ -39,12 +39,24 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
 pub(crate) struct Setup {
     folder: TempDir,
     token: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
+    fn empty() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self { folder, token: String::new(), environment: Vec::new() }
+    }
+
+    /// With a variable more in the environment of the binary.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
     /// `revert` are lines for `[revert]`.
     pub(crate) fn new(world: &World, database: &str, revert: &str) -> Self {
-        let mut setup = Self { folder: TempDir::new().unwrap(), token: String::new() };
+        let mut setup = Self::empty();
         let issuer = DemoIssuer::generate(ISSUER, AUDIENCE).unwrap();
         let token = issuer.token("admin", &["glance-revert-admin"], SystemClock.now(), HOUR);
         token.unwrap().expose().clone_into(&mut setup.token);
@@ -71,7 +83,7 @@ impl Setup {
 
     /// `sections` say who may call; tokens are the test's business.
     pub(crate) fn with_callers(world: &World, sections: &str) -> Self {
-        let setup = Self { folder: TempDir::new().unwrap(), token: String::new() };
+        let setup = Self::empty();
         setup.configure(world, &world.db.url(), sections);
         setup
     }
@@ -95,6 +107,7 @@ impl Setup {
         command.args(arguments).arg("--config-file").arg(file);
         // All that it can say is looked through for secrets.
         command.args(["--log", "trace"]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -119,7 +132,11 @@ impl Setup {
     /// Starts `serve` and waits until it listens.
     pub(crate) async fn serve(&self) -> Service {
         let own = || self.folder.path().join(format!("log-{}", uuid::Uuid::new_v4()));
-        let log = output::path("log").unwrap_or_else(own);
+        self.serve_with_log(output::path("log").unwrap_or_else(own)).await
+    }
+
+    /// The same with its log in a place of the test's own.
+    pub(crate) async fn serve_with_log(&self, log: PathBuf) -> Service {
         let mut command = self.command(&["serve"]);
         command.stdout(output::sink("serve")).stderr(fs::File::create(&log).unwrap());
         let mut service = self.service(command.spawn().unwrap(), log);
@@ -203,6 +220,16 @@ impl Service {
         self.client.post(url).bearer_auth(&self.token).send().await
     }
 
+    /// Asks for something else, as an admin.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let url = format!("http://{}{path}", self.api);
+        self.client.post(url).bearer_auth(&self.token).json(body).send().await
+    }
+
     /// The value of the header with the token.
     pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.token)
@@ -235,9 +262,14 @@ impl Service {
 
     /// Sends SIGTERM.
     pub(crate) async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends a signal.
+    pub(crate) async fn signal(&self, name: &str) {
         let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &pid]).status().await;
-        assert!(sent.unwrap().success());
+        let kill = ["-c", "kill -s \"$0\" \"$1\"", name, &pid];
+        assert!(Command::new("sh").args(kill).status().await.unwrap().success());
     }
 
     /// Waits for the end.
