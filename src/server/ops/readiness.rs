@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::domain::repo::DatabaseHealth;
+use crate::domain::repo::{DatabaseHealth, RepoError};
 use crate::domain::tables::{OwnTables, TablesState};
 
 /// How long the database's last answer is good for: probes must not become its load.
@@ -49,6 +50,9 @@ pub(super) struct Readiness {
 struct Last {
     answer: Option<(Instant, bool)>,
     rehearsed: Option<Instant>,
+    /// Goes on when a probe has gone: where each of its many statements takes a while, all of them take
+    /// longer than a probe waits.
+    rehearsal: Option<JoinHandle<Result<TablesState, RepoError>>>,
     tables: Option<TablesState>,
 }
 
@@ -80,8 +84,7 @@ impl Readiness {
                 self.health.ping().await?;
                 return self.tables.state().await;
             }
-            self.health.rehearse().await?;
-            self.tables.rehearse().await
+            self.rehearse(&mut last.rehearsal).await
         };
         let problem = match timeout(PING_TIMEOUT, asked).await {
             Ok(Ok(tables)) => {
@@ -99,6 +102,23 @@ impl Readiness {
             last.rehearsed = Some(Instant::now());
         }
         problem.is_none()
+    }
+
+    /// Begins one, or waits on for the one that an earlier probe has begun.
+    async fn rehearse(
+        &self,
+        rehearsal: &mut Option<JoinHandle<Result<TablesState, RepoError>>>,
+    ) -> Result<TablesState, RepoError> {
+        let running = rehearsal.get_or_insert_with(|| {
+            let (health, tables) = (Arc::clone(&self.health), Arc::clone(&self.tables));
+            tokio::spawn(async move {
+                health.rehearse().await?;
+                tables.rehearse().await
+            })
+        });
+        let done = running.await;
+        *rehearsal = None;
+        done.unwrap_or_else(|error| Err(RepoError::Unavailable(error.to_string())))
     }
 }
 

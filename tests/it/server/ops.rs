@@ -15,7 +15,7 @@ use glance_revert::domain::time::{Clock, SystemClock};
 use glance_revert::server::ops;
 use glance_revert::telemetry::init_metrics;
 use glance_revert::worker::status::Status;
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -26,6 +26,8 @@ enum Database {
     Answers,
     Fails,
     Hangs,
+    /// Whoever tries everything waits for long.
+    Slow,
 }
 
 /// A database that can only be pinged.
@@ -41,13 +43,16 @@ impl DatabaseHealth for PingDatabase {
         *self.pings.lock().unwrap() += 1;
         let database = *self.database.lock().unwrap();
         match database {
-            Database::Answers => Ok(()),
+            Database::Answers | Database::Slow => Ok(()),
             Database::Fails => Err(RepoError::Unavailable("secret-host:3306".to_owned())),
             Database::Hangs => std::future::pending().await,
         }
     }
 
     async fn rehearse(&self) -> Result<(), RepoError> {
+        if matches!(*self.database.lock().unwrap(), Database::Slow) {
+            sleep(Duration::from_secs(7)).await;
+        }
         self.ping().await
     }
 }
@@ -116,6 +121,18 @@ impl Ops {
     async fn get(&self, path: &str) -> Answer {
         self.call("GET", path).await
     }
+}
+
+/// All that a revert may say is much to try, where each statement takes a while.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_takes_longer_to_try_out_than_a_probe_waits_becomes_ready() {
+    let ops = Ops::with(Database::Slow);
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(ops.get("/readyz").await.status.as_u16());
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(answers, [503, 503, 200, 200, 200]);
 }
 
 #[tokio::test]
