@@ -118,10 +118,27 @@ macro_rules! end_of_page {
 
 pub(super) const END_OF_NEWEST: &str = end_of_page!("DESC", "<");
 pub(super) const END_OF_OLDEST: &str = end_of_page!("ASC", ">");
-/// The same as of changes before a time.
-pub(super) const END_OF_RECENT: &str = "SELECT i.updated_at AS at FROM images i \
-     WHERE i.updated_at < ? AND i.status = 'pending_delete' \
-     ORDER BY i.updated_at DESC LIMIT ? OFFSET ?";
+
+/// Pending images of a page, or of later ones, among so many images of the index on changes. Whatever
+/// their order, no page of as many goes beyond them. The inner LIMIT is how long this takes at most.
+macro_rules! sample {
+    ($order:literal, $past:literal) => {
+        concat!(
+            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM (SELECT n.id, n.owner, n.name, \
+             n.status, n.deleted_at, n.updated_at FROM images n WHERE n.updated_at >= ? \
+             AND n.updated_at < ? ORDER BY n.updated_at ",
+            $order,
+            " LIMIT ?) i WHERE i.status = 'pending_delete' AND ",
+            fits!($past),
+            " ORDER BY i.updated_at ",
+            $order,
+            " LIMIT ?"
+        )
+    };
+}
+
+pub(super) const SAMPLE_OF_NEWEST: &str = sample!("DESC", "<");
+pub(super) const SAMPLE_OF_OLDEST: &str = sample!("ASC", ">");
 
 /// All that waits, as a list has it, and filters.
 macro_rules! waiting {
@@ -209,12 +226,13 @@ macro_rules! is_due {
 /// What is due, after a location: an image by the first of its locations that make it so. Locations
 /// are walked in the order of their rows, and only those that are due themselves ask for their image:
 /// most images of a large table were scrubbed long ago, and no index of Glance's leads past them.
+/// CROSS JOIN, of which SQLite keeps the order: else it begins with all images that are deleted.
 macro_rules! due {
     () => {
         concat!(
-            "FROM image_locations l JOIN images i ON i.id = l.image_id WHERE l.id > ? AND ",
+            "FROM image_locations l CROSS JOIN images i WHERE l.id > ? AND ",
             is_due!("l"),
-            " AND ((i.deleted = TRUE AND i.status IN ('pending_delete', 'active', 'deleted') \
+            " AND i.id = l.image_id AND ((i.deleted = TRUE AND i.status IN ('pending_delete', 'active', 'deleted') \
              AND COALESCE(i.deleted_at, i.updated_at) <= ?) \
              OR (i.deleted = FALSE AND i.status = 'active' \
              AND EXISTS (SELECT 1 FROM image_locations v WHERE v.image_id = i.id \
@@ -251,7 +269,8 @@ macro_rules! pending_tally {
     };
 }
 
-/// What waits after an id, in one row.
+/// What waits, or of it what is after an id, in one row. Without the id it is a plain walk over the
+/// table, which takes MariaDB half as long as a range of its primary key.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
     pending_tally!("", "pending", "pending_bytes"),
@@ -262,8 +281,9 @@ pub(super) const OUTLOOK: &str = concat!(
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
      COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
      WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, \
-     COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) AS out_of_order \
-     FROM images i WHERE i.status = 'pending_delete' AND i.id > ?"
+     COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) \
+     AS out_of_order, MIN(i.updated_at) AS first_change \
+     FROM images i WHERE i.status = 'pending_delete' AND (? IS NULL OR i.id > ?)"
 );
 
 /// The last of so many images.
@@ -297,3 +317,34 @@ macro_rules! remnants {
 pub(super) const REMNANTS_UNTIL: &str = remnants!(" AND i.id <= ?");
 /// The same where no stretch ends before the last image.
 pub(super) const REMNANTS: &str = remnants!("");
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+    /// SQLite has no statistics of Glance's tables, and so cannot know that nearly all images are
+    /// deleted.
+    #[tokio::test]
+    async fn sqlite_finds_what_is_due_by_way_of_the_locations() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for text in [
+            "CREATE TABLE images (id VARCHAR(36) PRIMARY KEY, size BIGINT, status VARCHAR(30), \
+             deleted BOOLEAN, deleted_at DATETIME, updated_at DATETIME)",
+            "CREATE INDEX ix_images_deleted ON images (deleted)",
+            "CREATE TABLE image_locations (id INTEGER PRIMARY KEY, image_id VARCHAR(36), \
+             status VARCHAR(30), deleted BOOLEAN, deleted_at DATETIME)",
+            "CREATE INDEX ix_image_locations_deleted ON image_locations (deleted)",
+            "CREATE INDEX ix_image_locations_image_id ON image_locations (image_id)",
+        ] {
+            sqlx::raw_sql(text).execute(&mut connection).await.unwrap();
+        }
+        for text in [super::LIST_DUE, super::COUNT_DUE] {
+            let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+            let plan = sqlx::raw_sql(text).fetch_all(&mut connection).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            assert!(plan[0].starts_with("SEARCH l USING INTEGER PRIMARY KEY"), "{plan:#?}");
+            let images = plan.iter().filter(|line| line.starts_with("SEARCH i "));
+            assert!(images.into_iter().all(|line| line.ends_with("(id=?)")), "{plan:#?}");
+        }
+    }
+}

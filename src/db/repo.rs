@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 
 use self::group_commit::GroupCommit;
-use self::list::{InOrder, due};
+use self::list::{SeenOrder, due};
 use self::many::{Change, image_with};
 use super::connections::Connections;
 use super::deadline::is_late;
@@ -54,7 +54,7 @@ pub(super) struct SqlRepo<D: Dialect> {
     tables: Arc<SqlTables<D>>,
     /// Whether all tables were seen to have them.
     has_transactions: Arc<AtomicBool>,
-    in_order: Arc<InOrder>,
+    seen: Arc<SeenOrder>,
     group_commit: Arc<GroupCommit>,
 }
 
@@ -65,7 +65,7 @@ impl<D: Dialect> Clone for SqlRepo<D> {
             connections: self.connections.clone(),
             tables: Arc::clone(&self.tables),
             has_transactions: Arc::clone(&self.has_transactions),
-            in_order: Arc::clone(&self.in_order),
+            seen: Arc::clone(&self.seen),
             group_commit: Arc::clone(&self.group_commit),
         }
     }
@@ -77,7 +77,7 @@ impl<D: Dialect> SqlRepo<D> {
             connections,
             tables,
             has_transactions: Arc::default(),
-            in_order: Arc::default(),
+            seen: Arc::default(),
             group_commit: Arc::default(),
         }
     }
@@ -335,10 +335,10 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         before: [Timestamp; 3],
         since: Timestamp,
     ) -> Result<Outlook, RepoError> {
-        let rows = self.outlook_after("", before, since).await?;
-        let out_of_order = rows.first().map(|row| D::big(row, "out_of_order").map_err(repo_error));
-        self.in_order.set(out_of_order.transpose()?.flatten() == Some(0));
-        rows.first().map_or(Ok(Outlook::default()), read::outlook::<D>)
+        let rows = self.outlook_after(None, before, since).await?;
+        let Some(row) = rows.first() else { return Ok(Outlook::default()) };
+        self.seen.note::<D>(row, since).map_err(repo_error)?;
+        read::outlook::<D>(row)
     }
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {

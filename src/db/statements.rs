@@ -82,15 +82,24 @@ macro_rules! unchanged {
     };
 }
 
-/// A location that is not done with: it is live, or it waits and its image may be reverted still, or
-/// its claim be released; or its row alone was ended together with its image, by Glance's
-/// `image_destroy`, which asks no store. Of the last, which have to be told from all that was ever
-/// scrubbed, only those that are not due.
+/// A location that may not be done with: it is live, or it waits and its image may be reverted still,
+/// or its claim be released; or its row was ended lately. Glance's `image_destroy` asks no store when
+/// it ends rows together with their image; whether it did is asked of the few that matter, since to
+/// ask it of all takes longer than the walk.
 macro_rules! needs_data {
     () => {
         "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE) \
-         OR (l.status = 'deleted' AND l.deleted_at > ? AND EXISTS (SELECT 1 FROM images i \
-         WHERE i.id = l.image_id AND i.deleted_at = l.deleted_at)))"
+         OR (l.status = 'deleted' AND l.deleted_at > ?))"
+    };
+}
+
+/// A location that serves a living image, found by way of the image. The columns `deleted` are read in
+/// words that no index serves: while PostgreSQL believes that few rows are not deleted, it would walk
+/// over all of those for each image that comes back.
+macro_rules! live_of_image {
+    () => {
+        "i.status = 'active' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 0 \
+         AND l.status = 'active' AND CASE WHEN l.deleted = TRUE THEN 1 ELSE 0 END = 0"
     };
 }
 
@@ -141,9 +150,10 @@ pub(super) const IMAGES: &str = concat!(
 );
 
 /// What a revert has to leave behind: an active image, and its live locations.
-pub(super) const LIVE_LOCATIONS_OF: &str = "SELECT l.id FROM images i JOIN image_locations l \
-     ON l.image_id = i.id WHERE i.id = ? AND i.status = 'active' AND i.deleted = FALSE \
-     AND l.status = 'active' AND l.deleted = FALSE";
+pub(super) const LIVE_LOCATIONS_OF: &str = concat!(
+    "SELECT l.id FROM images i JOIN image_locations l ON l.image_id = i.id WHERE i.id = ? AND ",
+    live_of_image!()
+);
 
 pub(super) const REVERT_IMAGE: &str = concat!(
     "UPDATE images SET status = 'active', deleted = FALSE, deleted_at = NULL, updated_at = ?, \
@@ -334,7 +344,7 @@ pub(super) const LOCATIONS_OF: &str = concat!(
     ")"
 );
 
-/// Every row that needs its data, by id.
+/// Every row that may need its data, by id.
 pub(super) const NEEDED_LOCATIONS: &str = concat!(
     "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
      FROM image_locations l WHERE ",

@@ -65,8 +65,8 @@ pub(super) const LIVE_LOCATIONS_OF_ALL: &str = concat!(
     "SELECT i.id AS image_id, l.id FROM images i JOIN image_locations l ON l.image_id = i.id \
      WHERE i.id IN (",
     slots64!(),
-    ") AND i.status = 'active' AND i.deleted = FALSE \
-     AND l.status = 'active' AND l.deleted = FALSE"
+    ") AND ",
+    live_of_image!()
 );
 
 /// [`super::statements::REVERT_IMAGE`] for several.

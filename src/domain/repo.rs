@@ -377,8 +377,8 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// Hands on all locations of these images, in whatever order.
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;
 
-    /// Hands on a page, by row id, of the locations that are not done with: live, or waiting, or ended
-    /// together with their image after `before`.
+    /// Hands on a page, by row id, of the locations that may not be done with: live, or waiting, or ended
+    /// after `before`. Of the last, [`ImageRepo::get_many`] has those that were ended with their image.
     async fn needed_locations(
         &self,
         before: Timestamp,

@@ -21,19 +21,42 @@ const LEEWAY: TimeDelta = TimeDelta::seconds(1);
 /// What was seen of the rows' order is believed for so long.
 const BELIEVED: Duration = Duration::from_mins(10);
 
-/// When all pending images were last seen to have changed when they were deleted, or later, as
-/// Glance's writes do. Somebody who writes a time of deletion by hand may not think of that.
-#[derive(Debug, Default)]
-pub(super) struct InOrder(Mutex<Option<Instant>>);
+/// Images of the index on changes that are looked at for the end of a page: few first, since that is
+/// all where nothing else changed lately.
+const SAMPLES: [i64; 2] = [1000, 10_000];
 
-impl InOrder {
-    pub(super) fn set(&self, is_so: bool) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = is_so.then(Instant::now);
+/// How pending images were last seen.
+#[derive(Debug, Clone, Copy)]
+struct PendingOrder {
+    at: Instant,
+    /// All changed when they were deleted, or later, as Glance's writes do. Somebody who writes a time
+    /// of deletion by hand may not think of that.
+    is_kept: bool,
+    /// None of them changed earlier.
+    first_change: Timestamp,
+}
+
+/// What the question after all that waits has seen of its order.
+#[derive(Debug, Default)]
+pub(super) struct SeenOrder(Mutex<Option<PendingOrder>>);
+
+impl SeenOrder {
+    /// The row of [`lists::OUTLOOK`]; without an image in it, what comes changes after `since`.
+    pub(super) fn note<D: Dialect>(
+        &self,
+        row: &D::Row,
+        since: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        let is_kept = D::big(row, "out_of_order")? == Some(0);
+        let first_change = D::maybe_time(row, "first_change").unwrap_or_default().unwrap_or(since);
+        let order = PendingOrder { at: Instant::now(), is_kept, first_change };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
+        Ok(())
     }
 
-    fn is_known(&self) -> bool {
-        let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.is_some_and(|at| at.elapsed() < BELIEVED)
+    fn order(&self) -> Option<PendingOrder> {
+        let order = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        order.filter(|order| order.at.elapsed() < BELIEVED)
     }
 }
 
@@ -41,13 +64,13 @@ impl<D: Dialect> SqlRepo<D> {
     /// The row of [`lists::OUTLOOK`].
     pub(super) async fn outlook_after(
         &self,
-        id: &str,
+        id: Option<&str>,
         before: [Timestamp; 3],
         since: Timestamp,
     ) -> Result<Vec<D::Row>, RepoError> {
         let statement = Statement::walk(lists::OUTLOOK);
         let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        self.fetch(statement.bind(since).bind(since).bind(id)).await
+        self.fetch(statement.bind(since).bind(since).bind(id).bind(id)).await
     }
 
     /// The rows of a page.
@@ -61,7 +84,7 @@ impl<D: Dialect> SqlRepo<D> {
             self.tables.must_be_there().await?;
         } else if !is_filtered
             && query.sort == PendingSort::NewestFirst
-            && self.in_order.is_known()
+            && self.seen.order().is_some_and(|order| order.is_kept)
             && let Some(rows) = self.page_of_recent(query, unscrubbed_after).await?
         {
             return Ok(rows);
@@ -89,35 +112,56 @@ impl<D: Dialect> SqlRepo<D> {
         query: &PendingQuery,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Option<Vec<D::Row>>, RepoError> {
-        let end = self.time_of(end_of_recent(query, 1)).await?;
-        let end = end.and_then(|at| at.checked_sub_signed(LEEWAY));
+        let end = self.sampled_end(query).await?;
         let Some(since) = end.max(query.deleted_after) else { return Ok(None) };
-        let rows = self.fetch(pending(query, unscrubbed_after, Some(since))).await?;
-        let last = rows.last().filter(|_| rows.len() >= query.limit as usize);
-        let last = last.and_then(|row| D::maybe_time(row, "deleted_at").ok().flatten());
-        let is_whole = query.deleted_after == Some(since) || last >= Some(since);
+        // what was scrubbed lately changed lately too, but was deleted long ago: nothing is asked of it
+        let page = PendingQuery { deleted_after: Some(since), ..query.clone() };
+        let rows = self.fetch(pending(&page, unscrubbed_after, Some(since))).await?;
+        // fewer if some came back meanwhile
+        let is_whole = query.deleted_after == Some(since) || rows.len() >= query.limit as usize;
         Ok(Some(rows).filter(|_| is_whole))
     }
 
     /// Says how far the page can go at most.
     async fn shorten(&self, query: &mut PendingQuery) -> Result<(), RepoError> {
-        let Some(end) = self.time_of(end_of_page(query, 1)).await? else { return Ok(()) };
+        let mut end = self.sampled_end(query).await?;
+        if end.is_none() {
+            end = self.fetch(end_of_page(query, 1)).await?.first().and_then(at::<D>);
+            end = end.and_then(|end| past(query, end));
+        }
+        let Some(end) = end else { return Ok(()) };
         match query.sort {
-            PendingSort::NewestFirst => {
-                query.deleted_after = query.deleted_after.max(end.checked_sub_signed(LEEWAY));
-            }
+            PendingSort::NewestFirst => query.deleted_after = query.deleted_after.max(Some(end)),
             PendingSort::OldestFirst => {
                 let before = query.deleted_before.unwrap_or(FAR_FUTURE);
-                query.deleted_before = end.checked_add_signed(LEEWAY).map(|end| end.min(before));
+                query.deleted_before = Some(end.min(before));
             }
         }
         Ok(())
     }
 
-    /// `None` also where it cannot be read: then the page goes as far as it goes.
-    async fn time_of(&self, statement: Statement) -> Result<Option<Timestamp>, RepoError> {
-        let rows = self.fetch(statement).await?;
-        Ok(rows.first().and_then(|row| D::maybe_time(row, "at").ok().flatten()))
+    /// A time beyond which the page does not go, if the images that changed last tell, or the first
+    /// ones of those that wait: as many as fit on it were deleted up to then.
+    async fn sampled_end(&self, query: &PendingQuery) -> Result<Option<Timestamp>, RepoError> {
+        let first_change = match (query.sort, self.seen.order()) {
+            (PendingSort::NewestFirst, _) => far_past(),
+            (PendingSort::OldestFirst, Some(order)) => order.first_change,
+            (PendingSort::OldestFirst, None) => return Ok(None),
+        };
+        for size in SAMPLES {
+            let rows = self.fetch(sample(query, first_change, size)).await?;
+            // one that cannot be read leaves the page to go as far as it goes
+            let times: Option<Vec<_>> = rows.iter().map(at::<D>).collect();
+            let Some(times) = times.filter(|_| rows.len() >= query.limit.max(1) as usize) else {
+                continue;
+            };
+            let end = match query.sort {
+                PendingSort::NewestFirst => times.into_iter().min(),
+                PendingSort::OldestFirst => times.into_iter().max(),
+            };
+            return Ok(end.and_then(|end| past(query, end)));
+        }
+        Ok(None)
     }
 
     /// Every statement, for no row.
@@ -126,9 +170,9 @@ impl<D: Dialect> SqlRepo<D> {
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
             query.sort = sort;
             self.fetch(end_of_page(&query, 0)).await?;
+            self.fetch(sample(&query, far_past(), 0)).await?;
             self.fetch(pending(&query, None, None)).await?;
         }
-        self.fetch(end_of_recent(&query, 0)).await?;
         self.fetch(pending(&query, None, Some(far_past()))).await.map(drop)
     }
 }
@@ -141,14 +185,39 @@ fn end_of_page(query: &PendingQuery, rows: i32) -> Statement {
     bind_filters(statement, query).bind(i64::from(rows)).bind(last_of(query))
 }
 
-fn end_of_recent(query: &PendingQuery, rows: i32) -> Statement {
-    let marker = query.marker.as_ref().map_or(FAR_FUTURE, |marker| marker.deleted_at);
-    let end = query.deleted_before.unwrap_or(FAR_FUTURE).min(marker);
-    Statement::new(lists::END_OF_RECENT).bind(end).bind(i64::from(rows)).bind(last_of(query))
-}
-
 fn last_of(query: &PendingQuery) -> i64 {
     i64::from(query.limit.saturating_sub(1))
+}
+
+/// Images of the page, or of later ones, among so many that changed last, or first.
+fn sample(query: &PendingQuery, first_change: Timestamp, size: i64) -> Statement {
+    let marker = query.marker.as_ref().map(|marker| marker.deleted_at);
+    let (sql, from, until) = match query.sort {
+        PendingSort::NewestFirst => {
+            let end = query.deleted_before.unwrap_or(FAR_FUTURE).min(marker.unwrap_or(FAR_FUTURE));
+            // in whole seconds a change is up to one later than the delete that it is part of
+            let end = end.checked_add_signed(LEEWAY * 2).unwrap_or(end).min(FAR_FUTURE);
+            (lists::SAMPLE_OF_NEWEST, first_change, end)
+        }
+        PendingSort::OldestFirst => {
+            (lists::SAMPLE_OF_OLDEST, first_change.max(marker.unwrap_or(first_change)), FAR_FUTURE)
+        }
+    };
+    let statement = Statement::new(sql).bind(from).bind(until).bind(size);
+    bind_filters(statement, query).bind(i64::from(query.limit.max(1)))
+}
+
+/// [`LEEWAY`] beyond a time, in the direction of the list.
+fn past(query: &PendingQuery, at: Timestamp) -> Option<Timestamp> {
+    match query.sort {
+        PendingSort::NewestFirst => at.checked_sub_signed(LEEWAY),
+        PendingSort::OldestFirst => at.checked_add_signed(LEEWAY),
+    }
+}
+
+/// `None` also where it cannot be read.
+fn at<D: Dialect>(row: &D::Row) -> Option<Timestamp> {
+    D::maybe_time(row, "at").ok().flatten()
 }
 
 fn pending(

@@ -79,7 +79,7 @@ impl<D: Dialect> SqlRepo<D> {
         self.list_due(far_past(), i32::MAX, 1).await?;
         self.fetch(due(lists::COUNT_DUE, i32::MAX, far_past())).await?;
         self.remnants(far_past(), Some(&nobody), true, Stretch { images: 1, found: 1 }).await?;
-        self.outlook_after(NOBODY, [far_past(); 3], far_past()).await?;
+        self.outlook_after(Some(NOBODY), [far_past(); 3], far_past()).await?;
         self.locations_of(std::slice::from_ref(&nobody), &mut |_| {}).await?;
         self.needed_locations(far_past(), i32::MAX, 1, &mut |_| {}).await?;
         self.live_locations(i32::MAX, 1, &mut |_| {}).await?;

@@ -19,7 +19,7 @@ use crate::domain::store::Objects;
 use crate::domain::time::Timestamp;
 
 /// Rows read at a time.
-const PAGE: u32 = 1000;
+const PAGE: u32 = 10_000;
 
 /// How many rows name each object that is due.
 #[derive(Debug)]
@@ -82,12 +82,30 @@ impl SharedData {
         self.last_before = self.last;
         loop {
             let (before, after) = (self.before, self.last);
-            let take = &mut |held: &HeldLocation| self.count(scrubber, &held.location, 1);
-            match scrubber.repo.needed_locations(before, after, PAGE, take).await? {
+            let mut ended = Vec::new();
+            let take = &mut |held: &HeldLocation| {
+                if held.location.status != LocationStatus::Deleted {
+                    self.count(scrubber, &held.location, 1);
+                } else if self.names_what_is_due(scrubber, &held.location) {
+                    ended.push(held.clone());
+                }
+            };
+            let handed = scrubber.repo.needed_locations(before, after, PAGE, take).await?;
+            for held in ended {
+                if is_needed(scrubber, &held).await? {
+                    self.count(scrubber, &held.location, 1);
+                }
+            }
+            match handed {
                 Handed::Until(last) => self.last = last,
                 Handed::Nothing => return Ok(()),
             }
         }
+    }
+
+    fn names_what_is_due(&self, scrubber: &Scrubber, location: &Location) -> bool {
+        let names = hashes(&self.hasher, &named(scrubber.stores.objects(location)));
+        names.iter().any(|name| self.names.binary_search(name).is_ok())
     }
 
     /// A location is done with.
@@ -160,6 +178,17 @@ impl SharedData {
         let rough = objects.rough.as_ref().map(|rough| self.hasher.hash_one(rough));
         if rough.and_then(counted).is_some_and(|rows| rows > 0) { Share::Needed } else { share }
     }
+}
+
+/// Whether a row that was ended needs its data still: it was ended together with its image, without a
+/// look at the store. What cannot be told is not destroyed.
+async fn is_needed(scrubber: &Scrubber, held: &HeldLocation) -> Result<bool, RepoError> {
+    let Some(image) = &held.image else { return Ok(true) };
+    let images = scrubber.repo.get_many(std::slice::from_ref(image)).await?;
+    Ok(images.iter().any(|image| match image {
+        Ok(image) => image.locations.iter().any(|location| location.id == held.location.id),
+        Err(_) => true,
+    }))
 }
 
 /// What a row is counted under.

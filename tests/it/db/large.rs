@@ -1,19 +1,29 @@
 //! What large tables make of the list and of a pass: ways around a walk over all rows, with the same
 //! answers.
 
+use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingMarker, PendingQuery, PendingSort};
+use glance_revert::domain::revert::{RevertRequest, Verify};
 use glance_revert::domain::time::Clock;
 
-use crate::support::database::{Kind, on_each_database};
+use crate::support::database::{Kind, on_each_database, tests_on};
+use crate::support::statements::StatementProxy;
 use crate::support::world::World;
 
 on_each_database! {
     the_newest_are_the_same_with_and_without_the_index_on_changes,
     a_time_of_deletion_that_somebody_wrote_hides_no_image,
     pages_end_where_times_lack_their_last_digits,
+    pages_are_whole_where_all_that_changed_last_was_scrubbed,
     what_no_waiting_location_leads_to_is_found_behind_thousands_of_images,
 }
+tests_on!(
+    postgres_server,
+    Postgres,
+    [#[ignore = "needs the servers of make test"]],
+    what_came_back_is_looked_at_by_its_image
+);
 
 /// Seven images that were deleted a minute apart, `g` last.
 async fn world(kind: Kind) -> World {
@@ -116,15 +126,7 @@ const TIMES: &str = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-01 08:00:00.00
 /// one of which only a location is left that the delete never saw.
 async fn what_no_waiting_location_leads_to_is_found_behind_thousands_of_images(kind: Kind) {
     let world = World::new(kind).await;
-    let row =
-        |number| format!("('s{number:05}', 'deleted', 'shared', 0, 0, FALSE, FALSE, {TIMES})");
-    let numbers: Vec<_> = (0..12_000).collect();
-    for some in numbers.chunks(1000) {
-        let rows = some.iter().map(row).collect::<Vec<_>>().join(", ");
-        let columns = "id, status, visibility, min_disk, min_ram, protected, os_hidden, deleted";
-        let columns = format!("{columns}, created_at, updated_at, deleted_at");
-        world.db.execute(&format!("INSERT INTO images ({columns}) VALUES {rows}")).await;
-    }
+    scrubbed(&world, 12_000, TIMES).await;
     for id in ["empty", "zkept"] {
         world.deleted_image(id).await;
     }
@@ -136,4 +138,62 @@ async fn what_no_waiting_location_leads_to_is_found_behind_thousands_of_images(k
     assert_eq!((report.scrubbed, report.failed), (2, 0), "{report:?}");
     assert!(world.status("empty").await.starts_with("deleted"));
     assert!(!world.has_data("zkept"));
+}
+
+async fn scrubbed(world: &World, count: u32, times: &str) {
+    let row =
+        |number| format!("('s{number:05}', 'deleted', 'shared', 0, 0, FALSE, FALSE, {times})");
+    let numbers: Vec<_> = (0..count).collect();
+    for some in numbers.chunks(1000) {
+        let rows = some.iter().map(row).collect::<Vec<_>>().join(", ");
+        let columns = "id, status, visibility, min_disk, min_ram, protected, os_hidden, deleted";
+        let columns = format!("{columns}, created_at, updated_at, deleted_at");
+        world.db.execute(&format!("INSERT INTO images ({columns}) VALUES {rows}")).await;
+    }
+}
+
+/// More than are looked at first for the end of a page.
+async fn pages_are_whole_where_all_that_changed_last_was_scrubbed(kind: Kind) {
+    let world = world(kind).await;
+    let times = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-22 11:30:00.000000', \
+         '2026-11-15 08:00:00.000000'";
+    scrubbed(&world, 1_500, times).await;
+    for (limit, asks) in [(2, false), (2, true), (10, true)] {
+        let newest = listed(&world, PendingSort::NewestFirst, limit, asks).await;
+        assert_eq!(newest, "gfedcba", "{limit} {asks}");
+        let oldest = listed(&world, PendingSort::OldestFirst, limit, asks).await;
+        assert_eq!(oldest, "abcdefg", "{limit} {asks}");
+    }
+}
+
+/// By its statistics all images are deleted, and the index on that leads to the few that are not: to
+/// those that came back, for each of them.
+async fn what_came_back_is_looked_at_by_its_image(kind: Kind) {
+    let world = World::new(kind).await;
+    let (series, times) = ("FROM generate_series(1, 5000) AS n", TIMES);
+    for insert in [
+        "INSERT INTO images (id, status, visibility, min_disk, min_ram, protected, os_hidden, \
+         deleted, created_at, updated_at, deleted_at) \
+         SELECT CONCAT('s', n), 'pending_delete', 'shared', 0, 0, FALSE, FALSE",
+        "INSERT INTO image_locations (image_id, value, status, meta_data, deleted, created_at, \
+         updated_at, deleted_at) SELECT CONCAT('s', n), 'file:///x', 'pending_delete', '{}'",
+    ] {
+        world.db.execute(&format!("{insert}, {times} {series}")).await;
+    }
+    world.deleted_image("a").await;
+    world.db.execute("ANALYZE images").await;
+    world.db.execute("ANALYZE image_locations").await;
+    let proxy = StatementProxy::start(&world.db.url()).await;
+    let reverter = world.reverter(&World::open_at(&proxy.url(&world.db.url())));
+    let request = RevertRequest::whole(Verify::Exists);
+    let id = ImageId::parse("a").unwrap();
+    reverter.revert(&Admin::local_operator(), &id, &request).await.unwrap();
+    let heard = proxy.heard();
+    let looks = heard.iter().filter_map(|said| said.split_once("SELECT l.id FROM images i JOIN "));
+    let looks: Vec<_> = looks.map(|(_, rest)| rest.split('\0').next().unwrap()).collect();
+    assert_eq!(looks.len(), 1, "{heard:#?}");
+    let look = format!("EXPLAIN SELECT l.id FROM images i JOIN {}", looks[0].replace("$1", "'a'"));
+    let plan = format!("{:?}", world.db.rows(&look).await);
+    assert!(plan.contains("images_pkey"), "{plan}");
+    assert!(plan.contains("ix_image_locations_image_id"), "{plan}");
 }

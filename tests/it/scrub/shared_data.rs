@@ -36,6 +36,7 @@ on_each_database! {
     data_that_a_living_image_names_in_other_letters_stays,
     an_image_that_was_ended_lately_keeps_the_data_that_it_shares,
     an_image_that_was_ended_long_ago_keeps_nobodys_data,
+    an_image_that_was_scrubbed_lately_keeps_nobodys_data,
 }
 
 /// The images `a` and `b` were deleted an hour ago and name the file `shared`.
@@ -194,5 +195,15 @@ async fn an_image_that_was_ended_long_ago_keeps_nobodys_data(kind: Kind) {
     let world = shared_with_ended(kind, DELETED).await;
     let report = world.scrub().await;
     assert_eq!((report.scrubbed, report.failed, report.data_shared), (2, 0, 0), "{report:?}");
+    assert!(!world.has_data("a"), "nobody needs it");
+}
+
+/// Its row was ended later than the image was deleted: a scrubber has looked at the store.
+async fn an_image_that_was_scrubbed_lately_keeps_nobodys_data(kind: Kind) {
+    let world = shared_with_ended(kind, DELETED).await;
+    let lately = "deleted_at = '2026-11-22 11:59:55.000000'";
+    world.db.execute(&format!("UPDATE image_locations SET {lately} WHERE image_id = 'b'")).await;
+    let report = world.scrub().await;
+    assert_eq!((report.scrubbed, report.failed, report.data_shared), (1, 0, 0), "{report:?}");
     assert!(!world.has_data("a"), "nobody needs it");
 }

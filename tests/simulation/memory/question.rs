@@ -180,16 +180,11 @@ pub(super) fn marker(image: &ImageRow) -> Option<PendingMarker> {
 }
 
 /// `NEEDED_LOCATIONS`.
-pub(super) fn is_needed(tables: &Tables, row: &LocationRow, before: Timestamp) -> bool {
-    let ended = || {
-        let image = tables.images.get(&row.image);
-        row.deleted_at.is_some_and(|at| at > before)
-            && image.is_some_and(|image| ended_with(row, image))
-    };
+pub(super) fn may_be_needed(row: &LocationRow, before: Timestamp) -> bool {
     match row.status {
         LocationStatus::PendingDelete => true,
         LocationStatus::Active => !row.deleted,
-        LocationStatus::Deleted => ended(),
+        LocationStatus::Deleted => row.deleted_at.is_some_and(|at| at > before),
     }
 }
 

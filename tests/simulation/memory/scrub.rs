@@ -272,7 +272,7 @@ impl ScrubRepo for MemoryRepo {
     ) -> Result<Handed, RepoError> {
         let page = |tables: &Tables| {
             let rows = tables.locations.range(after.saturating_add(1)..).map(|(_, row)| row);
-            hand_on(rows.filter(|row| question::is_needed(tables, row, before)), limit, take)
+            hand_on(rows.filter(|row| question::may_be_needed(row, before)), limit, take)
         };
         self.ask("needed_locations", page).await
     }
