@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 
+import results
 from databases import MariaDb, PostgreSql, Sqlite
 from hostile import hostile
 from large import large
@@ -27,6 +28,8 @@ def arguments():
     parser.add_argument("--rows", type=int, default=2_000_000, help="images of large tables")
     parser.add_argument("--operations", type=int, default=1_000_000, help="requests of mixed")
     parser.add_argument("--databases", default="MariaDB,PostgreSQL,SQLite", help="for large tables")
+    compare = "fail where a ratio is worse than in the committed results.json"
+    parser.add_argument("--compare", action="store_true", help=compare)
     found = parser.parse_args()
     found.only, found.databases = found.only.split(","), found.databases.split(",")
     unknown = [name for name in found.only if name not in names]
@@ -95,7 +98,10 @@ def main():
     show(lines)
     broken = [line.what for line in lines if not line.holds]
     print("\nevery promise holds" if not broken else f"\ndoes not hold: {'; '.join(broken)}")
-    return 1 if broken else 0
+    worse = list(results.worse(lines, results.committed())) if wanted.compare else []
+    print("".join(f"\nworse than before: {line}" for line in worse))
+    results.write(lines, about, wanted.rows, wanted.quick)
+    return 1 if broken or worse else 0
 
 
 if __name__ == "__main__":

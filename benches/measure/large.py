@@ -202,17 +202,18 @@ def passes(programs, database, count):
 
 
 def seconds_line(what, seconds, most):
-    return Line(what, f"{seconds:.3f} s", "", "", f"{most} s", seconds <= most)
+    return Line(what, f"{seconds:.3f} s", "", "", f"{most} s", seconds / most, True)
 
 
 def cost_lines(what, cost, most):
     promise = "" if most is None else f"{most} s"
-    yield Line(what, cost.shown(), "", "", promise, most is None or cost.database <= most)
+    used = None if most is None else cost.database / most
+    yield Line(what, cost.shown(), "", "", promise, used, True)
     yield memory_line(f"peak memory of it: {what}", cost.peak)
 
 
 def memory_line(what, peak):
-    return Line(what, f"{peak / MIB:.1f} MiB", "", "", "40 MiB", peak <= 40 * MIB)
+    return Line(what, f"{peak / MIB:.1f} MiB", "", "", "40 MiB", peak / (40 * MIB))
 
 
 def large(bench):

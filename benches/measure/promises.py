@@ -17,14 +17,20 @@ BULK_IMAGES = (3_000, 30_000)
 
 @dataclasses.dataclass
 class Line:
-    """One line of the table."""
+    """One line of the table. `used` is the part of what is promised that was needed: 1 just holds."""
 
     what: str
     ours: str
     theirs: str
     ratio: str
     promise: str
-    holds: bool
+    used: float | None
+    # Seconds of this machine, which no other run can be compared with.
+    is_time: bool = False
+
+    @property
+    def holds(self):
+        return self.used is None or self.used <= 1
 
 
 @dataclasses.dataclass
@@ -65,7 +71,7 @@ def revert(bench):
         wall, ours = statistics.median(cost.wall for cost in theirs), statistics.median(ours)
         yield Line(
             f"one revert, {database.label}", f"{ours * 1000:.1f} ms", f"{wall * 1000:.0f} ms",
-            f"{wall / ours:.0f} x", "300 x", wall / ours >= 300,
+            f"{wall / ours:.0f} x", "300 x", 300 * ours / wall,
         )
 
 
@@ -94,16 +100,16 @@ def scrub(bench):
         fast, slow = ours_at / ours.wall, theirs_at / theirs.wall
         yield Line(
             f"scrub pass, {database.label}", f"{fast:.0f} images/s", f"{slow:.1f} images/s",
-            f"{fast / slow:.0f} x", "30 x", fast / slow >= 30,
+            f"{fast / slow:.0f} x", "30 x", 30 * slow / fast,
         )
         little, much = ours.cpu / ours_at * 1000, theirs.cpu / theirs_at * 1000
         yield Line(
             f"CPU of it, {database.label}", f"{little:.3f} ms/image", f"{much:.1f} ms/image",
-            f"{much / little:.0f} x", "50 x", much / little >= 50,
+            f"{much / little:.0f} x", "50 x", 50 * little / much,
         )
         yield Line(
             f"peak memory of it, {database.label}", f"{ours.peak / MIB:.1f} MiB",
-            f"{theirs.peak / MIB:.1f} MiB", "", "40 MiB", ours.peak <= 40 * MIB,
+            f"{theirs.peak / MIB:.1f} MiB", "", "40 MiB", ours.peak / (40 * MIB),
         )
 
 
@@ -118,7 +124,7 @@ def memory(bench):
         growth = peaks[1] / peaks[0]
         yield Line(
             what, " and ".join(shown), "", f"{growth:.2f} x", "40 MiB, within a tenth",
-            max(peaks) <= 40 * MIB and growth <= 1.1,
+            max(max(peaks) / (40 * MIB), growth / 1.1),
         )
 
 
@@ -134,11 +140,11 @@ def start(bench):
         took, resident = statistics.median(starts), max(memories)
         label = database.label
         yield Line(
-            f"start to ready, {label}", f"{took * 1000:.0f} ms", "", "", "200 ms", took <= 0.2
+            f"start to ready, {label}", f"{took * 1000:.0f} ms", "", "", "200 ms", took / 0.2, True
         )
         yield Line(
             f"idle memory, {label}", f"{resident / MIB:.1f} MiB", "", "", "25 MiB",
-            resident <= 25 * MIB,
+            resident / (25 * MIB),
         )
 
 
@@ -168,13 +174,13 @@ def rate(bench):
             deadlocks = database.deadlocks() - before
             yield Line(
                 f"deadlocks of {len(images.ids):,} such reverts, {database.label}",
-                str(deadlocks), "", "", "few: 1 in 1,000", deadlocks <= len(images.ids) / 1000,
+                str(deadlocks), "", "", "few: 1 in 1,000", deadlocks * 1000 / len(images.ids),
             )
         served, possible = statistics.median(ours), statistics.median(bare)
         yield Line(
             f"reverts a second, {CONNECTIONS} connections, {database.label}", f"{served:.0f}/s",
             f"bare loop {possible:.0f}/s", f"{served / possible:.2f} x", "0.5 x",
-            served / possible >= 0.5,
+            0.5 * possible / served,
         )
 
 
@@ -193,13 +199,13 @@ def bulk(bench):
         yield Line(
             f"bulk revert of {count:,}, {database.label}",
             f"{count / cost.wall:.0f} images/s, {cost.cpu / count * 1000:.2f} ms CPU each", "", "",
-            "1,000 images/s, 30 s", count / cost.wall >= 1000 and cost.wall <= 30,
+            "1,000 images/s, 30 s", max(1000 * cost.wall / count, cost.wall / 30), True,
         )
         shown = [f"{peak / MIB:.1f} MiB" for peak in peaks]
         yield Line(
             f"peak memory of {BULK_IMAGES[0]:,} and {BULK_IMAGES[1]:,}, {database.label}",
             " and ".join(shown), "", f"{peaks[1] / peaks[0]:.2f} x", "40 MiB",
-            max(peaks) <= 40 * MIB,
+            max(peaks) / (40 * MIB),
         )
 
 
@@ -223,7 +229,7 @@ def statements(bench):
         yield Line(
             f"statements of a revert, {database.label}",
             ", ".join(map(str, counts)) + " (1, 30, 300 of each kind)", "", "", "10",
-            max(counts) <= 10,
+            max(counts) / 10,
         )
 
 

@@ -1,0 +1,48 @@
+"""What was measured, for programs: benches/results.json, the last run of each line."""
+
+import json
+import os
+import subprocess
+
+PATH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results.json")
+# What a ratio may differ by from one run to the next, and of what is promised what is next to nothing.
+NOISE, LITTLE = 1.25, 0.1
+
+
+def git(*arguments):
+    command = ["git", "-C", os.path.dirname(PATH), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def committed():
+    """Those of the last commit."""
+    return json.loads(git("show", "HEAD:./results.json") or "{}")
+
+
+def write(lines, about, rows, quick):
+    """Puts these lines in the place of older ones of their names."""
+    found = {}
+    if os.path.exists(PATH):
+        with open(PATH, encoding="utf-8") as text:
+            found = json.load(text)
+    commit = git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    for line in lines:
+        found[line.what] = {
+            "ours": line.ours, "theirs": line.theirs, "ratio": line.ratio, "promise": line.promise,
+            "used": line.used and round(line.used, 3), "is_time": line.is_time,
+            "commit": commit, "machine": about, "rows": rows, "quick": quick,
+        }
+    with open(PATH, "w", encoding="utf-8") as text:
+        json.dump(found, text, indent=1, sort_keys=True)
+        text.write("\n")
+
+
+def worse(lines, before):
+    """Lines whose ratio to what is promised got worse. Times are not compared: machines differ."""
+    for line in lines:
+        known = before.get(line.what, {}).get("used")
+        if line.used is None or known is None or line.is_time:
+            continue
+        if line.used > max(known, LITTLE) * NOISE:
+            yield f"{line.what}: {line.used:.2f} of what is promised, {known:.2f} before"
