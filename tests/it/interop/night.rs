@@ -162,6 +162,21 @@ async fn the_playbook_of_the_night_brings_a_project_back() {
     assert_eq!(cloud.admin().show(&back).await.1["protected"], false);
     assert!(is_paused().await, "until somebody has looked at the one that is lost");
 
+    // those that cannot come back are the first of all, and more than a request tries
+    let gone = [deleted(&cloud, "mail", "gone").await, deleted(&cloud, "mail", "gone").await];
+    let behind = [deleted(&cloud, "mail", "behind").await, deleted(&cloud, "mail", "behind").await];
+    for id in &gone {
+        fs::remove_file(cloud.glance.datadir("fast").join(id)).unwrap();
+    }
+    let played = play("mail", &["-e", "at_once=1"]);
+    assert_eq!(played.exit, Some(2), "{played:?}");
+    for id in &behind {
+        assert_eq!(cloud.admin().download(id).await, (200, SMALL.to_vec()), "{played:?}");
+    }
+    for id in &gone {
+        assert!(played.stdout.contains(&format!("{id}: {MISSING}")), "{played:?}");
+    }
+
     let refused = ansible::play(
         "night.yml",
         &[("OS_TOKEN", "none"), environment[0]],
