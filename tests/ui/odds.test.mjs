@@ -51,6 +51,33 @@ test("what a project member wrote is text, whatever is in it", async () => {
   await service.stop();
 });
 
+test("a pass that is too large destroys nothing until somebody has seen its plan and accepts its number", async () => {
+  const service = await Service.demo();
+  await service.down();
+  const ids = service.add({ count: 4, name: (at) => `due-${at}`, owner: "5f0c8d1e2b3a4c5d", ago: 7200 });
+  await service.up("[revert]\nmax_images_per_pass = 3");
+  const page = await open(browser, service);
+  await signIn(page, service.token);
+  await page.getByText(/^Limited/).waitFor();
+  await page.getByRole("button", { name: "Accept…" }).click();
+  await dialog(page).getByText(/more than max_images_per_pass = 3/).waitFor();
+  await dialog(page).getByRole("cell", { name: "5f0c8d1e2b3a4c5d" }).waitFor();
+  await assertForEverybody(page, "the question of an acceptance");
+  await inDialog(page, "Let nothing go").click();
+  const waiting = () => ids.filter((id) => service.status(id).status === "pending_delete").length;
+  assert.equal(waiting(), 4);
+  await page.getByRole("button", { name: "Accept…" }).click();
+  await inDialog(page, /^Let \d+ images be destroyed$/).click();
+  await until("the end of the pass", () => waiting() === 0);
+  await page.getByText("Scrubbing", { exact: true }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Accept…" }).isVisible(), false);
+  const { body } = await service.call("GET", "/v2/audit?operation=acceptScrub");
+  assert.equal(body.audit.length, 1);
+  await assertClean(page);
+  await page.context().close();
+  await service.stop();
+});
+
 test("two tabs know what the other has done, and neither has the other's token", async () => {
   const service = await Service.demo();
   const [id] = service.add({ name: () => "both" });

@@ -28,6 +28,7 @@ function wire() {
   const on = (id, event, action) => byId(id).addEventListener(event, action);
   on("pause", "click", () => scrubber.pause());
   on("resume", "click", () => scrubber.resume());
+  on("accept", "click", () => scrubber.accept());
   on("plan", "click", () => scrubber.showPlan());
   on("refresh", "click", () => refresh());
   on("sign-out", "click", () => session.signOut());

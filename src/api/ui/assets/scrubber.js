@@ -1,4 +1,4 @@
-// The bar on top: what the scrubber is at, what it would destroy next, pause and resume.
+// The bar on top: what the scrubber is at, what it would destroy next, pause, resume and accept.
 
 import { api } from "./api.js";
 import { button, field, open, problem } from "./dialog.js";
@@ -38,6 +38,7 @@ export async function load() {
   state.pause(pause ? (pause.until ? Date.parse(pause.until) : Infinity) : 0);
   byId("pause").hidden = kind === "idle" || kind === "paused";
   byId("resume").hidden = status.state !== "paused";
+  byId("accept").hidden = status.state !== "limited";
   byId("held-count").textContent = status.held_images ? `${images(status.held_images)} held` : "";
 }
 
@@ -178,32 +179,60 @@ export async function pause() {
   await load();
 }
 
-/** Says first what may be destroyed then. */
 export async function resume() {
-  const done = await open({
+  const done = await lettingGo({
     title: "Resume the scrubber",
-    fill: (body, footer, close) => {
-      const told = h("div", { "aria-live": "polite" }, h("p", { class: "muted" }, "Asking what is due…"));
-      const failed = h("div");
-      const go = submit("Resume", footer, failed, async () => close(await api.post("/v2/scrubber/actions/resume")));
-      go.disabled = true;
-      go.classList.replace("primary", "danger");
-      planned(0).then(
-        (due) => {
-          const count = due?.images ?? 0;
-          if (count > 0) go.textContent = `Resume, and let ${images(count)} be destroyed`;
-          told.replaceChildren(...plan(due));
-          go.disabled = false;
-        },
-        (error) => told.replaceChildren(problem(error)),
-      );
-      body.append(h("p", {}, "Due now, and destroyed by the next pass:"), told, failed);
-      footer.append(button("Stay paused", () => close(), { autofocus: true }), go);
-    },
+    words: "Due now, and destroyed by the next pass:",
+    no: "Stay paused",
+    yes: (count) => (count > 0 ? `Resume, and let ${images(count)} be destroyed` : "Resume"),
+    act: () => api.post("/v2/scrubber/actions/resume"),
   });
   if (!done) return;
   announce("The scrubber is not paused any more");
   await Promise.all([load(), loadPlan()]);
+}
+
+/** Lets one pass through that is larger than a pass may be. */
+export async function accept() {
+  const done = await lettingGo({
+    title: "Accept a large pass",
+    words: "More is due than a pass may destroy. If all of this may go, the next pass begins at once and destroys so many images at most:",
+    no: "Let nothing go",
+    yes: (count) => (count > 0 ? `Let ${images(count)} be destroyed` : null),
+    act: (count) => api.post("/v2/scrubber/actions/accept", { images: count }),
+  });
+  if (!done) return;
+  announce(`The next pass may destroy ${images(done.images)}`);
+  await Promise.all([load(), loadPlan()]);
+}
+
+/** Shows first what is destroyed then. `yes` has words for the number of images; `null` where there is nothing to do. */
+function lettingGo({ title, words, no, yes, act }) {
+  return open({
+    title,
+    wide: true,
+    fill: (body, footer, close) => {
+      const told = h("div", { "aria-live": "polite" }, h("p", { class: "muted" }, "Asking what is due…"));
+      const failed = h("div");
+      let count = 0;
+      const go = submit(yes(0) ?? "Accept", footer, failed, async () => close(await act(count)));
+      go.disabled = true;
+      go.classList.replace("primary", "danger");
+      planned(0).then(
+        (due) => {
+          count = due?.images ?? 0;
+          told.replaceChildren(...plan(due));
+          const text = yes(count);
+          if (!text) return;
+          go.textContent = text;
+          go.disabled = false;
+        },
+        (error) => told.replaceChildren(problem(error)),
+      );
+      body.append(h("p", {}, words), told, failed);
+      footer.append(button(no, () => close(), { autofocus: true }), go);
+    },
+  });
 }
 
 /** A button that does something once, and tells where it could not. */
