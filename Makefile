@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test faults simulate load mutants demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test race-test faults simulate load mutants demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -48,9 +48,13 @@ servers: ## Open a shell with all servers of the tests up
 test: ## Run everything, with real databases and the real Glance (installs what it needs)
 	tests/run
 
-ROUNDS ?= 100
+faults: ROUNDS = 100
 faults: ## Break real servers, connections and processes under the real binary, for long [ROUNDS=100]
 	GLANCE_REVERT_TEST_ROUNDS=$(ROUNDS) nice tests/run --test it -- real_faults:: galera_
+
+race-test: ROUNDS = 1000
+race-test: ## Give orders to one process against passes of others, on each database and on a Galera [ROUNDS=1000]
+	GLANCE_REVERT_TEST_ROUNDS=$(ROUNDS) tests/run --test it -- --nocapture concurrency::processes galera_orders
 
 SEEDS ?= 1000000
 simulate: ## Run the simulation over many seeds, or tell what happens under one [SEEDS=1000000 | SEED=]

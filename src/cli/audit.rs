@@ -14,6 +14,9 @@ use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
 use crate::domain::tables::OwnTables;
 
+/// Columns of a terminal that has room for times with their year and seconds beside whole ids.
+const WHOLE_TIMES: u16 = 100;
+
 /// Rows read at a time.
 const PAGE: u32 = 500;
 
@@ -92,22 +95,28 @@ async fn each_page(
     Ok(())
 }
 
+/// Day and minute of a time: what was done lately is what people look at.
+fn short(at: &str) -> String {
+    at.get(5..16).unwrap_or(at).replace('T', " ")
+}
+
 fn tell(rows: Vec<AuditDocument>, wide: bool) -> Result<(), CliError> {
     if rows.is_empty() {
         return line("nothing that was asked for was done");
     }
     let mut table = Table::new([
-        ("AT", Fit::Optional),
-        ("OPERATION", Fit::Whole),
+        ("AT (UTC)", Fit::Whole),
+        ("OPERATION", Fit::Cut),
         ("IMAGE", Fit::Whole),
         ("NAME", Fit::Optional),
         ("OWNER", Fit::Optional),
         ("ACTOR", Fit::Cut),
         ("SOURCE", Fit::Optional),
     ]);
+    let is_narrow = table.is_narrow(WHOLE_TIMES, wide);
     for row in rows {
         table.row([
-            row.at,
+            if is_narrow { short(&row.at) } else { row.at },
             row.operation,
             row.image_id.unwrap_or_else(|| "-".to_owned()),
             row.name.unwrap_or_default(),

@@ -46,10 +46,10 @@ pub(super) struct ListArgs {
     #[arg(long, conflicts_with_all = ["group", "revertible"])]
     unrevertible: bool,
     /// Only images that are held (hold, release), and until when, by whom and why
-    #[arg(long, conflicts_with = "group")]
+    #[arg(long)]
     held: bool,
     /// Only images that are not held
-    #[arg(long, conflicts_with_all = ["group", "held"])]
+    #[arg(long, conflicts_with = "held")]
     unheld: bool,
     /// Only images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
@@ -208,12 +208,11 @@ async fn each(
     let (by, view) = (Admin::local_operator(), app.view());
     let mut most = limit.map_or(usize::MAX, NonZeroUsize::get);
     while most > 0 {
-        let page = app.reverter.list(&by, &query).await?;
-        let mut page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
+        let mut page = app.reverter.list(&by, &query).await?;
         page.truncate(most);
         most -= page.len();
         let Some(last) = page.last() else { break };
-        query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+        query.marker = Some(PendingMarker::from(last));
         let ids: Vec<_> = page.iter().map(|one| one.id.clone()).collect();
         let holds = app.control.holds_of(&by, &ids).await?;
         for one in &page {

@@ -2,6 +2,7 @@
 
 mod hold;
 mod plan;
+mod webhook;
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -60,6 +61,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     if let Some(images) = args.accept {
         scrubber.accept(&Admin::local_operator(), images);
     }
+    let was_limited = webhook::was_limited(&app).await;
     let bar = bar();
     let scrubber = show_progress(scrubber, &bar);
     let pass = worker::pass(&scrubber, &*app.clock, &shutdown.soft);
@@ -70,6 +72,9 @@ pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
         super::output::json(&report)?;
     } else {
         tell(&report)?;
+    }
+    if let Some(limited) = report.limited.as_ref().filter(|_| !was_limited) {
+        shutdown.hard.run_until_cancelled(webhook::tell(&app, limited, &shutdown.soft)).await;
     }
     Ok(exit(&report))
 }

@@ -49,6 +49,11 @@ impl Table {
         self.table.add_row(row);
     }
 
+    /// Whether it is for a terminal of fewer columns than these.
+    pub(super) fn is_narrow(&self, columns: u16, wide: bool) -> bool {
+        !wide && at_terminal() && self.table.width().is_some_and(|width| width < columns)
+    }
+
     /// Prints it, to fit the terminal if there is one and `wide` is not asked for.
     pub(super) fn print(self, wide: bool) -> Result<(), CliError> {
         let width = self.table.width().filter(|_| at_terminal() && !wide);

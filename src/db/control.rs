@@ -3,7 +3,7 @@
 mod recorded;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::statement::Statement;
 use super::statements::IMAGE_SLOTS;
 use super::tables::SqlTables;
 use super::transaction::{begin, commit};
+use crate::domain::audit::AuditedImage;
 use crate::domain::control::{
     Acceptance, ControlRepo, Hold, HoldOutcome, Orders, PassResult, Term,
 };
@@ -48,11 +49,11 @@ enum Order<'a> {
     Release(&'a [ImageId]),
 }
 
-/// What came of it: for each image, or for the one order.
+/// What came of it: for the one order, or for each image, and which images it changed.
 enum Done {
     Changed(bool),
-    Held(Vec<HoldOutcome>),
-    Released(Vec<bool>),
+    Held(Vec<HoldOutcome>, Vec<AuditedImage>),
+    Released(Vec<bool>, Vec<AuditedImage>),
 }
 
 impl<D: Dialect> SqlControl<D> {
@@ -147,10 +148,8 @@ impl<D: Dialect> SqlControl<D> {
                 D::execute(&mut transaction, statement).await?;
                 Done::Changed(true)
             }
-            Order::Hold(ids, term) => {
-                Done::Held(hold::<D>(&mut transaction, ids, term, (&who, now)).await?)
-            }
-            Order::Release(ids) => Done::Released(release::<D>(&mut transaction, ids).await?),
+            Order::Hold(ids, term) => hold::<D>(&mut transaction, ids, term, (&who, now)).await?,
+            Order::Release(ids) => release::<D>(&mut transaction, ids).await?,
         };
         if is_audited {
             let entries = recorded::entries(order, &done, by, now);
@@ -185,9 +184,10 @@ async fn hold<D: Dialect>(
     ids: &[ImageId],
     term: &Term,
     (who, now): (&str, Timestamp),
-) -> Result<Vec<HoldOutcome>, sqlx::Error> {
+) -> Result<Done, sqlx::Error> {
     D::execute(transaction, Statement::new(sql::BEGIN_ORDER)).await?;
     let mut found = HashMap::new();
+    let mut images = HashMap::new();
     for some in ids.chunks(IMAGE_SLOTS) {
         let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
         let locked = Statement::new(sql::LOCK_IMAGES).bind_list(IMAGE_SLOTS, &some);
@@ -195,6 +195,9 @@ async fn hold<D: Dialect>(
         let statement = Statement::new(sql::HOLDABLE).bind_list(IMAGE_SLOTS, &some);
         for row in D::fetch(transaction, statement).await? {
             let id = D::text(&row, "id")?.unwrap_or_default();
+            if let Ok(image) = ImageId::parse(&id) {
+                images.insert(id.clone(), rows::named::<D>(image, &row));
+            }
             found.insert(id, outcome::<D>(&row)?);
         }
     }
@@ -214,7 +217,8 @@ async fn hold<D: Dialect>(
         let new = Statement::new(sql::ADD_HOLDS).bind(term.until).bind(now).bind(who).bind(reason);
         D::execute(transaction, new.bind_list(IMAGE_SLOTS, some)).await?;
     }
-    Ok(outcomes)
+    let held = held.into_iter().filter_map(|id| images.remove(id)).collect();
+    Ok(Done::Held(outcomes, held))
 }
 
 /// Whether an image can be kept from a claim still.
@@ -237,22 +241,31 @@ fn outcome<D: Dialect>(row: &D::Row) -> Result<HoldOutcome, sqlx::Error> {
 async fn release<D: Dialect>(
     transaction: &mut D::Connection,
     ids: &[ImageId],
-) -> Result<Vec<bool>, sqlx::Error> {
+) -> Result<Done, sqlx::Error> {
     D::execute(transaction, Statement::new(sql::BEGIN_ORDER)).await?;
-    let mut held = Vec::new();
-    for some in ids.chunks(HOLD_SLOTS) {
-        let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
-        let statement = Statement::new(sql::HOLDS_OF).bind_list(HOLD_SLOTS, &some);
-        for row in D::fetch(transaction, statement).await? {
-            held.extend(D::text(&row, "image_id")?);
-        }
-    }
+    let mut held = HashMap::new();
     for some in ids.chunks(IMAGE_SLOTS) {
         let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
+        let statement = Statement::new(sql::HELD).bind_list(IMAGE_SLOTS, &some);
+        let mut found = HashSet::new();
+        for row in D::fetch(transaction, statement).await? {
+            found.extend(D::text(&row, "image_id")?);
+        }
+        if !found.is_empty() {
+            let statement = Statement::new(sql::NAMES).bind_list(IMAGE_SLOTS, &some);
+            for row in D::fetch(transaction, statement).await? {
+                let id = D::text(&row, "id")?.filter(|id| found.contains(id));
+                let image = id.and_then(|id| ImageId::parse(&id).ok());
+                held.extend(image.map(|image| (image.clone(), rows::named::<D>(image, &row))));
+            }
+        }
+        // those that have run out, too
         let statement = Statement::new(sql::END_HOLDS).bind_list(IMAGE_SLOTS, &some);
         D::execute(transaction, statement).await?;
     }
-    Ok(ids.iter().map(|id| held.iter().any(|held| held == id.as_str())).collect())
+    let were_held = ids.iter().map(|id| held.contains_key(id)).collect();
+    let released = ids.iter().filter_map(|id| held.remove(id)).collect();
+    Ok(Done::Released(were_held, released))
 }
 
 #[async_trait]
@@ -314,15 +327,15 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
         by: &Admin,
     ) -> Result<Vec<HoldOutcome>, RepoError> {
         match self.carry_out(Order::Hold(images, term), by).await? {
-            Done::Held(outcomes) => Ok(outcomes),
-            Done::Changed(_) | Done::Released(_) => Ok(Vec::new()),
+            Done::Held(outcomes, _) => Ok(outcomes),
+            Done::Changed(_) | Done::Released(..) => Ok(Vec::new()),
         }
     }
 
     async fn release(&self, images: &[ImageId], by: &Admin) -> Result<Vec<bool>, RepoError> {
         match self.carry_out(Order::Release(images), by).await? {
-            Done::Released(were_held) => Ok(were_held),
-            Done::Changed(_) | Done::Held(_) => Ok(Vec::new()),
+            Done::Released(were_held, _) => Ok(were_held),
+            Done::Changed(_) | Done::Held(..) => Ok(Vec::new()),
         }
     }
 

@@ -140,10 +140,11 @@ macro_rules! sample {
 pub(super) const SAMPLE_OF_NEWEST: &str = sample!("DESC", "<");
 pub(super) const SAMPLE_OF_OLDEST: &str = sample!("ASC", ">");
 
-/// All that waits, as a list has it, and filters.
+/// All that waits, as a list has it, and filters; `$held` is one more of them.
 macro_rules! waiting {
-    () => {
+    ($held:expr) => {
         concat!(
+            $held,
             "(i.status = 'pending_delete' OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
              AND (i.status = 'active' OR (i.status = 'deleted' AND (",
             waits_of_many!(),
@@ -162,25 +163,41 @@ macro_rules! waiting {
 
 /// All that waits, counted by owner and moment. A sum has another type on each database; all have
 /// text.
-pub(super) const SUM_WAITING: &str = concat!(
-    "SELECT i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, COUNT(*) AS images, \
-     CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes FROM images i WHERE ",
-    waiting!(),
-    " GROUP BY i.owner, COALESCE(i.deleted_at, i.updated_at) \
-     ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at)"
-);
+macro_rules! sum_waiting {
+    ($held:expr) => {
+        concat!(
+            "SELECT i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, \
+             COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes \
+             FROM images i WHERE ",
+            waiting!($held),
+            " GROUP BY i.owner, COALESCE(i.deleted_at, i.updated_at) \
+             ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at)"
+        )
+    };
+}
 
 /// The same, a row for each location that can come back, or one for an image without any.
-pub(super) const WAITING_LOCATIONS: &str = concat!(
-    "SELECT i.id, i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, i.size, \
-     l.value, l.meta_data FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
-     AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
-     OR (l.status = 'active' AND l.deleted = FALSE) OR ",
-    ended_with_image!(),
-    ") WHERE ",
-    waiting!(),
-    " ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at), i.id"
-);
+macro_rules! waiting_locations {
+    ($held:expr) => {
+        concat!(
+            "SELECT i.id, i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, i.size, \
+             l.value, l.meta_data FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
+             AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
+             OR (l.status = 'active' AND l.deleted = FALSE) OR ",
+            ended_with_image!(),
+            ") WHERE ",
+            waiting!($held),
+            " ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at), i.id"
+        )
+    };
+}
+
+pub(super) const SUM_WAITING: &str = sum_waiting!("");
+pub(super) const SUM_HELD: &str = sum_waiting!(held!("IN"));
+pub(super) const SUM_UNHELD: &str = sum_waiting!(held!("NOT IN"));
+pub(super) const WAITING_LOCATIONS: &str = waiting_locations!("");
+pub(super) const HELD_LOCATIONS: &str = waiting_locations!(held!("IN"));
+pub(super) const UNHELD_LOCATIONS: &str = waiting_locations!(held!("NOT IN"));
 
 /// What waits and may be meant: of all projects, or of one.
 macro_rules! candidates {

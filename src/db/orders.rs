@@ -65,7 +65,7 @@ pub(super) const LOCK_IMAGES: &str =
 
 /// What can be held: whether something waits, and whether something is claimed.
 pub(super) const HOLDABLE: &str = concat!(
-    "SELECT i.id, i.status, i.deleted, \
+    "SELECT i.id, i.owner, i.name, i.status, i.deleted, \
      CASE WHEN EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
      AND ((l.status = 'pending_delete' AND l.deleted_at IS NOT NULL) \
      OR (l.status = 'active' AND l.deleted = FALSE) \
@@ -117,6 +117,19 @@ pub(super) const HOLDS_OF: &str = concat!(
     images!(),
     ")"
 );
+
+/// Which of a few images are held.
+pub(super) const HELD: &str = concat!(
+    "SELECT image_id FROM revert_holds \
+     WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
+    images!(),
+    ")"
+);
+
+/// What an entry of the audit names of images. No join with [`HELD`]: where the two columns differ in
+/// their character set, MariaDB walks all images for it.
+pub(super) const NAMES: &str =
+    concat!("SELECT i.id, i.owner, i.name FROM images i WHERE i.id IN (", images!(), ")");
 
 pub(super) const HOLDS: &str = "SELECT image_id, held_until, held_at, held_by, reason \
      FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP AND image_id > ? \

@@ -123,12 +123,13 @@ pub(super) fn list_audit(image: bool, actor: bool, operation: bool) -> &'static 
     }
 }
 
-/// The last entry about each of some images.
+/// The last entry about each of some images that is more than a hold, of which the database tells the time.
 pub(super) const LAST_AUDIT_OF: &str = concat!(
     "SELECT ",
     audit_columns!(),
     " FROM revert_audit WHERE id IN (SELECT MAX(id) FROM revert_audit \
-     WHERE image_id IN (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) GROUP BY image_id)"
+     WHERE image_id IN (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) \
+     AND operation NOT IN ('holdImage', 'releaseImage') GROUP BY image_id)"
 );
 
 /// Deletes the oldest ones, a few at a time, so that nobody waits for long.

@@ -38,7 +38,7 @@ use crate::domain::repo::{
     BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary,
     Position, Remnants, RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
 };
-use crate::domain::scrub::{Claim, Settled, Tally};
+use crate::domain::scrub::{Claim, Ended, Settled, Tally};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::summary::TakeWaiting;
 use crate::domain::time::Timestamp;
@@ -238,15 +238,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         by_location: bool,
         take: TakeWaiting<'_>,
     ) -> Result<(), RepoError> {
-        let statement = list::waiting(query, unscrubbed_after, by_location);
-        let mut each = |row: &D::Row| {
-            let row = read::waiting::<D>(row, by_location);
-            read::warn_of_bad(row.as_ref().err());
-            if let Ok(row) = row {
-                take(&row);
-            }
-        };
-        self.each(statement, &mut each).await
+        self.each_waiting(query, unscrubbed_after, by_location, take).await
     }
 
     async fn candidates(
@@ -351,7 +343,7 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         or_stale(self.connections.note_result(&mut connection, claimed), all_stale)
     }
 
-    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<Ended, RepoError> {
         self.settle_audited(settled, now).await
     }
 

@@ -327,6 +327,14 @@ pub(super) const LOCATIONS_DELETED: &str = concat!(
     ") AND status = 'pending_delete'"
 );
 
+/// Which of some images have something that waits, claimed or not.
+pub(super) const STILL_WAITING: &str = concat!(
+    "SELECT DISTINCT image_id FROM image_locations WHERE status = 'pending_delete' \
+     AND image_id IN (",
+    slots16!(),
+    ")"
+);
+
 /// Releases a claim: the stamp says whose it is.
 pub(super) const RELEASE_IMAGE: &str = "UPDATE images SET status = ? \
      WHERE id = ? AND status = 'deleted' AND deleted = TRUE AND updated_at = ?";

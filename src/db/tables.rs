@@ -1,6 +1,7 @@
 //! Whether our own tables are there. They may come at any time, so while they are missing they are
 //! looked for again and again; once they were seen, they are trusted.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
@@ -9,8 +10,8 @@ use super::audit;
 use super::connections::Connections;
 use super::deadline::within;
 use super::dialect::Dialect;
-use super::error::{is_refused, repo_error};
-use super::orders;
+use super::error::{audit_refused, is_refused, repo_error};
+use super::orders::{self, HOLD_SLOTS};
 use super::own::{self as sql, NEEDED};
 use super::pooled::PooledConnection;
 use super::statement::{PATIENCE, Statement};
@@ -118,6 +119,65 @@ impl Audit<'_> {
         transaction: &mut D::Connection,
     ) -> Result<(), sqlx::Error> {
         audit::write::<D>(transaction, &self.entries, self.host).await
+    }
+
+    /// Takes those away that come after the first ones.
+    pub(super) fn split_off(&mut self, first: usize) -> Self {
+        let entries = self.entries.split_off(first.min(self.entries.len()));
+        Self { entries, host: self.host }
+    }
+
+    /// The images that they are about.
+    pub(super) fn images(&self) -> Vec<&str> {
+        let images = self.entries.iter().filter_map(|entry| entry.image.as_ref());
+        images.map(|image| image.id.as_str()).collect()
+    }
+
+    /// Leaves out those about these images.
+    pub(super) fn without(mut self, images: &HashSet<String>) -> Self {
+        self.entries.retain(|entry| {
+            entry.image.as_ref().is_none_or(|image| !images.contains(image.id.as_str()))
+        });
+        self
+    }
+
+    /// The same of reverts, which end the holds of their images: what these were to keep is kept.
+    pub(super) async fn write_reverts<D: Dialect>(
+        &self,
+        transaction: &mut D::Connection,
+    ) -> Result<(), sqlx::Error> {
+        let held = self.end_holds::<D>(transaction).await.map_err(audit_refused)?;
+        let of_held = |entry: &&&AuditEntry| {
+            entry.image.as_ref().is_some_and(|image| held.contains(image.id.as_str()))
+        };
+        let released: Vec<_> =
+            self.entries.iter().filter(of_held).map(|entry| entry.release_of_hold()).collect();
+        let all: Vec<_> = released.iter().chain(self.entries.iter().copied()).collect();
+        audit::write::<D>(transaction, &all, self.host).await
+    }
+
+    /// Of the images of its entries; which of them were held.
+    async fn end_holds<D: Dialect>(
+        &self,
+        transaction: &mut D::Connection,
+    ) -> Result<HashSet<String>, sqlx::Error> {
+        let images = self.images();
+        let is_few = images.len() <= IMAGE_SLOTS;
+        let (text, slots) =
+            if is_few { (orders::HELD, IMAGE_SLOTS) } else { (orders::HOLDS_OF, HOLD_SLOTS) };
+        let mut held = HashSet::new();
+        for some in images.chunks(slots) {
+            let rows = D::fetch(transaction, Statement::new(text).bind_list(slots, some)).await?;
+            for row in &rows {
+                held.extend(D::text(row, "image_id")?);
+            }
+        }
+        let ended: Vec<_> = held.iter().map(String::as_str).collect();
+        for some in ended.chunks(IMAGE_SLOTS) {
+            let statement = Statement::new(orders::END_HOLDS).bind_list(IMAGE_SLOTS, some);
+            D::execute(transaction, statement).await?;
+        }
+        Ok(held)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was changed, by whom: an entry is written in the transaction of the change itself, where our own
 //! tables are there.
 
+use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
 use super::image::{Image, ImageId};
@@ -12,6 +13,8 @@ const MOST_DETAILS: usize = 8 << 10;
 
 /// The operation of a revert, as the API calls it.
 pub const REVERT_IMAGE: &str = "revertImage";
+/// The operation that ends a hold.
+pub const RELEASE_IMAGE: &str = "releaseImage";
 
 /// Where a change came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +108,6 @@ impl From<&Image> for AuditedImage {
     }
 }
 
-impl From<&ImageId> for AuditedImage {
-    /// One of which no more was read.
-    fn from(id: &ImageId) -> Self {
-        Self { id: id.clone(), owner: None, name: None }
-    }
-}
-
 /// One change that is about to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -137,6 +133,15 @@ impl AuditEntry {
     #[must_use]
     pub fn about(self, image: impl Into<AuditedImage>) -> Self {
         Self { image: Some(image.into()), ..self }
+    }
+
+    /// The end of the hold of its image, which this change brings about. It comes a moment before, so
+    /// that the change is the last that was done to the image.
+    #[must_use]
+    pub fn release_of_hold(&self) -> Self {
+        let at = self.at - TimeDelta::microseconds(1);
+        let entry = Self::new(at, RELEASE_IMAGE, self.actor.clone());
+        Self { image: self.image.clone(), ..entry.with("because", self.operation) }
     }
 
     /// Adds a detail.

@@ -11,7 +11,7 @@ use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::ImageGuard;
 use super::pending::{Children, RevertPlan};
-use super::scrub::{Claim, Settled, Tally};
+use super::scrub::{Claim, Ended, Settled, Tally};
 use super::selection::{Candidate, Filter, TakeCandidate};
 use super::store::StoreId;
 use super::summary::TakeWaiting;
@@ -370,9 +370,10 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// Held images are not claimed.
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError>;
 
-    /// Writes down what became of a batch: one transaction. How many of the locations waited until
-    /// then: fewer than were claimed, and somebody else is at work on them.
-    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError>;
+    /// Writes down what became of a batch: one transaction. Where fewer of the locations waited until
+    /// then than were claimed, somebody else is at work on them. The audit has an entry by whoever ends
+    /// the last location of an image, also where two passes had a part of it each.
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<Ended, RepoError>;
 
     /// Hands on all locations of these images, in whatever order.
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;

@@ -38,7 +38,7 @@ pub use self::placing::Obstacle;
 pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
 pub use self::record::{Destroyed, Journal};
 pub use self::report::{ScrubFailure, ScrubReport};
-pub use self::work::{Claim, Release, Settled, Work, WorkKind};
+pub use self::work::{Claim, Ended, Release, Settled, Work, WorkKind};
 
 use self::backlog::Bookmark;
 use self::backoff::Backoff;

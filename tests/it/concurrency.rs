@@ -8,6 +8,7 @@ mod isolation;
 mod locks;
 mod operators;
 mod orders;
+mod processes;
 mod purge;
 mod race;
 mod slow;

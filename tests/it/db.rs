@@ -7,6 +7,7 @@ mod in_memory;
 mod large;
 mod limits;
 mod own_tables;
+mod plans;
 mod schema;
 mod sessions;
 mod sid_servers;

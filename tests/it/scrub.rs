@@ -5,6 +5,7 @@ mod limit;
 pub(crate) mod orders;
 mod others;
 mod partial;
+mod parts;
 mod passes;
 mod safety;
 mod shared_data;

@@ -82,7 +82,6 @@ impl Truth {
         for id in images {
             let at = self.elapsed();
             seen.claimed.insert((commit.process, id.clone()), at);
-            seen.last_claim.insert(id.clone(), commit.process);
             if seen.held.get(id).is_some_and(|until| *until > now) {
                 problems.push(format!("{id} is claimed, and its hold was answered"));
             }
@@ -209,17 +208,6 @@ impl Truth {
         }
     }
 
-    /// Two passes that have one image, because a lock was lost: each destroys a part of it, and none of them
-    /// knows that it is the last.
-    fn note_shared_claims(&self, commit: &Commit<'_>, before: &BTreeMap<String, Option<State>>) {
-        let mut seen = self.seen.lock().unwrap();
-        let of_another = |id: &&String| {
-            seen.last_claim.get(*id).is_some_and(|process| *process != commit.process)
-        };
-        let shared: Vec<_> = before.keys().filter(of_another).cloned().collect();
-        seen.strange.extend(shared);
-    }
-
     pub(crate) fn check(&self, commit: &Commit<'_>, before: &BTreeMap<String, Option<State>>) {
         let claimed = |change: &Change| match change {
             Change::Image(id, Some(row)) if row.status == ImageStatus::Deleted => Some(id.clone()),
@@ -233,7 +221,6 @@ impl Truth {
             }
             "settle" => {
                 self.check_settled(commit);
-                self.note_shared_claims(commit, before);
                 for (id, state) in before {
                     let is_strange = self.seen.lock().unwrap().strange.contains(id);
                     let now = commit.tables.image_with_locations(id).map(|image| image.state());
@@ -248,6 +235,10 @@ impl Truth {
             }
             "revert" => {
                 for change in commit.after {
+                    if let Change::Hold(id, None) = change {
+                        self.check_audit(commit, id, "releaseImage");
+                        self.seen.lock().unwrap().held.remove(id);
+                    }
                     let Change::Image(id, Some(_)) = change else { continue };
                     self.check_audit(commit, id, "revertImage");
                     self.check_children(commit, id);

@@ -57,8 +57,6 @@ pub(crate) struct Seen {
     pub(crate) born: BTreeMap<i32, Duration>,
     /// When a process claimed an image.
     pub(crate) claimed: BTreeMap<(usize, String), Duration>,
-    /// Who claimed an image last.
-    pub(crate) last_claim: BTreeMap<String, usize>,
     /// Images whose hold was answered, and until when it runs.
     pub(crate) held: BTreeMap<String, Timestamp>,
     /// The same of a pause.

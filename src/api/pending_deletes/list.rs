@@ -146,7 +146,6 @@ pub(crate) async fn list_pending_deletes(
     }
     let found = state.reverter.list(&admin, &query).await?;
     let (shown, more) = found.split_at(found.len().min(limit));
-    let shown: Vec<_> = shown.iter().filter_map(|row| row.as_ref().ok()).collect();
     let ids: Vec<_> = shown.iter().map(|one| one.id.clone()).collect();
     let holds = state.control.holds_of(&admin, &ids).await?;
     let last = shown.last().filter(|_| !more.is_empty());

@@ -142,8 +142,7 @@ impl ListParameters {
     /// The link to the page after this image.
     #[must_use]
     pub fn next_link(&self, last: &PendingSummary) -> String {
-        let (deleted_at, id) = (last.deleted_at, last.id.clone());
-        self.link(Some(&marker_text(&PendingMarker { deleted_at, id })))
+        self.link(Some(&marker_text(&PendingMarker::from(last))))
     }
 
     fn link(&self, marker: Option<&str>) -> String {
@@ -177,7 +176,7 @@ pub(super) fn unknown_marker() -> RequestError {
     invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
 }
 
-fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>, RequestError> {
+pub(super) fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>, RequestError> {
     match text {
         None => Ok(None),
         Some("true") => Ok(Some(true)),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::{invalid, storable, time, visibility};
+use super::query::{invalid, storable, time, truth, visibility};
 use crate::api::auth::AdminCaller;
 use crate::api::context::RequestContext;
 use crate::api::error::{ApiError, RequestError};
@@ -38,6 +38,9 @@ pub struct SummaryParameters {
     /// Only images of this visibility: `public`, `private`, `shared` or `community`.
     #[param(nullable = false, pattern = "^(public|private|shared|community)$")]
     pub visibility: Option<String>,
+    /// Only images that are held (`true`), or are not (`false`).
+    #[param(nullable = false, pattern = "^(true|false)$")]
+    pub held: Option<String>,
     /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
     #[param(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
@@ -158,6 +161,7 @@ impl SummaryParameters {
             owner: storable("owner", self.owner.as_ref())?,
             name: storable("name", self.name.as_ref())?,
             visibility: visibility(self.visibility.as_deref())?,
+            held: truth("held", self.held.as_deref())?,
             deleted_after: time("deleted_after", self.deleted_after.as_deref())?,
             deleted_before: time("deleted_before", self.deleted_before.as_deref())?,
             ..PendingQuery::default()

@@ -1,9 +1,8 @@
 //! What the audit has of an order: an entry for each change, none where nothing changed.
 
 use super::{Done, Order};
-use crate::domain::audit::{Actor, AuditEntry};
-use crate::domain::control::{HoldOutcome, Term};
-use crate::domain::image::ImageId;
+use crate::domain::audit::{Actor, AuditEntry, RELEASE_IMAGE};
+use crate::domain::control::Term;
 use crate::domain::principal::Admin;
 use crate::domain::time::{FAR_FUTURE, Timestamp, isotime};
 
@@ -21,21 +20,16 @@ pub(super) fn entries(
         (Order::Accept(images), Done::Changed(true)) => {
             vec![entry("acceptScrub").with("images", *images)]
         }
-        (Order::Hold(ids, term), Done::Held(outcomes)) => {
-            let is_held = outcomes.iter().map(|outcome| *outcome == HoldOutcome::Held);
-            let about = |id: &ImageId| of_term(entry("holdImage").about(id), term);
-            chosen(ids, is_held).map(about).collect()
+        (Order::Hold(_, term), Done::Held(_, held)) => {
+            let about = |image| of_term(entry("holdImage").about(image), term);
+            held.iter().cloned().map(about).collect()
         }
-        (Order::Release(ids), Done::Released(were_held)) => {
-            let about = |id: &ImageId| entry("releaseImage").about(id);
-            chosen(ids, were_held.iter().copied()).map(about).collect()
+        (Order::Release(_), Done::Released(_, released)) => {
+            let about = |image| entry(RELEASE_IMAGE).about(image);
+            released.iter().cloned().map(about).collect()
         }
-        (_, Done::Changed(_) | Done::Held(_) | Done::Released(_)) => Vec::new(),
+        (_, Done::Changed(_) | Done::Held(..) | Done::Released(..)) => Vec::new(),
     }
-}
-
-fn chosen(ids: &[ImageId], are: impl Iterator<Item = bool>) -> impl Iterator<Item = &ImageId> {
-    ids.iter().zip(are).filter_map(|(id, is)| is.then_some(id))
 }
 
 fn of_term(entry: AuditEntry, term: &Term) -> AuditEntry {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::db::dialect::Dialect;
+use crate::domain::audit::AuditedImage;
 use crate::domain::control::{Acceptance, Hold, InForce, LastPass, Orders, Term};
 use crate::domain::image::ImageId;
 use crate::domain::time::FAR_FUTURE;
@@ -21,6 +22,12 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<Option<Hold>, sqlx::Error
         by: D::text(row, "held_by")?.unwrap_or_default(),
     };
     Ok(Some(Hold { image, hold }))
+}
+
+/// An image as an entry of the audit names it; a name that cannot be read keeps nothing from happening.
+pub(super) fn named<D: Dialect>(id: ImageId, row: &D::Row) -> AuditedImage {
+    let text = |column: &str| D::text(row, column).ok().flatten();
+    AuditedImage { id, owner: text("owner"), name: text("name") }
 }
 
 /// The row of [`crate::db::orders::ORDERS`].

@@ -6,7 +6,7 @@ use crate::db::error::is_audit_refused;
 use crate::domain::audit::AuditEntry;
 use crate::domain::pending::RevertPlan;
 use crate::domain::repo::{RepoError, Write};
-use crate::domain::scrub::Settled;
+use crate::domain::scrub::{Ended, Settled};
 use crate::domain::time::Timestamp;
 
 /// A settlement that lost a race is written again so often.
@@ -34,17 +34,17 @@ impl<D: Dialect> SqlRepo<D> {
         &self,
         settled: &[Settled<'_>],
         now: Timestamp,
-    ) -> Result<u64, RepoError> {
-        let mut entries: Vec<_> = settled.iter().filter_map(|one| one.audit.as_ref()).collect();
+    ) -> Result<Ended, RepoError> {
+        let mut is_audited = true;
         for _ in 0..SETTLE_ATTEMPTS {
-            match self.try_settle(settled, now, entries.clone()).await {
+            match self.try_settle(settled, now, is_audited).await {
                 Err(error) if is_audit_refused(&error) => {
                     self.tables.refused(&error);
-                    entries.clear();
+                    is_audited = false;
                 }
-                found => {
-                    if let Some(found) = or_stale(found.map(Some), None)? {
-                        return Ok(found);
+                ended => {
+                    if let Some(ended) = or_stale(ended.map(Some), None)? {
+                        return Ok(ended);
                     }
                 }
             }
@@ -75,14 +75,20 @@ impl<D: Dialect> SqlRepo<D> {
         &self,
         settled: &[Settled<'_>],
         now: Timestamp,
-        entries: Vec<&AuditEntry>,
-    ) -> Result<u64, sqlx::Error> {
+        is_audited: bool,
+    ) -> Result<Ended, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
-        let found = async {
-            let audit = self.tables.audit(&mut connection, entries).await?;
-            settle::all(&mut connection, settled, now, &audit).await
+        let ended = async {
+            let entries = |is_whole| {
+                let those = settled.iter().filter(move |one| one.is_whole == is_whole);
+                those.filter_map(|one| one.audit.as_ref()).filter(|_| is_audited)
+            };
+            let all = entries(true).chain(entries(false)).collect();
+            let mut whole = self.tables.audit(&mut connection, all).await?;
+            let parts = whole.split_off(entries(true).count());
+            settle::all(&mut connection, settled, now, (whole, parts)).await
         };
-        let found = found.await;
-        self.connections.note_result(&mut connection, found)
+        let ended = ended.await;
+        self.connections.note_result(&mut connection, ended)
     }
 }

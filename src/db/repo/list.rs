@@ -14,6 +14,7 @@ use crate::db::lists;
 use crate::db::read;
 use crate::db::statement::Statement;
 use crate::domain::repo::{PendingQuery, PendingSort, RepoError};
+use crate::domain::summary::TakeWaiting;
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// SQLite compares times as text, of which somebody may have left out the last digits.
@@ -104,6 +105,25 @@ impl<D: Dialect> SqlRepo<D> {
             }
             answer => answer.map_err(repo_error).map(Option::unwrap_or_default),
         }
+    }
+
+    /// All of it.
+    pub(super) async fn each_waiting(
+        &self,
+        query: &PendingQuery,
+        unscrubbed_after: Option<Timestamp>,
+        by_location: bool,
+        take: TakeWaiting<'_>,
+    ) -> Result<(), RepoError> {
+        if query.held.is_some() {
+            self.tables.must_be_there().await?;
+        }
+        let mut each = |row: &D::Row| {
+            let row = read::waiting::<D>(row, by_location);
+            read::warn_of_bad(row.as_ref().err());
+            row.iter().for_each(&mut *take);
+        };
+        self.each(waiting(query, unscrubbed_after, by_location), &mut each).await
     }
 
     /// The page if it lies among images that changed lately: who changed earlier was deleted earlier.
@@ -263,12 +283,19 @@ fn bind_filters(statement: Statement, query: &PendingQuery) -> Statement {
 }
 
 /// All of it, whatever its order and its page.
-pub(super) fn waiting(
+fn waiting(
     query: &PendingQuery,
     unscrubbed_after: Option<Timestamp>,
     by_location: bool,
 ) -> Statement {
-    let sql = if by_location { lists::WAITING_LOCATIONS } else { lists::SUM_WAITING };
+    let sql = match (by_location, query.held) {
+        (false, None) => lists::SUM_WAITING,
+        (false, Some(true)) => lists::SUM_HELD,
+        (false, Some(false)) => lists::SUM_UNHELD,
+        (true, None) => lists::WAITING_LOCATIONS,
+        (true, Some(true)) => lists::HELD_LOCATIONS,
+        (true, Some(false)) => lists::UNHELD_LOCATIONS,
+    };
     let texts = [&query.owner, &query.name, &query.visibility].map(Option::as_deref);
     let statement = Statement::walk(sql).bind(unscrubbed_after.unwrap_or(FAR_FUTURE));
     let statement = texts.into_iter().fold(statement, |s, text| s.bind(text).bind(text));

@@ -269,7 +269,7 @@ async fn together<D: Dialect>(
             return Ok(None);
         }
     }
-    audit.write::<D>(&mut transaction).await?;
+    audit.write_reverts::<D>(&mut transaction).await?;
     commit(transaction).await?;
     Ok(Some(Write::Done))
 }

@@ -32,7 +32,7 @@ pub(super) async fn revert<D: Dialect>(
         within(PATIENCE, transaction.rollback()).await?;
         return Ok(Write::Stale);
     }
-    audit.write::<D>(&mut transaction).await?;
+    audit.write_reverts::<D>(&mut transaction).await?;
     commit(transaction).await?;
     Ok(Write::Done)
 }

@@ -1,28 +1,38 @@
 //! What became of a batch of claims: one transaction.
 
+use std::collections::HashSet;
+
 use super::{begin, commit};
 use crate::db::dialect::Dialect;
+use crate::db::error::audit_refused;
+use crate::db::orders::BEGIN_ORDER;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::Statement;
 use crate::db::statements::{self as sql, IMAGE_SLOTS};
 use crate::db::tables::Audit;
+use crate::domain::image::ImageId;
 use crate::domain::location::Location;
-use crate::domain::scrub::Settled;
+use crate::domain::scrub::{Ended, Settled};
 use crate::domain::time::Timestamp;
 
-/// Ends locations that are done with, and releases claims. How many locations it found to end.
+/// Ends locations that are done with, and releases claims. `whole` is written of images that are done
+/// with, `parts` of those of the others of which nothing is left now.
 pub(super) async fn all<D: Dialect>(
     connection: &mut PooledConnection<D>,
     settled: &[Settled<'_>],
     now: Timestamp,
-    audit: &Audit<'_>,
-) -> Result<u64, sqlx::Error> {
+    (whole, parts): (Audit<'_>, Audit<'_>),
+) -> Result<Ended, sqlx::Error> {
     let mut transaction = begin(connection).await?;
-    let mut found = 0;
+    if !parts.images().is_empty() {
+        // of two passes that end the last parts of one image at once, the second one sees the first
+        D::execute(&mut transaction, Statement::new(BEGIN_ORDER)).await.map_err(audit_refused)?;
+    }
+    let mut waited = 0;
     let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
     for some in deleted.chunks(IMAGE_SLOTS) {
         let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
-        found += D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
+        waited += D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
     }
     for one in settled {
         let Some(release) = &one.release else { continue };
@@ -34,9 +44,28 @@ pub(super) async fn all<D: Dialect>(
             }
         }
     }
-    audit.write::<D>(&mut transaction).await?;
+    let waiting = still_waiting::<D>(&mut transaction, &parts.images()).await?;
+    let last = parts.without(&waiting);
+    whole.write::<D>(&mut transaction).await?;
+    last.write::<D>(&mut transaction).await?;
     commit(transaction).await?;
-    Ok(found)
+    let last = last.images().into_iter().filter_map(|id| ImageId::parse(id).ok()).collect();
+    Ok(Ended { waited, last })
+}
+
+/// Those of these images of which something waits.
+async fn still_waiting<D: Dialect>(
+    transaction: &mut D::Connection,
+    images: &[&str],
+) -> Result<HashSet<String>, sqlx::Error> {
+    let mut waiting = HashSet::new();
+    for some in images.chunks(IMAGE_SLOTS) {
+        let statement = Statement::new(sql::STILL_WAITING).bind_list(IMAGE_SLOTS, some);
+        for row in D::fetch(transaction, statement).await? {
+            waiting.extend(D::text(&row, "image_id")?);
+        }
+    }
+    Ok(waiting)
 }
 
 fn release_location(image: &str, location: &Location) -> Statement {

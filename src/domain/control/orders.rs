@@ -219,9 +219,8 @@ impl Control {
         loop {
             let query = query(filter, marker.after.clone());
             let page = self.reverter.list(by, &query).await?;
-            let page: Vec<_> = page.into_iter().flatten().collect();
             let Some(last) = page.last() else { return Ok(None) };
-            marker.after = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+            marker.after = Some(PendingMarker::from(last));
             let fitting = page
                 .into_iter()
                 .filter(|one| filter.fits(one.owner.as_deref(), one.name.as_deref()));

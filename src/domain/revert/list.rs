@@ -6,9 +6,7 @@ use super::{RevertError, Reverter};
 use crate::domain::image::{Image, ImageId};
 use crate::domain::pending::NotPending;
 use crate::domain::principal::Admin;
-use crate::domain::repo::{
-    BadRow, PendingMarker, PendingQuery, PendingSummary, Position, RepoError,
-};
+use crate::domain::repo::{PendingMarker, PendingQuery, PendingSummary, Position, RepoError};
 use crate::domain::store::StoreId;
 use crate::domain::summary::{GroupBy, Summary, SummaryDraft};
 use crate::domain::time::Timestamp;
@@ -22,6 +20,12 @@ const PAGE: u32 = 512;
 /// Images whose locations are read at a time.
 const BATCH: usize = 64;
 
+impl From<&PendingSummary> for PendingMarker {
+    fn from(last: &PendingSummary) -> Self {
+        Self { deleted_at: last.deleted_at, id: last.id.clone() }
+    }
+}
+
 impl PendingSummary {
     /// Why the image cannot be reverted, as far as its line tells: its data was not looked at.
     pub fn obstacle(&self) -> Option<RevertError> {
@@ -32,33 +36,37 @@ impl PendingSummary {
 }
 
 impl Reverter {
-    /// A page of the images that wait. Where they are sifted by store, all that come before the last
-    /// one of the page are looked at.
+    /// A page of the images that wait; it is the last one if there are fewer than were asked for. Where
+    /// they are sifted by store, all that come before the last one of the page are looked at.
     pub async fn list(
         &self,
         _by: &Admin,
         query: &PendingQuery,
-    ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError> {
-        let is_sifted = query.store.is_some() || query.visibility.is_some();
-        if !is_sifted && query.revertible.is_none() {
-            return self.repo.list_pending(query, self.unscrubbed_after()).await;
-        }
+    ) -> Result<Vec<PendingSummary>, RepoError> {
+        let by_column = query.visibility.is_some() || query.revertible.is_some();
+        let is_sifted = query.store.is_some() || by_column;
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut page_query = PendingQuery { limit: PAGE, ..query.clone() };
+        let mut next = query.clone();
+        if is_sifted {
+            next.limit = PAGE;
+        }
         let mut found = Vec::new();
         loop {
-            let page = self.repo.list_pending(&page_query, self.unscrubbed_after()).await?;
-            let page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
-            let Some(last) = page.last() else { break };
-            let marker = PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() };
-            page_query.marker = Some(marker);
+            let rows = self.repo.list_pending(&next, self.unscrubbed_after()).await?;
+            let is_last = rows.len() < usize::try_from(next.limit).unwrap_or(usize::MAX);
+            let page: Vec<_> = rows.into_iter().filter_map(Result::ok).collect();
+            match page.last() {
+                Some(last) => next.marker = Some(PendingMarker::from(last)),
+                // rows without a place in the order: only a longer page leads past them
+                None => next.limit = next.limit.saturating_mul(2),
+            }
             found.extend(self.sift(page, query).await?);
-            if found.len() >= most {
+            if is_last || found.len() >= most {
                 break;
             }
         }
         found.truncate(most);
-        Ok(found.into_iter().map(Ok).collect())
+        Ok(found)
     }
 
     /// All of what waits, in groups.

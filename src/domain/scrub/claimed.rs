@@ -34,6 +34,13 @@ pub(super) struct Destruction {
     pub(super) stopped: bool,
 }
 
+impl Destruction {
+    /// Whether nothing is left of the image.
+    pub(super) fn is_whole(&self) -> bool {
+        self.left.is_none() && !self.stopped
+    }
+}
+
 impl Claimed<'_> {
     /// Each location that has to go, and where it is.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
@@ -47,22 +54,23 @@ impl Claimed<'_> {
     /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
     /// certain of it.
     pub(super) fn may_be_released(&self, outcome: &Destruction) -> bool {
-        let unfinished = outcome.stopped || outcome.left.is_some();
-        unfinished && !outcome.touched && self.work.kind() == WorkKind::Due
+        !outcome.is_whole() && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
+    /// `audit` is for an image that is destroyed whole.
     pub(super) fn settled<'s>(
         &'s self,
         outcome: &Destruction,
-        audit: Option<AuditEntry>,
+        audit: AuditEntry,
     ) -> Option<Settled<'s>> {
-        let guard = self.guard;
+        let (guard, is_whole) = (self.guard, outcome.is_whole());
         if self.may_be_released(outcome) {
-            let release = Some(self.work.release(self.stamp));
-            return Some(Settled { guard, deleted: Vec::new(), release, audit });
+            let (deleted, release) = (Vec::new(), Some(self.work.release(self.stamp)));
+            return Some(Settled { guard, deleted, release, audit: None, is_whole });
         }
         let deleted = outcome.deleted.clone();
-        let is_something = !deleted.is_empty() || audit.is_some();
-        is_something.then_some(Settled { guard, deleted, release: None, audit })
+        let is_something = !deleted.is_empty() || is_whole;
+        let audit = Some(audit);
+        is_something.then_some(Settled { guard, deleted, release: None, audit, is_whole })
     }
 }

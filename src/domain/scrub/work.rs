@@ -3,7 +3,7 @@
 use chrono::{SubsecRound, TimeDelta};
 
 use crate::domain::audit::AuditEntry;
-use crate::domain::image::{Image, ImageStatus, State, Waiting};
+use crate::domain::image::{Image, ImageId, ImageStatus, State, Waiting};
 use crate::domain::location::{Location, LocationStatus};
 use crate::domain::lock::ImageGuard;
 use crate::domain::time::Timestamp;
@@ -129,6 +129,18 @@ pub struct Settled<'a> {
     pub release: Option<Release<'a>>,
     /// What the audit says of an image that is destroyed whole.
     pub audit: Option<AuditEntry>,
+    /// Whether nothing is left of what was claimed. If not, the image is destroyed whole only where
+    /// another pass has ended the rest.
+    pub is_whole: bool,
+}
+
+/// What became of the rows of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many of the locations waited until then.
+    pub waited: u64,
+    /// Images of which something was left, and of which nothing waits any more.
+    pub last: Vec<ImageId>,
 }
 
 /// A claim that is released, and the rows as they were before it.

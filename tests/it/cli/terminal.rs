@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
+use glance_revert::domain::time::{Clock, SystemClock};
 use glance_revert::telemetry::printable;
 use serde_json::Value;
 
@@ -97,6 +98,29 @@ async fn a_list_fits_a_terminal_of_80_columns_and_its_ids_can_be_copied() {
         let whole = options == "--wide";
         assert!(whole || widest <= usize::from(columns), "{columns}: {seen}");
         assert_eq!(seen.contains(PROJECT), whole || columns == 200, "{seen}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_on_a_terminal_of_80_columns_says_when_what_and_who() {
+    let (world, config) = world().await;
+    world.db.make_own_tables().await;
+    for command in ["pause", "resume"] {
+        config.run(&[command]);
+    }
+    config.run(&["hold", GOOD, BAD]);
+    for columns in [80, 99, 100, 160] {
+        let (exit, seen) = config.run_on_terminal(columns, "audit");
+        assert_eq!((exit, seen.lines().count()), (Some(0), 5), "{seen}");
+        assert!(seen.lines().all(|line| line.chars().count() <= usize::from(columns)), "{seen}");
+        let day = SystemClock.now().format("%m-%d").to_string();
+        for line in seen.lines().skip(1) {
+            let at = if columns < 100 { line.get(..5) } else { line.get(5..10) };
+            assert_eq!(at, Some(&*day), "{seen}");
+        }
+        for word in [GOOD, BAD, "holdImage", "pauseScrub", "resumeScr", "ACTOR"] {
+            assert!(seen.contains(word), "{columns}: {word}: {seen}");
+        }
     }
 }
 

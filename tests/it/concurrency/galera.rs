@@ -16,14 +16,20 @@ use sqlx::raw_sql;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::processes::Processes;
 use super::race;
 use crate::scrub::orders::{control, scrubber};
 use crate::support::crowd::{Fate, LONG_AGO, NOT_YET, ids, tally};
 use crate::support::daemon::until;
 use crate::support::database::Kind;
+use crate::support::env;
 use crate::support::galera::Galera;
 use crate::support::statements::StatementProxy;
 use crate::support::world::World;
+
+/// `GLANCE_REVERT_TEST_ROUNDS` has another number, up to so many.
+const ROUNDS: usize = 8;
+const MOST_ROUNDS: usize = 200;
 
 /// The product on both nodes; the test's own eyes are on the first one, and see what the other one
 /// has committed.
@@ -152,6 +158,21 @@ async fn bulk(world: &World, database: &Database, images: &[String]) -> usize {
 async fn galera_reverts_on_one_node_against_passes_on_the_other_lose_no_bytes() {
     let cluster = Cluster::start().await;
     race::race(&cluster.world, &cluster.here, &cluster.there).await;
+}
+
+/// `serve` on one node, each `scrub` on the other.
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn galera_orders_to_a_process_on_one_node_are_kept_by_passes_of_processes_on_the_other() {
+    let cluster = Cluster::start().await;
+    let Cluster { galera, world, .. } = &cluster;
+    world.db.make_own_tables().await;
+    world.db.grant_own_tables().await;
+    let url = world.db.url();
+    let processes = Processes::start(world, &url, &galera.by(1, &url)).await;
+    let rounds = env::rounds(ROUNDS).min(MOST_ROUNDS);
+    processes.race_holds(rounds).await;
+    processes.race_pauses(rounds).await;
 }
 
 /// A node that has not applied what the other one has committed waits for it, in place of saying that

@@ -9,9 +9,10 @@ use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::principal::{Admin, AuthMethod, Principal};
 use glance_revert::domain::repo::RepoError;
-use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
+use glance_revert::domain::revert::{Many, RevertError, RevertRequest, Reverted, Verify};
 use glance_revert::domain::time::{Clock, FAR_FUTURE};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::scrub::orders;
 use crate::support::binary::ConfigFile;
@@ -24,6 +25,7 @@ on_each_database! {
     each_image_that_a_pass_destroyed_has_one_entry,
     what_changed_nothing_leaves_no_entry,
     an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed,
+    a_revert_ends_the_hold_of_its_image_and_says_so,
     without_the_tables_images_come_back_and_the_audit_says_what_to_do,
     a_table_that_is_gone_keeps_no_image_away,
     a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold,
@@ -38,7 +40,7 @@ tests_on!(
     [#[ignore = "needs the servers of make test"]],
     an_entry_is_there_when_the_change_is_and_not_before,
     entries_that_may_not_be_written_keep_no_image_away,
-    a_revert_says_one_statement_more
+    a_revert_says_two_statements_more
 );
 tests_on!(
     postgres_server,
@@ -178,10 +180,54 @@ async fn an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed
     assert_eq!(in_short, expected);
     assert_eq!(told[0].details["reason"], "a job went mad");
     assert_eq!((&told[1].details["images"], &told[3].details["until"]), (&json!(7), &json!(null)));
+    for row in &told[3..] {
+        let name = format!("name of {}", row.image_id.as_deref().unwrap());
+        let whose = (row.owner.as_deref(), row.name.as_deref());
+        assert_eq!(whose, (Some("p1"), Some(&*name)), "{row:?}");
+    }
     for row in &told {
         let who = (row.actor.as_str(), row.actor_name.as_deref(), row.request_id.as_deref());
         assert_eq!(who, ("u1", Some("alice"), Some("req-1")), "{row:?}");
     }
+}
+
+async fn a_revert_ends_the_hold_of_its_image_and_says_so(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    let names: Vec<_> = ["alone", "held", "left", "m1", "m2"].map(id).into();
+    for id in &names {
+        world.deleted_image(id.as_str()).await;
+    }
+    let database = world.open();
+    let term = Term { until: FAR_FUTURE, reason: None };
+    let held = [id("held"), id("left"), id("m1")];
+    database.control.hold(&held, &term, &Admin::local_operator()).await.unwrap();
+
+    let reverter = world.reverter(&database);
+    for image in ["alone", "held"] {
+        reverter.revert(&alice(), &id(image), &whole()).await.unwrap();
+    }
+    let many = [id("m1"), id("m2")];
+    let many = Many { ids: &many, request: whole(), jobs: 2 };
+    let mut done = 0;
+    let mut tell = |_: usize, result: Result<Reverted, RevertError>| done += result.iter().count();
+    reverter.revert_many(&alice(), &many, &CancellationToken::new(), &mut tell).await.unwrap();
+    assert_eq!(done, 2);
+
+    let holds = database.control.holds_of(&names).await.unwrap();
+    let holds: Vec<_> = holds.into_iter().map(|hold| hold.image).collect();
+    assert_eq!(holds, [id("left")]);
+    let operation = Some("releaseImage".to_owned());
+    let mut released = entries(&database, AuditQuery { operation, ..AuditQuery::default() }).await;
+    released.sort_by_key(|row| row.image_id.clone());
+    for (row, image) in released.iter().zip(["held", "m1"]) {
+        let name = format!("name of {image}");
+        let of = (row.image_id.as_deref(), row.name.as_deref(), row.actor_name.as_deref());
+        assert_eq!(of, (Some(image), Some(&*name), Some("alice")), "{row:?}");
+        assert_eq!(row.details["because"], "revertImage");
+    }
+    assert_eq!(released.len(), 2, "of what was held alone: {released:?}");
+    let again = reverter.revert(&alice(), &id("held"), &whole()).await.unwrap();
+    assert!(again.repeated, "the answer is given again");
 }
 
 async fn a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold(kind: Kind) {
@@ -420,7 +466,7 @@ async fn entries_that_may_not_be_written_keep_no_image_away(kind: Kind) {
 }
 
 /// Without the tables it is the question whether they are there.
-async fn a_revert_says_one_statement_more(kind: Kind) {
+async fn a_revert_says_two_statements_more(kind: Kind) {
     let (without, with) = (World::new(kind).await, World::with_tables(kind).await);
     let mut messages = Vec::new();
     for world in [&without, &with] {
@@ -446,6 +492,7 @@ async fn a_revert_says_one_statement_more(kind: Kind) {
         (heard(3, "INSERT INTO revert_audit"), heard(3, "table_name = 'revert_migrations'")),
         (1, 1)
     );
+    assert_eq!((heard(0, "FROM revert_holds"), heard(3, "FROM revert_holds")), (0, 1));
     assert_eq!((heard(2, "revertImage"), heard(2, "revert_audit")), (0, 0));
     assert_eq!((heard(5, "revertImage"), heard(5, "revert_migrations")), (1, 0));
 }

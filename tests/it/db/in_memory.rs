@@ -343,7 +343,8 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
             let mut answers = Vec::new();
             for id in ids() {
                 let found = repo.get(&id, Children::ALL).await.unwrap().unwrap();
-                let Ok(pending) = found.into_pending_delete(now, std::time::Duration::ZERO) else {
+                let Ok(pending) = found.clone().into_pending_delete(now, std::time::Duration::ZERO)
+                else {
                     continue;
                 };
                 let together: Vec<_> = pending.locations_together().iter().map(|l| l.id).collect();
@@ -351,7 +352,7 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
                     continue;
                 }
                 let plan = pending.plan(together, Children::ALL, false);
-                let audit = AuditEntry::new(now, REVERT_IMAGE, Actor::from(&admin)).about(&id);
+                let audit = AuditEntry::new(now, REVERT_IMAGE, Actor::from(&admin)).about(&found);
                 answers.push(repo.revert(&guard(&id), &plan, now, &audit).await.unwrap());
                 // what was read is not there any more
                 answers.push(repo.revert(&guard(&id), &plan, now, &audit).await.unwrap());
@@ -381,11 +382,12 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
                     let targets = claim.work.targets().iter().map(|target| target.id);
                     let deleted = if act == 1 { targets.collect() } else { Vec::new() };
                     let release = (act == 2).then(|| claim.work.release(claim.stamp));
-                    Settled { guard: claim.guard, deleted, release, audit: None }
+                    let (guard, is_whole) = (claim.guard, act == 1);
+                    Settled { guard, deleted, release, audit: None, is_whole }
                 })
                 .collect();
             let at = works.iter().map(|work| work.settled_after(now)).max().unwrap_or(now);
-            format!("{writes:?} {}", repo.settle(&settled, at).await.unwrap())
+            format!("{writes:?} {:?}", repo.settle(&settled, at).await.unwrap())
         }
         3 => {
             let until =

@@ -53,7 +53,6 @@ async fn listed(world: &World, sort: PendingSort, limit: u32, asks: bool) -> Str
     let mut ids = Vec::new();
     loop {
         let page = reverter.list(&Admin::local_operator(), &query).await.unwrap();
-        let page: Vec<_> = page.into_iter().map(Result::unwrap).collect();
         ids.extend(page.iter().map(|one| one.id.to_string()));
         match page.last().filter(|_| page.len() == limit as usize) {
             None => return ids.concat(),

@@ -60,7 +60,7 @@ fn told(summary: &Summary) -> Vec<String> {
 async fn listed(world: &World, query: PendingQuery) -> Vec<String> {
     let reverter = world.reverter(&world.open());
     let found = reverter.list(&Admin::local_operator(), &query).await.unwrap();
-    found.into_iter().flatten().map(|one| one.id.to_string()).collect()
+    found.into_iter().map(|one| one.id.to_string()).collect()
 }
 
 async fn deletions_of_one_project_with_no_gap_over_a_minute_are_a_burst(kind: Kind) {

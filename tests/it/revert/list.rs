@@ -5,6 +5,7 @@ use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{
     PendingMarker, PendingQuery, PendingSort, PendingSummary, Position, RepoError,
 };
+use glance_revert::domain::summary::GroupBy;
 
 use crate::scrub::orders::control;
 use crate::support::crowd::{LONG_AGO, ids};
@@ -14,6 +15,7 @@ use crate::support::world::World;
 on_each_database! {
     a_row_that_cannot_be_read_is_listed_beside_the_others,
     a_row_without_a_place_in_the_order_hides_no_other,
+    rows_without_a_place_in_the_order_end_no_list_however_many_they_are,
     an_image_without_a_waiting_location_is_listed_as_one_that_cannot_come_back,
     an_image_has_a_position_as_long_as_it_has_a_time_of_deletion,
     what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders,
@@ -41,9 +43,8 @@ async fn listed_of(world: &World, query: &PendingQuery) -> Vec<PendingSummary> {
     let mut found = Vec::new();
     loop {
         let page = reverter.list(&Admin::local_operator(), &query).await.unwrap();
-        let page: Vec<_> = page.into_iter().filter_map(Result::ok).collect();
         let Some(last) = page.last() else { return found };
-        query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+        query.marker = Some(PendingMarker::from(last));
         found.extend(page);
     }
 }
@@ -81,6 +82,19 @@ async fn a_row_without_a_place_in_the_order_hides_no_other(kind: Kind) {
     }
     let found = listed(&world).await;
     assert!(found.iter().any(|one| one.id.as_str() == "c"), "{found:?}");
+}
+
+/// More of them than a page has, and the first in its order.
+async fn rows_without_a_place_in_the_order_end_no_list_however_many_they_are(kind: Kind) {
+    let world = world_with(kind, &["a", "b", "c", "d", "e", "f", "g"]).await;
+    if kind == Kind::Sqlite {
+        let spoiled = "UPDATE images SET deleted_at = '2026-13-45' WHERE id NOT IN ('c', 'f')";
+        world.db.execute(spoiled).await;
+    }
+    let newest = listed_of(&world, &PendingQuery::default()).await;
+    let ids: Vec<_> = newest.iter().map(|one| one.id.as_str()).collect();
+    let expected = if kind == Kind::Sqlite { "f c" } else { "g f e d c b a" };
+    assert_eq!(ids.join(" "), expected);
 }
 
 async fn an_image_without_a_waiting_location_is_listed_as_one_that_cannot_come_back(kind: Kind) {
@@ -128,6 +142,18 @@ async fn what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders(
     assert_eq!(text(of(false, newest)).await, "i-0004 i-0002 i-0001");
     let nobodys = PendingQuery { owner: Some("nobody".to_owned()), ..of(true, oldest) };
     assert_eq!(text(nobodys).await, "", "beside the other filters");
+
+    let reverter = world.reverter(&world.open());
+    for by_store in [false, true] {
+        let by = GroupBy { store: by_store, ..GroupBy::default() };
+        let summed = async |query: &PendingQuery| {
+            reverter.summary(&Admin::local_operator(), query, by).await.unwrap().all
+        };
+        for held in [true, false] {
+            let all = summed(&of(held, oldest)).await.unwrap();
+            assert_eq!(all.tally.images, 3, "the summary goes by it too: {by:?}");
+        }
+    }
 }
 
 async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
@@ -137,6 +163,9 @@ async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
     for held in [true, false] {
         let query = PendingQuery { held: Some(held), limit: 2, ..PendingQuery::default() };
         let refused = reverter.list(&Admin::local_operator(), &query).await.unwrap_err();
+        assert!(matches!(refused, RepoError::TablesMissing), "{refused}");
+        let by = GroupBy::default();
+        let refused = reverter.summary(&Admin::local_operator(), &query, by).await.unwrap_err();
         assert!(matches!(refused, RepoError::TablesMissing), "{refused}");
     }
 }

@@ -76,6 +76,13 @@ impl Receiver {
 
 /// Five images too many for a pass, and the service.
 async fn started(url: &str, more: &str) -> (World, Service, Setup) {
+    let (world, setup) = limited(url, more).await;
+    let service = setup.serve().await;
+    (world, service, setup)
+}
+
+/// The same without the service.
+async fn limited(url: &str, more: &str) -> (World, Setup) {
     let world = World::with_tables(Kind::Sqlite).await;
     world.crowd(&ids("old", 5), LONG_AGO).await;
     let secret = world.datadir().parent().unwrap().join("webhook-secret");
@@ -85,8 +92,7 @@ async fn started(url: &str, more: &str) -> (World, Service, Setup) {
         secret.display()
     );
     let setup = Setup::new(&world, &world.db.url(), &options);
-    let service = setup.serve().await;
-    (world, service, setup)
+    (world, setup)
 }
 
 #[tokio::test]
@@ -111,6 +117,37 @@ async fn a_tripped_limit_is_posted_once_and_its_signature_tells_by_whom() {
     for secret in [WEBHOOK_SECRET, WEBHOOK_PATH] {
         assert!(!service.log().contains(secret), "the log has {secret}");
     }
+}
+
+/// As by cron, where no service scrubs.
+#[tokio::test]
+async fn a_pass_of_the_command_line_that_was_refused_is_posted_until_one_goes_through() {
+    let (receiver, url) = Receiver::listen(StatusCode::NO_CONTENT, Duration::ZERO).await;
+    let (world, setup) = limited(&url, "").await;
+    for _ in 0..2 {
+        let refused = setup.run(&["scrub"]).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    }
+    let alert = receiver.received("scrub_limited").await;
+    assert_eq!(alert["details"]["images"], 5, "{alert}");
+    assert_eq!(receiver.count(), 1, "it lasts, and was told");
+    assert!(setup.run(&["scrub", "--accept", "5"]).await.status.success());
+    world.crowd(&ids("more", 3), LONG_AGO).await;
+    assert_eq!(setup.run(&["scrub"]).await.status.code(), Some(1));
+    assert_eq!((receiver.count(), world.files()), (2, 3), "another one");
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_delays_the_command_line_for_seconds() {
+    let (receiver, url) = Receiver::listen(StatusCode::OK, Duration::from_hours(1)).await;
+    let (_world, setup) = limited(&url, "").await;
+    let began = Instant::now();
+    let refused = setup.run(&["scrub"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("the webhook did not take the alert in time"), "{said}");
+    assert!(receiver.count() > 0 && began.elapsed() < Duration::from_secs(30), "{began:?}");
+    assert!(!said.contains(WEBHOOK_PATH), "{said}");
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use glance_revert::domain::audit::{Actor, AuditEntry, AuditQuery, AuditRow};
+use glance_revert::domain::audit::{
+    Actor, AuditEntry, AuditQuery, AuditRow, AuditedImage, RELEASE_IMAGE,
+};
 use glance_revert::domain::control::{
     Acceptance, ControlRepo, Hold, HoldOutcome, InForce, Orders, PassResult, Term,
 };
@@ -84,6 +86,13 @@ fn who(by: &Admin) -> String {
 
 fn runs(pause: Option<&InForce>, now: Timestamp) -> bool {
     pause.is_some_and(|pause| pause.term.until > now)
+}
+
+/// An image as its entry names it.
+fn named(tables: &Tables, id: &ImageId) -> AuditedImage {
+    let row = tables.images.get(id.as_str());
+    let name = row.map(|row| format!("name of {}", row.id));
+    AuditedImage { id: id.clone(), owner: row.and_then(|row| row.owner.clone()), name }
 }
 
 /// `HOLDABLE`.
@@ -214,7 +223,7 @@ impl ControlRepo for MemoryControl {
                         transaction.set(Change::Hold(id.to_string(), hold));
                     }
                     let entry = AuditEntry::new(now, "holdImage", Actor::from(by));
-                    entries.push(entry.about(id));
+                    entries.push(entry.about(named(transaction.tables(), id)));
                 }
                 outcomes.push(outcome);
             }
@@ -235,8 +244,8 @@ impl ControlRepo for MemoryControl {
                     transaction.set(Change::Hold(id.to_string(), None));
                 }
                 if was_held {
-                    let entry = AuditEntry::new(now, "releaseImage", Actor::from(by));
-                    entries.push(entry.about(id));
+                    let entry = AuditEntry::new(now, RELEASE_IMAGE, Actor::from(by));
+                    entries.push(entry.about(named(transaction.tables(), id)));
                 }
                 were_held.push(was_held);
             }
@@ -301,7 +310,11 @@ impl OwnTables for MemoryControl {
         let last = |tables: &Tables| {
             let of = |id: &ImageId| {
                 let mut rows = tables.audit.values().rev();
-                rows.find(|row| row.image_id.as_deref() == Some(id.as_str())).cloned()
+                rows.find(|row| {
+                    let is_hold = ["holdImage", RELEASE_IMAGE].contains(&&*row.operation);
+                    row.image_id.as_deref() == Some(id.as_str()) && !is_hold
+                })
+                .cloned()
             };
             images.iter().filter_map(of).collect()
         };

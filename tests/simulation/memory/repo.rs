@@ -20,6 +20,7 @@ use glance_revert::domain::time::{Clock, Timestamp};
 
 use super::revert::is_near;
 use super::row::{ChildKind, LocationRow, printed};
+use super::scrub::is_held;
 use super::tables::{Change, Transaction};
 use super::{Database, Line, LostRace, question};
 
@@ -129,6 +130,18 @@ pub(super) fn is_unchanged(row: &super::ImageRow, image: &Image) -> bool {
     row.status == image.status
         && printed(row.deleted_at) == image.version.deleted_at
         && printed(row.updated_at) == image.version.updated_at
+}
+
+/// The entries of reverts, which end the holds of their images.
+fn add_reverts(transaction: &mut Transaction<'_>, entries: &[&AuditEntry], now: Timestamp) {
+    for entry in entries {
+        let id = entry.image.as_ref().map(|image| image.id.to_string()).unwrap_or_default();
+        if is_held(transaction.tables(), &id, now) {
+            transaction.set(Change::Hold(id, None));
+            add_entries(transaction, &[&entry.release_of_hold()]);
+        }
+    }
+    add_entries(transaction, entries);
 }
 
 /// Writes entries, the later ones with the greater ids.
@@ -243,7 +256,7 @@ impl ImageRepo for MemoryRepo {
         let write = |transaction: &mut Transaction<'_>| {
             self.revert_in(transaction, plan, now).then(|| {
                 if is_inside {
-                    add_entries(transaction, &[audit]);
+                    add_reverts(transaction, &[audit], self.clock.now());
                 }
             })
         };
@@ -267,7 +280,7 @@ impl ImageRepo for MemoryRepo {
             let entries: Vec<_> = plain.iter().map(|one| &one.audit).collect();
             let write = |transaction: &mut Transaction<'_>| {
                 let all = plain.iter().all(|one| self.revert_in(transaction, one.plan, now));
-                all.then(|| add_entries(transaction, &entries))
+                all.then(|| add_reverts(transaction, &entries, self.clock.now()))
             };
             match self.write("revert", write).await {
                 Ok(done) => together = done.is_some(),

@@ -1,12 +1,13 @@
 //! What a pass asks and writes: `src/db/repo/claim.rs` and its neighbours.
 
 use async_trait::async_trait;
+use glance_revert::domain::audit::AuditEntry;
 use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationStatus};
 use glance_revert::domain::repo::{
     DueImage, Handed, Outlook, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation, Write,
 };
-use glance_revert::domain::scrub::{Claim, Release, Settled, Tally, Work, WorkKind};
+use glance_revert::domain::scrub::{Claim, Ended, Release, Settled, Tally, Work, WorkKind};
 use glance_revert::domain::time::Timestamp;
 
 use super::question;
@@ -122,7 +123,13 @@ impl MemoryRepo {
         transaction: &mut Transaction<'_>,
         settled: &[Settled<'_>],
         now: Timestamp,
-    ) -> u64 {
+    ) -> Ended {
+        if settled.iter().any(is_part) {
+            // `BEGIN_ORDER`
+            let mut orders = transaction.tables().orders.clone();
+            orders.claims += 1;
+            transaction.set(Change::Orders(orders));
+        }
         let at = self.database.stored(now);
         let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.clone()).collect();
         let found = transaction.update_locations(
@@ -139,11 +146,11 @@ impl MemoryRepo {
                 self.release_in(transaction, one.guard.id(), release);
             }
         }
+        let last = last_of(transaction.tables(), settled);
         if !self.database.without.audit_inside {
-            let entries: Vec<_> = settled.iter().filter_map(|one| one.audit.as_ref()).collect();
-            add_entries(transaction, &entries);
+            add_entries(transaction, &entries_of(settled, &last));
         }
-        found as u64
+        Ended { waited: found as u64, last }
     }
 
     fn release_in(&self, transaction: &mut Transaction<'_>, id: &ImageId, release: &Release<'_>) {
@@ -174,6 +181,25 @@ impl MemoryRepo {
             );
         }
     }
+}
+
+fn is_part(one: &Settled<'_>) -> bool {
+    !one.is_whole && one.audit.is_some()
+}
+
+/// Images of which another pass has ended what this one left.
+fn last_of(tables: &Tables, settled: &[Settled<'_>]) -> Vec<ImageId> {
+    let waits = |id: &ImageId| {
+        let mut rows = tables.locations_of(id.as_str());
+        rows.any(|row| row.status == LocationStatus::PendingDelete)
+    };
+    let parts = settled.iter().filter(|one| is_part(one)).map(|one| one.guard.id());
+    parts.filter(|id| !waits(id)).cloned().collect()
+}
+
+fn entries_of<'s>(settled: &'s [Settled<'_>], last: &[ImageId]) -> Vec<&'s AuditEntry> {
+    let ended = settled.iter().filter(|one| one.is_whole || last.contains(one.guard.id()));
+    ended.filter_map(|one| one.audit.as_ref()).collect()
 }
 
 fn begin_claims(transaction: &mut Transaction<'_>, now: Timestamp) -> bool {
@@ -237,7 +263,7 @@ impl ScrubRepo for MemoryRepo {
         self.claim_now(&works).await
     }
 
-    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<u64, RepoError> {
+    async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<Ended, RepoError> {
         let late = std::mem::take(&mut *self.late_claims.lock().unwrap());
         if !late.is_empty() {
             let works: Vec<_> = late.iter().map(|(work, stamp)| (work, *stamp)).collect();
@@ -246,10 +272,9 @@ impl ScrubRepo for MemoryRepo {
         for _ in 0..SETTLE_ATTEMPTS {
             let write =
                 |transaction: &mut Transaction<'_>| Some(self.settle_in(transaction, settled, now));
-            if let Some(found) = self.write("settle", write).await? {
-                let entries = settled.iter().filter_map(|one| one.audit.as_ref()).collect();
-                self.write_audit_apart(entries).await?;
-                return Ok(found);
+            if let Some(ended) = self.write("settle", write).await? {
+                self.write_audit_apart(entries_of(settled, &ended.last)).await?;
+                return Ok(ended);
             }
         }
         Err(RepoError::Unavailable("other transactions kept winning".to_owned()))

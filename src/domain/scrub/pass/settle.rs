@@ -1,7 +1,6 @@
 //! What became of a batch: written down, recorded and counted.
 
 use super::Pass;
-use crate::domain::audit::AuditEntry;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::claimed::{Claimed, Destruction};
 use crate::domain::scrub::record::Destroyed;
@@ -14,7 +13,12 @@ impl Pass<'_> {
     ) -> Result<(), RepoError> {
         let mut settled = Vec::new();
         for (claimed, outcome) in &outcomes {
-            let entry = self.record(claimed, outcome);
+            // before the rows are settled: a record may come twice, and is never missing
+            if outcome.is_whole() {
+                self.left.take(claimed.work.image().size);
+                self.record(claimed);
+            }
+            let entry = self.destroyed(claimed).entry(self.scrubber.clock.now());
             settled.extend(claimed.settled(outcome, entry));
         }
         if !settled.is_empty() {
@@ -22,8 +26,10 @@ impl Pass<'_> {
             let done: u64 = settled.iter().map(|one| one.deleted.len() as u64).sum();
             let works = outcomes.iter().map(|(one, _)| &one.work);
             let at = works.map(|work| work.settled_after(now)).max().unwrap_or(now);
-            let waited = self.scrubber.repo.settle(&settled, at).await?;
-            self.report.taken_by_others += done.saturating_sub(waited);
+            let ended = self.scrubber.repo.settle(&settled, at).await?;
+            self.report.taken_by_others += done.saturating_sub(ended.waited);
+            let is_last = |one: &Claimed<'_>| ended.last.contains(&one.work.image().id);
+            outcomes.iter().filter(|(one, _)| is_last(one)).for_each(|(one, _)| self.record(one));
         }
         for (claimed, outcome) in outcomes {
             self.count(&claimed, outcome);
@@ -31,22 +37,19 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Before the rows are settled: a record may come twice, and is never missing. The entry of the
-    /// audit is written with the rows.
-    fn record(&mut self, claimed: &Claimed<'_>, outcome: &Destruction) -> Option<AuditEntry> {
-        if outcome.left.is_some() || outcome.stopped {
-            return None;
+    /// Tells the log. The entry of the audit is written with the rows.
+    fn record(&self, claimed: &Claimed<'_>) {
+        if let Some(journal) = &self.scrubber.journal {
+            journal(&self.destroyed(claimed));
         }
-        self.left.take(claimed.work.image().size);
+    }
+
+    fn destroyed<'d>(&'d self, claimed: &'d Claimed<'_>) -> Destroyed<'d> {
         let mut stores: Vec<_> = claimed.placed.iter().map(|one| one.store.id()).collect();
         stores.sort();
         stores.dedup();
         let (image, kind) = (claimed.work.image(), claimed.work.kind());
-        let destroyed = Destroyed { image, kind, stores, pass: &self.name };
-        if let Some(journal) = &self.scrubber.journal {
-            journal(&destroyed);
-        }
-        Some(destroyed.entry(self.scrubber.clock.now()))
+        Destroyed { image, kind, stores, pass: &self.name }
     }
 
     fn count(&mut self, claimed: &Claimed<'_>, outcome: Destruction) {

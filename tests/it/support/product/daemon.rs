@@ -40,12 +40,16 @@ pub(crate) struct Setup {
     folder: TempDir,
     token: String,
     environment: Vec<(&'static str, String)>,
+    log: &'static str,
 }
+
+/// All that the product can say is looked through for secrets.
+const ALL: &str = "trace";
 
 impl Setup {
     fn empty() -> Self {
         let folder = TempDir::new().unwrap();
-        Self { folder, token: String::new(), environment: Vec::new() }
+        Self { folder, token: String::new(), environment: Vec::new(), log: ALL }
     }
 
     /// With a variable more in the environment of the binary.
@@ -81,6 +85,11 @@ impl Setup {
         setup
     }
 
+    /// Says less, for tests of many rounds.
+    pub(crate) fn quiet(self) -> Self {
+        Self { log: "info", ..self }
+    }
+
     /// `sections` say who may call; tokens are the test's business.
     pub(crate) fn with_callers(world: &World, sections: &str) -> Self {
         let setup = Self::empty();
@@ -105,8 +114,7 @@ impl Setup {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
         let file = self.folder.path().join("test.conf");
         command.args(arguments).arg("--config-file").arg(file);
-        // All that it can say is looked through for secrets.
-        command.args(["--log", "trace"]);
+        command.args(["--log", self.log]);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).kill_on_drop(true);
         command

@@ -16,7 +16,7 @@ use glance_revert::domain::repo::{
     PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation,
     Write,
 };
-use glance_revert::domain::scrub::{Claim, Settled, Tally};
+use glance_revert::domain::scrub::{Claim, Ended, Settled, Tally};
 use glance_revert::domain::store::{
     Deletion, ObjectStream, Objects, Placed, Presence, Store, StoreError, StoreId, StoreUri,
     Stores, Unplaced,
@@ -289,7 +289,7 @@ impl ScrubRepo for FakeRepo {
         not_here()
     }
 
-    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<u64, RepoError> {
+    async fn settle(&self, _: &[Settled<'_>], _: Timestamp) -> Result<Ended, RepoError> {
         not_here()
     }
 

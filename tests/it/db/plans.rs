@@ -1,0 +1,146 @@
+//! How the databases go about questions on our own tables and Glance's together, where Glance's are large.
+
+use glance_revert::domain::principal::Admin;
+use glance_revert::domain::repo::{PendingQuery, PendingSort};
+use glance_revert::domain::time::Clock;
+
+use crate::support::database::{Kind, tests_on};
+use crate::support::statements::StatementProxy;
+use crate::support::world::World;
+
+tests_on!(
+    mariadb,
+    Mariadb,
+    [#[ignore = "needs the servers of make test"]],
+    the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day
+);
+tests_on!(
+    postgres,
+    Postgres,
+    [#[ignore = "needs the servers of make test"]],
+    the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day
+);
+
+const LATE: &str = "'2199-01-01 00:00:00'";
+const EARLY: &str = "'1970-01-01 00:00:00'";
+
+/// What is said to a database for the lists of what is held, and for unrecorded scrubs.
+async fn texts() -> Vec<(String, Vec<&'static str>)> {
+    let world = World::with_tables(Kind::Mariadb).await;
+    let proxy = StatementProxy::start(&world.db.url()).await;
+    let database = World::open_at(&proxy.url(&world.db.url()));
+    let reverter = world.reverter(&database);
+    for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
+        let query = PendingQuery { held: Some(true), sort, limit: 100, ..PendingQuery::default() };
+        reverter.list(&Admin::local_operator(), &query).await.unwrap();
+    }
+    database.tables.unrecorded_scrubs(world.clock.now()).await.unwrap();
+    let heard = proxy.heard();
+    let said = |part: &str| {
+        let found: Vec<_> = heard
+            .iter()
+            .filter(|text| text.contains(part))
+            .map(|text| text[text.find("SELECT i.id").unwrap()..].to_owned())
+            .collect();
+        assert!(!found.is_empty(), "{part} in {heard:?}");
+        found
+    };
+    let held = said("IN (SELECT h.image_id FROM revert_holds h");
+    assert_eq!(held.len(), 2, "{held:?}");
+    let filters = ["NULL", "NULL", "NULL", "NULL", EARLY, LATE];
+    let page = |from| [&filters[..], &[from, from, "''", LATE, "100"]].concat();
+    let [newest, oldest]: [String; 2] = held.try_into().unwrap();
+    let unrecorded = said("FROM revert_audit a WHERE").remove(0);
+    vec![
+        (newest, page(LATE)),
+        (oldest, page(EARLY)),
+        (unrecorded, vec!["'2026-11-21 12:00:00'", "100"]),
+    ]
+}
+
+fn with_values(text: &str, values: &[&str]) -> String {
+    assert_eq!(text.matches('?').count(), values.len(), "{text}");
+    values.iter().fold(text.to_owned(), |text, value| text.replacen('?', value, 1))
+}
+
+/// A year of images that were scrubbed and recorded, 50 of them within a day; five that wait are held.
+async fn fill(world: &World, kind: Kind) {
+    let numbers = match kind {
+        Kind::Mariadb => "SELECT seq AS n FROM seq_1_to_40000",
+        Kind::Sqlite | Kind::Postgres => "SELECT n FROM generate_series(1, 40000) AS n",
+    };
+    let days = |expression: &str| match kind {
+        Kind::Mariadb => format!("TIMESTAMP('2026-11-22 12:00:00') - INTERVAL ({expression}) HOUR"),
+        Kind::Sqlite | Kind::Postgres => {
+            format!("TIMESTAMP '2026-11-22 12:00:00' - ({expression}) * INTERVAL '1 hour'")
+        }
+    };
+    // 24 hours have 50 of 40,000
+    let age = if kind == Kind::Mariadb { "n DIV 2" } else { "n / 2" };
+    let (deleted, settled) = (days(&format!("{age} + 5")), days(age));
+    let id = "CONCAT('image ', n)";
+    for insert in [
+        format!(
+            "INSERT INTO images (id, status, visibility, min_disk, min_ram, protected, os_hidden, \
+             deleted, created_at, updated_at, deleted_at) SELECT {id}, \
+             CASE WHEN n % 400 = 0 THEN 'pending_delete' ELSE 'deleted' END, 'shared', 0, 0, FALSE, \
+             FALSE, TRUE, '2020-01-01 00:00:00', {settled}, {deleted} FROM ({numbers}) AS numbers"
+        ),
+        format!(
+            "INSERT INTO image_locations (image_id, value, status, deleted, created_at, updated_at, \
+             deleted_at) SELECT {id}, 'file:///x', \
+             CASE WHEN n % 400 = 0 THEN 'pending_delete' ELSE 'deleted' END, TRUE, \
+             '2020-01-01 00:00:00', {settled}, {settled} FROM ({numbers}) AS numbers"
+        ),
+        format!(
+            "INSERT INTO revert_audit (id, created_at, operation, outcome, image_id, actor, source) \
+             SELECT CONCAT('019aac1f-8d2f-7a3c-9b1e-', n), {settled}, 'scrubImage', 'success', {id}, \
+             'scrubber', 'scrubber' FROM ({numbers}) AS numbers"
+        ),
+        "INSERT INTO revert_holds (image_id, held_until, held_at, held_by) SELECT id, \
+         '2199-01-01 00:00:00', '2026-11-22 12:00:00', 'alice' FROM images \
+         WHERE status = 'pending_delete' ORDER BY id LIMIT 5"
+            .to_owned(),
+    ] {
+        world.db.execute(&insert).await;
+    }
+    for table in ["images", "image_locations", "revert_audit", "revert_holds"] {
+        let analyze = if kind == Kind::Mariadb { "ANALYZE TABLE" } else { "ANALYZE" };
+        world.db.execute(&format!("{analyze} {table}")).await;
+    }
+}
+
+/// What a plan must not do with tables that are large.
+fn fault(kind: Kind, plan: &str) -> Option<&str> {
+    let walks = |line: &&str| match kind {
+        Kind::Mariadb => ["i", "l", "w", "a"].iter().any(|table| {
+            [" ALL ", " index "].iter().any(|way| line.contains(&format!(" {table}{way}")))
+        }),
+        Kind::Sqlite | Kind::Postgres => ["images", "image_locations", "revert_audit"]
+            .iter()
+            .any(|table| line.contains(&format!("Seq Scan on {table}"))),
+    };
+    plan.lines().find(walks)
+}
+
+async fn the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day(kind: Kind) {
+    let texts = texts().await;
+    let world = World::with_tables(kind).await;
+    fill(&world, kind).await;
+    for (text, values) in texts {
+        let statement = with_values(&text, &values);
+        let rows = world.db.rows(&format!("EXPLAIN {statement}")).await;
+        let line = |row: &Vec<Option<String>>| {
+            let cells: Vec<_> = row.iter().map(|cell| cell.as_deref().unwrap_or("NULL")).collect();
+            cells.join(" ")
+        };
+        let plan = rows.iter().map(line).collect::<Vec<_>>().join("\n");
+        // MariaDB walks the images for a list of the held, as for every list, where the character sets of
+        // Glance's column and of ours differ
+        if kind != Kind::Mariadb || !text.contains("revert_holds") {
+            assert_eq!(fault(kind, &plan), None, "{statement}\n{plan}");
+        }
+        let found = world.db.rows(&statement).await.len();
+        assert_eq!(found, if text.contains("revert_holds") { 5 } else { 0 }, "{statement}");
+    }
+}
