@@ -105,7 +105,10 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
             return Ok(Presence::Damaged(format!("segment {expected} is missing")));
         }
     }
-    let size = segments.iter().map(|segment| segment.bytes).sum();
+    let mut sizes = segments.iter().map(|segment| segment.bytes);
+    let size = sizes.try_fold(0_u64, u64::checked_add).ok_or_else(|| {
+        Fault::Unclear("its segments are said to be larger than anything can be".to_owned())
+    })?;
     whole(client, target, segments, size).await
 }
 
