@@ -131,3 +131,114 @@ fn describe(judged: &Judged) -> Option<String> {
         Finding::Unknown(problem) | Finding::NotVerifiable(problem) => Some(problem.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::image::{ImageId, ImageStatus, RowVersion};
+    use crate::domain::location::{LocationMetadata, LocationStatus, LocationValue};
+    use crate::domain::time::Timestamp;
+
+    fn at() -> Timestamp {
+        DateTime::UNIX_EPOCH.naive_utc()
+    }
+
+    fn location(id: i32) -> Location {
+        Location {
+            id,
+            value: LocationValue::new("file:///x".to_owned()),
+            metadata: LocationMetadata::default(),
+            status: LocationStatus::PendingDelete,
+            deleted: true,
+            deleted_at: Some(at()),
+        }
+    }
+
+    fn pending() -> PendingDelete {
+        let image = Image {
+            id: ImageId::parse("i").unwrap(),
+            name: None,
+            disk_format: None,
+            container_format: None,
+            visibility: "private".to_owned(),
+            size: Some(1),
+            virtual_size: None,
+            status: ImageStatus::PendingDelete,
+            checksum: None,
+            os_hash_algo: None,
+            os_hash_value: None,
+            protected: false,
+            os_hidden: false,
+            min_ram: 0,
+            min_disk: 0,
+            owner: None,
+            created_at: at(),
+            updated_at: Some(at()),
+            deleted_at: Some(at()),
+            deleted: true,
+            version: RowVersion { deleted_at: String::new(), updated_at: String::new() },
+            locations: vec![location(1)],
+            properties: Vec::new(),
+            tags: Vec::new(),
+            members: Vec::new(),
+        };
+        image.into_pending_delete(at(), Duration::ZERO).unwrap()
+    }
+
+    /// All that up to three locations can be seen to be.
+    fn each_case() -> Vec<Vec<Judged>> {
+        let findings = [
+            Finding::Present,
+            Finding::Repairable { why: "r".to_owned() },
+            Finding::Missing,
+            Finding::WrongChecksum,
+            Finding::Unknown("u".to_owned()),
+            Finding::NotVerifiable("n".to_owned()),
+        ];
+        let mut cases = vec![Vec::new()];
+        let mut shorter = cases.clone();
+        for id in 1..=3 {
+            let longer = |case: &Vec<Judged>| {
+                let with = |together, finding: &Finding| {
+                    let one = Judged { location: location(id), together, finding: finding.clone() };
+                    [case.clone(), vec![one]].concat()
+                };
+                let both = findings.iter().flat_map(|f| [with(true, f), with(false, f)]);
+                both.collect::<Vec<_>>()
+            };
+            shorter = shorter.iter().flat_map(longer).collect();
+            cases.extend(shorter.clone());
+        }
+        cases
+    }
+
+    #[test]
+    fn whatever_the_stores_say_only_good_data_comes_back_and_all_of_one_delete_or_one_of_before() {
+        let (pending, cases) = (pending(), each_case());
+        assert_eq!(cases.len(), 1 + 12 + 144 + 1728);
+        for judged in cases {
+            let chosen = choose(&pending, &judged);
+            let good = |together| {
+                let those = judged.iter().filter(move |j| j.together == together);
+                those.filter(|j| j.finding.is_good()).map(|j| j.location.id).collect::<Vec<_>>()
+            };
+            let unknown = |together| {
+                let is_unknown = |j: &Judged| matches!(j.finding, Finding::Unknown(_));
+                judged.iter().any(|j| j.together == together && is_unknown(j))
+            };
+            let (ours, earlier) = (good(true), good(false));
+            let in_doubt = unknown(true) || ours.is_empty() && unknown(false);
+            match chosen {
+                Err(RevertError::StoreUnavailable { .. }) => assert!(in_doubt, "{judged:?}"),
+                _ if in_doubt => panic!("a store did not answer: {judged:?}"),
+                Err(_) => assert!(ours.is_empty() && earlier.is_empty(), "{judged:?}"),
+                Ok(chosen) if ours.is_empty() => assert_eq!(chosen, earlier[..1], "{judged:?}"),
+                Ok(chosen) => assert_eq!(chosen, ours, "{judged:?}"),
+            }
+        }
+    }
+}

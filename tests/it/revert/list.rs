@@ -1,5 +1,7 @@
 //! The list on each database: rows that Glance never writes, and what can come back.
 
+use std::collections::BTreeSet;
+
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{
@@ -8,6 +10,7 @@ use glance_revert::domain::repo::{
 use glance_revert::domain::summary::GroupBy;
 
 use crate::scrub::orders::control;
+use crate::support::chance::Chance;
 use crate::support::crowd::{LONG_AGO, ids};
 use crate::support::database::{Kind, on_each_database};
 use crate::support::world::World;
@@ -20,6 +23,7 @@ on_each_database! {
     an_image_has_a_position_as_long_as_it_has_a_time_of_deletion,
     what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders,
     without_tables_of_ours_nothing_can_be_told_of_holds,
+    no_image_is_skipped_or_shown_twice_while_others_leave,
 }
 
 async fn world_with(kind: Kind, ids: &[&str]) -> World {
@@ -167,5 +171,44 @@ async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
         let by = GroupBy::default();
         let refused = reverter.summary(&Admin::local_operator(), &query, by).await.unwrap_err();
         assert!(matches!(refused, RepoError::TablesMissing), "{refused}");
+    }
+}
+
+/// Images that were deleted at the same moment, or in the same second, go by their ids; between two
+/// pages others come back, the one that the marker names among them.
+async fn no_image_is_skipped_or_shown_twice_while_others_leave(kind: Kind) {
+    let world = World::new(kind).await;
+    let moments = [LONG_AGO, "2020-02-02 11:00:00.327001", "2020-02-02 11:00:01.000000"];
+    for (moment, prefix) in moments.iter().zip(["b", "a", "c"]) {
+        world.crowd(&ids(prefix, 12), moment).await;
+    }
+    let database = world.open();
+    let (reverter, mut chance) = (world.reverter(&database), Chance(17));
+    for sort in [PendingSort::OldestFirst, PendingSort::NewestFirst] {
+        let all: Vec<_> =
+            listed_of(&world, &PendingQuery { sort, ..PendingQuery::default() }).await;
+        let mut query = PendingQuery { sort, ..PendingQuery::default() };
+        let (mut shown, mut left) = (Vec::new(), BTreeSet::new());
+        loop {
+            query.limit = u32::try_from(1 + chance.below(5)).unwrap();
+            let page = reverter.list(&Admin::local_operator(), &query).await.unwrap();
+            let page: Vec<_> = page.into_iter().map(Result::unwrap).collect();
+            let Some(last) = page.last() else { break };
+            query.marker = Some(PendingMarker { deleted_at: last.deleted_at, id: last.id.clone() });
+            let mut leaving = vec![all[chance.below(all.len())].id.clone()];
+            leaving.extend((chance.below(3) == 0).then(|| last.id.clone()));
+            shown.extend(page.into_iter().map(|one| one.id));
+            for id in leaving {
+                if left.insert(id.clone()) {
+                    world.revert(id.as_str()).await.unwrap();
+                }
+            }
+        }
+        let stayed = |id: &ImageId| !left.contains(id);
+        let expected: Vec<_> = all.iter().map(|one| &one.id).filter(|id| stayed(id)).collect();
+        let seen: Vec<_> = shown.iter().filter(|id| stayed(id)).collect();
+        assert_eq!(seen, expected, "{sort:?}");
+        let once: BTreeSet<_> = shown.iter().collect();
+        assert_eq!(once.len(), shown.len(), "{sort:?}: {shown:?}");
     }
 }

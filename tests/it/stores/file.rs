@@ -15,6 +15,8 @@ use glance_revert::store::StoreOptions;
 use glance_revert::store::file::FileStore;
 use tempfile::TempDir;
 
+use crate::support::chance::Chance;
+
 const ID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const OTHER: &str = "0a1b2c3d-0000-4000-8000-000000000002";
 const LIMIT: Duration = Duration::from_secs(30);
@@ -224,6 +226,32 @@ async fn no_hostile_location_destroys_anything() {
             assert!(left.is_ok(), "{trap} after {text:?}");
         }
     }
+}
+
+/// Paths of all that a path can consist of, through traps and by detours.
+#[tokio::test]
+async fn no_path_that_chance_makes_destroys_anything_but_the_image_s_own_file() {
+    let pieces = [
+        "..", ".", "", "images", "images2", "outside", "sub", "out", "up", "magic", "links",
+        "self", "folders", "victim", ID, OTHER, "%2e%2e", "..\n", "what?x", "part#x", "\0", " ",
+    ];
+    let (world, mut chance) = (World::new(), Chance(17));
+    let (store, own) = (world.store(), world.path(&format!("images/{ID}")));
+    let mut deleted = 0;
+    for _ in 0..8000 {
+        let length = 1 + chance.below(6);
+        let path: Vec<_> = (0..length).map(|_| pieces[chance.below(pieces.len())]).collect();
+        let (root, path) = (world.root.path().to_str().unwrap(), path.join("/"));
+        let text = format!("file://{root}/images/{path}");
+        if delete(&store, &uri(&text)).await == Deletion::Deleted {
+            deleted += 1;
+            assert!(!own.exists(), "{text:?}");
+            fs::write(&own, "again").unwrap();
+        }
+        assert!(own.exists(), "{text:?}");
+        world.assert_survivors(&text);
+    }
+    assert!(deleted > 10, "{deleted}");
 }
 
 #[tokio::test]
