@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test race-test faults simulate load mutants demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
+.PHONY: help check fmt-check clippy doc docs deny sbom unit t fix servers test race-test faults simulate load mutants fuzz compat-test demo man openapi openapi-check openapi-lint clients-test ui-test screenshots bench image-test deploy-check systemd-test deb deb-test dist clean-cache
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -69,6 +69,12 @@ mutants: ## Change the code in small ways, and see whether a test fails; for lon
 
 demo: ## Try the service out: a small Glance database with deleted images
 	$(CARGO) run --locked --release -- demo
+
+fuzz: ## Give each parser what libFuzzer makes up [SECONDS=600 each | PARSERS=]
+	FUZZ_SECONDS=$(or $(SECONDS),600) tests/fuzz $(PARSERS)
+
+compat-test: ## Compare with the real Glance of each version that is pinned [VERSIONS=]
+	tests/compat $(VERSIONS)
 
 man: ## Write the manual pages, in target/man
 	$(CARGO) run --locked -- man target/man

@@ -2,23 +2,30 @@
 # An empty Glance database of each kind, made by the real `glance-manage db_sync` and kept in the
 # cache; sourced by tests/run.
 
-make_schemas() {
+# Sets $schema, by the Glance in $venv.
+make_schema() {
     local bin version
     bin=$(postgres_bin)
     version=$({ mariadbd --no-defaults --version; "$bin/postgres" --version; } | sha256sum | cut -c1-12)
     schema=$cache/schema-$stamp-$version
     if [[ ! -d $schema ]]; then
-        say "making Glance's schemas"
-        sync_schemas "$work/schema"
+        say "making the schemas of Glance"
+        sync_schemas "$work/schema-$stamp"
         # A rename: another run sees all of it or nothing, and the first one wins.
-        cp -r "$work/schema" "$schema.$$"
+        cp -r "$work/schema-$stamp" "$schema.$$"
         mv -T "$schema.$$" "$schema" 2>/dev/null || rm -rf "$schema.$$"
     fi
+    export GLANCE_REVERT_TEST_SCHEMA=$schema
+}
+
+# What each test's database on PostgreSQL is copied from.
+load_template() {
+    local bin
+    bin=$(postgres_bin)
     "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$postgres_url/postgres" \
         -c 'CREATE DATABASE glance_template' >&2
     "$bin/psql" -X -q -v ON_ERROR_STOP=1 -d "$postgres_url/glance_template" \
         -f "$schema/postgres.sql" >/dev/null
-    export GLANCE_REVERT_TEST_SCHEMA=$schema
 }
 
 sync_schemas() {
@@ -40,6 +47,6 @@ sync_schemas() {
 db_sync() {
     local conf=$work/db_sync.conf
     (umask 077 && printf '[database]\nconnection = %s\n' "$1" >"$conf")
-    "$venv/bin/glance-manage" --config-file "$conf" db_sync >"$work/db_sync.log" 2>&1 ||
+    "$venv/bin/python" "$root/tests/it/support/peers/python/upstream.py" manage --config-file "$conf" db_sync >"$work/db_sync.log" 2>&1 ||
         { tail -n 40 "$work/db_sync.log" >&2; die "glance-manage db_sync failed"; }
 }

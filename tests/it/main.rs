@@ -8,6 +8,7 @@ mod cli;
 mod concurrency;
 mod config;
 mod db;
+mod fuzzing;
 mod interop;
 mod real_faults;
 mod repository;

@@ -1,6 +1,7 @@
 //! The parts of the docs that are written by the code. `INSTA_UPDATE=always` writes them, as it
 //! writes snapshots; otherwise they must be there already.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
@@ -83,6 +84,22 @@ fn docs_have_the_options_of_every_type_of_store() {
             |names: &[&[OptionSpec]]| names.iter().any(|table| table.as_ptr() == options.as_ptr());
         assert!(OPTIONS.iter().any(|(_, tables)| told(tables)), "{options:?}");
     }
+}
+
+#[test]
+fn docs_have_what_was_compared_with_the_real_glance() {
+    let compared = fs::read_to_string(folder("tests/compat.tsv")).unwrap();
+    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (database, version) in compared.lines().filter_map(|line| line.split_once('\t')) {
+        versions.entry(database).or_default().push(version);
+    }
+    let mut table = "| database | Glance |\n|---|---|\n".to_owned();
+    for (database, versions) in versions {
+        let _ = writeln!(table, "| {database} | {} |", versions.join(", "));
+    }
+    generated("docs/compatibility.md", |page| {
+        with_table(page, "## Glance and its database", "| database |", &table)
+    });
 }
 
 #[test]

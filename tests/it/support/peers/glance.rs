@@ -149,7 +149,7 @@ impl Glance {
     pub(crate) async fn db_purge(&self, age_in_days: u32) {
         let age = age_in_days.to_string();
         for command in ["purge", "purge_images_table"] {
-            let arguments = ["db", command, "--age_in_days", &age, "--max_rows", "-1"];
+            let arguments = ["db", command, "--age_in_days", &age, "--max_rows", "1000000"];
             self.manage(&arguments).await;
         }
     }
@@ -185,7 +185,7 @@ fn spawn(folder: &Path, port: u16, modules: Option<&Path>) -> Process {
         let log = File::create(folder.join("log")).unwrap();
         command
             .args(["--http-socket", &format!("127.0.0.1:{port}"), "--need-app"])
-            .args(["--module", "glance.wsgi.api:application", "--enable-threads", "--lazy-apps"])
+            .args(["--module", "glance_wsgi:application", "--enable-threads", "--lazy-apps"])
             .args(["--threads", "4", "--buffer-size", "65535", "--die-on-term"])
             .arg("--home")
             .arg(bin.parent().unwrap())

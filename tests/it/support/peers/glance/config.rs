@@ -35,7 +35,8 @@ pub(super) fn write(folder: &Path, database: &str, port: u16, options: &GlanceOp
     for name in ["images", "fast", "slow", "staging", "tasks", "locks", "node"] {
         fs::create_dir_all(folder.join(name)).unwrap();
     }
-    fs::write(folder.join("paste.ini"), PASTE).unwrap();
+    // By this name an old Glance looks for it beside its configuration.
+    fs::write(folder.join("glance-api-paste.ini"), PASTE).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
     let (enabled, stores) = stores(options.stores, &path, options.more);
     let key = options
@@ -73,7 +74,7 @@ image_import_plugins = []
         delayed_delete = if options.at_once { "False" } else { "True" },
         scrub_time = options.scrub_time,
         node = path("node"),
-        paste = path("paste.ini"),
+        paste = path("glance-api-paste.ini"),
         locks = path("locks"),
     );
     fs::write(folder.join("glance-api.conf"), text).unwrap();

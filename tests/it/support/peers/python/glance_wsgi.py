@@ -1,0 +1,8 @@
+"""glance-api, for a WSGI server, whatever its age: `glance.wsgi.api` is there from Glance 30 on."""
+
+try:
+    from glance.wsgi.api import application  # noqa: F401
+except ImportError:
+    from glance.common.wsgi_app import init_app
+
+    application = init_app()
