@@ -1,7 +1,7 @@
-//! The HTTP API: extract, one call into the domain, answer.
+//! The HTTP API: parse the request, call the domain once, render the response.
 //!
-//! Knows the domain and nothing of databases, storage protocols or token formats: what it needs
-//! of them comes in [`state::ApiState`] as trait objects.
+//! Depends on the domain only, not on databases, storage protocols or token formats: those are
+//! passed in as trait objects in [`state::ApiState`].
 
 pub mod audit;
 pub mod auth;
@@ -35,9 +35,9 @@ use utoipa_axum::routes;
 use error::{ApiError, RequestError};
 use state::ApiState;
 
-/// The whole API, ready to be served.
+/// The router of the whole API.
 ///
-/// Every answer passes [`middleware::answer`], also those to unknown paths and wrong methods.
+/// Every response passes [`middleware::answer`], including those for unknown paths and methods.
 pub fn router(state: ApiState) -> Router {
     let (operations, _) = operations().split_for_parts();
     let has_form = state.sign_in.is_some();
@@ -52,7 +52,7 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// Each operation once, as a route and as a part of the OpenAPI document.
+/// Registers each operation once, as a route and in the OpenAPI document.
 fn operations() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(revert::revert_image))

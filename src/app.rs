@@ -1,4 +1,4 @@
-//! The composition root: the one place that knows every concrete type, and the machine's clock.
+//! The composition root: the only module that knows every concrete type and the system clock.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::store::{ConfiguredStores, StoreOptions, StoreSetupError};
 use crate::telemetry;
 use crate::worker::webhook::{Webhook, WebhookError};
 
-/// The configuration is well-formed, and still cannot be used.
+/// Why a well-formed configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// Of the database.
+    /// The database settings cannot be used.
     #[error(transparent)]
     Database(#[from] ConnectError),
-    /// Of a store.
+    /// A store cannot be set up.
     #[error(transparent)]
     Store(#[from] StoreSetupError),
-    /// Of an issuer of tokens.
+    /// A token issuer cannot be set up.
     #[error(transparent)]
     Auth(#[from] AuthSetupError),
-    /// Of the Keystone that is named.
+    /// The configured Keystone cannot be used.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Keystone(Vec<Problem>),
-    /// Nobody could call.
+    /// No way to authenticate is configured.
     #[error(
         "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
          [keystone_authtoken] auth_type and auth_url, or add a [revert_jwt:<name>] section with \
@@ -41,12 +41,12 @@ pub enum SetupError {
     NobodyMayCall,
 }
 
-/// The machine's clock, which everything else is given.
+/// The system clock, injected everywhere else.
 pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// Everything that the configuration describes, built and not started.
+/// Everything the configuration describes, built but not started.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
@@ -55,22 +55,22 @@ pub struct App {
     pub database: Database,
     /// Glance's stores.
     pub stores: Arc<dyn Stores>,
-    /// The present.
+    /// The clock that all parts share.
     pub clock: Arc<dyn Clock>,
-    /// Takes images back.
+    /// Reverts images.
     pub reverter: Arc<Reverter>,
-    /// Orders to all scrubbers on the database.
+    /// Pauses, holds and limits that apply to every scrubber on this database.
     pub control: Arc<Control>,
 }
 
 impl App {
-    /// Builds all of it; connects to nothing yet. Must be called inside a tokio runtime.
+    /// Builds all parts without connecting to anything. Must be called inside a tokio runtime.
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let options = StoreOptions::from(&config.revert);
         Self::with_store_options(config, &options)
     }
 
-    /// [`Self::new`] with other options for the stores than the configuration's.
+    /// Like [`Self::new`], with store options other than the configuration's.
     pub fn with_store_options(config: Config, options: &StoreOptions) -> Result<Self, SetupError> {
         let clock = clock();
         let database = Database::open(&config.database, config.revert.db_pool_size)?;
@@ -98,7 +98,7 @@ impl App {
         Ok(Self { config, database, stores, clock, reverter, control })
     }
 
-    /// A scrubber over the same database, locks and stores.
+    /// A scrubber that shares this app's database, locks and stores.
     pub fn scrubber(&self) -> Result<Scrubber, ScrubTime> {
         let scrub_time = self.config.glance.scrub_time;
         let in_force = scrub_time.in_force().ok_or(scrub_time)?;
@@ -119,14 +119,13 @@ impl App {
         .with_journal(Arc::new(telemetry::audit::destroyed)))
     }
 
-    /// What one pass destroys unasked.
+    /// How much one pass may destroy before somebody must accept it.
     pub fn limits(&self) -> PassLimits {
         let revert = &self.config.revert;
         PassLimits { images: revert.max_images_per_pass, bytes: revert.max_bytes_per_pass }
     }
 
-    /// The verifiers of tokens. A Keystone that cannot be used is left out where there is an issuer
-    /// beside it.
+    /// The token verifiers. A Keystone that cannot be used is skipped if there is a JWT issuer.
     pub fn authenticators(&self) -> Result<Authenticators, SetupError> {
         let keystone = match self.keystone() {
             Err(_) if !self.config.issuers.is_empty() => None,
@@ -140,7 +139,7 @@ impl App {
         Ok(Authenticators { bearer: Arc::new(jwt), keystone })
     }
 
-    /// The verifier of Keystone's tokens, where a Keystone is configured.
+    /// The verifier of Keystone tokens, if a Keystone is configured.
     pub fn keystone(&self) -> Result<Option<KeystoneAuthenticator>, SetupError> {
         if !self.config.keystone_problems.is_empty() {
             return Err(SetupError::Keystone(self.config.keystone_problems.clone()));
@@ -150,21 +149,21 @@ impl App {
         Ok(Some(KeystoneAuthenticator::new(config, allowed, Arc::clone(&self.clock))?))
     }
 
-    /// Where people sign in with a password, if they may.
+    /// Where people sign in with a password, if `ui_login` allows it.
     fn sign_in(&self) -> Option<Arc<dyn SignIn>> {
         let revert = &self.config.revert;
         let is_wanted = revert.ui && revert.ui_login == UiLogin::Keystone;
-        // One that cannot be used is told of by `authenticators`.
+        // `authenticators` reports a Keystone that cannot be used.
         let keystone = is_wanted.then(|| self.keystone().ok().flatten()).flatten()?;
         Some(Arc::new(keystone.sign_in()))
     }
 
-    /// The verifier of JWTs alone.
+    /// The verifier of JWTs.
     pub fn jwt(&self) -> Result<JwtAuthenticator, SetupError> {
         Ok(JwtAuthenticator::new(&self.config.issuers, Arc::clone(&self.clock))?)
     }
 
-    /// What the API is put together from.
+    /// The shared state of the API's handlers.
     pub fn api_state(&self) -> Result<ApiState, SetupError> {
         let authenticators = self.authenticators()?;
         Ok(ApiState {
@@ -187,7 +186,7 @@ impl App {
         })
     }
 
-    /// The parts that are left alone since they cannot be used: their names in `check`, and why.
+    /// The parts skipped because they cannot be used: their names in `check`, and why.
     pub fn unusable(&self) -> Vec<(String, String)> {
         let stores = self.stores.unusable().iter();
         let stores = stores.map(|store| (format!("store {}", store.id), store.why.clone()));
@@ -197,12 +196,12 @@ impl App {
         stores.chain(keystone).chain(webhook).collect()
     }
 
-    /// Where alerts are sent to, if anywhere.
+    /// Where alerts are sent, if anywhere.
     pub fn webhook(&self) -> Option<Result<Webhook, WebhookError>> {
         self.config.revert.webhook().map(|config| Webhook::new(&config))
     }
 
-    /// How results are shown.
+    /// Which of an image's data the API and the command line show.
     pub fn view(&self) -> View {
         let glance = &self.config.glance;
         View {

@@ -1,7 +1,7 @@
-//! Who calls: verifiers of the tokens that requests carry.
+//! Authentication: verifiers of the tokens that requests carry.
 //!
-//! The header chooses the verifier, and a token that one refuses is never tried by another. There
-//! is no way to run without authentication. Who has to be asked is asked by way of [`crate::net`].
+//! The header chooses the verifier; a token that one refuses is never tried by another. There is no
+//! way to run without authentication. Calls to other servers go through [`crate::net`].
 
 mod algorithm;
 mod answer;
@@ -35,11 +35,11 @@ pub use setup::AuthSetupError;
 
 use crate::domain::principal::Authenticator;
 
-/// The verifiers, one for each header.
+/// The verifiers, one per header.
 #[derive(Debug, Clone)]
 pub struct Authenticators {
     /// For `Authorization: Bearer`.
     pub bearer: Arc<dyn Authenticator>,
-    /// For `X-Auth-Token`; `None` where no Keystone is configured, and the header is then refused.
+    /// For `X-Auth-Token`; `None` if no Keystone is configured, and the header is then refused.
     pub keystone: Option<Arc<dyn Authenticator>>,
 }

@@ -1,8 +1,8 @@
 //! Glance's own configuration, read as oslo.config reads it, and ours beside it.
 //!
-//! [`Config::load`] reads files and environment ([`oslo`] has the rules), checks every option and
-//! gives one value; nothing else of the crate reads a file of options or a variable. Each part of
-//! [`Config`] has a file of its own; [`sections`] declare every option.
+//! [`Config::load`] reads files and environment (rules in [`oslo`]), checks every option and
+//! returns one value; nothing else in the crate reads option files or variables. Each part of
+//! [`Config`] has its own file; [`sections`] declare every option.
 
 pub mod database;
 mod declare;
@@ -43,13 +43,13 @@ pub use stores::{
 };
 
 impl Config {
-    /// Whether `serve` makes our own tables at its start.
+    /// Whether `serve` creates our own tables when it starts.
     pub fn auto_db_sync(&self) -> bool {
         self.revert.auto_db_sync.unwrap_or(self.database.kind == DatabaseKind::Sqlite)
     }
 }
 
-/// Everything the product is told, validated.
+/// The whole configuration, validated.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `[database]`.
@@ -62,10 +62,10 @@ pub struct Config {
     pub listeners: ListenerConfig,
     /// `[revert]`: everything else.
     pub revert: RevertConfig,
-    /// `[keystone_authtoken]`; `None` where no Keystone is named, or one that cannot be used.
+    /// `[keystone_authtoken]`; `None` if no Keystone is configured or it cannot be used.
     pub keystone: Option<KeystoneConfig>,
-    /// Why the Keystone that is named cannot be used. Only where there are issuers beside it.
+    /// Why the configured Keystone cannot be used; non-empty only if there are JWT issuers.
     pub keystone_problems: Vec<Problem>,
-    /// `[revert_jwt:<name>]`, in the order of the files; then those that only the environment has.
+    /// `[revert_jwt:<name>]`, in file order; then those that only the environment has.
     pub issuers: Vec<JwtIssuerConfig>,
 }

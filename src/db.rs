@@ -1,9 +1,9 @@
-//! Glance's tables behind the traits of [`crate::domain::repo`], and the locks beside them.
+//! Implements [`crate::domain::repo`] on Glance's tables, and the locks.
 //!
-//! One text of SQL, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; what differs is
-//! in `dialect` and `lock`. The type parameter never leaves this module. No statement
-//! creates, inserts or deletes a row of Glance's: its tables are its own ([`demo`] has a database of its
-//! own). Ours are beside them, `revert_*`: `schema` makes them, `own` has their statements.
+//! All SQL is written once, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; differences
+//! are in `dialect` and `lock`. The type parameter never leaves this module. No statement creates,
+//! inserts or deletes a row of Glance's ([`demo`] has its own database). Our own tables are
+//! `revert_*`: `schema` creates them, `own` has their statements.
 
 mod audit;
 mod connect;
@@ -53,17 +53,17 @@ pub struct Database {
     pub health: Arc<dyn DatabaseHealth>,
     /// The advisory locks.
     pub lock: Arc<dyn ImageLock>,
-    /// Our own tables, where they are.
+    /// Our own tables.
     pub tables: Arc<dyn OwnTables>,
-    /// Orders to all scrubbers, which these tables keep.
+    /// Orders to all scrubbers, stored in these tables.
     pub control: Arc<dyn ControlRepo>,
-    /// What makes them.
+    /// Creates these tables.
     pub schema: Arc<dyn Schema>,
 }
 
 impl Database {
-    /// Prepares a pool; connects when the first statement needs it, so that a database that is
-    /// down is waited for and not died of. Must be called inside a tokio runtime.
+    /// Prepares a pool that connects on first use, so that a database that is down only delays the
+    /// start. Must be called inside a tokio runtime.
     pub fn open(config: &DatabaseConfig, pool_size: u32) -> Result<Self, ConnectError> {
         match config.kind {
             DatabaseKind::Mysql => {

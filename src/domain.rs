@@ -1,4 +1,4 @@
-//! The product's own rules: what may come back, what may be destroyed, and in which order.
+//! The business rules: what may be reverted, what may be destroyed, and in which order.
 //!
 //! Knows no HTTP, no SQL and no storage protocol; the adapters (`db`, `store`, `auth`) implement the traits that are declared here.
 

@@ -1,8 +1,7 @@
-//! Files that the configuration names and that others replace under a running service: what is
-//! read of them, and when again.
+//! Reading files that the configuration names and that may be replaced under a running service.
 //!
-//! Only regular files of a bounded size are read. A pipe, a device or a folder in the place of a
-//! file is an error that says so, and never a wait; what is made of a file is for those who ask.
+//! Only regular files of bounded size are read. A pipe, device or folder is reported as an error
+//! and never blocks. Interpreting the content is the caller's job.
 
 mod reloaded;
 
@@ -16,23 +15,23 @@ use rustix::fs::{Mode, OFlags};
 
 pub use reloaded::{Contents, Look, Reloaded};
 
-/// The largest file with keys or credentials that is read, in bytes.
+/// Size limit of files with keys or credentials, in bytes.
 const LARGEST_OF_KEYS: u64 = 256 * 1024;
-/// The same of certificates: all that a system trusts are some 500 KiB with their descriptions.
+/// The same for certificates: all that a system trusts have some 500 KiB with descriptions.
 const LARGEST_OF_CERTIFICATES: u64 = 4 * 1024 * 1024;
-/// The same of options: Glance's sample, with all that it says of each, has some 200 KiB.
+/// The same for options: Glance's sample with all its descriptions has some 200 KiB.
 const LARGEST_OF_OPTIONS: u64 = 1024 * 1024;
 
-/// Why a file gives nothing.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileProblem {
-    /// It is not there, or may not be read.
+    /// Missing, or permission denied.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
     /// A folder, a pipe or a device.
     #[error("is not a regular file")]
     NotAFile,
-    /// More than what it is for ever needs; so many bytes are read.
+    /// Larger than any such file needs to be; the limit in bytes.
     #[error("is larger than {} KiB, which is more than any such file needs", .0 / 1024)]
     TooLarge(u64),
 }
@@ -40,20 +39,20 @@ pub enum FileProblem {
 /// One file of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its option.
+    /// The option that names it.
     pub option: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     largest: u64,
 }
 
-/// Which file gives nothing, and why.
+/// Which file cannot be used, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{option} = {} {problem}", path.display())]
 pub struct FileError {
-    /// Its option.
+    /// The option that names it.
     pub option: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// What is wrong with it.
     #[source]
@@ -84,9 +83,9 @@ impl Source {
     }
 }
 
-/// What changes when a file does. The inode tells of a file renamed over the old one, and of a
-/// symbolic link that leads elsewhere now, as in Kubernetes volumes; the time of the inode's own
-/// change, which nobody can set, of a file written over by a tool that keeps the content's time.
+/// What changes when a file does. The inode detects a file renamed over the old one and a
+/// redirected symbolic link, as in Kubernetes volumes; the inode's change time, which nobody can
+/// set, detects a file overwritten by a tool that preserves the modification time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileVersion {
     modified: Option<SystemTime>,
@@ -113,20 +112,20 @@ fn regular(metadata: Metadata) -> Result<Metadata, FileProblem> {
     if metadata.is_file() { Ok(metadata) } else { Err(FileProblem::NotAFile) }
 }
 
-/// Reads a file with options, once.
+/// Reads a file with options once.
 ///
 /// # Errors
-/// It is not there, no regular file, too large or not UTF-8.
+/// It does not exist, is not a regular file, is too large or is not UTF-8.
 pub fn read_options(path: &Path) -> Result<String, FileProblem> {
     let text = String::from_utf8(read(path, LARGEST_OF_OPTIONS)?);
     text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8").into())
 }
 
-/// Reads a regular file of at most so many bytes.
+/// Reads a regular file of at most `largest` bytes.
 fn read(path: &Path, largest: u64) -> Result<Vec<u8>, FileProblem> {
-    // What is no file is not even opened: that alone can do something to a device.
+    // Check before opening: opening alone can have an effect on a device.
     regular(fs::metadata(path)?)?;
-    // A pipe that takes the file's place now is opened without waiting for who writes into it.
+    // If a pipe takes the file's place now, do not wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(opened);

@@ -1,18 +1,18 @@
-//! Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
+//! Brings deleted OpenStack Glance images back, and scrubs those whose time has come.
 //!
-//! Floors, from the top; a module may use those below its own:
+//! Layers from the top; a module may use those below its own:
 //!
-//! | floor | modules |
+//! | layer | modules |
 //! |---|---|
-//! | what an operator types | [`cli`] |
+//! | command line | [`cli`] |
 //! | listeners and signals | [`server`] |
-//! | the composition root | [`app`] |
-//! | what drives the rules | [`api`], [`worker`] |
-//! | what the rules stand on | [`db`], [`store`], [`auth`] |
-//! | how others are spoken to | [`net`] |
-//! | what everybody may know | [`telemetry`], [`config`] |
-//! | files that others replace | [`files`] |
-//! | the rules | [`domain`] |
+//! | composition root | [`app`] |
+//! | drivers of the rules: HTTP API, scrub loop | [`api`], [`worker`] |
+//! | adapters | [`db`], [`store`], [`auth`] |
+//! | outgoing HTTP | [`net`] |
+//! | shared by all above | [`telemetry`], [`config`] |
+//! | reloaded files | [`files`] |
+//! | business rules | [`domain`] |
 
 pub mod api;
 pub mod app;

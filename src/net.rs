@@ -1,9 +1,8 @@
-//! The one way in which this process speaks HTTP to others: to issuers of tokens, to Keystone, to
-//! stores.
+//! All outgoing HTTP: to token issuers, Keystone, stores and the alert webhook.
 //!
-//! A [`Client`] made here follows no redirect, takes no proxy from the environment, never retries
-//! by itself and has an end to every wait. Bodies are read to a bound. No text made here holds a
-//! URL, which may carry credentials. What the answers mean is for those who ask.
+//! A [`Client`] made here follows no redirects, ignores proxy variables, never retries by itself
+//! and has a time-out for every wait. Bodies are read up to a limit. No message made here holds a
+//! URL, which may carry credentials. Interpreting responses is the caller's job.
 
 mod endpoint;
 mod error_chain;
@@ -26,29 +25,29 @@ use reqwest::{Certificate, Identity};
 
 use crate::files::{Contents, FileError, Source};
 
-/// What the files of an [`Outbound`] are called where they are read.
+/// The names of an [`Outbound`]'s files in errors.
 const CA: &str = "ca_file";
 const CERTIFICATE: &str = "certificate";
 const KEY: &str = "key";
 
-/// How a server is reached and proven to be the one that is meant.
+/// How to connect to a server and verify it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbound {
-    /// For a connection to stand.
+    /// Limit for establishing a connection.
     pub connect_timeout: Duration,
-    /// For the whole exchange, body included; `None` where bodies are streams of any length, and
-    /// then each read has `connect_timeout`.
+    /// Limit for the whole exchange including the body; `None` for bodies of any length, where each
+    /// read is limited by `connect_timeout`.
     pub timeout: Option<Duration>,
-    /// Trusted in place of the system's certificates: PEM, one or more.
+    /// CA certificates trusted instead of the system's, in PEM.
     pub ca_file: Option<PathBuf>,
-    /// Our own certificate and key, in PEM.
+    /// Our client certificate and key, in PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// Believes every certificate. The caller says so loudly in the log.
+    /// Accepts any certificate. The caller must warn about it in the log.
     pub insecure: bool,
 }
 
 impl Outbound {
-    /// The system's certificates, one time-out for connection and answer.
+    /// The system's CAs, and one time-out for the whole exchange.
     pub fn within(timeout: Duration) -> Self {
         Self {
             connect_timeout: timeout,
@@ -59,17 +58,17 @@ impl Outbound {
         }
     }
 
-    /// The same, for bodies of any length, as images are.
+    /// The same for bodies of any length, such as images.
     pub fn streaming(timeout: Duration) -> Self {
         Self { timeout: None, ..Self::within(timeout) }
     }
 
-    /// Builds the client; reads the files now.
+    /// Builds the client, reading the files.
     pub fn client(&self) -> Result<Client, OutboundError> {
         self.build(&Contents::read(&self.sources())?)
     }
 
-    /// The files that a client is built from.
+    /// The files that the client is built from.
     fn sources(&self) -> Vec<Source> {
         let ca = self.ca_file.as_ref().map(|path| Source::of_certificates(CA, path));
         let identity = self.identity.iter().flat_map(|(certificate, key)| {
@@ -117,45 +116,45 @@ impl From<FileError> for OutboundError {
     }
 }
 
-/// A client cannot be built. No message holds a key.
+/// Why a client cannot be built. No message holds a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
     /// A file cannot be read.
     #[error("{} {}", .0.display(), .1)]
     File(PathBuf, String),
-    /// The CA file has nothing in it.
+    /// The CA file holds no certificate.
     #[error("{} holds no PEM certificate", .0.display())]
     NoCertificate(PathBuf),
     /// Certificate and key are not a pair in PEM.
     #[error("{} and {} are not a PEM certificate and its key", .0.display(), .1.display())]
     NoIdentity(PathBuf, PathBuf),
-    /// The TLS library's own word.
+    /// The TLS library's own error.
     #[error("the HTTP client cannot be built: {0}")]
     Client(String),
 }
 
-/// A header's value, where it is text.
+/// A header's value, if it is text.
 pub fn header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// How long the body is said to be. Not [`Response::content_length`], which speaks of the body that
-/// came: HEAD has none.
+/// The announced length of the body. Unlike [`Response::content_length`], which is the length of
+/// the received body, it works for HEAD.
 pub fn announced_length(response: &Response) -> Option<u64> {
     header(response.headers(), CONTENT_LENGTH)?.parse().ok()
 }
 
-/// A header's value that no log of the HTTP library shows; `None` where no header can hold it.
+/// A header value that the HTTP library does not log; `None` if it is not a valid header value.
 pub fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// An answer's body could not be had.
+/// Why a response body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// It is longer than it may be.
+    /// It exceeds the limit.
     #[error("the body is longer than {0} bytes")]
     TooLong(usize),
     /// The connection failed.
@@ -163,7 +162,7 @@ pub enum BodyError {
     Cut(String),
 }
 
-/// Reads a body of at most `limit` bytes; stops reading where there are more.
+/// Reads a body of at most `limit` bytes; stops reading beyond that.
 pub async fn body(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| BodyError::Cut(root_cause(e)))? {

@@ -1,4 +1,4 @@
-//! The running service: both listeners, what they serve, and the end.
+//! The running service: both listeners, background tasks, and shutdown.
 
 mod connection;
 pub mod listen;
@@ -31,13 +31,13 @@ use crate::worker::outlook::OutlookWorker;
 use crate::worker::status::Status;
 use crate::{api, telemetry, worker};
 
-/// Connections to the second listener; probes and one scraper need few.
+/// Connections to the ops listener; probes and one scraper need few.
 const OPS_CONNECTIONS: usize = 64;
 
-/// The listeners cannot be had.
+/// Why a listener cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// An address cannot be listened on.
+    /// The address cannot be bound.
     #[error("[revert] {option} = {address}: cannot be listened on: {error}")]
     Address {
         /// Its option.
@@ -53,7 +53,7 @@ pub enum BindError {
     Tls(#[from] TlsError),
 }
 
-/// Both listeners, bound, and what they serve.
+/// Both listeners, bound, and their routers.
 #[derive(Debug)]
 pub struct Server {
     app: App,
@@ -65,7 +65,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads the certificate, if there is one, and binds both addresses.
+    /// Reads the certificate, if any, and binds both addresses.
     pub async fn bind(
         app: App,
         state: ApiState,
@@ -78,7 +78,7 @@ impl Server {
         Ok(Self { app, state, api, tls, ops, metrics })
     }
 
-    /// The same on an API's and a second socket that listen already.
+    /// The same on already listening API and ops sockets.
     pub fn on(
         [api, ops]: [TcpListener; 2],
         app: App,
@@ -100,18 +100,18 @@ impl Server {
         Ok(tls)
     }
 
-    /// Where the API is.
+    /// The API's address.
     pub fn api_address(&self) -> std::io::Result<SocketAddr> {
         self.api.local_addr()
     }
 
-    /// Where probes and metrics are.
+    /// The ops listener's address.
     pub fn ops_address(&self) -> std::io::Result<SocketAddr> {
         self.ops.local_addr()
     }
 
-    /// Serves, and scrubs if the configuration says so, until `shutdown` asks for the end; then
-    /// finishes the requests and the location in hand. Probes are answered to the last.
+    /// Serves, and scrubs if configured, until `shutdown` is requested; then finishes requests in
+    /// flight and the current location. Probes are answered until the end.
     pub async fn run(self, shutdown: Shutdown) -> Drained {
         let revert = &self.app.config.revert;
         let (soft, hard) = (shutdown.soft, shutdown.hard);
@@ -174,7 +174,7 @@ impl Server {
     }
 }
 
-/// Who is told of alerts, by a task of its own. A webhook that cannot be used was told of at the start.
+/// Starts the task that sends alerts. An unusable webhook was reported at startup.
 fn alerts(app: &App, tasks: &TaskTracker, stop: &CancellationToken) -> Alerts {
     let Some(Ok(webhook)) = app.webhook() else { return Alerts::default() };
     let (alerts, queue) = Alerts::new(app.config.revert.alert_webhook_images);
@@ -182,8 +182,8 @@ fn alerts(app: &App, tasks: &TaskTracker, stop: &CancellationToken) -> Alerts {
     alerts
 }
 
-/// Waits for the requests and for the tasks. One grace is for both: who stops the process counts
-/// with it, and kills what takes longer.
+/// Waits for requests and tasks with one common grace period: process managers kill whatever takes
+/// longer.
 async fn drain<T>(
     served: impl Future<Output = T>,
     tasks: &TaskTracker,

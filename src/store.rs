@@ -1,5 +1,5 @@
-//! The places where image data lies: one file a store, with the URI grammar of its scheme beside
-//! it, and [`ConfiguredStores`], which finds the store of a location.
+//! The stores of image data: one file per store, with the URI grammar of its scheme, and
+//! [`ConfiguredStores`], which finds a location's store.
 //!
 //! Implements [`crate::domain::store`]; knows no HTTP API, no SQL and no rule of revert or scrub.
 //! A store never says a bare "not found": absence is an answer only where the store itself was
@@ -30,7 +30,7 @@ use crate::net::{Response, root_cause};
 
 pub use registry::ConfiguredStores;
 
-/// What `[revert]` tells the stores.
+/// The options of `[revert]` for the stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
     /// `any_file_name`: lets a scrub touch what is not named after its image.
@@ -88,13 +88,13 @@ fn names(listed: &str, url: &Url) -> bool {
     listed.eq_ignore_ascii_case(&format!("{host}:{port}"))
 }
 
-/// The bytes of an object that a service answers with.
+/// The body of a response as a stream of object bytes.
 fn streamed(response: Response) -> ObjectStream {
     let cut = |error| StoreError::Unreachable(root_cause(error));
     response.bytes_stream().map_ok(Vec::from).map_err(cut).boxed()
 }
 
-/// The stores cannot be built as they are configured.
+/// Why the stores cannot be built as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreSetupError {
     /// The key has no AES key's length.
@@ -126,7 +126,7 @@ pub enum StoreSetupError {
         /// The option and what is wrong with it.
         reason: String,
     },
-    /// An entry of `http_verify_hosts` is no host.
+    /// An entry of `http_verify_hosts` is not a host.
     #[error("http_verify_hosts: {0:?} is neither a host nor host:port; leave out scheme and path")]
     VerifyHost(String),
 }
@@ -139,7 +139,7 @@ fn as_python_reads(after_scheme: &str) -> String {
 }
 
 impl StoreSetupError {
-    /// Whether the others can be used although this one cannot.
+    /// Whether only this store is unusable.
     fn is_of_one_store(&self) -> bool {
         match self {
             Self::NoDataDir(_)

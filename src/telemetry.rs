@@ -1,4 +1,4 @@
-//! What the process tells of itself: log lines, audit records, metrics.
+//! Logs, audit records and metrics of the process.
 
 pub mod audit;
 mod logging;
@@ -11,23 +11,23 @@ pub use self::logging::{AuditTrail, init_command_logging, init_logging};
 pub use self::printable::{Printable, printable};
 pub use self::recorder::{init_metrics, keep_up};
 
-/// Telemetry could not be set up.
+/// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter cannot be read.
+    /// The log filter cannot be parsed.
     #[error(
         "the log filter {filter:?} cannot be read: {problem}; write it as info,glance_revert=debug"
     )]
     BadFilter {
-        /// As it was given.
+        /// As given.
         filter: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// This process writes its log already.
+    /// Logging is initialized already.
     #[error("logging is set up already")]
     LoggingTaken,
-    /// The recorder was not accepted: another one is installed.
+    /// Another recorder is installed.
     #[error("the metrics recorder cannot be installed: {0}")]
     Recorder(#[from] metrics_exporter_prometheus::BuildError),
 }

@@ -1,4 +1,4 @@
-//! The worker: the loop around [`Scrubber::run_once`] waits, runs and tells; the rules are elsewhere.
+//! The worker: the loop around [`Scrubber::run_once`] waits, runs and reports; rules are elsewhere.
 
 pub mod alerts;
 pub mod outlook;
@@ -19,21 +19,21 @@ use crate::domain::scrub::{ScrubReport, Scrubber, Tally};
 use crate::domain::time::Clock;
 use crate::telemetry::metric;
 
-/// After a pass that the database broke off, the next one comes sooner than `wakeup_time` says.
+/// Pause after a pass aborted by the database, instead of `wakeup_time`.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// How long the loop waits.
+/// The pauses of the loop.
 #[derive(Debug, Clone, Copy)]
 pub struct Pauses {
-    /// Before the first pass: somebody who sees its announcement can still stop it.
+    /// Before the first pass, so that its announcement can be seen and the pass stopped.
     pub first: Duration,
     /// Between two passes.
     pub wakeup_time: Duration,
 }
 
-/// Runs passes until it is told to stop. A pass in hand is finished up to the location in hand. A
-/// pass that panics is a bug; the next one goes on from what it left, as after a crash. Whoever
-/// accepts what a pass would destroy does not have to wait for the next one.
+/// Runs passes until told to stop; a running pass then finishes its current location. A pass that
+/// panics is a bug; the next one continues, as after a crash. An acceptance starts the next pass at
+/// once.
 pub async fn run(
     scrubber: Arc<Scrubber>,
     clock: Arc<dyn Clock>,
@@ -73,7 +73,7 @@ pub async fn run(
                 wakeup_time.min(RETRY)
             }
         };
-        // a wakeup_time of 0 must not become a busy loop
+        // a wakeup_time of 0 must not cause a busy loop
         pause = pause.max(Duration::from_secs(1));
         tell_next(&*clock, pause);
     }
@@ -84,7 +84,7 @@ fn tell_next(clock: &dyn Clock, pause: Duration) {
     metrics::gauge!(metric::SCRUB_NEXT_PASS_TIMESTAMP_SECONDS).set(metric::unix_seconds(next));
 }
 
-/// Says what the first pass would destroy.
+/// Logs what the first pass would destroy.
 async fn announce(scrubber: &Scrubber, pause: Duration) {
     let seconds = pause.as_secs_f64();
     match scrubber.count_due(pause).await {
@@ -97,7 +97,7 @@ async fn announce(scrubber: &Scrubber, pause: Duration) {
     }
 }
 
-/// One pass, logged and counted.
+/// Runs one pass, with logs and metrics.
 pub async fn pass(
     scrubber: &Scrubber,
     clock: &dyn Clock,

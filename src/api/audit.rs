@@ -1,4 +1,4 @@
-//! The audit record of a request: gathered while it runs, written before its answer is sent.
+//! The audit record of a request: collected while it runs, written before its response is sent.
 
 pub mod list;
 
@@ -9,8 +9,8 @@ use super::error::ApiError;
 use crate::domain::image::ImageId;
 use crate::telemetry::audit::{Outcome, Record};
 
-/// A record that will be written: at the latest when the client is gone, and the future that has
-/// this is dropped.
+/// A record that is always written: at the latest on drop, when the client disconnects and the
+/// request's future is dropped.
 pub(super) struct Pending {
     context: RequestContext,
     operation: &'static str,
@@ -23,7 +23,7 @@ impl Pending {
         Self { context, operation, written: false }
     }
 
-    /// Writes the record of a request that has its answer. Open operations have none.
+    /// Writes the record of an answered request. Public operations have none.
     pub(super) fn settle(mut self, status: StatusCode, error: Option<&ApiError>) {
         let outcome = if error.is_none() { Outcome::Success } else { Outcome::Failure };
         self.write(outcome, Some(status), error);
@@ -36,14 +36,14 @@ impl Pending {
     }
 }
 
-/// How it ended.
+/// The outcome of a request.
 struct End<'a> {
     outcome: Outcome,
     status: Option<StatusCode>,
     error: Option<&'a ApiError>,
 }
 
-/// Writes the record of one image of many: at once, since the request may still be cut off.
+/// Writes the record of one image of a bulk request at once: the request may still be cut off.
 pub(crate) fn of_image(
     context: &RequestContext,
     operation: &'static str,

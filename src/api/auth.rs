@@ -1,12 +1,12 @@
-//! Who may call: the extractor that no guarded handler can do without.
+//! Authenticates callers: the extractor that every guarded handler requires.
 //!
-//! A client whose tokens were refused too often is limited. A limit must keep it from making
-//! others work (Keystone is asked about every token that it has not seen), and must not lock out
-//! an operator who shares its address with an attacker. Hence, while a client is limited:
+//! A client whose tokens were refused too often is limited. The limit protects other servers
+//! (Keystone validates every unknown token), and must not lock out an operator who shares an
+//! address with an attacker. So while a client is limited:
 //!
-//! * a token that is verified here, without asking anybody, still is. If it is good, it is let in;
-//! * a token that would have to be asked about is, if it was good within the last minutes;
-//! * for every other token the answer is 429, as it is for tokens that are refused.
+//! * a token that can be verified locally still is, and a good one is accepted;
+//! * a token that needs a remote call is verified only if it was good within the last minutes;
+//! * every other token, and every refused one, is answered 429.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -19,18 +19,18 @@ use super::state::ApiState;
 use crate::domain::principal::{Admin, AuthError, Call, NotAdmin, Principal, Token};
 use crate::telemetry::metric;
 
-/// Where OpenStack clients put a Keystone token.
+/// The header of a Keystone token.
 pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
-/// Where a service that passes a call on puts its own Keystone token.
+/// The header of the token of a service that passes a call on.
 pub(crate) const X_SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 
-/// An admin. Stands first in a handler's signature, so that nothing is parsed, read or looked up
-/// for anybody else.
+/// An admin. Must be a handler's first argument, so that nothing is parsed, read or looked up for
+/// anybody else.
 #[derive(Debug)]
 pub struct AdminCaller(pub Admin);
 
-/// Tokens, and by its header the verifier that the caller's is for.
+/// The tokens of a request, by the header that selects the verifier.
 enum Presented<'a> {
     Bearer(&'a str),
     Keystone { token: &'a str, service_token: Option<&'a str> },
@@ -105,8 +105,8 @@ async fn authenticate(
     })
 }
 
-/// Exactly one token of a caller must be there: two would let two parties see two callers. That of
-/// a service may stand beside a Keystone token alone.
+/// Requires exactly one caller token: with two, different verifiers could see different callers. A
+/// service token is only accepted next to a Keystone token.
 fn presented(headers: &HeaderMap) -> Result<Presented<'_>, ApiError> {
     let service_token = service_token(headers)?;
     let bearer: Vec<_> = headers.get_all(header::AUTHORIZATION).iter().collect();
@@ -127,7 +127,7 @@ fn presented(headers: &HeaderMap) -> Result<Presented<'_>, ApiError> {
     }
 }
 
-/// An empty one is none, as in keystonemiddleware.
+/// An empty header counts as absent, as in keystonemiddleware.
 fn service_token(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let values: Vec<_> = headers.get_all(X_SERVICE_TOKEN).iter().collect();
     match values.as_slice() {
@@ -145,7 +145,7 @@ fn text(value: &HeaderValue) -> Result<&str, AuthError> {
     value.to_str().map_err(|_| AuthError::Invalid { reason: "not_ascii" })
 }
 
-/// RFC 9110 11.1: the scheme is case-insensitive. Another scheme is no token of ours.
+/// The scheme is case-insensitive (RFC 9110 11.1). Other schemes are refused.
 fn bearer_token(value: &str) -> Result<&str, ApiError> {
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim();

@@ -1,5 +1,4 @@
-//! Where a request comes from: the peer of the connection, or the client that a trusted proxy
-//! speaks for.
+//! The client's address: the connection's peer, or what a trusted proxy reports.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,22 +8,22 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where a request comes from.
+/// The client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
-    /// The other end of the connection.
+    /// The peer of the connection.
     pub peer: IpAddr,
-    /// The client that `peer`, a trusted proxy, speaks for.
+    /// The client according to `peer`, if that is a trusted proxy.
     pub forwarded: Option<IpAddr>,
 }
 
 impl Client {
-    /// Believes forwarding headers only where the peer is a trusted proxy, and of them only what
-    /// trusted proxies wrote: every proxy appends the address that it sees, so the list is walked
-    /// from its end to the first address that is no trusted proxy.
+    /// Trusts forwarding headers only from a trusted proxy, and in them only what trusted proxies
+    /// wrote: every proxy appends the address it sees, so the list is read from its end up to the
+    /// first address that is not a trusted proxy.
     ///
-    /// A proxy writes one of the two headers and lets the other pass as the client made it up.
-    /// Where they disagree neither is believed.
+    /// A proxy writes one of the two headers and passes the other on as the client sent it. If they
+    /// disagree, neither is trusted.
     #[must_use]
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();
@@ -41,7 +40,7 @@ impl Client {
         Self { peer, forwarded }
     }
 
-    /// The address that failures are counted for.
+    /// The address that failed authentications are counted for.
     #[must_use]
     pub fn address(self) -> IpAddr {
         self.forwarded.unwrap_or(self.peer)
@@ -52,8 +51,8 @@ fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|net| net.contains(&address))
 }
 
-/// The last address that is no trusted proxy; the first one if all are. Where an entry that is no
-/// address (`unknown`, `_hidden`) stands before it, nobody knows, and the peer answers for it.
+/// The last address that is not a trusted proxy, or the first if all are. If an entry that is not
+/// an address (`unknown`, `_hidden`) comes first, the client is unknown and the peer is used.
 fn walk(list: &[Option<IpAddr>], trusted: &[IpNet]) -> Option<IpAddr> {
     let mut nearest = None;
     for entry in list.iter().rev() {
@@ -85,7 +84,7 @@ fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     elements(headers, &FORWARDED).map(|element| element.and_then(client)).collect()
 }
 
-/// All elements of all lines of a header, in order; `None` for one that is not ASCII.
+/// All elements of a header's lines, in order; `None` for one that is not ASCII.
 fn elements(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Option<String>> {
     headers.get_all(name).iter().flat_map(|line| match line.to_str() {
         Ok(line) => line.split(',').map(|element| Some(element.trim().to_owned())).collect(),
@@ -93,7 +92,7 @@ fn elements(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = Opti
     })
 }
 
-/// An address with or without a port, in or out of brackets.
+/// An address, with or without a port, with or without brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let parsed = text.parse().ok().or_else(bare);

@@ -1,4 +1,4 @@
-//! What is known of a request while it runs.
+//! The context of a request while it runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,22 +17,22 @@ use crate::telemetry::audit::PeerCertificate;
 /// OpenStack's header for request ids, both ways.
 pub const X_OPENSTACK_REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// What is learned of a guarded request on its way.
+/// What a guarded request's audit record needs.
 #[derive(Debug, Default)]
 pub(crate) struct Case {
-    /// The image that it is about.
+    /// The image, if it concerns one.
     pub(crate) image: Option<ImageId>,
-    /// Who asks, once that is known.
+    /// The caller, once authenticated.
     pub(crate) caller: Option<Principal>,
-    /// Whether the caller may.
+    /// Whether the caller is authorized.
     pub(crate) allowed: bool,
-    /// Whether nothing is to be written, for operations that can be asked that.
+    /// Whether it is a dry run, for operations that have one.
     pub(crate) dry_run: Option<bool>,
-    /// The other options, once they are read: `name=value name=value`.
+    /// The other options, once parsed: `name=value name=value`.
     pub(crate) options: Option<String>,
 }
 
-/// What is known of a request while it runs. Cheap to clone; clones share what they learn.
+/// The context of a request. Cheap to clone; clones share their state.
 #[derive(Debug, Clone)]
 pub struct RequestContext(Arc<Known>);
 
@@ -71,17 +71,17 @@ impl RequestContext {
         &self.0.id
     }
 
-    /// The id that the caller gave to all that it does, if it has the one accepted form.
+    /// The caller's global request id, if it has the accepted form.
     pub(crate) fn global_id(&self) -> Option<&str> {
         self.0.global_id.as_deref()
     }
 
-    /// The caller's place in a distributed trace, if it has the form of W3C Trace Context.
+    /// The caller's W3C `traceparent`, if valid.
     pub(crate) fn traceparent(&self) -> Option<&str> {
         self.0.traceparent.as_deref()
     }
 
-    /// What every line that is logged for this request stands in.
+    /// The span of every log line of this request.
     pub(super) fn span(&self, operation: &'static str) -> Span {
         tracing::info_span!(
             "request",
@@ -91,27 +91,27 @@ impl RequestContext {
         )
     }
 
-    /// Where the request comes from.
+    /// The client's address.
     pub(crate) fn client(&self) -> Client {
         self.0.client
     }
 
-    /// The certificate that the other end of the connection showed; for the audit record alone.
+    /// The client certificate; only for the audit record.
     pub(super) fn certificate(&self) -> Option<&PeerCertificate> {
         self.0.certificate.as_deref()
     }
 
-    /// What the audit record will say; `None` for an operation that is open to everybody.
+    /// The data for the audit record; `None` for a public operation.
     pub(crate) fn case(&self) -> MutexGuard<'_, Option<Case>> {
         self.0.case.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes something for the audit record, which there will be from now on.
+    /// Adds to the audit record, and makes sure that one is written.
     pub(crate) fn note(&self, note: impl FnOnce(&mut Case)) {
         note(self.case().get_or_insert_default());
     }
 
-    /// Lifts the deadline: what follows takes as long as its data is large.
+    /// Lifts the deadline: what follows may take as long as the data is large.
     pub(crate) fn lift_deadline(&self) {
         self.0.unhurried.store(true, Ordering::Relaxed);
     }
@@ -121,12 +121,12 @@ impl RequestContext {
     }
 }
 
-/// An id for one request.
+/// A new request id.
 pub(super) fn new_request_id() -> String {
     format!("req-{}", Uuid::new_v4())
 }
 
-/// A global request id, if the header has the one form that oslo.middleware accepts.
+/// The global request id, if it has the only form that oslo.middleware accepts.
 fn global_request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(X_OPENSTACK_REQUEST_ID)?.to_str().ok()?;
     let uuid = text.strip_prefix("req-")?.as_bytes();
@@ -138,8 +138,8 @@ fn global_request_id(headers: &HeaderMap) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// W3C Trace Context's `traceparent`, version 00: `00-<32>-<16>-<2>` in lower-case hexadecimal. Ids of
-/// zeroes alone are none.
+/// W3C Trace Context's `traceparent`, version 00: `00-<32>-<16>-<2>` in lower-case hexadecimal.
+/// All-zero ids are invalid.
 fn traceparent(headers: &HeaderMap) -> Option<String> {
     let mut all = headers.get_all("traceparent").into_iter();
     let text = all.next()?.to_str().ok().filter(|_| all.next().is_none())?;

@@ -1,4 +1,4 @@
-//! The OpenAPI document and the page that shows it, both part of the binary.
+//! The OpenAPI document and the page that displays it, both compiled in.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use super::openapi::responses::OpenErrors;
 use super::openapi::{self, Specification};
 use super::state::ApiState;
 
-/// The page needs its own scripts, and styles that it writes itself; it asks nobody else.
+/// The page needs its own scripts and inline styles, and nothing from elsewhere.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -57,7 +57,7 @@ pub(crate) async fn get_openapi() -> impl IntoResponse {
 
 /// `/docs`: Swagger UI.
 pub(crate) fn router() -> Router<ApiState> {
-    // Without a validator: the page's default sends the document to another site.
+    // Without a validator: by default the page sends the document to another site.
     let config = Config::from("/openapi.json").validator_url("none");
     Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(guarded))
 }

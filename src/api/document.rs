@@ -13,7 +13,7 @@ use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::time::isotime;
 
-/// Names that a property cannot take in a document.
+/// Names that a custom property cannot have in the document.
 const BASE_ATTRIBUTES: [&str; 25] = [
     "name",
     "disk_format",
@@ -42,7 +42,7 @@ const BASE_ATTRIBUTES: [&str; 25] = [
     "stores",
 ];
 
-/// Properties that Glance keeps to itself.
+/// Properties that Glance does not show.
 const HIDDEN_PROPERTIES: [&str; 2] = ["os_glance_stage_host", "os_glance_hash_op_host"];
 
 /// An image as Glance's Image API v2 shows it. Custom properties stand beside these fields, each
@@ -135,7 +135,7 @@ pub struct LocationDocument {
 }
 
 impl ImageDocument {
-    /// Shows an image as Glance would with the same configuration.
+    /// The document that Glance would show with the same configuration.
     #[must_use]
     pub fn of(image: &Image, view: &View) -> Self {
         let live: Vec<&Location> = image.locations.iter().filter(|l| l.is_live()).collect();
@@ -175,7 +175,7 @@ impl ImageDocument {
     }
 }
 
-/// Base attributes win over a property of the same name; NULL is shown as an empty string
+/// Base attributes take precedence over a property of the same name; NULL becomes an empty string
 /// (`glance/schema.py`, `Schema.filter`).
 fn properties(image: &Image) -> BTreeMap<String, String> {
     let shown = |name: &str| !BASE_ATTRIBUTES.contains(&name) && !HIDDEN_PROPERTIES.contains(&name);
@@ -183,7 +183,7 @@ fn properties(image: &Image) -> BTreeMap<String, String> {
     live.map(|p| (p.name.clone(), p.value.clone().unwrap_or_default())).collect()
 }
 
-/// `None` for a location that cannot be decrypted: there is no URL to show.
+/// `None` for a location that cannot be decrypted.
 fn location(location: &Location, view: &View) -> Option<LocationDocument> {
     let uri = view.stores.uri(&location.value)?;
     Some(LocationDocument {

@@ -1,7 +1,7 @@
 //! Errors as callers see them: one body for every status.
 //!
-//! A handler returns an [`ApiError`]; the body is written by [`super::middleware::answer`], which
-//! knows the request id and also puts what axum and its layers answer into the same form.
+//! Handlers return an [`ApiError`]; [`super::middleware::answer`] renders the body, since it knows
+//! the request id, and gives the errors of axum and its layers the same form.
 
 mod request;
 mod table;
@@ -18,18 +18,18 @@ pub use request::RequestError;
 
 use crate::telemetry::printable;
 
-/// An answer other than success.
+/// An error response.
 #[derive(Debug, Clone)]
 pub struct ApiError {
     /// The HTTP status.
     pub status: StatusCode,
-    /// A stable word for programs.
+    /// The stable reason, for programs.
     pub reason: &'static str,
     /// What the caller should do now.
     pub message: String,
-    /// When it makes sense to try again.
+    /// When to try again.
     pub retry_after: Option<Duration>,
-    /// For the log alone.
+    /// For the log only.
     pub cause: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl ApiError {
         Self { cause: Some(cause.into()), ..self }
     }
 
-    /// What to say where axum or a layer answered with nothing but a status.
+    /// The error for a bare status set by axum or a layer.
     #[must_use]
     pub fn of_status(status: StatusCode) -> Self {
         let known = [
@@ -68,7 +68,7 @@ impl ApiError {
         }
     }
 
-    /// Writes the body. Headers that the response already has (`Allow`) stay.
+    /// Renders the body. Headers that the response already has (`Allow`) are kept.
     pub(crate) fn render(&self, response: Response, request_id: &str) -> Response {
         let (mut parts, _) = response.into_parts();
         parts.status = self.status;

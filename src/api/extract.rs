@@ -1,5 +1,5 @@
-//! Extractors and the JSON answer. They exist beside axum's own because each refusal must have
-//! our error body and must name what is wrong.
+//! Extractors and the JSON response. Unlike axum's own, every refusal has our error body and names
+//! the problem.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::rejection::QueryRejection;
@@ -19,7 +19,7 @@ use crate::telemetry::printable;
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
-/// `{image_id}` of the path. An id that no image can have is an image that is not found.
+/// `{image_id}` of the path. An impossible image id is answered as an image that is not found.
 #[derive(Debug)]
 pub struct ImageIdPath(pub ImageId);
 
@@ -36,7 +36,7 @@ impl FromRequestParts<ApiState> for ImageIdPath {
     }
 }
 
-/// Query parameters; `T` must refuse unknown ones.
+/// Query parameters; `T` must deny unknown fields.
 #[derive(Debug)]
 pub struct Parameters<T>(pub T);
 
@@ -59,7 +59,7 @@ fn root_cause(mut error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// No query parameters: an option that would be overlooked here must not seem to work.
+/// No query parameters: a misplaced option must not be ignored silently.
 #[derive(Debug)]
 pub struct NoParameters;
 
@@ -78,8 +78,8 @@ impl FromRequestParts<ApiState> for NoParameters {
     }
 }
 
-/// A JSON object, or nothing: zero bytes are `T::default()` whatever their content type, because
-/// clients send all kinds of it with an empty body.
+/// A JSON object, or nothing: an empty body is `T::default()` whatever its content type, since
+/// clients send all kinds with an empty body.
 #[derive(Debug)]
 pub struct OptionalBody<T>(pub T);
 
@@ -95,11 +95,11 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalBody<T> {
         if !is_json(&parts.headers) {
             return Err(RequestError::MediaType.into());
         }
-        // How openapi-generator's Go client says that it has no body.
+        // How openapi-generator's Go client sends no body.
         if bytes.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }
-        // serde reads a struct from an array too, field by field.
+        // serde would also deserialize a struct from an array.
         if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err(RequestError::Invalid("The body must be a JSON object.".into()).into());
         }
@@ -110,7 +110,7 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalBody<T> {
     }
 }
 
-/// Reads a field that may be left out and may not be null; beside `default`.
+/// Reads a field that may be absent but not null; use with `default`.
 pub(crate) fn present<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -120,7 +120,7 @@ where
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, RequestError> {
-    // What is said to be too large is not waited for, nor asked for (`Expect: 100-continue`).
+    // A body announced as too large is not read, nor requested (`Expect: 100-continue`).
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(RequestError::TooLarge);
     }
@@ -131,7 +131,7 @@ async fn read(body: Body) -> Result<Vec<u8>, RequestError> {
     }
 }
 
-/// Whether the body is said to be JSON; a missing content type is taken as that.
+/// Whether the content type is JSON; a missing one counts as JSON.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return true;
@@ -142,7 +142,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// A JSON answer.
+/// A JSON response.
 #[derive(Debug)]
 pub struct JsonAnswer<T>(pub T);
 
@@ -151,7 +151,7 @@ impl<T: Serialize> IntoResponse for JsonAnswer<T> {
         match serde_json::to_string(&self.0) {
             Ok(body) => {
                 let json = HeaderValue::from_static("application/json");
-                // the same JSON, and whoever has it printed by curl is not deceived
+                // equivalent JSON that is safe to print on a terminal
                 ([(header::CONTENT_TYPE, json)], printable(&body).into_owned()).into_response()
             }
             Err(error) => ApiError::from(RequestError::Internal(error.to_string())).into_response(),

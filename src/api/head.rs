@@ -1,4 +1,4 @@
-//! What the head of a request must be before anybody asks who sends it and why.
+//! Checks of a request's head that come before authentication.
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
@@ -12,7 +12,7 @@ const MAX_URI: usize = 8 * 1024;
 /// Largest sum of header names and values, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;
 
-/// The first rule that a request breaks: the limits, then exactly one Host.
+/// The first rule that a request breaks: size limits, then exactly one Host.
 pub(super) fn fault(request: &Request) -> Option<RequestError> {
     let uri = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     let headers: usize = request
@@ -29,8 +29,8 @@ pub(super) fn fault(request: &Request) -> Option<RequestError> {
     }
 }
 
-/// RFC 9112 3.2: no Host, more than one, or one that is no host is 400. hyper lets all three pass,
-/// and a proxy in front may have acted on another one than we would see.
+/// No Host, several or an invalid one is 400 (RFC 9112 3.2). hyper lets all three pass, and a proxy
+/// in front may have acted on another one than we would see.
 fn host_fault(headers: &HeaderMap) -> Option<RequestError> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let told = match (hosts.next(), hosts.next()) {
@@ -44,7 +44,7 @@ fn host_fault(headers: &HeaderMap) -> Option<RequestError> {
     Some(RequestError::Invalid(told.to_owned()))
 }
 
-/// `uri-host [ ":" port ]`. `Authority` takes more: names of users, and ports that are no numbers.
+/// `uri-host [ ":" port ]`. `Authority` also accepts user names and invalid ports.
 fn is_host(value: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(value.as_bytes()) else {
         return false;

@@ -1,7 +1,7 @@
-//! The headers that tell a browser how little it may do with an answer.
+//! Security headers for browsers.
 //!
-//! On every answer of both listeners. There is no CORS header anywhere, so no page of another site
-//! can read one, and no `Server` header.
+//! Set on every response of both listeners. There is no CORS header, so pages of other sites cannot
+//! read responses, and no `Server` header.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -13,10 +13,10 @@ const COMMON: [(HeaderName, &str); 5] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// A year. Without `includeSubDomains`: other services under our name are not ours to judge.
+/// A year. Without `includeSubDomains`: other services under our name may not have TLS.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Adds what the answer does not set itself; `tls` says that it travels over TLS.
+/// Adds the headers that the response does not set itself; `tls`: it is sent over TLS.
 pub(crate) fn guard(headers: &mut HeaderMap, tls: bool) {
     for (name, value) in COMMON {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

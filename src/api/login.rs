@@ -1,4 +1,4 @@
-//! `POST /v2/login`: a name and a password for a token, for whoever has no other way to get one at hand.
+//! `POST /v2/login`: exchanges a name and a password for a Keystone token.
 
 use axum::Extension;
 use axum::extract::State;
@@ -52,7 +52,7 @@ pub(crate) struct LoginAnswer {
 }
 
 impl LoginRequest {
-    /// What is not text is refused without a word of it, as it may be the password.
+    /// A value that is not text is refused without quoting it, as it may be the password.
     fn read(&self) -> Result<PasswordLogin, RequestError> {
         Ok(PasswordLogin {
             user: text("user", &self.user)?,

@@ -1,5 +1,5 @@
-//! What happens around every request: an id, a deadline, the error body, the headers that all
-//! answers have, one log line, two metrics, the audit record.
+//! What happens around every request: id, deadline, error body, common headers, one log line, two
+//! metrics, audit record.
 
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,7 +20,7 @@ use super::state::ApiState;
 use super::{head, headers};
 use crate::telemetry::metric;
 
-/// In the place of an operation's id, for a request that is none.
+/// Stands for the operation's id if no operation matches.
 const UNMATCHED: &str = "unmatched";
 
 /// The outermost layer.
@@ -60,13 +60,13 @@ pub async fn answer(State(state): State<ApiState>, mut request: Request, next: N
     response
 }
 
-/// The other end of the connection. The listener always says; without it all share one address.
+/// The connection's peer. The listener always sets it; otherwise all share one address.
 fn peer(request: &Request) -> IpAddr {
     let known = request.extensions().get::<ConnectInfo<SocketAddr>>();
     known.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
-/// Waits for the answer until the deadline, and longer if the deadline was lifted meanwhile.
+/// Waits for the response until the deadline, which may be lifted meanwhile.
 async fn within(
     limit: Duration,
     context: &RequestContext,
@@ -82,7 +82,7 @@ async fn within(
     ApiError::from(RequestError::Timeout).into_response()
 }
 
-/// The error behind a response: the handler's own, or one for a bare status of axum's.
+/// The error of a response: the handler's own, or one for axum's bare status.
 fn take_error(response: &mut Response) -> Option<ApiError> {
     let status = response.status();
     let own = response.extensions_mut().remove::<ApiError>();
@@ -90,7 +90,7 @@ fn take_error(response: &mut Response) -> Option<ApiError> {
     own.or_else(|| failed.then(|| ApiError::of_status(status)))
 }
 
-/// RFC 9110 11.6.1; the second is what keystonemiddleware sends.
+/// Adds `WWW-Authenticate` (RFC 9110 11.6.1); the second value is keystonemiddleware's.
 fn challenge(headers: &mut HeaderMap, keystone: Option<&str>) {
     headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     let keystone = keystone.map(|uri| HeaderValue::from_str(&format!("Keystone uri=\"{uri}\"")));
@@ -99,7 +99,7 @@ fn challenge(headers: &mut HeaderMap, keystone: Option<&str>) {
     }
 }
 
-/// The answer to a handler that panicked.
+/// The response for a handler that panicked.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that CatchPanicLayer asks for")]
 pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload.downcast_ref::<String>().map(String::as_str);
@@ -107,13 +107,13 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Response {
     ApiError::from(RequestError::Internal(format!("a handler panicked: {text}"))).into_response()
 }
 
-/// Method names come from callers; metrics must not grow with them.
+/// Callers choose method names; unknown ones must not create metric series.
 fn method_label(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// One answered request.
+/// The log line of one request.
 struct Line<'a> {
     method: &'static str,
     path: &'a str,

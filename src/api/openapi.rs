@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the handlers.
 //!
-//! utoipa writes OpenAPI 3.1; what is published is 3.0.3, which every client generator reads
-//! (some fail on 3.1's `type: [string, "null"]`). See [`downgrade`]. The 3.1 twin stands beside it.
+//! utoipa generates OpenAPI 3.1; the published form is 3.0.3, which every client generator reads
+//! (some fail on 3.1's `type: [string, "null"]`). See [`downgrade`]. The 3.1 form is published too.
 
 pub mod downgrade;
 pub mod examples;
@@ -21,7 +21,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::error::ErrorBody;
 
-/// What the handlers do not say: title, licence, ways to authenticate, answers that all share.
+/// What handlers do not define: title, licence, authentication, shared responses.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -78,12 +78,12 @@ pub(crate) fn base() -> Document {
     Base::openapi()
 }
 
-/// The versions of the specification that the document is written in.
+/// The published OpenAPI versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Specification {
-    /// What is served, and what every generator reads.
+    /// The served version, which every generator reads.
     V3_0,
-    /// The same, for tools that want the newer one.
+    /// The same document for tools that want the newer version.
     V3_1,
 }
 
@@ -100,10 +100,10 @@ pub fn document(specification: Specification) -> Value {
     }
 }
 
-/// Operations whose body has defaults for everything.
+/// Operations whose body fields all have defaults.
 const WITHOUT_BODY: [&str; 3] = ["revertImage", "holdImage", "pauseScrubber"];
 
-/// utoipa says that a body is required unless it may be `null`; these need none.
+/// utoipa marks a body as required unless it may be `null`; these are optional.
 fn no_body_is_needed(document: &mut Value) {
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flat_map(Map::values_mut).filter_map(Value::as_object_mut);
@@ -125,7 +125,7 @@ pub(crate) fn operation_id(method: &Method, path: &str) -> Option<&'static str> 
     IDS.get(&(method.as_str().to_lowercase(), path.to_owned())).map(String::as_str)
 }
 
-/// By method and path.
+/// Operation ids by method and path.
 fn operation_ids() -> HashMap<(String, String), String> {
     let document = document(Specification::V3_0);
     let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
@@ -166,7 +166,7 @@ pub fn files() -> [(&'static str, String); 4] {
     ]
 }
 
-/// Readers of YAML 1.1 (`PyYAML`) take an unquoted time for something else than text.
+/// Quotes times, which YAML 1.1 parsers (`PyYAML`) would not read as text.
 fn with_time_as_text(line: &str) -> String {
     match line.split_once(": ") {
         Some((key, value)) if chrono::DateTime::parse_from_rfc3339(value).is_ok() => {
@@ -176,7 +176,7 @@ fn with_time_as_text(line: &str) -> String {
     }
 }
 
-/// The parts of the document as people read them; all below is sorted by name.
+/// The order of the document's top-level parts; everything below is sorted by name.
 const READING_ORDER: [&str; 7] =
     ["openapi", "info", "servers", "tags", "security", "paths", "components"];
 

@@ -1,9 +1,9 @@
-//! Texts for callers, without the credentials that URLs in them may hold.
+//! Removes credentials from URLs in texts for callers.
 
-/// The text with what stands between `://` and `@` left out of every URL in it.
+/// The text without what is between `://` and `@` in each URL.
 ///
-/// Secret keys of `s3` and `swift` URLs may hold slashes, so there the last `@` counts; elsewhere
-/// a path may hold an `@`, so the search ends with the authority.
+/// Secret keys in `s3` and `swift` URLs may contain slashes, so there the last `@` counts;
+/// elsewhere a path may contain an `@`, so the search ends with the authority.
 pub(crate) fn without_credentials(text: &str) -> String {
     let words = text.split_inclusive(char::is_whitespace);
     words.map(|word| url_without_credentials(word).unwrap_or_else(|| word.to_owned())).collect()

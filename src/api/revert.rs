@@ -22,7 +22,7 @@ const RESTORED: HeaderName = HeaderName::from_static("openstack-image-revert-res
 const WARNINGS: HeaderName = HeaderName::from_static("openstack-image-revert-warnings");
 const DRY_RUN: HeaderName = HeaderName::from_static("openstack-image-revert-dry-run");
 
-/// Longest value of the header with the warnings, in bytes; proxies cut or refuse more.
+/// Size limit of the warnings header in bytes; proxies cut or refuse larger ones.
 const MAX_WARNINGS: usize = 4096;
 
 /// What a caller may ask for; every field may be left out.
@@ -84,7 +84,7 @@ pub enum ChildrenWord {
     Skip,
 }
 
-// By way of a string: serde would also read a variant from `{"exists": null}`.
+// From a string: serde would also accept `{"exists": null}` as a variant.
 impl TryFrom<String> for VerifyWord {
     type Error = String;
 
@@ -195,7 +195,7 @@ pub(crate) async fn revert_image(
     Ok((headers, JsonAnswer(ImageDocument::of(&reverted.image, &state.view))).into_response())
 }
 
-/// What metrics call a revert that came to a good end.
+/// The metric's outcome of a successful revert.
 pub(crate) fn of_done(reverted: &Reverted) -> &'static str {
     if reverted.repeated { "repeated" } else { "reverted" }
 }
@@ -217,7 +217,7 @@ fn headers(reverted: &Reverted, dry_run: bool) -> HeaderMap {
     headers
 }
 
-/// Visible ASCII and spaces pass; all else becomes `?`.
+/// Replaces everything but visible ASCII and spaces by `?`.
 fn header_value(text: &str) -> HeaderValue {
     let safe = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let text: String = text.chars().map(safe).take(MAX_WARNINGS).collect();

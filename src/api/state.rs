@@ -1,4 +1,4 @@
-//! What every handler may use.
+//! State shared by all handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,53 +17,53 @@ use crate::domain::store::Stores;
 use crate::domain::tables::OwnTables;
 use crate::domain::time::{Clock, Timestamp};
 
-/// The parts that the API is put together from. Cheap to clone.
+/// The parts of the API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ApiState {
     /// The use cases.
     pub reverter: Arc<Reverter>,
-    /// Orders to all scrubbers on the database.
+    /// Pauses, holds and limits that apply to every scrubber on this database.
     pub control: Arc<Control>,
     /// The scrubber; `Err` while nothing may be scrubbed.
     pub scrubber: Result<Arc<Scrubber>, ScrubTime>,
-    /// Whether this process runs its passes.
+    /// Whether this process runs passes.
     pub scrubs: bool,
     /// Our own tables.
     pub tables: Arc<dyn OwnTables>,
-    /// How results are shown.
+    /// How results are rendered.
     pub view: View,
     /// Verifies `Authorization: Bearer`.
     pub bearer: Arc<dyn Authenticator>,
-    /// Verifies `X-Auth-Token`; `None` refuses every one of them.
+    /// Verifies `X-Auth-Token`; `None` refuses all of them.
     pub keystone: Option<Arc<dyn Authenticator>>,
-    /// Where people sign in with a password; `None` where they do not.
+    /// Where people sign in with a password; `None` if that is off.
     pub sign_in: Option<Arc<dyn SignIn>>,
-    /// Keystone's public address (`www_authenticate_uri`), told to callers without a good token.
+    /// Keystone's public URL (`www_authenticate_uri`), sent to callers without a valid token.
     pub www_authenticate: Option<String>,
-    /// Counts refused tokens for each client.
+    /// Counts refused tokens per client.
     pub throttle: Arc<Throttle>,
-    /// Peers whose word about their own client is taken.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: Arc<[IpNet]>,
 }
 
-/// What turns a result of the domain into a document; the command line shows the same ones.
+/// Renders results of the domain as documents, for the API and the command line.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// The present, for `seconds_left`.
+    /// For `seconds_left`.
     pub clock: Arc<dyn Clock>,
-    /// Reads locations, for the documents that show them.
+    /// Parses the locations shown in documents.
     pub stores: Arc<dyn Stores>,
     /// Settings.
     pub settings: ApiSettings,
 }
 
-/// The settings of the API; all come from the configuration.
+/// The API's settings, all from the configuration.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "they are options, one by one")]
 pub struct ApiSettings {
     /// `scrub_time`: how long a deleted image can be reverted; `None` while nothing is scrubbed.
     pub scrub_time: Option<Duration>,
-    /// `[revert] verify`: where a request does not say.
+    /// `[revert] verify`: the default of requests.
     pub default_verify: Verify,
     /// Whether `enabled_backends` is set: image documents then have `stores`.
     pub multi_store: bool,
@@ -71,9 +71,9 @@ pub struct ApiSettings {
     pub show_multiple_locations: bool,
     /// `show_image_direct_url`: image documents then have `direct_url`.
     pub show_image_direct_url: bool,
-    /// `[revert] request_timeout`: how long a request may take, reading for `checksum` excepted.
+    /// `[revert] request_timeout`: limit of a request, except for reading data for `checksum`.
     pub request_timeout: Duration,
-    /// Whether answers travel over TLS.
+    /// Whether the API is served over TLS.
     pub tls: bool,
     /// `[revert] ui`: whether the page is served.
     pub ui: bool,
@@ -86,8 +86,8 @@ impl ApiState {
 }
 
 impl View {
-    /// When the scrubber may claim an image deleted at `deleted_at`, and how many seconds are left
-    /// until then, never fewer than none. `None` while nothing is scrubbed.
+    /// When the scrubber may claim an image deleted at `deleted_at`, and the seconds left until
+    /// then, at least 0. `None` while nothing is scrubbed.
     pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> Option<(Timestamp, i64)> {
         let wait = TimeDelta::from_std(self.settings.scrub_time?).unwrap_or(TimeDelta::MAX);
         let at = deleted_at.checked_add_signed(wait).unwrap_or(LAST).min(LAST);
@@ -95,7 +95,7 @@ impl View {
     }
 }
 
-/// The last day that `YYYY-MM-DD` can say: for a `scrub_time` that means "never".
+/// The last date with four-digit years, for a `scrub_time` that means "never".
 const LAST: Timestamp = match NaiveDate::from_ymd_opt(9999, 12, 31) {
     Some(day) => day.and_time(chrono::NaiveTime::MIN),
     None => Timestamp::MAX,

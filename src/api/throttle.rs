@@ -1,7 +1,7 @@
-//! Failed authentications, counted for each client, in bounded memory.
+//! Counts failed authentications per client, in bounded memory.
 //!
-//! A client may fail so many times a minute, all at once or spread; then it is limited until time
-//! has made room. What a limit means is [`super::auth`]'s.
+//! A client may fail a number of times a minute, at once or spread; then it is limited until time
+//! frees an attempt. [`super::auth`] decides what a limit means.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::domain::principal::Token;
 
-/// A client that did not fail for so long has all of its attempts again.
+/// A client without failures for this long has all attempts again.
 const SPAN: Duration = Duration::from_mins(1);
 
-/// How long at least a good token is remembered.
+/// How long a good token is remembered, at least.
 const GOOD_FOR: Duration = Duration::from_mins(10);
 
-/// The first 64 bits: what one customer of a provider has at least. A client can choose the rest.
+/// The first 64 bits: the smallest network of a customer, who can choose the rest.
 const IPV6_NETWORK: u128 = !0 << 64;
 
 /// Counts failed authentications.
@@ -32,30 +32,28 @@ pub struct Throttle {
 }
 
 struct State {
-    /// For each client the moment when it will have all of its attempts again (the "theoretical
-    /// arrival time" of GCRA).
+    /// When each client will have all attempts again (the "theoretical arrival time" of GCRA).
     clients: Recent<IpAddr, Instant>,
-    /// Keyed hashes of tokens that were good. A hash that two tokens share would only let the
-    /// second one be verified.
+    /// Keyed hashes of recently good tokens. A collision would only let another token be verified.
     good: Recent<u64, ()>,
 }
 
 impl Throttle {
-    /// Allows each client so many failures in a minute.
+    /// Allows each client this many failures a minute.
     #[must_use]
     pub fn new(per_minute: NonZeroU32) -> Self {
         let state = State { clients: Recent::new(SPAN), good: Recent::new(GOOD_FOR) };
         Self { per_minute, keys: RandomState::new(), state: Mutex::new(state) }
     }
 
-    /// How long until the client has another attempt; `None` if it has one now.
+    /// Time until the client may try again; `None` if it may now.
     pub(super) fn limited(&self, client: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let full = self.state().clients.get(&network(client), now).copied();
         self.wait(full.unwrap_or(now).max(now) + self.interval(), now)
     }
 
-    /// Counts a failure; says how long to wait where the client had no attempt left.
+    /// Counts a failure; returns the time to wait if the client had no attempt left.
     pub(super) fn failed(&self, client: IpAddr) -> Option<Duration> {
         let now = Instant::now();
         let client = network(client);
@@ -69,13 +67,13 @@ impl Throttle {
         wait
     }
 
-    /// Remembers a token that was good.
+    /// Remembers a good token.
     pub(super) fn remember(&self, token: &Token) {
         let hash = self.keys.hash_one(token.expose());
         self.state().good.insert(hash, (), Instant::now());
     }
 
-    /// Whether the token was good lately.
+    /// Whether the token was good recently.
     pub(super) fn remembers(&self, token: &Token) -> bool {
         let hash = self.keys.hash_one(token.expose());
         self.state().good.get(&hash, Instant::now()).is_some()
@@ -108,7 +106,7 @@ fn network(client: IpAddr) -> IpAddr {
     }
 }
 
-/// A map that forgets: what was not written for a span or two, and sooner when it grows too large.
+/// A map that drops entries not written for a span or two, and sooner when it grows too large.
 struct Recent<K, V> {
     span: Duration,
     young: HashMap<K, V>,
@@ -117,7 +115,7 @@ struct Recent<K, V> {
 }
 
 impl<K: Hash + Eq, V> Recent<K, V> {
-    /// Entries of a generation; there are two.
+    /// Entries per generation; there are two.
     const MOST: usize = 8192;
 
     fn new(span: Duration) -> Self {

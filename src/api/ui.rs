@@ -1,5 +1,5 @@
-//! `/ui`: the page for operators, part of the binary. It knows the public API and nothing else; what
-//! stands in a file of `ui/assets` is sent as it is, compressed once.
+//! `/ui`: the operators' page, compiled in. It uses only the public API; files of `ui/assets` are
+//! served unchanged, compressed once.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -16,15 +16,15 @@ use flate2::write::GzEncoder;
 
 use super::state::ApiState;
 
-/// Scripts and styles of this folder, and calls of this service. No script can turn a text into markup
-/// either: `require-trusted-types-for`, and no policy that would make one trusted.
+/// Allows this folder's scripts and styles and calls to this service. `require-trusted-types-for`
+/// without a policy also keeps scripts from turning text into markup.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'",
 );
 
-/// Beside those of every answer.
+/// In addition to every response's headers.
 const ISOLATED: [(HeaderName, HeaderValue); 2] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
@@ -36,10 +36,10 @@ const ISOLATED: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// A browser may keep a file and asks each time whether it is still the same.
+/// Browsers may cache a file but must revalidate it.
 const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// A file of the page, ready to be sent.
+/// A file of the page, ready to serve.
 #[derive(Debug)]
 struct File {
     /// Its name; empty for the page itself.
@@ -47,7 +47,7 @@ struct File {
     kind: HeaderValue,
     text: Cow<'static, [u8]>,
     compressed: Vec<u8>,
-    /// What tells one content from another, for both forms.
+    /// Entity tags of both forms.
     tags: [HeaderValue; 2],
 }
 
@@ -79,7 +79,7 @@ static FILES: LazyLock<[File; 17]> = LazyLock::new(|| {
     ]
 });
 
-/// The page where people may sign in with a password.
+/// The page with the sign-in form.
 static WITH_FORM: LazyLock<File> = LazyLock::new(|| {
     let page = include_str!("ui/assets/index.html");
     let page = page.replace("data-login=\"none\"", "data-login=\"keystone\"");
@@ -130,7 +130,7 @@ impl File {
     }
 }
 
-/// Writing to memory does not fail; if it did, the browser would have an empty file and say so.
+/// Writing to memory cannot fail; if it did, the browser would report an empty file.
 fn compressed(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(text).and_then(|()| encoder.finish()).unwrap_or_default()
@@ -145,7 +145,7 @@ fn takes_gzip(asked: &HeaderMap) -> bool {
     })
 }
 
-/// RFC 9110 13.1.2, as a GET compares: weakly.
+/// Weak comparison, as for a GET (RFC 9110 13.1.2).
 fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     known.flat_map(|value| value.split(',')).any(|known| {
@@ -154,8 +154,8 @@ fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     })
 }
 
-/// The page and its files. Relative, so that it works behind a proxy that adds to the path.
-/// `has_form`: whether it asks for a name and a password, too.
+/// The page and its files. Relative, so that it works behind a proxy that adds a path prefix.
+/// `has_form`: whether it has the sign-in form.
 pub(crate) fn router(has_form: bool) -> Router<ApiState> {
     let start = Router::new().route("/ui", get(async || Redirect::permanent("ui/")));
     let files =

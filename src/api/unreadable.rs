@@ -1,5 +1,5 @@
-//! The answer to what is no request that could be read: it reaches no router, and is answered,
-//! logged and counted all the same.
+//! The response to a request whose head cannot be parsed: it never reaches the router, but is
+//! answered, logged and counted all the same.
 
 use std::net::IpAddr;
 
@@ -13,8 +13,8 @@ use crate::telemetry::metric;
 /// The operation in log and metrics.
 const OPERATION: &str = "unreadable";
 
-/// The whole answer, head and body, for a connection that is closed after it. `date` is the value
-/// of the `Date` header.
+/// The complete response for a connection that is closed afterwards. `date` is the value of the
+/// `Date` header.
 pub(crate) fn answer(error: &ApiError, peer: IpAddr, tls: bool, date: Option<&str>) -> Vec<u8> {
     let request_id = new_request_id();
     let body = error.body(&request_id);

@@ -1,8 +1,8 @@
-//! The version document that OpenStack clients ask for before anything else.
+//! The version document that OpenStack clients request first.
 //!
-//! Glance-shaped (`glance/api/versions.py`), with two differences: the status is 200 on `/` too,
-//! which every client takes, and the link is a path, right behind any proxy (keystoneauth joins
-//! it with the address that it asked).
+//! Formatted like Glance's (`glance/api/versions.py`), with two differences: `/` also answers 200,
+//! which every client accepts, and the link is a path, which is right behind any proxy
+//! (keystoneauth joins it with the address it requested).
 
 use axum::Router;
 use axum::routing::get;
@@ -93,7 +93,7 @@ pub(crate) async fn get_v2() -> JsonAnswer<Versions> {
     document()
 }
 
-/// `/v2/`, which OpenAPI tools take for a mistake beside `/v2`.
+/// `/v2/`, which OpenAPI tools would report as a duplicate of `/v2`.
 pub(crate) fn undocumented() -> Router<ApiState> {
     Router::new().route("/v2/", get(get_v2))
 }

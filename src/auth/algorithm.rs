@@ -1,6 +1,6 @@
-//! The signature algorithms that are ever accepted.
+//! The signature algorithms that can be accepted at all.
 //!
-//! An enum of our own, so that an HMAC or `none` cannot even be expressed.
+//! Our own enum, so that HMAC and `none` cannot even be expressed.
 
 use jsonwebtoken::Algorithm as Crate;
 
@@ -15,12 +15,12 @@ pub(super) enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
-    /// Ed25519; Ed448 has the same name, and is not offered.
+    /// Ed25519. Ed448 has the same registered name but is not supported.
     EdDsa,
 }
 
 impl Algorithm {
-    /// Reads the registered name, byte by byte: `es256` is none of them.
+    /// Parses the registered name, case-sensitively: `es256` is not one.
     pub(super) fn parse(name: &str) -> Option<Self> {
         match name {
             "RS256" => Some(Self::Rs256),
@@ -32,7 +32,7 @@ impl Algorithm {
         }
     }
 
-    /// The name that the `jsonwebtoken` crate has for it.
+    /// Its name in the `jsonwebtoken` crate.
     pub(super) fn of_crate(self) -> Crate {
         match self {
             Self::Rs256 => Crate::RS256,

@@ -1,22 +1,22 @@
-//! What a server answers to one question, and every way in which it does not.
+//! One request to an issuer or API server, and every way in which it can fail.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::net::{self, BodyError, RequestBuilder, StatusCode, root_cause};
 
-/// The longest answer that is read, in bytes.
+/// The longest response body that is read, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 
-/// Why there is no answer. The texts hold nothing that the server said.
+/// Why there is no usable response. The messages quote nothing the server sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum AnswerProblem {
-    /// No connection, no certificate that is trusted, no answer in time.
+    /// No connection, no trusted certificate, or no response in time.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// It wants to know who we are, or knows and does not want us.
+    /// It requires authentication, or refuses our token.
     #[error("it answers {0}: see whether token_file holds a token that it accepts")]
     Refused(StatusCode),
-    /// Where it leads to was not configured.
+    /// It redirects; redirects are not followed.
     #[error(
         "it answers {0}, and redirects are not followed: configure the address that it leads to"
     )]
@@ -24,15 +24,15 @@ pub(super) enum AnswerProblem {
     /// Any other status than success.
     #[error("it answers {0}")]
     Status(StatusCode),
-    /// The body is too long or was cut.
+    /// The body is too long or was cut off.
     #[error("its answer cannot be read: {0}")]
     Body(#[from] BodyError),
-    /// It took too long.
+    /// The request took too long.
     #[error("it did not answer within 5 seconds")]
     Slow,
 }
 
-/// Sends a question, with our own token if there is one, and reads the answer.
+/// Sends a request, with our own token if there is one, and reads the response.
 pub(super) async fn ask(
     question: RequestBuilder,
     token: Option<&SecretString>,

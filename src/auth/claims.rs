@@ -1,4 +1,4 @@
-//! The rules for claims, to be asked only after the signature was found good.
+//! The rules for claims. Applied only after the signature was verified.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::config::JwtIssuerConfig;
 use crate::domain::principal::{AuthMethod, Principal};
 use crate::domain::time::Timestamp;
 
-/// 9999-12-31T23:59:59Z in seconds of the epoch: what lies beyond is no date but an attempt.
+/// 9999-12-31T23:59:59Z in Unix seconds. Anything later is not a plausible date.
 const LAST_DATE: f64 = 253_402_300_799.0;
 
-/// Checks the claims against the issuer's section, and says who calls.
+/// Checks the claims against the issuer's section and returns the caller.
 pub(super) fn check(
     claims: &Value,
     issuer: &JwtIssuerConfig,
@@ -34,7 +34,7 @@ pub(super) fn check(
     })
 }
 
-/// When the token ends, leeway left aside; `None` where it does not say so.
+/// The token's `exp`, without leeway; `None` if it has none.
 pub(super) fn end(claims: &Value) -> Option<Timestamp> {
     let seconds = date(claims.get("exp"), Refusal::ExpInvalid).ok()??;
     let since = TimeDelta::from_std(Duration::try_from_secs_f64(seconds).ok()?).ok()?;
@@ -102,14 +102,14 @@ fn subject(claim: Option<&Value>) -> Result<&str, Refusal> {
     }
 }
 
-/// `jti` is for the audit record alone, so one that could forge lines there is left out.
+/// `jti` is for the audit record only; one that could forge lines there is dropped.
 fn token_id(claim: Option<&Value>) -> Option<String> {
     let id = claim?.as_str()?;
     (!id.is_empty() && !id.chars().any(char::is_control)).then(|| id.to_owned())
 }
 
-/// Whether one of the pointers (RFC 6901) leads to an array of strings that has one of the roles.
-/// An array that holds anything else gives no roles at all.
+/// Whether one of the pointers (RFC 6901) leads to an array of strings that contains a wanted role.
+/// An array that holds anything else grants no roles.
 fn has_role(claims: &Value, pointers: &[String], wanted: &[String]) -> bool {
     pointers
         .iter()

@@ -1,7 +1,7 @@
-//! A server that is asked about keys or tokens: how it is reached, and who we are to it.
+//! The connection to a server that supplies keys or validates tokens.
 //!
-//! Certificates and tokens change under a running pod, so both files are looked at before each
-//! question; questions are rare. A file that cannot be used leaves what it held before in use.
+//! Certificates and tokens are rotated under a running pod, so both files are checked before each
+//! (rare) request. A file that cannot be used leaves its old content in use.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::config::JwtAccess;
 use crate::files::{Contents, FileError, Look, Reloaded, Source};
 use crate::net::{Client, FreshClient, Outbound, OutboundError};
 
-/// For one question, from the connection to the last byte of the answer.
+/// For one request, from connecting to the last byte of the response.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
 const TOKEN_FILE: &str = "token_file";
 
-/// What it takes to ask. The files that the configuration names are wrong, where it cannot be had.
+/// Why the server cannot be called: a file that the configuration names cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerProblem {
-    /// What is in the CA file.
+    /// The CA file cannot be used.
     #[error("ca_file: {0}")]
     Client(OutboundError),
     /// A file cannot be read.
@@ -34,10 +34,10 @@ pub enum PeerProblem {
         /// What is wrong with it.
         problem: String,
     },
-    /// What is in the file with our token.
+    /// The token file holds no token.
     #[error("token_file = {} holds no token: one line of visible ASCII", .0.display())]
     NoToken(PathBuf),
-    /// The thread that read the file is gone.
+    /// The thread that was reading the file panicked.
     #[error("the file was not read: {0}")]
     Thread(String),
 }
@@ -59,7 +59,7 @@ impl From<FileError> for PeerProblem {
     }
 }
 
-/// A server's client and our token for it.
+/// The HTTP client for a server, and our token for it.
 #[derive(Debug, Clone)]
 pub(super) struct HttpsPeer(Arc<Inner>);
 
@@ -70,7 +70,7 @@ struct Inner {
     token: Option<Reloaded<SecretString, PeerProblem>>,
 }
 
-/// All that one question needs.
+/// All that one request needs.
 pub(super) struct Ready {
     pub(super) client: Client,
     /// For `Authorization: Bearer`.
@@ -78,7 +78,7 @@ pub(super) struct Ready {
 }
 
 impl HttpsPeer {
-    /// Reads both files for the first time; a file that cannot be used is an error.
+    /// Reads both files for the first time.
     pub(super) fn new(section: &str, access: &JwtAccess) -> Result<Self, PeerProblem> {
         let outbound = Outbound { ca_file: access.ca_file.clone(), ..Outbound::within(DEADLINE) };
         let client = FreshClient::new(section, outbound)?;
@@ -93,7 +93,7 @@ impl HttpsPeer {
         Ok(Self(Arc::new(Inner { section, client, token })))
     }
 
-    /// Client and token, as fresh as their files.
+    /// Client and token, reloaded if their files changed.
     pub(super) async fn ready(&self) -> Result<Ready, PeerProblem> {
         let client = self.0.client.current().await;
         if self.0.token.is_none() {

@@ -1,4 +1,4 @@
-//! One configured issuer: its rules, and how the signatures of its tokens are proved.
+//! One configured issuer: its rules, and how it verifies signatures.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::domain::principal::{AuthError, AuthMethod, Principal};
 use crate::domain::time::{Clock, Timestamp};
 use crate::net::Endpoint;
 
-/// An issuer, ready to verify.
+/// An issuer, ready to verify tokens.
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) config: JwtIssuerConfig,
@@ -35,7 +35,7 @@ enum Proof {
 }
 
 impl Issuer {
-    /// Reads the files of the section; asks no server yet.
+    /// Reads the files of the section; connects to no server yet.
     pub(super) fn new(
         section: &JwtIssuerConfig,
         clock: &Arc<dyn Clock>,
@@ -51,8 +51,8 @@ impl Issuer {
         Ok(Self { config: section.clone(), algorithms, proof })
     }
 
-    /// Who presents the token, if it is good. The order is the rule: no claim is believed before
-    /// the token is proved. Claims that could never be good spare the API server a question.
+    /// The caller, if the token is good. The order matters: no claim is trusted before the
+    /// signature is verified, and hopeless claims are refused before an API server is asked.
     pub(super) async fn verify(
         &self,
         token: &Unverified<'_>,
@@ -82,7 +82,7 @@ impl Issuer {
         Ok(claims::check(&token.claims, &self.config, now)?)
     }
 
-    /// The API server's name for the holder is the subject, and alone decides who is an admin.
+    /// The API server's user name becomes the subject, and it alone decides who is an admin.
     async fn reviewed(
         &self,
         reviewer: &Reviewer,
@@ -98,7 +98,7 @@ impl Issuer {
         Ok(Principal { subject, is_admin, method, lacks, ..claimed })
     }
 
-    /// Whether verifying this token now makes an API server work.
+    /// Whether verifying this token now needs a call to an API server.
     pub(super) fn needs_remote_call(&self, token: &Unverified<'_>, now: Timestamp) -> bool {
         match &self.proof {
             Proof::File(_) | Proof::Remote(_) => false,
@@ -106,7 +106,7 @@ impl Issuer {
         }
     }
 
-    /// Fetches keys until `stop`, where they come from a server.
+    /// Fetches keys until `stop`, if they come from a server.
     pub(super) async fn keep(&self, stop: CancellationToken) {
         match &self.proof {
             Proof::File(_) | Proof::Review(_) => {}
@@ -114,7 +114,7 @@ impl Issuer {
         }
     }
 
-    /// Tries once whether tokens could be verified; what was seen, or what stands in the way.
+    /// Tests once whether tokens can be verified; returns what was seen, or why not.
     pub(super) async fn trial(&self) -> Result<String, String> {
         match &self.proof {
             Proof::File(_) => Ok("its keys are read".to_owned()),

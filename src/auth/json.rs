@@ -1,7 +1,7 @@
-//! JSON read strictly: a name that occurs twice in an object is an error at every depth.
+//! Strict JSON: a duplicate name in an object is an error at every depth.
 //!
-//! Two readers that disagree about which of two `aud` counts are how forged tokens pass, so the
-//! question must not come up, not even for names that nothing here looks at.
+//! Two parsers that disagree about which of two `aud` counts are how forged tokens pass. So
+//! duplicates are refused even for names that nothing here reads.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// How deep objects and arrays may nest, the outermost one counted.
+/// How deep objects and arrays may nest, counting the outermost.
 const MAX_DEPTH: usize = 16;
 
 /// Why a text is not acceptable JSON.
@@ -26,7 +26,7 @@ pub enum JsonFault {
     Deep,
 }
 
-/// Reads one JSON object, and nothing after it.
+/// Parses exactly one JSON object with nothing after it.
 pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     let fault = Cell::new(JsonFault::Syntax);
     let mut reader = serde_json::Deserializer::from_slice(text);
@@ -41,7 +41,7 @@ pub(super) fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonFault>
     }
 }
 
-/// Builds one value; says in `fault` what was wrong, where it was not the syntax.
+/// Builds one value; records in `fault` any error other than syntax.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,

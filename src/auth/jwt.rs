@@ -1,8 +1,8 @@
 //! The verifier of JWT bearer tokens.
 //!
-//! Nothing in a token is believed before it is proved, but for `iss`, which only chooses the
-//! issuer. The `jsonwebtoken` crate checks the signature and nothing else: its checks of claims
-//! are lenient, and read the machine's clock.
+//! Nothing in a token is trusted before its signature is verified, except `iss`, which selects the
+//! issuer. The `jsonwebtoken` crate checks the signature only: its claim checks are lenient and
+//! read the system clock.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -20,7 +20,7 @@ use crate::config::JwtIssuerConfig;
 use crate::domain::principal::{AuthError, Authenticator, Call, Principal};
 use crate::domain::time::Clock;
 
-/// Verifies JWTs of all configured issuers. Without any issuer it refuses every token.
+/// Verifies JWTs of all configured issuers. Without issuers it refuses every token.
 #[derive(Debug)]
 pub struct JwtAuthenticator {
     /// By `iss`.
@@ -28,18 +28,18 @@ pub struct JwtAuthenticator {
     clock: Arc<dyn Clock>,
 }
 
-/// What came of trying an issuer.
+/// The result of testing one issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     /// The section's `<name>`.
     pub section: String,
-    /// What was seen, or what stands in the way, for people.
+    /// What was seen, or why the issuer cannot be used.
     pub result: Result<String, String>,
 }
 
 impl JwtAuthenticator {
-    /// Reads the files of all sections; the first section that is wrong is the error. Asks no
-    /// server: [`Authenticator::keep`] does.
+    /// Reads the files of all sections and returns the first error. Connects to no server:
+    /// [`Authenticator::keep`] does.
     pub fn new(
         sections: &[JwtIssuerConfig],
         clock: Arc<dyn Clock>,
@@ -56,7 +56,7 @@ impl JwtAuthenticator {
         Ok(Self { issuers, clock })
     }
 
-    /// Tries every issuer: fetches keys, asks API servers. In the order of the sections' names.
+    /// Tests every issuer (fetches keys, calls API servers), in the order of section names.
     pub async fn trials(&self) -> Vec<Trial> {
         let one = async |issuer: &Issuer| Trial {
             section: issuer.config.name.clone(),
@@ -76,8 +76,8 @@ impl Authenticator for JwtAuthenticator {
         issuer.verify(&token, self.clock.now()).await
     }
 
-    /// Most tokens are verified with keys that are here; an unknown key costs its issuer a fetch
-    /// now and then. API servers are asked about each token that they did not just vouch for.
+    /// Most tokens are verified with keys already here; an unknown key rarely costs a fetch. API
+    /// servers are called for each token that they did not just validate.
     fn needs_remote_call(&self, call: &Call<'_>) -> bool {
         let Ok(token) = Unverified::parse(call.token.expose()) else { return false };
         let issuer = token.issuer().ok().and_then(|issuer| self.issuers.get(issuer));

@@ -1,4 +1,4 @@
-//! A key file that is read again when it changes.
+//! A key file that is reloaded when it changes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,13 +11,13 @@ use crate::config::JwtKeyFile;
 use crate::domain::time::Timestamp;
 use crate::files::{Look, Reloaded, Source};
 
-/// How often at most the file is looked at.
+/// The shortest time between two checks of the file.
 const INTERVAL: TimeDelta = TimeDelta::seconds(1);
 
-/// The keys of one section, as fresh as its file.
+/// The keys of one section, reloaded when the file changes.
 ///
-/// A new file that cannot be taken leaves the keys of the old one in force, with one warning for
-/// each such version; a key that is not in the new file is gone at once.
+/// A new file that cannot be used leaves the old keys in force, with one warning per file version;
+/// a key that is not in a good new file is gone at once.
 #[derive(Debug, Clone)]
 pub(super) struct KeyFile(Arc<Inner>);
 
@@ -26,12 +26,12 @@ struct Inner {
     section: String,
     source: JwtKeyFile,
     keys: Reloaded<Arc<KeySet>, KeyProblem>,
-    /// When somebody looked last.
+    /// When the file was last checked.
     checked: Mutex<Timestamp>,
 }
 
 impl KeyFile {
-    /// Reads the file for the first time; keys that could verify nothing are an error.
+    /// Reads the file for the first time; a file without a usable key is an error.
     pub(super) fn load(
         section: &str,
         source: &JwtKeyFile,
@@ -54,8 +54,8 @@ impl KeyFile {
         Ok(Self(Arc::new(Inner { section, source, keys, checked })))
     }
 
-    /// The keys. Looks at the file first if nobody did within the last second, on a thread where
-    /// a slow disk holds up nobody else.
+    /// The keys. Checks the file first unless that was done within the last second, on a blocking
+    /// thread so that a slow disk delays no other request.
     pub(super) async fn current(&self, now: Timestamp) -> Arc<KeySet> {
         if self.0.is_turn(now) {
             let inner = Arc::clone(&self.0);
@@ -69,7 +69,7 @@ impl KeyFile {
 }
 
 impl Inner {
-    /// Whether it is this caller's turn to look. A clock that was set back counts as time passed.
+    /// Whether this caller should check the file. A clock that was set back counts as time passed.
     fn is_turn(&self, now: Timestamp) -> bool {
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_turn = (now - *checked).abs() >= INTERVAL;
@@ -93,14 +93,14 @@ impl Inner {
     }
 }
 
-/// The file of either kind of source.
+/// The path of the key file.
 pub(super) fn path(source: &JwtKeyFile) -> &Path {
     match source {
         JwtKeyFile::Jwks(path) | JwtKeyFile::PublicKey(path) => path,
     }
 }
 
-/// The option that names it.
+/// The option that names the file.
 pub(super) fn option(source: &JwtKeyFile) -> &'static str {
     match source {
         JwtKeyFile::Jwks(_) => "jwks_file",

@@ -1,4 +1,4 @@
-//! Public keys, each bound to exactly one algorithm, and the choice among them.
+//! Public keys, each bound to exactly one algorithm, and how a token's key is selected.
 
 pub(super) mod jwks;
 mod material;
@@ -13,10 +13,10 @@ use super::json::JsonFault;
 use super::refusal::Refusal;
 use crate::files::{FileError, FileProblem};
 
-/// Why a key file or a fetched set is not taken. The texts name the key, and never show any of it.
+/// Why a key file or fetched key set is refused. The messages name the key but show none of it.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyProblem {
-    /// The file gives nothing.
+    /// The file cannot be read.
     #[error(transparent)]
     File(FileProblem),
     /// Not the JSON of RFC 7517.
@@ -36,7 +36,7 @@ pub enum KeyProblem {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Nothing in it could ever verify a token.
+    /// It has no key that could ever verify a token.
     #[error(
         "has no key that could verify a token: it must hold a signature key for one of the \
          section's algorithms"
@@ -44,14 +44,14 @@ pub enum KeyProblem {
     NoneUsable,
 }
 
-/// Who has the problem knows which file it is.
+/// The caller already knows which file it is.
 impl From<FileError> for KeyProblem {
     fn from(error: FileError) -> Self {
         Self::File(error.problem)
     }
 }
 
-/// How a message names a key.
+/// How messages name a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLabel {
     /// By its `kid`.
@@ -78,7 +78,7 @@ impl From<JsonFault> for KeyProblem {
     }
 }
 
-/// A public key and the one algorithm that it may be used with.
+/// A public key and the one algorithm it may be used with.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     kid: Option<String>,
@@ -87,7 +87,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Whether `signature` (base64url) is this key's under `message`.
+    /// Whether `signature` (base64url) is a valid signature of `message` by this key.
     pub(super) fn verifies(&self, message: &str, signature: &str) -> bool {
         let algorithm = self.algorithm.of_crate();
         jsonwebtoken::crypto::verify(signature, message.as_bytes(), &self.decoding, algorithm)
@@ -100,17 +100,17 @@ impl Key {
 pub(super) struct KeySet(Vec<Key>);
 
 impl KeySet {
-    /// Whether no token can be verified.
+    /// Whether there is no key at all.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether both have keys of the same names in the same order.
+    /// Whether both have the same key ids in the same order.
     pub(super) fn same_names(&self, other: &Self) -> bool {
         self.0.iter().map(|key| &key.kid).eq(other.0.iter().map(|key| &key.kid))
     }
@@ -124,8 +124,8 @@ impl KeySet {
         Ok(())
     }
 
-    /// Finds the key for a token: the one of its `kid`, or the only one that fits. A `kid` finds a
-    /// key without one only where that is the whole set, as with a PEM file.
+    /// Selects the key for a token: the one with its `kid`, or the only one that fits. A key
+    /// without a `kid` matches any `kid` only if it is the whole set, as with a PEM file.
     pub(super) fn select(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Key, Refusal> {
         let Some(kid) = kid else {
             let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);

@@ -1,12 +1,12 @@
-//! The verifier of Keystone's tokens.
+//! The verifier of Keystone tokens.
 //!
-//! Keystone is always asked: its tokens do not say which roles their holders have. What it says is
-//! believed for `token_cache_time`, a minute at most; what went wrong is never kept.
+//! Every token is validated by Keystone, since the tokens do not carry roles. A good answer is
+//! cached for `token_cache_time`, at most a minute; errors are never cached.
 //!
 //! A service that works for a user (a long upload, a workflow) passes the user's token on and adds
-//! its own as `X-Service-Token`. What that allows is keystonemiddleware's (`auth_token`): the
-//! user's token may have expired meanwhile, and access rules, which are about what users call
-//! themselves, do not count.
+//! its own as `X-Service-Token`. The rules are keystonemiddleware's (`auth_token`): the user's
+//! token may have expired meanwhile, and access rules, which limit what users call themselves, do
+//! not apply.
 
 mod access;
 mod login;
@@ -25,13 +25,13 @@ use crate::net::keystone::Age;
 
 pub use self::setup::KeystoneReport;
 
-/// Asks Keystone who makes a call. Cheap to clone; clones share what they know.
+/// Validates tokens with Keystone. Cheap to clone; clones share the cache.
 #[derive(Debug, Clone)]
 pub struct KeystoneAuthenticator {
     validator: Arc<Validator>,
-    /// Refuses a call that comes with the token of somebody who is no service.
+    /// Whether an `X-Service-Token` without a service role is refused.
     service_token_roles_required: bool,
-    /// What access rules call this service. `None` refuses tokens that have rules.
+    /// This service's type in access rules. `None` refuses tokens that have access rules.
     service_type: Option<Arc<str>>,
 }
 
@@ -60,8 +60,8 @@ impl KeystoneAuthenticator {
         Ok(Principal { service, ..caller.principal })
     }
 
-    /// The service that passes the call on. None where nobody says so, or somebody who is no
-    /// service and is tolerated: that one's token changes nothing.
+    /// The service that passes the call on. `None` without an `X-Service-Token`, or if its holder
+    /// has no service role and that is tolerated: such a token changes nothing.
     async fn service(&self, call: &Call<'_>) -> Result<Option<Principal>, AuthError> {
         let Some(token) = &call.service_token else { return Ok(None) };
         let info = self.validator.validate(token, Age::Unexpired).await;

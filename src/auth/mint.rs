@@ -1,7 +1,7 @@
 //! A small issuer of tokens for `glance-revert demo` and for tests.
 //!
-//! Its private key lives in memory and dies with it, so its tokens are of no use to anybody after
-//! the demo. A real deployment's tokens come from the issuer that it already has.
+//! Its private key exists only in memory, so its tokens are worthless after the demo. A real
+//! deployment uses the issuer that it already has.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use crate::domain::principal::Token;
 use crate::domain::time::Timestamp;
 
-/// The machine could not make a key or a signature.
+/// Creating a key or a signature failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cryptographic library could not {0}: try again; if it stays so, reinstall")]
 pub struct MintError(&'static str);
 
-/// An issuer with one ES256 key pair, made on the spot.
+/// An issuer with one freshly generated ES256 key pair.
 #[derive(Debug)]
 pub struct DemoIssuer {
     issuer: String,
@@ -30,7 +30,7 @@ pub struct DemoIssuer {
 }
 
 impl DemoIssuer {
-    /// Makes the key pair. `issuer` and `audience` become `iss` and `aud` of every token.
+    /// Generates the key pair. `issuer` and `audience` become `iss` and `aud` of every token.
     pub fn generate(issuer: &str, audience: &str) -> Result<Self, MintError> {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
             .map_err(|_| MintError("make a key pair"))?;

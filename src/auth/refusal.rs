@@ -1,16 +1,16 @@
-//! Every way in which a JWT is refused, and the word that the log has for it.
+//! Every reason for which a JWT is refused, and its word in the log.
 
 use super::json::JsonFault;
 use crate::domain::principal::AuthError;
 
-/// Why a JWT is refused. Callers all get the same answer; the word is for the log.
+/// Why a JWT is refused. Callers all get the same response; the word is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// More than 8 KiB.
     TooLong,
     /// A character outside of base64url and the dot: spaces, padding, anything not ASCII.
     Characters,
-    /// Not three parts with two dots between them, or one of them is empty.
+    /// Not three non-empty parts separated by dots.
     Parts,
     /// A part is not canonical base64url.
     Base64,
@@ -18,7 +18,7 @@ pub(super) enum Refusal {
     Header(JsonFault),
     /// The payload is not one strict JSON object.
     Payload(JsonFault),
-    /// `crit`: an extension that must be understood, and none is.
+    /// `crit`: an extension that must be understood; none is supported.
     HeaderCrit,
     /// `enc`: an encrypted token.
     HeaderEnc,
@@ -26,7 +26,7 @@ pub(super) enum Refusal {
     HeaderZip,
     /// `b64`: another way to sign the payload.
     HeaderB64,
-    /// The header's `typ` says that this is no access token.
+    /// The header's `typ` is not that of an access token.
     HeaderTyp,
     /// No `alg`, or not a string.
     AlgMissing,
@@ -40,7 +40,7 @@ pub(super) enum Refusal {
     KeyUnknown,
     /// The key that `kid` names belongs to another algorithm than `alg`.
     KeyAlgorithm,
-    /// The signature is not of this key, or not in the form that the algorithm prescribes.
+    /// The signature is not this key's, or not in the form the algorithm prescribes.
     Signature,
     /// No `iss`.
     IssMissing,
@@ -56,33 +56,33 @@ pub(super) enum Refusal {
     AudOther,
     /// No `sub`.
     SubMissing,
-    /// `sub` is not a string, is empty, or holds control characters.
+    /// `sub` is not a string, is empty, or has control characters.
     SubInvalid,
     /// No `exp`.
     ExpMissing,
-    /// `exp` is not a date that a clock can show.
+    /// `exp` is not a plausible date.
     ExpInvalid,
     /// `exp` has passed.
     Expired,
-    /// `nbf` is not a date that a clock can show.
+    /// `nbf` is not a plausible date.
     NbfInvalid,
-    /// `nbf` is still to come.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// `iat` is not a date that a clock can show.
+    /// `iat` is not a plausible date.
     IatInvalid,
-    /// `iat` is still to come.
+    /// `iat` is in the future.
     IssuedInFuture,
     /// The payload's `typ` is not `Bearer`: an ID token or a refresh token.
     PayloadTyp,
-    /// `cnf`: the token is bound to a key whose possession is not checked here.
+    /// `cnf`: the token is bound to a key, and possession of it is not checked here.
     CnfPresent,
-    /// The API server does not vouch for the token.
+    /// The API server does not accept the token.
     ReviewRefused,
-    /// The API server vouches for the token, and names an error.
+    /// The API server accepts the token but reports an error.
     ReviewError,
-    /// The API server vouches for the token, but not to one of our audiences.
+    /// The API server accepts the token, but for none of our audiences.
     ReviewAudience,
-    /// The API server vouches for the token, and names nobody who could be printed.
+    /// The API server accepts the token but gives no printable user name.
     ReviewUsername,
 }
 

@@ -1,8 +1,8 @@
-//! Keys that are fetched from a server, and how long they are believed.
+//! Keys fetched from a server, and how long they stay valid.
 //!
-//! One task fetches; requests only read what it last got. A token whose key is unknown may ask
-//! for an early fetch, at most one every half a minute, and waits for it: so a new key works at
-//! once, and no flood of tokens reaches the issuer.
+//! One task fetches; requests only read its last result. A token with an unknown key may trigger an
+//! early fetch, at most one every 30 seconds, and waits for it: so a new key works at once, and a
+//! flood of tokens does not reach the issuer.
 
 mod fetch;
 
@@ -22,20 +22,20 @@ use super::keys::KeySet;
 use crate::domain::time::{Clock, Timestamp};
 use crate::telemetry::metric;
 
-/// From one good fetch to the next.
+/// Time between two successful fetches.
 const REFRESH: Duration = Duration::from_mins(5);
 
-/// After the first failure; twice as long after each further one, up to [`SLOWEST_RETRY`].
+/// Pause after the first failure; doubles with each further one, up to [`SLOWEST_RETRY`].
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const SLOWEST_RETRY: Duration = Duration::from_secs(30);
 
-/// How often at most an unknown key leads to a fetch.
+/// At most one fetch per this time is triggered by unknown keys.
 const UNKNOWN_KEY: TimeDelta = TimeDelta::seconds(30);
 
-/// How long keys are believed while every fetch fails.
+/// How long keys stay valid while every fetch fails.
 const BELIEVED: TimeDelta = TimeDelta::hours(24);
 
-/// The keys of one issuer, as its server had them at the last good fetch.
+/// The keys of one issuer, as of the last successful fetch.
 #[derive(Debug)]
 pub(super) struct RemoteKeys {
     section: String,
@@ -44,7 +44,7 @@ pub(super) struct RemoteKeys {
     peer: HttpsPeer,
     clock: Arc<dyn Clock>,
     state: watch::Sender<State>,
-    /// Held by who fetches.
+    /// Held during a fetch.
     flight: Mutex<()>,
 }
 
@@ -53,14 +53,14 @@ struct State {
     fetched: Option<Fetched>,
     /// Why the last fetch failed, if it did.
     problem: Option<String>,
-    /// Whether somebody fetches when it is wanted.
+    /// Whether the fetching task runs.
     kept: bool,
-    /// How many fetches were begun, and how many of these have ended; they never overlap.
+    /// How many fetches began, and how many ended; they never overlap.
     begun: u64,
     ended: u64,
     /// The fetch that the last unknown key waits for.
     wanted: u64,
-    /// When that key was met.
+    /// When that key was seen.
     wanted_at: Option<Timestamp>,
 }
 
@@ -71,7 +71,7 @@ struct Fetched {
 }
 
 impl RemoteKeys {
-    /// Nothing is fetched yet.
+    /// Fetches nothing yet.
     pub(super) fn new(
         section: &str,
         source: Source,
@@ -90,7 +90,7 @@ impl RemoteKeys {
         }
     }
 
-    /// The keys, if there are any that can be believed; else why not.
+    /// The current keys, or why there are none.
     pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, String> {
         let state = self.state.borrow();
         let told = match (&state.fetched, &state.problem) {
@@ -108,8 +108,8 @@ impl RemoteKeys {
         Err(told)
     }
 
-    /// The keys after a fetch that began after now, or that another unknown key asked for lately;
-    /// `None` where it is not this key's turn to cause one.
+    /// The keys after a fetch that begins from now on, or that another unknown key just triggered;
+    /// `None` if this key may not trigger one.
     pub(super) async fn after_unknown_key(&self, now: Timestamp) -> Option<Arc<KeySet>> {
         let mut state = self.state.subscribe();
         let mut awaited = None;
@@ -129,7 +129,7 @@ impl RemoteKeys {
         self.current(now).ok()
     }
 
-    /// Fetches now, then again and again until `stop`.
+    /// Fetches now, then repeatedly until `stop`.
     pub(super) async fn keep(&self, stop: CancellationToken) {
         self.state.send_modify(|state| state.kept = true);
         let mut wanted = self.state.subscribe();
@@ -145,7 +145,7 @@ impl RemoteKeys {
         self.state.send_modify(|state| state.kept = false);
     }
 
-    /// Fetches once; how many keys there are now.
+    /// Fetches once; returns the number of keys.
     pub(super) async fn fetch(&self) -> Result<usize, FetchProblem> {
         let _flight = self.flight.lock().await;
         self.state.send_modify(|state| state.begun += 1);
@@ -210,10 +210,10 @@ fn pause(failures: u32) -> Duration {
     }
 }
 
-/// Up to a tenth shorter or longer, so that replicas do not all ask at the same time.
+/// Varies a pause by up to a tenth, so that replicas do not fetch at the same time.
 fn jittered(pause: Duration) -> Duration {
     let mut random = [0_u8; 1];
-    // without randomness they may
+    // without randomness they fetch together
     let random = if rand::fill(&mut random).is_ok() { random[0] } else { 128 };
     pause.mul_f64(0.9 + 0.2 * f64::from(random) / 255.0)
 }

@@ -1,7 +1,7 @@
-//! `mode = tokenreview`: a Kubernetes API server is asked about each token.
+//! `mode = tokenreview`: a Kubernetes API server validates each token.
 //!
-//! The API server also knows what no key can tell: that the pod or the `ServiceAccount` is gone. A
-//! good answer is believed for ten seconds; everything else is asked anew.
+//! The API server also knows what no key can tell: that the pod or `ServiceAccount` is gone. Good
+//! answers are cached for ten seconds; everything else is asked anew.
 
 mod answer;
 
@@ -23,28 +23,28 @@ use crate::net::Endpoint;
 use crate::net::single_flight::SingleFlight;
 use crate::telemetry::metric;
 
-/// The call of the API.
+/// Path of the `TokenReview` API.
 pub(super) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 
-/// How long a good answer is believed.
+/// How long a good answer is cached.
 const BELIEVED: TimeDelta = TimeDelta::seconds(10);
 
-/// So many questions at a time.
+/// Reviews in flight at a time.
 const AT_A_TIME: usize = 16;
 
 /// Why the API server gave no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReviewProblem {
-    /// Our own files.
+    /// Our own files cannot be used.
     #[error("{0}")]
     Peer(String),
-    /// No answer.
+    /// The server did not answer properly.
     #[error("the API server: {0}")]
     Server(#[from] AnswerProblem),
-    /// The answer is no `TokenReview` with a status.
+    /// The response is not a `TokenReview` with a status.
     #[error("the API server's answer is no TokenReview; see whether api_server is right")]
     NotReview,
-    /// The library for cryptography has no key for the cache.
+    /// The cryptographic library could not create a key for the cache.
     #[error("no random key could be made")]
     NoKey,
 }
@@ -59,7 +59,7 @@ struct Inner {
     endpoint: Endpoint,
     peer: HttpsPeer,
     clock: Arc<dyn Clock>,
-    /// Good answers; tokens are known as keyed hashes alone.
+    /// Cached good answers; tokens are stored only as keyed hashes.
     cache: TokenCache<String>,
     questions: SingleFlight<Fingerprint, Result<ReviewVerdict, ReviewProblem>>,
     places: Semaphore,
@@ -85,12 +85,12 @@ impl Reviewer {
         })))
     }
 
-    /// Whether a question about this token would be answered without asking.
+    /// Whether the cache has an answer for this token.
     pub(super) fn knows(&self, token: &str, now: Timestamp) -> bool {
         self.0.cache.get(&self.0.cache.fingerprint(token), now).is_some()
     }
 
-    /// The name of the token's holder, if the API server vouches for it. `end` is the token's.
+    /// The user name of the token's holder, if the API server accepts it. `end` is its expiry.
     pub(super) async fn review(
         &self,
         token: &str,
@@ -109,7 +109,7 @@ impl Reviewer {
         }
     }
 
-    /// Asks about no real token: whether the API server lets us ask at all.
+    /// Reviews a made-up token: tests whether the API server lets us ask at all.
     pub(super) async fn trial(&self) -> Result<(), ReviewProblem> {
         self.0.question("glance-revert.check").await.map(|_| ())
     }
@@ -138,7 +138,7 @@ impl Inner {
         result
     }
 
-    /// One exchange, the wait for a place included, within [`DEADLINE`].
+    /// One review, including the wait for a slot, within [`DEADLINE`].
     async fn question(&self, token: &str) -> Result<ReviewVerdict, ReviewProblem> {
         let exchange = async {
             // the semaphore is never closed

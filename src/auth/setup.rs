@@ -23,7 +23,7 @@ pub enum AuthSetupError {
         #[source]
         problem: KeyProblem,
     },
-    /// A server's address cannot be used.
+    /// A server's address is not valid.
     #[error("[revert_jwt:{section}] {option} {problem}")]
     Endpoint {
         /// The section's `<name>`.
@@ -34,7 +34,7 @@ pub enum AuthSetupError {
         #[source]
         problem: EndpointProblem,
     },
-    /// A file that it takes to ask a server cannot be used.
+    /// A file needed to call a server cannot be used.
     #[error("[revert_jwt:{section}] {problem}")]
     Peer {
         /// The section's `<name>`.
@@ -43,10 +43,10 @@ pub enum AuthSetupError {
         #[source]
         problem: PeerProblem,
     },
-    /// The machine gives no random bytes.
+    /// The system returns no random bytes.
     #[error("no random key could be made; see whether the system has a source of randomness")]
     NoRandomness,
-    /// A token could not be told to belong to one of the two.
+    /// Two sections have the same issuer, so a token could not be assigned to one of them.
     #[error(
         "[revert_jwt:{first}] and [revert_jwt:{second}] have the same issuer, {issuer}: \
          put their keys into one file, and keep one section"
@@ -59,7 +59,7 @@ pub enum AuthSetupError {
         /// The `issuer` of both.
         issuer: String,
     },
-    /// `algorithms` names one that is not offered.
+    /// `algorithms` names one that is not supported.
     #[error(
         "[revert_jwt:{section}] algorithms: {algorithm} is not accepted; \
          choose from RS256, PS256, ES256, ES384, EdDSA"

@@ -1,4 +1,4 @@
-//! A JWT taken apart, with nothing in it believed yet.
+//! Parses a JWT; nothing in it is trusted yet.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::json::parse_object;
 use super::refusal::Refusal;
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is parsed, in bytes.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// The names in a header that change what the token means, and that are not supported. `jku`,
-/// `jwk`, `x5u` and `x5c` are not among them: they are never read, so they change nothing.
+/// Header members that change what the token means and are not supported. `jku`, `jwk`, `x5u` and
+/// `x5c` are missing here because they are never read, so they change nothing.
 const UNSUPPORTED: [(&str, Refusal); 4] = [
     ("crit", Refusal::HeaderCrit),
     ("enc", Refusal::HeaderEnc),
@@ -21,7 +21,7 @@ const UNSUPPORTED: [(&str, Refusal); 4] = [
 
 /// A token in the compact form of RFC 7515, before its signature is checked.
 pub(super) struct Unverified<'a> {
-    /// All of it.
+    /// The whole token.
     pub(super) text: &'a str,
     /// What is signed: the first two parts as they came.
     pub(super) message: &'a str,
@@ -33,9 +33,9 @@ pub(super) struct Unverified<'a> {
     pub(super) claims: Value,
 }
 
-/// What is read of a header.
+/// The header members that are read.
 pub(super) struct Header {
-    /// `alg`, whatever it says.
+    /// `alg`, unchecked.
     pub(super) algorithm: String,
     /// `kid`.
     pub(super) kid: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Header {
 }
 
 impl<'a> Unverified<'a> {
-    /// Takes a token apart. The cheap checks come first: what fails them is never decoded.
+    /// Splits and decodes a token. Cheap checks come first, so what fails them is never decoded.
     pub(super) fn parse(text: &'a str) -> Result<Self, Refusal> {
         if text.len() > MAX_LENGTH {
             return Err(Refusal::TooLong);
@@ -69,7 +69,7 @@ impl<'a> Unverified<'a> {
         Ok(Self { text, message, signature, header, claims: Value::Object(claims) })
     }
 
-    /// `iss`, only good for finding the keys that will prove it.
+    /// `iss`, used only to find the keys that verify the token.
     pub(super) fn issuer(&self) -> Result<&str, Refusal> {
         match self.claims.get("iss") {
             None => Err(Refusal::IssMissing),
@@ -98,8 +98,8 @@ impl Header {
         })
     }
 
-    /// Refuses what is no access token by its `typ`. RFC 9068 makes `at+jwt` (or its long form)
-    /// the mark of one; older issuers say `JWT` or nothing, which `at_jwt_only` refuses.
+    /// Refuses a `typ` that is not an access token's. RFC 9068 prescribes `at+jwt` (or its long
+    /// form); older issuers send `JWT` or nothing, which `at_jwt_only` refuses.
     pub(super) fn check_typ(&self, at_jwt_only: bool) -> Result<(), Refusal> {
         match self.typ.as_deref() {
             Some("at+jwt" | "application/at+jwt") => Ok(()),
@@ -109,7 +109,7 @@ impl Header {
     }
 }
 
-/// Unpadded base64url with no stray bits at the end: one spelling for one content.
+/// Unpadded base64url without stray trailing bits: one encoding per content.
 fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Base64)
 }

@@ -1,4 +1,4 @@
-//! What a server said of a token, believed for a short while.
+//! A short-lived cache of what a server said about tokens.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,15 +10,15 @@ use chrono::TimeDelta;
 
 use crate::domain::time::Timestamp;
 
-/// So many tokens are kept; when there are more, the one that ends first goes. A cloud has some
-/// tens of admins.
+/// The most tokens cached; beyond it the one that expires first is evicted. A cloud has some tens
+/// of admins.
 const MOST: usize = 1024;
 
-/// What a token is called here: its HMAC under a key of this process, so that neither a dump of
-/// the memory nor a table of hashes gives a token away.
+/// A token's key in the cache: its HMAC under a key of this process, so that neither a memory dump
+/// nor a table of hashes reveals a token.
 pub(super) type Fingerprint = [u8; 32];
 
-/// Answers about tokens, by their fingerprints.
+/// Answers about tokens, by fingerprint.
 pub(super) struct TokenCache<A> {
     key: Key,
     keep: TimeDelta,
@@ -27,13 +27,13 @@ pub(super) struct TokenCache<A> {
 
 struct Known<A> {
     answer: A,
-    /// Time may be set back: an answer is not believed before it was given either.
+    /// The clock may be set back: an answer is not valid before it was given either.
     since: Timestamp,
     until: Timestamp,
 }
 
 impl<A: Clone> TokenCache<A> {
-    /// Keeps answers for `keep`. `None` where the machine has no randomness.
+    /// Caches answers for `keep`. `None` if the system has no randomness.
     pub(super) fn new(keep: TimeDelta) -> Option<Self> {
         let key = Key::generate(HMAC_SHA256, &SystemRandom::new()).ok()?;
         Some(Self { key, keep, known: Mutex::default() })
@@ -52,7 +52,7 @@ impl<A: Clone> TokenCache<A> {
         found.map(|known| known.answer.clone())
     }
 
-    /// Keeps an answer to what was asked at `asked`, never beyond the token's end.
+    /// Caches the answer to a request sent at `asked`, never beyond the token's expiry.
     pub(super) fn put(&self, about: Fingerprint, answer: A, asked: Timestamp, end: Timestamp) {
         let until = end.min(asked + self.keep);
         if until <= asked {

@@ -25,7 +25,7 @@ pub(super) struct AuditArgs {
     /// Only what was done to this image
     #[arg(long, value_name = "IMAGE_ID")]
     image: Option<String>,
-    /// Only what this caller did, by its id; `scrubber` for passes
+    /// Only what this caller did: its id, or `scrubber` for passes
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
     /// Only this operation: revertImage, scrubImage, pauseScrubber, ...
@@ -35,18 +35,18 @@ pub(super) struct AuditArgs {
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     since: Option<Moment>,
-    /// At most so many, the newest
+    /// At most this many, the newest
     #[arg(long, value_name = "NUMBER")]
     limit: Option<NonZeroUsize>,
     /// Print every column whole, however narrow the terminal is
     #[arg(long)]
     wide: bool,
-    /// Print the entries for programs: JSON, a line each
+    /// Print JSON, one entry a line
     #[arg(long)]
     json: bool,
 }
 
-/// Exit codes: 0; 1 there are no tables of ours; 69 the database does not answer.
+/// Exit codes: 0; 1 our own tables are missing; 69 the database is unavailable.
 pub(super) async fn run(sources: &SourceArgs, args: &AuditArgs) -> Outcome {
     let app = sources.app()?;
     let image = args.image.as_deref().map(ImageId::parse).transpose();
@@ -74,7 +74,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &AuditArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Hands on a page after the other, so that a long audit is never in memory.
+/// Reads page by page, so that a long audit is never in memory as a whole.
 async fn each_page(
     tables: &dyn OwnTables,
     mut query: AuditQuery,

@@ -17,10 +17,10 @@ use crate::domain::tables::{TablesState, UNRECORDED_FOR};
 use crate::domain::time::{Timestamp, isotime};
 use crate::server::tls::Tls;
 
-/// A certificate that is renewed by a machine is renewed earlier.
+/// Less than this left means that automatic renewal has failed.
 const EXPIRES_SOON: TimeDelta = TimeDelta::days(7);
 
-/// One thing that was tried.
+/// The result of one check.
 struct Tried {
     what: String,
     verdict: Verdict,
@@ -65,7 +65,7 @@ impl Verdict {
     }
 }
 
-/// A section that cannot be set up is told of by `tokens`.
+/// `tokens` reports a section that cannot be set up.
 async fn issuers(app: &App) -> Vec<Tried> {
     let Ok(jwt) = app.jwt() else { return Vec::new() };
     let tried = |trial: Trial| {
@@ -93,7 +93,7 @@ fn settings(app: &App) -> Vec<Tried> {
         verdict: if works { Verdict::Works } else { Verdict::Warning },
         note,
     };
-    // Which files glance-api reads cannot be seen from here.
+    // This service cannot see which files glance-api reads.
     let delayed = match (glance.delayed_delete, &glance.delayed_delete_origin) {
         (true, Some(origin)) => {
             format!("on ({origin}): Glance keeps what is deleted if it reads that too")
@@ -108,7 +108,7 @@ fn settings(app: &App) -> Vec<Tried> {
     tried
 }
 
-/// Whether the API's certificate can be used, and will be for a while.
+/// Whether the API's certificate is usable and not about to expire.
 fn certificate(config: &TlsConfig, now: Timestamp) -> Tried {
     let tls = Tls::load(config);
     let expires = tls.as_ref().ok().and_then(Tls::expires);
@@ -139,7 +139,7 @@ async fn database(app: &App) -> Vec<Tried> {
     tried
 }
 
-/// Our own tables need not be there.
+/// Our own tables are optional.
 async fn own_tables(app: &App) -> Tried {
     let state = app.database.tables.rehearse().await;
     let verdict = match &state {
@@ -151,13 +151,13 @@ async fn own_tables(app: &App) -> Tried {
     Tried { what: "own tables".to_owned(), verdict, note }
 }
 
-/// Whether something else destroys images. Where Glance destroys at once rows do not tell them apart.
+/// Whether another scrubber destroys images. Unknown if Glance deletes data at once.
 async fn other_scrubbers(app: &App) -> Option<Tried> {
     let (tables, repo) = (&app.database.tables, &app.database.repo);
     let found = async { tables.unrecorded_scrubs(repo.now().await? - UNRECORDED_FOR).await };
     let (verdict, note) = match found.await.ok()? {
         _ if !app.config.glance.delayed_delete => return None,
-        None => (Verdict::Warning, "cannot be told without the service's own tables".to_owned()),
+        None => (Verdict::Warning, "unknown without the service's own tables".to_owned()),
         Some(ids) if ids.is_empty() => {
             (Verdict::Works, "none has destroyed anything within a day".to_owned())
         }
@@ -175,7 +175,7 @@ async fn other_scrubbers(app: &App) -> Option<Tried> {
     Some(Tried { what: "other scrubbers".to_owned(), verdict, note })
 }
 
-/// Whether passes have gone by a longer `scrub_time`, here or with the configuration of another replica.
+/// Whether passes used a longer `scrub_time`, here or on a replica configured differently.
 async fn lowered(app: &App) -> Option<Tried> {
     let own = app.config.glance.scrub_time.in_force()?;
     let orders = app.control.orders(&Admin::local_operator()).await.ok()??;
@@ -189,7 +189,7 @@ async fn lowered(app: &App) -> Option<Tried> {
     Some(Tried { what: "scrub_time".to_owned(), verdict: Verdict::Warning, note })
 }
 
-/// What the next pass would destroy, where one may run.
+/// What the next pass would destroy, if one may run.
 async fn due(app: &App) -> Option<Tried> {
     let due = app.scrubber().ok()?.forecast().await;
     let is_over = due.as_ref().is_ok_and(|(_, limited)| limited.is_some());
@@ -274,7 +274,7 @@ async fn tokens(app: &App) -> Vec<Tried> {
     tried
 }
 
-/// A refused statement is nearly always a missing grant.
+/// A refused statement almost always means a missing grant.
 fn granted(rehearsed: Result<(), RepoError>) -> Result<(), String> {
     rehearsed.map_err(|error| match &error {
         RepoError::Refused(_) => format!(

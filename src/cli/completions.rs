@@ -17,8 +17,8 @@ pub(super) fn run(args: &CompletionsArgs) -> Outcome {
     clap_complete::generate(args.shell, &mut Cli::command(), "glance-revert", &mut script);
     let script = String::from_utf8(script)
         .map_err(|error| CliError::Other(format!("the script is not UTF-8: {error}")))?;
-    // clap-rs/clap#6421: where a program's name has a hyphen, bash would not come past a subcommand,
-    // since what a state is called is written in two ways.
+    // Works around clap-rs/clap#6421: for a program with a hyphen in its name, bash completion
+    // would stop after a subcommand.
     let script = if args.shell == Shell::Bash {
         script.replace("glance__subcmd__revert", "glance__revert")
     } else {

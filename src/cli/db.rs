@@ -49,8 +49,7 @@ struct TrimArgs {
     older_than: Duration,
 }
 
-/// Exit codes: 0 the tables are as this program needs them; 1 they are not; 69 the database does not
-/// answer.
+/// Exit codes: 0 the tables are up to date; 1 they are not; 69 the database is unavailable.
 pub(super) async fn run(sources: &SourceArgs, args: &DbArgs) -> Outcome {
     let app = sources.app()?;
     let schema = &*app.database.schema;
@@ -97,7 +96,7 @@ async fn sync(schema: &dyn Schema) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// A refused statement is nearly always a user who may not do that.
+/// A refused statement almost always means a user without that privilege.
 fn with_advice(error: RepoError, what: &str, more: &str) -> CliError {
     if !matches!(error, RepoError::Refused(_)) {
         return error.into();

@@ -1,4 +1,4 @@
-//! `glance-revert demo`: all of it on one machine, with nothing else installed.
+//! `glance-revert demo`: everything on one machine, with nothing else installed.
 
 mod images;
 mod incident;
@@ -47,7 +47,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     let lost = incident::images(args.incident.unwrap_or_default());
     let images = images::write(&folder.path, &lost, now).await?;
     let config = configure(&folder.path, addresses)?;
-    // whoever reads on may pause at once
+    // readers of the output may pause at once
     App::new(config.clone())?.database.schema.sync().await?;
     let server = serve::start(config, Some(listening)).await?;
     introduce(&folder.path, &images, &server)?;
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Nobody else on this machine is to read the admin's token.
+/// The admin's token must not be readable by others on this machine.
 const FOLDER_MODE: u32 = 0o700;
 
 /// The demo's folder; removed at the end unless the caller chose it.
@@ -70,9 +70,8 @@ struct Folder {
 }
 
 impl Folder {
-    /// A folder that is not chosen is named after the port. Whoever has the port owns the folder, so
-    /// the token in it is always the one that this port takes; what a demo left that was killed, is
-    /// replaced.
+    /// The default folder is named after the port: whoever has the port owns the folder, so its
+    /// token is always the one that this port accepts; leftovers of a killed demo are replaced.
     fn create(chosen: Option<&Path>, port: u16) -> Result<Self, CliError> {
         let temporary = || std::env::temp_dir().join(format!("glance-revert-demo-{port}"));
         let path = chosen.map_or_else(temporary, Path::to_owned);
@@ -96,7 +95,7 @@ impl Drop for Folder {
     }
 }
 
-/// Writes the two files that an operator would: Glance's and the drop-in; and the admin's token.
+/// Writes the files that an operator would (Glance's and the drop-in) and the admin's token.
 fn configure(folder: &Path, [bind, ops_bind]: [SocketAddr; 2]) -> Result<Config, CliError> {
     let issuer =
         DemoIssuer::generate(ISSUER, AUDIENCE).map_err(|e| CliError::Other(e.to_string()))?;
@@ -134,7 +133,7 @@ fn write(folder: &Path, name: &str, text: &str) -> Result<(), CliError> {
     std::fs::write(&path, text).map_err(CliError::system(path.display()))
 }
 
-/// On the usual port, or on a free one where something else has it.
+/// Listens on the usual port, or on a free one if that is taken.
 async fn listen(port: u16) -> Result<TcpListener, CliError> {
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
     if let Ok(usual) = TcpListener::bind(at(port)).await {

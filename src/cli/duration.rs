@@ -1,10 +1,10 @@
-//! Lengths of time, as people write them: `24h`, `3d`, `2h30m`.
+//! Parses durations: `24h`, `3d`, `2h30m`.
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// Reads one; a day has 24 hours.
+/// Parses a duration; a day has 24 hours.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<Span>().ok();
     let exact = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());

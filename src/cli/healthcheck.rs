@@ -1,4 +1,4 @@
-//! `glance-revert healthcheck`: for images without a shell or curl.
+//! `glance-revert healthcheck`: for container images without a shell or curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct HealthcheckArgs {
     address: Option<SocketAddr>,
 }
 
-/// Exit codes: 0 well; 1 not well, or no answer.
+/// Exit codes: 0 healthy; 1 unhealthy, or no response.
 pub(super) async fn run(sources: &SourceArgs, args: &HealthcheckArgs) -> Outcome {
     let address = match args.address {
         Some(address) => address,
@@ -28,7 +28,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &HealthcheckArgs) -> Outcome
     };
     let path = if args.live { "livez" } else { "readyz" };
     let url = format!("http://{}/{path}", reachable(address));
-    // Plain HTTP, so nothing is believed; a machine without CA certificates can ask, too.
+    // Plain HTTP needs no CA certificates, which the machine may lack.
     let outbound = Outbound { insecure: true, ..Outbound::within(TIMEOUT) };
     let client = outbound.client().map_err(|error| CliError::Other(error.to_string()))?;
     match client.get(&url).send().await {
@@ -38,7 +38,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &HealthcheckArgs) -> Outcome
     }
 }
 
-/// A server that listens on every address is asked on loopback.
+/// A server that listens on every address is reached on loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

@@ -35,7 +35,7 @@ struct WhichArgs {
     name: Option<NamePattern>,
 }
 
-/// For records.
+/// For the audit record.
 impl fmt::Display for WhichArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.owner, self.ids.as_slice()) {
@@ -74,7 +74,7 @@ pub(super) struct ReleaseArgs {
     json: bool,
 }
 
-/// Exit codes: 0 all are held; 1 some are not, or no image fits; 69 the database does not answer.
+/// Exit codes: 0 all are held; 1 some are not, or none match; 69 the database is unavailable.
 pub(super) async fn hold(sources: &SourceArgs, args: &HoldArgs) -> Outcome {
     let app = sources.app()?;
     let now = app.clock.now();
@@ -94,7 +94,7 @@ pub(super) async fn hold(sources: &SourceArgs, args: &HoldArgs) -> Outcome {
     tell(&result, "held", args.json)
 }
 
-/// Exit codes: 0 none of them is held; 1 no image fits; 69 the database does not answer.
+/// Exit codes: 0 all are released; 1 no image matches; 69 the database is unavailable.
 pub(super) async fn release(sources: &SourceArgs, args: &ReleaseArgs) -> Outcome {
     let app = sources.app()?;
     let (selection, impossible) = args.which.resolve(app.clock.now())?;
@@ -120,7 +120,7 @@ fn tell(result: &HoldResult, done: &str, for_programs: bool) -> Outcome {
 }
 
 impl WhichArgs {
-    /// The selection, and what is no id of any image.
+    /// The selection, and texts that are not possible image ids.
     fn resolve(&self, now: Timestamp) -> Result<(Selection, Vec<String>), CliError> {
         let (ids, impossible) = selection::ids(&self.ids)?;
         if !self.ids.is_empty() && ids.is_empty() {

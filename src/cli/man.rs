@@ -1,4 +1,4 @@
-//! `glance-revert man`, for those who make packages.
+//! `glance-revert man`: writes manual pages, for packagers.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::{Cli, CliError, Exit, Outcome};
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// Where to write the pages, one a command
+    /// The folder for the pages, one per command
     folder: PathBuf,
 }
 

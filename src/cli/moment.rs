@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta};
 
 use crate::domain::time::Timestamp;
 
-/// A time as an operator gives it: a moment, or how long ago it was.
+/// A point in time as an operator writes it: a moment, or how long ago it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     At(Timestamp),
@@ -15,7 +15,7 @@ pub(super) enum Moment {
 pub(super) const FORMS: &str = "TIME";
 
 impl Moment {
-    /// Reads RFC 3339 in any zone, the same without a zone or seconds (UTC), a date (its first
+    /// Parses RFC 3339 in any zone, the same without zone (UTC) or seconds, a date (its first
     /// moment, UTC), `now`, or how long ago: `90s`, `30m`, `2h`, `3d`, `1w`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
@@ -27,7 +27,7 @@ impl Moment {
         })
     }
 
-    /// When that is.
+    /// The moment it means.
     pub(super) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
@@ -65,7 +65,7 @@ fn at(text: &str) -> Option<Timestamp> {
         .or_else(|| without("%Y-%m-%dT%H:%M"))
         .or_else(|| without("%Y-%m-%d %H:%M"))
         .or_else(date);
-    // databases have no place for other years
+    // databases cannot store other years
     found.filter(|time| (1..=9999).contains(&time.year()))
 }
 

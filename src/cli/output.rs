@@ -1,7 +1,7 @@
-//! Results go to standard output, complaints to standard error.
+//! Prints results on standard output and errors on standard error.
 //!
-//! All of it passes [`Printable`], so nothing that a database holds can act upon a terminal or forge
-//! a line.
+//! Everything is escaped with [`Printable`], so that database content cannot act upon a terminal or
+//! forge a line.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -12,12 +12,12 @@ use super::CliError;
 use crate::domain::scrub::Tally;
 use crate::telemetry::{Printable, printable};
 
-/// Writes a line of the result, at once. A reader that has gone (`| head`) is no error.
+/// Prints a line of the result at once. A closed reader (`| head`) is not an error.
 pub(super) fn line(text: impl Display) -> Result<(), CliError> {
     write(&Printable(text))
 }
 
-/// Writes lines that are our own, every character of them.
+/// Prints lines that contain only our own text.
 pub(super) fn text(ours: &str) -> Result<(), CliError> {
     write(&ours)
 }
@@ -32,14 +32,14 @@ fn write(text: &dyn Display) -> Result<(), CliError> {
     }
 }
 
-/// Writes a result for programs.
+/// Prints a result as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(unwritable)?;
     let lines: Vec<_> = text.lines().map(printable).collect();
     write(&lines.join("\n"))
 }
 
-/// Writes one of several results for programs, on a line of its own.
+/// Prints one of several results as JSON on one line.
 pub(super) fn json_line(value: &impl Serialize) -> Result<(), CliError> {
     line(serde_json::to_string(value).map_err(unwritable)?)
 }
@@ -49,25 +49,25 @@ fn unwritable(error: serde_json::Error) -> CliError {
     CliError::Other(format!("the result cannot be written: {error}"))
 }
 
-/// Says why the command ends badly, in one line.
+/// Prints in one line why the command failed.
 pub(super) fn complain(what: &dyn Display) {
-    // nowhere is left to say that this cannot be said
+    // if standard error fails there is nowhere to report it
     drop(writeln!(io::stderr().lock(), "glance-revert: {}", Printable(what)));
 }
 
-/// Asks, at the begin of the line in which the answer will stand.
+/// Prints a question; the answer follows on the same line.
 pub(super) fn prompt(question: &dyn Display) {
     let mut output = io::stderr().lock();
-    // whoever cannot be asked does not answer
+    // if it cannot be printed, no answer comes
     drop(write!(output, "{}", Printable(question)).and_then(|()| output.flush()));
 }
 
-/// Whether somebody reads the results as they come.
+/// Whether standard output is a terminal.
 pub(super) fn at_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// `3d 4h`, `12m`, `due`, `never`: how long is left.
+/// Time left: `3d 4h`, `12m`, `due`, `never`.
 pub(super) fn left(seconds: Option<i64>) -> String {
     let Some(seconds) = seconds else { return "never".to_owned() };
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -80,7 +80,7 @@ pub(super) fn left(seconds: Option<i64>) -> String {
     }
 }
 
-/// `1.5 GiB`: a size for people.
+/// A size, such as `1.5 GiB`.
 pub(super) fn size(bytes: Option<i64>) -> String {
     let Some(bytes) = bytes.and_then(|bytes| u64::try_from(bytes).ok()) else {
         return "-".to_owned();
@@ -88,12 +88,12 @@ pub(super) fn size(bytes: Option<i64>) -> String {
     self::bytes(bytes)
 }
 
-/// `1.5 GiB`: a sum of sizes for people.
+/// A sum of sizes, such as `1.5 GiB`.
 pub(super) fn bytes(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }
 
-/// `1 image, 1.5 GiB`: the last line of a list.
+/// The last line of a list: `1 image, 1.5 GiB`.
 pub(super) fn images(all: Tally) -> String {
     let noun = if all.images == 1 { "image" } else { "images" };
     format!("{} {noun}, {}", all.images, bytes(all.bytes))

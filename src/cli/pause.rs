@@ -46,8 +46,8 @@ pub(super) struct StatusArgs {
     json: bool,
 }
 
-/// Exit codes: 0 the scrubber is paused, and no claim is in hand; 1 it is not, or claims are in hand
-/// still; 69 the database does not answer.
+/// Exit codes: 0 paused, and no claim is left; 1 not paused, or claims are left; 69 the database is
+/// unavailable.
 pub(super) async fn pause(sources: &SourceArgs, args: &PauseArgs) -> Outcome {
     let app = sources.app()?;
     let now = app.clock.now();
@@ -132,7 +132,7 @@ pub(super) async fn status(sources: &SourceArgs, args: &StatusArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// In a line.
+/// One line.
 fn last_pass(pass: ScrubberPass) -> String {
     let ScrubberPass { started_at, finished_at, host, images_scrubbed, images_failed, .. } = pass;
     let Some(finished_at) = finished_at else {

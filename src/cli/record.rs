@@ -1,4 +1,4 @@
-//! The audit record of what is done at the command line.
+//! Audit records of the command line.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use crate::domain::principal::Admin;
 use crate::domain::revert::RevertRequest;
 use crate::telemetry::audit::{Outcome, Record};
 
-/// Records a revert; before its result is told.
+/// Records a revert, before its result is printed.
 pub(super) fn reverted(
     operator: &Admin,
     id: &ImageId,
@@ -35,12 +35,12 @@ pub(super) fn reverted(
     .write();
 }
 
-/// The operator, by the name that the machine has for them.
+/// The operator, under the name the system has for them.
 pub(super) fn operator() -> Admin {
     Admin::local_operator().named(login())
 }
 
-/// Records an order to all scrubbers; before its result is told.
+/// Records an order to all scrubbers, before its result is printed.
 pub(super) fn ordered(
     operator: &Admin,
     operation: &str,
@@ -67,8 +67,7 @@ pub(super) fn ordered(
     .write();
 }
 
-/// Who sits at the command line: the login that Linux keeps through `sudo` and `su`, else the
-/// user of this process.
+/// The login that Linux keeps through `sudo` and `su`, else this process's user.
 fn login() -> Option<String> {
     let kept = fs::read_to_string("/proc/self/loginuid").ok();
     let kept = kept.and_then(|text| text.trim().parse::<u32>().ok());
@@ -79,7 +78,7 @@ fn login() -> Option<String> {
     })
 }
 
-/// `alice (uid 1000)`; the number alone for a user that only a directory service knows.
+/// `alice (uid 1000)`; the number alone if `/etc/passwd` does not have the user.
 fn user(uid: u32, users: &str) -> String {
     let found = users.lines().find_map(|line| {
         let mut fields = line.split(':');

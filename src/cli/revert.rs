@@ -22,7 +22,7 @@ use crate::domain::selection::Selection;
 use crate::server::signals::of_a_command;
 use crate::telemetry::AuditTrail;
 
-/// Images that are chosen at a time, soonest lost first.
+/// Images selected at a time, those scrubbed soonest first.
 const PAGE: usize = 10_000;
 
 #[derive(Debug, Args)]
@@ -98,7 +98,7 @@ impl RevertArgs {
     }
 }
 
-/// Exit codes: 0 all are back; 1 some are not; 69 the database does not answer.
+/// Exit codes: 0 all are active; 1 some are not; 69 the database is unavailable.
 pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
     let (app, trail) = sources.app_and_trail()?;
     let named = args.selection.resolve(app.clock.now())?;
@@ -127,7 +127,7 @@ async fn choose(
     app.reverter.select(&Admin::local_operator(), selection, after, PAGE).await
 }
 
-/// Shows the plan, and asks unless that was answered before.
+/// Prints the plan, and asks unless `--yes` or `--dry-run` was given.
 fn is_wanted(app: &App, chosen: &Selected, args: &RevertArgs) -> Result<bool, CliError> {
     if chosen.tally.images == 0 {
         return Ok(true);

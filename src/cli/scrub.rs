@@ -90,7 +90,7 @@ async fn dry_run(scrubber: &Scrubber, args: &ScrubArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// What to do where a pass is refused.
+/// What to do if a pass is refused.
 fn go_on(images: u64) -> String {
     format!(
         "look at what would go with glance-revert scrub --dry-run, then let one pass through with \
@@ -122,7 +122,7 @@ fn bar() -> ProgressBar {
     ProgressBar::new_spinner().with_style(style.with_key("rate", rate))
 }
 
-/// `2,728 a second`: no more digits than anybody can read.
+/// `2,728 a second`, without a fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small")]
 fn rate(state: &ProgressState, text: &mut dyn Write) {
     // writing into the bar's own text cannot fail

@@ -1,4 +1,4 @@
-//! Which images a command is about: ids, or a project, a window and a pattern of names.
+//! Which images a command selects: ids, or a project, a time window and a name pattern.
 
 use std::io::{IsTerminal, Read};
 
@@ -10,7 +10,7 @@ use crate::domain::image::ImageId;
 use crate::domain::selection::{Filter, NamePattern, Selection};
 use crate::domain::time::Timestamp;
 
-/// Ids read from standard input: half a million.
+/// Limit of ids from standard input, in bytes: about half a million ids.
 const MOST_INPUT: u64 = 20 << 20;
 
 #[derive(Debug, Args)]
@@ -34,19 +34,19 @@ pub(super) struct SelectionArgs {
     name: Option<NamePattern>,
 }
 
-/// What was named.
+/// A resolved selection.
 #[derive(Debug)]
 pub(super) struct Named {
     /// The images.
     pub(super) selection: Selection,
-    /// What is no id of any image.
+    /// Texts that are not possible image ids.
     pub(super) impossible: Vec<String>,
-    /// Whether each image was named, and not only what it is like.
+    /// Whether images were selected by id.
     pub(super) by_id: bool,
 }
 
 impl Named {
-    /// How many images were named one by one.
+    /// The number of ids given.
     pub(super) fn count(&self) -> u64 {
         let ids = match &self.selection {
             Selection::Images(ids) => ids.len(),
@@ -55,7 +55,7 @@ impl Named {
         (ids + self.impossible.len()) as u64
     }
 
-    /// The first two images that were named.
+    /// The first two ids given.
     pub(super) fn first(&self) -> Vec<&ImageId> {
         match &self.selection {
             Selection::Images(ids) => ids.iter().take(2).collect(),
@@ -65,7 +65,7 @@ impl Named {
 }
 
 impl SelectionArgs {
-    /// Reads ids from standard input where that was asked for.
+    /// Resolves the selection; reads ids from standard input if requested.
     pub(super) fn resolve(&self, now: Timestamp) -> Result<Named, CliError> {
         let by_id = !self.ids.is_empty();
         let (ids, impossible) = ids(&self.ids)?;
@@ -85,7 +85,7 @@ impl SelectionArgs {
     }
 }
 
-/// Ids as they were named, `-` for standard input; and what is no id of any image.
+/// The given ids, `-` for standard input; and texts that are not possible image ids.
 pub(super) fn ids(named: &[String]) -> Result<(Vec<ImageId>, Vec<String>), CliError> {
     let mut texts = Vec::new();
     for text in named {
@@ -114,14 +114,14 @@ fn input() -> Result<String, CliError> {
     Ok(text)
 }
 
-/// Asks a person; `None` where there is none to ask.
+/// Asks a yes/no question; `None` if there is no terminal.
 pub(super) fn ask(question: &str) -> Option<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return None;
     }
     output::prompt(&format_args!("{question} [y/N] "));
     let mut answer = String::new();
-    // an end of the input is no
+    // end of input means no
     let _ = std::io::stdin().read_line(&mut answer);
     Some(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }

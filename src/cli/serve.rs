@@ -23,7 +23,7 @@ pub(super) async fn run(sources: &SourceArgs) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Binds, unless sockets listen already, and says where.
+/// Binds the listeners (or uses sockets that listen already) and logs their addresses.
 pub(super) async fn start(
     config: Config,
     listening: Option<[TcpListener; 2]>,
@@ -33,7 +33,7 @@ pub(super) async fn start(
     let (scrubber, tls) = (config.revert.scrubber, config.listeners.tls.is_some());
     let app = App::new(config)?;
     for (part, why) in app.unusable() {
-        tracing::error!(part, why, "cannot be used as it is configured, and is left alone");
+        tracing::error!(part, why, "skipped: cannot be used as configured");
     }
     let state = app.api_state()?;
     let server = match listening {
@@ -54,7 +54,7 @@ pub(super) async fn start(
     Ok(server)
 }
 
-/// Settings that are allowed, and probably not meant.
+/// Warns about settings that are allowed but probably not intended.
 fn warn(config: &Config) {
     if !config.glance.delayed_delete {
         tracing::warn!(

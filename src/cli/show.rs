@@ -20,8 +20,8 @@ pub(super) struct ShowArgs {
     json: bool,
 }
 
-/// Exit codes: 0 the image can be taken back; 1 it cannot, or there is none; 69 the database does
-/// not answer.
+/// Exit codes: 0 the image can be reverted; 1 it cannot, or does not exist; 69 the database is
+/// unavailable.
 pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
     let app = sources.app()?;
     let Ok(id) = ImageId::parse(&args.id) else {

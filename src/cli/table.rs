@@ -1,4 +1,4 @@
-//! Tables for people: as wide as their terminal, and one line a row where there is none.
+//! Tables for people: fitted to the terminal; without one, one line per row.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, TableStyle};
 
@@ -6,27 +6,27 @@ use super::CliError;
 use super::output::{at_terminal, text};
 use crate::telemetry::Printable;
 
-/// What becomes of a column in a terminal that is too narrow for the table.
+/// How a column adapts to a terminal that is too narrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It keeps its width, so that its values can be copied.
+    /// Keeps its width, so that values can be copied.
     Whole,
-    /// Its values go on in the next line.
+    /// Wraps its values.
     Wrapped,
-    /// Its values end with `…`.
+    /// Truncates its values with `…`.
     Cut,
-    /// It is left out, the widest first.
+    /// Is omitted, the widest first.
     Optional,
-    /// It is left out however wide the terminal is.
+    /// Is always omitted.
     Hidden,
 }
 
-/// Blanks after a column.
+/// Blanks between columns.
 const GAP: u16 = 2;
-/// What a column that may shrink keeps, before another is left out for it.
+/// Width that a shrinking column keeps before another column is omitted.
 const LEAST: u16 = 12;
 
-/// A table under construction. Its values can do no more than be read: they are escaped.
+/// A table under construction. Its values are escaped.
 #[derive(Debug)]
 pub(super) struct Table {
     fits: Vec<Fit>,
@@ -54,7 +54,7 @@ impl Table {
         !wide && at_terminal() && self.table.width().is_some_and(|width| width < columns)
     }
 
-    /// Prints it, to fit the terminal if there is one and `wide` is not asked for.
+    /// Prints the table, fitted to the terminal if there is one and `wide` is false.
     pub(super) fn print(self, wide: bool) -> Result<(), CliError> {
         let width = self.table.width().filter(|_| at_terminal() && !wide);
         text(&self.rendered(width))
@@ -76,7 +76,7 @@ impl Table {
         self.table.trim_fmt()
     }
 
-    /// The optional columns without which the rest fits.
+    /// The optional columns to omit so that the rest fits.
     fn left_out(&self, width: u16) -> Vec<usize> {
         let widths = self.table.column_max_content_widths();
         let needed = |(at, fit): (usize, &Fit)| {

@@ -1,10 +1,10 @@
-//! When something is to end, and why, on the command line.
+//! The end of a pause or hold, and its reason, on the command line.
 
 use super::moment::Moment;
 use crate::domain::control::LONGEST_REASON;
 use crate::domain::time::Timestamp;
 
-/// A moment that is still to come.
+/// A moment in the future.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Until(pub(super) Timestamp);
 
@@ -12,7 +12,7 @@ pub(super) struct Until(pub(super) Timestamp);
 pub(super) const FORMS: &str = "TIME";
 
 impl Until {
-    /// Reads a date or RFC 3339; how long ago something was is no end.
+    /// Parses a date or RFC 3339 time; relative forms mean the past, so they are refused.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         match Moment::parse(text) {
             Ok(Moment::At(at)) => Ok(Self(at)),
@@ -25,7 +25,7 @@ impl Until {
     }
 }
 
-/// Reads a reason that can be kept.
+/// Checks that a reason can be stored.
 pub(super) fn reason(text: &str) -> Result<String, String> {
     let fits = (1..=LONGEST_REASON).contains(&text.chars().count()) && !text.contains('\0');
     if fits { Ok(text.to_owned()) } else { Err(format!("1 to {LONGEST_REASON} characters")) }

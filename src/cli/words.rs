@@ -1,11 +1,11 @@
-//! Why an image does not come back, and what to do about it at a command line.
+//! Error messages of the command line: why an image is not reverted, and what to do.
 
 use crate::domain::control::ControlError;
 use crate::domain::pending::NotPending;
 use crate::domain::repo::RepoError;
 use crate::domain::revert::RevertError;
 
-/// The words for people.
+/// The message for people.
 pub(super) fn message(error: &RevertError) -> String {
     match advice(error) {
         Some(advice) => format!("{error}. {advice}"),
@@ -51,12 +51,12 @@ fn advice(error: &RevertError) -> Option<&'static str> {
     }
 }
 
-/// The stable word for why an order was not given.
+/// The stable reason of a refused pause or hold.
 pub(super) fn control_reason(error: &ControlError) -> &'static str {
     error.reason()
 }
 
-/// The same of the database.
+/// The stable reason of a database error.
 pub(super) fn repo_reason(error: &RepoError) -> &'static str {
     error.reason()
 }

@@ -1,7 +1,7 @@
-//! `[database]`: Glance's connection, taken apart into discrete settings.
+//! `[database]`: Glance's connection URL, parsed into settings.
 //!
-//! SQLAlchemy splits the URL ([`url`]), and the driver that the URL names gives its parameters a
-//! meaning: `PyMySQL`'s and psycopg2's are followed here, so that Glance and this service always
+//! SQLAlchemy splits the URL ([`url`]), and the driver that the URL names interprets its
+//! parameters. The rules are `PyMySQL`'s and psycopg2's, so that Glance and this service always
 //! reach the same database.
 
 mod libpq;
@@ -27,7 +27,7 @@ options! {
         /// Glance's database.
         connection: String =
             connection().example("mysql+pymysql://glance:PASSWORD@database.example.org/glance");
-        /// Added to the connection's own parameters.
+        /// Parameters added to the connection's own.
         connection_parameters: Option<String> = text_or("name=value&name=value", "").secret();
     }
 }
@@ -55,7 +55,7 @@ pub enum DatabaseKind {
     Sqlite,
 }
 
-/// `[database] connection`, taken apart as SQLAlchemy does.
+/// `[database] connection`, parsed as SQLAlchemy does.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     /// From the scheme.
@@ -99,15 +99,15 @@ pub struct DatabaseTls {
     pub key: Option<PathBuf>,
 }
 
-/// Why a connection is refused. Never shows a piece of it that may be secret.
+/// Why a connection is refused. Shows no part of it that may be secret.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// SQLAlchemy would not read it either.
+    /// SQLAlchemy would not parse it either.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// No such database here.
+    /// An unsupported kind of database.
     #[error(
-        "{0:?} is no kind of database that is known; use mysql+pymysql, postgresql+psycopg2 or \
+        "{0:?} is not a supported database; use mysql+pymysql, postgresql+psycopg2 or \
          sqlite, or a relative of theirs"
     )]
     Scheme(String),
@@ -117,16 +117,16 @@ pub enum DatabaseError {
     /// `sqlite://host/file`, `sqlite:///file:..`.
     #[error("SQLite needs the path of a file alone; write sqlite:////path/to/file")]
     SqliteForm,
-    /// Neither in the URL nor in its parameters.
+    /// No database name in the URL or its parameters.
     #[error("the database has no name; write it after the host: ..@host/glance")]
     NoDatabase,
     /// An unescaped `@`, most likely.
-    #[error("the host has an `@`; an `@` in the password is written %40")]
+    #[error("the host has an `@`; write an `@` in the password as %40")]
     Host,
     /// Several hosts, as libpq takes them.
     #[error("names several hosts; name the one that Glance writes to, or a proxy before them")]
     SeveralHosts,
-    /// A parameter that would be silence.
+    /// A parameter that cannot be honoured.
     #[error("{name}: {reason}")]
     Parameter {
         /// Its name.
@@ -134,16 +134,16 @@ pub enum DatabaseError {
         /// What to do.
         reason: String,
     },
-    /// Neither the driver's nor ours.
-    #[error("{0:?} is no parameter that is known; remove it")]
+    /// Neither the driver nor this service knows the parameter.
+    #[error("{0:?} is not a known parameter; remove it")]
     UnknownParameter(String),
-    /// Parameters that look like the end of a password.
-    #[error("an `@` stands in the parameters; `@`, `/` and `?` in a password are percent-encoded")]
+    /// Parameters that look like the rest of a password.
+    #[error("an `@` in the parameters: `@`, `/` and `?` in a password must be percent-encoded")]
     Password,
-    /// The file of `passfile`.
+    /// The `passfile` cannot be used.
     #[error("passfile={path}: {reason}; make it readable here, as it is for Glance")]
     PassFile {
-        /// As the URL has it.
+        /// Its path, as in the URL.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -164,7 +164,7 @@ pub enum DatabaseError {
     /// `ssl_capath`.
     #[error("ssl_capath, a folder of certificates, cannot be used; name one file with ssl_ca")]
     CaFolder,
-    /// The file of `read_default_file`; without it TLS and password would silently be others.
+    /// The file of `read_default_file`; ignoring it would silently change TLS or the password.
     #[error("read_default_file={path}: {reason}; make it readable here, as it is for Glance")]
     OptionFile {
         /// As the URL has it.
@@ -174,7 +174,7 @@ pub enum DatabaseError {
     },
 }
 
-/// Reads the section; `None` after noting why not.
+/// Reads the section; `None` if it has a problem, which is noted.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let mut section = reader.section(&["database"]);
     let parameters = section.get(&DATABASE.connection_parameters).unwrap_or_default();
@@ -192,11 +192,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
 }
 
 impl DatabaseConfig {
-    /// Takes `[database] connection` and `connection_parameters` apart. Reads the file that
+    /// Parses `[database] connection` and `connection_parameters`. Reads the file that
     /// `read_default_file` names.
     ///
     /// # Errors
-    /// What cannot be reached from here, or not as Glance reaches it.
+    /// The connection cannot be made from here, or not the way Glance makes it.
     pub fn parse(connection: &str, parameters: &str) -> Result<Self, DatabaseError> {
         let mut url = DatabaseUrl::parse(connection)?;
         url.add_query(parameters);
@@ -237,8 +237,8 @@ fn sqlite(url: DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
     })
 }
 
-/// `PyMySQL` lets parameters go before the URL's own parts, asks the option file for what is then
-/// empty, and takes a socket before a host.
+/// `PyMySQL`: parameters override the URL's own parts, the option file fills what is then empty,
+/// and a socket is preferred to a host.
 fn mysql(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
     parameters::check_mysql(url)?;
     let file = default_file(url)?;
@@ -264,8 +264,8 @@ fn mysql(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
     })
 }
 
-/// psycopg2 lets parameters go before the URL's own parts; a host that is a path is a folder with
-/// a socket in it; a database without a name has its user's.
+/// psycopg2: parameters override the URL's own parts; a host that is a path is the folder of a
+/// socket; a missing database name defaults to the user's.
 fn postgres(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
     parameters::check_postgres(url)?;
     let (host, port) = postgres_host(url)?;
@@ -280,7 +280,7 @@ fn postgres(url: &DatabaseUrl) -> Result<DatabaseConfig, DatabaseError> {
     }
     let (socket, host) = match host {
         Some(folder) if folder.starts_with('/') => (Some(PathBuf::from(folder)), None),
-        // A certificate is of a name, so the name is asked for where one must be shown.
+        // Connect by name, not `hostaddr`, where the certificate's name is verified.
         Some(name) if tls.verify_identity => (None, Some(name)),
         host => (None, address.or(host)),
     };

@@ -1,7 +1,6 @@
 //! `options!`, which declares the options of a section.
 
-/// Declares the options of a section, each with its help, its name, the type that it is read as,
-/// and what may be written:
+/// Declares the options of a section, each with its help, name, type and allowed values:
 ///
 /// ```ignore
 /// options! {
@@ -13,9 +12,9 @@
 /// }
 /// ```
 ///
-/// `REVERT.lock_wait` is the option, `RevertOptions::ALL` all of them as they are described to
-/// people. `struct RevertConfig of` adds what is read from them: `RevertConfig::read(&mut section)`
-/// gives `config.lock_wait`.
+/// `REVERT.lock_wait` is the option, `RevertOptions::ALL` the descriptions of all of them. `struct
+/// RevertConfig of` adds the struct of their values: `RevertConfig::read(&mut section)` returns it,
+/// with a field `lock_wait`.
 macro_rules! options {
     ($(#[doc = $about:literal])+ struct $Values:ident of $($declared:tt)+) => {
         options! { @values $(#[doc = $about])+ $Values $($declared)+ }
@@ -51,7 +50,7 @@ macro_rules! options {
         };
 
         impl $Options {
-            /// In the order of the sample.
+            /// In the order in which the sample lists them.
             pub(in crate::config) const ALL: &'static [crate::config::options::OptionSpec] =
                 &[$($TABLE.$name.spec,)+];
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The variables that can be options. A value, so that nothing below reads the process's own.
+/// The variables that can be options, passed as a value: nothing below reads the process's.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
@@ -11,7 +11,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Takes what looks like an option from the process.
+    /// Collects the process's variables that have the form of an option.
     pub fn from_process() -> Self {
         let mut environment = Self::default();
         for (name, value) in std::env::vars_os() {
@@ -25,9 +25,9 @@ impl Environment {
         environment
     }
 
-    /// The variable's name for an option. Letters that a shell cannot have in a name become `_`
-    /// in our own groups that carry a name (`revert_jwt:my-idp` is `OS_REVERT_JWT_MY_IDP__..`);
-    /// Glance's groups stay as oslo.config has them.
+    /// The variable for an option. Characters that a shell does not allow in names become `_` in
+    /// our own groups that carry a name (`revert_jwt:my-idp` is `OS_REVERT_JWT_MY_IDP__..`);
+    /// Glance's groups stay as oslo.config writes them.
     pub fn variable(group: &str, option: &str) -> String {
         let mut group = group.to_uppercase();
         if group.contains(':') {
@@ -42,7 +42,7 @@ impl Environment {
         self.variables.get(&name).map(|value| (name, value.as_str()))
     }
 
-    /// Every variable that has an option's form: its name, its group and its option, upper case.
+    /// Every variable with the form of an option: its name, and group and option in upper case.
     pub fn options(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.variables
             .keys()
@@ -61,7 +61,7 @@ impl Environment {
     }
 }
 
-/// Group and option; no option's name has two underscores in a row, a group's may.
+/// Splits group from option; a group's name may contain `__`, an option's never does.
 fn split(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix("OS_")?.rsplit_once("__")
 }

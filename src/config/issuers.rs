@@ -29,12 +29,12 @@ pub struct JwtIssuerConfig {
     /// `algorithms` (RS256, PS256, ES256, ES384, EdDSA): never `HS*`, never `none`.
     pub algorithms: Vec<String>,
     /// `role_claims` (`/roles`, `/realm_access/roles`): JSON pointers to arrays of strings. Empty
-    /// for `mode = tokenreview`, where roles make nobody an admin.
+    /// for `mode = tokenreview`, which does not use roles.
     pub role_claims: Vec<String>,
     /// `admin_roles` (`glance-revert-admin`).
     pub admin_roles: Vec<String>,
-    /// `subjects`: callers who are admins by their `sub` alone. Of `NS:NAME` both the text itself
-    /// and the `ServiceAccount` that it is short for.
+    /// `subjects`: callers who are admins by their `sub` alone. `NS:NAME` adds both the text itself
+    /// and the `ServiceAccount` that it stands for.
     pub subjects: Vec<String>,
     /// `leeway` (30): how far clocks may differ, at most 300.
     pub leeway: Duration,
@@ -54,7 +54,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
                     .problem(&REVERT_JWT.issuer, format!("is also the issuer of {:?}", other.name));
             }
             if spelled(&other.name) == spelled(&name) {
-                let text = format!("{:?} and this name are one in the environment", other.name);
+                let text =
+                    format!("{:?} and this name are the same in the environment", other.name);
                 section.problem_of_all(text);
             }
         }
@@ -63,7 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     issuers
 }
 
-/// The names of the files' sections, then those that only the environment knows.
+/// The names of the files' sections, then those set only in the environment.
 fn names(settings: &Settings) -> Vec<String> {
     let of_section = |(group, _)| str::strip_prefix(group, REVERT_JWT_PREFIX);
     let mut names: Vec<String> =
@@ -79,7 +80,7 @@ fn names(settings: &Settings) -> Vec<String> {
     names
 }
 
-/// The name as the environment has it.
+/// The name as it is written in the environment.
 fn spelled(name: &str) -> String {
     Environment::variable(&format!("{REVERT_JWT_PREFIX}{name}"), "")
 }

@@ -1,4 +1,4 @@
-//! `[keystone_authtoken]`: how Glance reaches its Keystone, and so how we do.
+//! `[keystone_authtoken]`: Glance's own connection to Keystone, which this service shares.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::options::{
 };
 use super::reader::{Reader, Section};
 
-/// A revoked token must not be good for longer than this, whatever Glance's file says.
+/// A revoked token is accepted at most this long, whatever Glance's file says.
 const LONGEST_CACHE: i64 = 60;
 
-/// A call is given up long before so many, whatever Glance's file says.
+/// More retries than any request's time allows.
 const MOST_RETRIES: i64 = 100;
 
 options! {
-    /// `[keystone_authtoken]`: keystonemiddleware's and keystoneauth's names. Options that are set
-    /// and are not here are accepted, and named in the log.
+    /// `[keystone_authtoken]`: the option names of keystonemiddleware and keystoneauth. Options set
+    /// there but not listed here are accepted and named in the log.
     KEYSTONE_AUTHTOKEN: KeystoneOptions {
-        /// How we log in at Keystone; none asks Keystone with the caller's own token.
+        /// How this service logs in at Keystone; none validates each token with itself.
         auth_type: Option<AuthType> = auth_type().example("password").was(&["auth_plugin"]);
-        /// Another section that has the options of the login.
+        /// Another section that holds the login options.
         auth_section: Option<String> = optional_text("name of a section");
-        /// Keystone, with or without /v3.
+        /// Keystone's URL, with or without /v3.
         auth_url: Option<String> = optional_text("URL").example("http://keystone.example.org:5000");
-        /// Our user, with a user_domain.
+        /// Our user; needs a user_domain.
         username: Option<String> =
             optional_text("text").example("glance").was(&["user-name", "user_name"]);
         /// Our user, by id.
@@ -41,11 +41,11 @@ options! {
         user_domain_name: Option<String> = optional_text("text").example("Default");
         /// The user's domain, by id.
         user_domain_id: Option<String> = optional_text("text").example("default");
-        /// For user and project, where not said.
+        /// The domain of user and project, where theirs is not set.
         default_domain_name: Option<String> = optional_text("text");
         /// The same, by id.
         default_domain_id: Option<String> = optional_text("text");
-        /// Our project, with a project_domain.
+        /// Our project; needs a project_domain.
         project_name: Option<String> =
             optional_text("text").example("service").was(&["tenant-name", "tenant_name"]);
         /// Our project, by id.
@@ -54,7 +54,7 @@ options! {
         project_domain_name: Option<String> = optional_text("text").example("Default");
         /// The project's domain, by id.
         project_domain_id: Option<String> = optional_text("text").example("default");
-        /// Logs in for the whole system.
+        /// Scopes the login to the whole system.
         system_scope: Option<Scope> = parsed("all", None, system_scope, || None);
         /// An application credential.
         application_credential_id: Option<String> = optional_text("text");
@@ -62,33 +62,33 @@ options! {
         application_credential_name: Option<String> = optional_text("text");
         /// Its secret.
         application_credential_secret: Option<SecretString> = secret_text();
-        /// Certificates that Keystone is trusted by.
+        /// CA certificates for Keystone.
         cafile: Option<PathBuf> = path();
-        /// Our own certificate.
+        /// Our client certificate.
         certfile: Option<PathBuf> = path();
         /// Its key.
         keyfile: Option<PathBuf> = path();
-        /// Believes every certificate.
+        /// Accepts any certificate.
         insecure: bool = boolean(false);
-        /// How long an answer of Keystone's is believed; 60 at most, -1 for not at all.
+        /// How long Keystone's answer about a token is cached; at most 60, -1 for not at all.
         token_cache_time: Duration = clamped::<_, 0, LONGEST_CACHE>("seconds", "300");
-        /// For a connection to stand.
+        /// How long connecting to Keystone may take.
         http_connect_timeout: Duration = some_seconds("10");
-        /// How often a connection that could not be made is tried again.
+        /// How often a failed connection attempt is repeated.
         http_request_max_retries: u32 = clamped::<_, 0, MOST_RETRIES>("", "3");
-        /// The roles, one of which makes an X-Service-Token one.
+        /// Roles that make the holder of an X-Service-Token a service.
         service_token_roles: Vec<String> = list("service");
-        /// Refuses an X-Service-Token without such a role; else it changes nothing.
+        /// Refuses an X-Service-Token without such a role; if false, it is ignored.
         service_token_roles_required: bool = boolean(true);
-        /// What access rules of application credentials call this service; else they are refused.
+        /// This service's type in access rules. Unset: tokens with access rules are refused.
         service_type: Option<String> = optional_text("text").example("image");
-        /// Told to callers without a good token.
+        /// Keystone's public URL, sent to callers without a valid token.
         www_authenticate_uri: Option<String> =
             optional_text("URL").example("https://keystone.example.org");
     }
 }
 
-/// The words of `auth_type`.
+/// The values of `auth_type`.
 #[derive(Clone, Copy)]
 pub(super) enum AuthType {
     None,
@@ -108,8 +108,8 @@ fn parse_auth_type(text: &str) -> Result<Option<AuthType>, String> {
         "password" | "v3password" => Ok(Some(AuthType::Password)),
         "v3applicationcredential" => Ok(Some(AuthType::ApplicationCredential)),
         other => Err(format!(
-            "{other:?} is not offered; use password, v3password, v3applicationcredential, or none \
-             (callers' tokens are asked about with themselves)"
+            "{other:?} is not supported; use password, v3password, v3applicationcredential, or none \
+             (each caller's token is validated with itself)"
         )),
     }
 }
@@ -127,8 +127,8 @@ fn system_scope(text: &str) -> Result<Option<Scope>, String> {
 pub struct KeystoneConfig {
     /// `auth_url`.
     pub auth_url: String,
-    /// `auth_type`, and what belongs to it; `None` for `none`, a word of ours: a caller's token is
-    /// asked about with itself.
+    /// `auth_type` and its options; `None` for `none`, a value of ours: each token is validated
+    /// with itself.
     pub login: Option<Credentials>,
     /// `cafile`.
     pub cafile: Option<PathBuf>,
@@ -136,7 +136,7 @@ pub struct KeystoneConfig {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// `insecure`.
     pub insecure: bool,
-    /// `token_cache_time`, at most 60 seconds; none for -1.
+    /// `token_cache_time`, at most 60 seconds; zero for -1.
     pub token_cache_time: Duration,
     /// `http_connect_timeout` (10).
     pub connect_timeout: Duration,
@@ -150,11 +150,11 @@ pub struct KeystoneConfig {
     pub service_type: Option<String>,
     /// `www_authenticate_uri`.
     pub www_authenticate_uri: Option<String>,
-    /// The options that are set and not used here, by name.
+    /// Options that are set but not used here.
     pub unused: Vec<String>,
 }
 
-/// `None` where nothing says which Keystone.
+/// `None` if no Keystone is configured.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let unused = unused(reader);
     let group = KEYSTONE_AUTHTOKEN_GROUP;
@@ -169,7 +169,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let auth_url = section.required(&KEYSTONE_AUTHTOKEN.auth_url).unwrap_or_default();
     let login = login(&mut section);
     let mut section = reader.section(&[group]);
-    // Without TLS nobody reads its files, so they need not be there.
+    // Without TLS nobody reads the certificate files, so they need not exist.
     let is_plain = auth_url.starts_with("http://");
     Some(KeystoneConfig {
         auth_url,
@@ -188,7 +188,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     })
 }
 
-/// What the section's files and the environment set and nothing here reads.
+/// The options that files and environment set in the section and that are not read here.
 fn unused(reader: &Reader<'_>) -> Vec<String> {
     let settings = reader.settings();
     let of_files = settings.options(KEYSTONE_AUTHTOKEN_GROUP).map(|(name, _)| name.to_owned());
@@ -237,13 +237,13 @@ fn credential(section: &mut Section<'_, '_>) -> Credentials {
 fn scope(section: &mut Section<'_, '_>) -> Scope {
     match section.get(&KEYSTONE_AUTHTOKEN.system_scope) {
         Some(scope) => scope,
-        // Another word was meant to be all.
+        // A misspelled `system_scope` (noted already) is treated as `all`.
         None if section.has_problem(&KEYSTONE_AUTHTOKEN.system_scope) => Scope::System,
         None => Scope::Project(named(section, &PROJECT)),
     }
 }
 
-/// The options that name a user, or a project.
+/// The options that name a user or a project.
 struct NameOptions {
     id: &'static Opt<Option<String>>,
     name: &'static Opt<Option<String>>,
@@ -286,7 +286,7 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Identifier {
     Identifier::Name { name, domain }
 }
 
-/// As keystoneauth has it: a certificate alone has its key in its own file, a key alone is nothing.
+/// As in keystoneauth: a certificate alone holds its own key; a key alone is ignored.
 fn identity(section: &mut Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
     let certificate = section.get(&KEYSTONE_AUTHTOKEN.certfile)?;
     let key = section.get(&KEYSTONE_AUTHTOKEN.keyfile).unwrap_or_else(|| certificate.clone());

@@ -1,38 +1,38 @@
-//! With what to log in at a Keystone, whoever asks: the verifier of tokens, Swift, Cinder.
+//! Keystone credentials, shared by the token verifier, Swift and Cinder.
 
 use secrecy::SecretString;
 
-/// With what to log in.
+/// Credentials for a Keystone login.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// A user's password, and what the token is to be good for.
+    /// A user's password, and the scope of the token.
     Password {
-        /// Who.
+        /// The user.
         user: Identifier,
         /// The password.
         password: SecretString,
-        /// For what.
+        /// The scope of the token.
         scope: Scope,
     },
-    /// An application credential by its id; its scope is its own.
+    /// An application credential by id; it has its own scope.
     ApplicationCredential {
         /// `application_credential_id`.
         id: String,
         /// `application_credential_secret`.
         secret: SecretString,
     },
-    /// The same by the name that its user gave it.
+    /// An application credential by name and user.
     NamedApplicationCredential {
         /// `application_credential_name`.
         name: String,
-        /// Whose it is.
+        /// Its owner.
         user: Identifier,
         /// `application_credential_secret`.
         secret: SecretString,
     },
 }
 
-/// What a token is good for.
+/// The scope of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// A project.
@@ -62,7 +62,7 @@ pub enum Domain {
     Id(String),
     /// By name.
     Name(String),
-    /// An option that is called a name and may hold an id (some deployers write `default`): tried
-    /// as a name first, then as an id.
+    /// From an option that is called a name but may hold an id (some deployers write `default`):
+    /// tried as a name first, then as an id.
     NameOrId(String),
 }

@@ -1,4 +1,4 @@
-//! From files and environment to a validated [`Config`].
+//! Loads files and environment into a validated [`Config`].
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -12,8 +12,8 @@ use super::{
     unknown,
 };
 
-/// Read when nothing is named, as glance-api reads them: what RDO's packages bring, which others
-/// override; then what glance-api names itself; then the folders of oslo.config.
+/// The default files, as in glance-api: first RDO's packaged defaults, which the others override;
+/// then glance-api's own file; then oslo.config's folders.
 const DIST_FILE: &str = "usr/share/glance/glance-api-dist.conf";
 const IMPORT_FILE: &str = "etc/glance/glance-image-import.conf";
 const DEFAULT_FILE: &str = "etc/glance/glance-api.conf";
@@ -23,11 +23,11 @@ const OTHER_FOLDER: &str = "etc/glance/glance-api.conf.d";
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// `--config-file`; a later one overrides an earlier one. All must exist.
+    /// `--config-file`; later files override earlier ones. All must exist.
     pub config_files: Vec<PathBuf>,
     /// `--config-dir`, in the order given. All must exist.
     pub config_dirs: Vec<ConfigDir>,
-    /// Goes before every file.
+    /// Overrides every file.
     pub environment: Environment,
 }
 
@@ -36,25 +36,25 @@ pub struct Sources {
 pub struct ConfigDir {
     /// Its `*.conf` are read in lexical order.
     pub path: PathBuf,
-    /// How many of the named files are read before it: what is named later overrides.
+    /// How many of the named files are read before it; later ones override earlier ones.
     pub after: usize,
 }
 
 impl Sources {
-    /// The files to read, in order: the named ones, else those of Glance's default places that
-    /// exist (`/etc/glance/glance-api.conf`, then `/etc/glance/glance.conf.d/*.conf`, and some that
-    /// few deployments have).
+    /// The files to read, in order: the named ones, else those of Glance's default files that exist
+    /// (`/etc/glance/glance-api.conf`, then `/etc/glance/glance.conf.d/*.conf`, and some rarer
+    /// ones).
     ///
     /// # Errors
-    /// A named folder cannot be read, or there is nothing to read at all.
+    /// A named folder cannot be read, or there is no configuration at all.
     pub fn files(&self) -> Result<Vec<PathBuf>, ConfigError> {
         self.files_below(Path::new("/"))
     }
 
-    /// The same where the default places are below another folder than `/`.
+    /// The same with the default files below another folder than `/`.
     ///
     /// # Errors
-    /// As those of [`Self::files`].
+    /// As for [`Self::files`].
     pub fn files_below(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
         if self.config_files.is_empty() && self.config_dirs.is_empty() {
             return self.default_files(root);
@@ -73,7 +73,7 @@ impl Sources {
     }
 
     fn default_files(&self, root: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-        // A file behind a closed folder is kept: reading it will tell.
+        // A file in an inaccessible folder is kept: reading it will report the error.
         let present = |file: &str| {
             let path = root.join(file);
             (!matches!(path.try_exists(), Ok(false))).then_some(path)
@@ -96,7 +96,7 @@ impl Sources {
             );
             return Err(ConfigError { problems: vec![Problem::of_source(message)] });
         }
-        // These alone are no configuration.
+        // The packaged defaults alone are not a configuration.
         files.splice(0..0, [DIST_FILE, IMPORT_FILE].into_iter().filter_map(present));
         Ok(files)
     }
@@ -106,8 +106,7 @@ impl Config {
     /// Reads and checks everything.
     ///
     /// # Errors
-    /// All that is wrong: first of the files themselves, and where they can be read, of every
-    /// option in them.
+    /// All problems: of the files themselves or, if they can be read, of every option in them.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let files = sources.files()?;
         let settings = settings(sources, &files)?;
@@ -190,7 +189,7 @@ fn settings(sources: &Sources, files: &[PathBuf]) -> Result<Settings, ConfigErro
     Ok(settings)
 }
 
-/// `*.conf` in lexical order; hidden files are left out, as by a shell.
+/// `*.conf` in lexical order, without hidden files.
 fn configuration_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {

@@ -1,6 +1,6 @@
-//! What an option is: its name, what may be written, its default, its help. Each is declared once,
-//! beside what reads its section; reader, checks, errors, sample file and documentation take it
-//! from there.
+//! What defines an option: name, allowed values, default, help. Each is declared once, beside the
+//! code that reads its section; reader, checks, errors, sample file and documentation derive from
+//! it.
 
 mod references;
 mod typed;
@@ -16,35 +16,35 @@ pub(super) use typed::{
     seconds, seconds_up_to, secret_text, some_seconds, some_text, text_or, whole_seconds, words,
 };
 
-/// One option, without the type that it is read as.
+/// One option, without the type it is parsed into.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionSpec {
-    /// As in the files.
+    /// As written in files.
     pub name: &'static str,
-    /// What may be written.
+    /// Allowed values.
     pub kind: Kind,
-    /// Whether its section is of no use without it.
+    /// Whether its section is useless without it.
     pub required: bool,
-    /// The value where nothing sets it, as it would be written; `None` for unset.
+    /// The default, as it would be written; `None` for unset.
     pub default: Option<&'static str>,
-    /// What the sample shows where there is no default.
+    /// What the sample shows if there is no default.
     pub example: &'static str,
-    /// One sentence or two.
+    /// One or two sentences.
     pub help: &'static str,
-    /// Whether the value, and all of its pieces, must never be printed.
+    /// Whether no part of the value may ever be printed.
     pub secret: bool,
-    /// Names of earlier versions, which upstream reads still, as they stand in files.
+    /// Former names that upstream still reads, as written in files.
     pub deprecated: &'static [&'static str],
 }
 
-/// What may be written for an option. As text it is for people, in documentation and in errors.
+/// The allowed values of an option. Displayed in documentation and errors.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// Text of this form.
     Text(&'static str),
-    /// A path from the root of the file system.
+    /// An absolute path.
     Path,
-    /// A word for true or false.
+    /// A boolean.
     Boolean,
     /// A whole number.
     Integer(Range),
@@ -56,30 +56,30 @@ pub enum Kind {
     Choice(fn() -> Vec<&'static str>),
 }
 
-/// The whole numbers that an option may be.
+/// The integers an option accepts.
 #[derive(Debug, Clone, Copy)]
 pub struct Range {
-    /// The least of them.
+    /// The smallest.
     pub least: i64,
-    /// The greatest of them.
+    /// The largest.
     pub most: i64,
-    /// What they count, where it must be said.
+    /// Their unit; empty for plain counts.
     pub unit: &'static str,
 }
 
-/// Which seconds an option may be.
+/// The seconds an option accepts.
 #[derive(Debug, Clone, Copy)]
 pub enum Bound {
-    /// None, or more.
+    /// Zero or more.
     Any,
-    /// More than none.
+    /// More than zero.
     Positive,
-    /// So many at most.
+    /// At most this many.
     AtMost(i64),
 }
 
 impl OptionSpec {
-    /// What may be written, in full.
+    /// The allowed values, and whether the option is required.
     pub fn value(&self) -> String {
         format!("{}{}", self.kind, if self.required { ", required" } else { "" })
     }
@@ -90,7 +90,7 @@ impl Kind {
         matches!(self, Self::Integer(_) | Self::WholeSeconds | Self::Seconds(_))
     }
 
-    /// Holds a number against its range.
+    /// Checks a number against its range.
     fn check(&self, text: &str) -> Result<(), String> {
         match self {
             Self::Integer(range) => {
@@ -166,19 +166,19 @@ impl fmt::Display for Bound {
 /// The group of our own options.
 pub const REVERT_GROUP: &str = "revert";
 
-/// The group in which Glance is told of its Keystone.
+/// The group with Glance's Keystone options.
 pub const KEYSTONE_AUTHTOKEN_GROUP: &str = "keystone_authtoken";
 
-/// What stands before an issuer's name in its group.
+/// Prefix of an issuer's group.
 pub const REVERT_JWT_PREFIX: &str = "revert_jwt:";
 
-/// Finds an option of a section by its name, or by one that it had.
+/// Finds an option of a section by its name or a former one.
 pub fn find(section: &[&'static [OptionSpec]], name: &str) -> Option<&'static OptionSpec> {
     let is_it = |option: &&OptionSpec| option.name == name || option.deprecated.contains(&name);
     section.iter().copied().flatten().find(is_it)
 }
 
-/// The option of a section whose name is most like a given one.
+/// The option of a section whose name is most similar to a given one.
 pub fn nearest(section: &[&'static [OptionSpec]], name: &str) -> Option<&'static str> {
     let likeness = |option: &&OptionSpec| strsim::jaro_winkler(option.name, name);
     let options = section.iter().copied().flatten();

@@ -1,6 +1,6 @@
-//! What oslo.config would see: the options of several files and of the environment, merged.
+//! Merges several files and the environment as oslo.config does.
 //!
-//! Knows the rules of reading, nothing about any option.
+//! Knows the rules of parsing, but no option.
 
 pub mod ini;
 mod substitute;
@@ -14,7 +14,7 @@ use super::environment::Environment;
 use ini::{Item, ParseError};
 pub use substitute::SubstitutionError;
 
-/// The section without which a name is looked up last, the only one whose case matters.
+/// The group where a `$name` is looked up last, and the only one whose name is case-sensitive.
 pub const DEFAULT_GROUP: &str = "DEFAULT";
 
 /// Where a value was written.
@@ -22,7 +22,7 @@ pub const DEFAULT_GROUP: &str = "DEFAULT";
 pub enum Origin {
     /// A line of a file.
     File {
-        /// As it was named.
+        /// The path as given.
         path: PathBuf,
         /// From 1.
         line: usize,
@@ -40,10 +40,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value, filled in, and where it was written.
+/// A value with references substituted, and where it was written.
 #[derive(Clone)]
 pub struct Found {
-    /// The text, or why it cannot be filled in.
+    /// The text, or why a reference cannot be substituted.
     pub value: Result<String, SubstitutionError>,
     /// Where it was written.
     pub origin: Origin,
@@ -61,7 +61,7 @@ pub struct Settings {
 
 #[derive(Clone)]
 struct Entry {
-    /// Of which file, in their order.
+    /// Index of the file it is from.
     file: usize,
     group: String,
     name: String,
@@ -70,15 +70,15 @@ struct Entry {
 }
 
 impl Settings {
-    /// Starts with the environment, which goes before every file.
+    /// Starts with the environment, which overrides every file.
     pub fn new(environment: Environment) -> Self {
         Self { environment, ..Self::default() }
     }
 
-    /// Adds a file; a later one goes before an earlier one.
+    /// Adds a file; later files override earlier ones.
     ///
     /// # Errors
-    /// Every line that oslo.config refuses; nothing of the file is then taken.
+    /// Every line that oslo.config refuses; the file is then ignored as a whole.
     pub fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Vec<ParseError>> {
         let mut group = String::new();
         let items = ini::parse(text)?;
@@ -102,26 +102,25 @@ impl Settings {
         Ok(())
     }
 
-    /// Names an option that a value may refer to although nothing sets it.
+    /// Declares an option that a value may refer to although nothing sets it.
     pub fn set_default(&mut self, group: &str, name: &str, value: &str) {
         self.defaults.insert((group.to_owned(), name.to_owned()), value.to_owned());
     }
 
-    /// An option's value: of the environment, else the last one of the last file that has it.
+    /// An option's value: from the environment, else the last one in the last file that has it.
     pub fn get(&self, group: &str, name: &str) -> Option<Found> {
         self.get_renamed(group, name, &[])
     }
 
-    /// The same of an option that had other names in earlier versions. The last file that has any
-    /// of them counts, and in it the present name before the others. The environment has the
-    /// present name alone.
+    /// The same for an option with former names. The last file that has any of them counts, and in
+    /// it the current name first. The environment knows only the current name.
     pub fn get_renamed(&self, group: &str, name: &str, deprecated: &[&str]) -> Option<Found> {
         let (value, origin) = self.raw(group, name, deprecated)?;
         Some(self.found(group, name, value, origin))
     }
 
-    /// All values of an option that may be repeated, in the order of the files. The environment
-    /// holds one, and goes before them all.
+    /// All values of a repeatable option, in file order. The environment holds one, which overrides
+    /// them all.
     pub fn get_all(&self, group: &str, name: &str) -> Vec<Found> {
         if let Some((variable, value)) = self.environment.get(group, name) {
             return vec![self.found(group, name, value, Origin::Environment(variable))];
@@ -131,7 +130,7 @@ impl Settings {
             .collect()
     }
 
-    /// The sections of the files in order of appearance, empty ones too; lower case, but `DEFAULT`.
+    /// The files' sections, empty ones too, in order; lower case except `DEFAULT`.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &Origin)> {
         self.groups.iter().map(|(group, origin)| (group.as_str(), origin))
     }
@@ -144,7 +143,7 @@ impl Settings {
             .map(|entry| (entry.name.as_str(), &entry.origin))
     }
 
-    /// The environment it was made with.
+    /// The environment passed to [`Self::new`].
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -178,8 +177,8 @@ impl Settings {
         substitute::expand(text, |reference| self.refer(group, reference, trail))
     }
 
-    /// A bare name is looked for beside the value, then in `DEFAULT`. oslo.config knows the options
-    /// that its program registers; here whatever the files set can be referred to.
+    /// Looks a bare name up in the value's group, then in `DEFAULT`. oslo.config only knows
+    /// registered options; here every option that the files set can be referred to.
     fn refer(
         &self,
         group: &str,
@@ -209,7 +208,7 @@ impl Settings {
     }
 }
 
-/// The options being filled in, outermost first.
+/// The options being substituted, outermost first.
 type Trail = Vec<(String, String)>;
 
 fn normalized(group: &str) -> String {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, all of it at once.
+//! All that is wrong with a configuration, collected.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use super::oslo::Origin;
 /// One thing to correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was written; `None` for what is not written anywhere.
+    /// Where it was written; `None` for something missing.
     pub origin: Option<Origin>,
-    /// The option's group, or the section; empty where a file itself is the problem.
+    /// The option's group; empty if a file itself is the problem.
     pub group: String,
-    /// The option; empty where the section is the problem.
+    /// The option; empty if the section is the problem.
     pub option: String,
-    /// What is wrong, and what to do. Never holds a secret.
+    /// What is wrong and what to do. Never holds a secret.
     pub message: String,
 }
 
 impl Problem {
-    /// A problem of no option: of a file, or of the environment.
+    /// A problem with a file or the environment, not with an option.
     pub(super) fn of_source(message: String) -> Self {
         Self { origin: None, group: String::new(), option: String::new(), message }
     }

@@ -1,11 +1,11 @@
-//! Typed reads that never stop at a problem: each is noted, and a stand-in is handed back, so that
-//! one run shows them all.
+//! Typed reads that do not stop at a problem: each is noted and a placeholder returned, so that one
+//! run reports them all.
 
 use super::options::{Kind, Opt, OptionSpec};
 use super::oslo::{Found, Origin, Settings};
 use super::problem::Problem;
 
-/// Reads options and gathers what is wrong with them.
+/// Reads options and collects their problems.
 pub(super) struct Reader<'a> {
     settings: &'a Settings,
     problems: Vec<Problem>,
@@ -20,7 +20,7 @@ impl<'a> Reader<'a> {
         self.settings
     }
 
-    /// One section, or the first of several that sets an option.
+    /// One section, or several of which the first that sets an option wins.
     pub(super) fn section(&mut self, groups: &[&str]) -> Section<'_, 'a> {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();
         Section { reader: self, groups }
@@ -30,8 +30,7 @@ impl<'a> Reader<'a> {
         self.problems.push(problem);
     }
 
-    /// Reads a part that can be left alone where it cannot be used. What is wrong with it is the
-    /// part's own and stops nothing else.
+    /// Reads an optional part. Its problems are returned, and affect nothing else.
     pub(super) fn part<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T, Vec<Problem>> {
         let before = self.problems.len();
         let part = read(self);
@@ -51,14 +50,14 @@ pub(super) struct Section<'r, 'a> {
 }
 
 impl Section<'_, '_> {
-    /// Notes a problem of the whole section.
+    /// Notes a problem with the whole section.
     pub(super) fn problem_of_all(&mut self, message: impl Into<String>) {
         let group = self.groups.first().cloned().unwrap_or_default();
         let origin = self.place(&group);
         self.note(group, "", origin, message.into());
     }
 
-    /// Notes a problem of an option, with the place where the option is set, else its section's.
+    /// Notes a problem with an option, at the place where it or else its section is written.
     pub(super) fn problem(&mut self, option: &OptionSpec, message: impl Into<String>) {
         let set =
             self.groups.iter().find_map(|group| Some((group, self.find(group, option)?.origin)));
@@ -78,7 +77,7 @@ impl Section<'_, '_> {
         section.map(|(_, origin)| origin.clone())
     }
 
-    /// Whether anything sets the option to something.
+    /// Whether the option is set to a non-empty value.
     pub(super) fn says(&self, option: &OptionSpec) -> bool {
         let found = self.groups.iter().find_map(|group| self.find(group, option));
         found.and_then(|found| found.value.ok()).is_some_and(|text| !text.is_empty())
@@ -94,7 +93,7 @@ impl Section<'_, '_> {
         self.groups.iter().find_map(|group| Some(self.find(group, option)?.origin))
     }
 
-    /// What sets the option in one section, by the names that it has had.
+    /// The option's value in one section, by its current or a former name.
     fn find(&self, group: &str, option: &OptionSpec) -> Option<Found> {
         self.reader.settings.get_renamed(group, option.name, option.deprecated)
     }
@@ -106,7 +105,7 @@ impl Section<'_, '_> {
         self.reader.problems.iter().any(noted)
     }
 
-    /// An option's value: what is written, else its default. What is refused is noted.
+    /// An option's value, else its default. Refused values are noted.
     pub(super) fn get<T>(&mut self, option: &Opt<T>) -> T {
         let groups = self.groups.clone();
         let find = |group: String| Some((self.find(&group, option)?, group));
@@ -117,7 +116,7 @@ impl Section<'_, '_> {
         let Some(text) = text else { return option.default() };
         let relative = matches!(option.spec.kind, Kind::Path) && !text.starts_with('/');
         let (value, fault) = match option.parse(&text) {
-            // It is kept, so that nothing is said to be missing.
+            // Kept, so that nothing is reported as missing.
             Ok(path) if relative && !text.is_empty() => {
                 (path, Some("must be an absolute path".to_owned()))
             }
@@ -130,7 +129,7 @@ impl Section<'_, '_> {
         value
     }
 
-    /// The value of an option that must be set, since another one is as it is.
+    /// The value of an option that another option makes mandatory.
     pub(super) fn required<T>(&mut self, option: &Opt<Option<T>>) -> Option<T> {
         let value = self.get(option);
         if value.is_none() && !self.has_problem(option) {
@@ -139,7 +138,7 @@ impl Section<'_, '_> {
         value
     }
 
-    /// Without a default, an option that must be set refuses an empty text.
+    /// A required option without a default refuses the empty text.
     fn unset<T>(&mut self, option: &Opt<T>) -> T {
         if option.spec.default.is_none()
             && option.spec.required
@@ -150,8 +149,8 @@ impl Section<'_, '_> {
         option.default()
     }
 
-    /// All values of an option that may be repeated, of the first section that has any. What is
-    /// refused is noted and left out.
+    /// All values of a repeatable option, from the first section that has any. Refused values are
+    /// noted and omitted.
     pub(super) fn repeated<T>(&mut self, option: &Opt<T>) -> Vec<T> {
         let settings = self.reader.settings;
         let all = self.groups.iter().find_map(|group| {
@@ -170,7 +169,7 @@ impl Section<'_, '_> {
         values
     }
 
-    /// The text of a value, `None` (and a problem) where it refers to what is not there.
+    /// The text of a value; `None` (and a problem) if a reference in it cannot be substituted.
     fn filled(
         &mut self,
         group: &str,
@@ -181,7 +180,8 @@ impl Section<'_, '_> {
             Ok(text) => (Some(text), found.origin),
             Err(error) => {
                 let message = if option.secret {
-                    "a `$` is followed by what is no option; write `$$` for a dollar".to_owned()
+                    "`$` is not followed by the name of an option; write `$$` for a dollar"
+                        .to_owned()
                 } else {
                     error.to_string()
                 };

@@ -1,4 +1,4 @@
-//! The sample configuration, written from what is declared of the options.
+//! Generates the sample configuration from the declared options.
 
 use std::fmt::Write;
 
@@ -45,15 +45,15 @@ const ONE_KEY: &str = "\
 #audiences = glance-revert
 ";
 
-/// The options of an issuer that the first section does not show, since they exclude others.
+/// The issuer options that exclude those shown in the first section.
 const ELSEWHERE: [(&str, &[&str]); 3] = [
     (KUBERNETES, &["api_server", "ca_file", "token_file"]),
     (KEY_SET, &["jwks_file"]),
     (ONE_KEY, &["public_key_file"]),
 ];
 
-/// The text of `deploy/glance-revert.conf.sample`: every option of ours in a comment, with its
-/// default or an example. A comment of text has a blank after its `#`, an option has none.
+/// The text of `deploy/glance-revert.conf.sample`: every option of ours, commented out, with its
+/// default or an example. Prose comments have a blank after `#`, options have none.
 pub fn sample() -> String {
     let mut text = format!("{HEAD}\n[{REVERT_GROUP}]\n");
     for option in REVERT.iter().copied().flatten() {

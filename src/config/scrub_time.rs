@@ -1,4 +1,4 @@
-//! `scrub_time`: how long a deleted image waits. Nothing is destroyed unless somebody said it.
+//! `scrub_time`: how long a deleted image waits. Unless it is set, nothing is destroyed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,31 +9,31 @@ use std::time::Duration;
 use super::oslo::{DEFAULT_GROUP, Settings, types};
 use crate::files::{FileProblem, read_options};
 
-/// Upstream's scrubber has a file of its own; what it says counts too.
+/// The configuration file of upstream's scrubber; a `scrub_time` there counts too.
 const SCRUBBER_FILE: &str = "glance-scrubber.conf";
-/// Where Glance's files are by default.
+/// The default folder of Glance's files.
 const GLANCE_FOLDER: &str = "etc/glance";
-/// What is this near to `scrub_time` was probably meant to be it.
+/// Edit distance up to which a name counts as a misspelled `scrub_time`.
 const TYPO: usize = 2;
 
-/// What the files say of `scrub_time`.
+/// What the configuration says about `scrub_time`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScrubTime {
-    /// A deleted image is left alone for so long.
+    /// Deleted images are kept this long.
     Set(Duration),
-    /// Nothing sets it. Glance's default is 0, which would destroy everything at once.
+    /// Not set. Glance's default is 0, which would destroy everything at once.
     Unset,
     /// It is below `[revert] min_scrub_time`.
     TooShort {
         /// What is set.
         set: Duration,
-        /// The least that is taken without a second word.
+        /// The least that is accepted.
         least: Duration,
     },
 }
 
 impl ScrubTime {
-    /// The time in force; none means that nothing may be scrubbed.
+    /// The time in force; `None` means that nothing may be scrubbed.
     pub fn in_force(self) -> Option<Duration> {
         match self {
             Self::Set(time) => Some(time),
@@ -71,15 +71,15 @@ impl fmt::Display for ScrubTime {
     }
 }
 
-/// A file of upstream's scrubber, and what it says.
+/// A configuration file of upstream's scrubber, and its `scrub_time`.
 #[derive(Debug)]
 pub(super) struct Beside {
     path: PathBuf,
     said: Result<Duration, String>,
 }
 
-/// Reads every `glance-scrubber.conf` beside the files and folders that are read, and in Glance's
-/// own folder. One that is itself among the files has been read already.
+/// Reads every `glance-scrubber.conf` next to the files and folders that are read, and in Glance's
+/// default folder, unless it is itself among those files.
 pub(super) fn beside(files: &[PathBuf], folders: &[PathBuf], root: &Path) -> Vec<Beside> {
     let parents = files.iter().chain(folders).filter_map(|path| path.parent().map(Path::to_owned));
     let places: BTreeSet<PathBuf> =
@@ -112,7 +112,7 @@ fn said_by(path: &Path) -> Option<Result<Duration, String>> {
     }
 }
 
-/// Whole seconds; an empty text says nothing.
+/// Whole seconds; an empty text means unset.
 fn parse(text: &str) -> Result<Option<Duration>, String> {
     if types::strip(text).is_empty() {
         return Ok(None);
@@ -120,8 +120,7 @@ fn parse(text: &str) -> Result<Option<Duration>, String> {
     types::whole_seconds(text).map(Some)
 }
 
-/// What holds, of what Glance's files say and what stands beside them: the greater one. And what an
-/// operator should know of it.
+/// The greater of what Glance's files and the scrubber's files say, and warnings for the operator.
 pub(super) fn decide(
     own: Option<Duration>,
     beside: &[Beside],
@@ -149,10 +148,10 @@ pub(super) fn decide(
     (ScrubTime::of(greatest, least), warnings)
 }
 
-/// An option that was probably meant to be `scrub_time`.
+/// An option that is probably a misspelled `scrub_time`.
 pub(super) fn misspelled(settings: &Settings) -> Option<String> {
     let near =
         |name: &str| name != "scrub_time" && strsim::osa_distance(name, "scrub_time") <= TYPO;
     let (name, origin) = settings.options(DEFAULT_GROUP).find(|(name, _)| near(name))?;
-    Some(format!("[DEFAULT] {name} ({origin}) is no option: is scrub_time meant?"))
+    Some(format!("[DEFAULT] {name} ({origin}) is not an option; did you mean scrub_time?"))
 }

@@ -1,4 +1,4 @@
-//! The sections that are read, a file each: their options, and what becomes of them.
+//! The sections that are read, one file each.
 
 pub(super) mod glance;
 pub(super) mod listeners;
@@ -31,7 +31,7 @@ pub const KEYSTONE_AUTHTOKEN: &[OptionSpec] = keystone::KeystoneOptions::ALL;
 /// The options of `[oslo_middleware]`.
 pub const OSLO_MIDDLEWARE: &[OptionSpec] = listeners::MiddlewareOptions::ALL;
 
-/// The options of `[glance_store]`, beside a store's own.
+/// The options of `[glance_store]` other than a store's own.
 pub const GLANCE_STORE: &[OptionSpec] = stores::GlanceStoreOptions::ALL;
 
 /// The options of a store of the type `file`.

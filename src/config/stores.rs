@@ -31,13 +31,13 @@ use super::sections::glance::DEFAULT;
 /// The types of glance_store 5.7.
 const TYPES: [&str; 7] = ["file", "http", "rbd", "swift", "s3", "cinder", "vmware"];
 
-/// Names that Glance keeps for its own staging areas; no image's location is there.
+/// Prefix of names that Glance reserves for its staging areas; no location is there.
 const RESERVED: &str = "os_glance_";
 
 options! {
-    /// `[glance_store]`, beside a store's own options.
+    /// `[glance_store]`, other than a store's own options.
     GLANCE_STORE: GlanceStoreOptions {
-        /// The types of store, where enabled_backends is not set.
+        /// Types of store, if enabled_backends is not set.
         stores: Vec<String> = list("file,http");
     }
 }
@@ -47,11 +47,11 @@ options! {
 pub struct StoreConfig {
     /// The backend's name (multi-store), or its type (single-store form).
     pub id: String,
-    /// What kind of store.
+    /// Its type and configuration.
     pub kind: StoreKind,
 }
 
-/// The stores that there is a driver for, and the ones that there is none for.
+/// The types of store, with and without a driver here.
 #[derive(Debug, Clone)]
 pub enum StoreKind {
     /// `file`.
@@ -66,22 +66,22 @@ pub enum StoreKind {
     Swift(SwiftConfig),
     /// `cinder`.
     Cinder(CinderConfig),
-    /// A type of glance_store's that this version has no driver for (`vmware`, ..).
+    /// A type of glance_store without a driver here (`vmware`, ..).
     Unsupported {
-        /// glance_store's word.
+        /// glance_store's name for the type.
         kind: String,
     },
-    /// It cannot be used as it is configured. Glance starts with such a store too.
+    /// Its configuration is not usable. Glance starts with such a store too.
     Misconfigured {
-        /// glance_store's word.
+        /// glance_store's name for the type.
         kind: String,
-        /// What is wrong, at least one thing.
+        /// What is wrong; never empty.
         problems: Vec<Problem>,
     },
 }
 
 impl StoreKind {
-    /// glance_store's word.
+    /// glance_store's name for the type.
     pub fn name(&self) -> &str {
         match self {
             Self::File(_) => "file",
@@ -105,7 +105,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     if backends.is_empty() { single(reader) } else { multi(reader, backends) }
 }
 
-/// [`super::sections::glance`] reads the option too, and notes what is wrong with it.
+/// [`super::sections::glance`] reads the option too and notes its problems.
 fn backends(reader: &mut Reader<'_>) -> Vec<(String, String)> {
     let found = reader.settings().get(DEFAULT_GROUP, DEFAULT.enabled_backends.spec.name);
     let text = found.and_then(|found| found.value.ok()).unwrap_or_default();
@@ -119,12 +119,13 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
             let text = format!("{id:?}: Glance keeps names that start with {RESERVED} for itself");
             reader.section(&[DEFAULT_GROUP]).problem(&DEFAULT.enabled_backends, text);
         }
-        // Sections are lower case once read; Glance finds `[Fast]` for `fast`, and for `Fast` too.
+        // Section names are lower case once read; Glance finds `[Fast]` for both `fast` and `Fast`.
         let group = id.to_lowercase();
         let kind = usable(reader, &[&group, "backend_defaults"], kind, |reader, kind| {
             if !TYPES.contains(&kind) {
                 let known = TYPES.join(", ");
-                let text = format!("{kind:?} of {id:?} is no type of store; the types are {known}");
+                let text =
+                    format!("{kind:?} of {id:?} is not a type of store; choose from {known}");
                 reader.section(&[DEFAULT_GROUP]).problem(&DEFAULT.enabled_backends, text);
             }
         });
@@ -133,7 +134,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
     stores
 }
 
-/// A store that can be used, or all that is wrong with it: nothing else is stopped by that.
+/// A usable store, or its problems, which affect nothing else.
 fn usable(
     reader: &mut Reader<'_>,
     groups: &[&str],
@@ -147,8 +148,8 @@ fn usable(
     read.unwrap_or_else(|problems| StoreKind::Misconfigured { kind, problems })
 }
 
-/// glance_store only warns of a type that it does not know, or that nothing is configured of, so
-/// neither is an error here.
+/// glance_store only warns about a type that is unknown or not configured, so neither is an error
+/// here.
 fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     let mut kinds = reader.section(&["glance_store"]).get(&GLANCE_STORE.stores);
     kinds.retain(|kind| !kind.is_empty());
@@ -164,7 +165,7 @@ fn single(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     stores
 }
 
-/// Whether a type that cannot do without options of its own has any.
+/// Whether a type that requires options has any.
 fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
     let section = reader.section(&["glance_store"]);
     match kind {
@@ -177,7 +178,7 @@ fn is_configured(reader: &mut Reader<'_>, kind: &str) -> bool {
     }
 }
 
-/// The type behind a dotted name of old (`glance.store.filesystem.Store`).
+/// The type for a dotted class name of old releases (`glance.store.filesystem.Store`).
 fn short(name: &str) -> String {
     let dotted = name.strip_prefix("glance.store.").and_then(|rest| rest.strip_suffix(".Store"));
     match dotted {

@@ -1,4 +1,4 @@
-//! Refuses what looks like ours and is not: a misspelled option would otherwise be silence.
+//! Refuses unknown options of ours: a misspelled option would otherwise be ignored silently.
 
 use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX};
 use super::oslo::Origin;
@@ -6,7 +6,7 @@ use super::problem::Problem;
 use super::reader::Reader;
 use super::sections::{REVERT, REVERT_JWT};
 
-/// How the names of the stores' options begin.
+/// Prefixes of the stores' option names.
 const OF_STORES: [&str; 11] = [
     "filesystem_",
     "http_",
@@ -21,8 +21,8 @@ const OF_STORES: [&str; 11] = [
     "store_description",
 ];
 
-/// Looks through the files and the environment. `backends` are Glance's own sections, whatever
-/// they are called; one that is called as ours is both.
+/// Checks the files and the environment. `backends` are Glance's own sections, whatever their
+/// names; one named like ours is checked as both.
 pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
     let settings = reader.settings();
     let is_backend = |name: &str| backends.iter().any(|backend| backend.to_lowercase() == name);
@@ -51,7 +51,7 @@ pub(super) fn check(reader: &mut Reader<'_>, backends: &[String]) {
         match environment_table(group) {
             Some(_) if is_of_store(&name, option) => {}
             Some(table) => {
-                // The lower-case twin of a variable is never read.
+                // The lower-case form of a variable is never read.
                 let known = option.to_lowercase();
                 let option = if option == known.to_uppercase() { known } else { option.to_owned() };
                 check_option(reader, table, &name, &option, &origin);

@@ -1,4 +1,4 @@
-//! The audit table: entries are written in the transaction of the change, and never changed.
+//! The audit table: entries are written in the change's transaction and never modified.
 //!
 //! An entry's id is a UUID of version 7 of its time, to the microsecond. So the order of ids is that of times, and
 //! a page of a span of time is a span of ids.
@@ -15,10 +15,10 @@ use super::statement::{Statement, Value};
 use crate::domain::audit::{AuditEntry, AuditQuery, AuditRow};
 use crate::domain::time::Timestamp;
 
-/// After every id: of version 7 they begin with a time, and none is so late.
+/// Greater than every id: version 7 ids begin with a time, and none is this late.
 const LAST_ID: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
-/// Writes entries of a change, inside of its transaction. One statement for each 64 of them.
+/// Writes entries inside the change's transaction, 64 per statement.
 pub(super) async fn write<D: Dialect>(
     transaction: &mut D::Connection,
     entries: &[&AuditEntry],
@@ -40,8 +40,7 @@ pub(super) async fn write<D: Dialect>(
     Ok(())
 }
 
-/// The values of one row. What is too long for its column is cut: no name of a user's may keep an image
-/// from coming back.
+/// The values of one row. Text too long for its column is cut: no user's name may prevent a revert.
 fn row(statement: Statement, entry: &AuditEntry, host: &str) -> Statement {
     let (actor, image) = (&entry.actor, entry.image.as_ref());
     let maybe = |text: Option<&str>, most| Value::Text(text.map(|text| fit(text, most)));
@@ -64,12 +63,12 @@ fn row(statement: Statement, entry: &AuditEntry, host: &str) -> Statement {
         .bind(entry.details().as_str())
 }
 
-/// At most so many characters, and none that PostgreSQL has no place for.
+/// At most `most` characters, without those that PostgreSQL cannot store.
 fn fit(text: &str, most: usize) -> String {
     text.chars().filter(|c| *c != '\0').take(most).collect()
 }
 
-/// The id of an entry of this time.
+/// An id for an entry of this time.
 fn new_id(at: Timestamp) -> String {
     let random = Uuid::new_v4().into_bytes();
     let mut rest = [0; 10];
@@ -77,7 +76,7 @@ fn new_id(at: Timestamp) -> String {
     id(at, rest)
 }
 
-/// The least id of this time.
+/// The smallest id of this time.
 pub(super) fn least_id(at: Timestamp) -> String {
     id(at, [0; 10])
 }
@@ -110,7 +109,7 @@ pub(super) fn list(query: &AuditQuery) -> Statement {
     statement.bind(i64::from(query.limit))
 }
 
-/// One row of it.
+/// Parses one row of it.
 pub(super) fn read<D: Dialect>(row: &D::Row) -> Result<AuditRow, sqlx::Error> {
     let maybe = |column: &str| D::text(row, column);
     let text = |column: &str| Ok::<_, sqlx::Error>(D::text(row, column)?.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! From the configuration to a pool of connections.
+//! Builds a connection pool from the configuration.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::connections::Connections;
 use super::login::Login;
 use crate::config::{DatabaseConfig, DatabaseTls};
 
-/// How long a writer of SQLite waits for the others.
+/// How long a SQLite writer waits for others.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SQLite has one writer, and a connection that writes empties the caches of all others: with
 /// several, taken in turn, each statement reads its pages anew.
@@ -21,10 +21,10 @@ const SQLITE_POOL: u32 = 1;
 /// default of 2 MiB only makes a pass grow with its backlog.
 const SQLITE_CACHE: &str = "-512";
 
-/// The database cannot be opened as configured.
+/// Why the database cannot be opened as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// SQLite's file is not there. We never make it: an empty database is not Glance's.
+    /// SQLite's file does not exist. It is never created: an empty database is not Glance's.
     #[error("[database] connection: there is no SQLite file {0}; is it Glance's own?")]
     NoSuchFile(String),
 }

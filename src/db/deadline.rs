@@ -1,14 +1,14 @@
-//! Waiting for an answer of the database, and no longer than is said.
+//! Limits the wait for the database's answers.
 
 use std::io;
 use std::time::Duration;
 
-/// Another question would wait as long.
+/// Whether a statement timed out; another one would wait as long.
 pub(super) fn is_late(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Waits no longer than this for an answer of the database.
+/// Waits at most this long for an answer.
 pub(super) async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, sqlx::Error>>,

@@ -1,5 +1,5 @@
-//! A small Glance database of the demo's own: the one place that makes tables and rows, and never
-//! in a database of Glance's.
+//! The demo's own small Glance database: the only code that creates tables and rows of Glance's,
+//! never in a real one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub struct DemoImage<'a> {
     pub name: &'a str,
     /// `images.owner`.
     pub project: &'a str,
-    /// What it consists of.
+    /// Its data.
     pub data: DemoData,
     /// Properties, and their values.
     pub properties: &'a [(&'a str, &'a str)],
@@ -46,8 +46,8 @@ pub struct DemoData {
     pub sha512: String,
 }
 
-/// Makes the database and writes the images, deleted as Glance deletes: locations first, then the
-/// properties, then the image with its tags and members, all a little apart.
+/// Creates the database and writes the images, deleted as Glance deletes: locations first, then
+/// properties, then the image with tags and members, a little apart in time.
 pub async fn create(
     path: &Path,
     images: &[DemoImage<'_>],

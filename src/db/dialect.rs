@@ -1,4 +1,4 @@
-//! The few lines in which the three families of databases differ.
+//! The differences between the three families of databases.
 
 use std::future::Future;
 
@@ -17,33 +17,33 @@ use super::statement::{PATIENCE, Statement, Value};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
-/// A family of databases: how it is spoken to. Everything above is written once against this.
+/// A family of databases. Everything above is written once against this trait.
 pub(super) trait Dialect: Database {
-    /// Opens a transaction that may write.
+    /// Begins a transaction that may write.
     const BEGIN: &'static str;
 
-    /// Opens the transaction of a revert, and keeps `glance-manage db purge` away from its rows.
+    /// Begins a revert's transaction, and keeps `glance-manage db purge` away from its rows.
     const BEGIN_REVERT: &'static str = Self::BEGIN;
 
-    /// The locks of [`Dialect::BEGIN_REVERT`], without waiting, to see whether they are granted.
+    /// Takes the locks of [`Dialect::BEGIN_REVERT`] without waiting, to test the grants.
     const TRY_LOCK_TABLES: Option<&'static str> = None;
 
-    /// Asks for the tables without transactions, as `fault`, where there can be such.
+    /// Selects tables without transactions, as `fault`, if the family can have any.
     const FAULTY_TABLES: Option<&'static str> = None;
 
-    /// Asks for the columns with another collation than an image's id, as `fault`.
+    /// Selects columns whose collation differs from an image id's, as `fault`.
     const ODD_COLLATIONS: Option<&'static str> = None;
 
-    /// What each new connection is told, whatever the server tells its clients (`init_connect`).
+    /// Settings of each new connection, which override the server's `init_connect`.
     const SETTINGS: &'static [&'static str] = &[];
 
-    /// The same of what not every server of the family knows; one that does not is left as it is.
+    /// The same for settings that not every server knows; failures are ignored.
     const SETTINGS_OF_SOME: &'static [&'static str] = &[];
 
-    /// Asks for the server's time, in UTC, as `now`.
+    /// Selects the server's time in UTC, as `now`.
     const NOW: &'static str;
 
-    /// Asks whether our own tables were begun to be made: a row if so.
+    /// Returns a row if creating our own tables was begun.
     const HAS_MIGRATIONS: &'static str;
 
     /// The text with the dialect's placeholders.
@@ -57,7 +57,7 @@ pub(super) trait Dialect: Database {
     /// Binds one more value.
     fn push(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError>;
 
-    /// What the `?` of a statement stand for.
+    /// The values for a statement's `?`.
     fn arguments(statement: Statement) -> Result<Self::Arguments, sqlx::Error> {
         let values = statement.into_values();
         let mut arguments = Self::Arguments::default();
@@ -68,18 +68,18 @@ pub(super) trait Dialect: Database {
         Ok(arguments)
     }
 
-    /// Tells a new connection its settings.
+    /// Applies the settings to a new connection.
     fn set_up(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Runs a text that is made up of names of Glance's tables and columns alone.
+    /// Runs a text composed only of names of Glance's tables and columns.
     fn probe(
         connection: &mut Self::Connection,
         text: String,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Runs a statement that gives rows.
+    /// Runs a statement that returns rows.
     fn fetch(
         connection: &mut Self::Connection,
         statement: Statement,
@@ -87,24 +87,22 @@ pub(super) trait Dialect: Database {
         async { Ok(Self::fetch_within(connection, statement, None).await?.unwrap_or_default()) }
     }
 
-    /// The same for rows of [`super::statements::IMAGE`] while they have no more bytes than
-    /// `most`; `None` where they have. Then others are still to come on the connection, which is
-    /// of no use any more.
+    /// The same for rows of [`super::statements::IMAGE`] up to `most` bytes; `None` beyond that.
+    /// Unread rows then make the connection unusable.
     fn fetch_within(
         connection: &mut Self::Connection,
         statement: Statement,
         most: Option<usize>,
     ) -> impl Future<Output = Result<Option<Vec<Self::Row>>, sqlx::Error>> + Send;
 
-    /// Runs a statement and hands on each row as it comes, so that all of them together are never
-    /// in memory.
+    /// Runs a statement and passes on each row as it arrives, so that they are never all in memory.
     fn each(
         connection: &mut Self::Connection,
         statement: Statement,
         take: &mut (dyn FnMut(&Self::Row) + Send),
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Runs a statement that writes; the number of rows that it found.
+    /// Runs a writing statement; returns the number of rows matched.
     fn execute(
         connection: &mut Self::Connection,
         statement: Statement,
@@ -122,8 +120,8 @@ pub(super) trait Dialect: Database {
     fn maybe_time(row: &Self::Row, column: &str) -> Result<Option<Timestamp>, sqlx::Error>;
 }
 
-/// The body of each `impl`: the same words, which only the compiler tells apart (the bounds that
-/// would let one generic text stand for the three are longer than this).
+/// The body of each `impl`: identical text that only the compiler distinguishes (generic bounds for
+/// one shared text would be longer).
 macro_rules! speak_sqlx {
     ($time:ty) => {
         fn push(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError> {
@@ -366,7 +364,7 @@ fn size_of_child<D: Dialect>(row: &D::Row) -> Result<usize, sqlx::Error> {
     Ok(FIXED + length("c_name")? + length("c_value")?)
 }
 
-/// Each statement is one round trip; the bench reads how many a revert takes.
+/// Counts a statement, which is one round trip; the bench reads how many a revert takes.
 pub(super) fn count_statement(name: &'static str) {
     metrics::counter!(metric::DB_STATEMENTS_TOTAL, "statement" => name).increment(1);
 }

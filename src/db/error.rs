@@ -1,4 +1,4 @@
-//! What a database's answer means.
+//! Classifies database errors.
 
 use std::fmt::Display;
 
@@ -31,7 +31,7 @@ const ABOUT_THE_SERVER_TOO: [&str; 26] = [
 /// SQLite's "busy", "locked" and "cannot open", and busy in their longer forms.
 const SQLITE_IS_BUSY: [&str; 5] = ["5", "6", "14", "261", "517"];
 
-/// Codes with which the server says good-bye.
+/// Codes with which the server closes the connection.
 const GOOD_BYE: [&str; 8] = ["1053", "1927", "3169", "4031", "25P03", "25P04", "08", "57P"];
 
 /// A value of four-byte characters, which the column's three-byte character set lacks, or of one that
@@ -41,11 +41,11 @@ const NO_SUCH_CHARACTER: [&str; 3] = ["1267", "3988", "22021"];
 /// No such statement or function here: some builds of Galera, Percona's in strict mode.
 const NO_NAMED_LOCKS: [&str; 2] = ["1235", "1105"];
 
-/// What one of two who make the same tables meets: a row, a table or a name that is there already.
+/// Errors from creating the same tables concurrently: a row, table or name that exists already.
 const IS_BEING_MADE: [&str; 9] =
     ["1050", "1062", "1412", "23505", "42P07", "42710", "1555", "2067", "XX000"];
 
-/// Whether somebody else made the same table at the same time.
+/// Whether another process created the same table at the same time.
 pub(super) fn is_being_made(error: &sqlx::Error) -> bool {
     let was_begun = matches!(error, sqlx::Error::Migrate(error)
         if matches!(**error, sqlx::migrate::MigrateError::Dirty(_)));
@@ -72,27 +72,27 @@ pub(super) fn no_such_setting(error: &sqlx::Error) -> bool {
     is_one_of(error, &["1193"])
 }
 
-/// What COMMIT was answered with.
+/// An error from COMMIT.
 #[derive(Debug, thiserror::Error)]
 #[error("it is not known whether the change was made, look at the image again: {0}")]
 struct AtCommit(sqlx::Error);
 
-/// Notes that it was COMMIT that failed: the change may have been made.
+/// Marks an error as COMMIT's: the change may have been made.
 pub(super) fn at_commit(error: sqlx::Error) -> sqlx::Error {
     if lost_race(&error) { error } else { sqlx::Error::AnyDriverError(Box::new(AtCommit(error))) }
 }
 
-/// What an entry of the audit was answered with.
+/// An error from writing an audit entry.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit cannot be written: {0}")]
 struct AuditRefused(sqlx::Error);
 
-/// Notes that it was an entry of the audit that the database refused.
+/// Marks an error as coming from an audit entry.
 pub(super) fn audit_refused(error: sqlx::Error) -> sqlx::Error {
     if is_away(&error) { error } else { sqlx::Error::AnyDriverError(Box::new(AuditRefused(error))) }
 }
 
-/// Whether it was.
+/// Whether an error came from an audit entry.
 pub(super) fn is_audit_refused(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::AnyDriverError(inner) if inner.is::<AuditRefused>())
 }
@@ -102,7 +102,7 @@ pub(super) fn is_refused(error: &sqlx::Error) -> bool {
     !is_away(error)
 }
 
-/// The error itself, be it one of COMMIT.
+/// The underlying error of a marked one.
 fn cause(error: &sqlx::Error) -> &sqlx::Error {
     if let sqlx::Error::AnyDriverError(inner) = error
         && let Some(AtCommit(cause)) = inner.downcast_ref()
@@ -141,8 +141,7 @@ fn is_about_the_server(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the connection is of no use any more: it broke, nothing comes from it, or the server
-/// said good-bye on it.
+/// Whether the connection is unusable: it broke, timed out, or was closed by the server.
 pub(super) fn connection_broke(error: &sqlx::Error) -> bool {
     let without_word = matches!(
         cause(error),
@@ -155,8 +154,7 @@ pub(super) fn connection_broke(error: &sqlx::Error) -> bool {
     without_word || is_one_of(error, &GOOD_BYE)
 }
 
-/// Whether the database does not serve, or gave way to another transaction: no word about the
-/// statement itself.
+/// Whether the database is unavailable or preferred another transaction: not the statement's fault.
 fn is_away(error: &sqlx::Error) -> bool {
     // no connection, or none that can be made
     let without = matches!(
@@ -174,7 +172,7 @@ pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
     if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
 }
 
-/// Where the database's or the driver's words do not say what to do.
+/// A clearer message where the database's or driver's does not say what to do.
 fn in_words(error: &sqlx::Error) -> Option<String> {
     let text = error.to_string();
     if let Some((_, plugin)) = text.split_once("unknown authentication plugin: ") {

@@ -1,4 +1,4 @@
-//! What a statement is called in the log.
+//! Names of statements for log lines.
 
 use super::{lists, orders, own, statements, whole};
 

@@ -1,4 +1,4 @@
-//! A connection on loan from the pool.
+//! A connection borrowed from the pool.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use sqlx::pool::PoolConnection;
 
 use super::dialect::Dialect;
 
-/// A connection that goes back to the pool once its answer was noted, and else is closed. A caller
-/// who leaves in the middle of `BEGIN` would else leave a transaction open that nobody knows of: on
-/// MariaDB whoever reads in it next is shown the past.
+/// Returns to the pool only if its last statement completed; otherwise it is closed. A caller
+/// cancelled during `BEGIN` would leave an unnoticed open transaction: on MariaDB later readers in
+/// it would see the past.
 #[derive(Debug)]
 pub(super) struct PooledConnection<D: Dialect> {
     connection: PoolConnection<D>,
     is_answered: bool,
-    /// How many are on loan.
+    /// How many are borrowed.
     in_use: Arc<AtomicU32>,
 }
 
@@ -25,12 +25,12 @@ impl<D: Dialect> PooledConnection<D> {
         Self { connection, is_answered: false, in_use: Arc::clone(in_use) }
     }
 
-    /// Whether its last statement was answered.
+    /// Records whether its last statement completed.
     pub(super) fn set_answered(&mut self, is_answered: bool) {
         self.is_answered = is_answered;
     }
 
-    /// From now on it does not go back to the pool.
+    /// Never return it to the pool.
     pub(super) fn keep(&mut self) {
         self.connection.close_on_drop();
     }

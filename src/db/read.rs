@@ -1,4 +1,4 @@
-//! From rows to the domain's types.
+//! Parses rows into the domain's types.
 
 use std::fmt::Display;
 

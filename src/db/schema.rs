@@ -1,8 +1,8 @@
-//! Making our own tables. sqlx keeps what was done in `revert_migrations`.
+//! Creates our own tables. sqlx records migrations in `revert_migrations`.
 //!
-//! On MariaDB each CREATE TABLE is committed by itself, so every migration can be run again from its
-//! beginning: by whoever comes after a process that died in it, or beside another one. So no lock is
-//! needed, which Galera would not keep.
+//! MariaDB commits each CREATE TABLE by itself, so every migration can be repeated from its
+//! beginning, after a process that died in it or next to another one. So no lock is needed, which
+//! Galera would not keep.
 
 mod dialect;
 
@@ -28,52 +28,51 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::repo::RepoError;
 use crate::domain::time::Timestamp;
 
-/// The table of what was done.
+/// The table of completed migrations.
 const MIGRATIONS: &str = "revert_migrations";
 
-/// What each version does. A text that was released never changes: its checksum is in the databases.
+/// The migrations. A released text never changes: databases store its checksum.
 const TEXTS: [(i64, &str, &str); 1] = [(1, "tables", include_str!("schema/0001_tables.sql"))];
 
 const _: () = assert!(TEXTS[TEXTS.len() - 1].0 == NEEDED);
 
-/// Others may be at it, too.
+/// Attempts, since other processes may migrate concurrently.
 const ATTEMPTS: usize = 10;
-/// After so many they are taken for dead.
+/// Attempts after which an unfinished migration counts as abandoned.
 const PATIENT: usize = 5;
 const PAUSE: Duration = Duration::from_millis(300);
-/// For all of it.
+/// Time-out of the whole migration.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Which version of our tables a database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaVersion {
-    /// What it has; 0 for none.
+    /// The database's version; 0 for none.
     pub found: i64,
     /// What this program needs.
     pub needed: i64,
 }
 
 impl SchemaVersion {
-    /// Whether nothing is missing. A later version has all that an earlier one needs.
+    /// Whether the tables suffice. A later version includes all of an earlier one.
     pub fn is_enough(self) -> bool {
         self.found >= self.needed
     }
 }
 
-/// Makes our own tables.
+/// Creates our own tables.
 #[async_trait]
 pub trait Schema: Debug + Send + Sync {
-    /// Brings them to the version that this program needs; the version from before, and the new one.
+    /// Migrates to the version this program needs; returns the versions before and after.
     async fn sync(&self) -> Result<[SchemaVersion; 2], RepoError>;
 
-    /// Which version there is.
+    /// The current version.
     async fn version(&self) -> Result<SchemaVersion, RepoError>;
 
     /// The statements of [`Schema::sync`] on an empty database, for somebody else to run.
     fn sql(&self) -> String;
 
-    /// Deletes the audit's entries from before this time; how many there were. `audit` will say who did
-    /// it.
+    /// Deletes audit entries from before this time; returns how many. `audit` records who did it.
     async fn trim_audit(&self, before: Timestamp, audit: AuditEntry) -> Result<u64, RepoError>;
 }
 
@@ -145,7 +144,7 @@ impl<D: SchemaDialect> Schema for SqlSchema<D> {
     }
 }
 
-/// A few at a time, each a transaction of its own.
+/// Deletes a few at a time, each batch in its own transaction.
 async fn trim<D: Dialect>(
     connection: &mut PooledConnection<D>,
     before: Timestamp,
@@ -162,7 +161,7 @@ async fn trim<D: Dialect>(
 }
 
 impl<D: SchemaDialect> SqlSchema<D> {
-    /// `impatient` goes on with what somebody else began and did not end.
+    /// `impatient` finishes a migration that another process began and did not complete.
     async fn migrate(&self, impatient: bool) -> Result<(), sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         let done = within(PATIENCE, migrate::<D>(&mut connection, impatient)).await;

@@ -1,4 +1,4 @@
-//! Images for a scrub, in bounded memory: who can write a location can write thousands of long ones.
+//! Reads images for a scrub in bounded memory: users can write thousands of long locations.
 
 use std::marker::PhantomData;
 
@@ -9,11 +9,11 @@ use crate::domain::image::Image;
 use crate::domain::location::{Location, LocationValue};
 use crate::domain::repo::{BadRow, RepoError};
 
-/// Bytes of the locations that are kept, of all images together.
+/// Memory limit of the retained locations of all images, in bytes.
 const BUDGET: usize = 4 * 1024 * 1024;
 /// A longer value is no location of any store that can destroy: paths, keys and names are shorter.
 const LONGEST: usize = 16 * 1024;
-/// Of what waits under one of these its scheme is all that is needed, since nothing is destroyed.
+/// Only the scheme of these is needed, since nothing is destroyed under them.
 const READ_ONLY: [&str; 2] = ["http://", "https://"];
 
 /// Rows of [`super::statements::IMAGES`] as they come.
@@ -27,13 +27,13 @@ pub(super) struct Slim<D: Dialect> {
 }
 
 impl<D: Dialect> Slim<D> {
-    /// Expects so many images.
+    /// Expects this many images.
     pub(super) fn new(expected: usize) -> Self {
         let (images, held) = (Vec::new(), Vec::new());
         Self { images, held, is_alone: expected == 1, error: None, dialect: PhantomData }
     }
 
-    /// Takes one row.
+    /// Adds one row.
     pub(super) fn add(&mut self, row: &D::Row) {
         match read::add_row::<D>(&mut self.images, row) {
             Ok(at) => self.weigh(at),
@@ -82,7 +82,7 @@ impl<D: Dialect> Slim<D> {
 
 const TOO_MANY: &str = "its locations take more than 4 MiB together";
 
-/// Leaves of a value what a scrub can make use of. Without it, the location is unreadable.
+/// Reduces a value to what a scrub can use; the rest makes the location unreadable.
 fn lighten(location: &mut Location) {
     let value = location.value.as_stored();
     let begins = |scheme: &&&str| {

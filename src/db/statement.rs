@@ -53,19 +53,19 @@ impl From<Option<Timestamp>> for Value {
     }
 }
 
-/// How long an answer may take. A server that hangs, or a host that is gone without a word, would
-/// else be waited for until the kernel gives the connection up, which can be never.
+/// Time-out of a statement. A hung server, or a host that disappeared, would otherwise be waited
+/// for until the kernel gives up, which may be never.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// For statements that walk over whole tables.
 const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
-/// An answer that took longer is told in the log.
+/// A statement that takes longer is logged.
 const SLOW: Duration = Duration::from_secs(1);
 /// The same of a statement that walks over a table.
 const SLOW_WALK: Duration = Duration::from_secs(10);
 
-/// Looks after one statement: how long it may take, and that a slow one is told by its name. sqlx would
-/// write its whole text, each placeholder of it.
+/// Monitors one statement: its time-out, and a log line with its name if it is slow. sqlx would log
+/// the whole text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watch {
     sql: &'static str,
@@ -92,7 +92,7 @@ impl Watch {
     }
 }
 
-/// One of the constants of [`super::statements`], and what its `?` stand for.
+/// One of the constants of [`super::statements`], with its values.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) sql: &'static str,
@@ -105,7 +105,7 @@ impl Statement {
         Self { sql, patience: PATIENCE, values: Vec::new() }
     }
 
-    /// One that walks over a table.
+    /// A statement that scans a table.
     pub(super) fn walk(sql: &'static str) -> Self {
         Self { patience: LONG_PATIENCE, ..Self::new(sql) }
     }
@@ -129,7 +129,7 @@ impl Statement {
         self
     }
 
-    /// What is to be seen while it runs.
+    /// What is monitored while it runs.
     pub(super) fn watch(&self) -> Watch {
         Watch { sql: self.sql, patience: self.patience }
     }

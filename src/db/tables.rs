@@ -1,5 +1,5 @@
-//! Whether our own tables are there. They may come at any time, so while they are missing they are
-//! looked for again and again; once they were seen, they are trusted.
+//! Whether our own tables exist. They may be created at any time, so while missing they are looked
+//! for repeatedly; once seen, they are trusted.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 pub(super) struct SqlTables<D: Dialect> {
     connections: Connections<D>,
     were_seen: AtomicBool,
-    /// The name of this machine, for entries of the audit.
+    /// This machine's name, for audit entries.
     host: String,
 }
 
@@ -52,7 +52,7 @@ impl<D: Dialect> SqlTables<D> {
         Ok(are_there)
     }
 
-    /// Refuses what needs them where they are missing.
+    /// Fails if they are missing.
     pub(super) async fn must_be_there(&self) -> Result<(), RepoError> {
         match self.state().await? {
             TablesState::Present => Ok(()),
@@ -61,7 +61,7 @@ impl<D: Dialect> SqlTables<D> {
         }
     }
 
-    /// The name of this machine.
+    /// This machine's name.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -84,13 +84,13 @@ impl<D: Dialect> SqlTables<D> {
         Ok(Audit { entries: if are_there { entries } else { Vec::new() }, host: &self.host })
     }
 
-    /// Notes that the database refused an entry: the change is made without it.
+    /// Logs that the database refused an entry: the change is made without it.
     pub(super) fn refused(&self, error: &sqlx::Error) {
         tracing::error!(%error, "what is done is recorded in the log alone; see glance-revert check");
         self.doubt();
     }
 
-    /// The rows of a question to them.
+    /// Runs a query on them.
     async fn fetch(&self, statement: Statement) -> Result<Vec<D::Row>, RepoError> {
         let mut connection = self.connections.acquire().await.map_err(repo_error)?;
         let rows = D::fetch(&mut connection, statement).await;
@@ -100,20 +100,20 @@ impl<D: Dialect> SqlTables<D> {
         self.connections.note_result(&mut connection, rows).map_err(repo_error)
     }
 
-    /// Looks for them again the next time: a statement on them was refused.
+    /// Forgets that they exist, after a refused statement.
     pub(super) fn doubt(&self) {
         self.were_seen.store(false, Ordering::Relaxed);
     }
 }
 
-/// Entries of the audit, if there is one.
+/// The audit entries of a change, if there is an audit table.
 pub(super) struct Audit<'e> {
     entries: Vec<&'e AuditEntry>,
     host: &'e str,
 }
 
 impl Audit<'_> {
-    /// Writes them, in the transaction of the change.
+    /// Writes them in the change's transaction.
     pub(super) async fn write<D: Dialect>(
         &self,
         transaction: &mut D::Connection,

@@ -1,5 +1,4 @@
-//! What was changed, by whom: an entry is written in the transaction of the change itself, where our own
-//! tables are there.
+//! Audit entries: each is written in the transaction of the change itself, if our own tables exist.
 
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
@@ -8,27 +7,27 @@ use super::image::{Image, ImageId};
 use super::principal::{Admin, AuthMethod};
 use super::time::Timestamp;
 
-/// Longest text of the details of an entry, in bytes.
+/// Size limit of an entry's details, in bytes.
 const MOST_DETAILS: usize = 8 << 10;
 
-/// The operation of a revert, as the API calls it.
+/// The API's operation id of a revert.
 pub const REVERT_IMAGE: &str = "revertImage";
 /// The operation that ends a hold.
 pub const RELEASE_IMAGE: &str = "releaseImage";
 
-/// Where a change came from.
+/// The origin of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Over HTTP.
+    /// The HTTP API.
     Api,
-    /// At the command line.
+    /// The command line.
     Cli,
-    /// A pass.
+    /// A scrub pass.
     Scrubber,
 }
 
 impl Source {
-    /// The word for it, in rows and documents.
+    /// Its name in rows and documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -41,19 +40,19 @@ impl Source {
 /// Who made a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The issuer's name for the caller; `scrubber` for a pass.
+    /// The issuer's id of the caller; `scrubber` for a pass.
     pub subject: String,
-    /// The caller's name for people.
+    /// The caller's display name.
     pub name: Option<String>,
-    /// Who vouches for the caller.
+    /// The issuer that authenticated the caller.
     pub issuer: Option<String>,
-    /// How that was proven.
+    /// How the caller was authenticated.
     pub method: Option<&'static str>,
-    /// What the token is good for.
+    /// The token's scope.
     pub scope: Option<String>,
-    /// From where.
+    /// Where the change came from.
     pub source: Source,
-    /// Our id of the request.
+    /// This service's request id.
     pub request_id: Option<String>,
 }
 
@@ -91,7 +90,7 @@ impl From<&Admin> for Actor {
     }
 }
 
-/// An image as an entry names it.
+/// An image as recorded in an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditedImage {
     /// Its id.
@@ -113,23 +112,23 @@ impl From<&Image> for AuditedImage {
 pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
-    /// What: the API's id of the operation, or `scrubImage`.
+    /// The API's operation id, or `scrubImage`.
     pub operation: &'static str,
     /// Who.
     pub actor: Actor,
-    /// The image that it is about, if it is about one.
+    /// The image, if it concerns one.
     pub image: Option<AuditedImage>,
-    /// Whatever else belongs to it.
+    /// Further details.
     details: Map<String, Value>,
 }
 
 impl AuditEntry {
-    /// An entry about no image, or about one that [`Self::about`] names.
+    /// An entry without an image; [`Self::about`] sets one.
     pub fn new(at: Timestamp, operation: &'static str, actor: Actor) -> Self {
         Self { at, operation, actor, image: None, details: Map::new() }
     }
 
-    /// Names the image that it is about.
+    /// Sets the image.
     #[must_use]
     pub fn about(self, image: impl Into<AuditedImage>) -> Self {
         Self { image: Some(image.into()), ..self }
@@ -151,7 +150,7 @@ impl AuditEntry {
         self
     }
 
-    /// The details as JSON text; the longest ones are left out where it would be too long.
+    /// The details as JSON text; if too long, the longest ones are replaced.
     pub fn details(&self) -> String {
         let text =
             |details: &Map<String, Value>| serde_json::to_string(details).unwrap_or_default();
@@ -170,7 +169,7 @@ impl AuditEntry {
     }
 }
 
-/// Which entries to list; newest first.
+/// Which entries to list, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct AuditQuery {
     /// Only those about this image.
@@ -183,13 +182,13 @@ pub struct AuditQuery {
     pub after: Option<Timestamp>,
     /// Only those before this time.
     pub before: Option<Timestamp>,
-    /// Only those after this one in the order: its id.
+    /// Only those that follow this entry's id in the list.
     pub marker: Option<String>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 
-/// An entry as it stands in the table.
+/// An entry as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the columns")]
 pub struct AuditRow {

@@ -1,7 +1,7 @@
-//! Stopping the scrubber, and keeping images from it: pause, resume, hold and release.
+//! Pausing the scrubber and holding images: pause, resume, hold and release.
 //!
-//! Whoever was answered can rely on it at once: every claim, of every process, begins with the same
-//! row that these write (see [`ControlRepo`]).
+//! An answered request is effective at once: every claim of every process begins with the same row
+//! that these write (see [`ControlRepo`]).
 
 mod last_pass;
 mod orders;
@@ -20,24 +20,24 @@ use super::principal::Admin;
 use super::repo::RepoError;
 use super::time::{FAR_FUTURE, Timestamp, isotime};
 
-/// A pause that nobody gave an end to.
+/// The length of a pause if none is given.
 pub const USUAL_PAUSE: TimeDelta = TimeDelta::hours(24);
 /// Longest reason, in characters.
 pub const LONGEST_REASON: usize = 1000;
 
-/// Until when, and why.
+/// An end and a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
     /// The end; [`FAR_FUTURE`] for none.
     pub until: Timestamp,
-    /// Why, in the words of whoever asked for it.
+    /// The reason in the requester's words.
     pub reason: Option<String>,
 }
 
-/// A term that runs, and who set it.
+/// A pause or hold in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce {
-    /// Until when, and why.
+    /// Its end and reason.
     pub term: Term,
     /// Since when.
     pub since: Timestamp,
@@ -59,28 +59,28 @@ impl fmt::Display for InForce {
     }
 }
 
-/// Leave for one pass beyond the limits.
+/// A permission for one pass beyond the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
-    /// How many images it may destroy.
+    /// How many images the pass may destroy.
     pub images: u64,
-    /// When somebody said so.
+    /// When it was given.
     pub at: Timestamp,
-    /// Who.
+    /// By whom.
     pub by: String,
 }
 
-/// What all processes on the database go by.
+/// The pause, holds and limits for all processes on the database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Orders {
-    /// The pause, if it runs.
+    /// The pause in force.
     pub pause: Option<InForce>,
-    /// What the next pass may destroy.
+    /// What the next pass may destroy beyond the limits.
     pub accepted: Option<Acceptance>,
-    /// Images that are held.
+    /// The number of held images.
     pub held: u64,
-    /// The longest `scrub_time` that a pass went by, until somebody accepts a shorter one; `None`
-    /// before the first pass.
+    /// The longest `scrub_time` used by a pass, until somebody accepts a shorter one; `None` before
+    /// the first pass.
     pub scrub_time: Option<Duration>,
     /// The last pass of any process.
     pub last_pass: Option<LastPass>,
@@ -91,60 +91,60 @@ pub struct Orders {
 pub struct Hold {
     /// The image.
     pub image: ImageId,
-    /// Until when, why, by whom.
+    /// Its end, reason and author.
     pub hold: InForce,
 }
 
-/// What became of one image that was to be held.
+/// The result of holding one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldOutcome {
-    /// No claim will be made before the end; also where it was held for longer already.
+    /// Held until the requested end at least.
     Held,
     /// There is no such image.
     NotFound,
-    /// It is too late, or there is nothing to be held.
+    /// Not held: too late, or nothing to hold.
     Refused(NotPending),
 }
 
-/// The row of orders, and the holds. Each writer begins its transaction with an UPDATE of that row, and
-/// so does each batch of claims: on one server they exclude each other, and on two nodes of a Galera one
-/// of them loses at COMMIT and starts again. So a claim sees every pause and hold that was answered.
+/// The row of orders, and the holds. Every writer and every batch of claims begins with an UPDATE
+/// of that row: on one server they exclude each other; of two on different Galera nodes one fails
+/// at COMMIT and is repeated. So a claim sees every answered pause and hold.
 ///
-/// Without our own tables all of these fail with [`RepoError::TablesMissing`], but where they say other.
+/// Without our own tables these fail with [`RepoError::TablesMissing`], unless stated otherwise.
 #[async_trait]
 pub trait ControlRepo: Debug + Send + Sync {
-    /// What is in force; `None` without tables.
+    /// The orders in force; `None` without tables.
     async fn orders(&self) -> Result<Option<Orders>, RepoError>;
 
-    /// Whether the scrubber is paused; without tables it is not.
+    /// Whether the scrubber is paused; false without tables.
     async fn is_paused(&self) -> Result<bool, RepoError>;
 
-    /// Pauses the scrubber. A pause that runs is never made shorter.
+    /// Pauses the scrubber. A pause in force is never shortened.
     async fn pause(&self, term: &Term, by: &Admin) -> Result<(), RepoError>;
 
-    /// Ends the pause; whether there was one.
+    /// Ends the pause; returns whether there was one.
     async fn resume(&self, by: &Admin) -> Result<bool, RepoError>;
 
-    /// Keeps an acceptance for the next pass, whichever process runs it.
+    /// Stores an acceptance for the next pass of any process.
     async fn accept(&self, images: u64, by: &Admin) -> Result<(), RepoError>;
 
-    /// Takes an acceptance back that was used up, unless there is another one by now.
+    /// Removes a used acceptance, unless it was replaced meanwhile.
     async fn use_up(&self, accepted: &Acceptance) -> Result<(), RepoError>;
 
-    /// Lets this `scrub_time` be in force unless a longer one is. Does nothing without tables, as the
-    /// next ones.
+    /// Raises the `scrub_time` in force to this one, never lowers it. Does nothing without tables,
+    /// like the next ones.
     async fn keep_scrub_time(&self, scrub_time: Duration) -> Result<(), RepoError>;
 
-    /// Lets a shorter one be in force, unless another one than `from` is by now.
+    /// Lowers the `scrub_time` in force, unless it is no longer `from`.
     async fn shorten_scrub_time(&self, from: Duration, to: Duration) -> Result<(), RepoError>;
 
-    /// Notes that a pass begins on this machine.
+    /// Records that a pass begins on this machine.
     async fn pass_began(&self) -> Result<(), RepoError>;
 
-    /// Notes what came of the pass that began on this machine.
+    /// Records the result of the pass that began on this machine.
     async fn pass_ended(&self, result: &PassResult) -> Result<(), RepoError>;
 
-    /// Holds images: one transaction, an answer for each. A hold that runs is never made shorter.
+    /// Holds images in one transaction, with a result for each. Never shortens a hold.
     async fn hold(
         &self,
         images: &[ImageId],
@@ -152,29 +152,29 @@ pub trait ControlRepo: Debug + Send + Sync {
         by: &Admin,
     ) -> Result<Vec<HoldOutcome>, RepoError>;
 
-    /// Ends holds; whether there was one, for each.
+    /// Ends holds; returns for each image whether it was held.
     async fn release(&self, images: &[ImageId], by: &Admin) -> Result<Vec<bool>, RepoError>;
 
-    /// The holds of these images that run; none without tables.
+    /// The holds in force on these images; none without tables.
     async fn holds_of(&self, images: &[ImageId]) -> Result<Vec<Hold>, RepoError>;
 
-    /// A page of all holds that run, by image; none without tables.
+    /// A page of all holds in force, by image; none without tables.
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError>;
 
-    /// Images and removed locations of living ones that are claimed at this moment, by whatever
-    /// process, be it dead. Walks over all locations.
+    /// Images, and removed locations of living images, claimed now by any process, alive or dead.
+    /// Scans all locations.
     async fn claimed(&self) -> Result<u64, RepoError>;
 }
 
-/// Why something was not ordered.
+/// Why a pause or hold was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The end that was asked for has passed.
+    /// The requested end is in the past.
     #[error("{} has passed: the database's clock says {}", isotime(*.until), isotime(*.now))]
     Past {
         /// The end.
         until: Timestamp,
-        /// The present.
+        /// The current time.
         now: Timestamp,
     },
     /// There is no such image.
@@ -183,16 +183,16 @@ pub enum ControlError {
     /// The image cannot be held.
     #[error("image {0} cannot be held: {1}")]
     NotPending(ImageId, NotPending),
-    /// No image is what was asked for.
-    #[error("no image that waits fits the selection; nothing was changed")]
+    /// The selection has no images.
+    #[error("no pending image matches the selection; nothing was changed")]
     NothingSelected,
-    /// The database could not serve, or has no tables of ours.
+    /// The database is unavailable, or our own tables are missing.
     #[error(transparent)]
     Repo(#[from] RepoError),
 }
 
 impl ControlError {
-    /// The stable word for it.
+    /// The stable reason.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Past { .. } => "request.invalid",
@@ -204,21 +204,21 @@ impl ControlError {
     }
 }
 
-/// What a pause has done.
+/// The result of a pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paused {
-    /// The pause in force. It may be another one that lasts longer.
+    /// The pause in force; possibly another one that lasts longer.
     pub pause: InForce,
-    /// Claims that were in hand still when the patience was over; 0 as a rule.
+    /// Claims still held when the wait timed out; usually 0.
     pub in_hand: u64,
 }
 
-/// What became of a selection.
+/// The result of holding or releasing a selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tended {
-    /// Images that were meant.
+    /// Images selected.
     pub images: u64,
-    /// Of these, those that are held now, or not any more.
+    /// Of these, those now held or released.
     pub done: u64,
     /// The first of the others.
     pub failures: Vec<(ImageId, HoldOutcome)>,

@@ -1,32 +1,32 @@
-//! What can go wrong with the database.
+//! Errors of the database.
 
 use super::image::ImageId;
 
-/// The database could not serve.
+/// Why the database could not serve.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RepoError {
-    /// No connection, or it broke; whether a write happened is not known.
+    /// No connection, or a broken one; a write may or may not have happened.
     #[error("the database does not serve: {0}")]
     Unavailable(String),
-    /// A row holds what Glance never writes.
+    /// A row has values that Glance never writes.
     #[error(transparent)]
     BadRow(#[from] BadRow),
-    /// An image has more children than can be held in memory. Users can make any number of them.
+    /// An image has more children than fit into memory. Users can create any number of them.
     #[error("the properties, tags, members and locations of image {0} take too much memory")]
     TooLarge(ImageId),
-    /// The database refused a statement: a missing grant, another schema.
+    /// The database refused a statement: a missing grant, or another schema.
     #[error("the database refused a statement: {0}")]
     Refused(String),
-    /// Our own tables are missing, and what was asked for needs them.
+    /// Our own tables are required but missing.
     #[error("the tables of glance-revert are missing; glance-revert db sync makes them")]
     TablesMissing,
-    /// A write was attempted without the guard of its image: a bug.
+    /// A bug: a write without the guard of its image's lock.
     #[error("image {0} was to be written without its lock")]
     NotLocked(ImageId),
 }
 
 impl RepoError {
-    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    /// The stable reason; `docs/troubleshooting.md` has a heading for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "db.unavailable",

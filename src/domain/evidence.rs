@@ -1,5 +1,5 @@
-//! What is known of an image's data before anything is decided: what its stores show, whether "missing" can
-//! be believed, and which locations may come back on that.
+//! Evidence for a revert: what the stores have of an image's data, whether "missing" is credible,
+//! and which locations may come back.
 
 pub(super) mod canary;
 mod choice;

@@ -1,4 +1,4 @@
-//! An image with its children, and the state machine's reading of it.
+//! An image with its children, and its state in the life cycle.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageId(String);
 
-/// No image can have this id.
+/// The text cannot be an image id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an image id has 1 to 36 visible ASCII characters")]
 pub struct ImpossibleImageId;
@@ -68,7 +68,7 @@ impl ImageStatus {
         (Self::Deactivated, "deactivated"),
     ];
 
-    /// Reads Glance's spelling; `None` for a word that Glance does not use.
+    /// Parses Glance's spelling; `None` for an unknown status.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, name)| *name == text).map(|(status, _)| *status)
     }
@@ -86,9 +86,8 @@ impl fmt::Display for ImageStatus {
 }
 
 /// The times of an image's row exactly as the database prints them, empty for NULL. Every write
-/// says that the row must still be so, beside its status: the compare of each compare-and-set.
-/// Text, because SQLite keeps times as text and a value that went through a parser may not be
-/// equal to its source.
+/// requires that they and the status are unchanged (compare-and-set). As text, because SQLite
+/// stores times as text, and a parsed value may not equal its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowVersion {
     /// `deleted_at` as printed.
@@ -165,40 +164,40 @@ pub struct Image {
     pub members: Vec<Member>,
 }
 
-/// Where an image stands in the life that a delete, a revert and a scrub give it.
+/// An image's state in the life cycle of delete, revert and scrub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// `active`, with data.
     Live,
-    /// Deleted, with data that waits: may be reverted, may be claimed.
+    /// Deleted, with data waiting: may be reverted or claimed.
     Pending,
-    /// `deleted`, and a scrubber has claimed all that is left of its data.
+    /// `deleted`, and a scrubber has claimed all remaining data.
     Claimed,
-    /// `deleted`, and nothing waits. But locations were ended together with the image, which
-    /// Glance does without touching their data: only the store can tell whether it is there.
+    /// `deleted`, and nothing waits. But locations were ended together with the image, which Glance
+    /// does without touching their data: only the store can tell whether it exists.
     Unscrubbed,
     /// `deleted`, nothing left.
     Scrubbed,
-    /// `active` with no live location while some wait: upstream's `--restore`, or a DELETE that
-    /// died half way.
+    /// `active` without a live location while some wait: upstream's `--restore`, or an interrupted
+    /// DELETE.
     Broken,
-    /// Deleted with nothing that waits: a killed glance-scrubber, or `db purge`.
+    /// Deleted with nothing waiting: a killed glance-scrubber, or `db purge`.
     Empty,
-    /// On its way to be deleted while `deleted` is still 0: a DELETE between its transactions.
+    /// A DELETE between its transactions: `deleted` is still 0.
     Deleting,
-    /// Any other status: not ours to touch.
+    /// Any other status; never touched.
     Other,
 }
 
-/// Why the data behind a location of an image that is not LIVE may still be there.
+/// Why the data of a location of an image that is not LIVE may still exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
     /// The row is live: the delete never saw it.
     Kept,
-    /// `pending_delete`, with the time at which it was stamped so.
+    /// `pending_delete`, with its deletion time.
     Stamped,
-    /// `deleted` at the very time of the image: written by `image_destroy`
-    /// (`glance/db/sqlalchemy/api.py`), which touches rows alone. Whoever destroys data stamps the
+    /// `deleted` at exactly the image's time: written by `image_destroy`
+    /// (`glance/db/sqlalchemy/api.py`), which only changes rows. Whoever destroys data stamps the
     /// location later than the image.
     Ended,
     /// Claimed by a scrubber.
@@ -206,7 +205,7 @@ pub enum Waiting {
 }
 
 impl Image {
-    /// Reads the state off the row and its locations.
+    /// Derives the state from the row and its locations.
     pub fn state(&self) -> State {
         let any = |wanted: &[Waiting]| {
             let mut waiting = self.locations.iter().filter_map(|l| self.waiting(l));
@@ -239,7 +238,7 @@ impl Image {
         }
     }
 
-    /// Why a location's data may still be there; `None` where it is gone.
+    /// Why a location's data may still exist; `None` if it is gone.
     pub fn waiting(&self, location: &Location) -> Option<Waiting> {
         let with_image = self.deleted && location.deleted_at.is_some();
         match location.status {
@@ -253,8 +252,8 @@ impl Image {
         }
     }
 
-    /// From when on an image that waits has waited. A row that lost its `deleted_at` counts from
-    /// its last change.
+    /// Since when a pending image has waited. A row without `deleted_at` counts from its last
+    /// change.
     pub fn waits_since(&self) -> Option<Timestamp> {
         match self.state() {
             State::Pending | State::Empty | State::Unscrubbed | State::Claimed => {

@@ -1,4 +1,4 @@
-//! Where an image's data is, as Glance's `image_locations` rows say it.
+//! Locations of image data: Glance's `image_locations` rows.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub enum LocationStatus {
 }
 
 impl LocationStatus {
-    /// Reads Glance's spelling; `None` for a word that Glance does not use.
+    /// Parses Glance's spelling; `None` for an unknown status.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "active" => Some(Self::Active),
@@ -62,8 +62,8 @@ impl fmt::Debug for LocationValue {
     }
 }
 
-/// `image_locations.meta_data`. Users can write into it, so what cannot be read names no store and
-/// stops nothing.
+/// `image_locations.meta_data`. Users can write it, so an unreadable value names no store and is no
+/// error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocationMetadata {
     text: String,
@@ -91,13 +91,13 @@ impl LocationMetadata {
         self.text.is_empty()
     }
 
-    /// The object as JSON; empty where it is none.
+    /// The object as JSON; empty if it is not an object.
     pub fn shown(&self) -> Map<String, Value> {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 }
 
-/// The one member that is needed. All others are passed over, however deep they are nested.
+/// The only member that is read. All others are skipped, however deeply nested.
 #[derive(Default)]
 struct StoreNames(Option<String>);
 
@@ -129,7 +129,7 @@ impl<'de> Visitor<'de> for StoreNamesVisitor {
     }
 }
 
-/// Python writes and reads `NaN` and `Infinity`, which are no JSON: `null` in their place.
+/// Replaces `NaN` and `Infinity`, which Python writes and JSON does not allow, by `null`.
 fn without_nan(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for (index, part) in outside_and_inside_of_strings(text).enumerate() {
@@ -143,7 +143,7 @@ fn without_nan(text: &str) -> String {
     plain
 }
 
-/// The text in turn outside and inside of quotation marks, which count as inside.
+/// Splits the text into parts outside and inside strings, quotation marks included.
 fn outside_and_inside_of_strings(text: &str) -> impl Iterator<Item = &str> {
     let (mut rest, mut inside) = (text, false);
     std::iter::from_fn(move || {
@@ -158,7 +158,7 @@ fn outside_and_inside_of_strings(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the string that begins here is over.
+/// Where the string that begins here ends.
 fn end_of_string(text: &str) -> usize {
     let mut escaped = false;
     let closing = text.char_indices().skip(1).find(|(_, c)| {
@@ -197,13 +197,13 @@ impl Location {
         self.status == LocationStatus::Active && !self.deleted
     }
 
-    /// Whether a scrubber has claimed the data: the mark is a missing time. Glance never writes
-    /// `pending_delete` without one.
+    /// Whether a scrubber has claimed the data: `pending_delete` without a time, which Glance never
+    /// writes.
     pub fn is_claimed(&self) -> bool {
         self.status == LocationStatus::PendingDelete && self.deleted_at.is_none()
     }
 
-    /// When a DELETE, or the removal of this location alone, made the data wait.
+    /// When the data began to wait: at a DELETE, or when the location was removed.
     pub fn stamp(&self) -> Option<Timestamp> {
         self.deleted_at.filter(|_| self.status == LocationStatus::PendingDelete)
     }

@@ -1,4 +1,4 @@
-//! Advisory locks: they give order, not safety. Safety rests on the compare-and-set of
+//! Advisory locks: they order work, but safety rests on the compare-and-set of
 //! [`super::repo::ImageRepo`].
 
 use std::fmt::Debug;
@@ -8,18 +8,17 @@ use async_trait::async_trait;
 use super::error::RepoError;
 use super::image::ImageId;
 
-/// The adapter's side of a lock that is held; dropping it gives the lock up too, a little later.
+/// The adapter's side of a held lock; dropping it releases the lock a little later.
 #[async_trait]
 pub trait HeldLock: Debug + Send + Sync {
-    /// Gives the lock up and waits until it is free.
+    /// Releases the lock, and waits until it is free.
     async fn release(self: Box<Self>);
 
-    /// Lets go of a lock that [`ImageLock::release_all`] has given up. For adapters that have a way
-    /// of their own to give up several.
+    /// Forgets a lock that [`ImageLock::release_all`] has released.
     fn forget(self: Box<Self>) {}
 }
 
-/// Proof that the lock of one image is held: no guard, no write.
+/// Proof that an image's lock is held; every write requires one.
 #[derive(Debug)]
 pub struct ImageGuard {
     id: ImageId,
@@ -37,7 +36,7 @@ impl ImageGuard {
         &self.id
     }
 
-    /// Gives the lock up.
+    /// Releases the lock.
     pub async fn release(self) {
         self.held.release().await;
     }
@@ -48,7 +47,7 @@ impl ImageGuard {
     }
 }
 
-/// Proof that this process is the one that runs a scrub pass.
+/// Proof that this process holds the lock of scrub passes.
 #[derive(Debug)]
 pub struct PassGuard(Box<dyn HeldLock>);
 
@@ -58,18 +57,18 @@ impl PassGuard {
         Self(held)
     }
 
-    /// Gives the lock up.
+    /// Releases the lock.
     pub async fn release(self) {
         self.0.release().await;
     }
 }
 
-/// What a trial of the locks found. Without them the compare-and-set stands alone: nothing is lost,
-/// but a revert may be refused for a claim that is about to be released, and two replicas may run a
-/// pass.
+/// The result of testing the locks. Without them only the compare-and-set protects: nothing is
+/// lost, but a revert may be refused for a claim that is about to be released, and two replicas may
+/// run passes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LockTrial {
-    /// They can be relied on.
+    /// They work.
     #[error("advisory locks can be taken")]
     Works,
     /// The database has none.
@@ -78,7 +77,7 @@ pub enum LockTrial {
          compare-and-set on images alone keeps a revert and a scrub apart"
     )]
     Absent,
-    /// The session that holds them changes.
+    /// The session that holds them changes (a pooler).
     #[error(
         "the database session changes between two statements: a pooler is in transaction mode, and \
          locks stay behind in sessions that nobody holds. The compare-and-set on images alone keeps a \
@@ -90,10 +89,10 @@ pub enum LockTrial {
 /// Locks shared by every process on the same Glance database.
 #[async_trait]
 pub trait ImageLock: Debug + Send + Sync {
-    /// Takes the lock of an image if nobody has it.
+    /// Takes the lock of an image if it is free.
     async fn try_lock(&self, id: &ImageId) -> Result<Option<ImageGuard>, RepoError>;
 
-    /// Takes the locks of those images that nobody has, in as few round trips as it can.
+    /// Takes those of these images' locks that are free, in as few round trips as possible.
     async fn try_lock_all(&self, ids: &[ImageId]) -> Result<Vec<ImageGuard>, RepoError> {
         let mut guards = Vec::new();
         for id in ids {
@@ -102,23 +101,23 @@ pub trait ImageLock: Debug + Send + Sync {
         Ok(guards)
     }
 
-    /// Gives all of these locks up, in as few round trips as it can.
+    /// Releases all of these locks in as few round trips as possible.
     async fn release_all(&self, guards: Vec<ImageGuard>) {
         for guard in guards {
             guard.release().await;
         }
     }
 
-    /// Takes the one lock of scrub passes if nobody has it.
+    /// Takes the lock of scrub passes if it is free.
     async fn try_lock_pass(&self) -> Result<Option<PassGuard>, RepoError>;
 
-    /// The database session that holds the locks of this process; `None` where none does. With
-    /// another session than before, locks that were taken before are lost.
+    /// The database session that holds this process's locks; `None` if there is none. If it
+    /// changes, earlier locks are lost.
     async fn session(&self) -> Result<Option<String>, RepoError> {
         Ok(None)
     }
 
-    /// Tries whether the locks can be relied on.
+    /// Tests whether the locks work.
     async fn trial(&self) -> Result<LockTrial, RepoError> {
         Ok(LockTrial::Works)
     }

@@ -1,4 +1,4 @@
-//! What a deleted image is, what of it comes back, and why the rest does not.
+//! Whether a deleted image can be reverted, and what of it comes back.
 
 mod destroyed;
 
@@ -12,10 +12,10 @@ use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag, Wa
 use super::location::{Location, LocationStatus};
 use super::time::{FAR_FUTURE, Timestamp};
 
-/// Properties of this prefix belong to Glance's import tasks and never come back.
+/// Prefix of properties that belong to Glance's import tasks and never come back.
 const RESERVED_PROPERTIES: &str = "os_glance_";
 
-/// Why an image cannot be reverted as it stands.
+/// Why an image cannot be reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPending {
     /// LIVE.
@@ -33,7 +33,7 @@ pub enum NotPending {
     /// A DELETE is between its transactions.
     #[error("a delete of it is still under way")]
     DeleteInProgress {
-        /// When to look again.
+        /// When to try again.
         retry_after: Duration,
     },
     /// Any other status.
@@ -42,7 +42,7 @@ pub enum NotPending {
 }
 
 impl NotPending {
-    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    /// The stable reason; `docs/troubleshooting.md` has a heading for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::AlreadyActive => "image.already_active",
@@ -62,17 +62,17 @@ pub struct PendingDelete {
     image: Image,
 }
 
-/// A DELETE stamps one location after the other, and MariaDB keeps whole seconds: two stamps that
-/// are further apart belong to two deletions.
+/// A DELETE stamps one location after the other, and MariaDB stores whole seconds: stamps further
+/// apart than this belong to two deletions.
 const SAME_DELETE: TimeDelta = TimeDelta::seconds(1);
 
-/// No DELETE takes longer from its locations to its image. An image becomes `pending_delete` only
-/// with a location of its own, so where all stamps are older that location is gone.
+/// The longest time from a DELETE's locations to its image. An image only becomes `pending_delete`
+/// with a location of its own, so if all stamps are older that location is gone.
 const SLOWEST_DELETE: TimeDelta = TimeDelta::hours(1);
 
 impl Image {
-    /// Since when a DELETE may be standing between its transactions; whether it is dead can be
-    /// told only by how long ago that was.
+    /// Since when a DELETE may be between its transactions; only the time that has passed tells
+    /// whether it died.
     pub fn delete_seen_at(&self) -> Option<Timestamp> {
         match self.state() {
             State::Deleting => self.updated_at,
@@ -89,9 +89,9 @@ impl Image {
         }
     }
 
-    /// Shows that the image may be reverted, or says why not. `grace` is how long a DELETE may
-    /// stand still before it counts as dead; `now` is the database's time where
-    /// [`Image::delete_seen_at`] gives one.
+    /// Checks that the image may be reverted, or returns why not. `grace` is how long a DELETE may
+    /// make no progress before it counts as dead; `now` is the database's time where
+    /// [`Image::delete_seen_at`] returns one.
     pub fn into_pending_delete(
         self,
         now: Timestamp,
@@ -126,8 +126,8 @@ impl PendingDelete {
         &self.image
     }
 
-    /// Whether the rows leave it open that the data was destroyed: then a location comes back only
-    /// after a look at the store.
+    /// Whether, judging by the rows, the data may have been destroyed: then a location comes back
+    /// only if the store has it.
     pub fn must_be_seen(&self, location: &Location) -> bool {
         self.image.waiting(location) == Some(Waiting::Ended)
     }
@@ -139,7 +139,7 @@ impl PendingDelete {
         self.stamps().into_iter().take(self.together()).map(|(location, _)| location).collect()
     }
 
-    /// Locations that were removed from the living image before, the last one first.
+    /// Locations removed from the living image before, last removed first.
     pub fn locations_removed_earlier(&self) -> Vec<&Location> {
         self.stamps().into_iter().skip(self.together()).map(|(location, _)| location).collect()
     }
@@ -151,7 +151,7 @@ impl PendingDelete {
             return self.destroyed_together(&stamps);
         }
         let has_stamped = self.image.status == ImageStatus::PendingDelete;
-        // what it did not stamp came while it was at work, and says nothing of when it stamped the others
+        // unstamped locations were added during the delete, and say nothing about its stamps
         let unseen =
             stamps.iter().take_while(|(location, _)| has_stamped && !self.is_stamped(location));
         let unseen = unseen.count();
@@ -170,8 +170,8 @@ impl PendingDelete {
         self.image.waiting(location) == Some(Waiting::Stamped)
     }
 
-    /// Each location that may come back, and when it was deleted, the last one first. What carries
-    /// no stamp of its own was deleted with the image.
+    /// Each location that may come back, with its deletion time, last deleted first. One without a
+    /// stamp was deleted with the image.
     fn stamps(&self) -> Vec<(&Location, Timestamp)> {
         let of_image = self.image.deleted_at.max(self.image.last_stamp());
         let of_image = of_image.or(self.image.updated_at).unwrap_or(self.image.created_at);
@@ -188,7 +188,7 @@ impl PendingDelete {
 
     /// Properties that come back: those that the delete stamped, which includes those that a user
     /// had removed earlier (Glance overwrites their deletion time).
-    pub fn properties(&self) -> Vec<&Property> {
+    pub fn properties_to_restore(&self) -> Vec<&Property> {
         let until = self.properties_until();
         let stamped = |p: &&Property| p.deleted && p.deleted_at.is_some() && p.deleted_at <= until;
         let ours = |p: &&Property| !p.name.starts_with(RESERVED_PROPERTIES);
@@ -207,17 +207,17 @@ impl PendingDelete {
         }
     }
 
-    /// Tags that come back: those deleted at the image's own moment, exactly.
-    pub fn tags(&self) -> Vec<&Tag> {
+    /// Tags that come back: those deleted at exactly the image's time.
+    pub fn tags_to_restore(&self) -> Vec<&Tag> {
         let live: HashSet<_> =
             self.image.tags.iter().filter(|t| !t.deleted).map(|t| &t.value).collect();
         let together = |t: &&Tag| t.deleted && self.is_moment_of_delete(t.deleted_at);
         self.image.tags.iter().filter(together).filter(|t| !live.contains(&t.value)).collect()
     }
 
-    /// Members that come back: those deleted at the image's own moment, exactly. One that was
-    /// revoked earlier has an older time and stays revoked.
-    pub fn members(&self) -> Vec<&Member> {
+    /// Members that come back: those deleted at exactly the image's time. One revoked earlier has
+    /// an older time and stays revoked.
+    pub fn members_to_restore(&self) -> Vec<&Member> {
         let live: HashSet<_> =
             self.image.members.iter().filter(|m| !m.deleted).map(|m| &m.member).collect();
         let together = |m: &&Member| m.deleted && self.is_moment_of_delete(m.deleted_at);
@@ -228,15 +228,15 @@ impl PendingDelete {
         at.is_some() && at == self.image.deleted_at
     }
 
-    /// Fixes what is to be written.
+    /// Creates the plan: what is to be written.
     pub fn plan(self, locations: Vec<i32>, children: Children, protect: bool) -> RevertPlan {
         let count = |wanted: bool, found: usize| if wanted { found } else { 0 };
         RevertPlan {
             counts: RestoredCounts {
                 locations: locations.len(),
-                properties: count(children.properties, self.properties().len()),
-                tags: count(children.tags, self.tags().len()),
-                members: count(children.members, self.members().len()),
+                properties: count(children.properties, self.properties_to_restore().len()),
+                tags: count(children.tags, self.tags_to_restore().len()),
+                members: count(children.members, self.members_to_restore().len()),
             },
             locations,
             protect,
@@ -255,13 +255,13 @@ pub struct Children {
 }
 
 impl Children {
-    /// Everything.
+    /// All of them.
     pub const ALL: Self = Self { properties: true, tags: true, members: true };
-    /// Nothing.
+    /// None of them.
     pub const NONE: Self = Self { properties: false, tags: false, members: false };
 }
 
-/// How many rows a revert brings back.
+/// The number of rows that a revert restores.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct RestoredCounts {
@@ -271,8 +271,8 @@ pub struct RestoredCounts {
     pub members: usize,
 }
 
-/// A revert, decided: what one transaction has to write, and how many rows each of its statements
-/// must find. Any other number means that the rows changed meanwhile, and nothing is written.
+/// A planned revert: what one transaction writes, and how many rows each statement must match. Any
+/// other number means that rows changed meanwhile, and nothing is written.
 #[derive(Debug, Clone)]
 pub struct RevertPlan {
     pending: PendingDelete,
@@ -319,11 +319,11 @@ impl RevertPlan {
         self.pending.properties_until().unwrap_or_default()
     }
 
-    /// The image as it is once the plan is carried out.
+    /// The image after the plan is carried out.
     pub fn applied(&self, now: Timestamp) -> Image {
-        let properties = keep(&self.pending.properties(), self.counts.properties);
-        let tags = keep(&self.pending.tags(), self.counts.tags);
-        let members = keep(&self.pending.members(), self.counts.members);
+        let properties = keep(&self.pending.properties_to_restore(), self.counts.properties);
+        let tags = keep(&self.pending.tags_to_restore(), self.counts.tags);
+        let members = keep(&self.pending.members_to_restore(), self.counts.members);
         let mut image = self.pending.image.clone();
         image.status = ImageStatus::Active;
         image.deleted = false;
@@ -351,7 +351,7 @@ impl RevertPlan {
     }
 }
 
-/// All of the rows, or none where their kind is skipped.
+/// All rows, or none if their kind is skipped.
 fn keep<T: Clone>(rows: &[&T], count: usize) -> Vec<T> {
     rows.iter().take(count).map(|row| (*row).clone()).collect()
 }

@@ -1,4 +1,4 @@
-//! Who calls, and the proof that the caller is an admin.
+//! The caller, and the proof that it is an admin.
 
 use std::fmt::{self, Debug};
 
@@ -11,43 +11,43 @@ use super::time::Timestamp;
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The issuer's name for the caller: a JWT `sub`, a Keystone user id.
+    /// The issuer's id of the caller: a JWT's `sub`, a Keystone user id.
     pub subject: String,
-    /// The configured issuer that vouches for the caller.
+    /// The configured issuer that authenticated the caller.
     pub issuer: String,
     /// Whether the issuer's rules make the caller an admin.
     pub is_admin: bool,
-    /// How that was proven.
+    /// How the caller was authenticated.
     pub method: AuthMethod,
-    /// The caller's name for people, where the issuer tells one. No control characters.
+    /// The display name, if the issuer provides one. No control characters.
     pub name: Option<String>,
-    /// What the token is good for: `project:<id>`, `system:all`; `None` where tokens have no scope.
+    /// The token's scope: `project:<id>`, `system:all`; `None` if tokens have no scope.
     pub scope: Option<String>,
-    /// What the issuer's own records call the token: a JWT's `jti`, Keystone's `audit_ids`. Never
-    /// the token itself.
+    /// The token's id in the issuer's records: a JWT's `jti`, Keystone's `audit_ids`. Never the
+    /// token itself.
     pub token_ids: Vec<String>,
-    /// The service that passed the call on, by the issuer's name for it.
+    /// The issuer's id of the service that passed the call on.
     pub service: Option<String>,
-    /// The roles of which any would have made an admin of one who is none; empty where it is not for
-    /// want of a role.
+    /// The roles any of which would make the caller an admin; empty if it is one, or if roles are
+    /// not the reason.
     pub lacks: Vec<String>,
 }
 
-/// How a caller was proven to be who they are.
+/// How a caller was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuthMethod {
     /// A JWT, verified here.
     Jwt,
-    /// A token that Keystone was asked about.
+    /// A token validated by Keystone.
     Keystone,
-    /// A Kubernetes token that the API server was asked about.
+    /// A Kubernetes token validated by the API server.
     TokenReview,
-    /// No token: a person at the command line.
+    /// None: a person at the command line.
     CommandLine,
 }
 
 impl AuthMethod {
-    /// A stable word, for records.
+    /// Its stable name in records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Jwt => "jwt",
@@ -59,7 +59,7 @@ impl AuthMethod {
 }
 
 impl Principal {
-    /// A caller of whom nothing more is known, and no admin.
+    /// A caller with these properties only, not an admin.
     pub fn new(issuer: &str, subject: &str, method: AuthMethod) -> Self {
         Self {
             subject: subject.to_owned(),
@@ -75,20 +75,20 @@ impl Principal {
     }
 }
 
-/// A principal shown to be an admin. Nothing can be reverted, listed or shown without one.
+/// A principal proven to be an admin; reverting, listing and showing require one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     principal: Principal,
     request_id: Option<String>,
 }
 
-/// The caller is known, and is no admin.
+/// The caller is authenticated, but not an admin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not an admin")]
 pub struct NotAdmin(pub Principal);
 
 impl NotAdmin {
-    /// What to do, in words.
+    /// What the caller can do about it.
     pub fn advice(&self) -> String {
         let remedy = match self.0.lacks.as_slice() {
             [] => "Use one of somebody who is: of an allowed project, or a subject that is listed."
@@ -100,32 +100,32 @@ impl NotAdmin {
 }
 
 impl Admin {
-    /// The operator at the command line: whoever can read the database's password from Glance's
-    /// configuration has no further door to pass.
+    /// The operator at the command line, trusted because whoever can read the database's password
+    /// from Glance's configuration needs no further permission.
     pub fn local_operator() -> Self {
         let operator = Principal::new("command line", "operator", AuthMethod::CommandLine);
         Self { principal: Principal { is_admin: true, ..operator }, request_id: None }
     }
 
-    /// With a name for people.
+    /// Sets the display name.
     #[must_use]
     pub fn named(mut self, name: Option<String>) -> Self {
         self.principal.name = name;
         self
     }
 
-    /// In this request, by our id of it.
+    /// Sets the request id.
     #[must_use]
     pub fn in_request(self, id: &str) -> Self {
         Self { request_id: Some(id.to_owned()), ..self }
     }
 
-    /// Our id of the request, where there is one.
+    /// The request id, if there is one.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
 
-    /// Who it is.
+    /// The principal.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
@@ -149,7 +149,7 @@ impl fmt::Display for Principal {
     }
 }
 
-/// What a caller presented; never printed.
+/// A token presented by a caller; never printed.
 #[derive(Debug)]
 pub struct Token(SecretString);
 
@@ -159,27 +159,27 @@ impl Token {
         Self(SecretString::from(presented))
     }
 
-    /// The token itself, for the verifier alone.
+    /// The token's text, for verifiers only.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }
 
-/// A call, and what it brings to show who makes it.
+/// A call and its tokens.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// HTTP's method, in upper case.
+    /// The HTTP method, in upper case.
     pub method: &'a str,
-    /// The path as it came, without a query.
+    /// The path as received, without the query.
     pub path: &'a str,
     /// The caller's token.
     pub token: Token,
-    /// The token of the service that passes the call on for the caller.
+    /// The token of the service that passes the call on.
     pub service_token: Option<Token>,
 }
 
 impl<'a> Call<'a> {
-    /// A call that comes from its caller.
+    /// A call made directly by the caller.
     pub fn new(method: &'a str, path: &'a str, token: Token) -> Self {
         Self { method, path, token, service_token: None }
     }
@@ -190,21 +190,21 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Why a caller is not known.
+/// Why a caller is not authenticated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// The token is not good. The reason is for the log: callers all get the same answer.
+    /// The token is not valid. The reason is for the log; callers all get the same response.
     #[error("the token was refused: {reason}")]
     Invalid {
-        /// A stable word, such as `expired` or `unknown_issuer`.
+        /// A stable reason, such as `expired` or `unknown_issuer`.
         reason: &'static str,
     },
-    /// The verifier cannot be asked now.
+    /// The verifier is not available now.
     #[error("tokens cannot be verified now: {0}")]
     Unavailable(String),
 }
 
-/// A name and a password, and what a token is to be good for.
+/// Credentials of a person, and the scope of the token.
 #[derive(Debug)]
 pub struct PasswordLogin {
     /// The user's name.
@@ -219,35 +219,35 @@ pub struct PasswordLogin {
     pub project_domain: String,
 }
 
-/// A token that was made for somebody.
+/// A token issued for a person.
 #[derive(Debug)]
 pub struct Issued {
     /// The token.
     pub token: SecretString,
-    /// From when on it is no good.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// Where people sign in.
+/// Signs people in with a password.
 #[async_trait]
 pub trait SignIn: Debug + Send + Sync {
-    /// A token of the person's own; [`AuthError::Invalid`] where the password is not.
+    /// Returns a token of that person; [`AuthError::Invalid`] if the password is wrong.
     async fn sign_in(&self, login: PasswordLogin) -> Result<Issued, AuthError>;
 }
 
-/// Tells who makes a call.
+/// Authenticates callers.
 #[async_trait]
 pub trait Authenticator: Debug + Send + Sync {
-    /// Verifies the call's tokens; never panics, whatever it is given.
+    /// Verifies the call's tokens; never panics on any input.
     async fn authenticate(&self, call: &Call<'_>) -> Result<Principal, AuthError>;
 
-    /// Whether verifying this call now makes another service work. A client whose tokens were
-    /// refused too often may not cause that; what is verified here costs nobody else anything.
+    /// Whether verifying this call requires a request to another server. A client whose tokens were
+    /// refused too often must not cause any; local verification is always allowed.
     fn needs_remote_call(&self, _call: &Call<'_>) -> bool {
         true
     }
 
-    /// Keeps fresh what tokens are verified with, until `stop`. Most verifiers have nothing to do.
+    /// Keeps the verifier's keys up to date until `stop`. Most verifiers have none to update.
     async fn keep(&self, stop: CancellationToken) {
         drop(stop);
     }

@@ -17,16 +17,16 @@ use super::store::StoreId;
 use super::summary::TakeWaiting;
 use super::time::Timestamp;
 
-/// What became of a compare-and-set.
+/// The result of a compare-and-set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Write {
-    /// The row was as read, and is changed.
+    /// The row was unchanged, and has been updated.
     Done,
     /// The row had changed, or another node won at COMMIT; nothing was written.
     Stale,
 }
 
-/// In what order pending images are listed.
+/// The order of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PendingSort {
     /// `deleted_at:desc`: the newest mistake first.
@@ -36,7 +36,7 @@ pub enum PendingSort {
     OldestFirst,
 }
 
-/// Where a page of pending images starts: after this row of the order.
+/// Where a page starts: after this image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PendingMarker {
     /// `images.deleted_at` of the last image seen.
@@ -52,13 +52,13 @@ pub struct PendingQuery {
     pub owner: Option<String>,
     /// Only those of exactly this name.
     pub name: Option<String>,
-    /// Only those of this visibility. [`super::revert::Reverter`] sees to it, as to the next ones.
+    /// Only those of this visibility. [`super::revert::Reverter`] applies it and the next ones.
     pub visibility: Option<String>,
     /// Only those of which this store has data.
     pub store: Option<StoreId>,
-    /// Only those that can, or cannot, be reverted as far as rows tell.
+    /// Only those that can, or cannot, be reverted according to their rows.
     pub revertible: Option<bool>,
-    /// Only those that are held, or are not; needs our own tables.
+    /// Only those that are held, or not; needs our own tables.
     pub held: Option<bool>,
     /// Only those deleted at this time or later.
     pub deleted_after: Option<Timestamp>,
@@ -66,13 +66,13 @@ pub struct PendingQuery {
     pub deleted_before: Option<Timestamp>,
     /// The order.
     pub sort: PendingSort,
-    /// Start after this one.
+    /// Start after this image.
     pub marker: Option<PendingMarker>,
-    /// At most so many.
+    /// At most this many.
     pub limit: u32,
 }
 
-/// One line of the list of pending images. Of a row with values that Glance never writes it has those
+/// One entry of the list of pending images. If its row has values that Glance never writes, those
 /// that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Glance's columns")]
@@ -84,12 +84,12 @@ pub struct PendingSummary {
     pub visibility: String,
     pub disk_format: Option<String>,
     pub container_format: Option<String>,
-    /// `None` where it cannot be read.
+    /// `None` if it cannot be read.
     pub created_at: Option<Timestamp>,
     pub deleted_at: Timestamp,
-    /// Whether it has a location to bring back.
+    /// Whether it has a location that can come back.
     pub has_location: bool,
-    /// What cannot be read of it.
+    /// Why part of it cannot be read.
     pub unreadable: Option<BadRow>,
 }
 
@@ -105,63 +105,63 @@ impl From<PendingSummary> for Candidate {
 pub enum Position {
     /// There is no such image.
     Unknown,
-    /// It has no time of deletion: it is not deleted, or not any more.
+    /// No deletion time: not deleted, or not any more.
     Nowhere,
-    /// There; it need not be in the list itself.
+    /// Found; the list itself may not contain it.
     At(PendingMarker),
 }
 
-/// A location, whichever image's.
+/// A location with its image's id.
 #[derive(Debug, Clone)]
 pub struct HeldLocation {
-    /// `image_locations.image_id`; `None` for an id that Glance never makes.
+    /// `image_locations.image_id`; `None` if it is not a possible image id.
     pub image: Option<ImageId>,
     /// The row.
     pub location: Location,
 }
 
-/// What waits in the whole database, as far as the rows of `images` tell.
+/// What is pending in the whole database, according to the rows of `images`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outlook {
     /// Images that are `pending_delete`.
     pub pending: Tally,
-    /// Those of them that were deleted at each of the times asked about, or earlier.
+    /// Of these, those deleted at or before each of the requested times.
     pub due: [Tally; 3],
-    /// Those of them that have no location that waits.
+    /// Of these, those without a waiting location.
     pub without_locations: u64,
-    /// Images that a DELETE of Glance's has not finished with.
+    /// Images whose DELETE in Glance has not finished.
     pub half_deleted: u64,
-    /// Those of the pending ones that were deleted lately.
+    /// Pending images deleted recently.
     pub recent: Tally,
 }
 
-/// Images that were read whole.
+/// Images read with all their children.
 #[derive(Debug, Default)]
 pub struct Wholes {
     /// Those that exist.
     pub images: Vec<Result<Image, BadRow>>,
-    /// Those that do not fit into memory beside each other: one alone may.
+    /// Those that do not fit into memory together; each alone may.
     pub left_out: Vec<ImageId>,
 }
 
-/// A revert to be written, with the proof that its image is locked.
+/// A revert to write, with the proof that its image is locked.
 #[derive(Debug, Clone)]
 pub struct Revert<'a> {
     /// The lock.
     pub guard: &'a ImageGuard,
     /// What is to be written.
     pub plan: &'a RevertPlan,
-    /// What the audit says of it.
+    /// The audit entry.
     pub audit: AuditEntry,
 }
 
-/// Is handed one location after the other, so that never many of them are in memory.
+/// Receives one location at a time, so that many are never in memory.
 pub type TakeLocation<'a> = &'a mut (dyn FnMut(&HeldLocation) + Send);
 
 /// An image that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueImage {
-    /// `images.id`; `None` for an id that Glance never makes.
+    /// `images.id`; `None` if it is not a possible image id.
     pub id: Option<ImageId>,
     /// `images.size`.
     pub size: Option<i64>,
@@ -169,51 +169,51 @@ pub struct DueImage {
     pub location: i32,
 }
 
-/// How far one look at [`ScrubRepo::remnants`] goes.
+/// The limits of one call of [`ScrubRepo::remnants`].
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
-    /// Images looked at.
+    /// Images to examine.
     pub images: u32,
-    /// Images found, at most.
+    /// Images to return, at most.
     pub found: u32,
 }
 
-/// What a stretch had.
+/// The result of examining a stretch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remnants {
     /// Images.
     pub ids: Vec<ImageId>,
-    /// Where to go on; `None` after the last image.
+    /// Where to continue; `None` after the last image.
     pub next: Option<ImageId>,
 }
 
-/// What a page had.
+/// The result of reading a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handed {
-    /// Rows, up to this id; there may be more.
+    /// Rows up to this id; there may be more.
     Until(i32),
-    /// None: that was all.
+    /// No rows: the end.
     Nothing,
 }
 
-/// Glance's tables: what a list and a revert ask and write.
+/// Glance's tables, as lists and reverts use them.
 #[async_trait]
 pub trait ImageRepo: Debug + Send + Sync {
-    /// Reads an image with its children: all that is live and, of the `wanted` kinds, all that can
-    /// come back. Locations in any case.
+    /// Reads an image with its children: everything live and, of the `wanted` kinds, everything
+    /// that can come back. Always includes locations.
     async fn get(&self, id: &ImageId, wanted: Children) -> Result<Option<Image>, RepoError>;
 
-    /// The live locations (`image_locations.id`) of an image that is `active` and not deleted;
-    /// none of any other.
+    /// The live locations (`image_locations.id`) of an image that is `active` and not deleted; none
+    /// for any other image.
     async fn live_locations_of(&self, id: &ImageId) -> Result<Vec<i32>, RepoError>;
 
-    /// Reads images with their locations (no other children), those that exist, for a scrub: of
-    /// values that are never destroyed, or too long to be, as little is kept as can be. Left out is
-    /// also what does not fit into memory beside the others; alone it fits, or is a bad row.
+    /// Reads existing images with their locations but no other children, for a scrub. Values that
+    /// are never destroyed, or are too long to be, are shortened. Images that do not fit into
+    /// memory together are omitted; alone they fit, or are a bad row.
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError>;
 
-    /// Carries a revert out: one transaction over the image and its children, and its entry in the
-    /// audit where our own tables are there.
+    /// Carries a revert out in one transaction over the image, its children and, if our own tables
+    /// exist, its audit entry.
     async fn revert(
         &self,
         guard: &ImageGuard,
@@ -225,7 +225,7 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// The locations of an image that are `deleted`.
     async fn ended_locations(&self, id: &ImageId) -> Result<Vec<Location>, RepoError>;
 
-    /// Reads several images, each as [`ImageRepo::get`] does, in as few statements as it can.
+    /// Reads several images like [`ImageRepo::get`], in as few statements as possible.
     async fn get_whole(&self, ids: &[ImageId], wanted: Children) -> Result<Wholes, RepoError> {
         let mut wholes = Wholes::default();
         for id in ids {
@@ -239,7 +239,7 @@ pub trait ImageRepo: Debug + Send + Sync {
         Ok(wholes)
     }
 
-    /// [`ImageRepo::live_locations_of`] of several images.
+    /// [`ImageRepo::live_locations_of`] for several images.
     async fn live_locations_of_all(
         &self,
         ids: &[ImageId],
@@ -252,8 +252,8 @@ pub trait ImageRepo: Debug + Send + Sync {
         Ok(live)
     }
 
-    /// Carries several reverts out: an answer for each, and none of them is undone because another
-    /// one fails. With [`RepoError::Unavailable`] it may be done or not.
+    /// Carries several reverts out, with a result for each; a failing one does not undo another.
+    /// After [`RepoError::Unavailable`] one may be done or not.
     async fn revert_all(
         &self,
         reverts: &[Revert<'_>],
@@ -266,17 +266,17 @@ pub trait ImageRepo: Debug + Send + Sync {
         written
     }
 
-    /// A page of pending images. A row without a place in the order is a [`BadRow`]. Images that
-    /// Glance ended without a look at their store are among them if that was after
-    /// `unscrubbed_after`; only the store can tell whether their data is there.
+    /// A page of pending images. A row without a place in the order is a [`BadRow`]. Includes
+    /// images that Glance ended after `unscrubbed_after` without asking their store; only the store
+    /// can tell whether their data exists.
     async fn list_pending(
         &self,
         query: &PendingQuery,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<Result<PendingSummary, BadRow>>, RepoError>;
 
-    /// Hands on all that [`ImageRepo::list_pending`] would list, in the order of owner, time and id:
-    /// how many of one owner and moment, or, `by_location`, each location that can come back.
+    /// Passes on everything that [`ImageRepo::list_pending`] would list, ordered by owner, time and
+    /// id: counts per owner and moment or, if `by_location`, each location that can come back.
     async fn waiting(
         &self,
         query: &PendingQuery,
@@ -285,8 +285,8 @@ pub trait ImageRepo: Debug + Send + Sync {
         take: TakeWaiting<'_>,
     ) -> Result<(), RepoError>;
 
-    /// Hands on, in whatever order, all that [`ImageRepo::list_pending`] would list and that may fit:
-    /// databases differ in what they call equal, and names are not looked at.
+    /// Passes on, unordered, everything that [`ImageRepo::list_pending`] would list and that may
+    /// match: databases differ in what they call equal, and names are not compared.
     async fn candidates(
         &self,
         filter: &Filter,
@@ -317,10 +317,10 @@ pub trait ImageRepo: Debug + Send + Sync {
         Ok(found)
     }
 
-    /// Where an image stands in that order.
+    /// The position of an image in that order.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;
 
-    /// Hands on a page, by row id, of the locations that serve living images.
+    /// Passes on a page, by row id, of the locations that serve living images.
     async fn live_locations(
         &self,
         after: i32,
@@ -332,12 +332,12 @@ pub trait ImageRepo: Debug + Send + Sync {
     async fn now(&self) -> Result<Timestamp, RepoError>;
 }
 
-/// What a scrub pass asks and writes beyond that.
+/// What a scrub pass additionally reads and writes.
 #[async_trait]
 pub trait ScrubRepo: ImageRepo + DatabaseHealth {
-    /// Images that a scrub pass has to look at because of a location that waits since `before` or
-    /// earlier, or that a claim marks: PENDING and CLAIMED ones deleted by then, and living ones
-    /// beside a live location. Each once, in the order of the first such location.
+    /// Images that a scrub pass must examine because a location waits since `before` or earlier, or
+    /// is claimed: PENDING and CLAIMED ones deleted by then, and living ones next to a live
+    /// location. Each once, ordered by the first such location.
     async fn list_due(
         &self,
         before: Timestamp,
@@ -345,18 +345,18 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
         limit: u32,
     ) -> Result<Vec<DueImage>, RepoError>;
 
-    /// How much [`ScrubRepo::list_due`] would list.
+    /// The size of what [`ScrubRepo::list_due`] would list.
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError>;
 
-    /// What waits, what of it was deleted at each of these times or earlier, and what later than
-    /// `since`. One walk.
+    /// What is pending, how much of it was deleted at or before each of these times, and how much
+    /// after `since`. One scan.
     async fn outlook(&self, before: [Timestamp; 3], since: Timestamp)
     -> Result<Outlook, RepoError>;
 
-    /// Looks at a stretch of images, in the order of their ids, for those that are due without such a
-    /// location: EMPTY ones, those with a location that the delete never saw, and, if `unscrubbed`,
-    /// those that Glance ended together with their locations; only the store can tell whether there
-    /// is anything to scrub.
+    /// Examines a stretch of images, by id, for those that are due without such a location: EMPTY
+    /// ones, those with a location that the delete never saw, and, if `unscrubbed`, those that
+    /// Glance ended together with their locations; only the store can tell whether there is
+    /// anything to scrub.
     async fn remnants(
         &self,
         before: Timestamp,
@@ -365,9 +365,9 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
         stretch: Stretch,
     ) -> Result<Remnants, RepoError>;
 
-    /// Claims images for the scrubber, or renews claims that a dead process left: one
-    /// transaction, an answer for each. `None` while the scrubber is paused: then nothing is claimed.
-    /// Held images are not claimed.
+    /// Claims images for the scrubber, or renews the claims of a dead process: one transaction,
+    /// with a result for each. `None` while the scrubber is paused: nothing is claimed. Held images
+    /// are not claimed.
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError>;
 
     /// Writes down what became of a batch: one transaction. Where fewer of the locations waited until
@@ -375,7 +375,7 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// the last location of an image, also where two passes had a part of it each.
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<Ended, RepoError>;
 
-    /// Hands on all locations of these images, in whatever order.
+    /// Passes on all locations of these images, unordered.
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;
 
     /// Hands on a page, by row id, of the locations that may not be done with: live, or waiting, or ended
@@ -389,11 +389,11 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     ) -> Result<Handed, RepoError>;
 }
 
-/// Whether the database can serve.
+/// Whether the database works.
 #[async_trait]
 pub trait DatabaseHealth: Debug + Send + Sync {
-    /// Whether all that a revert and a scrub write is allowed: each statement is run on an image
-    /// that cannot exist, in a transaction that is rolled back.
+    /// Whether all that reverts and scrubs write is permitted: runs each statement on an impossible
+    /// image, in a transaction that is rolled back.
     async fn rehearse(&self) -> Result<(), RepoError>;
 
     /// Whether the database answers and Glance's tables can be read.

@@ -1,4 +1,4 @@
-//! Taking a deleted image back.
+//! Reverting a deleted image.
 
 mod chosen;
 mod decision;
@@ -28,20 +28,20 @@ pub use self::error::RevertError;
 pub use self::many::{Many, Tell};
 pub use super::evidence::{Judged, Verify};
 
-/// What a caller asks for.
+/// The options of a revert.
 #[derive(Debug, Clone, Copy)]
 pub struct RevertRequest {
-    /// Say what would happen, write nothing.
+    /// Report what would happen; write nothing.
     pub dry_run: bool,
-    /// The proof wanted.
+    /// How to verify the data.
     pub verify: Verify,
     /// Which children come back.
     pub children: Children,
-    /// Make the image protected, so that the next mistake is refused.
+    /// Protect the image against further deletion.
     pub protect: bool,
 }
 
-/// For records: every option but `dry_run`, in the words of the API.
+/// For audit records: every option except `dry_run`, with the API's names.
 impl fmt::Display for RevertRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |back| if back { "restore" } else { "skip" };
@@ -59,29 +59,29 @@ impl fmt::Display for RevertRequest {
 }
 
 impl RevertRequest {
-    /// Everything comes back, proved in this way.
+    /// Restores everything, with this verification.
     pub fn whole(verify: Verify) -> Self {
         Self { dry_run: false, verify, children: Children::ALL, protect: false }
     }
 }
 
-/// A revert that was done, or would be in a dry run.
+/// A completed revert, or in a dry run what it would be.
 #[derive(Debug, Clone)]
 pub struct Reverted {
-    /// The image as it now is.
+    /// The image after the revert.
     pub image: Image,
     /// What came back.
     pub restored: RestoredCounts,
-    /// What the caller should know.
+    /// Warnings for the caller.
     pub warnings: Vec<String>,
-    /// Whether an earlier revert of ours did it, and its answer is given once more.
+    /// Whether an earlier revert did it, whose result is returned again.
     pub repeated: bool,
 }
 
 /// What a revert would do.
 #[derive(Debug)]
 pub struct Preview {
-    /// The image as it stands.
+    /// The image now.
     pub image: Image,
     /// Why it cannot be reverted, if it cannot.
     pub obstacle: Option<RevertError>,
@@ -102,13 +102,13 @@ pub struct Preview {
 pub struct RevertSettings {
     /// How long to wait for an image's lock.
     pub lock_wait: Duration,
-    /// How long a DELETE may stand still before it counts as dead.
+    /// How long a DELETE may make no progress before it counts as dead.
     pub delete_grace: Duration,
-    /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
+    /// Whether Glance delays deletions (`delayed_delete`). If not, ended images are destroyed.
     pub delayed_delete: bool,
 }
 
-/// Takes images back.
+/// Reverts images.
 #[derive(Debug)]
 pub struct Reverter {
     repo: Arc<dyn ImageRepo>,
@@ -119,10 +119,10 @@ pub struct Reverter {
     tables: Option<Arc<dyn OwnTables>>,
 }
 
-/// A row that changes under our hands is read again so often; then the caller may.
+/// How often a row that changed meanwhile is read again before giving up.
 const ATTEMPTS: usize = 3;
 
-/// How often a taken lock is asked for again.
+/// How often to retry a taken lock.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
 impl Reverter {
@@ -137,14 +137,14 @@ impl Reverter {
         Self { repo, lock, stores, clock, settings, tables: None }
     }
 
-    /// Knows from the audit what it has done already.
+    /// Uses the audit to recognise its own earlier reverts.
     #[must_use]
     pub fn with_tables(self, tables: Arc<dyn OwnTables>) -> Self {
         Self { tables: Some(tables), ..self }
     }
 
-    /// Takes an image back, whole, or says why not. An answer that got lost is given again, as long as
-    /// the image is as it was left.
+    /// Reverts an image completely, or returns why not. A repeated request gets the earlier result
+    /// again, as long as the image is unchanged since.
     pub async fn revert(
         &self,
         by: &Admin,
@@ -168,7 +168,7 @@ impl Reverter {
         .await
     }
 
-    /// Says what a revert would do. Takes no lock and writes nothing.
+    /// Previews a revert. Takes no lock and writes nothing.
     pub async fn preview(&self, _by: &Admin, id: &ImageId) -> Result<Preview, RevertError> {
         let image = self.read(id, Children::ALL).await?;
         let mut preview = Preview {
@@ -194,9 +194,10 @@ impl Reverter {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
         }
-        preview.properties = pending.properties().iter().map(|p| p.name.clone()).collect();
-        preview.tags = pending.tags().iter().map(|t| t.value.clone()).collect();
-        preview.members = pending.members().iter().map(|m| m.member.clone()).collect();
+        preview.properties =
+            pending.properties_to_restore().iter().map(|p| p.name.clone()).collect();
+        preview.tags = pending.tags_to_restore().iter().map(|t| t.value.clone()).collect();
+        preview.members = pending.members_to_restore().iter().map(|m| m.member.clone()).collect();
         Ok(preview)
     }
 

@@ -55,25 +55,25 @@ use super::time::{Clock, Timestamp};
 /// Hosts that keep their time are within a second of each other.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
-/// How often a pass looks whether it is paused.
+/// How often a pass checks whether it is paused.
 const LOOK_FOR_PAUSE: Duration = Duration::from_secs(1);
 
 /// The settings of a [`Scrubber`].
 #[derive(Debug, Clone, Copy)]
 pub struct ScrubSettings {
-    /// How long after its deletion an image is left alone.
+    /// How long a deleted image is kept.
     pub scrub_time: Duration,
-    /// Images destroyed at a time.
+    /// Images destroyed concurrently.
     pub pool_size: usize,
-    /// So many absent objects in a row stop a store for the pass.
+    /// Consecutive missing objects after which a store is skipped for the rest of the pass.
     pub absent_limit: usize,
     /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
     pub delayed_delete: bool,
-    /// What one pass destroys unasked.
+    /// How much one pass may destroy before somebody must accept it.
     pub limits: PassLimits,
 }
 
-/// Told of the report as it grows.
+/// Receives the report as it grows.
 pub type Progress = Arc<dyn Fn(&ScrubReport) + Send + Sync>;
 
 /// Destroys what is due, one pass at a time.
@@ -134,14 +134,14 @@ impl Scrubber {
         self
     }
 
-    /// Goes by the orders that are kept there.
+    /// Uses the orders stored there.
     #[must_use]
     pub fn with_control(mut self, control: Arc<dyn ControlRepo>) -> Self {
         self.control = Some(control);
         self
     }
 
-    /// Tells `journal` of each image that is destroyed.
+    /// Calls `journal` for each destroyed image.
     #[must_use]
     pub fn with_journal(mut self, journal: Journal) -> Self {
         self.journal = Some(journal);
@@ -324,7 +324,7 @@ impl Scrubber {
     }
 }
 
-/// How far the two clocks are apart, in words, where that is too far.
+/// The difference between the two clocks, in words, if it is too large.
 pub fn clocks_differ(ours: Timestamp, theirs: Timestamp) -> Option<String> {
     let apart = ours - theirs;
     let side = if apart > TimeDelta::zero() { "ahead of" } else { "behind" };

@@ -1,4 +1,4 @@
-//! Which of the images that wait are meant: by their ids, or by project, time of deletion and name.
+//! Selects pending images: by id, or by project, deletion time and name.
 
 use std::collections::HashSet;
 
@@ -10,22 +10,22 @@ use super::time::Timestamp;
 /// Why a selection cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
-    /// It names nothing.
+    /// It selects nothing.
     #[error("name image ids, a project, or the time of the deletions")]
     Everything,
-    /// Ids, and something else beside them.
+    /// Ids combined with other criteria.
     #[error("name image ids, or a project, times and names, not both")]
     Both,
     /// Its window ends before it begins.
     #[error("the time that deletions must be before is not later than the one they must be after")]
     EmptyWindow,
-    /// No name can fit.
+    /// No name can match.
     #[error("a pattern of names has 1 to {} characters", NamePattern::LONGEST)]
     Pattern,
 }
 
-/// A pattern of names: `*` stands for any characters, `?` for one, `\` takes the meaning of the
-/// character after it. Case counts, and a name has to fit as a whole.
+/// A name pattern: `*` matches any characters, `?` one, `\` escapes the next character.
+/// Case-sensitive, and the whole name must match.
 #[derive(Debug, Clone)]
 pub struct NamePattern(Regex);
 
@@ -33,7 +33,7 @@ impl NamePattern {
     /// Longest name that Glance's column holds.
     const LONGEST: usize = 255;
 
-    /// Reads one.
+    /// Parses a pattern.
     pub fn parse(text: &str) -> Result<Self, SelectionError> {
         if !(1..=Self::LONGEST).contains(&text.chars().count()) {
             return Err(SelectionError::Pattern);
@@ -52,7 +52,7 @@ impl NamePattern {
         Regex::new(&pattern).map(Self).map_err(|_| SelectionError::Pattern)
     }
 
-    /// Whether a name fits.
+    /// Whether a name matches.
     pub fn fits(&self, name: &str) -> bool {
         self.0.is_match(name)
     }
@@ -62,7 +62,7 @@ fn literal(character: char) -> String {
     regex::escape(character.encode_utf8(&mut [0; 4]))
 }
 
-/// Images that wait, told by what their rows say.
+/// Pending images with these properties.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only those of this project.
@@ -71,46 +71,46 @@ pub struct Filter {
     pub deleted_after: Option<Timestamp>,
     /// Only those deleted before this time.
     pub deleted_before: Option<Timestamp>,
-    /// Only those whose name fits.
+    /// Only those whose name matches.
     pub name: Option<NamePattern>,
 }
 
 impl Filter {
-    /// Whether it names nothing.
+    /// Whether it has no criteria.
     pub fn is_empty(&self) -> bool {
         let Self { owner, deleted_after, deleted_before, name } = self;
         owner.is_none() && deleted_after.is_none() && deleted_before.is_none() && name.is_none()
     }
 
-    /// Whether an image with this owner and name fits. Databases differ in what they call equal; here
-    /// every character counts.
+    /// Whether an image with this owner and name matches. Databases differ in what they call equal;
+    /// here the comparison is exact.
     pub fn fits(&self, owner: Option<&str>, name: Option<&str>) -> bool {
         self.owner.as_deref().is_none_or(|wanted| owner == Some(wanted))
             && self.name.as_ref().is_none_or(|wanted| wanted.fits(name.unwrap_or_default()))
     }
 }
 
-/// What is meant. Never everything: a project, an end of a window, or ids must be named.
+/// The selected images. Never all of them: ids, a project or a time must be given.
 #[derive(Debug, Clone)]
 pub enum Selection {
     /// These images, each once, in this order.
     Images(Vec<ImageId>),
-    /// The images that wait and fit.
+    /// The pending images that match.
     Waiting(Filter),
 }
 
 impl Selection {
-    /// Whether each image is named.
+    /// Whether images are selected by id.
     pub fn is_by_id(&self) -> bool {
         matches!(self, Self::Images(_))
     }
 
-    /// Whether it names nothing at all.
+    /// Whether it selects nothing at all.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Images(ids) if ids.is_empty())
     }
 
-    /// Of what a caller named.
+    /// Builds a selection from a caller's criteria.
     pub fn new(ids: Vec<ImageId>, filter: Filter) -> Result<Self, SelectionError> {
         if !ids.is_empty() {
             if !filter.is_empty() {
@@ -131,7 +131,7 @@ impl Selection {
     }
 }
 
-/// An image that is meant, as far as its row tells.
+/// A selected image, according to its row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Glance's columns")]
 pub struct Candidate {
@@ -139,12 +139,12 @@ pub struct Candidate {
     pub name: Option<String>,
     pub owner: Option<String>,
     pub size: Option<i64>,
-    /// `None` for an image that is not deleted, or not there.
+    /// `None` for an image that is not deleted or does not exist.
     pub deleted_at: Option<Timestamp>,
 }
 
 impl Candidate {
-    /// Of which nothing is known.
+    /// An image of which only the id is known.
     pub fn unknown(id: ImageId) -> Self {
         Self { id, name: None, owner: None, size: None, deleted_at: None }
     }
@@ -157,7 +157,7 @@ impl From<Image> for Candidate {
     }
 }
 
-/// Is handed one candidate after the other, so that never many of them are in memory.
+/// Receives one candidate at a time, so that many are never in memory.
 pub type TakeCandidate<'a> = &'a mut (dyn FnMut(Candidate) + Send);
 
 #[cfg(test)]

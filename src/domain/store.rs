@@ -1,4 +1,4 @@
-//! What the product asks of the places where image data lies.
+//! The interface to the stores of image data.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -20,12 +20,12 @@ impl fmt::Display for StoreId {
     }
 }
 
-/// A location in plain text. May hold credentials: `Debug` shows the scheme alone.
+/// A decrypted location. May hold credentials: `Debug` shows the scheme only.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StoreUri(String);
 
 impl StoreUri {
-    /// Takes a text that has a scheme, `scheme://rest`.
+    /// Parses a text that has a scheme, `scheme://rest`.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, _) = text.split_once("://")?;
         let known_shape = !scheme.is_empty()
@@ -38,7 +38,7 @@ impl StoreUri {
         &self.0
     }
 
-    /// What stands before `://`, in lower case.
+    /// The scheme, in lower case.
     pub fn scheme(&self) -> String {
         self.0.split("://").next().unwrap_or_default().to_ascii_lowercase()
     }
@@ -50,23 +50,23 @@ impl fmt::Debug for StoreUri {
     }
 }
 
-/// What a store says of the data that a location names.
+/// What a store has of a location's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// It is there, as far as can be told without reading it.
+    /// Present, as far as can be told without reading it.
     Present {
         /// Bytes.
         size: u64,
     },
-    /// Proof that it is not there: the store itself was seen to be healthy.
+    /// Proved absent: the store itself was seen to be healthy.
     Absent,
-    /// Nobody can read it, but the store still keeps it (a delete marker of a versioned bucket, a
-    /// pool's trash). Where, and how an operator brings it back.
+    /// Unreadable, but still kept by the store (a delete marker of a versioned bucket, a pool's
+    /// trash). Where, and how an operator restores it.
     Hidden(String),
-    /// Something is there that cannot serve an image: parts of it are missing. Which.
+    /// Present but unusable: parts are missing. Which.
     Damaged(String),
-    /// It is there, and Glance can use it once [`Store::repair`] has put right what surrounds it. Bytes
-    /// may have suffered: only the hash proves that they are whole.
+    /// Present, and usable by Glance once [`Store::repair`] has fixed what surrounds it. Bytes may
+    /// be damaged: only the hash proves them intact.
     Repairable {
         /// Bytes.
         size: u64,
@@ -98,19 +98,19 @@ impl fmt::Display for Retained {
     }
 }
 
-/// A store could not answer.
+/// Why a store gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Nothing can be said of the data: time-outs, an unmounted share, a missing bucket.
+    /// The data's state is unknown: a time-out, an unmounted share, a missing bucket.
     #[error("the store cannot be asked: {0}")]
     Unreachable(String),
-    /// The store knows us and says no.
+    /// The store denies us access.
     #[error("the store refuses: {0}")]
     Refused(String),
-    /// The location is not one that this store may touch.
+    /// This store must not touch the location.
     #[error("the location is not acceptable: {0}")]
     BadLocation(String),
-    /// The configuration does not let us look.
+    /// The configuration does not permit a check.
     #[error("the location cannot be verified: {0}")]
     NotVerifiable(String),
 }
@@ -121,41 +121,39 @@ pub enum StoreError {
 pub enum Deletion {
     /// The store confirmed the removal.
     Deleted,
-    /// Removed as Glance would have removed it, and yet the store keeps the bytes: an older
-    /// version, a trash. Where.
+    /// Removed as Glance would have done it, but the store keeps the bytes in an older version or a
+    /// trash; where.
     Retained(String),
     /// Proof that the data was not there.
     Gone,
-    /// In use; the data is as it was.
+    /// In use; the data is unchanged.
     Held(String),
-    /// Not allowed, or the store was not reached before anything was asked of it: the data is as
-    /// it was.
+    /// Not permitted, or the store was not reached: the data is unchanged.
     Refused(String),
-    /// Some of it was destroyed.
+    /// Partly destroyed.
     Partial(String),
-    /// Nothing is known.
+    /// Unknown.
     Uncertain(String),
-    /// Read only in Glance: there is nothing for us to delete.
+    /// Read-only in Glance: nothing for us to delete.
     NotOurs,
 }
 
 /// A stream of an object's bytes.
 pub type ObjectStream = BoxStream<'static, Result<Vec<u8>, StoreError>>;
 
-/// What a location names, the same however it is spelled: rows keep the spellings of their time, and
-/// Glance's drivers take many for one.
+/// The data that a location names, independent of spelling: rows keep old spellings, and Glance's
+/// drivers accept many for the same data.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Objects {
-    /// Two locations with one of these in common name the same data.
+    /// Two locations that share one of these name the same data.
     pub names: Vec<String>,
-    /// What every location of the same data has in common, where the names may miss some: a path
-    /// that leads through links. A location without `names` may name the data of each that is equal
-    /// in this.
+    /// Common to all locations of the same data where names may differ, as with paths through
+    /// links. A location without `names` may name the data of every other with the same `rough`.
     pub rough: Option<String>,
 }
 
 impl Objects {
-    /// One name, and nothing to miss.
+    /// A single exact name.
     pub fn of(name: String) -> Self {
         Self { names: vec![name], rough: None }
     }
@@ -179,52 +177,52 @@ pub trait Store: Debug + Send + Sync {
     /// Its name in Glance's configuration.
     fn id(&self) -> &StoreId;
 
-    /// How many characters of the URI name this store itself; `None` where the URI lies elsewhere.
-    /// The longest match wins.
+    /// How many characters of the URI identify this store; `None` if the URI is not in it. The
+    /// longest match wins.
     fn claims(&self, uri: &StoreUri) -> Option<usize>;
 
-    /// Whether this store would notice that the data of a URI which it claims is in another store
-    /// that claims it too. Where it would not, it could call it absent.
+    /// Whether this store can tell that a URI's data is in another store that also claims it. If
+    /// not, it could wrongly report it absent.
     fn tells_apart(&self, _uri: &StoreUri) -> bool {
         true
     }
 
-    /// Which part of the store the URI lies in, where parts can be away one by one: a store with
-    /// several data directories, each a share of its own. What one shows proves nothing of another.
+    /// The part of the store that the URI is in, if parts can fail separately, such as several data
+    /// directories on different shares. One part proves nothing about another.
     fn part(&self, _uri: &StoreUri) -> String {
         String::new()
     }
 
-    /// What a URI names if Glance's own driver reads it with the settings of this store, whether
-    /// this product would touch it or not. Empty where the driver cannot read it, and where nothing
-    /// is ever destroyed.
+    /// The data that a URI names when Glance's driver reads it with this store's settings, even if
+    /// this product would not touch it. Empty if the driver cannot parse it, or nothing is ever
+    /// destroyed.
     fn objects(&self, uri: &StoreUri) -> Objects;
 
-    /// Whether this location may be touched for this image at all; does no I/O. An image with a
-    /// location that is not acceptable is never claimed.
+    /// Whether this location may be touched for this image; does no I/O. An image with an
+    /// unacceptable location is never claimed.
     fn accepts(&self, image: &ImageId, uri: &StoreUri) -> Result<(), StoreError>;
 
-    /// Whether the store itself is there and can be read, whatever it holds.
+    /// Checks that the store itself can be reached and read.
     async fn health(&self) -> Result<(), StoreError>;
 
-    /// Asks whether an image's data is there, and how much of it; reads none of it.
+    /// Whether an image's data is present, and its size; reads none of it.
     async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError>;
 
-    /// Reads an image's data from its beginning; `None` is proof of absence.
+    /// Reads an image's data from its beginning; `None` proves absence.
     async fn read(
         &self,
         image: &ImageId,
         uri: &StoreUri,
     ) -> Result<Option<ObjectStream>, StoreError>;
 
-    /// Sees to it that what is read from now on is what [`Store::repair`] will show, whoever writes
-    /// meanwhile. What it does is not believed before that.
+    /// Pins the data so that what is read from now on is what [`Store::repair`] will expose,
+    /// despite concurrent writers.
     async fn pin(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// Puts right what [`Presence::Repairable`] says is wrong, and touches no byte of the data. Only
-    /// stores that say so are asked.
+    /// Repairs what [`Presence::Repairable`] reports, without changing the data. Only called for
+    /// such stores.
     async fn repair(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
         Err(StoreError::NotVerifiable("this store can repair nothing".to_owned()))
     }
@@ -266,11 +264,11 @@ pub trait Store: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Destroys an image's data. Never an `Err`: each outcome says what became of the data.
+    /// Destroys an image's data. Never an `Err`: each result says what became of the data.
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion;
 }
 
-/// A location that is understood: its plain URI, and the store that has it.
+/// A resolved location: its plain URI and its store.
 #[derive(Debug, Clone)]
 pub struct Placed {
     /// The store.
@@ -280,27 +278,27 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// The store, or the part of it, that is proved to be there by itself.
+    /// The store and the part of it that must be proved present.
     pub fn part(&self) -> (StoreId, String) {
         (self.store.id().clone(), self.store.part(&self.uri))
     }
 }
 
-/// A location that no configured store can be matched to.
+/// Why a location cannot be matched to a configured store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unplaced {
     /// The value is no URI, neither plain nor decrypted.
     #[error("location {0} cannot be read: it is no URI, or metadata_encryption_key is not its key")]
     Unreadable(i32),
-    /// No store of the configuration has this URI.
-    #[error("location {location}: no configured store has {scheme}:// URIs of this place")]
+    /// No configured store contains this URI.
+    #[error("location {location}: no configured store contains this {scheme}:// URI")]
     NoStore {
         /// `image_locations.id`.
         location: i32,
         /// The URI's scheme.
         scheme: String,
     },
-    /// Several stores of the configuration could have it.
+    /// Several configured stores could contain it.
     #[error(
         "location {location}: several stores could have this {scheme}:// URI, and the row's \
          metadata names none"
@@ -311,7 +309,7 @@ pub enum Unplaced {
         /// The URI's scheme.
         scheme: String,
     },
-    /// Its store cannot be used as it is configured.
+    /// Its store's configuration is not usable.
     #[error("location {location} is in store {store}, which cannot be used: {why}")]
     Misconfigured {
         /// `image_locations.id`.
@@ -321,7 +319,7 @@ pub enum Unplaced {
         /// The option, and what is wrong with it.
         why: String,
     },
-    /// The scheme is Glance's, and this product has no driver for it.
+    /// A scheme of Glance's without a driver here.
     #[error("location {location}: there is no driver for {scheme}:// locations")]
     NoDriver {
         /// `image_locations.id`.
@@ -331,12 +329,12 @@ pub enum Unplaced {
     },
 }
 
-/// A store that cannot be used as it is configured.
+/// A store whose configuration is not usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableStore {
     /// Its name in Glance's configuration.
     pub id: StoreId,
-    /// The schemes of its locations; empty where its type has none that are known.
+    /// The schemes of its locations; empty if unknown for its type.
     pub schemes: &'static [&'static str],
     /// The option, and what is wrong with it.
     pub why: String,
@@ -344,19 +342,19 @@ pub struct UnusableStore {
 
 /// All configured stores.
 pub trait Stores: Debug + Send + Sync {
-    /// Reads a location and finds its store.
+    /// Resolves a location to its store.
     fn place(&self, location: &Location) -> Result<Placed, Unplaced>;
 
     /// The plain URI of a stored value.
     fn uri(&self, value: &LocationValue) -> Option<StoreUri>;
 
-    /// The data that a location names, in whichever of the stores Glance would look for it.
+    /// The data that a location names, in every store in which Glance would look for it.
     fn objects(&self, location: &Location) -> Objects;
 
     /// Every store that can be used, for checks.
     fn all(&self) -> Vec<Arc<dyn Store>>;
 
-    /// The stores that cannot be used as they are configured. What is in them is left alone.
+    /// The stores with an unusable configuration. Their data is not touched.
     fn unusable(&self) -> &[UnusableStore] {
         &[]
     }

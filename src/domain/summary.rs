@@ -1,7 +1,7 @@
-//! What waits, summed up by project, burst and store: 30,000 images on one page.
+//! Groups pending images by project, burst and store: 30,000 images on one page.
 //!
-//! Rows come in the order of project and time, so a group is done with when the next one begins:
-//! memory is the same whatever waits.
+//! Rows arrive ordered by project and time, so a group is complete when the next one begins: memory
+//! use does not grow with the backlog.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -13,12 +13,12 @@ use super::scrub::Tally;
 use super::store::{StoreId, Stores};
 use super::time::Timestamp;
 
-/// Deletions of one project that are no further apart belong to one burst.
+/// Deletions of one project within this gap belong to one burst.
 const GAP: TimeDelta = TimeDelta::seconds(60);
-/// Groups that are told one by one.
+/// Groups listed individually.
 const MOST_GROUPS: usize = 1000;
 
-/// By what images are put together. All off: all of them.
+/// The grouping. All off: a single group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GroupBy {
     /// By `images.owner`.
@@ -29,8 +29,8 @@ pub struct GroupBy {
     pub store: bool,
 }
 
-/// Some of what waits, as it comes from the database: images of one owner that were deleted at one
-/// moment, or one location of one image.
+/// Part of the pending images as the database returns it: those of one owner deleted at one moment,
+/// or one location of one image.
 #[derive(Debug, Clone)]
 pub struct WaitingRow {
     /// `images.owner`.
@@ -39,16 +39,16 @@ pub struct WaitingRow {
     pub deleted_at: Timestamp,
     /// Images and their sizes.
     pub tally: Tally,
-    /// The image, where the row is one of its locations, or says that it has none.
+    /// The image, if the row is one of its locations or says that it has none.
     pub image: Option<String>,
     /// The location.
     pub location: Option<Location>,
 }
 
-/// Is handed one row after the other, by owner, time and image.
+/// Receives one row at a time, by owner, time and image.
 pub type TakeWaiting<'a> = &'a mut (dyn FnMut(&WaitingRow) + Send);
 
-/// How much, and when it was deleted.
+/// Size and time span of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Images, and the sum of their sizes.
@@ -59,28 +59,28 @@ pub struct Span {
     pub last: Timestamp,
 }
 
-/// Images that belong together.
+/// A group of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Whose; of groups by project and burst.
+    /// Its project, if grouped by project or burst.
     pub project: Option<String>,
-    /// Where their data is; of groups by store. `None` also where no configured store has it.
+    /// Its store, if grouped by store. `None` also if no configured store has the data.
     pub store: Option<String>,
-    /// How much, and when.
+    /// Size and time span.
     pub span: Span,
 }
 
-/// All of it.
+/// The result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// All that waits; `None` for nothing.
+    /// Everything pending; `None` if nothing is.
     pub all: Option<Span>,
     /// The groups with the most images, at most a thousand, the largest first. An image with copies
     /// in several stores is in several groups.
     pub groups: Vec<Group>,
-    /// How many groups are left out.
+    /// Number of groups omitted.
     pub other_groups: u64,
-    /// What is in these.
+    /// Images in these.
     pub others: Tally,
 }
 
@@ -96,7 +96,7 @@ impl Span {
     }
 }
 
-/// A group that is still growing, and its parts by store.
+/// A group still being filled, and its parts by store.
 #[derive(Debug, Default)]
 struct OpenGroup {
     owner: Option<String>,
@@ -111,7 +111,7 @@ pub struct SummaryDraft<'a> {
     stores: &'a dyn Stores,
     all: Option<Span>,
     open: Option<OpenGroup>,
-    /// The image whose locations come, and the stores that it was counted in.
+    /// The image whose locations are arriving, and the stores it was counted in.
     image: Option<String>,
     counted: HashSet<Option<StoreId>>,
     groups: Vec<Group>,
@@ -120,7 +120,7 @@ pub struct SummaryDraft<'a> {
 }
 
 impl<'a> SummaryDraft<'a> {
-    /// Nothing yet.
+    /// An empty summary.
     pub fn new(by: GroupBy, stores: &'a dyn Stores) -> Self {
         Self {
             by,
@@ -135,7 +135,7 @@ impl<'a> SummaryDraft<'a> {
         }
     }
 
-    /// Takes the next row.
+    /// Adds the next row.
     pub fn take(&mut self, row: &WaitingRow) {
         let is_new = row.image.is_none() || row.image != self.image;
         if is_new {
@@ -195,7 +195,7 @@ impl<'a> SummaryDraft<'a> {
         }
     }
 
-    /// All rows were taken.
+    /// Completes the summary.
     pub fn finish(mut self) -> Summary {
         self.close();
         self.leave_out_the_smallest();

@@ -1,5 +1,5 @@
-//! Our own tables beside Glance's, `revert_*`. They may be missing: then nothing can be held or paused,
-//! and the audit is the log's alone.
+//! Our own tables beside Glance's, `revert_*`. They are optional: without them nothing can be held
+//! or paused, and audit records go to the log only.
 
 use std::fmt::{self, Debug};
 
@@ -12,24 +12,24 @@ use super::principal::Admin;
 use super::repo::RepoError;
 use super::time::Timestamp;
 
-/// For so long after it an image that was destroyed without a record of ours is told of.
+/// How long an image destroyed without a record of ours is reported.
 pub const UNRECORDED_FOR: TimeDelta = TimeDelta::hours(24);
-/// So many of them are counted.
+/// At most this many are counted.
 pub const MOST_UNRECORDED: u32 = 1000;
 
 /// Whether our own tables can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TablesState {
-    /// They are there, as this version needs them.
+    /// Present, in the version needed.
     Present,
-    /// They are not, or only in an earlier version.
+    /// Missing, or outdated.
     Missing,
-    /// The database refuses them; its words.
+    /// The database refuses them; its error.
     Unusable(String),
 }
 
 impl TablesState {
-    /// A stable word, for programs.
+    /// Its stable name.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Present => "present",
@@ -59,18 +59,18 @@ impl fmt::Display for TablesState {
 /// Our own tables.
 #[async_trait]
 pub trait OwnTables: Debug + Send + Sync {
-    /// Whether they can be used. Once they were seen, this asks nobody.
+    /// Whether they can be used. Cached once they were seen.
     async fn state(&self) -> Result<TablesState, RepoError>;
 
-    /// The same, after every statement on them was run on nothing.
+    /// The same, after rehearsing every statement on them.
     async fn rehearse(&self) -> Result<TablesState, RepoError>;
 
-    /// Images that were destroyed since then, and since the tables were made, without an entry of
-    /// ours: another scrubber is at work. The latest first, at most [`MOST_UNRECORDED`]; `None`
-    /// without tables.
+    /// Images destroyed since then, and since the tables were created, without an entry of ours:
+    /// another scrubber is running. Latest first, at most [`MOST_UNRECORDED`]; `None` without
+    /// tables.
     async fn unrecorded_scrubs(&self, since: Timestamp) -> Result<Option<Vec<ImageId>>, RepoError>;
 
-    /// The last entry about each of these images, of those that have any.
+    /// The last entry about each of these images, if any.
     async fn last_of(&self, by: &Admin, images: &[ImageId]) -> Result<Vec<AuditRow>, RepoError>;
 
     /// A page of the audit, newest first.

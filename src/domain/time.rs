@@ -1,4 +1,4 @@
-//! Time as Glance stores it, and the clock that is passed in.
+//! Time as Glance stores it, and the injected clock.
 
 use std::fmt::Debug;
 
@@ -7,25 +7,25 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime, SubsecRound};
 /// A moment in UTC without a zone, as in Glance's columns.
 pub type Timestamp = NaiveDateTime;
 
-/// After anything that Glance can have stored, and still a date for every database.
+/// Later than anything Glance can have stored, and valid in every database.
 pub const FAR_FUTURE: Timestamp = match NaiveDate::from_ymd_opt(9999, 1, 1) {
     Some(day) => day.and_time(NaiveTime::MIN),
     None => Timestamp::MAX,
 };
 
-/// Where the present comes from; tests bring their own.
+/// The current time; tests inject their own.
 pub trait Clock: Debug + Send + Sync {
-    /// The present, in UTC.
+    /// The current time in UTC.
     fn now(&self) -> Timestamp;
 
-    /// The present cut to whole seconds: all that MariaDB's `datetime` keeps, so that what is
-    /// written and what is answered are the same on every database.
+    /// The current time cut to whole seconds, which is all that MariaDB's `datetime` keeps: so
+    /// writes and responses are equal on every database.
     fn now_in_seconds(&self) -> Timestamp {
         self.now().trunc_subsecs(0)
     }
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

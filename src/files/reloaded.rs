@@ -1,4 +1,4 @@
-//! What is made of some files, made anew when one of them changes.
+//! A value made from files, remade when one of them changes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
 
 use super::{FileError, FileVersion, Source};
 
-/// What is made of some files, as fresh as the last look at them.
+/// A value made from files, as of the last check.
 ///
-/// What cannot be used is an error at the first time. Later it leaves the last good value in
-/// force, and is told of once for each version of the files.
+/// Files that cannot be used are an error the first time. Later the last good value stays in force,
+/// and each bad version is reported once.
 pub struct Reloaded<T, E> {
     sources: Vec<Source>,
     make: Make<T, E>,
@@ -19,27 +19,27 @@ pub struct Reloaded<T, E> {
 
 type Make<T, E> = Box<dyn Fn(&Contents) -> Result<T, E> + Send + Sync>;
 
-/// What the files held, each by its option.
+/// The files' contents, by option.
 #[derive(Default)]
 pub struct Contents(BTreeMap<&'static str, Vec<u8>>);
 
-/// What a look at the files led to.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look<E> {
-    /// The files are as they were, or somebody else is looking now.
+    /// The files did not change, or another caller is checking them now.
     Unchanged,
-    /// They are new, and what is made of them is in force.
+    /// They changed, and the new value is in force.
     Taken,
-    /// They are new, or cannot be read any more, and the old value stays in force.
+    /// They changed or became unreadable; the old value stays in force.
     Refused(E),
 }
 
-/// What the last look found.
+/// What the last check found.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    /// These were judged, whatever came of it.
+    /// These versions were processed, successfully or not.
     Judged(Vec<FileVersion>),
-    /// Nothing could be judged, for this reason.
+    /// The files could not be read, for this reason.
     Unreadable(String),
 }
 
@@ -55,13 +55,13 @@ impl<T: Clone, E: From<FileError>> Reloaded<T, E> {
         Ok(Self { sources, make: Box::new(make), value, seen })
     }
 
-    /// What is in force.
+    /// The value in force.
     pub fn get(&self) -> T {
         self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks at the files, and takes what is new if it is good. Blocks for as long as the disk; one
-    /// looks at a time, and nobody waits for that one.
+    /// Checks the files, and takes a new value if it is good. Blocks on the disk; only one caller
+    /// checks at a time, and the others return at once.
     pub fn look(&self) -> Look<E> {
         let mut seen = match self.seen.try_lock() {
             Ok(seen) => seen,
@@ -91,7 +91,7 @@ impl<T: Clone, E: From<FileError>> Reloaded<T, E> {
         }
     }
 
-    /// The versions are had before the contents: a write in between shows at the next look.
+    /// Reads versions before contents: a write in between is found by the next check.
     fn read_if_new(&self, seen: &Seen) -> Result<Option<(Vec<FileVersion>, Contents)>, FileError> {
         let versions = versions(&self.sources)?;
         if matches!(seen, Seen::Judged(judged) if *judged == versions) {
@@ -115,7 +115,7 @@ impl Contents {
             .map(Self)
     }
 
-    /// What the option's file held; nothing where it names none.
+    /// The content of the option's file; empty if the option is not set.
     pub fn of(&self, option: &str) -> &[u8] {
         self.0.get(option).map(Vec::as_slice).unwrap_or_default()
     }
@@ -127,7 +127,7 @@ impl<T, E> fmt::Debug for Reloaded<T, E> {
     }
 }
 
-/// Keys are among them.
+/// Not derived: contents may be keys.
 impl fmt::Debug for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

@@ -1,16 +1,15 @@
-//! An address that may be asked: https, or plain http where nothing leaves this machine.
+//! A URL that may be contacted: https, or plain http on this machine.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// The URL of a server to be asked. Printed as its origin alone: paths and queries may say too
-/// much.
+/// The URL of a server. Displayed as its origin only: paths and queries may hold secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
-/// Why a text is no [`Endpoint`]. No message quotes it.
+/// Why a text is not an [`Endpoint`]. No message quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointProblem {
     /// Not a URL with a host.
@@ -19,8 +18,8 @@ pub enum EndpointProblem {
     /// Neither https nor http.
     #[error("must begin with https://")]
     Scheme,
-    /// Plain http to another machine: keys could be exchanged and tokens read on the way.
-    #[error("must be https; plain http is for localhost, 127.0.0.0/8 and [::1] alone")]
+    /// Plain http to another machine: tokens could be read and keys exchanged in transit.
+    #[error("must be https; plain http is allowed for localhost, 127.0.0.0/8 and [::1] only")]
     Plaintext,
     /// `user:password@`.
     #[error("must not hold a user or a password")]
@@ -28,13 +27,13 @@ pub enum EndpointProblem {
     /// `#..`.
     #[error("must not have a fragment (#)")]
     Fragment,
-    /// `?..` where paths are to be added.
+    /// `?..` where a path is to be appended.
     #[error("must not have a query (?)")]
     Query,
 }
 
 impl Endpoint {
-    /// Reads a URL.
+    /// Parses a URL.
     pub fn parse(text: &str) -> Result<Self, EndpointProblem> {
         let url = Url::parse(text).map_err(|_| EndpointProblem::NotUrl)?;
         match (url.scheme(), url.host_str()) {
@@ -53,8 +52,8 @@ impl Endpoint {
         Ok(Self(url))
     }
 
-    /// Reads a base URL and adds a path, which begins with a slash; one slash at the base's end
-    /// does not count.
+    /// Parses a base URL and appends a path that begins with a slash; a slash at the base's end is
+    /// ignored.
     pub fn below(base: &str, path: &str) -> Result<Self, EndpointProblem> {
         if Self::parse(base)?.0.query().is_some() {
             return Err(EndpointProblem::Query);
@@ -62,12 +61,12 @@ impl Endpoint {
         Self::parse(&format!("{}{path}", base.strip_suffix('/').unwrap_or(base)))
     }
 
-    /// The URL, for the client alone.
+    /// The URL, for use in requests only.
     pub fn url(&self) -> Url {
         self.0.clone()
     }
 
-    /// Whether both are the same server: scheme, host and port.
+    /// Whether scheme, host and port are equal.
     pub fn same_origin(&self, other: &Self) -> bool {
         self.0.origin() == other.0.origin()
     }

@@ -1,4 +1,4 @@
-//! Why a server could not be talked to, in words for those who have to repair it.
+//! Explains why a server could not be reached, for whoever has to fix it.
 
 use std::error::Error;
 use std::io;
@@ -7,11 +7,11 @@ use chrono::DateTime;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, InvalidMessage};
 
-/// So many of a certificate's names are told; of each so many characters.
+/// At most this many of a certificate's names are shown, each cut to this many characters.
 const MOST_NAMES: usize = 3;
 const LONGEST_NAME: usize = 100;
 
-/// The innermost cause, without the URL: the outer ones say "error sending request".
+/// The innermost cause, without the URL; the outer ones only say "error sending request".
 pub fn root_cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut cause: &(dyn Error + 'static) = &error;
@@ -21,11 +21,11 @@ pub fn root_cause(error: reqwest::Error) -> String {
     of_tls(cause).unwrap_or_else(|| cause.to_string())
 }
 
-/// What the TLS library's own words leave to be found out.
+/// A clearer message where the TLS library's own needs explaining.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's own words do for all others")]
 fn of_tls(cause: &(dyn Error + 'static)) -> Option<String> {
     let mut inner = cause;
-    // An `io::Error` says what is in it as its own words, and is no `source` of it.
+    // An `io::Error` displays its inner error, and does not return it as `source`.
     while let Some(error) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         inner = error;
     }
@@ -48,7 +48,7 @@ fn of_certificate(problem: &CertificateError) -> Option<String> {
             "the server's certificate is not valid before {}; is this machine's clock right?",
             date(*not_before)
         ),
-        // An authority of the same name with another key makes a signature that is no good.
+        // A CA with the right name but another key yields a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate was issued by nobody who is trusted here; is it the right \
              server, and the right file of authorities?"
@@ -72,7 +72,7 @@ fn date(time: UnixTime) -> String {
     })
 }
 
-/// Each stands in the form `DnsName("other.example")`, escaped; whoever answers has chosen them.
+/// Entries look like `DnsName("other.example")`, escaped; the server controls their text.
 fn names(presented: &[String]) -> String {
     let name = |text: &String| -> String {
         text.split('"').nth(1).unwrap_or(text).chars().take(LONGEST_NAME).collect()

@@ -1,19 +1,19 @@
-//! A client whose certificates change under a running service.
+//! An HTTP client whose certificates may change under a running service.
 
 use std::sync::Arc;
 
 use super::{Client, Outbound, OutboundError};
 use crate::files::{Look, Reloaded};
 
-/// A client that is built anew when one of its files changes. Cheap to clone; clones share it.
+/// A client that is rebuilt when one of its files changes. Cheap to clone; clones share it.
 ///
-/// Files that cannot be used leave the old client in use.
+/// Files that cannot be used leave the old client in place.
 #[derive(Debug, Clone)]
 pub struct FreshClient(Arc<Kind>);
 
 #[derive(Debug)]
 enum Kind {
-    /// Of no file.
+    /// Without files.
     Fixed(Client),
     Reloaded {
         /// The section that names the files.
@@ -23,7 +23,7 @@ enum Kind {
 }
 
 impl FreshClient {
-    /// Reads the files for the first time. `section` is for the log.
+    /// Reads the files for the first time. `section` is used in log lines.
     pub fn new(section: &str, outbound: Outbound) -> Result<Self, OutboundError> {
         let sources = outbound.sources();
         if sources.is_empty() {
@@ -33,7 +33,7 @@ impl FreshClient {
         Ok(Self(Arc::new(Kind::Reloaded { section: section.to_owned(), client })))
     }
 
-    /// The client, as fresh as its files. Looks at them first: for those who ask rarely.
+    /// The current client. Checks its files first, so meant for infrequent requests.
     pub async fn current(&self) -> Client {
         if let Kind::Fixed(client) = &*self.0 {
             return client.clone();

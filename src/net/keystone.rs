@@ -1,7 +1,7 @@
-//! Keystone's identity API, v3: logging in, reading the catalog, asking what a token is worth.
+//! Keystone's identity API v3: login, catalog, token validation.
 //!
-//! No text made here holds a word of a Keystone's answer: its bodies can repeat the token that
-//! they were asked about. What an answer means for a caller is for those who ask.
+//! No message made here quotes a Keystone response, which may repeat the validated token.
+//! Interpreting responses is the caller's job.
 
 mod address;
 mod catalog;
@@ -24,20 +24,20 @@ use super::{Client, FreshClient, RequestBuilder, Response, body, root_cause, sec
 
 const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
-/// Says that the asker enforces access rules. Keystone answers 404 for an application credential
-/// that has some to those who do not say so.
+/// Declares that the caller enforces access rules. Without it Keystone answers 404 for application
+/// credentials that have some.
 const ACCESS_RULES: HeaderName = HeaderName::from_static("openstack-identity-access-rules");
 
-/// The longest catalog that is read: large clouds have some tens of KiB.
+/// The longest response that is read, in bytes; large catalogs have some tens of KiB.
 const LONGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// How hard a Keystone is tried.
+/// Time-out and retries of requests to Keystone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For one question with all of its retries.
+    /// For one request including its retries.
     pub deadline: Duration,
-    /// How often a connection that could not be made is tried again. What was sent once is never
-    /// sent again.
+    /// How often a failed connection attempt is repeated. A request that was sent is never sent
+    /// again.
     pub retries: u32,
 }
 
@@ -49,41 +49,41 @@ pub struct KeystoneApi {
     patience: Patience,
 }
 
-/// Which tokens a question is about.
+/// Which tokens a validation accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Age {
-    /// Those that are good at this moment.
+    /// Only tokens that are valid now.
     Unexpired,
-    /// Those, too, that expired within Keystone's `[token] allow_expired_window`: for a call that
-    /// a service passes on, long after its caller made it.
+    /// Also tokens that expired within Keystone's `[token] allow_expired_window`: for a call that a
+    /// service passes on long after its caller made it.
     ExpiredToo,
 }
 
-/// What a Keystone answered, read to its end.
+/// Keystone's response, read completely.
 pub struct KeystoneAnswer {
     /// The status.
     pub status: u16,
-    /// Whether it says that it is JSON. All that Keystone itself says is.
+    /// Whether its content type is JSON, as in all of Keystone's own responses.
     pub is_json: bool,
-    /// The token of a login.
+    /// The token issued by a login.
     pub(super) subject_token: Option<SecretString>,
-    /// May hold tokens: for parsing alone.
+    /// May hold tokens: only parse it, never log it.
     pub body: Vec<u8>,
 }
 
-/// A Keystone gave no answer.
+/// Why Keystone did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     #[error("Keystone cannot be reached: {0}")]
     Unreachable(String),
-    /// Not in time.
+    /// The time-out passed.
     #[error("Keystone did not answer within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
-    /// The answer is longer than any that Keystone gives.
+    /// The response is longer than any of Keystone's.
     #[error("Keystone's answer is longer than {0} bytes")]
     TooLong(usize),
-    /// A token that cannot stand in a header.
+    /// A token that is not a valid header value.
     #[error("a token has characters that no token has")]
     NotAToken,
 }
@@ -94,8 +94,8 @@ impl KeystoneApi {
         Self { http: http.into(), url, patience }
     }
 
-    /// Asks with `asker` what `subject` is worth, without the catalog:
-    /// `GET /v3/auth/tokens?nocatalog`.
+    /// Validates `subject` with `asker`'s token, without the catalog: `GET
+    /// /v3/auth/tokens?nocatalog`.
     pub async fn validate(
         &self,
         asker: &SecretString,
@@ -117,7 +117,7 @@ impl KeystoneApi {
         self.ask(question).await
     }
 
-    /// Whether what answers says that it is a Keystone v3: `GET /v3`.
+    /// Whether the server identifies itself as Keystone v3: `GET /v3`.
     pub async fn version(&self) -> Result<bool, CallError> {
         let url = self.url.join("");
         let question = |http: &Client| http.get(&url).header(header::ACCEPT, "application/json");
@@ -127,7 +127,7 @@ impl KeystoneApi {
         Ok(answer.status == 200 && id.is_some_and(|id| id.starts_with("v3")))
     }
 
-    /// `POST /v3/auth/tokens`, once, with this body.
+    /// Sends `POST /v3/auth/tokens` with this body once.
     async fn log_in(&self, body: &[u8], catalog: bool) -> Result<KeystoneAnswer, CallError> {
         let path = if catalog { "/auth/tokens" } else { "/auth/tokens?nocatalog" };
         let url = self.url.join(path);
@@ -152,11 +152,11 @@ impl KeystoneApi {
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(CallError::TimedOut(deadline)))
     }
 
-    /// Sends, again only where not even a connection stood.
+    /// Sends a request; repeats it only if no connection could be made.
     async fn connect(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, CallError> {
-        // A connection of its own for each question: questions are rare, and uWSGI, behind which
-        // many a Keystone is, closes kept ones without a word. What was sent on one would have to
-        // be sent again, and cannot be, since it may have been done.
+        // Uses a new connection each time: requests are rare, and uWSGI, which serves many
+        // Keystones, closes idle connections silently. A request sent on one could not be repeated,
+        // since it may have been carried out.
         let attempt = || request().header(header::CONNECTION, "close").send();
         let sent = retried(self.patience.retries, attempt, reqwest::Error::is_connect).await;
         sent.map_err(|error| {

@@ -1,4 +1,4 @@
-//! Trying again what changes nothing.
+//! Retries of idempotent requests.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use backon::{ExponentialBuilder, Retryable};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks, and at most `more` times again, with pauses that double and are jittered, as long as
-/// `again` says that the error may pass. Only for requests that change nothing, or that were not
-/// sent; the caller bounds the whole.
+/// Calls, and retries at most `more` times with doubling, jittered pauses while `again` says that
+/// the error may be temporary. Only for requests that change nothing or were not sent; the caller
+/// limits the total time.
 pub async fn retried<T, E, F>(
     more: u32,
     ask: impl FnMut() -> F,

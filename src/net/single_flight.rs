@@ -1,4 +1,4 @@
-//! Work that many ask for at once, and that is done once.
+//! Deduplicates concurrent work: callers with the same key share one execution.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,17 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 
-/// So many keys may be there before those that nobody waits for any more are swept out.
+/// Number of keys above which entries without waiting callers are removed.
 const SWEEP: usize = 64;
 
-/// The work under way, by what it is about.
+/// The work in progress, by key.
 ///
-/// The result is not kept: who comes after the end begins anew. Work goes on as long as one
-/// caller still waits for it.
+/// Results are not cached: a call after the end starts anew. Work continues as long as one caller
+/// waits for it.
 pub struct SingleFlight<K, T: Clone>(Mutex<HashMap<K, WeakShared<BoxFuture<'static, T>>>>);
 
 impl<K: Eq + Hash + Clone, T: Clone> SingleFlight<K, T> {
-    /// Joins the work that is under way for `key`, or begins it.
+    /// Joins the work in progress for `key`, or starts it.
     pub async fn join(&self, key: &K, work: impl FnOnce() -> BoxFuture<'static, T>) -> T {
         let shared = self.shared(key, work);
         let result = shared.clone().await;

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! One client connection, from accept to close.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -26,12 +26,12 @@ use crate::api::error::RequestError;
 use crate::api::unreadable;
 use crate::telemetry::audit::PeerCertificate;
 
-/// How long a client may go on sending after our last answer.
+/// How long a client may keep sending after our last response.
 const LINGER: Duration = Duration::from_secs(1);
-/// A client that has sent nothing for so long after our last answer is done sending.
+/// A client silent for this long after our last response has finished sending.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// What every connection of a listener shares.
+/// Shared by all connections of a listener.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) http: http1::Builder,
@@ -42,8 +42,8 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
-/// Serves a client until one of the two closes. After `stop` the request in flight is answered,
-/// with `Connection: close`, and a connection without one is closed at once.
+/// Serves a client until either side closes. After `stop`, the request in flight is answered with
+/// `Connection: close`; an idle connection is closed at once.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, shared: Shared) {
     let Some(handshakes) = shared.handshakes.clone() else {
         return serve(stream, peer, None, shared).await;
@@ -91,23 +91,23 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     close(stream.into_inner().into_inner()).await;
 }
 
-/// Whoever speaks HTTP to a TLS port most likely wrote `http://` for `https://`.
+/// HTTP on a TLS port most likely means `http://` written for `https://`.
 async fn tell_of_tls(mut stream: TcpStream, peer: SocketAddr) {
     let told = "This port speaks TLS: write https:// in place of http://. What was sent could be \
                 read on the way; if there was a token in it, have it revoked.";
     let error = RequestError::Invalid(told.to_owned());
     let answer = unreadable::answer(&error.into(), peer.ip(), false, None);
-    // The peer may be gone, or not read: a few bytes fit into any socket's buffer.
+    // The peer may be gone or not reading: a few bytes fit into any socket's buffer.
     let _ = timeout(LINGER, stream.write_all(&answer)).await;
     close(stream).await;
 }
 
-/// Closes in a way that lets the client read the last answer. A socket that is closed with bytes
-/// still unread is reset by the kernel, and a client that was in the middle of sending too much
-/// would see "connection reset" in place of its 413 or 431.
+/// Closes so that the client can read the last response. The kernel resets a socket closed with
+/// unread bytes, and a client still sending too large a body would see "connection reset" instead
+/// of its 413 or 431.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let discard = async {
-        // The peer may be gone already; there is nobody to tell.
+        // The peer may be gone already.
         let _ = stream.shutdown().await;
         let mut scratch = [0; 1024];
         while let Ok(Ok(1..)) = timeout(QUIET, stream.read(&mut scratch)).await {}

@@ -1,12 +1,11 @@
 //! A listener: accepts, limits, drains.
 //!
-//! `axum::serve` sets no timer, so a client that says nothing keeps its connection for ever. Here
-//! every wait for a client has an end: for a request's head (and for the next request of a
-//! connection that is kept alive) and for a client that does not read its answer. How long a
-//! request and its body may take as a whole is the router's business.
+//! `axum::serve` sets no timers, so a silent client keeps its connection for ever. Here every wait
+//! for a client is limited: for a request's head, for the next request of a kept-alive connection,
+//! and for a client to read its response. The router limits the time of a request as a whole.
 //!
-//! A client that has closed its sending half gets its answer. One that is gone looks the same until
-//! something is written to it, so its request is carried out too, and ends in its own time.
+//! A client that has closed its sending half still gets its response. One that is gone looks the
+//! same until something is written to it, so its request is also carried out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,34 +25,34 @@ use tracing::{debug, error, warn};
 use super::connection::{self, Shared};
 use super::tls::{Handshakes, Tls};
 
-/// The pause after an accept that failed for a reason of ours (no file descriptors left): long
-/// enough not to spin, short enough not to be noticed once descriptors are free again.
+/// Pause after accept fails for lack of a resource (file descriptors): long enough not to spin,
+/// short enough not to be noticed once descriptors are free again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
-/// A full listener says so at most once in this time.
+/// Least time between two warnings about a full listener.
 const FULL_WARNING_EVERY: Duration = Duration::from_mins(1);
-/// hyper takes no smaller buffer.
+/// hyper accepts no smaller buffer.
 const SMALLEST_HEAD: usize = 8 * 1024;
 
-/// How much a listener puts up with.
+/// The limits of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections open at a time, at least 1. When all are taken nothing is accepted until one
-    /// ends: new clients wait in the kernel's queue, which costs this process no memory, and get
-    /// their turn when the timers here have closed the idle ones.
+    /// Maximum number of open connections, at least 1. When it is reached, new clients wait in the
+    /// kernel's queue, which costs this process no memory, until one ends or the timers here close
+    /// an idle one.
     pub max_connections: usize,
-    /// For a TLS handshake, for a request's head to arrive, and for the next request on a
-    /// connection kept alive.
+    /// For a TLS handshake, for a request's head, and for the next request on a kept-alive
+    /// connection.
     pub head_timeout: Duration,
-    /// For a client to take the next bytes of its answer.
+    /// For a client to accept the next bytes of its response.
     pub write_timeout: Duration,
-    /// Bytes of a request's head, at least 8 KiB; more is answered 431. So are 100 headers.
+    /// Size limit of a request head in bytes, at least 8 KiB; beyond it or 100 headers: 431.
     pub max_head_bytes: usize,
-    /// For the requests in flight to end, once the listener is told to stop.
+    /// For requests in flight to finish after the signal to stop.
     pub drain_timeout: Duration,
 }
 
 impl Limits {
-    /// The usual limits, with those that an operator sets.
+    /// The default limits, with the two that operators set.
     pub fn new(max_connections: usize, drain_timeout: Duration) -> Self {
         Self {
             max_connections,
@@ -74,18 +73,17 @@ impl Limits {
     }
 }
 
-/// How a listener ended.
+/// The result of draining a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Drained {
-    /// Connections that were cut because the drain took too long.
+    /// Connections cut because draining took too long.
     pub cut: usize,
 }
 
-/// Serves clients until `stop`, then drains: the socket is closed, requests in flight are
-/// answered, connections without one are closed at once, and what is left after
-/// [`Limits::drain_timeout`] is cut. Handlers find the client's address as
-/// `axum::extract::ConnectInfo<SocketAddr>`.
+/// Serves clients until `stop`, then drains: closes the socket, answers requests in flight, closes
+/// idle connections at once, and cuts what is left after [`Limits::drain_timeout`]. Handlers get
+/// the client's address as `axum::extract::ConnectInfo<SocketAddr>`.
 ///
 /// Dropping the future cuts all connections.
 pub async fn serve(
@@ -105,7 +103,7 @@ pub async fn serve_tls(
     limits: Limits,
     stop: CancellationToken,
 ) -> Drained {
-    // Half of the places are left to those who are through.
+    // Half of the connections are kept for clients past their handshake.
     let most = limits.max_connections / 2;
     let handshakes = Arc::new(Handshakes::new(tls, limits.head_timeout, most));
     accept(listener, Some(handshakes), router, limits, stop).await
@@ -171,7 +169,7 @@ fn report(ended: Result<(), JoinError>) {
     }
 }
 
-/// The socket, and the free places.
+/// The listening socket and the free connection slots.
 struct Acceptor {
     listener: TcpListener,
     slots: Arc<Semaphore>,
@@ -184,13 +182,13 @@ impl Acceptor {
         Self { listener, slots: Arc::new(Semaphore::new(slots)), warned: None }
     }
 
-    /// The next client. Safe to drop and to call again.
+    /// The next client. Cancel-safe.
     async fn next(&mut self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
         loop {
             let slot = self.slot().await;
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    // Fails only for a client that is gone; the first read will say so.
+                    // Fails only if the client is gone; the first read will tell.
                     let _ = stream.set_nodelay(true);
                     return (stream, peer, slot);
                 }
@@ -209,7 +207,7 @@ impl Acceptor {
                 return slot;
             }
             self.warn_full();
-            // Only waits: the place itself is taken above, or by nobody.
+            // Only waits; the slot itself is taken above.
             drop(self.slots.acquire().await);
         }
     }
@@ -222,7 +220,7 @@ impl Acceptor {
     }
 }
 
-/// Errors of accept(2) that concern one client that is gone before it was served.
+/// Errors of accept(2) that only mean that the client is gone.
 fn is_of_the_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The second listener: probes and metrics, without authentication, so on loopback by default.
+//! The ops listener: probes and metrics, without authentication, so on loopback by default.
 
 mod readiness;
 
@@ -22,7 +22,7 @@ use crate::worker::status::Status;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-/// The Prometheus text format's own media type.
+/// Media type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 #[derive(Debug, Clone)]
@@ -32,18 +32,18 @@ struct OpsState {
     scrubber: Arc<Status>,
 }
 
-/// The routes of the second listener.
+/// The routes of the ops listener.
 ///
-/// * `/livez`: 200 while the process answers; never looks at the database, whose failure a
-///   restart does not heal.
-/// * `/readyz`: 200, or 503 while the database does not answer or `draining` is cancelled; also says
-///   what the scrubber is at, and whether our own tables are there, which makes nothing unready: a
-///   revert must always be possible.
-/// * `/healthcheck`: the same in the words of oslo.middleware's healthcheck.
+/// * `/livez`: 200 while the process responds; does not check the database, since a restart would
+///   not repair it.
+/// * `/readyz`: 200, or 503 if the database does not answer or `draining` is cancelled. Also shows
+///   the scrubber's state and whether our own tables exist; neither affects readiness, since reverts
+///   must always be possible.
+/// * `/healthcheck`: the same in the format of oslo.middleware's healthcheck.
 /// * `/metrics`: Prometheus text.
 ///
-/// The database is asked at most once a second, however many probes there are, and has two
-/// seconds to answer: give a probe a time-out of at least three.
+/// The database is pinged at most once a second, however many probes there are, with a time-out of
+/// two seconds: give probes a time-out of at least three.
 pub fn router(
     database: Arc<dyn DatabaseHealth>,
     tables: Arc<dyn OwnTables>,

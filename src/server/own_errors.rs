@@ -1,9 +1,9 @@
-//! A stream on which hyper's own answers are replaced by ours.
+//! A stream that replaces hyper's own error responses with ours.
 //!
-//! hyper answers a head that it cannot read by itself, without a body and without asking anybody:
-//! 400, 414 or 431. Callers are promised one error body for every status, so what hyper writes is
-//! recognised here by its form, which no answer of the router has: an error whose only headers are
-//! `connection`, `content-length` and `date`.
+//! hyper answers a head that it cannot parse (400, 414 or 431) by itself, without a body. The API
+//! promises one error body for every status, so hyper's responses are recognised by a form that no
+//! response of the router has: an error with only the headers `connection`, `content-length` and
+//! `date`.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::api::error::ApiError;
 use crate::api::unreadable;
 
-/// hyper's head is a status line and three headers.
+/// hyper's response has a status line and three headers.
 const LONGEST: usize = 256;
 const START: &[u8] = b"HTTP/1.1 4";
 
@@ -28,12 +28,12 @@ pub(super) struct OwnErrors<S> {
     replacing: Option<Replacing>,
 }
 
-/// Our answer while it is being written.
+/// Our response while it is being written.
 #[derive(Debug)]
 struct Replacing {
     answer: Vec<u8>,
     written: usize,
-    /// Bytes of hyper's that it stands for.
+    /// How many of hyper's bytes it replaces.
     replaced: usize,
 }
 
@@ -48,10 +48,10 @@ impl<S> OwnErrors<S> {
 }
 
 impl<S: AsyncWrite + Unpin> OwnErrors<S> {
-    /// What to do with bytes that hyper wants to write: `None` to write them as they are.
+    /// Handles bytes that hyper writes: `None` to pass them on unchanged.
     ///
-    /// An answer of hyper's is the last thing that it writes, so it ends the buffer; an earlier
-    /// answer may stand before it.
+    /// hyper closes after its own response, so that response ends the buffer; an earlier response
+    /// may precede it.
     fn replace(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Option<Poll<io::Result<usize>>> {
         if self.replacing.is_none() {
             let (at, status, date) = answer_of_hyper(buf)?;
@@ -79,7 +79,7 @@ impl<S: AsyncWrite + Unpin> OwnErrors<S> {
     }
 }
 
-/// Where hyper's own answer begins in what it writes, its status, and its date.
+/// Where hyper's own response begins in the buffer, its status and its date.
 fn answer_of_hyper(buf: &[u8]) -> Option<(usize, StatusCode, Option<&str>)> {
     let head = buf.strip_suffix(b"\r\n\r\n")?;
     let from = head.len().saturating_sub(LONGEST);
@@ -123,7 +123,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for OwnErrors<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A head of hyper's has no body, so there is one buffer.
+        // hyper's response has no body, so it is one buffer.
         let replaced = match bufs {
             [one] => self.replace(cx, one),
             _ => None,

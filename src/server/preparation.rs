@@ -1,4 +1,4 @@
-//! What a process does with the database when it starts.
+//! Prepares the database when the process starts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::db::Schema;
 use crate::domain::repo::DatabaseHealth;
 
-/// Waits for the database, then makes our own tables if the configuration says so. Where that fails a
-/// revert works as well.
+/// Waits for the database, then creates our own tables if `auto_db_sync` says so. Reverts work even
+/// if that fails.
 pub(super) async fn prepare_database(
     database: Arc<dyn DatabaseHealth>,
     schema: Option<Arc<dyn Schema>>,
@@ -27,7 +27,7 @@ pub(super) async fn prepare_database(
     }
 }
 
-/// Says at the start whether the database is there, and keeps saying so until it is.
+/// Logs at startup whether the database is available, and retries until it is.
 async fn wait_for_database(database: Arc<dyn DatabaseHealth>, stop: CancellationToken) {
     let mut pause = Duration::from_secs(1);
     while let Err(error) = database.ping().await {

@@ -1,4 +1,4 @@
-//! The signals that end the process: the first asks, the second insists.
+//! Signals: the first stops gracefully, the second at once.
 
 use std::io;
 
@@ -6,18 +6,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// How far the end of the process has come. Clones share their state.
+/// The two stages of shutdown. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// Finish what is in flight, take nothing new. A part of the process that ends by itself
-    /// cancels it too, so that the others follow.
+    /// Finish what is in flight, start nothing new. A part of the process that fails cancels it
+    /// too, so that the others stop.
     pub soft: CancellationToken,
-    /// Leave now.
+    /// Exit now.
     pub hard: CancellationToken,
 }
 
 impl Shutdown {
-    /// One step further: soft, then hard.
+    /// The next stage: soft, then hard.
     fn advance(&self, signal: &str) {
         if self.soft.is_cancelled() {
             warn!(signal, "stopping at once; a pass that is cut is finished by the next one");
@@ -32,17 +32,17 @@ impl Shutdown {
     }
 }
 
-/// What the end of its terminal is to a process.
+/// What SIGHUP means to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hangup {
-    /// No reason to stop.
+    /// Ignored.
     Ignored,
-    /// The end, too: there is nobody left.
+    /// Stops it, too: its terminal is gone.
     Ends,
 }
 
-/// Listens for SIGTERM and SIGINT from now on. SIGHUP is logged and otherwise ignored: the
-/// configuration is read once, and a lost terminal is no reason to stop.
+/// Listens for SIGTERM and SIGINT. SIGHUP is logged and ignored: the configuration is read only
+/// once, and a lost terminal is no reason to stop.
 ///
 /// # Errors
 /// The operating system's, where a handler cannot be installed.
@@ -50,7 +50,7 @@ pub fn shutdown_signal() -> io::Result<Shutdown> {
     install(Hangup::Ignored)
 }
 
-/// The same for what somebody has at a terminal, which ends with it.
+/// The same for a command at a terminal, which also ends with its terminal.
 ///
 /// # Errors
 /// The operating system's, where a handler cannot be installed.

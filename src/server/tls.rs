@@ -1,4 +1,4 @@
-//! TLS of the API's listener: the certificate as its files have it now, and the handshakes.
+//! TLS of the API listener: reloaded certificates and handshakes.
 
 mod clients;
 mod files;
@@ -22,11 +22,11 @@ use crate::files::Look;
 use crate::telemetry::audit::PeerCertificate;
 use crate::telemetry::metric;
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// What the listener shows and believes. New handshakes use what the files say; connections that
-/// stand go on with what they began with.
+/// The listener's certificate and trusted client CAs. New handshakes use the current files;
+/// existing connections keep what they began with.
 #[derive(Debug)]
 pub struct Tls {
     config: TlsConfig,
@@ -37,30 +37,30 @@ impl Tls {
     /// Reads the files for the first time.
     ///
     /// # Errors
-    /// What cannot be used is refused here; later it is logged, and the old one stays.
+    /// Files that cannot be used; on later changes that is logged, and the old ones stay in use.
     pub fn load(config: &TlsConfig) -> Result<Self, TlsError> {
         let files = files::load(config)?;
         files.get().publish();
         Ok(Self { config: config.clone(), files })
     }
 
-    /// When the certificate in use expires; `None` where that cannot be read.
+    /// When the certificate in use expires; `None` if that cannot be read.
     pub fn expires(&self) -> Option<Timestamp> {
         self.files.get().expires
     }
 
-    /// For the next handshake.
+    /// The acceptor for the next handshake.
     fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.files.get().server)
     }
 
-    /// The certificate that the client of this connection showed, if it did.
+    /// The client's certificate on this connection, if it presented one.
     fn shown(&self, connection: &ServerConnection) -> Option<PeerCertificate> {
         let trust = self.config.clients.trust()?;
         connection.peer_certificates()?.first().map(|first| shown::shown(first, trust))
     }
 
-    /// Looks at the files again and again, until `stop`.
+    /// Checks the files periodically until `stop`.
     pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
             let tls = Arc::clone(&self);
@@ -70,7 +70,7 @@ impl Tls {
         }
     }
 
-    /// Looks at the files, and takes what is new if it is good. Blocks for as long as the disk.
+    /// Checks the files, and takes new content if it is good. Blocks on the disk.
     pub fn look(&self) {
         let outcome = match self.files.look() {
             Look::Unchanged => return,
@@ -89,7 +89,7 @@ impl Tls {
 }
 
 impl UsableFiles {
-    /// Shows the expiry among the metrics.
+    /// Publishes the expiry as a metric.
     fn publish(&self) {
         if let Some(expires) = self.expires {
             let seconds = (expires - DateTime::UNIX_EPOCH.naive_utc()).as_seconds_f64();

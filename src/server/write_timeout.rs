@@ -1,4 +1,4 @@
-//! A stream whose peer must go on reading.
+//! A stream whose writes fail when the peer stops reading.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has taken not one byte for a
-/// while. hyper has no timer of its own for this: a client that stops reading would keep its
-/// connection, and the answer in memory, for ever.
+/// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has accepted no byte for a while.
+/// hyper has no such timer: a client that stops reading would keep its connection, and the response
+/// in memory, for ever.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     inner: S,
     limit: Duration,
-    /// Runs while the peer takes nothing; an idle connection needs no timer.
+    /// Runs while the peer accepts nothing; an idle connection needs no timer.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 

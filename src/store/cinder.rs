@@ -43,14 +43,14 @@ pub struct CinderStore {
     transition_timeout: Duration,
 }
 
-/// What a volume's status says.
+/// What a volume's status means.
 enum State {
     /// `available` or `in-use`.
     Whole,
     Deleting,
-    /// `error`, `error_deleting`: nothing says that the data is whole.
+    /// `error`, `error_deleting`: the data may not be intact.
     Broken,
-    /// Something is being done with it.
+    /// An operation is in progress.
     Busy,
 }
 
@@ -157,7 +157,7 @@ impl CinderStore {
         }
     }
 
-    /// Until the volume is away, or Cinder has given up.
+    /// Waits until the volume is gone, or Cinder has given up.
     async fn wait(&self, client: &CinderClient, id: &str) -> Result<Deletion, Fault> {
         let until = Instant::now() + self.transition_timeout;
         let mut pause = FIRST_PAUSE;

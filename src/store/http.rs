@@ -1,8 +1,8 @@
 //! The http store: `http(s)://` locations, read-only in Glance.
 //!
-//! Users choose these URIs, so asking about one is a request forged on their behalf. Nothing is
-//! connected to unless the operator lists the host in `http_verify_hosts`; redirects and proxies
-//! of the environment are not followed. A scrub never connects.
+//! Users choose these URIs, so a request for one is made on their behalf (SSRF). Nothing is
+//! contacted unless the operator lists the host in `http_verify_hosts`; redirects and proxy
+//! variables are ignored. A scrub never connects.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ impl Store for HttpStore {
         matches!(uri.scheme().as_str(), "http" | "https").then_some(CLAIMED)
     }
 
-    /// Nothing of it is destroyed, so nobody asks who else names it.
+    /// Nothing of it is destroyed, so nobody needs to know who shares it.
     fn objects(&self, _uri: &StoreUri) -> Objects {
         Objects::default()
     }

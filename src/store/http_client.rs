@@ -1,4 +1,4 @@
-//! How a store reaches its service over HTTP: one client, and one user at Keystone.
+//! How a store reaches its service over HTTP: one client, and one Keystone user.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::domain::time::Clock;
 use crate::net::keystone::{AddressError, KeystoneApi, KeystoneUrl, Patience, ServiceUser};
 use crate::net::{Client, Outbound};
 
-/// How often what may pass is tried again, and a login where no connection can be made.
+/// Retries of idempotent requests, and of failed connections at login.
 pub(super) const RETRIES: u32 = 2;
 
-/// Which certificates a store believes, and the options that say so.
+/// Which certificates a store trusts, and the options that say so.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trust<'c> {
     /// The option of the CA file, and the file.
     pub(super) ca_file: (&'static str, Option<&'c PathBuf>),
-    /// The option that believes every certificate, where it is on.
+    /// The option that disables verification, if it is on.
     pub(super) insecure: Option<&'static str>,
 }
 

@@ -1,41 +1,40 @@
-//! What can go wrong with a request over HTTP, and what it means for the data: the one table of
-//! the stores that speak it.
+//! Errors of HTTP requests and their meaning for the data: the table of all stores that use HTTP.
 
 use reqwest::StatusCode;
 
 use crate::domain::store::{Deletion, StoreError};
 use crate::net::root_cause;
 
-/// Why a question got no answer that says something of the data; in words.
+/// Why a request gave no usable result, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The location is not one to touch.
+    /// The location must not be touched.
     Location(String),
-    /// The configuration does not let us ask.
+    /// The configuration does not permit the request.
     NotAble(String),
-    /// There is no token, or it opens nothing: nothing was sent to the store.
+    /// No token, or a refused one: nothing reached the store.
     Login(String),
-    /// No connection stood: nothing was sent.
+    /// No connection: nothing was sent.
     Unreached(String),
-    /// The connection failed after it had stood: the request may have arrived.
+    /// The connection broke: the request may have arrived.
     Cut(String),
-    /// No answer came in time.
+    /// No response in time.
     Late(String),
-    /// The service said this.
+    /// An error status of the service.
     Answered(StatusCode, String),
-    /// The service contradicts itself, or says what cannot be read.
+    /// A contradictory or unreadable response.
     Unclear(String),
 }
 
 impl Fault {
-    /// A request that was not answered.
+    /// A request without a response.
     pub(super) fn unanswered(error: reqwest::Error) -> Self {
         let is_unreached = error.is_connect();
         let cause = root_cause(error);
         if is_unreached { Self::Unreached(cause) } else { Self::Cut(cause) }
     }
 
-    /// Whether the same question may be answered a moment later.
+    /// Whether a retry may succeed.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unreached(_) | Self::Cut(_) => true,
@@ -48,13 +47,12 @@ impl Fault {
         }
     }
 
-    /// Whether the service knows us and says no.
+    /// Whether the service denies us access.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Answered(StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _))
     }
 
-    /// The end of a request that was to destroy something: what a refusal was the answer to, and
-    /// what was not sent, did nothing.
+    /// The result of a failed delete request: one that was refused or never sent changed nothing.
     pub(super) fn of_deletion(self) -> Deletion {
         match self {
             Self::Location(text)
@@ -70,13 +68,12 @@ impl Fault {
         }
     }
 
-    /// The end of a question that was asked before anything was to be destroyed.
+    /// The result of a failure before the delete request.
     pub(super) fn before_deletion(self) -> Deletion {
         Deletion::Refused(format!("nothing was deleted: {}", self.message()))
     }
 
-    /// The end of a question that was asked after a request to destroy had succeeded: whatever it
-    /// was, the data is not known to be as it was.
+    /// The result of a failure after a successful delete request: the data must be assumed changed.
     pub(super) fn after_deletion(self) -> Deletion {
         Deletion::Uncertain(format!(
             "the removal was confirmed, and what is left cannot be seen: {}",
@@ -97,7 +94,7 @@ impl Fault {
     }
 }
 
-/// Statuses by which a service asks for patience; 498 is a Swift's that limits rates.
+/// Statuses that ask the client to slow down; 498 is Swift's rate limit.
 pub(super) fn is_busy(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 498 | 500 | 502 | 503 | 504)
 }

@@ -1,4 +1,4 @@
-//! A store whose every question and answer is told to the log, at `debug`.
+//! A store wrapper that logs every call and its result at `debug`.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
 };
 
-/// The store behind it answers; this one tells. Values of locations are never told: they may hold
+/// Logs the calls to the wrapped store. Values of locations are never logged: they may hold
 /// credentials.
 #[derive(Debug)]
 pub(super) struct Logged<S>(pub(super) S);

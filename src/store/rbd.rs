@@ -32,10 +32,10 @@ use crate::domain::store::{
     Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
 };
 
-/// The argument with which this binary becomes a helper.
+/// The argument that starts this binary as a helper.
 pub const HELPER: &str = "rbd-helper";
 
-/// This binary, also after the file was replaced by a newer one.
+/// This binary, even after its file was replaced.
 pub const OWN_BINARY: &str = "/proc/self/exe";
 
 /// One `rbd` store of the configuration.
@@ -75,7 +75,7 @@ impl RbdStore {
         }
     }
 
-    /// One that may be destroyed for this image.
+    /// A location that may be destroyed for this image.
     fn own(&self, image: &ImageId, uri: &StoreUri) -> Result<Target, StoreError> {
         let target = self.target(uri)?;
         if self.any_file_name || target.image == image.as_str() {
@@ -148,7 +148,7 @@ impl Store for RbdStore {
         uri::claimed(uri, &self.pool)
     }
 
-    /// By the cluster's id.
+    /// Yes, if the URI names the cluster.
     fn tells_apart(&self, uri: &StoreUri) -> bool {
         self.target(uri).is_ok_and(|target| target.fsid.is_some())
     }

@@ -1,4 +1,4 @@
-//! All configured stores, and the way from a row of `image_locations` to one of them.
+//! All configured stores, and how a row's store is found.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::domain::store::{
 };
 use crate::domain::time::Clock;
 
-/// The types of store that there is a driver for, and the schemes of their locations.
+/// The supported types of store and the schemes of their locations.
 const SERVED: [(&str, &[&str]); 6] = [
     ("file", &["file", "filesystem"]),
     ("http", &["http", "https"]),
@@ -41,8 +41,8 @@ pub struct ConfiguredStores {
 }
 
 impl ConfiguredStores {
-    /// Builds every store that there is a driver for, and keeps in mind which ones cannot be used.
-    /// Opens and connects to nothing.
+    /// Builds every supported store, and remembers those that cannot be used. Opens and connects to
+    /// nothing.
     pub fn new(
         configs: &[StoreConfig],
         options: &StoreOptions,
@@ -134,7 +134,7 @@ fn is_served(scheme: &str) -> bool {
     SERVED.iter().any(|(_, schemes)| schemes.contains(&scheme))
 }
 
-/// One store; `None` where there is no driver.
+/// Builds one store; `None` if its type is not supported.
 fn build(
     config: &StoreConfig,
     options: &StoreOptions,

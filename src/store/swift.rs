@@ -8,8 +8,8 @@
 
 mod access;
 mod client;
-mod large;
 mod removal;
+mod segments;
 mod uri;
 mod versions;
 
@@ -146,8 +146,8 @@ impl SwiftStore {
             StatusCode::NOT_FOUND => self.absence(target).await,
             status if status.is_success() => match shape(&answer, target)? {
                 Shape::Plain { size } => Ok(Presence::Present { size }),
-                Shape::Fixed { size } => large::fixed(&self.client, target, size).await,
-                Shape::Dynamic => large::dynamic(&self.client, target).await,
+                Shape::Fixed { size } => segments::fixed(&self.client, target, size).await,
+                Shape::Dynamic => segments::dynamic(&self.client, target).await,
             },
             _ => Err(answered(&answer)),
         }

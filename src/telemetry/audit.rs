@@ -1,7 +1,7 @@
-//! The audit record: one structured line for each decision, on a target of its own.
+//! Audit records: one structured log line per decision, with its own target.
 //!
-//! Field names follow CADF where it has one (`initiator_id`, `target_id`, `outcome`). There is no
-//! secret among them: tokens are named by the ids that their issuers' own records have.
+//! Field names follow CADF where it has one (`initiator_id`, `target_id`, `outcome`). No field is
+//! secret: tokens are named by the ids that their issuers' own records use.
 
 use std::net::IpAddr;
 
@@ -11,18 +11,18 @@ use crate::domain::principal::Principal;
 use crate::domain::scrub::{Destroyed, WorkKind};
 use crate::domain::time::isotime;
 
-/// The tracing target of the records. The log's filter lets them through whatever its level is,
-/// unless it names this target.
+/// The tracing target of the records. Every log level lets them through, unless the filter names
+/// this target.
 pub const TARGET: &str = "glance_revert::audit";
 
-/// How a decision ended.
+/// The outcome of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// What was asked for is done.
+    /// Done.
     Success,
-    /// It is not.
+    /// Not done.
     Failure,
-    /// The caller was gone before the end; it may be done or not.
+    /// The caller disconnected before the end; done or not.
     Unknown,
 }
 
@@ -36,53 +36,53 @@ impl Outcome {
     }
 }
 
-/// The certificate that the other end of the connection showed.
+/// The client certificate of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// Its names that count, `dns:undo.example.org uri:spiffe://a/b` for example; bounded, and
-    /// without control characters. Empty where it has none.
+    /// Its relevant names, for example `dns:undo.example.org uri:spiffe://a/b`; limited, without
+    /// control characters. Empty if it has none.
     pub names: String,
     /// SHA-256 of the whole certificate, in hex.
     pub sha256: String,
 }
 
-/// One decision: who asked for what, from where, and what became of it.
+/// One decision: who asked for what, from where, and the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// Id of the operation, `revertImage` for example.
     pub operation: &'a str,
     /// Whether the caller may do this at all.
     pub allowed: bool,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
-    /// The stable word of the error; `None` for a success.
+    /// The error's stable reason; `None` for a success.
     pub reason: Option<&'a str>,
-    /// For a refused token, the word for why.
+    /// For a refused token, the log's word for why.
     pub cause: Option<&'a str>,
-    /// The HTTP status; `None` where there was no HTTP, or no answer.
+    /// The HTTP status; `None` without HTTP, or without a response.
     pub status: Option<u16>,
-    /// Who asked, if that could be told.
+    /// The caller, if known.
     pub initiator: Option<&'a Principal>,
-    /// The other end of the connection.
+    /// The peer's address.
     pub peer: Option<IpAddr>,
-    /// The certificate that it showed, where clients show any.
+    /// The client certificate, if any.
     pub certificate: Option<&'a PeerCertificate>,
-    /// The client that a trusted proxy spoke for.
+    /// The client's address according to a trusted proxy.
     pub forwarded: Option<IpAddr>,
-    /// Our id of the request.
+    /// This service's request id.
     pub request_id: Option<&'a str>,
-    /// The caller's id of all that it does.
+    /// The caller's global request id.
     pub global_request_id: Option<&'a str>,
-    /// The image that it was about.
+    /// The image.
     pub target: Option<&'a ImageId>,
-    /// Whether nothing was to be written.
+    /// Whether it was a dry run.
     pub dry_run: Option<bool>,
     /// The other options, `verify=exists protect=false` for example.
     pub options: Option<&'a str>,
 }
 
 impl Record<'_> {
-    /// Writes the record; it is on its way when this returns.
+    /// Writes the record before returning.
     pub fn write(&self) {
         count(self.operation.to_owned(), self.outcome);
         let (initiator, certificate) = (self.initiator, self.certificate);
@@ -122,8 +122,8 @@ fn count(operation: String, outcome: Outcome) {
     metrics::counter!(metric::AUDIT_RECORDS_TOTAL, &labels).increment(1);
 }
 
-/// Writes the record of a destroyed image. There is one for each, from the service and the command
-/// line alike: nothing else says afterwards what it was.
+/// Writes the audit record of a destroyed image, for the service and the command line alike. It is
+/// the only trace of what the image was.
 pub fn destroyed(destroyed: &Destroyed<'_>) {
     let image = destroyed.image;
     let stores = destroyed.stores.iter().map(|store| store.0.as_str()).collect::<Vec<_>>();

@@ -1,7 +1,7 @@
-//! Log lines, to standard error: standard output belongs to the commands' results.
+//! Log lines, to standard error; standard output is for the commands' results.
 //!
-//! A line that cannot be written (the disk is full, its reader is gone) is counted and otherwise
-//! lost. It stops nobody: who deletes or reverts is in the middle of something.
+//! A line that cannot be written (full disk, closed reader) is counted and dropped. It stops no
+//! delete or revert in progress.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -20,16 +20,16 @@ use super::syslog::Syslog;
 use super::{TelemetryError, audit, metric};
 use crate::config::LogFormat;
 
-/// Libraries that talk of every statement and every packet.
+/// Libraries that log every statement or packet.
 const QUIET: &str = "sqlx=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn";
 
-/// Starts writing the log of a service. `filter` is in the words of
-/// `tracing_subscriber::EnvFilter`; without it `debug` (Glance's option) chooses between `info` and
-/// our own `debug` lines. Libraries never get `debug` by that option: their lines could show what we
-/// keep secret. Audit records pass every filter that does not name their target.
+/// Initializes the log of a service. `filter` has the syntax of `tracing_subscriber::EnvFilter`;
+/// without it, `debug` (Glance's option) chooses between `info` and our own `debug` lines. It never
+/// applies to libraries, whose lines could show secrets. Audit records pass every filter that does
+/// not name their target.
 ///
 /// # Errors
-/// A filter that cannot be read, or a second call in one process.
+/// The filter cannot be parsed, or logging is initialized already.
 pub fn init_logging(
     format: LogFormat,
     debug: bool,
@@ -40,20 +40,20 @@ pub fn init_logging(
     set.map_err(|_| TelemetryError::LoggingTaken)
 }
 
-/// Where the audit records of a command are kept.
+/// Where a command's audit records are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditTrail {
-    /// In the system's log, on standard error, or in both.
+    /// In the system log, on standard error, or both.
     Kept,
     /// Nowhere: there is no system log, and standard error is a terminal.
     Nowhere,
 }
 
-/// The same for a command that somebody waits for. Its audit records go to the system's log, and to
-/// standard error only where that is no terminal: there they would bury the results.
+/// The same for an interactive command. Its audit records go to the system log, and to standard
+/// error only if that is not a terminal, where they would bury the results.
 ///
 /// # Errors
-/// As of [`init_logging`].
+/// As for [`init_logging`].
 pub fn init_command_logging(
     format: LogFormat,
     debug: bool,
@@ -77,14 +77,14 @@ fn is_audit(line: &Metadata<'_>) -> bool {
     line.target() == audit::TARGET
 }
 
-/// The log's lines. They have no colours: what looks like a terminal's command is none.
+/// The log's lines, without colours: escape sequences are never genuine.
 fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = fmt::layer().with_ansi(false).with_writer(writer);
-    // Its own word about a failed write goes to standard error too, and panics there.
+    // The layer would report a failed write on standard error too, and panic there.
     let layer = layer.log_internal_errors(false);
     match format {
         LogFormat::Text => layer.boxed(),
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// The audit records alone, for a log that has time, level and process of its own.
+/// The audit records alone, for a log that adds time, level and process itself.
 fn records<S>(syslog: Arc<Syslog>) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -102,7 +102,7 @@ where
     layer.log_internal_errors(false).with_filter(filter_fn(is_audit))
 }
 
-/// The system's log, and standard error for what it does not take.
+/// The system log, with standard error as fallback.
 struct Mirrored(Arc<Syslog>);
 
 impl Write for Mirrored {
@@ -115,12 +115,11 @@ impl Write for Mirrored {
     }
 }
 
-/// Writes a line of the log as one line that is fit to be shown, and counts those that cannot be
-/// written.
+/// Escapes each log line so that it prints as one line, and counts lines that cannot be written.
 struct Escaped<W>(W);
 
 impl<W: Write> Write for Escaped<W> {
-    /// Takes a whole line, as tracing-subscriber gives it.
+    /// Takes a whole line, as tracing-subscriber writes it.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let (text, end) = text.strip_suffix('\n').map_or((&*text, ""), |text| (text, "\n"));
@@ -141,7 +140,7 @@ fn parse_filter(debug: bool, filter: Option<&str>) -> Result<EnvFilter, Telemetr
     let ours = if debug { "info,glance_revert=debug" } else { "info" };
     let mut text = filter.map_or_else(|| format!("{ours},{QUIET}"), str::to_owned);
     if !text.contains(audit::TARGET) {
-        // No record is to be lost by a level that was meant for other lines.
+        // A level meant for other lines must not suppress records.
         text = format!("{text},{}=info", audit::TARGET);
     }
     EnvFilter::try_new(&text)

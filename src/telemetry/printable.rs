@@ -1,14 +1,14 @@
-//! Text that others wrote, made fit to be shown.
+//! Escapes text written by others for display.
 //!
-//! Names, tags and keys come from project members. On a terminal, and in a log that somebody reads on
-//! one, a control character would clear the screen, set the title or fill the clipboard; a line break
-//! would forge a row; a bidirectional control would turn a name around.
+//! Names, tags and keys come from project members. On a terminal, control characters could clear
+//! the screen, set the title or fill the clipboard; a line break would forge a row; a bidirectional
+//! control would reverse a name.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-/// Shows a value on one line, with what a terminal would act upon as `\n`, `\r`, `\t` or `\u001b`:
-/// the escapes of JSON, so that JSON stays the same JSON.
+/// Displays a value on one line, with what a terminal would act upon escaped as `\n`, `\r`, `\t` or
+/// `\u001b`. These are JSON's escapes, so JSON output keeps its meaning.
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<T>(pub T);
 
@@ -18,7 +18,7 @@ impl<T: Display> Display for Printable<T> {
     }
 }
 
-/// The same for a text at hand, which is not copied if there is nothing to escape.
+/// The same for a text, which is copied only if something must be escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_acted_upon) {
         Cow::Owned(Printable(text).to_string())
@@ -27,7 +27,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a terminal does something at this character but print it, or it breaks the line.
+/// Whether the character breaks the line or makes a terminal do more than print it.
 fn is_acted_upon(c: char) -> bool {
     c.is_control() // C0, DEL, C1
         || matches!(c,

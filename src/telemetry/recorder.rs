@@ -1,4 +1,4 @@
-//! The recorder behind `/metrics`.
+//! The metrics recorder behind `/metrics`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::TelemetryError;
 use super::metric::{self, Kind};
 use crate::domain::time::Timestamp;
 
-/// Seconds. A revert takes milliseconds; one with `verify = checksum` minutes.
+/// Buckets in seconds. A revert takes milliseconds; one with `verify = checksum` minutes.
 const REQUEST_BUCKETS: [f64; 13] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
-/// Seconds. From a pass that finds nothing to the first one over a large backlog.
+/// Buckets in seconds, from an empty pass to the first one over a large backlog.
 const PASS_BUCKETS: [f64; 9] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0];
-/// Observations are kept one by one until they are drained into buckets.
+/// How often recorded observations are moved into buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 
 static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
-/// Installs the recorder of this process, or hands out the one that is installed. `started` is
-/// the start of the process. Somebody has to run [`keep_up`].
+/// Installs the recorder of this process, or returns the installed one. `started` is the process's
+/// start. The caller must run [`keep_up`].
 ///
 /// # Errors
-/// Another recorder than ours is installed.
+/// A recorder other than ours is installed.
 pub fn init_metrics(started: Timestamp) -> Result<PrometheusHandle, TelemetryError> {
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*installed {
@@ -43,8 +43,8 @@ pub fn init_metrics(started: Timestamp) -> Result<PrometheusHandle, TelemetryErr
     Ok(handle)
 }
 
-/// Drains observations into their buckets until `stop`; without it a process that nobody scrapes
-/// grows for ever.
+/// Moves observations into buckets until `stop`; without it, the memory of a process that nobody
+/// scrapes would grow for ever.
 pub async fn keep_up(handle: PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     loop {

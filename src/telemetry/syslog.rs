@@ -1,32 +1,32 @@
-//! The system's log, where audit records of the command line go: journald and every syslog daemon
+//! The system log, which stores the command line's audit records: journald and every syslog daemon
 //! read this socket.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// Facility `authpriv` (10), severity `notice` (5): who did what, for those who may know.
+/// Facility `authpriv` (10), severity `notice` (5): security records with restricted readers.
 const PRIORITY: u8 = 10 * 8 + 5;
 
-/// A connection to the daemon; each write is a message.
+/// A connection to the daemon; each write is one message.
 #[derive(Debug)]
 pub(super) struct Syslog(UnixDatagram);
 
 impl Syslog {
-    /// Where every Linux has it.
+    /// The socket's path on every Linux.
     pub(super) const SOCKET: &'static str = "/dev/log";
 
-    /// `None` where nobody listens, as in most containers.
+    /// `None` if no daemon listens, as in most containers.
     pub(super) fn connect(socket: &Path) -> Option<Self> {
         let unbound = UnixDatagram::unbound().ok()?;
         unbound.connect(socket).ok()?;
-        // a daemon that hangs holds nobody up
+        // a daemon that hangs must not block us
         unbound.set_nonblocking(true).ok()?;
         Some(Self(unbound))
     }
 }
 
-/// The form of syslog(3) but for the time: the daemon knows it.
+/// The format of syslog(3) without the time, which the daemon adds.
 impl Write for &Syslog {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut message =

@@ -1,4 +1,4 @@
-//! What the webhook is told: each alert once, by a task of its own, and nobody waits for it.
+//! Alerts for the webhook: each is sent once, by its own task, without blocking anybody.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,24 +14,24 @@ use crate::domain::scrub::{Limited, Tally};
 use crate::domain::time::{Clock, FAR_FUTURE, Timestamp, isotime};
 use crate::telemetry::metric;
 
-/// Alerts that wait for a slow receiver; further ones are dropped.
+/// Length of the queue for a slow receiver; further alerts are dropped.
 const QUEUE: usize = 8;
-/// A pause that ends within this time is told, as `GlanceRevertPauseEndsSoon` does.
+/// A pause that ends within this time raises an alert, as `GlanceRevertPauseEndsSoon` does.
 const SOON: TimeDelta = TimeDelta::hours(1);
 
-/// Where alerts go; nowhere without a webhook. Cheap to clone; clones share it.
+/// Sends alerts; does nothing without a webhook. Cheap to clone; clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Alerts(Option<Arc<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     queue: mpsc::Sender<Alert>,
-    /// More images than this, deleted within an hour, are a mass deletion.
+    /// Deletions within an hour above which they count as a mass deletion.
     images: u64,
     told: Mutex<Told>,
 }
 
-/// What was told and still holds: it is not told again.
+/// Alerts already sent whose condition persists: they are not repeated.
 #[derive(Debug, Default)]
 struct Told {
     mass_deletion: bool,
@@ -43,7 +43,7 @@ struct Told {
 #[derive(Debug)]
 struct Alert {
     event: &'static str,
-    /// The same for all replicas that see the same: whoever receives it twice can tell.
+    /// Equal on all replicas for the same event, so that receivers can deduplicate.
     id: String,
     message: String,
     runbook: &'static str,
@@ -51,14 +51,14 @@ struct Alert {
 }
 
 impl Alerts {
-    /// The sender, and the queue that [`deliver`] empties. `images` is the least that is a mass deletion.
+    /// The sender, and the queue that [`deliver`] empties. `images` is the mass deletion threshold.
     pub fn new(images: u64) -> (Self, Queue) {
         let (queue, alerts) = mpsc::channel(QUEUE);
         let inner = Inner { queue, images, told: Mutex::default() };
         (Self(Some(Arc::new(inner))), Queue(alerts))
     }
 
-    /// So much was deleted within an hour, as far as it waits still.
+    /// Reports the images deleted within an hour that are still pending.
     pub fn deleted(&self, now: Timestamp, Tally { images, bytes }: Tally) {
         let Some(inner) = &self.0 else { return };
         let is_much = images > inner.images;
@@ -82,7 +82,7 @@ impl Alerts {
         }
     }
 
-    /// What the last pass of this process was refused for.
+    /// Reports that this process's last pass was refused, and why.
     pub fn limited(&self, now: Timestamp, limited: Option<&Limited>) {
         let Some(inner) = &self.0 else { return };
         let was_told = std::mem::replace(&mut inner.told().limited, limited.is_some());
@@ -102,7 +102,7 @@ impl Alerts {
         });
     }
 
-    /// The pause that runs.
+    /// Reports the current pause.
     pub fn pause(&self, now: Timestamp, pause: Option<&InForce>) {
         let Some(inner) = &self.0 else { return };
         let until = pause.map(|pause| pause.term.until);
@@ -137,7 +137,7 @@ impl Inner {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Never waits.
+    /// Never blocks.
     fn put(&self, alert: Alert) {
         if let Err(error) = self.queue.try_send(alert) {
             count("dropped");
@@ -146,7 +146,7 @@ impl Inner {
     }
 }
 
-/// Alerts that wait to be sent.
+/// The queue of alerts to send.
 pub struct Queue(mpsc::Receiver<Alert>);
 
 impl fmt::Debug for Queue {
@@ -155,7 +155,7 @@ impl fmt::Debug for Queue {
     }
 }
 
-/// Sends what is put into the queue, one after the other, until it is told to stop.
+/// Sends queued alerts in order until told to stop.
 pub async fn deliver(
     webhook: Webhook,
     mut queue: Queue,

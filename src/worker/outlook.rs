@@ -1,4 +1,4 @@
-//! What waits and what is lost next, as gauges: known before the loss.
+//! Gauges of pending images and of what is scrubbed next: known before the loss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,30 @@ use crate::domain::tables::{OwnTables, UNRECORDED_FOR};
 use crate::domain::time::Timestamp;
 use crate::telemetry::metric;
 
-/// How often the database is asked at most.
+/// Shortest interval between two queries.
 const EVERY: Duration = Duration::from_mins(1);
-/// Of the database's time the question takes at most one part in so many: where it takes long, it
-/// is asked more seldom.
+/// The query takes at most one part in this many of the time: if it is slow, it runs less often.
 const SHARE: u32 = 100;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// What is looked at.
+/// Periodically updates the gauges and raises alerts.
 #[derive(Debug)]
 pub struct OutlookWorker {
-    /// What waits.
+    /// Counts pending images.
     pub repo: Arc<dyn ScrubRepo>,
-    /// What was ordered.
+    /// Reads pauses and holds.
     pub control: Arc<dyn ControlRepo>,
-    /// What was recorded; `None` where Glance destroys at once, since then rows do not tell who did.
+    /// Audit records; `None` if Glance deletes data at once, as rows then do not tell who did.
     pub tables: Option<Arc<dyn OwnTables>>,
     /// Without it nothing is ever due.
     pub scrubber: Option<Arc<Scrubber>>,
-    /// Who is told.
+    /// Where alerts are sent.
     pub alerts: Alerts,
 }
 
 impl OutlookWorker {
-    /// Looks again and again until `stop`.
+    /// Updates the gauges periodically until `stop`.
     pub async fn watch(self, stop: CancellationToken) {
         let mut unrecorded = 0;
         loop {
@@ -54,7 +53,7 @@ impl OutlookWorker {
         }
     }
 
-    /// `unrecorded` is how many images had been destroyed by others the last time.
+    /// `unrecorded`: how many images others had destroyed at the last update.
     async fn look(&self, unrecorded: &mut usize) {
         let now = match self.repo.now().await {
             Ok(now) => now,
@@ -106,7 +105,7 @@ impl OutlookWorker {
     }
 }
 
-/// All 0 while nothing is ordered.
+/// All 0 without pauses and holds.
 fn show_orders(orders: &Orders) {
     let pause = orders.pause.as_ref();
     let time = |time: Option<Timestamp>| time.map_or(0.0, metric::unix_seconds);

@@ -1,20 +1,20 @@
-//! What the scrubber of this process is at, for probes and metrics.
+//! The state of this process's scrubber, for probes and metrics.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::config::{Config, ScrubTime};
 use crate::telemetry::metric;
 
-/// What the scrubber of this process is at.
+/// The state of this process's scrubber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// `[revert] scrubber = false`.
     Off,
-    /// It scrubs what is due.
+    /// Scrubs what is due.
     On,
     /// More is due than a pass may destroy; nothing is scrubbed.
     Limited,
-    /// `scrub_time` is set nowhere; nothing is scrubbed.
+    /// `scrub_time` is not set; nothing is scrubbed.
     ScrubTimeUnset,
     /// `scrub_time` is below `min_scrub_time`; nothing is scrubbed.
     ScrubTimeTooShort,
@@ -24,7 +24,7 @@ impl Standing {
     const ALL: [Self; 5] =
         [Self::Off, Self::On, Self::Limited, Self::ScrubTimeUnset, Self::ScrubTimeTooShort];
 
-    /// The word for programs.
+    /// Its name for programs.
     pub fn word(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -36,18 +36,18 @@ impl Standing {
     }
 }
 
-/// Where it is written down, shared by who scrubs and who tells.
+/// The shared state, set by the worker and read by probes.
 #[derive(Debug)]
 pub struct Status(Mutex<Standing>);
 
 impl Status {
-    /// At this.
+    /// Starts with this state.
     pub fn new(standing: Standing) -> Self {
         show(standing);
         Self(Mutex::new(standing))
     }
 
-    /// As the configuration has it, before the first pass.
+    /// The state before the first pass, according to the configuration.
     pub fn of(config: &Config) -> Self {
         Self::new(match config.glance.scrub_time {
             ScrubTime::Unset => Standing::ScrubTimeUnset,
@@ -57,7 +57,7 @@ impl Status {
         })
     }
 
-    /// What it is at.
+    /// The current state.
     pub fn get(&self) -> Standing {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,7 +70,7 @@ impl Status {
     }
 }
 
-/// A series for each, one of which is 1.
+/// Sets one metric series per state; one of them is 1.
 fn show(standing: Standing) {
     for one in Standing::ALL {
         let gauge = metrics::gauge!(metric::SCRUBBER_STATE, "state" => one.word());

@@ -1,5 +1,5 @@
-//! POSTs of alerts to an address of the operator's (`[revert] alert_webhook`), signed so that the
-//! receiver knows who sent them.
+//! Sends alerts by POST to an operator's URL (`[revert] alert_webhook`), signed so that the
+//! receiver can verify the sender.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,40 +15,40 @@ use crate::net::{
     root_cause,
 };
 
-/// For one attempt, answer and all.
+/// Time-out of one attempt.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Attempts after the first one.
+/// Retries.
 const MORE: u32 = 2;
-/// What anybody can try out is no secret.
+/// A shorter secret could be guessed.
 const SHORTEST_SECRET: usize = 16;
 /// The option that names the file with the secret.
 const SECRET: &str = "alert_webhook_secret_file";
 
-/// HMAC-SHA256 of the body, in hexadecimal digits after `sha256=`.
+/// Signature header: `sha256=` and the body's HMAC-SHA256 in hexadecimal.
 const SIGNATURE: &str = "x-glance-revert-signature";
 /// The kind of alert.
 const EVENT: &str = "x-glance-revert-event";
-/// The same for all that tell of the same.
+/// Equal for repeated alerts about the same event.
 const ID: &str = "x-glance-revert-id";
 
-/// The receiver cannot be set up.
+/// Why the webhook cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The address.
+    /// The URL is invalid.
     #[error("[revert] alert_webhook {0}")]
     Address(#[from] EndpointProblem),
-    /// The file with the secret.
+    /// The secret's file cannot be read.
     #[error("[revert] {0}")]
     File(#[from] FileError),
-    /// What is in it.
+    /// The secret is too short.
     #[error("[revert] {SECRET} must hold at least {SHORTEST_SECRET} bytes")]
     ShortSecret,
-    /// The certificates that are trusted.
+    /// The CA file cannot be used.
     #[error("[revert] alert_webhook_ca_file: {0}")]
     Client(#[from] OutboundError),
 }
 
-/// Where alerts are sent to. Prints neither the path of the address nor the secret.
+/// The webhook's client. `Debug` shows neither the URL's path nor the secret.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     address: Endpoint,
@@ -56,13 +56,13 @@ pub struct Webhook {
     secret: Arc<Reloaded<Key, WebhookError>>,
 }
 
-/// Why a POST was not taken.
+/// Why a POST failed.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    /// By its status; whether it may be taken later.
+    /// The receiver refused it; some statuses are retried.
     #[error("it answered {0}")]
     Status(StatusCode),
-    /// Nobody was reached, or nobody answered in time.
+    /// No connection, or no response in time.
     #[error("{0}")]
     Unreachable(String),
 }
@@ -79,7 +79,7 @@ impl Refused {
 }
 
 impl Webhook {
-    /// Reads the secret and the certificates for the first time.
+    /// Reads the secret and CA certificates for the first time.
     pub fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
         let address = Endpoint::parse(config.url.expose_secret())?;
         let outbound = Outbound { ca_file: config.ca_file.clone(), ..Outbound::within(PATIENCE) };
@@ -89,12 +89,12 @@ impl Webhook {
         Ok(Self { address, client, secret: Arc::new(secret) })
     }
 
-    /// Its origin, for people.
+    /// Its origin, for display.
     pub fn address(&self) -> &Endpoint {
         &self.address
     }
 
-    /// Sends one alert: a few short attempts, then it is given up. What is answered is not read.
+    /// Sends one alert with a few short attempts. The response body is not read.
     pub async fn post(&self, event: &'static str, id: &str, body: &Value) -> Result<(), String> {
         let body = body.to_string();
         let secret = self.fresh_secret().await;
@@ -117,7 +117,7 @@ impl Webhook {
         retried(MORE, ask, Refused::may_pass).await.map_err(|error| error.to_string())
     }
 
-    /// The secret, as fresh as its file.
+    /// The secret, reloaded if its file changed.
     async fn fresh_secret(&self) -> Key {
         let secret = Arc::clone(&self.secret);
         let look = tokio::task::spawn_blocking(move || secret.look()).await;
@@ -128,7 +128,7 @@ impl Webhook {
     }
 }
 
-/// Blanks and line breaks at its end are the editor's.
+/// Trailing blanks and line breaks come from editors and are ignored.
 fn key(text: &[u8]) -> Result<Key, WebhookError> {
     let secret = text.trim_ascii();
     if secret.len() < SHORTEST_SECRET {

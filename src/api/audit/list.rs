@@ -142,7 +142,7 @@ impl From<AuditRow> for AuditDocument {
     }
 }
 
-/// With its microseconds: many things happen within a second.
+/// With microseconds: several entries can share a second.
 fn moment(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
@@ -179,7 +179,7 @@ pub(crate) async fn list_audit(
 }
 
 impl AuditParameters {
-    /// The question; asks for one entry more than the page holds.
+    /// The database query; asks for one entry more than the page holds.
     fn to_query(&self) -> Result<AuditQuery, RequestError> {
         let limit = match self.limit.as_deref() {
             None => Some(100),
@@ -224,7 +224,7 @@ impl AuditParameters {
     }
 }
 
-/// Any id of ours, also of an entry that was trimmed meanwhile.
+/// Any well-formed id, even of an entry that was trimmed meanwhile.
 fn marker(text: &str) -> Result<String, RequestError> {
     let refused = || RequestError::Invalid("marker is the one of a next link.".to_owned());
     let id = uuid::Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7);

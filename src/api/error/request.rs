@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use crate::config::ScrubTime;
 
-/// What is wrong with a request itself, or with how it was carried out.
+/// Errors of the request itself, or of handling it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestError {
-    /// A header, parameter or body that cannot be used; the message says which.
+    /// An invalid header, parameter or body; the message says which.
     Invalid(String),
     /// No operation has this path.
     UnknownUri,
-    /// No image can have the id in the path.
+    /// The id in the path is not a possible image id.
     ImpossibleImageId,
-    /// The path is known, the method is not.
+    /// The path exists, but not with this method.
     Method,
     /// The request took longer than `request_timeout`.
     Timeout,
@@ -21,29 +21,29 @@ pub enum RequestError {
     TooLarge,
     /// The request line is too long.
     UriTooLong,
-    /// A body that is not said to be JSON.
+    /// The body's content type is not JSON.
     MediaType,
     /// The headers are too large.
     HeadersTooLarge,
     /// No token was sent.
     TokenMissing,
-    /// Keystone does not take the name and the password.
+    /// Keystone refuses the name or password.
     LoginRefused,
     /// The client's tokens were refused too often.
     TooManyFailures {
-        /// Until the client has another attempt.
+        /// Time until the client may try again.
         wait: Duration,
-        /// Why this token was refused; for the log.
+        /// Why this token was refused; for the log only.
         cause: &'static str,
     },
-    /// A selection has another number of images than the caller counted.
+    /// The selection has another number of images than the caller expected.
     SelectionChanged {
-        /// What the caller said.
+        /// The expected number.
         expected: u64,
-        /// What there is.
+        /// The actual number.
         found: u64,
     },
-    /// Nothing is scrubbed, since `scrub_time` is nobody's word.
+    /// Nothing is scrubbed because `scrub_time` is unset or too short.
     NoScrubTime(ScrubTime),
     /// This process runs no passes.
     ScrubberOff,

@@ -1,5 +1,5 @@
-//! The one table from errors to statuses, reasons and messages. Every match is exhaustive: a new
-//! variant has to be looked at here. `docs/troubleshooting.md` has a heading for each reason.
+//! The table from errors to status, reason and message. Every match is exhaustive, so a new variant
+//! must be added here. `docs/troubleshooting.md` has a heading per reason.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::domain::principal::{AuthError, NotAdmin};
 use crate::domain::repo::RepoError;
 use crate::domain::revert::RevertError;
 
-/// After what is over in moments: a lock, a restarting database.
+/// Retry-After for short conditions: a lock, a restarting database.
 const SOON: Duration = Duration::from_secs(5);
 
-/// After what lasts as long as a scrub of one image may.
+/// Retry-After for conditions that may last as long as scrubbing one image.
 const LATER: Duration = Duration::from_secs(30);
 
 impl From<RequestError> for ApiError {
@@ -112,7 +112,7 @@ fn no_scrub_time(time: ScrubTime) -> ApiError {
     }
 }
 
-/// Fixed words: the cause is the log's.
+/// A fixed message; the cause is only logged.
 fn internal(cause: impl Into<String>) -> ApiError {
     let message = "Something went wrong inside the service. Its log has the cause under this \
                    request id.";

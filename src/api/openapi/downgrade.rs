@@ -1,11 +1,11 @@
-//! OpenAPI 3.1 to 3.0.3, as far as utoipa's output and plain JSON Schema need it.
+//! Converts OpenAPI 3.1 to 3.0.3, as far as utoipa's output and plain JSON Schema need.
 
 use serde_json::{Map, Value, json};
 
 type Object = Map<String, Value>;
 
-/// Keywords of JSON Schema 2020-12 that OpenAPI 3.0 has no word for and that only narrow or
-/// annotate: without them the schema accepts a little more.
+/// JSON Schema 2020-12 keywords without an equivalent in OpenAPI 3.0 that only narrow or annotate:
+/// without them the schema accepts a little more.
 const DROPPED: [&str; 14] = [
     "$schema",
     "$id",
@@ -23,7 +23,7 @@ const DROPPED: [&str; 14] = [
     "contentSchema",
 ];
 
-/// Turns a whole document into 3.0.3.
+/// Converts a whole document to 3.0.3.
 pub fn to_3_0(mut document: Value) -> Value {
     if let Value::Object(root) = &mut document {
         root.insert("openapi".to_owned(), json!("3.0.3"));
@@ -40,7 +40,7 @@ pub fn to_3_0(mut document: Value) -> Value {
     document
 }
 
-/// Finds the schemas. Examples and the like are data and stay as they are.
+/// Finds the schemas. Examples and the like are data and stay unchanged.
 fn walk(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(walk),
@@ -58,7 +58,7 @@ fn walk(value: &mut Value) {
     }
 }
 
-/// Turns every schema of a map or list.
+/// Converts every schema of a map or list.
 fn each(schemas: &mut Value) {
     match schemas {
         Value::Object(named) => named.values_mut().for_each(schema),
@@ -118,8 +118,8 @@ fn types(parts: &mut Object) {
     }
 }
 
-/// `oneOf: [{type: "null"}, X]` becomes X, nullable. Runs after the alternatives were turned, so
-/// a null type is `{nullable: true}` by now.
+/// `oneOf: [{type: "null"}, X]` becomes X, nullable. Runs after the alternatives were converted,
+/// when a null type is `{nullable: true}`.
 fn null_alternative(parts: &mut Object, keyword: &str) {
     let is_null = |one: &Value| *one == json!({"nullable": true});
     let Some(Value::Array(alternatives)) = parts.get_mut(keyword) else {
@@ -185,7 +185,7 @@ fn tuple(parts: &mut Object) {
     }
 }
 
-/// In 3.0 everything beside `$ref` is ignored, so it moves into `allOf`.
+/// In 3.0 siblings of `$ref` are ignored, so it moves into `allOf`.
 fn reference(parts: &mut Object) {
     if parts.len() > 1
         && let Some(target) = parts.remove("$ref")

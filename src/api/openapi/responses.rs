@@ -1,4 +1,4 @@
-//! The answers that are no success, each described once and shared by the operations.
+//! The error responses, each described once and shared by the operations.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-/// Every status that is no success: its name in the document, what it means, and each reason that it
-/// is answered for, with an example of its message.
+/// Every error status: its name in the document, its meaning, and its reasons with example
+/// messages.
 const SHARED: [Shared; 13] = [
     Shared {
         status: 400,
@@ -200,7 +200,7 @@ impl Shared {
         response.build()
     }
 
-    /// Programs that compare two documents find the reasons here.
+    /// Lists the reasons, so that programs comparing two documents see changes.
     fn extensions(&self) -> Extensions {
         let reasons: Vec<_> = self.reasons.iter().map(|(reason, _)| *reason).collect();
         Extensions::builder().add("x-reasons", reasons).build()
@@ -239,7 +239,7 @@ fn header(of: Type, about: &str) -> utoipa::openapi::Header {
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// References to the shared answers of these statuses.
+/// References to the shared responses of these statuses.
 fn references(statuses: &[u16]) -> Responses {
     let wanted = SHARED.iter().filter(|one| statuses.contains(&one.status));
     wanted
@@ -247,28 +247,28 @@ fn references(statuses: &[u16]) -> Responses {
         .collect()
 }
 
-/// What any operation may answer.
+/// Errors of every operation.
 pub(crate) struct OpenErrors;
 
-/// What signing in may answer, beside that.
+/// Additional errors of signing in.
 pub(crate) struct LoginErrors;
 
-/// What any operation for admins may answer.
+/// Errors of every admin operation.
 pub(crate) struct AdminErrors;
 
-/// What any operation on one image may answer.
+/// Errors of every operation on one image.
 pub(crate) struct ImageErrors;
 
-/// What a revert may answer.
+/// Errors of a revert.
 pub(crate) struct RevertErrors;
 
-/// What an operation on our own tables may answer.
+/// Errors of operations on our own tables.
 pub(crate) struct TableErrors;
 
-/// What an operation on the scrubber may answer.
+/// Errors of operations on the scrubber.
 pub(crate) struct ScrubErrors;
 
-/// The same, of one that takes a body.
+/// The same, with a request body.
 pub(crate) struct BodyErrors;
 
 impl IntoResponses for OpenErrors {

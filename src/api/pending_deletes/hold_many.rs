@@ -101,7 +101,7 @@ pub struct HoldFailure {
 }
 
 impl HoldResult {
-    /// Shows it; `impossible` are no ids of any image.
+    /// The result as a document; `impossible` lists texts that are not possible image ids.
     pub fn of(tended: Tended, impossible: &[String]) -> Self {
         let known = tended.failures.into_iter().map(|(id, outcome)| failure(&id, outcome));
         let unknown = impossible.iter().map(|id| HoldFailure {

@@ -82,7 +82,7 @@ pub struct PendingDeleteSummary {
 }
 
 impl PendingDeleteSummary {
-    /// Shows an image of the list, and its hold if there is one.
+    /// The document of a listed image, with its hold if there is one.
     pub fn of(image: &PendingSummary, holds: &HashMap<ImageId, InForce>, view: &View) -> Self {
         let due = view.scrub_at(image.deleted_at);
         let reason = image.obstacle().map(|obstacle| ApiError::from(obstacle).reason.to_owned());
@@ -134,7 +134,7 @@ pub(crate) async fn list_pending_deletes(
         Some(Marker::Position(marker)) => Some(marker),
         Some(Marker::Image(id)) => match state.reverter.position(&admin, &id).await? {
             Position::At(marker) => Some(marker),
-            // Reverted since it was listed: to begin anew repeats some, and misses none.
+            // The image was reverted meanwhile: starting over repeats some but misses none.
             Position::Nowhere => None,
             Position::Unknown => return Err(unknown_marker().into()),
         },
@@ -159,7 +159,7 @@ pub(crate) async fn list_pending_deletes(
     }))
 }
 
-/// A store that is not configured would seem to be empty.
+/// Refuses an unknown store, which would otherwise seem empty.
 pub fn must_be_known(store: &StoreId, stores: &dyn Stores) -> Result<(), String> {
     let mut known: Vec<_> = stores.all().iter().map(|one| one.id().to_string()).collect();
     known.sort();

@@ -1,4 +1,4 @@
-//! The parameters of the list: what they mean, and the links that carry them on.
+//! Parsing of list parameters, and the page links that carry them on.
 
 use std::fmt::Write;
 
@@ -13,14 +13,14 @@ use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, PendingSumma
 use crate::domain::store::StoreId;
 use crate::domain::time::Timestamp;
 
-/// Where the list is.
+/// Path of the list.
 const PATH: &str = "/v2/pending-deletes";
 
-/// RFC 3986 2.3: everything but the unreserved characters is encoded.
+/// Encodes all but RFC 3986's unreserved characters.
 pub(crate) const QUERY_VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The form of times in our markers; sorts as text and loses nothing of what databases keep.
+/// Time format in markers; sorts as text and keeps the databases' full precision.
 const MARKER_TIME: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 
 /// Largest page.
@@ -79,10 +79,10 @@ pub struct ListParameters {
     pub sort: Option<String>,
 }
 
-/// Where a page starts, as the caller says it.
+/// Where a page starts, as given by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Marker {
-    /// A marker of our own making.
+    /// A marker from a `next` link.
     Position(PendingMarker),
     /// An image's id, as openstacksdk sends the last one of a page.
     Image(ImageId),
@@ -109,8 +109,8 @@ impl ListParameters {
         marker.map(Some).ok_or_else(refused)
     }
 
-    /// The question to the database, but for where it starts; asks for one image more than the
-    /// page holds, to know whether there is another page.
+    /// The database query except its start; asks for one image more than the page holds, to know
+    /// whether there is another page.
     pub fn to_query(&self) -> Result<PendingQuery, RequestError> {
         Ok(PendingQuery {
             owner: storable("owner", self.owner.as_ref())?,
@@ -171,7 +171,7 @@ impl ListParameters {
     }
 }
 
-/// An empty page would tell a pager that it has seen everything.
+/// An error, since an empty page would tell a client that it has seen everything.
 pub(super) fn unknown_marker() -> RequestError {
     invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
 }
@@ -185,7 +185,7 @@ pub(super) fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>,
     }
 }
 
-/// Any other word would find nothing.
+/// Refuses other words, which would match nothing.
 pub(super) fn visibility(text: Option<&str>) -> Result<Option<String>, RequestError> {
     match text {
         None | Some("public" | "private" | "shared" | "community") => Ok(text.map(str::to_owned)),
@@ -202,7 +202,7 @@ pub(super) fn marker_text(marker: &PendingMarker) -> String {
     format!("{}_{}", marker.deleted_at.format(MARKER_TIME), marker.id)
 }
 
-/// Reads a marker of our own.
+/// Parses a marker.
 pub(super) fn position(text: &str) -> Option<PendingMarker> {
     let (time, id) = text.split_once('_')?;
     let deleted_at = NaiveDateTime::parse_from_str(time, MARKER_TIME).ok()?;
@@ -212,7 +212,7 @@ pub(super) fn position(text: &str) -> Option<PendingMarker> {
     ours.then_some(PendingMarker { deleted_at, id })
 }
 
-/// PostgreSQL refuses NUL in text; no name has one.
+/// Refuses NUL, which PostgreSQL does not allow in text; no name has one.
 pub(crate) fn storable(
     parameter: &str,
     value: Option<&String>,
@@ -241,7 +241,7 @@ pub(crate) fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timesta
     parsed.map(Some).ok_or_else(refused)
 }
 
-/// Databases have no place for other years.
+/// Databases cannot store other years.
 fn year_is_usual(time: Timestamp) -> bool {
     (1..=9999).contains(&time.year())
 }

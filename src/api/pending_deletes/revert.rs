@@ -24,7 +24,7 @@ use crate::domain::repo::{PendingMarker, RepoError};
 use crate::domain::revert::{Many, RevertError, RevertRequest, Reverted, Selected, Verify};
 use crate::telemetry::metric;
 
-/// Images whose stores are asked side by side.
+/// Images verified in parallel.
 const JOBS: usize = 16;
 
 /// Which images, and how each of them comes back.
@@ -210,7 +210,7 @@ pub(crate) async fn bulk_revert(
     if work.request.verify == Verify::Checksum {
         context.lift_deadline();
     }
-    // A task of its own: a client who leaves, or a deadline, stops it between images, never within.
+    // In its own task, so that a disconnect or the deadline stops it only between images.
     let stop = CancellationToken::new();
     let _left = stop.clone().drop_guard();
     let budget = state.view.settings.request_timeout / 2;
@@ -231,7 +231,7 @@ pub(crate) async fn bulk_revert(
     done.map(JsonAnswer)
 }
 
-/// A request that was understood.
+/// A parsed request.
 struct UnderstoodRevert {
     named: Named,
     request: RevertRequest,

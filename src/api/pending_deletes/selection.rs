@@ -1,4 +1,4 @@
-//! Which images a request is about: ids, or a project, a window and a pattern of names.
+//! Parses which images a request selects: ids, or a project, a time window and a name pattern.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use crate::api::error::RequestError;
 use crate::domain::image::ImageId;
 use crate::domain::selection::{Filter, NamePattern, Selection, SelectionError};
 
-/// Most ids of a request.
+/// Most ids per request.
 pub(super) const MAX_IMAGES: usize = 1000;
-/// Longest part of a selection that a record has.
+/// Longest part of a selection shown in the audit record.
 const MAX_SHOWN: usize = 300;
 
-/// What was named.
+/// A parsed selection.
 pub(super) struct Named {
     /// The images.
     pub(super) selection: Selection,
-    /// What is no id of any image.
+    /// Texts that are not possible image ids.
     pub(super) impossible: Vec<String>,
     shown: String,
 }
 
-/// For records.
+/// For the audit record.
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-/// Reads the fields that a body has for it.
+/// Parses the selection fields of a body.
 pub(super) fn selection(
     image_ids: Option<Vec<String>>,
     owner: Option<&str>,

@@ -129,7 +129,7 @@ impl From<&Retained> for RetainedData {
 }
 
 impl PendingDeletePreview {
-    /// Shows a preview, and the image's hold if there is one.
+    /// The preview as a document, with the image's hold if there is one.
     pub fn of(preview: &Preview, hold: Option<InForce>, view: &View) -> Self {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);

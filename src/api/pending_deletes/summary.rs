@@ -103,7 +103,7 @@ pub struct PendingDeletesGroup {
 }
 
 impl PendingDeletesSummary {
-    /// Shows a summary.
+    /// The summary as a document.
     pub fn of(summary: Summary, view: &View) -> Self {
         let Summary { all, groups, other_groups, others } = summary;
         let tally = all.map(|all| all.tally).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::state::ApiState;
 use crate::domain::repo::RepoError;
 
-/// No database counts further.
+/// No database can count further.
 const MOST: u64 = i64::MAX.cast_unsigned();
 
 /// How much is accepted.

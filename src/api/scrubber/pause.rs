@@ -32,13 +32,13 @@ pub struct TermRequest {
 }
 
 impl TermRequest {
-    /// The end, and why.
+    /// Parses the end and the reason.
     pub(crate) fn read(self) -> Result<(Option<Timestamp>, Option<String>), RequestError> {
         Ok((time("until", self.until.as_deref())?, reason(self.reason)?))
     }
 }
 
-/// A reason that can be kept.
+/// Checks that a reason can be stored.
 pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, RequestError> {
     let fits = |text: &String| text.chars().count() <= LONGEST_REASON && !text.contains('\0');
     match text {

@@ -17,7 +17,7 @@ use crate::api::state::ApiState;
 use crate::domain::scrub::{Plan, PlanGroup, PlannedImage, Stopped, Tally};
 use crate::domain::time::isotime;
 
-/// A year: nobody looks farther.
+/// The longest look-ahead, in seconds: a year.
 const LONGEST: u64 = 31_536_000;
 
 /// The parameters of the plan.

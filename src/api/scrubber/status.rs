@@ -1,4 +1,4 @@
-//! `GET /v2/scrubber`: what the scrubber is at, and what it was told.
+//! `GET /v2/scrubber`: the scrubber's state, pause and limits.
 
 use axum::extract::State;
 use serde::Serialize;
@@ -131,7 +131,7 @@ impl From<InForce> for TermInForce {
 }
 
 impl ScrubberStatus {
-    /// Shows what is in force; `None` without tables.
+    /// Builds the document; `orders` is `None` without our own tables.
     pub fn of(orders: Option<Orders>, standing: &str, scrub_time: Option<u64>) -> Self {
         let has_tables = orders.is_some();
         let Orders { pause, accepted, held, scrub_time: in_force, last_pass } =
@@ -150,7 +150,7 @@ impl ScrubberStatus {
     }
 }
 
-/// What a process is at, pauses aside.
+/// The state of this process's scrubber, pauses aside.
 pub fn standing(scrubs: bool, scrubber: Result<&Scrubber, ScrubTime>) -> &'static str {
     match scrubber {
         Err(ScrubTime::TooShort { .. }) => "scrub_time_too_short",

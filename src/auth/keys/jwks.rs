@@ -1,8 +1,8 @@
-//! A set of keys as JSON: RFC 7517, RFC 7518, RFC 8037.
+//! JSON Web Key Sets: RFC 7517, RFC 7518, RFC 8037.
 //!
-//! Keys that are not for us (for encryption, of unknown kinds, of algorithms that the issuer may
-//! not use) are passed over, as RFC 7517 section 5 asks. What no public set may hold (secrets),
-//! and what is broken, refuses the whole document: passing it over would hide a mistake.
+//! Keys that are not for us (encryption keys, unknown kinds, algorithms the issuer may not use) are
+//! skipped, as RFC 7517 section 5 asks. A secret or a broken key refuses the whole document:
+//! skipping it would hide a mistake.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,7 +36,7 @@ struct Jwk {
     y: Option<String>,
 }
 
-/// Reads a document. The set is empty where no key in it is for us.
+/// Parses a document. The set is empty if no key in it is for us.
 pub(in crate::auth) fn parse(text: &[u8], allowed: &[Algorithm]) -> Result<KeySet, KeyProblem> {
     let mut document = parse_object(text)?;
     let Some(Value::Array(entries)) = document.remove("keys") else {
@@ -87,7 +87,7 @@ fn refuse_secrets(members: &Map<String, Value>) -> Result<(), &'static str> {
 }
 
 impl Jwk {
-    /// The kind of a key that may verify signatures; `None` for the ones that are not for us.
+    /// The kind of a key that can verify signatures; `None` for keys that are not for us.
     fn verifying_kind(&self) -> Option<Kind> {
         let signs = self.usage.as_deref().is_none_or(|usage| usage == "sig");
         let verifies = self
@@ -106,7 +106,7 @@ impl Jwk {
         }
     }
 
-    /// The one algorithm of the key; `None` if the issuer may not use it.
+    /// The key's one algorithm; `None` if the issuer may not use it.
     fn algorithm(
         &self,
         kind: Kind,
@@ -121,7 +121,7 @@ impl Jwk {
         }
     }
 
-    /// The key itself, as [`Kind::decoding_key`] takes it.
+    /// The key's bytes, in the form [`Kind::decoding_key`] takes.
     fn material(&self, kind: Kind) -> Result<Vec<u8>, &'static str> {
         match kind {
             Kind::Rsa => rsa_info(&number(self.n.as_ref())?, &number(self.e.as_ref())?),

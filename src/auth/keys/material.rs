@@ -1,4 +1,4 @@
-//! What a public key is made of, and which algorithm it may serve.
+//! The kinds of public keys, and which algorithm each may serve.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::PublicEncryptingKey;
@@ -32,14 +32,14 @@ impl Kind {
         }
     }
 
-    /// The one algorithm of a key that does not name its own: the first that the issuer may use.
-    /// An RSA key thus serves RS256, and PS256 only where the issuer may not use RS256, so that
-    /// one key is never good for both paddings.
+    /// The algorithm of a key that does not name its own: the first that the issuer may use. So an
+    /// RSA key serves RS256, or PS256 if the issuer may not use RS256: one key is never good for
+    /// both paddings.
     pub(super) fn default_algorithm(self, allowed: &[Algorithm]) -> Option<Algorithm> {
         self.algorithms().iter().copied().find(|algorithm| allowed.contains(algorithm))
     }
 
-    /// Takes a key as X.509 `SubjectPublicKeyInfo`, or as the bare point of an elliptic curve.
+    /// Parses a key given as X.509 `SubjectPublicKeyInfo` or as a bare elliptic-curve point.
     pub(super) fn decoding_key(self, bytes: &[u8]) -> Result<DecodingKey, &'static str> {
         match self {
             Self::Rsa => PublicEncryptingKey::from_der(bytes)
@@ -57,7 +57,7 @@ impl Kind {
         }
     }
 
-    /// How many bytes a coordinate has; RFC 7518 and RFC 8037 allow no other length.
+    /// The length of a coordinate in bytes; RFC 7518 and RFC 8037 allow no other.
     pub(super) fn coordinate(self) -> Option<usize> {
         match self {
             Self::Rsa => None,

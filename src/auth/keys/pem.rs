@@ -9,8 +9,8 @@ use super::material::Kind;
 use super::{Key, KeyLabel, KeyProblem, KeySet};
 use crate::auth::algorithm::Algorithm;
 
-/// Reads a file with one `PUBLIC KEY` (or PKCS#1 `RSA PUBLIC KEY`) block. The set is empty where
-/// the issuer may not use the key's algorithm.
+/// Reads a file with one `PUBLIC KEY` (or PKCS#1 `RSA PUBLIC KEY`) block. The set is empty if the
+/// issuer may not use the key's algorithm.
 pub(in crate::auth) fn parse(text: &[u8], allowed: &[Algorithm]) -> Result<KeySet, KeyProblem> {
     let info = public_key_info(text).map_err(KeyProblem::NotPem)?;
     let bad = |problem| KeyProblem::BadKey { key: KeyLabel::Only, problem };
@@ -56,8 +56,8 @@ fn block(text: &str, label: &str) -> Result<Option<Vec<u8>>, &'static str> {
     STANDARD.decode(body).map(Some).map_err(|_| "its block is not base64")
 }
 
-/// Tells the kind of a key: the only one whose parser takes it. Parsers check the object
-/// identifiers inside, so a key of another curve is taken by none.
+/// Determines the kind of a key: the only one whose parser accepts it. Parsers check the object
+/// identifiers inside, so none accepts a key of another curve.
 fn classify(info: &[u8]) -> Result<(Kind, jsonwebtoken::DecodingKey), &'static str> {
     for kind in [Kind::P256, Kind::P384, Kind::Ed25519] {
         if let Ok(key) = kind.decoding_key(info) {

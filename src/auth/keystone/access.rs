@@ -1,15 +1,15 @@
-//! Access rules: the calls that an application credential is good for.
+//! Access rules: the calls that an application credential may make.
 
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
 use crate::domain::principal::Call;
 
-/// A path of a rule has 128 characters in Keystone; what compiles to more than this, in bytes, is
-/// no such path.
+/// Keystone limits a rule's path to 128 characters; a pattern that compiles to more bytes than this
+/// is not one.
 const LARGEST_PATTERN: usize = 256 * 1024;
 
-/// One rule, by Keystone's names. What is missing fits nothing.
+/// One rule, with Keystone's field names. A missing field matches nothing.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(super) struct AccessRule {
 }
 
 impl AccessRule {
-    /// Whether this allows a call to the service that the catalog knows as `service_type`.
+    /// Whether the rule allows a call to the service with the catalog type `service_type`.
     pub(super) fn allows(&self, call: &Call<'_>, service_type: &str) -> bool {
         self.service == service_type
             && self.method == call.method
@@ -28,8 +28,8 @@ impl AccessRule {
     }
 }
 
-/// Keystone's patterns: `*` and `{name}` are one part of a path, `**` is anything at all. Unlike
-/// keystonemiddleware's `_path_matches`, all else is what it is: a dot is a dot.
+/// Keystone's patterns: `*` and `{name}` match one path segment, `**` anything. Unlike
+/// keystonemiddleware's `_path_matches`, everything else is literal: a dot is a dot.
 fn pattern(path: &str) -> Option<Regex> {
     let mut pattern = String::from("^");
     let mut rest = path;

@@ -1,5 +1,5 @@
-//! Signing in for somebody else: a name and a password for a token of that person's own. Nothing of
-//! either is kept.
+//! Signing in on a person's behalf: exchanges a name and a password for that person's own token.
+//! Neither is kept.
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -9,10 +9,10 @@ use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 use crate::domain::principal::{AuthError, Issued, PasswordLogin, SignIn};
 use crate::net::keystone::{KeystoneApi, LoginError};
 
-/// So many passwords are tried at a time; Keystone works long on each.
+/// Passwords checked at the same time; hashing makes each one expensive for Keystone.
 const IN_FLIGHT: usize = 4;
 
-/// Passes passwords on to Keystone.
+/// Forwards names and passwords to Keystone.
 #[derive(Debug)]
 pub struct KeystoneSignIn {
     api: KeystoneApi,
@@ -20,7 +20,7 @@ pub struct KeystoneSignIn {
 }
 
 impl KeystoneAuthenticator {
-    /// At the same Keystone.
+    /// Signing in at the same Keystone.
     pub fn sign_in(&self) -> KeystoneSignIn {
         KeystoneSignIn { api: self.validator.api.clone(), turns: Semaphore::new(IN_FLIGHT) }
     }
@@ -46,7 +46,7 @@ fn credentials(login: PasswordLogin) -> Credentials {
     }
 }
 
-/// A name or a domain that Keystone does not take in its form is as wrong as one that it does not know.
+/// A name or domain that Keystone rejects as malformed is treated like an unknown one.
 fn refusal(error: &LoginError) -> AuthError {
     match error {
         LoginError::Refused(_) | LoginError::Unexpected(400) => {

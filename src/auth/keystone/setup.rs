@@ -1,4 +1,4 @@
-//! From `[keystone_authtoken]` to the verifier, and whether it works.
+//! Builds the verifier from `[keystone_authtoken]` and tests whether it works.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use crate::domain::time::Clock;
 use crate::net::keystone::{Age, KeystoneApi, KeystoneUrl, Patience, ServiceUser};
 use crate::net::{FreshClient, Outbound};
 
-/// What a try at Keystone showed.
+/// The result of testing Keystone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeystoneReport {
-    /// What works, for people.
+    /// What works, in words.
     pub works: String,
-    /// What probably does not.
+    /// What probably does not work.
     pub warning: Option<String>,
 }
 
-/// The roles that Keystone's own policy lets ask about others' tokens; `reader` in the system
-/// scope may, too.
+/// The roles that Keystone's default policy lets validate others' tokens; `reader` in the system
+/// scope may too.
 const MAY_ASK: [&str; 2] = ["service", "admin"];
 const MAY_ASK_OF_THE_SYSTEM: &str = "reader";
 
@@ -69,7 +69,7 @@ impl KeystoneAuthenticator {
         })
     }
 
-    /// Tries Keystone: logs in and asks about the token that this gives.
+    /// Tests Keystone: logs in and validates the token this returns.
     pub async fn probe(&self) -> Result<KeystoneReport, String> {
         let Some(user) = &self.validator.asker else {
             if !self.validator.api.version().await.map_err(|error| error.to_string())? {
@@ -116,7 +116,7 @@ struct OwnRole {
     name: String,
 }
 
-/// A token may always be asked about with itself, so only the roles tell what is more.
+/// Any token may validate itself, so only its roles tell whether it may validate others.
 fn report(body: &[u8]) -> Option<KeystoneReport> {
     let Body { token } = serde_json::from_slice(body).ok()?;
     let roles: Vec<&str> = token.roles.iter().map(|role| role.name.as_str()).collect();

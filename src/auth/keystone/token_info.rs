@@ -1,4 +1,4 @@
-//! What Keystone says of a token, and what the rules make of it.
+//! What Keystone says about a token, and what the token rules make of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct TokenBody {
     project: Option<Id>,
     domain: Option<Id>,
     system: Option<System>,
-    /// An unscoped token has none.
+    /// Empty for an unscoped token.
     #[serde(default)]
     roles: Vec<Role>,
     application_credential: Option<ApplicationCredential>,
@@ -56,27 +56,27 @@ struct System {
 #[derive(Deserialize)]
 struct Role {
     name: String,
-    /// A role of one domain: whoever runs that domain names it as they like.
+    /// Set for a domain-specific role, whose name the domain's admins choose.
     domain_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ApplicationCredential {
-    /// `null` and absent both mean that there are none; an empty list allows nothing.
+    /// `null` and absent both mean unrestricted; an empty list allows nothing.
     access_rules: Option<Arc<[AccessRule]>>,
 }
 
-/// The token is not good; a word for the log.
+/// The token is refused; `reason` is for the log.
 pub(super) fn refused(reason: &'static str) -> AuthError {
     AuthError::Invalid { reason }
 }
 
-/// Keystone, or our own user there, is in no state to tell.
+/// Keystone, or our own login there, does not work right now.
 pub(super) fn unavailable(cause: impl fmt::Display) -> AuthError {
     AuthError::Unavailable(cause.to_string())
 }
 
-/// Whom a configuration believes what.
+/// The configured rules: who is an admin, and who is a service.
 #[derive(Debug)]
 pub(super) struct TokenRules {
     /// `[revert] allowed_projects`.
@@ -85,26 +85,26 @@ pub(super) struct TokenRules {
     pub(super) service_roles: Vec<String>,
 }
 
-/// A token's holder, until when, and for what.
+/// A token's holder, its expiry, and what it may be used for.
 #[derive(Debug, Clone)]
 pub(super) struct TokenInfo {
     pub(super) principal: Principal,
     pub(super) expires_at: Timestamp,
-    /// Whether it may pass on calls of others.
+    /// Whether it may pass on the calls of others.
     pub(super) is_service: bool,
     access_rules: Option<Arc<[AccessRule]>>,
 }
 
 impl TokenInfo {
-    /// Whether the access rules, if there are any, allow this call to the service that they know
-    /// as `service_type`.
+    /// Whether the access rules, if any, allow this call to the service they know as
+    /// `service_type`.
     pub(super) fn may_make(&self, call: &Call<'_>, service_type: Option<&str>) -> bool {
         let Some(rules) = &self.access_rules else { return true };
         service_type.is_some_and(|service| rules.iter().any(|rule| rule.allows(call, service)))
     }
 }
 
-/// Reads the body of a 200.
+/// Parses the body of a 200.
 pub(super) fn read(
     body: &[u8],
     rules: &TokenRules,
@@ -113,7 +113,7 @@ pub(super) fn read(
 ) -> Result<TokenInfo, AuthError> {
     let Body { token } = serde_json::from_slice(body)
         .map_err(|_| unavailable("Keystone's answer is not the JSON that it should be"))?;
-    // A token without an end could not be cached rightly, and no Keystone makes one.
+    // A token without an expiry cannot be cached safely, and no Keystone issues one.
     let expires_at = token.expires_at.ok_or(refused("no_expires_at"))?.naive_utc();
     if expires_at <= now && age == Age::Unexpired {
         return Err(refused("expired"));
@@ -125,7 +125,7 @@ pub(super) fn read(
     let has_role = token.roles.iter().any(Role::is_admin);
     let is_admin = allowed && has_role;
     let access_rules = token.application_credential.and_then(|with| with.access_rules);
-    // What may make some calls alone must not free itself, and others, from that.
+    // A restricted token must not escape its access rules by acting as a service.
     let is_service = access_rules.is_none()
         && token.roles.iter().any(|role| role.is_one_of(&rules.service_roles));
     let known = Principal::new("keystone", &token.user.id, AuthMethod::Keystone);
@@ -140,8 +140,8 @@ pub(super) fn read(
     Ok(TokenInfo { principal, expires_at, is_service, access_rules })
 }
 
-/// The scope's name, and whether an admin of it is one here: a project's or the system's is, a
-/// domain's is not, and without a scope there are no roles.
+/// The scope's name, and whether an admin of it is an admin here: yes for a listed project or the
+/// system, no for a domain; an unscoped token has no roles.
 fn scope(token: &TokenBody, allowed: &[String]) -> (String, bool) {
     let listed = |name: &str| allowed.is_empty() || allowed.iter().any(|known| known == name);
     let project_listed = |id: &str| listed(id) && (allowed.is_empty() || id != SYSTEM);
@@ -157,7 +157,7 @@ fn scope(token: &TokenBody, allowed: &[String]) -> (String, bool) {
 }
 
 impl TokenBody {
-    /// Names and ids go into logs and the audit record, and must not be able to forge lines there.
+    /// Names and ids go into logs and the audit record, so they must not be able to forge lines.
     fn is_printable(&self) -> bool {
         let mut texts = self.audit_ids.iter().chain([&self.user.id]).chain(&self.user.name);
         !self.user.id.is_empty() && !texts.any(|text| text.chars().any(char::is_control))
@@ -165,12 +165,12 @@ impl TokenBody {
 }
 
 impl Role {
-    /// Names compare without regard to case, as in oslo.policy and in Glance.
+    /// Case-insensitive, as in oslo.policy and Glance.
     fn is_admin(&self) -> bool {
         self.domain_id.is_none() && self.name.to_lowercase() == ADMIN
     }
 
-    /// To the letter, as in keystonemiddleware.
+    /// Case-sensitive, as in keystonemiddleware.
     fn is_one_of(&self, names: &[String]) -> bool {
         self.domain_id.is_none() && names.contains(&self.name)
     }

@@ -1,4 +1,4 @@
-//! Validation: asking Keystone about a token, and believing what it says for a while.
+//! Validates tokens with Keystone and caches the result for a while.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::domain::time::Clock;
 use crate::net::keystone::{Age, KeystoneAnswer, KeystoneApi, ServiceUser};
 use crate::net::single_flight::SingleFlight;
 
-/// For one call, with all that it takes: a login, waiting for a turn, retries.
+/// For one call as a whole: login, waiting for a slot, retries.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
-/// So many questions are asked at a time; a Keystone that is slow is not made slower.
+/// Validations in flight at a time, so as not to overload a slow Keystone.
 const IN_FLIGHT: usize = 16;
-/// The longest token that is asked about, in bytes. Keystone's have 180 to some 700.
+/// The longest token that is validated, in bytes. Keystone's have 180 to some 700.
 const LONGEST_TOKEN: usize = 8 * 1024;
 
-/// A Keystone, who asks it, and what it said lately.
+/// A Keystone, our login there, and the cache.
 pub(super) struct Validator {
     pub(super) api: KeystoneApi,
-    /// Who asks; `None` asks about each token with itself.
+    /// Our login; `None` validates each token with itself.
     pub(super) asker: Option<ServiceUser>,
     pub(super) rules: TokenRules,
     clock: Arc<dyn Clock>,
@@ -34,8 +34,8 @@ pub(super) struct Validator {
     questions: SingleFlight<Question, Result<TokenInfo, AuthError>>,
 }
 
-/// What those who ask it at once share the answer of. Age is part of it: who may not come with an
-/// expired token must not learn from those who may.
+/// The key under which concurrent callers share one validation. Includes the age: a caller that may
+/// not use an expired token must not get the answer for one that may.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Question {
     about: Fingerprint,
@@ -54,12 +54,12 @@ impl Validator {
         Self { api, asker, rules, clock, cache, turns, questions }
     }
 
-    /// What Keystone said of the token lately.
+    /// The cached answer about the token.
     pub(super) fn known(&self, token: &Token) -> Option<TokenInfo> {
         self.cache.get(&self.cache.fingerprint(token.expose()), self.clock.now())
     }
 
-    /// What Keystone says of the token; asked where it is not known.
+    /// What Keystone says about the token; from the cache if possible.
     pub(super) async fn validate(
         self: &Arc<Self>,
         token: &Token,
@@ -82,13 +82,13 @@ impl Validator {
         question: Question,
         subject: SecretString,
     ) -> Result<TokenInfo, AuthError> {
-        // The question before may have ended between the look and the join.
+        // The previous flight may have ended between the check and the join.
         if let Some(known) = self.cache.get(&question.about, self.clock.now()) {
             return Ok(known);
         }
         let asking = async {
             let _turn = self.turns.acquire().await.map_err(unavailable)?;
-            // The answer is as old as the question.
+            // The answer is as old as the request.
             let asked = self.clock.now();
             let body = self.ask(&subject, question.age).await?;
             Ok((token_info::read(&body, &self.rules, asked, question.age)?, asked))
@@ -103,13 +103,13 @@ impl Validator {
         let Some(user) = &self.asker else {
             let answer = self.api.validate(subject, subject, age).await;
             let answer = answer.map_err(unavailable)?;
-            // Asked with itself, a token that is not good is no token to ask with either.
+            // A token that validates itself gets 401 if it is not good.
             return match answer.status {
                 401 if answer.is_json => Err(refused("unknown")),
                 _ => read(answer),
             };
         };
-        // Once more with a new token of ours, where the old one was refused.
+        // Once more with a new token of ours if the old one was refused.
         for _ in 0..2 {
             let session = user.session().await.map_err(unavailable)?;
             let answer = self.api.validate(&session.token, subject, age).await;
@@ -133,8 +133,8 @@ pub(super) async fn in_time<T>(
     })
 }
 
-/// What cannot be a token is not asked about. Fernet, JWS and UUID tokens are all base64url, dots
-/// and `=`; some other providers have more of base64.
+/// Refuses what cannot be a token without asking Keystone. Fernet, JWS and UUID tokens are all
+/// base64url, dots and `=`; some other providers use more of base64.
 pub(super) fn check_form(token: &Token) -> Result<(), AuthError> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=+/".contains(&byte);
     if token.expose().len() > LONGEST_TOKEN {

@@ -1,5 +1,5 @@
-//! One fetch of an issuer's keys: the key set alone, or first the discovery document that says
-//! where it is.
+//! One fetch of an issuer's keys: the key set itself, or first the discovery document that names
+//! it.
 
 use std::time::Duration;
 
@@ -21,44 +21,44 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 pub(in crate::auth) enum Source {
     /// `jwks_uri`.
     Jwks(Endpoint),
-    /// The document at the issuer's well-known address names the place, anew at each fetch.
+    /// The document at the issuer's well-known address names the URL, read at each fetch.
     Discovery { document: Endpoint, issuer: String },
 }
 
-/// Why a fetch gave no keys.
+/// Why a fetch returned no keys.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::auth) enum FetchProblem {
-    /// Our own files.
+    /// Our own files cannot be used.
     #[error(transparent)]
     Peer(#[from] PeerProblem),
-    /// The server with the discovery document.
-    #[error("the issuer's server is asked for {WELL_KNOWN}: {0}")]
+    /// The server with the discovery document failed.
+    #[error("requesting {WELL_KNOWN} from the issuer's server: {0}")]
     Document(#[source] AnswerProblem),
     /// The document is no JSON object.
     #[error("{WELL_KNOWN} is not a discovery document: {0}")]
     NotDocument(#[source] JsonFault),
-    /// The document speaks for another issuer, or for none.
+    /// The document is for another issuer, or for none.
     #[error("{WELL_KNOWN} is of another issuer: its issuer must be the section's, byte by byte")]
     OtherIssuer,
-    /// The document does not say where the keys are.
+    /// The document has no `jwks_uri`.
     #[error("{WELL_KNOWN} has no jwks_uri")]
     NoJwksUri,
-    /// The document says a place that is not to be asked.
+    /// The document's `jwks_uri` is not allowed.
     #[error("the jwks_uri in {WELL_KNOWN} {0}")]
     JwksUri(#[source] EndpointProblem),
-    /// The server with the keys.
+    /// The server with the keys failed.
     #[error("the server with the keys: {0}")]
     KeyServer(#[source] AnswerProblem),
-    /// What it gave is not to be used.
+    /// The key set is refused.
     #[error("the key set {0}")]
     Keys(#[from] KeyProblem),
-    /// It took too long.
+    /// The fetch took too long.
     #[error("the keys did not come within {} seconds", .0.as_secs())]
     Slow(Duration),
 }
 
 impl Source {
-    /// Checks the address; which option is wrong where it is not to be asked.
+    /// Checks the address; on error also returns the option that is wrong.
     pub(in crate::auth) fn new(
         issuer: &str,
         server: &JwtKeyServer,
@@ -70,7 +70,7 @@ impl Source {
         Ok(Self::Discovery { document, issuer: issuer.to_owned() })
     }
 
-    /// Fetches the keys, within [`DEADLINE`] altogether.
+    /// Fetches the keys, within [`DEADLINE`] in all.
     pub(super) async fn fetch(
         &self,
         peer: &HttpsPeer,
@@ -88,7 +88,7 @@ impl Source {
             Self::Discovery { document, issuer } => {
                 let text = ask(ready.client.get(document.url()), ready.token.as_ref()).await;
                 let jwks_uri = jwks_uri(&text.map_err(FetchProblem::Document)?, issuer)?;
-                // Our token is for the server that was configured, and for no other.
+                // Our token goes only to the configured server.
                 let token = ready.token.as_ref().filter(|_| jwks_uri.same_origin(document));
                 (jwks_uri, token)
             }

@@ -1,16 +1,16 @@
-//! What a `TokenReview` says: `authentication.k8s.io/v1` of the Kubernetes API.
+//! Parses a `TokenReview` response: `authentication.k8s.io/v1` of the Kubernetes API.
 
 use serde::Deserialize;
 
 use super::ReviewProblem;
 use crate::auth::refusal::Refusal;
 
-/// What the API server makes of a token.
+/// The API server's verdict on a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReviewVerdict {
-    /// It vouches for the holder of this name.
+    /// Accepted; the user name.
     Good(String),
-    /// It does not, or not to us.
+    /// Not accepted, or not for our audiences.
     Refused(Refusal),
 }
 
@@ -36,8 +36,8 @@ struct User {
     username: String,
 }
 
-/// Reads an answer. A server that does not know of audiences leaves them out; a token that it
-/// vouches for may be meant for anybody, so it is refused.
+/// Parses a response. A server that does not support audiences leaves them out; a token it accepts
+/// may be meant for anybody, so it is refused.
 pub(super) fn judge(body: &[u8], ours: &[String]) -> Result<ReviewVerdict, ReviewProblem> {
     let review: Review = serde_json::from_slice(body).map_err(|_| ReviewProblem::NotReview)?;
     let status = review.status.filter(|_| review.kind == "TokenReview");

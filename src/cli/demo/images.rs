@@ -1,4 +1,4 @@
-//! The demo's images: real bytes, and the rows that Glance would have left.
+//! The demo's images: real data, and the rows that Glance would have left.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use crate::cli::CliError;
 use crate::db::demo::{self, DemoData, DemoImage};
 use crate::domain::time::Timestamp;
 
-/// An image, as the demo tells of it.
+/// An image as the demo describes it.
 pub(super) struct Shown {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) story: &'static str,
-    /// Whether it may still be taken back.
+    /// Whether it can still be reverted.
     pub(super) pending: bool,
 }
 
@@ -157,7 +157,7 @@ pub(super) async fn write(
     Ok(IMAGES.map(|image| image.shown).into())
 }
 
-/// Puts an image's data into the store, or only says what it would be.
+/// Writes an image's data into the store, or only computes what it would be.
 fn store(datadir: &Path, id: &str, data: &[u8], is_kept: bool) -> Result<DemoData, CliError> {
     let path = datadir.join(id);
     if is_kept {

@@ -1,4 +1,4 @@
-//! The incident of the demo: a job has deleted the images of a project, and their time is near.
+//! The demo's incident: a job deleted a project's images, and they will be scrubbed soon.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use crate::cli::CliError;
 use crate::cli::output::text;
 
-/// Whose images they are.
+/// The project.
 pub(super) const PROJECT: &str = "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f";
 
 /// How long ago the job began; the demo's `scrub_time` is an hour.
 const BEGAN: Duration = Duration::from_mins(30);
 /// How long it took.
 const LASTED: Duration = Duration::from_mins(4);
-/// However few images there are: deletions a minute apart would be no burst.
+/// Maximum gap: deletions a minute apart would not be a burst.
 const LONGEST_GAP: Duration = Duration::from_secs(30);
-/// When the project deleted others, which it does not want back.
+/// When the project deleted other images on purpose.
 const ON_PURPOSE: [Duration; 2] = [Duration::from_mins(51), Duration::from_mins(50)];
 
-/// An image that was deleted.
+/// A deleted image.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) id: String,
@@ -27,7 +27,7 @@ pub(super) struct Lost {
     pub(super) deleted: Duration,
 }
 
-/// The images of the incident, and the ones that were deleted on purpose; none of them for zero.
+/// The images of the incident and those deleted on purpose; empty for zero.
 pub(super) fn images(count: u32) -> Vec<Lost> {
     if count == 0 {
         return Vec::new();
@@ -50,7 +50,7 @@ fn id(kind: &str, number: u32) -> String {
     format!("7c3e5a10-9b2d-4f68-8a{kind}-{number:012x}")
 }
 
-/// Says what has happened, and how to begin.
+/// Prints what has happened and how to begin.
 pub(super) fn introduce(folder: &Path, images: u32) -> Result<(), CliError> {
     let binary = std::env::current_exe().map_err(CliError::system("this program's file"))?;
     text(&format!(

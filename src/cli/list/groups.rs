@@ -1,4 +1,4 @@
-//! `glance-revert list --group`: what waits, summed up for people.
+//! `glance-revert list --group`: pending images in groups.
 
 use super::super::CliError;
 use super::super::output::{bytes, images, left, line};
@@ -17,7 +17,7 @@ pub(super) fn tell(
     }
     let all = Tally { images: summary.images, bytes: summary.bytes };
     let whose = by.project || by.burst;
-    // what all groups have in common says nothing
+    // omit columns with the same value in every group
     let fit = |is_wanted: bool| if is_wanted { Fit::Whole } else { Fit::Hidden };
     let mut table = Table::new([
         ("PROJECT", fit(whose)),

@@ -1,4 +1,4 @@
-//! What would be taken back, before anybody is asked.
+//! Prints what would be reverted, before asking.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::domain::revert::Selected;
 use crate::domain::scrub::Tally;
 use crate::domain::time::isotime;
 
-/// Images that are shown one by one.
+/// Images listed one by one.
 const SHOWN: usize = 10;
 
 pub(super) fn tell(chosen: &Selected, view: &View) -> Result<(), CliError> {

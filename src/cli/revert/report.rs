@@ -1,4 +1,4 @@
-//! What became of each image, as it is told: lines, a file, a bar, and counts at the end.
+//! Reports each image's result: lines, a file, a progress bar, and counts at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,18 +18,18 @@ use crate::domain::pending::RestoredCounts;
 use crate::domain::repo::RepoError;
 use crate::domain::revert::{RevertError, Reverted};
 
-/// Fewer images than this are done before a bar could be read.
+/// Fewer images finish before a bar could be read.
 const WORTH_A_BAR: u64 = 20;
 
-/// What became of one image, for programs.
+/// One image's result as JSON.
 #[derive(Debug, Serialize)]
 struct ImageReport<'a> {
     id: &'a str,
-    /// Whether this made it active again; in a dry run, whether it would.
+    /// Whether this revert made it active; in a dry run, whether it would.
     reverted: bool,
-    /// Whether an earlier revert did, and nobody has changed it since.
+    /// Whether an earlier revert did, and nobody changed it since.
     already_reverted: bool,
-    /// The stable word of the API's errors.
+    /// The stable reason, as in the API's errors.
     reason: Option<&'static str>,
     message: Option<String>,
     restored: Option<Restored>,
@@ -52,12 +52,12 @@ impl From<RestoredCounts> for Restored {
     }
 }
 
-/// Counts, and where results go.
+/// Counts, and where results are written.
 pub(super) struct Report<'a> {
     args: &'a RevertArgs,
     file: Option<File>,
     bar: ProgressBar,
-    /// Of the images in hand, those that were told of.
+    /// Which images of the current page have been reported.
     told: Vec<bool>,
     all: u64,
     done: u64,
@@ -85,7 +85,7 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// So many images were chosen.
+    /// Sets the number of selected images.
     pub(super) fn expect(&mut self, images: u64) {
         self.all = self.all.max(images);
         if self.all >= WORTH_A_BAR && std::io::stderr().is_terminal() {
@@ -93,18 +93,18 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The next page of them has so many.
+    /// Starts the next page, with this many images.
     pub(super) fn begin(&mut self, images: usize) {
         self.told = vec![false; images];
     }
 
-    /// The first two of them that were not told of.
+    /// The first two images of the page that were not reported.
     pub(super) fn untried<'i>(&self, ids: &'i [ImageId]) -> Vec<&'i ImageId> {
         let untried = self.told.iter().zip(ids).filter(|(told, _)| !**told);
         untried.map(|(_, id)| id).take(2).collect()
     }
 
-    /// What is no id of any image.
+    /// Reports a text that is not a possible image id.
     pub(super) fn impossible(&mut self, id: &str) -> Result<(), CliError> {
         let (reason, message) = ("image.not_found", ImpossibleImageId.to_string());
         self.count_failure(reason);
@@ -122,7 +122,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Says at once what became of an image: a later one may be interrupted.
+    /// Reports an image's result at once: a later one may be interrupted.
     pub(super) fn told(
         &mut self,
         at: usize,
@@ -188,7 +188,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Where a bar shows how far it is, thousands of lines that say "well" would hide the others.
+    /// With a progress bar, lines about successes are omitted, since they would hide the failures.
     fn line(&self, text: &str) -> Result<(), CliError> {
         let are_many = self.all >= WORTH_A_BAR && at_terminal();
         if are_many { Ok(()) } else { self.bar.suspend(|| line(text)) }
@@ -200,7 +200,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The database does not answer: no other image would fare better.
+    /// Ends because the database is unavailable: other images would fail too.
     pub(super) fn away(mut self, error: &RepoError, untried: &[&ImageId]) -> Outcome {
         let is_away = matches!(error, RepoError::Unavailable(_));
         let Some(first) = untried.first() else { return Err(error.clone().into()) };
@@ -214,7 +214,7 @@ impl<'a> Report<'a> {
         Ok(if is_away { Exit::Unavailable } else { Exit::Failed })
     }
 
-    /// Somebody wants it to end.
+    /// Ends because somebody stopped it.
     pub(super) fn stopped(self, untried: &[&ImageId]) -> Outcome {
         self.bar.finish_and_clear();
         match untried.first() {
@@ -225,7 +225,7 @@ impl<'a> Report<'a> {
         Ok(Exit::Failed)
     }
 
-    /// All were told of.
+    /// Ends after all images.
     pub(super) fn end(self) -> Outcome {
         self.bar.finish_and_clear();
         self.counts()?;
@@ -237,7 +237,7 @@ impl<'a> Report<'a> {
         format!("{left} of {all} images were not tried, {first} is the first of them")
     }
 
-    /// The last line, of more than one image.
+    /// The last line, if there is more than one image.
     fn counts(&self) -> Result<(), CliError> {
         if self.args.json || self.all == 1 {
             return Ok(());
@@ -279,7 +279,7 @@ fn bar(images: u64) -> ProgressBar {
     ProgressBar::new(images).with_style(style.with_key("rate", rate))
 }
 
-/// `2,728 a second`: no more digits than anybody can read.
+/// `2,728 a second`, without a fraction.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is small")]
 fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
     // writing into the bar's own text cannot fail

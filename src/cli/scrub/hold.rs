@@ -1,4 +1,4 @@
-//! `glance-revert scrub --hold-lock`: no pass begins anywhere while this runs.
+//! `glance-revert scrub --hold-lock`: keeps passes from starting while it runs.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::app::App;
 use crate::domain::lock::{ImageLock, LockTrial, PassGuard};
 use crate::domain::repo::RepoError;
 
-/// How often a taken lock is asked for again, and one that is held is looked at.
+/// How often to retry a taken lock, and to check a held one.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The lock, and the database session that has it.
+/// The lock, and the database session that holds it.
 type Taken = (PassGuard, Option<String>);
 
-/// Exit codes: 0 the lock was held until the end; 1 the database has no lock that keeps others out.
+/// Exit codes: 0 the lock was held until the end; 1 this database's lock excludes nobody.
 pub(super) async fn until_stopped(app: &App, stop: &CancellationToken) -> Outcome {
     let lock = &*app.database.lock;
     let trial = lock.trial().await?;
@@ -45,7 +45,7 @@ pub(super) async fn until_stopped(app: &App, stop: &CancellationToken) -> Outcom
     }
 }
 
-/// Takes the lock as soon as nobody has it.
+/// Waits for the lock and takes it.
 async fn take(lock: &dyn ImageLock) -> Result<Taken, RepoError> {
     let mut is_told = false;
     loop {
@@ -63,7 +63,7 @@ async fn take(lock: &dyn ImageLock) -> Result<Taken, RepoError> {
     }
 }
 
-/// Returns when the session that has the lock is gone.
+/// Returns when the session that holds the lock is gone.
 async fn lost(lock: &dyn ImageLock, session: Option<String>) {
     let mut is_told = false;
     loop {

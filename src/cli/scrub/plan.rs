@@ -1,4 +1,4 @@
-//! `glance-revert scrub --dry-run`: the plan, for people.
+//! `glance-revert scrub --dry-run`: prints the plan.
 
 use super::super::CliError;
 use super::super::output::{bytes, complain, line, size};

@@ -1,4 +1,4 @@
-//! What libpq makes of `options` and of `passfile`.
+//! Parses libpq's `options` and `passfile`.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use secrecy::SecretString;
 use super::DatabaseError;
 use crate::files::read_options;
 
-/// Settings of a session from a server's command line: `-c name=value`, `-cname=value`,
-/// `--name=value`, a backslash before a blank that belongs to a value.
+/// Session settings from a server command line: `-c name=value`, `-cname=value`, `--name=value`; a
+/// backslash escapes a blank inside a value.
 pub(super) fn settings(options: &str) -> Result<Vec<(String, String)>, DatabaseError> {
     let refused = || DatabaseError::Parameter {
         name: "options",
-        reason: "only settings can be had here, as -c name=value".to_owned(),
+        reason: "only settings are supported, as -c name=value".to_owned(),
     };
     let mut settings = Vec::new();
     let mut words = words(options).into_iter();
@@ -53,7 +53,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Whose password is looked for; `localhost` for a socket.
+/// The connection a password is looked up for; `localhost` for a socket.
 pub(super) struct Whose<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
@@ -61,7 +61,7 @@ pub(super) struct Whose<'a> {
     pub(super) user: &'a str,
 }
 
-/// The password of the first line that fits.
+/// The password of the first matching line.
 pub(super) fn password(
     path: &Path,
     whose: &Whose<'_>,
@@ -73,7 +73,7 @@ pub(super) fn password(
     Ok(text.lines().find_map(|line| password_of(line, whose)))
 }
 
-/// `host:port:database:user:password`; `*` is anything, a backslash takes a colon its meaning.
+/// One line `host:port:database:user:password`; `*` matches anything, a backslash escapes a colon.
 fn password_of(line: &str, whose: &Whose<'_>) -> Option<SecretString> {
     if line.starts_with('#') {
         return None;

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// The options of one section; names in lower case with `-`. Holds passwords: not printable.
+/// The options of one section; names in lower case with `-`. Holds passwords: no `Debug`.
 #[derive(Default)]
 pub(super) struct OptionFile {
     options: BTreeMap<String, String>,
 }
 
 impl OptionFile {
-    /// Takes one section; a name without a value has an empty one.
+    /// Parses one section; a name without a value has an empty one.
     pub(super) fn parse(text: &str, section: &str) -> Self {
         let mut options = BTreeMap::new();
         let mut inside = false;
@@ -25,12 +25,12 @@ impl OptionFile {
         Self { options }
     }
 
-    /// A value that is not empty.
+    /// The option's value, if not empty.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         self.options.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
-    /// A switch: `name`, `name=1`.
+    /// Whether a switch is on: `name` or `name=1`.
     pub(super) fn is_on(&self, name: &str) -> bool {
         let off = ["0", "false", "off", "no"];
         self.options.get(name).is_some_and(|value| !off.contains(&value.to_lowercase().as_str()))

@@ -1,34 +1,34 @@
-//! The parameters of a connection URL: each is honoured, or changes nothing that matters here, or is
-//! refused by its name. Silence would be another schema, another server, or less safety.
+//! The parameters of a connection URL. Each is honoured, has no effect here, or is refused by name:
+//! ignoring one silently could mean another schema, another server or less security.
 
 use super::DatabaseError;
 use super::url::DatabaseUrl;
 
-/// What becomes of a parameter.
+/// How a parameter is treated.
 #[derive(Clone, Copy)]
 enum Effect {
-    /// It is read.
+    /// Honoured.
     Read,
-    /// It is about time-outs, buffers and texts, which are our own here, or about SQLAlchemy itself.
+    /// Ignored: time-outs, buffers and texts are set by this service, the rest is SQLAlchemy's.
     None,
-    /// These of its values ask for nothing that is not given anyway.
+    /// Only these values are accepted; they ask for what is the case anyway.
     Only(&'static [&'static str]),
-    /// It cannot be honoured. What to do.
+    /// Cannot be honoured; the text says what to do.
     Refused(&'static str),
 }
 
 use Effect::{None, Only, Read, Refused};
 
-/// Certificates that were taken back cannot be looked up.
+/// TLS here does not check revocation lists.
 const NO_REVOCATION: &str = "lists of revoked certificates are not read here; remove it";
-/// Keys are read without asking anybody.
+/// Nobody is there to type a passphrase.
 const NO_KEY_PASSWORD: &str = "keys with a password cannot be read here; name one without";
-/// Where libpq keeps whole connections.
+/// libpq's service files hold whole connections.
 const NO_SERVICE: &str =
     "service files are not read here; write what the service says into the URL";
 const CANNOT: &str = "cannot be honoured here; remove it, or connect in another way";
 
-/// SQLAlchemy with `PyMySQL`, and what other drivers call the same.
+/// For SQLAlchemy with `PyMySQL`, and other drivers' names for the same.
 const MYSQL: &[(&str, Effect)] = &[
     ("user", Read),
     ("password", Read),
@@ -166,7 +166,7 @@ fn check(url: &DatabaseUrl, table: &[(&'static str, Effect)]) -> Result<(), Data
         };
         match effect {
             Only(values) if !values.contains(&value) => {
-                let reason = format!("of its values only {} can be had here", values.join(", "));
+                let reason = format!("only {} is supported here", values.join(", "));
                 return Err(DatabaseError::Parameter { name, reason });
             }
             Refused(reason) => {

@@ -1,4 +1,4 @@
-//! What `PyMySQL` (through SQLAlchemy), libpq and the MySQL client make of their TLS parameters.
+//! TLS parameters as `PyMySQL` (through SQLAlchemy), libpq and the MySQL client interpret them.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use super::{DatabaseError, DatabaseTls};
 const MYSQL_MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY";
 const POSTGRES_MODES: &str = "disable, allow, prefer, require, verify-ca, verify-full";
 
-/// `PyMySQL`: a CA alone asks for everything; `ssl_verify_cert` and `ssl_verify_identity`, where
-/// given, say what is verified, even both off; a certificate without a CA only encrypts.
+/// `PyMySQL`: a CA alone verifies everything; `ssl_verify_cert` and `ssl_verify_identity`, if
+/// given, say what is verified, even nothing; a certificate without a CA only encrypts.
 pub(super) fn mysql(url: &DatabaseUrl, file: &OptionFile) -> Result<DatabaseTls, DatabaseError> {
     if url.parameter("ssl_disabled").is_some_and(|value| is_true(&value)) {
         return Ok(DatabaseTls::default());
@@ -68,8 +68,8 @@ fn mysql_mode(tls: DatabaseTls, mode: String) -> Result<DatabaseTls, DatabaseErr
     Ok(DatabaseTls { required, verify_certificate, verify_identity, ..tls })
 }
 
-/// libpq: `require` verifies the certificate too where a root certificate is named; the root
-/// `system` means the system's own, and then everything is verified.
+/// libpq: `require` also verifies the certificate if a root certificate is named; the root `system`
+/// means the system's CAs and verifies everything.
 pub(super) fn postgres(url: &DatabaseUrl) -> Result<DatabaseTls, DatabaseError> {
     let root = url.parameter("sslrootcert");
     let system = root.as_deref() == Some("system");
@@ -101,8 +101,8 @@ pub(super) fn postgres(url: &DatabaseUrl) -> Result<DatabaseTls, DatabaseError> 
     })
 }
 
-/// What `PyMySQL` takes for a true word; anything else that is not plainly false is a choice of
-/// more safety (`required`).
+/// The words that `PyMySQL` reads as true; any other value that is not clearly false asks for more
+/// security (`required`).
 fn is_true(value: &str) -> bool {
     !["", "0", "false", "off", "no", "none"].contains(&value.to_lowercase().as_str())
 }

@@ -1,5 +1,5 @@
-//! SQLAlchemy's reading of a database URL, which is not a URL parser's: the password ends at the
-//! first `@` and may hold `/ # ? :`, `+` in it stays, the host may be empty.
+//! Parses database URLs as SQLAlchemy does, unlike a URL parser: the password ends at the first `@`
+//! and may hold `/ # ? :`, `+` in it stays, the host may be empty.
 
 use std::fmt;
 
@@ -19,14 +19,14 @@ pub struct DatabaseUrl {
     pub password: Option<SecretString>,
     /// Without the brackets of an IPv6 address.
     pub host: Option<String>,
-    /// As large as it was written.
+    /// Unchecked: may exceed 65535.
     pub port: Option<i64>,
     /// Percent-decoded.
     pub database: Option<String>,
     query: Vec<(String, String)>,
 }
 
-/// Why a text is no database URL. Shows nothing of it: what stands where is not known.
+/// Why a text is not a database URL. Shows none of it: any part may be the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// No `scheme://`.
@@ -38,7 +38,7 @@ pub enum UrlError {
 }
 
 impl DatabaseUrl {
-    /// Takes a URL apart. What follows a complete URL is dropped, as SQLAlchemy does.
+    /// Parses a URL. What follows a complete URL is dropped, as in SQLAlchemy.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let in_scheme = |c: char| c.is_alphanumeric() || c == '_' || c == '+';
         let end = text.find(|c| !in_scheme(c)).ok_or(UrlError::Scheme)?;
@@ -87,8 +87,8 @@ impl DatabaseUrl {
     }
 }
 
-/// `user[:password]` and what follows their `@`. The name has no `:` and no `/`; the password
-/// ends at the first `@`. Without a password the name ends at its last `@`.
+/// Splits `user[:password]` off, up to their `@`. The name has no `:` or `/`; the password ends at
+/// the first `@`. Without a password the name ends at the last `@`.
 fn split_credentials(text: &str) -> (Option<(&str, Option<&str>)>, &str) {
     let end = text.find([':', '/']).unwrap_or(text.len());
     let (name, after) = text.split_at(end);
@@ -101,7 +101,7 @@ fn split_credentials(text: &str) -> (Option<(&str, Option<&str>)>, &str) {
     }
 }
 
-/// An address in brackets, or all up to the port, the database or the parameters.
+/// Splits off an address in brackets, or everything before the port, database or parameters.
 fn split_host(text: &str) -> (Option<&str>, &str) {
     if let Some(inner) = text.strip_prefix('[') {
         let end = inner.find(['/', '?']).unwrap_or(inner.len());
@@ -113,7 +113,7 @@ fn split_host(text: &str) -> (Option<&str>, &str) {
     ((!host.is_empty()).then_some(host), rest)
 }
 
-/// What follows `mark` up to one of `ends`, if the text starts with the mark.
+/// If the text starts with `mark`, what follows it up to one of `ends`.
 fn split_part<'t>(text: &'t str, mark: char, ends: &[char]) -> (Option<&'t str>, &'t str) {
     match text.strip_prefix(mark) {
         Some(inner) => {
@@ -128,7 +128,7 @@ fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// Without password and parameters.
+/// Omits password and parameters.
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseUrl")

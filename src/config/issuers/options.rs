@@ -1,4 +1,4 @@
-//! The options of `[revert_jwt:<name>]`, and what each may be.
+//! The options of `[revert_jwt:<name>]` and their allowed values.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::config::options::{
     seconds_up_to, text_or, words,
 };
 
-/// More leeway than this makes `exp` mean little.
+/// With more leeway `exp` would mean little.
 const MOST_LEEWAY: i64 = 300;
 
-/// Asymmetric signatures only: a secret shared by signer and verifier (`HS*`) is no proof of the
-/// issuer, and `none` is no signature.
+/// Asymmetric algorithms only: a secret shared with the verifier (`HS*`) proves nothing about the
+/// signer, and `none` is no signature.
 const ALGORITHMS: [&str; 5] = ["RS256", "PS256", "ES256", "ES384", "EdDSA"];
 
-/// What stands before `NS:NAME` in the name of a Kubernetes `ServiceAccount`.
+/// Prefix of the user name of a Kubernetes `ServiceAccount`.
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 
 options! {
@@ -30,8 +30,7 @@ options! {
             parsed("list", None, some_words, Vec::new).required().example("glance-revert");
         /// How tokens are verified: by the issuer's keys, or by asking a Kubernetes API server.
         mode: Mode = choice("jwks");
-        /// Where the issuer's keys are. Without this and without a file they are found by
-        /// discovery.
+        /// URL of the issuer's JSON Web Key Set. Default, without a key file: found by discovery.
         jwks_uri: Option<String> = optional_text("https URL").example(
             "https://keycloak.example.org/realms/cloud/protocol/openid-connect/certs",
         );
@@ -42,31 +41,31 @@ options! {
         public_key_file: Option<PathBuf> = path().example("/etc/glance/automation.pub.pem");
         /// The API server to ask, with mode = tokenreview.
         api_server: Option<String> = text_or("https URL", "https://kubernetes.default.svc");
-        /// CA certificates (PEM) for the server with the keys, in place of the system's. With
-        /// tokenreview for the API server; default: the pod's own.
+        /// CA certificates (PEM) of the server with the keys, instead of the system's. With
+        /// tokenreview, of the API server; default: the pod's own.
         ca_file: Option<PathBuf> =
             path().example("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
-        /// A bearer token to send to the server with the keys, as a Kubernetes API server wants
-        /// one. With tokenreview for the API server; default: the pod's own.
+        /// A bearer token for the server with the keys, such as a Kubernetes API server requires.
+        /// With tokenreview, for the API server; default: the pod's own.
         token_file: Option<PathBuf> =
             path().example("/var/run/secrets/kubernetes.io/serviceaccount/token");
         /// Accepted signature algorithms. No others can be chosen.
         algorithms: Vec<String> = algorithms("RS256, PS256, ES256, ES384, EdDSA");
-        /// Where a token has its roles, as arrays of strings. Not with tokenreview.
+        /// JSON pointers to the arrays of strings that hold a token's roles. Not with tokenreview.
         role_claims: Vec<String> = pointers("/roles, /realm_access/roles");
         /// Roles that make a caller an admin. Not with tokenreview.
         admin_roles: Vec<String> = words("list", "glance-revert-admin");
         /// Callers that are admins by their sub. NS:NAME stands for system:serviceaccount:NS:NAME.
         /// No wildcards.
         subjects: Vec<String> = parsed("list", Some(""), parse_subjects, Vec::new);
-        /// How much the issuer's clock and ours may differ.
+        /// Allowed difference between the issuer's clock and ours.
         leeway: Duration = seconds_up_to(MOST_LEEWAY, "30");
         /// Refuses tokens whose header typ is not at+jwt.
         require_at_jwt: bool = boolean(false);
     }
 }
 
-/// The words of `mode`.
+/// The values of `mode`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::config) enum Mode {
     #[default]
@@ -106,7 +105,7 @@ const fn pointers(default: &'static str) -> Opt<Vec<String>> {
     parsed("list of JSON pointers", Some(default), parse_pointers, Vec::new)
 }
 
-/// RFC 6901; the empty pointer would be the whole token.
+/// RFC 6901; the empty pointer, which is the whole token, is refused.
 fn parse_pointers(text: &str) -> Result<Vec<String>, String> {
     let pointers = nonempty_words(text)?;
     let escaped = |part: &str| part.starts_with(['0', '1']);
@@ -118,7 +117,7 @@ fn parse_pointers(text: &str) -> Result<Vec<String>, String> {
     Ok(pointers)
 }
 
-/// Of `NS:NAME` both the text itself and the `ServiceAccount` that it is short for.
+/// `NS:NAME` becomes both the text itself and the `ServiceAccount` that it stands for.
 fn parse_subjects(text: &str) -> Result<Vec<String>, String> {
     let mut subjects = nonempty_words(text)?;
     for subject in &subjects {
@@ -135,7 +134,7 @@ fn parse_subjects(text: &str) -> Result<Vec<String>, String> {
     Ok(subjects)
 }
 
-/// Whether a text is `NS:NAME`, both of them names as Kubernetes allows.
+/// Whether a text is `NS:NAME` with names that Kubernetes allows.
 fn is_account(text: &str) -> bool {
     let named = |name: &str, more: &[u8]| {
         let allowed =

@@ -1,5 +1,5 @@
-//! How the tokens of an issuer are proved: keys from a file, keys from a server, or the word of a
-//! Kubernetes API server.
+//! How the tokens of an issuer are verified: with keys from a file, with keys from a server, or by
+//! a Kubernetes API server.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use super::options::{Mode, REVERT_JWT};
 use crate::config::options::OptionSpec;
 use crate::config::reader::Section;
 
-/// Where Kubernetes puts what a pod needs to talk to the API server.
+/// Where Kubernetes mounts a pod's credentials for the API server.
 const IN_CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The options that say where keys are; at most one of them is set.
+/// The options for the keys' source; at most one may be set.
 const KEYS: [&OptionSpec; 3] =
     [&REVERT_JWT.jwks_uri.spec, &REVERT_JWT.jwks_file.spec, &REVERT_JWT.public_key_file.spec];
 
-/// The options that roles are found by.
+/// The options that define roles.
 const ROLES: [&OptionSpec; 2] = [&REVERT_JWT.role_claims.spec, &REVERT_JWT.admin_roles.spec];
 
-/// The options of how a server is reached.
+/// The options for reaching a server.
 const ACCESS: [&OptionSpec; 2] = [&REVERT_JWT.ca_file.spec, &REVERT_JWT.token_file.spec];
 
 const NO_KEYS: &str = "is no URL that its keys could be found from; set jwks_uri, jwks_file or \
                        public_key_file";
 
-/// How the tokens of an issuer are proved.
+/// How the tokens of an issuer are verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JwtProof {
     /// `jwks_file` or `public_key_file`.
     File(JwtKeyFile),
-    /// `jwks_uri` or, where no option says where the keys are, `OpenID` Connect Discovery.
+    /// `jwks_uri` or, if no key option is set, `OpenID` Connect Discovery.
     Server(JwtKeyServer),
     /// `mode = tokenreview`.
     TokenReview(JwtReviewer),
@@ -118,7 +118,7 @@ fn keys(section: &mut Section<'_, '_>, issuer: &str, access: JwtAccess) -> JwtPr
     JwtProof::File(file)
 }
 
-/// What has no effect was meant to have one.
+/// An option without effect is a mistake.
 fn refuse(section: &mut Section<'_, '_>, options: &[&OptionSpec], message: &str) {
     for option in options {
         if section.says(option) {

@@ -1,6 +1,6 @@
-//! What a `$name` in a value stands for where nothing sets the option of that name: the defaults of
-//! Glance's other options of `[DEFAULT]`, which are not read here. Empty for none. Lists and texts
-//! with patterns are left out.
+//! Defaults of Glance's other `[DEFAULT]` options, which are not read here, for a `$name` that
+//! refers to one that nothing sets. Empty if it has none. Lists and texts with patterns are
+//! omitted.
 
 /// Name and default.
 pub const REFERENCES: &[(&str, &str)] = &[

@@ -1,4 +1,4 @@
-//! Options with the type that they are read as, and the ways to declare them.
+//! Options with the type they are parsed into, and their constructors.
 
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -10,26 +10,26 @@ use secrecy::SecretString;
 use super::{Bound, Kind, OptionSpec, Range};
 use crate::config::oslo::types;
 
-/// An option and what it is read as.
+/// An option and the type it is parsed into.
 pub(in crate::config) struct Opt<T> {
     pub(in crate::config) spec: OptionSpec,
     parse: fn(&str) -> Result<T, String>,
     stand_in: fn() -> T,
 }
 
-/// A type with a word for each of its values.
+/// An enum with one word per value.
 pub(in crate::config) trait Choice: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
-/// A type that whole numbers are read as.
+/// A type that integers are parsed into.
 pub(in crate::config) trait Whole: Sized {
-    /// `None` for a number that it does not hold.
+    /// `None` if the type cannot hold the number.
     fn of(number: i64) -> Option<Self>;
     fn stand_in() -> Self;
 }
 
-/// Where its type does not matter.
+/// For code that does not care about the type.
 impl<T> Deref for Opt<T> {
     type Target = OptionSpec;
 
@@ -61,39 +61,39 @@ impl<T> Opt<T> {
         Self { spec, parse, stand_in }
     }
 
-    /// For `options!`.
+    /// Called by `options!`.
     pub(in crate::config) const fn named(mut self, name: &'static str, help: &'static str) -> Self {
         self.spec.name = name;
         self.spec.help = help.trim_ascii();
         self
     }
 
-    /// What the sample shows in the place of a default.
+    /// What the sample shows instead of a default.
     pub(in crate::config) const fn example(mut self, example: &'static str) -> Self {
         self.spec.example = example;
         self
     }
 
-    /// What is written is never printed.
+    /// Never print the value.
     pub(in crate::config) const fn secret(mut self) -> Self {
         self.spec.secret = true;
         self
     }
 
-    /// Its section is of no use without it; what is read of an empty text says so.
+    /// Its section is useless without it; parsing the empty text fails.
     pub(in crate::config) const fn required(mut self) -> Self {
         assert!(self.spec.default.is_none(), "what has a default need not be set");
         self.spec.required = true;
         self
     }
 
-    /// Names of earlier versions, as they stand in files.
+    /// Former names, as written in files.
     pub(in crate::config) const fn was(mut self, names: &'static [&'static str]) -> Self {
         self.spec.deprecated = names;
         self
     }
 
-    /// Reads a text. Of numbers, an empty one is the default.
+    /// Parses a text. For numbers, an empty one means the default.
     pub(in crate::config) fn parse(&self, text: &str) -> Result<T, String> {
         if self.spec.kind.is_number() && types::strip(text).is_empty() {
             return Ok(self.default());
@@ -101,14 +101,14 @@ impl<T> Opt<T> {
         self.spec.kind.check(text).and_then(|()| (self.parse)(text))
     }
 
-    /// Where nothing sets the option, or something that is refused.
+    /// The value if nothing sets the option, or if what is set is refused.
     pub(in crate::config) fn default(&self) -> T {
         let default = self.spec.default.and_then(|text| (self.parse)(text).ok());
         default.unwrap_or_else(self.stand_in)
     }
 }
 
-/// Text of any form; `parse` says what is wrong with it.
+/// Text of any form, checked by `parse`.
 pub(in crate::config) const fn parsed<T>(
     form: &'static str,
     default: Option<&'static str>,
@@ -118,7 +118,7 @@ pub(in crate::config) const fn parsed<T>(
     Opt::new(Kind::Text(form), default, parse, stand_in)
 }
 
-/// Text; empty is unset.
+/// Text; empty means unset.
 pub(in crate::config) const fn optional_text(form: &'static str) -> Opt<Option<String>> {
     parsed(form, None, |text| Ok(filled(text)), || None)
 }
@@ -142,17 +142,17 @@ pub(in crate::config) const fn required_text(form: &'static str) -> Opt<String> 
     parsed(form, None, nonempty, String::new).required()
 }
 
-/// Text that is never printed; empty is unset.
+/// Text that is never printed; empty means unset.
 pub(in crate::config) const fn secret_text() -> Opt<Option<SecretString>> {
     parsed("text", None, |text| Ok(filled(text).map(Into::into)), || None).secret()
 }
 
-/// A list, whatever stands in it.
+/// A list; items may be empty.
 pub(in crate::config) const fn list(default: &'static str) -> Opt<Vec<String>> {
     parsed("list", Some(default), |text| Ok(types::list(text)), Vec::new)
 }
 
-/// A list with something in each of its places.
+/// A list without empty items.
 pub(in crate::config) const fn words(
     form: &'static str,
     default: &'static str,
@@ -160,7 +160,7 @@ pub(in crate::config) const fn words(
     parsed(form, Some(default), nonempty_words, Vec::new)
 }
 
-/// An absolute path; empty is unset.
+/// An absolute path; empty means unset.
 pub(in crate::config) const fn path() -> Opt<Option<PathBuf>> {
     Opt::new(Kind::Path, None, |text| Ok(filled(text).map(Into::into)), || None)
 }
@@ -200,7 +200,7 @@ pub(in crate::config) const fn optional_integer<T: Whole>(
     Opt::new(Kind::Integer(range), None, |text| whole(text).map(Some), || None)
 }
 
-/// Any whole number; one beyond a limit is taken for the limit.
+/// An integer; one out of range is clamped.
 pub(in crate::config) const fn clamped<T: Whole, const LEAST: i64, const MOST: i64>(
     unit: &'static str,
     default: &'static str,
@@ -210,17 +210,17 @@ pub(in crate::config) const fn clamped<T: Whole, const LEAST: i64, const MOST: i
     Opt::new(Kind::Integer(range), Some(default), within::<T, LEAST, MOST>, T::stand_in)
 }
 
-/// Seconds, whole or with a fraction.
+/// Seconds, with or without a fraction.
 pub(in crate::config) const fn seconds(default: &'static str) -> Opt<Duration> {
     bounded(Bound::Any, default)
 }
 
-/// Seconds, more than none.
+/// Seconds, more than zero.
 pub(in crate::config) const fn some_seconds(default: &'static str) -> Opt<Duration> {
     bounded(Bound::Positive, default)
 }
 
-/// So many seconds at most.
+/// Seconds up to a maximum.
 pub(in crate::config) const fn seconds_up_to(most: i64, default: &'static str) -> Opt<Duration> {
     bounded(Bound::AtMost(most), default)
 }
@@ -247,7 +247,7 @@ const fn bounded(bound: Bound, default: &'static str) -> Opt<Duration> {
     Opt::new(Kind::Seconds(bound), Some(default), types::seconds, Duration::default)
 }
 
-/// A default that is no number does not compile.
+/// A default that is not a number does not compile.
 const fn number(default: &str) -> i64 {
     match i64::from_str_radix(default, 10) {
         Ok(number) => number,
@@ -255,7 +255,7 @@ const fn number(default: &str) -> i64 {
     }
 }
 
-/// An empty text is none.
+/// `None` for an empty text.
 fn filled(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -318,7 +318,7 @@ impl Whole for NonZeroU32 {
     }
 }
 
-/// As so many seconds.
+/// In seconds.
 impl Whole for Duration {
     fn of(number: i64) -> Option<Self> {
         number.try_into().ok().map(Self::from_secs)

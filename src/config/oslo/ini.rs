@@ -1,10 +1,10 @@
-//! The lines of an oslo.config file, by the rules of oslo.config's own parser: a comment starts in
-//! the first column, there are no comments after a value, a line that starts with a blank
-//! continues the value above it, one pair of equal quotes around a value is removed.
+//! Parses the lines of an oslo.config file, by its own rules: a comment starts in the first column,
+//! there are no comments after a value, a line that starts with a blank continues the value above
+//! it, one pair of equal quotes around a value is removed.
 
 use super::types::{is_blank, strip};
 
-/// What one file says, in its order.
+/// An item of a file, in file order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// `[name]`.
@@ -37,7 +37,7 @@ pub struct ParseError {
 /// What can be wrong with a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
-    /// Editors of other systems write it; oslo.config takes it for text.
+    /// Some editors write it; oslo.config reads it as text.
     #[error("the file starts with a byte order mark; save it as UTF-8 without one")]
     ByteOrderMark,
     /// Neither `=` nor `:`.
@@ -84,13 +84,13 @@ struct Parser {
     open: Open,
 }
 
-/// What an indented line would continue.
+/// What an indented line continues.
 #[derive(Default, PartialEq)]
 enum Open {
     #[default]
     Nothing,
     Value,
-    /// A refused line: what continues it is not a second mistake.
+    /// A refused line: its continuation is not a second mistake.
     Refused,
 }
 
@@ -157,7 +157,7 @@ impl Parser {
     }
 }
 
-/// Removes one pair of equal quotes. A value that is one quote alone is empty, as in oslo.config.
+/// Removes one pair of equal quotes. A lone quote is an empty value, as in oslo.config.
 fn unquote(value: &str) -> &str {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {

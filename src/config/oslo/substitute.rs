@@ -1,18 +1,18 @@
-//! `$name`, `${name}`, `$group.name`: other options inside a value; `$$` and `\$` are a dollar.
+//! Substitutes `$name`, `${name}` and `$group.name` in a value; `$$` and `\$` are a dollar.
 
-/// Why a value could not be filled in.
+/// Why a reference cannot be substituted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubstitutionError {
-    /// oslo.config refuses a name that is no option. For a secret the name must not be shown: it
-    /// is a piece of the secret.
+    /// No such option; oslo.config refuses that too. In a secret the name must not be shown: it is
+    /// part of the secret.
     #[error("`${0}` names no option that is set; write `$$` for a dollar")]
     Unknown(String),
-    /// Two options that need each other, or one that needs itself.
+    /// An option that refers to itself, directly or through others.
     #[error("`${0}` leads back to this option")]
     Circular(String),
 }
 
-/// Replaces every reference by what `look_up` says. A dollar that starts no name stays.
+/// Replaces every reference with what `look_up` returns. A dollar not followed by a name stays.
 pub(super) fn expand(
     text: &str,
     mut look_up: impl FnMut(&str) -> Result<String, SubstitutionError>,
@@ -37,7 +37,7 @@ pub(super) fn expand(
     Ok(expanded)
 }
 
-/// The name right after a dollar, and what follows it.
+/// The name after a dollar, and the rest.
 fn reference(text: &str) -> Option<(&str, &str)> {
     if let Some(inner) = text.strip_prefix('{') {
         let (name, after) = identifier(inner)?;

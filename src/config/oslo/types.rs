@@ -1,10 +1,10 @@
-//! oslo.config's types: what text means as a boolean, a number, a list, a dictionary.
+//! oslo.config's types: how text is parsed as a boolean, number, list or dictionary.
 //!
-//! An error is a sentence that quotes the value; none of these types is used for a secret.
+//! Errors are sentences that quote the value; none of these types is used for secrets.
 
 use std::time::Duration;
 
-/// A hundred years, in seconds: more is a slip of the pen, and would overflow dates.
+/// A hundred years, in seconds: more is a typo, and would overflow dates.
 const MOST_SECONDS: f64 = 3_153_600_000.0;
 
 /// Whether Python's `str.strip` removes the character.
@@ -17,7 +17,7 @@ pub fn strip(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// `true`, `1`, `on`, `yes`, and their contraries, in any case.
+/// `true`, `1`, `on`, `yes` and their opposites, in any case.
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "true" | "1" | "on" | "yes" => Ok(true),
@@ -26,7 +26,7 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A whole number to the base of ten, as Python's `int` reads it (`1_000` too).
+/// A decimal integer, as Python's `int` parses it (also `1_000`).
 pub fn integer(text: &str) -> Result<i64, String> {
     let stripped = strip(text);
     let refused = || format!("{text:?} is not a whole number");
@@ -54,7 +54,7 @@ pub fn whole_seconds(text: &str) -> Result<Duration, String> {
     seconds(&integer(text)?.to_string())
 }
 
-/// Parts between commas, stripped; commas at the end count for nothing.
+/// Comma-separated items, stripped; trailing commas are ignored.
 pub fn list(text: &str) -> Vec<String> {
     let text = strip(text).trim_end_matches(',');
     if text.is_empty() {
@@ -63,7 +63,7 @@ pub fn list(text: &str) -> Vec<String> {
     text.split(',').map(|part| strip(part).to_owned()).collect()
 }
 
-/// `key:value` pairs between commas, in order. A part without a colon is glued to the next one.
+/// Comma-separated `key:value` pairs, in order. A part without a colon is joined to the next one.
 pub fn dictionary(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     let text = strip(text);

@@ -19,7 +19,7 @@ options! {
         scrub_time: Option<Duration> = optional_whole_seconds().example("604800");
         /// Images scrubbed at a time.
         scrub_pool_size: usize = integer(1, i64::MAX, "1");
-        /// The pause between two passes of the scrubber.
+        /// The pause between two scrubber passes.
         wakeup_time: Duration = whole_seconds("300");
         /// The key with which Glance encrypts locations.
         metadata_encryption_key: Option<SecretString> =
@@ -43,15 +43,15 @@ options! {
 pub struct GlanceConfig {
     /// `delayed_delete`; false means that Glance never makes an image `pending_delete`.
     pub delayed_delete: bool,
-    /// Where that is written; `None` where nothing sets it.
+    /// Where it is written; `None` if nothing sets it.
     pub delayed_delete_origin: Option<Origin>,
-    /// `scrub_time`: how long a deleted image can be reverted, if somebody says it.
+    /// `scrub_time`: how long a deleted image can be reverted.
     pub scrub_time: ScrubTime,
-    /// What an operator should know of `scrub_time`: another file says another one, for example.
+    /// Warnings about `scrub_time`, for example that another file says otherwise.
     pub scrub_time_warnings: Vec<String>,
     /// `scrub_pool_size`: images scrubbed at a time.
     pub scrub_pool_size: usize,
-    /// `wakeup_time`: the pause between two passes; Glance allows none.
+    /// `wakeup_time`: the pause between two passes; zero is allowed, as in Glance.
     pub wakeup_time: Duration,
     /// `metadata_encryption_key`.
     pub metadata_encryption_key: Option<SecretString>,
@@ -65,7 +65,7 @@ pub struct GlanceConfig {
     pub debug: bool,
 }
 
-/// `least` is `[revert] min_scrub_time`, `beside` what upstream's scrubber was told.
+/// `least` is `[revert] min_scrub_time`, `beside` the files of upstream's scrubber.
 pub(in crate::config) fn read(
     reader: &mut Reader<'_>,
     least: Duration,
@@ -93,7 +93,7 @@ pub(in crate::config) fn read(
     }
 }
 
-/// Empty is unset.
+/// Empty means unset.
 fn key(text: &str) -> Result<Option<SecretString>, String> {
     match text.len() {
         0 => Ok(None),

@@ -1,4 +1,4 @@
-//! `[revert]`: where the API listens, its TLS, and the proxies before it.
+//! `[revert]`: where the API listens, its TLS, and its trusted proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::config::reader::Section;
 options! {
     /// `[oslo_middleware]`.
     MIDDLEWARE: MiddlewareOptions {
-        /// Whether forwarding headers are looked at; here, those of [revert] trusted_proxies alone.
+        /// Whether forwarding headers are read; here, only those from [revert] trusted_proxies.
         enable_proxy_headers_parsing: bool = boolean(false);
     }
 }
@@ -22,10 +22,10 @@ options! {
     LISTENERS: ListenerOptions {
         /// Where the API listens. An address other than loopback needs TLS or allow_plaintext.
         bind: SocketAddr = address("127.0.0.1:9393");
-        /// Where probes and metrics listen, without authentication. Keep it off the world.
+        /// Where probes and metrics listen, without authentication. Do not expose it.
         ops_bind: SocketAddr = address("127.0.0.1:9394");
-        /// Allows bind to be an address other than loopback without TLS. Tokens can then be read on
-        /// the way.
+        /// Allows bind to be a non-loopback address without TLS. Tokens can then be read in
+        /// transit.
         allow_plaintext: bool = boolean(false);
         /// The API's certificate and its intermediates, in PEM. Read again when it changes.
         tls_cert_file: Option<PathBuf> = path().example("/etc/glance/tls/tls.crt");
@@ -33,18 +33,18 @@ options! {
         tls_key_file: Option<PathBuf> = path().example("/etc/glance/tls/tls.key");
         /// Whether clients must show certificates, in addition to their tokens.
         tls_client_auth: ClientAuth = choice("off").example("required");
-        /// CA certificates that clients' certificates must come from, in PEM. Read again when it
+        /// CA certificates that must have issued clients' certificates, in PEM. Read again when it
         /// changes.
         tls_client_ca_file: Option<PathBuf> = path().example("/etc/glance/tls/clients-ca.crt");
         /// A client's certificate must have one of these names. Empty: any valid certificate.
         tls_client_allowed_sans: Vec<SubjectName> = subject_names();
-        /// Proxies whose X-Forwarded-For or Forwarded is believed. Needs [oslo_middleware]
+        /// Proxies whose X-Forwarded-For or Forwarded header is trusted. Needs [oslo_middleware]
         /// enable_proxy_headers_parsing.
         trusted_proxies: Vec<IpNet> = networks();
     }
 }
 
-/// Where the API listens, and who may stand before it.
+/// Where the API listens, and which proxies it trusts.
 #[derive(Debug, Clone)]
 pub struct ListenerConfig {
     /// `bind`: the API.
@@ -53,42 +53,42 @@ pub struct ListenerConfig {
     pub ops_bind: SocketAddr,
     /// `tls_*`: TLS of `bind`; `None` without `tls_cert_file`.
     pub tls: Option<TlsConfig>,
-    /// `trusted_proxies`: peers whose word about their own client is taken.
+    /// `trusted_proxies`: peers whose forwarding headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// The certificate of the API's listener, and whom it asks for one.
+/// The API's certificate, and which client certificates it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// `tls_cert_file`: PEM, our certificate first, then the intermediate ones.
+    /// `tls_cert_file`: PEM, our certificate first, then the intermediates.
     pub cert_file: PathBuf,
     /// `tls_key_file`: PEM, the private key.
     pub key_file: PathBuf,
-    /// `tls_client_auth`, and what belongs to it.
+    /// `tls_client_auth` and its options.
     pub clients: ClientCertificates,
 }
 
-/// Whether clients show certificates.
+/// Whether clients must present certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// They are not asked.
+    /// Not requested.
     Off,
-    /// One that is shown must be good.
+    /// Optional, but checked if presented.
     Optional(ClientTrust),
-    /// One must be shown, and be good.
+    /// Required.
     Required(ClientTrust),
 }
 
-/// What makes a client's certificate good.
+/// Which client certificates are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientTrust {
-    /// `tls_client_ca_file`: PEM, the authorities that issue them.
+    /// `tls_client_ca_file`: PEM, the issuing authorities.
     pub ca_file: PathBuf,
-    /// `tls_client_allowed_sans`: one of them must be in the certificate; empty for any.
+    /// `tls_client_allowed_sans`: names of which the certificate must have one; empty for any.
     pub allowed: Vec<SubjectName>,
 }
 
-/// A name in a certificate's subjectAltName, told apart by its form.
+/// A name in a certificate's subjectAltName; its form gives its type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SubjectName {
     /// Lower case.
@@ -100,7 +100,7 @@ pub enum SubjectName {
 }
 
 impl ClientCertificates {
-    /// What makes a certificate good, where any are asked for.
+    /// Which client certificates are accepted, if any are requested.
     pub fn trust(&self) -> Option<&ClientTrust> {
         match self {
             Self::Off => None,
@@ -109,7 +109,7 @@ impl ClientCertificates {
     }
 }
 
-/// The words of `tls_client_auth`.
+/// The values of `tls_client_auth`.
 #[derive(Clone, Copy, Default)]
 pub(in crate::config) enum ClientAuth {
     #[default]
@@ -161,7 +161,7 @@ pub(in crate::config) fn read(
     listeners
 }
 
-/// `None` where nothing of TLS is set.
+/// `None` if no TLS option is set.
 fn tls(section: &mut Section<'_, '_>) -> Option<TlsConfig> {
     let (cert, key) = (section.get(&LISTENERS.tls_cert_file), section.get(&LISTENERS.tls_key_file));
     let clients = clients(section);

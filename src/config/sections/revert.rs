@@ -1,4 +1,4 @@
-//! `[revert]`, but for the listeners.
+//! `[revert]`, except the listeners.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -29,13 +29,13 @@ impl Choice for LogFormat {
     const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
 }
 
-/// How people sign in at the page, beside pasting a token.
+/// How people sign in at /ui, besides pasting a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UiLogin {
-    /// In no other way.
+    /// No other way.
     #[default]
     None,
-    /// With a name and a password of Keystone's.
+    /// With a Keystone name and password.
     Keystone,
 }
 
@@ -50,22 +50,22 @@ impl Choice for Verify {
 }
 
 options! {
-    /// `[revert]`, but for the listeners.
+    /// `[revert]`, except the listeners.
     struct RevertConfig of REVERT: RevertOptions {
         /// Refused tokens that a client may send in a minute; further ones are answered 429.
         auth_failures_per_minute: NonZeroU32 = integer(1, u32::MAX as i64, "20");
-        /// How a revert verifies the data if the request does not say.
+        /// How a revert verifies the data unless the request says otherwise.
         verify: Verify = choice("exists");
-        /// How long a revert waits for an image that a pass or another revert holds.
+        /// How long a revert waits for an image that a pass or another revert has locked.
         lock_wait: Duration = seconds("5");
         /// Whether this process scrubs. false: it serves the API only.
         scrubber: bool = boolean(true);
         /// Whether the page for operators is served, at /ui.
         ui: bool = boolean(true);
-        /// How people sign in at /ui beside pasting a token: keystone asks the Keystone of
-        /// [keystone_authtoken] with their name and password.
+        /// How people sign in at /ui besides pasting a token: keystone sends their name and
+        /// password to the Keystone of [keystone_authtoken].
         ui_login: UiLogin = choice("none");
-        /// How long a DELETE of Glance's may stay half done before it counts as interrupted.
+        /// How long a Glance DELETE may stay half done before it counts as interrupted.
         delete_grace: Duration = seconds("60");
         /// Consecutive missing objects after which a store is skipped for the rest of the pass.
         absent_limit: usize = integer(1, i64::MAX, "20");
@@ -75,40 +75,40 @@ options! {
         max_images_per_pass: u64 = integer(1, i64::MAX, "1000");
         /// The same for the sum of the images' sizes. Unset: any number.
         max_bytes_per_pass: Option<u64> = optional_integer(1, "bytes").example("1099511627776");
-        /// How long after its start the service scrubs for the first time.
+        /// How long after its start the service begins its first pass.
         first_pass_delay: Duration = seconds("60");
         /// Allows a pass to destroy files and objects that are not named after their image.
         any_file_name: bool = boolean(false);
-        /// Hosts that a revert may ask about http and https locations; without a port, on the
-        /// scheme's own.
+        /// Hosts that reverts may contact for http and https locations; without a port, on the
+        /// scheme's default port.
         http_verify_hosts: Vec<String> = hosts();
-        /// Store hosts for which keys in old locations may be used if no option sets keys.
+        /// Store hosts for which credentials in old locations may be used if no option sets them.
         location_credentials_hosts: Vec<String> = hosts();
         /// How long one call to a store may take.
         store_timeout: Duration = some_seconds("30");
-        /// Connections to the database. One of them holds all locks.
+        /// Size of the database connection pool. One connection holds all locks.
         db_pool_size: u32 = integer(2, 1000, "16");
-        /// Whether serve makes the service's own tables (glance-revert db sync) at its start. Unset:
-        /// only in SQLite.
+        /// Whether serve creates the service's own tables (glance-revert db sync) when it starts.
+        /// Unset: only in SQLite.
         auto_db_sync: Option<bool> = parsed("boolean", None, some_boolean, || None).example("true");
-        /// How long a request may take, longer than lock_wait. Reading data for checksum does not
+        /// How long a request may take; must exceed lock_wait. Reading data for checksum does not
         /// count.
         request_timeout: Duration = some_seconds("60");
-        /// Open connections to the API.
+        /// Maximum number of open connections to the API.
         max_connections: usize = integer(1, i64::MAX, "1024");
-        /// How long requests and the pass may take to end after the signal to stop.
+        /// How long requests and the pass may take to finish after a signal to stop.
         shutdown_grace: Duration = seconds("60");
         /// Keystone projects whose admins may call; the word system allows tokens of the system
         /// scope. Empty: all.
         allowed_projects: Vec<String> = words("list of project ids", "");
-        /// Where alerts are POSTed to, signed: https, or http on this machine. Unset: nowhere.
+        /// URL that signed alerts are POSTed to: https, or http on this machine. Unset: nowhere.
         alert_webhook: Option<SecretString> =
             secret_text().example("https://alerts.example.org/glance-revert");
-        /// The secret that they are signed with, 16 bytes at least. Read again when it changes.
+        /// The secret that alerts are signed with, at least 16 bytes. Read again when it changes.
         alert_webhook_secret_file: Option<PathBuf> = path().example("/etc/glance/webhook-secret");
-        /// Authorities that the receiver's certificate may come from, in PEM. Unset: the system's.
+        /// CA certificates for the receiver, in PEM. Unset: the system's.
         alert_webhook_ca_file: Option<PathBuf> = path().example("/etc/glance/webhook-ca.crt");
-        /// More images than this deleted within an hour are a mass deletion.
+        /// Deleting more images than this within an hour counts as a mass deletion.
         alert_webhook_images: u64 = integer(0, i64::MAX, "200");
         /// How log lines are written.
         log_format: LogFormat = choice("text");
@@ -154,7 +154,7 @@ pub struct WebhookConfig {
     pub ca_file: Option<PathBuf>,
 }
 
-/// What has no effect where no Keystone is configured.
+/// Refuses `ui_login = keystone` if no Keystone is configured.
 pub(in crate::config) fn without_keystone(reader: &mut Reader<'_>, revert: &RevertConfig) {
     if revert.ui_login == UiLogin::Keystone {
         let needs = "keystone needs auth_url and auth_type in [keystone_authtoken]";
@@ -166,7 +166,7 @@ fn some_boolean(text: &str) -> Result<Option<bool>, String> {
     types::boolean(text).map(Some)
 }
 
-/// Lower case.
+/// Host names are converted to lower case.
 const fn hosts() -> Opt<Vec<String>> {
     parsed("list of host or host:port", Some(""), parse_hosts, Vec::new)
 }

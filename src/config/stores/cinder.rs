@@ -13,34 +13,34 @@ use crate::config::options::{
 use crate::config::reader::Section;
 
 options! {
-    /// The type `cinder`; options that only matter for writing and reading are left out.
+    /// The type `cinder`, without options for writing and reading.
     #[expect(clippy::struct_field_names, reason = "they are Glance's names")]
     CINDER_STORE: CinderOptions {
-        /// Where to log in. Without a user of its own, this service cannot ask Cinder.
+        /// Keystone's URL. Without a user of its own, this service cannot call Cinder.
         cinder_store_auth_address: Option<String> =
             optional_text("URL").example("https://keystone.example.org/v3");
-        /// Who logs in.
+        /// The user that logs in.
         cinder_store_user_name: Option<String> = optional_text("text").example("glance");
         /// The user's password.
         cinder_store_password: Option<SecretString> = secret_text();
         /// The project that owns the volumes.
         cinder_store_project_name: Option<String> = optional_text("text").example("service");
-        /// The user's domain; its id will do.
+        /// The user's domain, as name or id.
         cinder_store_user_domain_name: Option<String> = text_or("text", "Default");
-        /// The project's domain; its id will do.
+        /// The project's domain, as name or id.
         cinder_store_project_domain_name: Option<String> = text_or("text", "Default");
-        /// An application credential, in place of user, password and project.
+        /// An application credential, instead of user, password and project.
         cinder_store_application_credential_id: Option<String> = optional_text("text").secret();
         /// The application credential's secret.
         cinder_store_application_credential_secret: Option<SecretString> = secret_text();
-        /// Which endpoint of the catalog is Cinder's.
+        /// Cinder's endpoint in the catalog.
         cinder_catalog_info: Endpoint = catalog_info("volumev3::publicURL");
         /// The region in the catalog.
         cinder_os_region_name: Option<String> =
             optional_text("text").example("RegionOne").was(&["os_region_name"]);
-        /// Certificates that the servers' ones must come from, in place of the system's.
+        /// CA certificates for the servers, instead of the system's.
         cinder_ca_certificates_file: Option<PathBuf> = path_or("");
-        /// Believes every certificate, of Keystone and of Cinder.
+        /// Accepts any certificate of Keystone and Cinder.
         cinder_api_insecure: bool = boolean(false);
         /// How long the deletion of a volume may take.
         cinder_state_transition_timeout: Duration = whole_seconds("300");
@@ -50,10 +50,10 @@ options! {
 /// `cinder`: an image is a volume.
 #[derive(Debug, Clone)]
 pub struct CinderConfig {
-    /// Where and how to log in; `None` where Glance uses its callers' own tokens, which this
-    /// service does not have.
+    /// Where and how to log in; `None` if Glance uses its callers' tokens, which this service does
+    /// not have.
     pub login: Option<CinderLogin>,
-    /// The service's type of `cinder_catalog_info`.
+    /// The service type in `cinder_catalog_info`.
     pub service_type: String,
     /// The interface of `cinder_catalog_info`, as written.
     pub interface: String,
@@ -92,7 +92,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> CinderConfig {
     }
 }
 
-/// All of them, or none: `glance_store` falls back to its caller's token.
+/// All options or none: `glance_store` falls back to its caller's token.
 fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
     let auth_address = section.get(&CINDER_STORE.cinder_store_auth_address)?;
     let id = section.get(&CINDER_STORE.cinder_store_application_credential_id);
@@ -100,7 +100,7 @@ fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
     let credentials = if let (Some(id), Some(secret)) = (id, secret) {
         Credentials::ApplicationCredential { id, secret }
     } else {
-        // A domain's option may hold an id, as some deployers write it.
+        // Some deployers write an id into a domain's name option.
         let mut named = |name: &Opt<Option<String>>, domain: &Opt<Option<String>>| {
             let name = section.get(name)?;
             let domain = Domain::NameOrId(section.get(domain)?);

@@ -14,7 +14,7 @@ options! {
     FILE_STORE: FileOptions {
         /// The folder with the images' data.
         filesystem_store_datadir: Option<PathBuf> = path_or("/var/lib/glance/images");
-        /// Several folders, the one with the highest priority first.
+        /// Several folders, highest priority first.
         filesystem_store_datadirs: Ranked = ranked().example("/var/lib/glance/images:100");
         /// How long one call may take; 0 for [revert] store_timeout.
         filesystem_store_timeout: Duration = whole_seconds("0");
@@ -40,7 +40,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> FileConfig {
     FileConfig { datadirs: datadirs(section), timeout }
 }
 
-/// Glance writes nowhere when both options are set, but what it wrote before is still there.
+/// With both options set Glance refuses to write, but data written before is still there.
 fn datadirs(section: &mut Section<'_, '_>) -> Vec<PathBuf> {
     let one = &FILE_STORE.filesystem_store_datadir;
     let mut datadirs = by_priority(section);
@@ -57,7 +57,7 @@ fn datadirs(section: &mut Section<'_, '_>) -> Vec<PathBuf> {
     datadirs
 }
 
-/// The higher first, equal ones as written.
+/// Highest priority first; equal ones in the order written.
 fn by_priority(section: &mut Section<'_, '_>) -> Vec<PathBuf> {
     let option = &FILE_STORE.filesystem_store_datadirs;
     let mut ranked: Vec<Ranked> = Vec::new();
@@ -76,7 +76,7 @@ const fn ranked() -> Opt<Ranked> {
     parsed("absolute path[:priority], may be repeated", None, parse_ranked, Ranked::default)
 }
 
-/// Split at the last colon.
+/// Splits at the last colon.
 fn parse_ranked(text: &str) -> Result<Ranked, String> {
     let (path, priority) = text.rsplit_once(':').unwrap_or((text, ""));
     let (path, priority) = (PathBuf::from(types::strip(path)), types::strip(priority));

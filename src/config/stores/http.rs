@@ -7,23 +7,23 @@ use crate::config::options::{boolean, path};
 use crate::config::reader::Section;
 
 options! {
-    /// The type `http`, but for proxies, which are not used.
+    /// The type `http`, without options for proxies, which are not used.
     HTTP_STORE: HttpOptions {
-        /// Certificates that the servers' ones must come from, in place of the system's.
+        /// CA certificates for the servers, instead of the system's.
         https_ca_certificates_file: Option<PathBuf> = path();
-        /// Believes every certificate, where no file of certificates is set. Glance does so by
-        /// default.
+        /// Accepts any certificate if https_ca_certificates_file is not set. Glance's own default
+        /// is true.
         https_insecure: bool = boolean(false);
     }
 }
 
-/// `http`: what users' `http(s)` locations name.
+/// `http`: `http(s)` locations added by users.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpConfig {
     /// `https_ca_certificates_file`.
     pub ca_file: Option<PathBuf>,
-    /// `https_insecure`, where it is written. Glance believes every certificate by default; an answer
-    /// that makes an image active is believed only of a server that is known.
+    /// `https_insecure`, if set. Glance accepts any certificate by default; here a server whose
+    /// answer makes an image active must be verified.
     pub insecure: bool,
 }
 

@@ -12,12 +12,12 @@ options! {
     RBD_STORE: RbdOptions {
         /// The pool with the images.
         rbd_store_pool: String = some_text("text", "images");
-        /// Whose keyring is used, without `client.`; client.admin's where it is not set.
+        /// The Ceph user without `client.`; default: client.admin's.
         rbd_store_user: Option<String> = optional_text("text").example("glance");
-        /// The cluster's ceph.conf; where it is not set, /etc/ceph/ceph.conf.
+        /// The cluster's ceph.conf; default: /etc/ceph/ceph.conf.
         rbd_store_ceph_conf: Option<PathBuf> = path_or("");
-        /// How long Ceph may take for one operation, store_timeout at most; 0 or less for just
-        /// that.
+        /// How long one Ceph operation may take, at most store_timeout; 0 or less means
+        /// store_timeout.
         rados_connect_timeout: u64 = clamped::<_, 0, { i64::MAX }>("seconds", "-1");
     }
 }
@@ -29,9 +29,9 @@ pub struct RbdConfig {
     pub pool: String,
     /// `rbd_store_user`, without `client.`; `None` for client.admin.
     pub user: Option<String>,
-    /// `rbd_store_ceph_conf`; `None` for where Ceph looks.
+    /// `rbd_store_ceph_conf`; `None` for Ceph's default places.
     pub ceph_conf: Option<PathBuf>,
-    /// `rados_connect_timeout`; `None` for our own. Glance's own default is to wait for ever.
+    /// `rados_connect_timeout`; `None` for our own. Glance's default is to wait for ever.
     pub connect_timeout: Option<Duration>,
 }
 

@@ -11,12 +11,12 @@ use crate::config::options::{
 use crate::config::reader::Section;
 
 options! {
-    /// The type `s3`; options that only matter for writing are left out.
+    /// The type `s3`, without options for writing.
     #[expect(clippy::struct_field_names, reason = "they are Glance's names")]
     S3_STORE: S3Options {
-        /// Where the S3 service listens, with the path below which it does, if there is one.
+        /// URL of the S3 service, with its base path if it has one.
         s3_store_host: S3Endpoint = host().required().example("https://s3.example.org");
-        /// The region that requests are signed for; us-east-1 where nothing tells it.
+        /// The region for signatures; default: from Amazon's host names, or us-east-1.
         s3_store_region_name: Option<String> = text_or("text", "");
         /// The access key.
         s3_store_access_key: Option<SecretString> = secret_text();
@@ -25,9 +25,9 @@ options! {
         /// The bucket with the data.
         s3_store_bucket: String =
             parsed("text", None, bucket, String::new).required().example("glance");
-        /// Where URLs have the bucket's name; auto means in the path.
+        /// Where URLs carry the bucket's name; auto means in the path.
         s3_store_bucket_url_format: UrlFormat = choice("auto");
-        /// Certificates that the service's one must come from, in place of the system's.
+        /// CA certificates for the service, instead of the system's.
         s3_store_cacert: Option<PathBuf> = path_or("");
     }
 }
@@ -37,8 +37,8 @@ options! {
 pub struct S3Config {
     /// `s3_store_host`.
     pub endpoint: S3Endpoint,
-    /// `s3_store_region_name`; where it is empty, the region in Amazon's host names, else
-    /// `us-east-1`, as boto signs.
+    /// `s3_store_region_name`; if empty, the region in Amazon's host names, else `us-east-1`, as
+    /// boto signs.
     pub region: String,
     /// `s3_store_access_key` and `s3_store_secret_key`.
     pub keys: Option<S3Keys>,
@@ -50,7 +50,7 @@ pub struct S3Config {
     pub ca_file: Option<PathBuf>,
 }
 
-/// What requests are signed with.
+/// The keys that requests are signed with.
 #[derive(Debug, Clone)]
 pub struct S3Keys {
     /// The access key.
@@ -62,18 +62,18 @@ pub struct S3Keys {
 /// Where an S3 service listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Endpoint {
-    /// Whether TLS is spoken.
+    /// Whether to use TLS.
     pub https: bool,
     /// `host` or `host:port`, in lower case.
     pub authority: String,
-    /// What stands before the bucket in a path, without outer slashes; empty as a rule.
+    /// The path before the bucket, without outer slashes; usually empty.
     pub prefix: String,
 }
 
-/// Where the bucket's name stands in URLs.
+/// Where URLs carry the bucket's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UrlFormat {
-    /// In the path. What boto's `auto` means for an endpoint of one's own.
+    /// In the path. boto's `auto` means this for a custom endpoint.
     #[default]
     Path,
     /// In front of the host.
@@ -129,7 +129,7 @@ const fn host() -> Opt<S3Endpoint> {
     parsed("URL", None, parse, nowhere)
 }
 
-/// A URL. boto refuses a bare host, but for the names by which Glance knows Amazon's regions.
+/// A URL. boto refuses a bare host, except the names by which Glance knows Amazon's regions.
 fn endpoint(text: &str) -> Result<S3Endpoint, &'static str> {
     let (https, rest) = match text.split_once("://") {
         Some(("https", rest)) => (true, rest),

@@ -16,21 +16,21 @@ pub(super) use options::SWIFT_STORE;
 pub(in crate::config) use options::SwiftOptions;
 use options::parse_version;
 
-/// `swift`: the accounts of one Swift, or of several by reference.
+/// `swift`: one or several accounts.
 #[derive(Debug, Clone)]
 pub struct SwiftConfig {
-    /// Accounts: the sections of `swift_store_config_file`, or the one that the options make.
+    /// Accounts: the sections of `swift_store_config_file`, or the one from the options.
     pub accounts: Vec<SwiftAccount>,
-    /// `default_swift_reference`: the account that new images go to.
+    /// `default_swift_reference`: the account for new images.
     pub default_account: String,
     /// `swift_store_container`.
     pub container: String,
-    /// `swift_store_multiple_containers_seed`: how many characters of an image's id its container
-    /// is named with; 0 for one container.
+    /// `swift_store_multiple_containers_seed`: how many characters of an image's id its container's
+    /// name ends with; 0 for a single container.
     pub container_seed: usize,
     /// `swift_store_multi_tenant`: images are in their owners' accounts.
     pub multi_tenant: bool,
-    /// `swift_store_endpoint`: the account's URL, in place of the catalog's.
+    /// `swift_store_endpoint`: the account's URL, instead of the catalog's.
     pub endpoint: Option<String>,
     /// `swift_store_endpoint_type`, as written.
     pub endpoint_type: String,
@@ -38,27 +38,27 @@ pub struct SwiftConfig {
     pub service_type: String,
     /// `swift_store_region`.
     pub region: Option<String>,
-    /// `swift_store_auth_insecure`: every certificate is believed.
+    /// `swift_store_auth_insecure`: accepts any certificate.
     pub insecure: bool,
     /// `swift_store_cacert`.
     pub ca_file: Option<PathBuf>,
 }
 
-/// How one account is reached.
+/// How to log in to one account.
 #[derive(Debug, Clone)]
 pub struct SwiftAccount {
-    /// Its reference: what stands in `swift+config://<reference>/..`.
+    /// Its reference: as in `swift+config://<reference>/..`.
     pub reference: String,
     /// Where to log in: a URL.
     pub auth_address: String,
-    /// Who logs in.
+    /// The credentials.
     pub login: SwiftLogin,
 }
 
-/// Who logs in, and by which protocol.
+/// The credentials and their protocol.
 #[derive(Debug, Clone)]
 pub enum SwiftLogin {
-    /// Swift's own: `X-Auth-User: account:user`.
+    /// Swift's own auth v1: `X-Auth-User: account:user`.
     V1 {
         /// `account:user`.
         user: String,
@@ -67,20 +67,20 @@ pub enum SwiftLogin {
     },
     /// A Keystone.
     Keystone {
-        /// With what.
+        /// The Keystone credentials.
         credentials: Credentials,
-        /// The name of the project, where it is told: locations with a project in them are in this
-        /// account only if it is this one.
+        /// The project's name, if configured: locations that name a project belong to this account
+        /// only if it is this one.
         project: Option<String>,
     },
 }
 
-/// What `glance_store` takes where nothing is said.
+/// `glance_store`'s default.
 fn default_domain() -> Domain {
     Domain::Id("default".to_owned())
 }
 
-/// The values that make an account, wherever they come from.
+/// The values that define an account, whatever their source.
 #[derive(Default)]
 struct Parts {
     auth_address: Option<String>,
@@ -218,7 +218,7 @@ impl Parts {
         }
         let user = self.user.ok_or(("user", "must be set"))?;
         let key = self.key.ok_or(("key", "must be set"))?;
-        // Glance itself takes any version for 3 by now, so an old 1 may stand beside a Keystone.
+        // Glance treats any version as 3, so an old 1 may stand next to a Keystone URL.
         let address = auth_address.trim_end_matches('/');
         let is_keystone = address.ends_with("/v3") || address.ends_with("/v2.0");
         let parts = user.split_once(':').filter(|(project, _)| !project.is_empty());

@@ -90,10 +90,10 @@ fn connections_that_cannot_be_followed_say_why() {
         ("postgresql://u@h/g?passfile=/nowhere", "passfile=/nowhere: "),
         ("postgresql://u@h/g?target_session_attrs=standby", "target_session_attrs: "),
         ("postgresql://u@h/g?channel_binding=require", "channel_binding: "),
-        ("postgresql://u@h/g?search_path=glance", "\"search_path\" is no parameter"),
+        ("postgresql://u@h/g?search_path=glance", "\"search_path\" is not a known parameter"),
         ("mysql://h/g?init_command=USE%20other", "init_command: "),
         ("mysql://u:p@ss/wo?rd=x@h/g", "percent-encoded"),
-        ("sqlite:////g.db?mode=ro", "\"mode\" is no parameter"),
+        ("sqlite:////g.db?mode=ro", "\"mode\" is not a known parameter"),
         ("mysql://h/g?ssl_capath=/certs", "ssl_ca"),
         ("postgresql://h/g?sslmode=on", "verify-full"),
     ] {

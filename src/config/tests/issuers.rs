@@ -92,7 +92,7 @@ fn two_issuers_may_not_be_mistaken_for_each_other() {
         "jwks_file = /k\n[revert_jwt:i-dp]\nissuer = https://i\naudiences = a\njwks_file = /k\n";
     assert!(refused(&issuer(second)).contains("is also the issuer of \"idp\""));
     let text = "[revert_jwt:a-b]\nissuer = 1\n[revert_jwt:a_b]\nissuer = 2\n";
-    assert!(refused(text).contains("are one in the environment"));
+    assert!(refused(text).contains("are the same in the environment"));
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn each_gap_in_a_keystone_section_is_named() {
     let named = "auth_type = password\nusername = u\nproject_id = p\npassword = x\n";
     for (options, option, message) in [
         ("", "auth_type", "must be set"),
-        ("auth_type = v2password\n", "auth_type", "\"v2password\" is not offered"),
+        ("auth_type = v2password\n", "auth_type", "\"v2password\" is not supported"),
         (&format!("{user}project_id = p\n"), "password", "must be set"),
         (named, "user_domain_name", "must be set beside username"),
         (&format!("{user}password = x\n"), "project_name", "must be set"),

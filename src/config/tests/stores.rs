@@ -65,7 +65,7 @@ fn a_bucket_that_cannot_work_is_told_of_and_one_that_nobody_configured_is_left_o
 #[test]
 fn backends_of_no_type_and_of_glances_own_names_are_refused() {
     let told = misconfigured("[DEFAULT]\nenabled_backends = a:floppy, b:file\n");
-    assert!(told.contains("\"floppy\" of \"a\" is no type of store"), "{told}");
+    assert!(told.contains("\"floppy\" of \"a\" is not a type of store"), "{told}");
     let told = refused("[DEFAULT]\nenabled_backends = os_glance_x:file\n");
     assert!(told.contains("\"os_glance_x\": Glance keeps names"), "{told}");
     assert!(

@@ -1,4 +1,4 @@
-//! Questions whose rows are handed on as they come, so that never all of them are in memory.
+//! Queries that pass their rows on as they arrive, so that they are never all in memory.
 
 use super::{SqlRepo, is_late};
 use crate::db::dialect::Dialect;

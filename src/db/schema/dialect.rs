@@ -1,4 +1,4 @@
-//! The few words in which the three families of databases make tables differently.
+//! Differences in creating tables between the three families of databases.
 
 use sqlx::migrate::Migrate;
 use sqlx::mysql::MySql;

@@ -1,4 +1,4 @@
-//! The last pass of any process, as all others see it.
+//! The last pass of any process, visible to all.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,21 @@ use crate::domain::time::Timestamp;
 pub struct LastPass {
     /// When it began.
     pub began: Timestamp,
-    /// When it ended; `None` while it runs, and where its process died.
+    /// When it ended; `None` while it runs, and if its process died.
     pub ended: Option<Timestamp>,
     /// The machine that ran it.
     pub host: String,
-    /// What came of it; `None` as long as it has no end.
+    /// Its result; `None` until it ends.
     pub result: Option<PassResult>,
 }
 
-/// What came of a pass. Other versions may count other things.
+/// The result of a pass. Other versions may count differently.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PassResult {
     /// `finished`, `limited`, `paused`, `interrupted` or `failed`.
     pub outcome: String,
-    /// Images looked at.
+    /// Images examined.
     pub seen: u64,
     /// Images whose last waiting location is gone.
     pub scrubbed: u64,
@@ -31,12 +31,12 @@ pub struct PassResult {
     pub locations_deleted: u64,
     /// Locations whose data was absent already.
     pub data_gone: u64,
-    /// Images whose claim was released, their data untouched.
+    /// Images whose claims were released with their data intact.
     pub claims_released: u64,
-    /// Images that are held, and were left alone.
+    /// Images skipped because they are held.
     pub held: u64,
     /// Images that failed.
     pub failed: u64,
-    /// Alerts: each one wants a person to look.
+    /// Alerts; each needs a person's attention.
     pub alerts: u64,
 }

@@ -18,15 +18,15 @@ use crate::domain::revert::Reverter;
 use crate::domain::selection::{Filter, Selection};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
-/// How long a pause waits for what is in hand.
+/// How long a pause waits for claims in progress.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it looks.
+/// How often to check.
 const POLL: Duration = Duration::from_millis(250);
-/// The same where it has to count rows.
+/// The same if it has to count rows.
 const COUNT_POLL: Duration = Duration::from_secs(1);
 /// Images held in one transaction.
 const PAGE: u32 = 512;
-/// Failures that are told one by one.
+/// Failures listed individually.
 const MOST_FAILURES: usize = 100;
 
 /// Orders to all scrubbers on the database.
@@ -47,13 +47,13 @@ impl Control {
         Self { repo, lock, reverter }
     }
 
-    /// What is in force; `None` without our own tables.
+    /// The orders in force; `None` without our own tables.
     pub async fn orders(&self, _by: &Admin) -> Result<Option<Orders>, RepoError> {
         self.repo.orders().await
     }
 
-    /// Pauses the scrubber until then; `None` for [`USUAL_PAUSE`]. From the first COMMIT on nobody
-    /// claims anything. Returns when what is in hand is done with, or after some seconds.
+    /// Pauses the scrubber until then; `None` for [`USUAL_PAUSE`]. After the first COMMIT no
+    /// process claims anything. Returns when claims in progress are done, or after some seconds.
     pub async fn pause(
         &self,
         by: &Admin,
@@ -74,12 +74,12 @@ impl Control {
         Ok(Paused { pause, in_hand })
     }
 
-    /// Ends the pause; whether there was one.
+    /// Ends the pause; returns whether there was one.
     pub async fn resume(&self, by: &Admin) -> Result<bool, RepoError> {
         self.repo.resume(by).await
     }
 
-    /// Lets one pass through, whichever process runs it.
+    /// Lets one pass exceed the limits, whichever process runs it.
     pub async fn accept(&self, by: &Admin, images: u64) -> Result<(), RepoError> {
         self.repo.accept(images, by).await
     }
@@ -105,7 +105,7 @@ impl Control {
         held.ok_or_else(|| ControlError::NotFound(id.clone()))
     }
 
-    /// Ends the hold of one image; whether there was one.
+    /// Ends the hold of one image; returns whether it was held.
     pub async fn release(&self, by: &Admin, id: &ImageId) -> Result<bool, RepoError> {
         Ok(self.repo.release(std::slice::from_ref(id), by).await? == [true])
     }
@@ -128,7 +128,7 @@ impl Control {
         tended.or_nothing()
     }
 
-    /// Ends the holds of all images of a selection. `done` counts those that were held.
+    /// Ends the holds of a selection's images. `done` counts those that were held.
     pub async fn release_all(
         &self,
         by: &Admin,

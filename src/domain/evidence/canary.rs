@@ -1,28 +1,27 @@
-//! What a living image shows of its store: an unmounted share is an empty folder, in which
-//! everything is absent.
+//! Canaries: a living image's data proves that its store is there. An unmounted share is an empty
+//! folder, in which everything is absent.
 
 use crate::domain::image::ImageId;
 use crate::domain::location::Location;
 use crate::domain::repo::{Handed, ImageRepo, RepoError};
 use crate::domain::store::{Placed, Presence, Stores};
 
-/// Live images asked for before a store's word "absent" is believed.
+/// Living images checked before a store's "absent" is accepted.
 const CANARIES: usize = 3;
-/// Rows read in search of them, a page and in all.
+/// Rows read to find them: per page, and in all.
 const PAGE: u32 = 1000;
 const PAGES: usize = 1000;
 
-/// What the part of the store that says "absent" could show.
+/// What a part of a store shows of living images.
 #[derive(Debug, Clone)]
 pub(in crate::domain) enum Canary {
     /// This live image's data is there.
     Seen(ImageId, Placed),
-    /// No live image has its data in this store: nothing to ask for.
+    /// No living image has data in this store, so nothing can be checked.
     NoneKnown,
 }
 
-/// Asks for the data of living images. The inner error says that there are some and that their
-/// data is not there either.
+/// Checks living images' data. The inner error: some exist, but their data is missing too.
 pub(in crate::domain) async fn look(
     absent: &Placed,
     repo: &dyn ImageRepo,
@@ -63,7 +62,7 @@ pub(in crate::domain) async fn is_there(image: &ImageId, placed: &Placed) -> boo
     matches!(seen, Ok(Presence::Present { .. } | Presence::Repairable { .. }))
 }
 
-/// Live images have their data in this store, and it is not there.
+/// Living images have their data in this store, and it is missing.
 fn missing(asked: usize) -> String {
     format!("the data of {asked} live images is not there either; is it mounted?")
 }

@@ -1,4 +1,4 @@
-//! Which of the locations that were looked at come back.
+//! Chooses which of the verified locations come back.
 
 use super::verify::Finding;
 use crate::domain::image::Image;
@@ -6,20 +6,20 @@ use crate::domain::location::Location;
 use crate::domain::pending::{NotPending, PendingDelete};
 use crate::domain::revert::RevertError;
 
-/// One location, looked at.
+/// A verified location.
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The row.
     pub location: Location,
-    /// Whether it was deleted with the image, or removed from the living image before.
+    /// Whether it was deleted with the image rather than removed before.
     pub together: bool,
-    /// What is there.
+    /// What the store has there.
     pub finding: Finding,
 }
 
-/// Which locations come back: all good ones deleted with the image, else the last good one that
-/// was removed earlier. A store that cannot be asked stops everything: what is left out of an
-/// active image now is scrubbed later.
+/// Which locations come back: all good ones deleted with the image, else the last good one removed
+/// earlier. An unreachable store stops the revert: a location left out of an active image now would
+/// be scrubbed later.
 pub(in crate::domain) fn choose(
     pending: &PendingDelete,
     judged: &[Judged],
@@ -89,8 +89,8 @@ pub(in crate::domain) fn warnings(
     left_out.chain(fallback).chain(unproved).chain(repaired).chain(unsure).collect()
 }
 
-/// Cinder's images of encrypted volumes may have their key deleted with them, at once: no store
-/// knows of it, and no revert brings it back.
+/// Cinder may delete the key of an encrypted volume together with the image: no store can tell, and
+/// no revert restores it.
 pub(in crate::domain) fn lost_key(image: &Image) -> Option<String> {
     let value = |name: &str| {
         let property = image.properties.iter().find(|property| property.name == name);

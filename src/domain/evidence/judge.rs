@@ -1,4 +1,4 @@
-//! What the stores show of an image's locations, before a revert and after it.
+//! Verifies an image's locations, before and after a revert.
 
 use super::Evidence;
 use super::choice::Judged;
@@ -82,8 +82,8 @@ impl Evidence<'_> {
         }
     }
 
-    /// The first location of a revert whose data was there before and is not any more. A store that
-    /// cannot be asked now was asked before.
+    /// The first location of a revert whose data has disappeared since it was verified. A store
+    /// that is unreachable now does not count.
     pub(in crate::domain) async fn find_gone(
         &self,
         plan: &RevertPlan,

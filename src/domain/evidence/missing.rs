@@ -1,4 +1,4 @@
-//! Whether "missing" can be believed.
+//! Whether "missing" is credible.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,8 +10,8 @@ use super::verify::Finding;
 use crate::domain::repo::RepoError;
 use crate::domain::store::StoreId;
 
-/// What keeps an absence from being believed, by part of a store; `None` where it is proved. Only for
-/// absences that were found before a part was looked at.
+/// Why an absence is not credible, per part of a store; `None` if it is proved. Valid only for
+/// absences found before the check.
 pub(in crate::domain) type Doubts = HashMap<(StoreId, String), Option<String>>;
 
 impl Evidence<'_> {

@@ -1,4 +1,4 @@
-//! The proof that an image's data is still there.
+//! Verifies that an image's data is still there.
 
 use aws_lc_rs::digest;
 use futures::StreamExt;
@@ -10,7 +10,7 @@ use crate::domain::store::{
     ObjectStream, Placed, Presence, Retained, StoreError, Stores, Unplaced,
 };
 
-/// How a revert proves that the data is there.
+/// How a revert verifies the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
     /// Ask the store for the size.
@@ -23,7 +23,7 @@ pub enum Verify {
 }
 
 impl Verify {
-    /// The word for it, in requests and records.
+    /// Its name in requests and records.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exists => "exists",
@@ -33,14 +33,14 @@ impl Verify {
     }
 }
 
-/// What was found where a location points.
+/// The result of verifying a location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// The data is there, of the right size (and the right hash, where it was asked for).
+    /// Present, with the right size (and the right hash, if verified).
     Present,
-    /// Nobody looked.
+    /// Not verified.
     Unchecked,
-    /// Proof that it is not there.
+    /// Proved missing.
     Missing,
     /// Nobody can read it, but the store keeps it. Where, and how an operator brings it back.
     Hidden(String),
@@ -55,32 +55,32 @@ pub enum Finding {
     /// Its row says that it was destroyed, and yet something is there that only the hash could prove.
     /// What.
     Unproved(String),
-    /// Parts of it are missing. Which.
+    /// Parts are missing; which.
     Damaged(String),
-    /// It is there, and the store can put right what keeps Glance from using it.
+    /// Present, but the store must repair something before Glance can use it.
     Repairable {
         /// What is wrong.
         why: String,
     },
-    /// It is there and of the right hash, and the store has put right what was wrong. What it was.
+    /// Present with the right hash, and repaired; what was wrong.
     Repaired(String),
-    /// Something else is there.
+    /// Present with another size.
     WrongSize {
         /// Bytes found.
         found: u64,
         /// Bytes that Glance knows.
         expected: u64,
     },
-    /// Data of the right size and another content.
+    /// Present with the right size but another content.
     WrongChecksum,
-    /// Nothing can be said now.
+    /// Unknown at the moment.
     Unknown(String),
-    /// Nothing can ever be said: this is not one that can be looked at. Why.
+    /// Cannot be verified at all; why.
     NotVerifiable(String),
 }
 
 impl Finding {
-    /// Whether a location with this finding may serve an active image.
+    /// Whether this finding permits a location to serve an active image.
     pub fn is_good(&self) -> bool {
         match self {
             Self::Present
@@ -103,7 +103,7 @@ impl Finding {
     }
 }
 
-/// Looks at the data of one location.
+/// Verifies the data of one location.
 pub async fn verify(
     stores: &dyn Stores,
     image: &Image,
@@ -142,8 +142,8 @@ fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding
     }
 }
 
-/// The same, and has the store put right what [`Finding::Repairable`] says, once the hash has proved
-/// that the data is worth it, whatever `how` says.
+/// The same, and repairs a [`Finding::Repairable`] once the hash proves the data intact, whatever
+/// `how` says.
 pub(super) async fn verify_and_repair(
     stores: &dyn Stores,
     image: &Image,
@@ -283,7 +283,7 @@ enum Hasher {
 }
 
 impl Hasher {
-    /// The hasher for an image, and the value that it must give.
+    /// The hasher for an image, and the expected value.
     fn of(image: &Image) -> Result<(Self, &str), StoreError> {
         if let (Some(name), Some(value)) = (&image.os_hash_algo, &image.os_hash_value) {
             let algorithm = match name.as_str() {

@@ -1,4 +1,4 @@
-//! Why a revert does not happen.
+//! Why a revert is refused.
 
 use crate::domain::image::ImageId;
 use crate::domain::pending::NotPending;
@@ -10,18 +10,18 @@ pub enum RevertError {
     /// Glance's database has no such image.
     #[error("there is no image {0}")]
     NotFound(ImageId),
-    /// The image is not one that can be reverted.
+    /// The image is not in a state that can be reverted.
     #[error("image {0} cannot be reverted: {1}")]
     NotPending(ImageId, NotPending),
-    /// Somebody else has the image's lock.
+    /// Another process holds the image's lock.
     #[error("image {0} is being worked on by the scrubber or by another revert")]
     Busy(ImageId),
-    /// No location has the image's data any more.
+    /// No location has the image's data.
     #[error("the data of image {id} is not there: {}", .findings.join("; "))]
     DataMissing {
         /// The image.
         id: ImageId,
-        /// What was found, a location each.
+        /// The findings, one per location.
         findings: Vec<String>,
     },
     /// Its data was destroyed, as the rows say, and nothing of it may be used.
@@ -34,16 +34,16 @@ pub enum RevertError {
         /// Whether there is something that its hash could prove, if that were asked for.
         chance: bool,
     },
-    /// No location has data that can be proved, and some can never be looked at.
+    /// No location can be verified, and some never can.
     #[error("the data of image {id} cannot be verified: {}", .findings.join("; "))]
     NotVerifiable {
         /// The image.
         id: ImageId,
-        /// What was found, a location each.
+        /// The findings, one per location.
         findings: Vec<String>,
     },
-    /// The image was made active, and its data or its rows were gone right after it: another
-    /// process that knows nothing of our locks is at work.
+    /// The image was made active, but its data or rows disappeared right afterwards: another
+    /// process that does not use our locks is running.
     #[error("the data of image {id} was destroyed while it was reverted: {problem}")]
     DestroyedMeanwhile {
         /// The image.
@@ -51,12 +51,12 @@ pub enum RevertError {
         /// What is gone.
         problem: String,
     },
-    /// A store could not be asked.
+    /// A store could not be reached.
     #[error("the data of image {id} cannot be verified now: {problem}")]
     StoreUnavailable {
         /// The image.
         id: ImageId,
-        /// What the store said.
+        /// The store's error.
         problem: String,
     },
     /// The database could not serve.
@@ -70,7 +70,7 @@ impl RevertError {
         matches!(self, Self::NotPending(_, NotPending::AlreadyActive))
     }
 
-    /// The stable word for programs; `docs/troubleshooting.md` has a heading for each.
+    /// The stable reason; `docs/troubleshooting.md` has a heading for each.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "image.not_found",
@@ -86,7 +86,7 @@ impl RevertError {
     }
 }
 
-/// What another process took right after the commit, told in the log too.
+/// Reports in the log, too, what another process took right after the commit.
 pub(super) fn destroyed(id: &ImageId, problem: String) -> RevertError {
     tracing::error!(
         image_id = id.as_str(),

@@ -1,4 +1,4 @@
-//! What there is to do, as far as rows tell.
+//! The work of a pass, according to the rows.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::PoisonError;
@@ -12,14 +12,14 @@ use crate::domain::image::ImageId;
 use crate::domain::repo::{DueImage, RepoError, Stretch};
 use crate::domain::time::Timestamp;
 
-/// For so many images rows are counted once: 100,000 take about 10 MiB.
+/// Images whose rows are counted at once: 100,000 take about 10 MiB.
 const CHAPTER: u32 = 102_400;
 
 /// Remnants looked at in one pass. Where times are whole seconds, most of what Glance destroyed
 /// before `delayed_delete` was on looks like them.
 const MOST_REMNANTS: usize = 1000;
-/// No index of Glance's leads to remnants, so a pass looks for them for so long, and the next one goes
-/// on from there.
+/// No index of Glance's finds remnants, so a pass searches this long, and the next one continues
+/// there.
 const LOOK: Duration = Duration::from_secs(1);
 /// Images looked at in one go.
 const STRETCH: u32 = 10_000;

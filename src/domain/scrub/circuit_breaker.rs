@@ -1,8 +1,8 @@
-//! The circuit breaker of each store: an unmounted share must not turn every image into `deleted`.
+//! The circuit breaker of each store: an unmounted share must not make every image `deleted`.
 //!
-//! That an object is absent is believed of a store that shows a living image's data in that moment,
-//! or, where it has none, that has destroyed or shown something in this pass. Many absent objects
-//! in a row trip the breaker for the rest of the pass. The alert stays in later passes until the
+//! A store's "absent" is accepted if it has a living image's data at that moment or, if no living
+//! image is there, if it has destroyed or shown something in this pass. Many consecutive absent
+//! objects trip the breaker for the rest of the pass. The alert stays in later passes until the
 //! store shows something.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +13,7 @@ use crate::domain::evidence::canary::{self, Canary};
 use crate::domain::repo::{ImageRepo, RepoError};
 use crate::domain::store::{Placed, StoreId, Stores};
 
-/// What is stopped and proved by itself.
+/// The unit that has its own breaker and proof.
 type Key = (StoreId, String);
 
 /// Why breakers of earlier passes tripped, for as long as their stores have shown nothing.
@@ -32,19 +32,19 @@ struct Gate {
     stopped: Option<String>,
     /// Absent objects since something was there.
     absent_in_a_row: usize,
-    /// Absent objects that were not believed to be.
+    /// Absences that were not accepted.
     doubted: usize,
     /// It destroyed or showed something in this pass.
     has_shown: bool,
     canary: Option<Canary>,
 }
 
-/// What a store's word "absent" is worth.
+/// How credible a store's "absent" is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Belief {
     /// The data is gone.
     Gone,
-    /// The store has shown nothing yet: it may be an empty folder. Worth asking once more at the end.
+    /// The store has shown nothing yet and may be an empty folder. Checked once more at the end.
     Unproved,
     /// The store is stopped.
     Stopped,

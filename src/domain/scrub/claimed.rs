@@ -1,4 +1,4 @@
-//! A claimed image on its way through a pass, and what happened to it.
+//! A claimed image during a pass, and what happened to it.
 
 use super::work::{Settled, Work, WorkKind};
 use crate::domain::audit::AuditEntry;
@@ -7,7 +7,7 @@ use crate::domain::lock::ImageGuard;
 use crate::domain::store::Placed;
 use crate::domain::time::Timestamp;
 
-/// A claimed image on its way.
+/// A claimed image during a pass.
 pub(super) struct Claimed<'a> {
     pub(super) guard: &'a ImageGuard,
     pub(super) work: Work,
@@ -26,9 +26,9 @@ pub(super) struct Destruction {
     pub(super) retained: u64,
     /// Bytes went, or may have gone.
     pub(super) touched: bool,
-    /// Why something is left, if something is.
+    /// Why something is left, if anything is.
     pub(super) left: Option<String>,
-    /// Data is absent of a store that has shown nothing yet.
+    /// Data is absent from a store that has shown nothing yet.
     pub(super) unproved: bool,
     /// The pass was stopped before the end of this image.
     pub(super) stopped: bool,

@@ -1,11 +1,11 @@
-//! A removed location of a living image may have the last copy of its data.
+//! A removed location of a living image may hold the last copy of its data.
 
 use super::work::{Work, WorkKind};
 use crate::domain::image::Image;
 use crate::domain::store::{Placed, Presence, Stores};
 
-/// Whether what is to be destroyed may be all that is left of a living image: none of its live
-/// locations shows the whole data.
+/// Whether the data to be destroyed may be all that is left of a living image: none of its live
+/// locations has the whole data.
 pub(super) async fn may_be(work: &Work, placed: &[Placed], stores: &dyn Stores) -> bool {
     let is_destroyed = |one: &Placed| !one.store.objects(&one.uri).is_empty();
     work.kind() == WorkKind::Leftovers
@@ -13,7 +13,7 @@ pub(super) async fn may_be(work: &Work, placed: &[Placed], stores: &dyn Stores) 
         && !lives(work.image(), stores).await
 }
 
-/// Whether the data of a living image is where one of its live locations says.
+/// Whether one of the live locations of a living image has its data.
 async fn lives(image: &Image, stores: &dyn Stores) -> bool {
     for location in image.locations.iter().filter(|location| location.is_live()) {
         let Ok(placed) = stores.place(location) else { continue };

@@ -1,4 +1,4 @@
-//! How much one pass may destroy before somebody has to say that it is meant.
+//! How much one pass may destroy before somebody must accept it.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Tally {
     }
 }
 
-/// The most that one pass destroys unasked.
+/// How much one pass may destroy without an acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassLimits {
     /// `max_images_per_pass`.

@@ -1,4 +1,4 @@
-//! How many images are claimed at a time.
+//! The size of the next batch of claims.
 //!
 //! Claims of one transaction share its cost, most of all where a commit waits for a disk. But a
 //! claimed image is out of every revert's reach, so where data goes slowly few wait for their turn.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const FEWEST: usize = 16;
 const MOST: usize = 64;
-/// A batch that was destroyed in less may be followed by a larger one.
+/// A batch that took less time may be followed by a larger one.
 const QUICK: Duration = Duration::from_millis(250);
 
 /// The size of the next batch.

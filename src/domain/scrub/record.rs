@@ -1,4 +1,4 @@
-//! The record of a destruction.
+//! The audit record of a destroyed image.
 
 use std::sync::Arc;
 
@@ -39,6 +39,6 @@ impl Destroyed<'_> {
     }
 }
 
-/// Told of each image that was destroyed, before the rows say so: a record may come twice, and is
+/// Called for each destroyed image before the rows are written: a record may be repeated, but is
 /// never missing.
 pub type Journal = Arc<dyn Fn(&Destroyed<'_>) + Send + Sync>;

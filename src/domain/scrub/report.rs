@@ -1,4 +1,4 @@
-//! What a pass did.
+//! The report of a pass.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::limit::Limited;
 use crate::domain::control::PassResult;
 use crate::domain::image::ImageId;
 
-/// So many failures are told one by one; the rest is counted.
+/// Failures listed individually; the rest is only counted.
 const FAILURES_TOLD: usize = 100;
 
 /// Counts of one pass.

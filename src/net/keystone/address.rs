@@ -1,4 +1,4 @@
-//! Where a Keystone is, however the deployers write it.
+//! Keystone's URL, in all the ways that deployers write it.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ use reqwest::Url;
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeystoneUrl(String);
 
-/// An address that is none.
+/// Why an address cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Not a URL, or of another scheme.
     #[error("must be an http or https URL, such as https://keystone.example.org/v3")]
     NotHttp,
-    /// It would be shown in logs, and Keystone does not look at it.
+    /// Logs would show it, and Keystone ignores it.
     #[error("must not hold a user or a password: they have options of their own")]
     Userinfo,
-    /// Nothing can be joined to it.
+    /// Paths cannot be appended to it.
     #[error("must not have a query or a fragment")]
     Query,
 }
 
 impl KeystoneUrl {
-    /// Takes an `auth_url` with or without its version. `/v2.0`, which old rows and files still
-    /// name, becomes `/v3`: Keystone has had no other version since 2017.
+    /// Parses an `auth_url` with or without a version. `/v2.0`, still found in old rows and files,
+    /// becomes `/v3`: Keystone has had no other version since 2017.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let url = Url::parse(text.trim()).map_err(|_| AddressError::NotHttp)?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

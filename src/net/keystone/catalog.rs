@@ -1,4 +1,4 @@
-//! The catalog: where a cloud's other services are.
+//! The service catalog: the URLs of a cloud's other services.
 
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ struct Service {
 struct Endpoint {
     #[serde(default)]
     interface: String,
-    /// `region` is the same under the name that older Keystones give it.
+    /// Older Keystones call it `region`.
     #[serde(default)]
     region_id: Option<String>,
     #[serde(default)]
@@ -28,7 +28,7 @@ struct Endpoint {
     url: String,
 }
 
-/// For whom an endpoint is.
+/// The audience of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {
     /// For users.
@@ -40,7 +40,7 @@ pub enum Interface {
 }
 
 impl Interface {
-    /// Reads both spellings: `public`, and `publicURL` of the v2 catalogs.
+    /// Parses both spellings: `public`, and `publicURL` of v2 catalogs.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_suffix("URL").unwrap_or(text) {
             "public" => Some(Self::Public),
@@ -52,8 +52,8 @@ impl Interface {
 }
 
 impl Catalog {
-    /// The URL of a service, the first one in the catalog's order; in any region where none is
-    /// asked for. Without a slash at its end.
+    /// The URL of a service without trailing slash: the first in catalog order, in `region` if one
+    /// is given.
     pub fn endpoint(
         &self,
         service_type: &str,
@@ -68,7 +68,7 @@ impl Catalog {
             .map(|endpoint| endpoint.url.trim_end_matches('/'))
     }
 
-    /// Whether there is none: `?nocatalog`, or a token without a scope.
+    /// Whether it is empty: `?nocatalog`, or an unscoped token.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! One login, and what its answer says.
+//! One login, and parsing its response.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use super::{CallError, Catalog, KeystoneAnswer, KeystoneApi};
 use crate::config::keystone_auth::Credentials;
 use crate::domain::time::Timestamp;
 
-/// A token of our own, and what came with it.
+/// A token of our own, and its context.
 #[derive(Clone)]
 pub struct Session {
     /// For `X-Auth-Token`.
     pub token: SecretString,
-    /// From when on no service takes it.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// Where the other services are; empty where none was asked for.
+    /// The catalog; empty if none was requested.
     pub catalog: Catalog,
-    /// The project that the token is good for, if it is for one.
+    /// The project of the token's scope, if it is a project.
     pub project_id: Option<String>,
 }
 
-/// Why there is no session.
+/// Why the login failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// No answer.
+    /// No response.
     #[error(transparent)]
     Call(#[from] CallError),
     /// 401 or 403.
@@ -36,7 +36,7 @@ pub enum LoginError {
          application credential; the account may also be locked or its password expired"
     )]
     Refused(u16),
-    /// What answers is not a Keystone.
+    /// The server is not a Keystone.
     #[error("what answers at auth_url is not a Keystone v3 ({0}): check its host, port and path")]
     NotKeystone(u16),
     /// 5xx or 429.
@@ -45,7 +45,7 @@ pub enum LoginError {
     /// Any other status.
     #[error("Keystone answered our login with {0}: it may not know this way to log in")]
     Unexpected(u16),
-    /// A success that does not say what it has to.
+    /// A success without the required fields.
     #[error("Keystone's answer to our login {0}")]
     BadAnswer(&'static str),
 }
@@ -69,7 +69,7 @@ struct ProjectBody {
 }
 
 impl KeystoneApi {
-    /// Logs in, with the catalog if it is wanted.
+    /// Logs in, with the catalog if wanted.
     pub async fn login(
         &self,
         credentials: &Credentials,

@@ -1,19 +1,19 @@
-//! The body of a login.
+//! The body of a login request.
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
 
-/// How a [`Domain::NameOrId`] is read.
+/// How to read a [`Domain::NameOrId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reading {
     Name,
     Id,
 }
 
-/// The bodies of `POST /v3/auth/tokens` to be tried in turn: one, or two where a domain may be a
-/// name or an id. They hold the secret.
+/// The bodies of `POST /v3/auth/tokens` to try in turn: one, or two if a domain may be a name or an
+/// id. They hold the secret.
 pub(super) fn bodies(credentials: &Credentials) -> Vec<Vec<u8>> {
     let mut bodies = vec![body(credentials, Reading::Name), body(credentials, Reading::Id)];
     bodies.dedup();

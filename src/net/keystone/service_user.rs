@@ -1,4 +1,4 @@
-//! A login that is kept.
+//! Our own login at Keystone, reused until it expires.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use super::{KeystoneApi, LoginError, Session};
 use crate::config::keystone_auth::Credentials;
 use crate::domain::time::{Clock, Timestamp};
 
-/// How long before its end a session is not used any more, so that what is begun with it is also
-/// ended with it; at most half of its life.
+/// How long before its expiry a session is no longer used, so that work begun with it can finish;
+/// at most half its lifetime.
 const MARGIN: TimeDelta = TimeDelta::seconds(60);
-/// For how long refused credentials are not tried again. Keystone locks accounts after some failed
-/// logins, and this one is Glance's own.
+/// How long refused credentials are not tried again. Keystone locks accounts after several failed
+/// logins, and this account is Glance's.
 const REFUSED: TimeDelta = TimeDelta::seconds(30);
 
 /// Our user at a Keystone. Cheap to clone; clones share the session.
@@ -39,12 +39,12 @@ struct State {
 
 struct Current {
     session: Arc<Session>,
-    /// From when on a new one is had.
+    /// When to log in anew.
     renew_at: Timestamp,
 }
 
 impl ServiceUser {
-    /// Does not log in yet. `catalog`: whether sessions are to have one.
+    /// Does not log in yet. `catalog`: whether sessions need the catalog.
     pub fn new(
         api: KeystoneApi,
         credentials: Credentials,
@@ -55,7 +55,7 @@ impl ServiceUser {
         Self(Arc::new(Inner { api, credentials, catalog, clock, state, logins }))
     }
 
-    /// The session in force, or a new one. However many ask at once, one logs in.
+    /// The current session, or a new one. Concurrent callers share one login.
     pub async fn session(&self) -> Result<Arc<Session>, LoginError> {
         if let Some(known) = self.0.known() {
             return known;
@@ -64,8 +64,8 @@ impl ServiceUser {
         self.0.logins.join(&(), || async move { inner.log_in().await }.boxed()).await
     }
 
-    /// To be told when a service refused this session's token: the next [`Self::session`] is
-    /// another one. What others have put in its place meanwhile stays.
+    /// Discards a session whose token a service refused, so that the next [`Self::session`] logs in
+    /// again. Has no effect on a newer session.
     pub fn forget(&self, refused: &Arc<Session>) {
         let mut state = self.0.state();
         if state.current.as_ref().is_some_and(|known| Arc::ptr_eq(&known.session, refused)) {
@@ -94,7 +94,7 @@ impl Inner {
     }
 
     async fn log_in(&self) -> Result<Arc<Session>, LoginError> {
-        // The one before may have ended between the look and the join.
+        // The previous flight may have ended between the check and the join.
         if let Some(known) = self.known() {
             return known;
         }

@@ -1,4 +1,4 @@
-//! Whether requests should be sent here.
+//! Whether this process is ready for requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use tracing::{info, warn};
 use crate::domain::repo::{DatabaseHealth, RepoError};
 use crate::domain::tables::{OwnTables, TablesState};
 
-/// How long the database's last answer is good for: probes must not become its load.
+/// How long a ping's result is cached, so that probes put no load on the database.
 const FRESH: Duration = Duration::from_secs(1);
-/// A database that takes longer serves nobody.
+/// Time-out of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a rehearsal of all that a revert says is good for.
+/// How long the result of rehearsing a revert's statements is cached.
 const REHEARSED: Duration = Duration::from_secs(30);
 
-/// What was found.
+/// The results of the readiness checks.
 #[derive(Debug, Clone)]
 pub(super) struct Checks {
-    /// The database answers, and would let a revert do its work.
+    /// The database answers and would permit a revert.
     pub(super) database: bool,
-    /// The process is on its way out.
+    /// The process is shutting down.
     pub(super) draining: bool,
-    /// Our own tables, when they were last looked at; without them a revert works as well.
+    /// The state of our own tables at the last check; reverts work without them.
     pub(super) tables: Option<TablesState>,
 }
 
@@ -41,8 +41,8 @@ pub(super) struct Readiness {
     health: Arc<dyn DatabaseHealth>,
     tables: Arc<dyn OwnTables>,
     draining: CancellationToken,
-    /// The database's last answer, and when it came. Held during a ping, so that probes that come
-    /// meanwhile share it.
+    /// The last ping's result and its time. Locked during a ping, so that concurrent probes share
+    /// it.
     last: Mutex<Last>,
 }
 
@@ -135,7 +135,7 @@ impl Last {
     }
 }
 
-/// Logs the change, not each probe.
+/// Logs changes only, not each probe.
 fn report_change(before: Option<bool>, problem: Option<&str>) {
     match (before, problem) {
         (None | Some(true), Some(problem)) => {

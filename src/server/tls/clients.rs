@@ -1,4 +1,4 @@
-//! The allow list of names in clients' certificates.
+//! The list of names allowed in client certificates.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::config::SubjectName;
 
-/// Accepts what another verifier accepts, if it also has one of the names.
+/// Accepts what another verifier accepts, if it also has an allowed name.
 #[derive(Debug)]
 pub(super) struct NamedClients {
     inner: Arc<dyn ClientCertVerifier>,
@@ -78,7 +78,7 @@ impl ClientCertVerifier for NamedClients {
     }
 }
 
-/// The names of a certificate; `None` for one that cannot be read.
+/// The names in a certificate; `None` if it cannot be parsed.
 pub(super) fn names(certificate: &CertificateDer<'_>) -> Option<Vec<SubjectName>> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! From the files to a rustls configuration.
+//! Builds a rustls configuration from the files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub enum TlsError {
         #[source]
         problem: FileProblem,
     },
-    /// A file has none of what it is for.
+    /// A file lacks the expected content.
     #[error("[revert] {option} = {}: holds no {what} in PEM", path.display())]
     Nothing {
         /// Its option.
@@ -45,12 +45,12 @@ pub enum TlsError {
         /// What is missing.
         what: &'static str,
     },
-    /// The certificate and the key do not fit, or one of them is of no use.
+    /// Certificate and key do not match, or one is invalid.
     #[error(
         "[revert] tls_cert_file, tls_key_file: {0}; the first certificate must be that of the key"
     )]
     Pair(rustls::Error),
-    /// An authority's certificate is of no use.
+    /// A CA certificate is invalid.
     #[error("[revert] tls_client_ca_file: {0}")]
     Authority(String),
 }
@@ -65,15 +65,15 @@ fn nothing(option: &'static str, path: &Path, what: &'static str) -> TlsError {
     TlsError::Nothing { option, path: path.to_owned(), what }
 }
 
-/// Files that can be used.
+/// The result of reading good files.
 #[derive(Debug, Clone)]
 pub(super) struct UsableFiles {
     pub(super) server: Arc<ServerConfig>,
-    /// When our certificate expires; `None` where that cannot be read.
+    /// When our certificate expires; `None` if that cannot be read.
     pub(super) expires: Option<Timestamp>,
 }
 
-/// What rustls makes of the files, as fresh as they are.
+/// The rustls configuration, reloaded when a file changes.
 pub(super) type TlsFiles = Reloaded<UsableFiles, TlsError>;
 
 /// Reads the files for the first time.
@@ -87,7 +87,7 @@ pub(super) fn load(config: &TlsConfig) -> Result<TlsFiles, TlsError> {
     })
 }
 
-/// The contents of the files, and what they are for.
+/// The contents of the files, and the configuration that names them.
 struct Files<'a> {
     config: &'a TlsConfig,
     contents: &'a Contents,
@@ -105,7 +105,7 @@ impl Files<'_> {
         found.ok_or_else(|| nothing(option, path, "certificate"))
     }
 
-    /// What rustls makes of the files: TLS 1.2 and 1.3, HTTP/1.1 alone.
+    /// The rustls configuration: TLS 1.2 and 1.3, HTTP/1.1 only.
     fn judge(&self) -> Result<UsableFiles, TlsError> {
         let chain = self.certificates(CERT, &self.config.cert_file)?;
         let key = PrivateKeyDer::from_pem_slice(self.contents.of(KEY));
@@ -124,7 +124,7 @@ impl Files<'_> {
         let mut server = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         if asks {
-            // Who shows a certificate shows it on each connection.
+            // No resumption: a client certificate is presented on every connection.
             server.session_storage = Arc::new(NoServerSessionStorage {});
             server.send_tls13_tickets = 0;
         }
@@ -160,7 +160,7 @@ fn named(
     }
 }
 
-/// When the first certificate expires; `None` where that cannot be read.
+/// When the first certificate expires; `None` if that cannot be read.
 fn expiry(chain: &[CertificateDer<'_>]) -> Option<Timestamp> {
     let certificate = Certificate::from_der(chain.first()?).ok()?;
     let not_after = certificate.tbs_certificate().validity().not_after.to_unix_duration();

@@ -1,4 +1,4 @@
-//! Handshakes: with an end to each, and never so many that no new client gets its turn.
+//! TLS handshakes: limited in time and number, so that new clients always get a turn.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,7 +19,7 @@ use crate::telemetry::metric;
 /// The first byte of a TLS connection: a record of the type "handshake".
 const HANDSHAKE: u8 = 0x16;
 
-/// What every handshake of a listener shares.
+/// Shared by all handshakes of a listener.
 #[derive(Debug)]
 pub(in crate::server) struct Handshakes {
     tls: Arc<Tls>,
@@ -27,20 +27,20 @@ pub(in crate::server) struct Handshakes {
     half_open: HalfOpen,
 }
 
-/// How a handshake ended.
+/// The result of a handshake.
 pub(in crate::server) enum Shaken {
-    /// Well; with the certificate that the client showed.
+    /// Success, with the client's certificate.
     Done(Box<TlsStream<TcpStream>>, Option<Arc<PeerCertificate>>),
-    /// The client speaks something else, most likely HTTP.
+    /// The client does not speak TLS; most likely HTTP.
     NoTls(TcpStream),
-    /// Badly; the client may still be reading why.
+    /// Failure; the client may still be reading the alert.
     Refused(TcpStream),
-    /// Not at all.
+    /// The connection broke or timed out.
     Failed,
 }
 
 impl Handshakes {
-    /// `limit` is for one handshake, `most` for those under way at a time.
+    /// `limit` is the time for one handshake, `most` the number at a time.
     pub(in crate::server) fn new(tls: Arc<Tls>, limit: Duration, most: usize) -> Self {
         Self { tls, limit, half_open: HalfOpen { most: most.max(1), waiting: Mutex::default() } }
     }
@@ -85,15 +85,15 @@ fn failed(peer: SocketAddr, reason: &'static str, error: &dyn std::fmt::Display)
     Shaken::Failed
 }
 
-/// The handshakes under way, the oldest first. One too many ousts the oldest: a good client needs
-/// milliseconds, so it is through before its turn comes, while those who never go on make room.
+/// Handshakes in progress, oldest first. One too many cancels the oldest: a good client needs
+/// milliseconds and is done before that, while stalled ones make room.
 #[derive(Debug)]
 struct HalfOpen {
     most: usize,
     waiting: Mutex<VecDeque<Arc<CancellationToken>>>,
 }
 
-/// A place among them, freed when dropped.
+/// A slot among them, freed on drop.
 struct HalfOpenSeat<'a> {
     among: &'a HalfOpen,
     ousted: Arc<CancellationToken>,

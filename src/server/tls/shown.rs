@@ -1,7 +1,7 @@
-//! The certificate that a client showed, as the audit record names it.
+//! Describes a client's certificate for the audit record.
 //!
-//! It was issued by an authority that we trust, and yet its names are text from outside: they are
-//! bounded, and what could forge a field or a line does not get through.
+//! A trusted authority issued it, but its names are still outside text: they are limited, and
+//! characters that could forge a field or line are removed.
 
 use std::fmt::Write;
 
@@ -12,14 +12,14 @@ use super::clients;
 use crate::config::{ClientTrust, SubjectName};
 use crate::telemetry::audit::PeerCertificate;
 
-/// So many names are told; of each so many characters.
+/// At most this many names are shown, each cut to this many characters.
 const MOST_NAMES: usize = 4;
 const LONGEST_NAME: usize = 256;
 
-/// What stands in the place of a longer name's end, and of further names.
+/// Marks a cut name and omitted names.
 const MORE: &str = "...";
 
-/// The names that were allowed, or all of them where no names are listed.
+/// The names that were allowed, or all of them if no names are configured.
 pub(super) fn shown(certificate: &CertificateDer<'_>, trust: &ClientTrust) -> PeerCertificate {
     let mut names = clients::names(certificate).unwrap_or_default();
     if !trust.allowed.is_empty() {

@@ -1,4 +1,4 @@
-//! Cinder's four calls: a volume, the volumes, a volume's deletion, and one for admins alone.
+//! Cinder's four calls: show a volume, list volumes, delete a volume, and one for admins only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct CinderClient {
     limit: Duration,
 }
 
-/// What of a volume is needed.
+/// The fields of a volume that are needed.
 #[derive(Debug, Deserialize)]
 pub(super) struct Volume {
     #[serde(default)]

@@ -21,7 +21,7 @@ use super::workers::Turn;
 const FOLDER: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What became of a removal that met no fault.
+/// The result of a successful removal call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
     /// The file was there and is removed.
@@ -132,8 +132,8 @@ fn open_datadir(path: &Path) -> Result<OwnedFd, Fault> {
     open(path, flags, Mode::empty()).map_err(|errno| Fault::DataDir(path.to_path_buf(), errno))
 }
 
-/// Reads one entry: a directory that was removed, or lies on a dead share, can be open and still
-/// not be read. Not even an empty one has no entry: there is `.`.
+/// Reads one entry: a directory that was removed or is on a dead share may be open yet unreadable.
+/// Even an empty one has `.`.
 fn list(datadir: BorrowedFd<'_>) -> Result<(), Errno> {
     Dir::read_from(datadir)?.read().ok_or(Errno::NOENT)?.map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a file, and what it means for the data: the one errno table.
+//! Errors of file operations and their meaning for the data: the errno table.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use rustix::io::Errno;
 
 use crate::domain::store::{Deletion, StoreError};
 
-/// Why a call gave no answer.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The location is not one to touch; nothing was.
+    /// The location must not be touched; nothing was.
     Location(String),
     /// The data directory cannot be opened or listed.
     DataDir(PathBuf, Errno),
-    /// The folder or the file in it; absence of the file itself is no fault.
+    /// The folder, or the file in it; a missing file is not a fault.
     Entry(PathBuf, Errno),
     /// The deadline passed.
     Late(Duration),
@@ -22,7 +22,7 @@ pub(super) enum Fault {
     Lost,
 }
 
-/// What an errno says of the data.
+/// What an errno means for the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Forbidden,

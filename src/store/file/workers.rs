@@ -1,4 +1,4 @@
-//! Blocking calls with a deadline: a hard NFS mount can hang a thread for ever.
+//! Blocking calls with a time-out: a hard NFS mount can hang a thread for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,13 +46,13 @@ impl Workers {
     }
 }
 
-/// A turn that one of two can take: the thread that is to change something, or the caller that has
-/// given it up. What the caller took, a thread that a share let go of late leaves as it is.
+/// A token that only one of two can take: the thread that is about to change something, or the
+/// caller that gave up. If the caller took it, a thread that a share releases late changes nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turn(Arc<AtomicBool>);
 
 impl Turn {
-    /// Whether it was there to be taken.
+    /// Takes it; false if it was taken already.
     pub(super) fn take(&self) -> bool {
         !self.0.swap(true, Ordering::SeqCst)
     }

@@ -1,11 +1,10 @@
-//! What can go wrong with an image in Ceph, in words, and what it means for the data: the one table
-//! of error numbers.
+//! Ceph errors in words, and their meaning for the data: the table of error numbers.
 
 use super::helpers::Trouble;
 use super::protocol::{End, Failure, Step};
 use crate::domain::store::{Deletion, StoreError};
 
-/// Where the store is, for messages.
+/// The store's user and pool, for messages.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     /// `client.glance`.
@@ -30,7 +29,7 @@ fn is_forbidden(failure: &Failure) -> bool {
 }
 
 impl Place {
-    /// A failure as a sentence without its end: what, why, what to do.
+    /// Describes a failure: what, why, what to do.
     fn describe(&self, failure: &Failure) -> String {
         let Self { client, pool } = self;
         let what = match &failure.step {
@@ -99,7 +98,7 @@ impl Place {
         }
     }
 
-    /// A question that only looks was not answered.
+    /// The result of a failed read-only request.
     pub(super) fn error(&self, trouble: &Trouble) -> StoreError {
         let message = self.of_trouble(trouble);
         match trouble {
@@ -113,12 +112,12 @@ impl Place {
         }
     }
 
-    /// The image could not even be looked at: nothing was asked of it.
+    /// The result if the image could not be examined: nothing was changed.
     pub(super) fn untouched(&self, trouble: &Trouble) -> Deletion {
         Deletion::Refused(self.of_trouble(trouble))
     }
 
-    /// The removal was asked for and not answered in full.
+    /// The result of a removal without a complete answer.
     pub(super) fn unanswered(&self, trouble: &Trouble) -> Deletion {
         let message = self.of_trouble(trouble);
         match trouble {
@@ -127,7 +126,7 @@ impl Place {
         }
     }
 
-    /// The removal was answered.
+    /// The result of a completed removal.
     pub(super) fn ended(&self, end: &End) -> Deletion {
         match end {
             End::Removed => Deletion::Deleted,
@@ -146,7 +145,7 @@ impl Place {
         }
     }
 
-    /// Where an image in the trash is.
+    /// Describes where an image in the trash is.
     pub(super) fn in_trash(&self) -> String {
         format!("it is in the trash of pool {}, see `rbd trash ls`", self.pool)
     }

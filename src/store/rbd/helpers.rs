@@ -1,4 +1,4 @@
-//! The service's side of its helpers: starts them, asks, and kills those that hang.
+//! The service's side of the helpers: starts, calls and kills them.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -14,23 +14,23 @@ use tokio::time::{Instant, timeout};
 use super::helper::IDLE;
 use super::protocol::{CHUNK, Failure, Reply, Request, Settings};
 
-/// Helpers of one store at a time, each with some 40 MiB.
+/// Helpers per store at a time, each with some 40 MiB.
 const HELPERS: usize = 4;
 
-/// Requests that one helper serves before another takes its place: what librbd leaks goes with it.
+/// Requests per helper before it is replaced, which frees what librbd leaks.
 const REQUESTS: u32 = 1000;
 
-/// How long after Ceph's own limit a silent helper is taken to hang.
+/// How long after Ceph's own time-out a silent helper counts as hung.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// The helper cannot be started, or all are at work. Nothing was asked.
+    /// The helper cannot be started, or all are busy. Nothing was requested.
     NotAsked(String),
-    /// The helper says that it could not, and that nothing was changed.
+    /// The helper reports a failure; nothing was changed.
     Failed(Failure),
-    /// It hung or died after it was asked.
+    /// The helper hung or died during the request.
     Lost(String),
 }
 
@@ -74,7 +74,7 @@ impl Helpers {
         hired.ask(request).await.map(|(reply, _)| reply)
     }
 
-    /// A helper that waits, or a new one.
+    /// An idle helper, or a new one.
     pub(super) async fn hire(self: &Arc<Self>) -> Result<Hired, Trouble> {
         let busy = || Trouble::NotAsked("all connections to Ceph are at work".to_owned());
         let permit =
@@ -92,7 +92,7 @@ impl Helpers {
         Ok(Hired { helpers: Arc::clone(self), helper: Some(helper), _permit: permit })
     }
 
-    /// It is told everything over its input: nothing of ours is in its arguments or environment.
+    /// Everything is passed over its input: nothing of ours is in its arguments or environment.
     async fn start(&self) -> Result<Helper, Trouble> {
         let program = self.program.display();
         let cannot =
@@ -140,7 +140,7 @@ impl Drop for Hired {
 }
 
 impl Helper {
-    /// Not when it is about to leave, or was killed in its sleep.
+    /// False if it is about to exit or was killed while idle.
     fn can_be_asked(&mut self) -> bool {
         self.since.elapsed() < IDLE / 2 && matches!(self.child.try_wait(), Ok(None))
     }

@@ -1,8 +1,8 @@
-//! What the service and its helper say to each other: a line of JSON each, over the helper's
-//! standard input and output; the bytes of a [`Reply::Chunk`] follow its line.
+//! The protocol between service and helper: one line of JSON per message over the helper's standard
+//! input and output; the bytes of a [`Reply::Chunk`] follow its line.
 //!
-//! One request is on its way at a time. While it works, the helper says [`Reply::Working`] between
-//! its steps, so that silence means that something hangs.
+//! One request is in progress at a time. While it works, the helper sends [`Reply::Working`]
+//! between its steps, so that silence means that it hangs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,27 +36,27 @@ pub(super) struct Target {
     pub(super) snap: Option<String>,
 }
 
-/// What the service asks for.
+/// A request of the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// Is the pool there, and can it be listed?
+    /// Checks that the pool exists and can be listed.
     Health { pool: String },
-    /// What is there? Changes nothing.
+    /// Reports what exists. Changes nothing.
     Inspect(Target),
-    /// Destroy it, in the safe order; only after it was inspected.
+    /// Destroys it in the safe order; only after `Inspect`.
     Delete(Target),
-    /// The next bytes.
+    /// Reads the next bytes.
     Read { target: Target, offset: u64 },
-    /// Make a lost snapshot again, of an image that has its name, and do not protect it.
+    /// Recreates a lost snapshot of an image that kept its name, without protecting it.
     Pin(Target),
-    /// Take it out of the trash, protect its snapshot: whatever it lacks.
+    /// Restores from the trash and protects the snapshot, as needed.
     Repair(Target),
 }
 
-/// What the helper answers.
+/// A reply of the helper.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reply {
-    /// Still at it; another reply follows.
+    /// Still working; another reply follows.
     Working,
     /// To `Health`, `Pin` and `Repair`.
     Done,
@@ -68,7 +68,7 @@ pub(super) enum Reply {
     Chunk(usize),
     /// To `Read`: there is no such image.
     Absent,
-    /// It could not be done, and nothing was changed.
+    /// It failed, and nothing was changed.
     Failed(Failure),
 }
 
@@ -115,11 +115,11 @@ pub(super) enum End {
     Unprotected(Failure),
     /// The image could not be removed; its snapshot is gone.
     SnapGone(Failure),
-    /// Nothing is known.
+    /// Unknown.
     Unknown(Failure),
 }
 
-/// What could not be done, and what the system said.
+/// What failed, and the system's error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) step: Step,

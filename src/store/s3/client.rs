@@ -1,4 +1,4 @@
-//! Signed requests to one bucket, and what of the answers is needed.
+//! Signed requests to one bucket, and parsing of the responses.
 
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ impl S3Client {
         text(response, call).await
     }
 
-    /// Asks what changes nothing, again if need be.
+    /// Sends an idempotent request, with retries.
     async fn ask(&self, method: Method, url: Url, call: &Call) -> Result<Response, Fault> {
         let ask = || async {
             let response = self.send(method.clone(), url.clone(), call).await?;
@@ -137,7 +137,7 @@ fn hint(status: StatusCode) -> &'static str {
     }
 }
 
-/// What may be shown of a text that a service made.
+/// Sanitizes a service's text for display.
 fn word(text: &str) -> String {
     text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect()
 }

@@ -1,4 +1,4 @@
-//! A configured account: how its token and its URL are had.
+//! A configured account: how to get its token and URL.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -101,7 +101,7 @@ impl Account {
         Ok(Self { reference: account.reference.clone(), address, project, login })
     }
 
-    /// The token in force, or a new one.
+    /// The current token, or a new one.
     pub(super) async fn access(&self) -> Result<Access, Fault> {
         match &self.login {
             Login::Keystone { user, endpoint } => {
@@ -118,7 +118,7 @@ impl Account {
         }
     }
 
-    /// To be told when Swift refused the token.
+    /// Discards a token that Swift refused.
     pub(super) fn forget(&self, refused: &Access) {
         match (&self.login, &refused.session) {
             (Login::Keystone { user, .. }, Kept::Keystone(session)) => user.forget(session),

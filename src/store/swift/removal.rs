@@ -1,18 +1,18 @@
-//! Deleting an object with all that belongs to it.
+//! Deletes an object with everything that belongs to it.
 
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::client::{Path, Target, answered, json, success};
-use super::large::{self, AT_A_TIME, Segment};
+use super::segments::{self, AT_A_TIME, Segment};
 use super::versions::Keeping;
 use super::{Shape, SwiftStore, shape};
 use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
 use crate::store::http_fault::Fault;
 
-/// What `DELETE ?multipart-manifest=delete` did: it answers 200 before it begins.
+/// The result of `DELETE ?multipart-manifest=delete`, whose status is 200 before it begins.
 #[derive(Debug, Deserialize)]
 struct BulkReport {
     #[serde(rename = "Number Deleted", default)]
@@ -24,7 +24,7 @@ struct BulkReport {
     errors: Vec<(String, String)>,
 }
 
-/// What was seen before anything was deleted.
+/// What was found before anything was deleted.
 enum Seen {
     Absent(Presence),
     There { shape: Shape, keeping: Keeping },
@@ -84,7 +84,7 @@ impl SwiftStore {
 
     /// Glance deletes a manifest even where it failed to delete segments, and never looks again.
     async fn remove_left_segments(&self, target: &Target) -> Deletion {
-        let parts = match large::parts(&self.client, target).await {
+        let parts = match segments::parts(&self.client, target).await {
             Ok(parts) => parts,
             // The image's own container is away with all that was in it.
             Err(Fault::Answered(StatusCode::NOT_FOUND, _)) if self.multi_tenant => {
@@ -119,7 +119,7 @@ impl SwiftStore {
 
     /// All that a manifest stands for, if it is segments and nothing else.
     async fn remove_parts(&self, target: &Target) -> Result<usize, Deletion> {
-        let parts = large::parts(&self.client, target).await.map_err(Fault::before_deletion)?;
+        let parts = segments::parts(&self.client, target).await.map_err(Fault::before_deletion)?;
         if let Some(stranger) = parts.stranger {
             let text = format!("{stranger:?} among its segments is none");
             return Err(Fault::Location(text).before_deletion());
@@ -159,7 +159,7 @@ impl SwiftStore {
             }
         }
         let is_ours = |left: &Segment| segments.iter().any(|ours| ours.object == left.object);
-        match large::parts(&self.client, target).await {
+        match segments::parts(&self.client, target).await {
             Ok(left) if !left.segments.iter().any(is_ours) => Ok(count),
             Ok(_) => Err(Deletion::Partial("segments are still listed".to_owned())),
             Err(fault) => Err(Deletion::Partial(fault.message().to_owned())),

@@ -1,4 +1,4 @@
-//! Containers that keep what is deleted in them, in three ways that Swift has had over the years.
+//! Containers that keep deleted data, in three ways that Swift has had over the years.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -7,10 +7,10 @@ use super::client::{Listed, SwiftClient, Target, answered, named};
 use crate::domain::store::Deletion;
 use crate::store::http_fault::Fault;
 
-/// What stands in a listing for a deletion: it holds no data.
+/// Marks a deletion in a listing: it holds no data.
 const MARK: &str = "swift_versions_deleted=1";
 
-/// How a container keeps what is deleted, by the headers of its own.
+/// How a container keeps deleted data, according to its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Keeping {
     Nothing,
@@ -37,7 +37,7 @@ impl Keeping {
         Ok(Self::Nothing)
     }
 
-    /// Where the data of an object is kept that is not there under its own name, if it is.
+    /// Where the data of a deleted object is kept, if it is.
     pub(super) async fn kept(
         &self,
         client: &SwiftClient,
@@ -63,7 +63,7 @@ impl Keeping {
         Ok(versions.iter().any(is_data).then_some(how))
     }
 
-    /// What a deletion that was confirmed has left.
+    /// What a confirmed deletion has left.
     pub(super) async fn look_after(
         &self,
         client: &SwiftClient,

@@ -61,7 +61,7 @@ async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
     assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "1 of 1 images released\n"));
     let none = config.run(&["hold", "--owner", "nobody"]);
     assert_eq!(none.exit, Some(1), "{none:?}");
-    assert!(none.stderr.contains("no image that waits fits"), "{none:?}");
+    assert!(none.stderr.contains("no pending image matches"), "{none:?}");
 }
 
 #[tokio::test]

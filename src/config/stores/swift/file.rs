@@ -1,21 +1,21 @@
-//! `swift_store_config_file`, by the rules of Python's `configparser`, with which `glance_store`
-//! reads it, and not by oslo.config's: names are lower case, comments may be indented, `[DEFAULT]`
-//! is inherited, nothing may be said twice, `%(name)s` is replaced and `%%` is a percent sign.
+//! Parses `swift_store_config_file` by the rules of Python's `configparser`, which `glance_store`
+//! uses, not oslo.config's: names are lower case, comments may be indented, `[DEFAULT]` is
+//! inherited, duplicates are errors, `%(name)s` is substituted and `%%` is a percent sign.
 
 use std::collections::BTreeMap;
 
-/// How deep values may refer to values, as in Python.
+/// How deep values may refer to other values, as in Python.
 const DEEPEST: usize = 10;
 
 /// One section.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reference {
     pub(super) name: String,
-    /// By lower-case name, what `[DEFAULT]` has included.
+    /// By lower-case name, including values inherited from `[DEFAULT]`.
     pub(super) values: BTreeMap<String, String>,
 }
 
-/// What Python refuses. No text holds a value, which may be a password.
+/// What Python refuses. No message holds a value, which may be a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FileError {
     #[error("line {0}: an option before any section; write [ref1] above it")]
@@ -63,9 +63,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Reference>, FileError> {
 struct Parser {
     defaults: Values,
     sections: Vec<(String, Values)>,
-    /// Where options go: `None` before the first section.
+    /// The section being read: `None` before the first.
     current: Option<Current>,
-    /// The option whose value may be continued, and how far its line is indented.
+    /// The option whose value may continue, and the indentation of its line.
     open: Option<(String, usize)>,
 }
 
@@ -130,7 +130,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Blank lines after a value are not a part of it.
+    /// Trailing blank lines are not part of a value.
     fn end_value(&mut self) {
         if let Some((option, _)) = self.open.take()
             && let Some(value) = self.values().and_then(|values| values.get_mut(&option))
@@ -147,7 +147,7 @@ impl Parser {
     }
 }
 
-/// One option of one section, while it is read.
+/// One option of one section, being substituted.
 struct Section<'a> {
     name: &'a str,
     option: &'a str,

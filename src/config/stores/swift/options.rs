@@ -1,4 +1,4 @@
-//! The options of a store of the type `swift`, and what each may be.
+//! The options of a store of the type `swift`, and their allowed values.
 
 use std::path::PathBuf;
 
@@ -10,46 +10,46 @@ use crate::config::options::{
 };
 
 options! {
-    /// The type `swift`; options that only matter for writing are left out.
+    /// The type `swift`, without options for writing.
     SWIFT_STORE: SwiftOptions {
-        /// Accounts by reference, so that no location has credentials; read as Glance reads it.
+        /// A file of accounts by reference, so that locations hold no credentials.
         swift_store_config_file: Option<PathBuf> = path().example("/etc/glance/glance-swift.conf");
-        /// The account that new images go to.
+        /// The account for new images.
         default_swift_reference: String = some_text("text", "ref1");
-        /// Where to log in, where there is no swift_store_config_file.
+        /// Keystone's or tempauth's URL, if there is no swift_store_config_file.
         swift_store_auth_address: Option<String> =
             optional_text("URL").example("https://keystone.example.org/v3");
-        /// Who logs in.
+        /// The user that logs in.
         swift_store_user: Option<String> =
             optional_text("project:user").example("service:glance").secret();
         /// The user's password.
         swift_store_key: Option<SecretString> = secret_text();
-        /// An application credential, in place of user and key.
+        /// An application credential, instead of user and key.
         swift_store_application_credential_id: Option<String> = optional_text("text").secret();
         /// The application credential's secret.
         swift_store_application_credential_secret: Option<SecretString> = secret_text();
-        /// The application credential's project: locations that name another one are not touched.
+        /// The application credential's project: locations that name another one are skipped.
         swift_store_project_name: Option<String> = optional_text("text").example("service");
-        /// 1 for Swift's own tempauth and RGW; 2 is read as 3, Keystone has no other any more.
+        /// 1 for Swift's own tempauth and RGW, 3 for Keystone; 2 is read as 3.
         swift_store_auth_version: String = version("3");
-        /// Believes every certificate, of Keystone and of Swift.
+        /// Accepts any certificate of Keystone and Swift.
         swift_store_auth_insecure: bool = boolean(false);
-        /// Certificates that the servers' ones must come from, in place of the system's.
+        /// CA certificates for the servers, instead of the system's.
         swift_store_cacert: Option<PathBuf> = path_or("");
         /// The region in the catalog.
         swift_store_region: Option<String> = optional_text("text").example("RegionOne");
-        /// The account's URL, in place of the catalog's.
+        /// The account's URL, instead of the catalog's.
         swift_store_endpoint: Option<String> =
             optional_text("URL").example("https://swift.example.org/v1/AUTH_service");
-        /// Which of the catalog's URLs.
+        /// Which of the catalog's URLs to use.
         swift_store_endpoint_type: String = endpoint_type("publicURL");
         /// Swift's type in the catalog.
         swift_store_service_type: String = some_text("text", "object-store");
-        /// The container, or the beginning of the containers' names.
+        /// The container, or the prefix of the containers' names.
         swift_store_container: String = container("glance");
-        /// So many characters of an image's id are added to its container's name.
+        /// How many characters of an image's id are appended to its container's name.
         swift_store_multiple_containers_seed: usize = integer(0, 32, "0");
-        /// Images are in their owners' accounts; our user needs the role of a reseller admin.
+        /// Images are in their owners' accounts; our user needs a reseller admin role.
         swift_store_multi_tenant: bool = boolean(false);
     }
 }
@@ -58,7 +58,7 @@ const fn version(default: &'static str) -> Opt<String> {
     parsed("1, 2 or 3", Some(default), parse_version, String::new)
 }
 
-/// `1`, `2`, `3`, and how older files write them.
+/// Parses `1`, `2`, `3` and the ways older files write them.
 pub(super) fn parse_version(text: &str) -> Result<String, String> {
     match text.trim_start_matches('v').trim_end_matches(".0") {
         version @ ("1" | "2" | "3") => Ok(version.to_owned()),

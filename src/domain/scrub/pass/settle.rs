@@ -1,4 +1,4 @@
-//! What became of a batch: written down, recorded and counted.
+//! Settles a batch: writes, records and counts the results.
 
 use super::Pass;
 use crate::domain::repo::RepoError;

@@ -1,4 +1,4 @@
-//! A connection, and what can be asked over it.
+//! A helper's connection to a cluster, and its operations.
 
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +19,7 @@ pub(super) fn at(step: Step) -> impl FnOnce(Errno) -> Failure {
     move |Errno(errno)| Failure { step, errno }
 }
 
-/// A name as C has it.
+/// A name as a C string.
 pub(super) fn name(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
     CString::new(text).map_err(|_| Failure { step: Step::Name, errno: 0 })
 }
@@ -199,7 +199,7 @@ impl Session {
     }
 }
 
-/// What there is of an image that could not be opened.
+/// What remains of an image that could not be opened.
 enum Remains {
     /// It is in the trash: its id.
     Trashed(CString),

@@ -1,4 +1,4 @@
-//! Large objects: what their segments are, and whether they are all there.
+//! Large objects: their segments, and whether they are complete.
 //!
 //! A HEAD shows a static large object whole whatever became of its segments, and a dynamic one as
 //! large as what is left of it.
@@ -57,13 +57,13 @@ impl Parts {
     pub(super) fn run(self, target: &Target) -> Vec<Segment> {
         let numbered = self.segments.into_iter().zip(1..);
         let is_next =
-            |(segment, number): &(Segment, usize)| segment.object == name(target, *number);
+            |(segment, number): &(Segment, usize)| segment.object == segment_name(target, *number);
         numbered.take_while(is_next).map(|(segment, _)| segment).collect()
     }
 }
 
 /// The name that Glance gives a segment.
-fn name(target: &Target, number: usize) -> String {
+fn segment_name(target: &Target, number: usize) -> String {
     format!("{}-{number:0DIGITS$}", target.object)
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts
     let highest = listed.len() + AT_A_TIME;
     let is_segment = |listed: &str| {
         let number = listed.strip_prefix(&prefix).and_then(|number| number.parse().ok());
-        number.is_some_and(|n| (1..=highest).contains(&n) && listed == name(target, n))
+        number.is_some_and(|n| (1..=highest).contains(&n) && listed == segment_name(target, n))
     };
     let (own, strangers): (Vec<_>, Vec<_>) =
         listed.into_iter().partition(|listed| is_segment(&listed.name));
@@ -92,7 +92,7 @@ pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts
     })
 }
 
-/// Whether a dynamic large object is whole, and how large.
+/// Whether a dynamic large object is complete, and its size.
 pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Presence, Fault> {
     let Parts { segments, stranger } = parts(client, target).await?;
     if let Some(stranger) = stranger {
@@ -100,7 +100,7 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
     }
     // No segment at all is what Glance makes of an image of no bytes; of any other its size tells.
     for (segment, number) in segments.iter().zip(1_usize..) {
-        let expected = name(target, number);
+        let expected = segment_name(target, number);
         if segment.object != expected {
             return Ok(Presence::Damaged(format!("segment {expected} is missing")));
         }
@@ -112,7 +112,7 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
     whole(client, target, segments, size).await
 }
 
-/// Whether a static large object, which says to have `size` bytes, is whole.
+/// Whether a static large object of `size` bytes is complete.
 pub(super) async fn fixed(
     client: &SwiftClient,
     target: &Target,
@@ -147,7 +147,7 @@ pub(super) async fn fixed(
     whole(client, target, segments, size).await
 }
 
-/// Looks at each segment itself: a listing can name what is lost.
+/// Checks each segment itself: a listing can name what is lost.
 async fn whole(
     client: &SwiftClient,
     target: &Target,
@@ -164,7 +164,7 @@ async fn whole(
     Ok(Presence::Present { size })
 }
 
-/// What is wrong with a segment, if something is.
+/// What is wrong with a segment, if anything.
 async fn look(
     client: &SwiftClient,
     target: &Target,
