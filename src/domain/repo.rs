@@ -370,9 +370,8 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// are not claimed.
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError>;
 
-    /// Writes down what became of a batch: one transaction. Where fewer of the locations waited until
-    /// then than were claimed, somebody else is at work on them. The audit has an entry by whoever ends
-    /// the last location of an image, also where two passes had a part of it each.
+    /// Writes the results of a batch in one transaction. Whoever ends the last location of an image
+    /// writes its audit entry, also where two passes destroyed a part each.
     async fn settle(&self, settled: &[Settled<'_>], now: Timestamp) -> Result<Ended, RepoError>;
 
     /// Passes on all locations of these images, unordered.
