@@ -194,6 +194,12 @@ impl Store for RbdStore {
         Ok(Some(once(async { Ok(first) }).chain(rest).boxed()))
     }
 
+    async fn second_chance(&self) -> Result<Option<String>, StoreError> {
+        let text = "the pool's trash, for images with clones or other snapshots, and for all with \
+                    rbd_move_to_trash_on_remove";
+        Ok(Some(text.to_owned()))
+    }
+
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
         let target = match self.own(image, uri) {
             Ok(target) => target,

@@ -9,6 +9,7 @@
 mod access;
 mod client;
 mod removal;
+mod retained;
 mod segments;
 mod uri;
 mod versions;
@@ -28,7 +29,7 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
 };
 use crate::domain::time::Clock;
 use crate::net::{Response, announced_length, header};
@@ -182,20 +183,18 @@ impl SwiftStore {
         self.client.ask(Method::HEAD, target, path).await
     }
 
-    async fn look(&self) -> Result<(), Fault> {
+    /// What stands for the store itself.
+    fn whole(&self) -> Result<Target, Fault> {
         let account = self.accounts.first().ok_or_else(|| {
             Fault::Login("no account is configured: set swift_store_auth_address".to_owned())
         })?;
         let container = if self.is_one_container { self.container.as_str() } else { "" };
-        let target = Target {
+        Ok(Target {
             account: Arc::clone(account),
             owner: None,
             container: container.to_owned(),
             object: String::new(),
-        };
-        let path = Path { container, object: None, query: "" };
-        success(self.client.ask(Method::HEAD, &target, path).await?)?;
-        Ok(())
+        })
     }
 }
 
@@ -238,7 +237,8 @@ impl Store for SwiftStore {
     }
 
     async fn health(&self) -> Result<(), StoreError> {
-        Ok(self.look().await?)
+        success(self.head_container(&self.whole()?).await?).map_err(StoreError::from)?;
+        Ok(())
     }
 
     async fn stat(&self, image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {
@@ -264,6 +264,39 @@ impl Store for SwiftStore {
         let answer = success(answer)?;
         shape(&answer, &target)?;
         Ok(Some(streamed(answer)))
+    }
+
+    async fn retained(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<Retained>, StoreError> {
+        Ok(self.kept(&self.target(image, uri)?).await?)
+    }
+
+    async fn read_retained(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<Option<ObjectStream>, StoreError> {
+        Ok(self.read_kept(&self.target(image, uri)?, &kept.version).await?)
+    }
+
+    async fn recover(
+        &self,
+        image: &ImageId,
+        uri: &StoreUri,
+        kept: &Retained,
+    ) -> Result<(), StoreError> {
+        Ok(self.bring_back(&self.target(image, uri)?, &kept.version).await?)
+    }
+
+    async fn second_chance(&self) -> Result<Option<String>, StoreError> {
+        if !self.is_one_container {
+            return Ok(Some("each container has its own".to_owned()));
+        }
+        Ok(self.how_long(&self.whole()?).await?)
     }
 
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {

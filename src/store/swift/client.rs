@@ -57,6 +57,11 @@ pub(super) struct Listed {
     pub(super) hash: String,
     #[serde(default)]
     pub(super) content_type: String,
+    #[serde(default)]
+    pub(super) last_modified: String,
+    /// In listings of versions alone.
+    #[serde(default)]
+    pub(super) version_id: Option<String>,
 }
 
 impl Target {
@@ -148,6 +153,28 @@ impl SwiftClient {
         if is_read && path.object.is_some() {
             request = request.header("X-Newest", "true");
         }
+        let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
+        sent.map_err(Fault::unanswered)
+    }
+
+    /// Makes an object of what Swift has already; sent once. A version goes to its place only where no
+    /// object is; a copy cannot ask for that, since Swift holds the condition against its source.
+    pub(super) async fn put(
+        &self,
+        target: &Target,
+        query: &str,
+        copy_from: Option<String>,
+    ) -> Result<Response, Fault> {
+        let access = self.access(target).await?;
+        let path = Path { query, ..target.path() };
+        let mut request = self.http.request(Method::PUT, path.append_to(target.base(&access)?));
+        request = request.header("X-Auth-Token", access.token.clone());
+        request = request.header("Content-Length", "0");
+        let (header, value) = match copy_from {
+            Some(from) => ("X-Copy-From", from),
+            None => ("If-None-Match", "*".to_owned()),
+        };
+        let request = request.header(header, value);
         let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
         sent.map_err(Fault::unanswered)
     }

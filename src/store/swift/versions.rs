@@ -43,9 +43,19 @@ impl Keeping {
         client: &SwiftClient,
         target: &Target,
     ) -> Result<Option<String>, Fault> {
+        let (versions, how) = self.versions(client, target).await?;
+        Ok(versions.iter().any(|one| !is_mark(one)).then_some(how))
+    }
+
+    /// What is kept of an object, marks of its deletions included, and as what.
+    pub(super) async fn versions(
+        &self,
+        client: &SwiftClient,
+        target: &Target,
+    ) -> Result<(Vec<Listed>, String), Fault> {
         let object = &target.object;
-        let (versions, how) = match self {
-            Self::Nothing => return Ok(None),
+        Ok(match self {
+            Self::Nothing => (Vec::new(), String::new()),
             Self::Versions => {
                 let mut versions = client.list(target, &target.container, object, true).await?;
                 versions.retain(|version| version.name == *object);
@@ -58,9 +68,7 @@ impl Keeping {
                 let versions = client.list(target, container, &prefix, false).await?;
                 (versions, format!("the container keeps older versions in {container}"))
             }
-        };
-        let is_data = |version: &Listed| !version.content_type.contains(MARK);
-        Ok(versions.iter().any(is_data).then_some(how))
+        })
     }
 
     /// What a confirmed deletion has left.
@@ -85,6 +93,11 @@ impl Keeping {
         let kept = self.kept(client, target).await?;
         Ok(kept.map_or(Deletion::Deleted, Deletion::Retained))
     }
+}
+
+/// Whether it stands for a deletion.
+pub(super) fn is_mark(version: &Listed) -> bool {
+    version.content_type.contains(MARK)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod rbd;
 mod s3;
+mod swift;
 
 use serde_json::json;
 

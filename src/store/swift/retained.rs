@@ -1,0 +1,139 @@
+//! The second chance of a container that keeps what is deleted in it.
+
+use reqwest::{Method, StatusCode};
+
+use super::client::{Path, Target, answered, quoted, success};
+use super::versions::{Keeping, is_mark};
+use super::{Shape, SwiftStore, shape};
+use crate::domain::store::{ObjectStream, Retained};
+use crate::domain::time::Timestamp;
+use crate::net::Response;
+use crate::store::http_fault::Fault;
+use crate::store::streamed;
+
+/// Where exactly a version lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Version<'v> {
+    /// Beside the object, by its own id.
+    Id(&'v str),
+    /// In another container, under this name.
+    In(&'v str, &'v str),
+}
+
+impl<'v> Version<'v> {
+    /// As [`Version::text`] has it.
+    fn parse(text: &'v str) -> Self {
+        text.split_once('/').map_or(Self::Id(text), |(container, name)| Self::In(container, name))
+    }
+
+    /// Neither an id nor a container's name has a slash.
+    fn text(&self) -> String {
+        match self {
+            Self::Id(id) => (*id).to_owned(),
+            Self::In(container, name) => format!("{container}/{name}"),
+        }
+    }
+}
+
+impl SwiftStore {
+    /// The newest data of an object that is not there any more. Large objects are none: their
+    /// segments are versions of their own.
+    pub(super) async fn kept(&self, target: &Target) -> Result<Option<Retained>, Fault> {
+        let keeping = Keeping::of(success(self.head_container(target).await?)?.headers())?;
+        let (listed, how) = keeping.versions(&self.client, target).await?;
+        let newest = |marks: bool| {
+            let some = listed.iter().filter(move |one| is_mark(one) == marks);
+            some.max_by(|a, b| a.last_modified.cmp(&b.last_modified))
+        };
+        let Some(data) = newest(false) else { return Ok(None) };
+        let version = match (&keeping, &data.version_id) {
+            (Keeping::Archive { container, .. }, _) => Version::In(container, &data.name),
+            (_, Some(id)) => Version::Id(id),
+            (_, None) => return Ok(None),
+        };
+        let head = self.version(Method::HEAD, target, &version).await?;
+        let Shape::Plain { size } = shape(&success(head)?, target)? else { return Ok(None) };
+        let since = newest(true).or(Some(data)).and_then(|one| time(&one.last_modified));
+        Ok(Some(Retained { version: version.text(), size, since, until: None, how }))
+    }
+
+    pub(super) async fn read_kept(
+        &self,
+        target: &Target,
+        version: &str,
+    ) -> Result<Option<ObjectStream>, Fault> {
+        let answer = self.version(Method::GET, target, &Version::parse(version)).await?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Ok(Some(streamed(success(answer)?))),
+        }
+    }
+
+    /// Has Swift make this version the object again, where there is none.
+    pub(super) async fn bring_back(&self, target: &Target, version: &str) -> Result<(), Fault> {
+        let there = self.client.ask(Method::HEAD, target, target.path()).await?;
+        match there.status() {
+            StatusCode::NOT_FOUND => {}
+            status if status.is_success() => {
+                return Err(Fault::Unclear("another object came to its place".to_owned()));
+            }
+            _ => return Err(answered(&there)),
+        }
+        let (query, copy_from) = match Version::parse(version) {
+            Version::Id(id) => (format!("version-id={}", quoted(id)), None),
+            Version::In(container, name) => {
+                (String::new(), Some(format!("/{}/{}", quoted(container), quoted(name))))
+            }
+        };
+        success(self.client.put(target, &query, copy_from).await?)?;
+        Ok(())
+    }
+
+    /// Whether deletions from now on leave versions.
+    pub(super) async fn how_long(&self, target: &Target) -> Result<Option<String>, Fault> {
+        let answer = success(self.head_container(target).await?)?;
+        let is_on = |value: &str| value.eq_ignore_ascii_case("true");
+        let on = answer.headers().get("x-versions-enabled").and_then(|value| value.to_str().ok());
+        Ok(match Keeping::of(answer.headers())? {
+            Keeping::Nothing => None,
+            Keeping::Versions if on.is_some_and(is_on) => Some(
+                "versioned (X-Versions-Enabled): what is deleted is kept until somebody removes it"
+                    .to_owned(),
+            ),
+            Keeping::Versions => {
+                Some("versions are off: only what was uploaded before is kept".to_owned())
+            }
+            Keeping::Archive { container, pops: false } => Some(format!(
+                "what is deleted is kept in {container} (X-History-Location) until somebody removes it"
+            )),
+            Keeping::Archive { pops: true, .. } => Some(
+                "none: X-Versions-Location keeps what is overwritten, not what is deleted"
+                    .to_owned(),
+            ),
+        })
+    }
+
+    async fn version(
+        &self,
+        method: Method,
+        target: &Target,
+        version: &Version<'_>,
+    ) -> Result<Response, Fault> {
+        match version {
+            Version::Id(id) => {
+                let query = format!("version-id={}", quoted(id));
+                let (container, object) = (target.container.as_str(), Some(&*target.object));
+                self.client.ask(method, target, Path { container, object, query: &query }).await
+            }
+            Version::In(container, name) => {
+                let path = Path { container, object: Some(*name), query: "" };
+                self.client.ask(method, target, path).await
+            }
+        }
+    }
+}
+
+/// A time as Swift lists it, in UTC.
+fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()
+}
