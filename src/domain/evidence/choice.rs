@@ -78,7 +78,8 @@ pub(in crate::domain) fn warnings(
     let unproved = judged.iter().filter(is_chosen).filter(|j| j.finding == Finding::Unchecked);
     let unproved =
         unproved.map(|j| format!("the data of location {} was not checked", j.location.id));
-    let at_once = |j: &&Judged| pending.was_ended_at_once(&j.location);
+    let is_deleted = pending.image().may_be_scrubbed();
+    let at_once = |j: &&Judged| is_deleted && pending.was_ended_at_once(&j.location);
     let unsure = judged.iter().filter(is_chosen).filter(at_once).take(1);
     let unsure = unsure.map(|_| {
         "Glance had ended the image without delaying the deletion, as it does with deactivated ones; \
