@@ -108,7 +108,10 @@ impl World {
                 let sql = format!("INSERT INTO {table} ({key}, {columns}) VALUES {values}");
                 self.db.execute(&sql).await;
             }
-            let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+        }
+        let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+        // the image last: until then it is not due, and a pass that runs meanwhile leaves it alone
+        for (table, key, _) in TABLES.iter().rev() {
             let of_these = format!("{key} IN ({list})");
             self.db.earlier(table, &of_these, days * 24 * 3600).await;
         }
