@@ -7,7 +7,7 @@
 //! destroys anything, after its claims, rows that came since are added. A revert of another image
 //! changes nothing: its row counts whether it waits or lives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use super::Scrubber;
@@ -82,19 +82,21 @@ impl SharedData {
         self.last_before = self.last;
         loop {
             let (before, after) = (self.before, self.last);
-            let mut ended = Vec::new();
+            let mut ended: HashMap<_, Vec<_>> = HashMap::new();
             let take = &mut |held: &HeldLocation| {
+                let names = self.due_names(scrubber, &held.location);
                 if held.location.status != LocationStatus::Deleted {
-                    self.count(scrubber, &held.location, 1);
-                } else if self.names_what_is_due(scrubber, &held.location) {
-                    ended.push(held.clone());
+                    self.add(&names, 1);
+                } else if !names.is_empty() {
+                    ended.entry(held.image.clone()).or_default().push((held.location.id, names));
                 }
             };
             let handed = scrubber.repo.needed_locations(before, after, PAGE, take).await?;
-            for held in ended {
-                if is_needed(scrubber, &held).await? {
-                    self.count(scrubber, &held.location, 1);
-                }
+            for (image, rows) in ended {
+                let needed = needed_rows(scrubber, image.as_ref()).await?;
+                let is_needed = |row: &i32| needed.as_ref().is_none_or(|rows| rows.contains(row));
+                let names = rows.iter().filter(|(row, _)| is_needed(row)).map(|(_, names)| names);
+                names.for_each(|names| self.add(names, 1));
             }
             match handed {
                 Handed::Until(last) => self.last = last,
@@ -103,9 +105,11 @@ impl SharedData {
         }
     }
 
-    fn names_what_is_due(&self, scrubber: &Scrubber, location: &Location) -> bool {
-        let names = hashes(&self.hasher, &named(scrubber.stores.objects(location)));
-        names.iter().any(|name| self.names.binary_search(name).is_ok())
+    /// Of the names under which a row is counted, those of objects that are due.
+    fn due_names(&self, scrubber: &Scrubber, location: &Location) -> Vec<u64> {
+        let mut names = hashes(&self.hasher, &named(scrubber.stores.objects(location)));
+        names.retain(|name| self.names.binary_search(name).is_ok());
+        names
     }
 
     /// A location is done with.
@@ -134,9 +138,12 @@ impl SharedData {
     }
 
     fn count(&mut self, scrubber: &Scrubber, location: &Location, by: i32) {
-        let objects = scrubber.stores.objects(location);
-        for name in hashes(&self.hasher, &named(objects)) {
-            if let Ok(at) = self.names.binary_search(&name)
+        self.add(&self.due_names(scrubber, location), by);
+    }
+
+    fn add(&mut self, names: &[u64], by: i32) {
+        for name in names {
+            if let Ok(at) = self.names.binary_search(name)
                 && let Some(rows) = self.rows.get_mut(at)
             {
                 *rows = rows.saturating_add_signed(by);
@@ -180,15 +187,17 @@ impl SharedData {
     }
 }
 
-/// Whether a row that was ended needs its data still: it was ended together with its image, without a
-/// look at the store. What cannot be told is not destroyed.
-async fn is_needed(scrubber: &Scrubber, held: &HeldLocation) -> Result<bool, RepoError> {
-    let Some(image) = &held.image else { return Ok(true) };
+/// The rows of an image that need their data still although they may be ended: those that were ended
+/// together with it, without a look at the store. `None` if that is unknown: what cannot be told is not
+/// destroyed. Asked once for an image, which may have any number of ended rows.
+async fn needed_rows(
+    scrubber: &Scrubber,
+    image: Option<&ImageId>,
+) -> Result<Option<HashSet<i32>>, RepoError> {
+    let Some(image) = image else { return Ok(None) };
     let images = scrubber.repo.get_many(std::slice::from_ref(image)).await?;
-    Ok(images.iter().any(|image| match image {
-        Ok(image) => image.locations.iter().any(|location| location.id == held.location.id),
-        Err(_) => true,
-    }))
+    let Ok(images) = images.into_iter().collect::<Result<Vec<_>, _>>() else { return Ok(None) };
+    Ok(Some(images.iter().flat_map(|one| one.locations.iter().map(|row| row.id)).collect()))
 }
 
 /// What a row is counted under.
