@@ -3,7 +3,7 @@
 mod recorded;
 mod rows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -247,16 +247,18 @@ async fn release<D: Dialect>(
     for some in ids.chunks(IMAGE_SLOTS) {
         let some: Vec<_> = some.iter().map(ImageId::as_str).collect();
         let statement = Statement::new(sql::HELD).bind_list(IMAGE_SLOTS, &some);
-        let mut found = HashSet::new();
         for row in D::fetch(transaction, statement).await? {
-            found.extend(D::text(&row, "image_id")?);
+            let id = D::text(&row, "image_id")?.and_then(|id| ImageId::parse(&id).ok());
+            held.extend(id.map(|id| (id.clone(), AuditedImage { id, owner: None, name: None })));
         }
-        if !found.is_empty() {
+        if !held.is_empty() {
+            // the rows of one that was purged are gone
             let statement = Statement::new(sql::NAMES).bind_list(IMAGE_SLOTS, &some);
             for row in D::fetch(transaction, statement).await? {
-                let id = D::text(&row, "id")?.filter(|id| found.contains(id));
-                let image = id.and_then(|id| ImageId::parse(&id).ok());
-                held.extend(image.map(|image| (image.clone(), rows::named::<D>(image, &row))));
+                let id = D::text(&row, "id")?.and_then(|id| ImageId::parse(&id).ok());
+                if let Some(image) = id.as_ref().and_then(|id| held.get_mut(id)) {
+                    *image = rows::named::<D>(image.id.clone(), &row);
+                }
             }
         }
         // those that have run out, too

@@ -17,7 +17,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// Tells the log of what was brought back for an image whose rows were not written. The next revert
+    /// Tells the log of what was brought back for an image whose rows were not, or may not be written. The next revert
     /// finds it there; nobody deletes it again, since whoever won may need it.
     pub(super) fn tell_unwritten(&self) {
         for judged in &self.judged {
@@ -26,7 +26,7 @@ impl Decision {
                     image_id = self.plan.id().as_str(),
                     location = judged.location.id,
                     %kept,
-                    "data is back in its store and the image is not: revert it again"
+                    "data is back in its store, and its image may not be: revert it again"
                 );
             }
         }

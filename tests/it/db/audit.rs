@@ -26,6 +26,7 @@ on_each_database! {
     what_changed_nothing_leaves_no_entry,
     an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed,
     a_revert_ends_the_hold_of_its_image_and_says_so,
+    the_hold_of_an_image_whose_rows_were_purged_can_be_ended,
     without_the_tables_images_come_back_and_the_audit_says_what_to_do,
     a_table_that_is_gone_keeps_no_image_away,
     a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold,
@@ -228,6 +229,25 @@ async fn a_revert_ends_the_hold_of_its_image_and_says_so(kind: Kind) {
     assert_eq!(released.len(), 2, "of what was held alone: {released:?}");
     let again = reverter.revert(&alice(), &id("held"), &whole()).await.unwrap();
     assert!(again.repeated, "the answer is given again");
+}
+
+async fn the_hold_of_an_image_whose_rows_were_purged_can_be_ended(kind: Kind) {
+    let world = World::with_tables(kind).await;
+    world.deleted_image("a").await;
+    let database = world.open();
+    let term = Term { until: FAR_FUTURE, reason: None };
+    database.control.hold(&[id("a")], &term, &alice()).await.unwrap();
+    for table in ["image_locations", "image_properties", "image_tags", "image_members"] {
+        world.db.execute(&format!("DELETE FROM {table} WHERE image_id = 'a'")).await;
+    }
+    world.db.execute("DELETE FROM images WHERE id = 'a'").await;
+
+    let control = orders::control(&world, &database);
+    assert!(control.release(&alice(), &id("a")).await.unwrap());
+    let last = all(&world).await.remove(0);
+    assert_eq!((last.operation.as_str(), last.image_id.as_deref()), ("releaseImage", Some("a")));
+    assert_eq!((last.owner, last.name), (None, None));
+    assert!(!control.release(&alice(), &id("a")).await.unwrap());
 }
 
 async fn a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold(kind: Kind) {
