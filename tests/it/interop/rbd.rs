@@ -26,17 +26,12 @@ struct Names {
 /// A Glance whose store `cold` is the pool `images`.
 async fn with_pool(kind: Kind) -> (Cloud, Pool) {
     let ceph = Ceph::shared().await;
-    let options = format!(
-        "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
-         rados_connect_timeout = 30\n",
-        ceph.conf().display()
-    );
     let modules = ceph.python_path();
     let options = GlanceOptions {
         stores: Stores::Multi,
         scrub_time: 3600,
         modules: Some(&modules),
-        more: &[("cold", "rbd", options)],
+        more: &[("cold", "rbd", ceph.store_options())],
         ..GlanceOptions::default()
     };
     let cloud = Cloud::start(kind, options).await;

@@ -78,6 +78,17 @@ impl Stand {
         self.scene.rest_comes_back().await;
     }
 
+    /// Rounds in which nothing fails.
+    async fn serves_the_same(mut self, level: &str) {
+        for round in 0..env::rounds(1) {
+            let prefix = format!("i{round}");
+            self.round(&prefix, async || {}).await;
+            assert!(self.scene.was_undisturbed(&prefix), "{level}");
+            self.checks().await;
+        }
+        self.ends().await;
+    }
+
     async fn ends(mut self) {
         self.service.ready(StatusCode::OK).await;
         self.scene.ends(self.service, self.descriptors).await;
@@ -205,13 +216,8 @@ async fn full_disk_of_postgres_destroys_nothing_without_its_entry_in_the_audit()
 async fn mariadb_at_other_isolation_levels_is_served_the_same() {
     for level in ["READ-COMMITTED", "SERIALIZABLE"] {
         let server = PrivateMariadb::start(&[&format!("--transaction-isolation={level}")]);
-        let mut stand = Stand::at(Kind::Mariadb, server.url().await).await;
-        for round in 0..env::rounds(1) {
-            stand.round(&format!("i{round}"), async || {}).await;
-            assert!(stand.scene.was_undisturbed(&format!("i{round}")), "{level}");
-            stand.checks().await;
-        }
-        stand.ends().await;
+        let stand = Stand::at(Kind::Mariadb, server.url().await).await;
+        stand.serves_the_same(level).await;
     }
 }
 
@@ -223,13 +229,8 @@ async fn postgres_at_other_isolation_levels_is_served_the_same() {
         let name = database.owner_url().rsplit('/').next().unwrap().to_owned();
         let default = format!("SET default_transaction_isolation = '{level}'");
         database.execute(&format!("ALTER DATABASE {name} {default}")).await;
-        let mut stand = Stand::on(database, Kind::Postgres, None).await;
-        for round in 0..env::rounds(1) {
-            stand.round(&format!("i{round}"), async || {}).await;
-            assert!(stand.scene.was_undisturbed(&format!("i{round}")), "{level}");
-            stand.checks().await;
-        }
-        stand.ends().await;
+        let stand = Stand::on(database, Kind::Postgres, None).await;
+        stand.serves_the_same(level).await;
     }
 }
 

@@ -10,17 +10,12 @@ use crate::support::glance::{GlanceOptions, Stores};
 
 async fn with_pool(kind: Kind, by: Destroyer) -> (Cloud, Shared) {
     let ceph = Ceph::shared().await;
-    let options = format!(
-        "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
-         rados_connect_timeout = 30\n",
-        ceph.conf().display()
-    );
     let modules = ceph.python_path();
     let options = GlanceOptions {
         stores: Stores::Multi,
         at_once: by == Destroyer::Glance,
         modules: Some(&modules),
-        more: &[("cold", "rbd", options)],
+        more: &[("cold", "rbd", ceph.store_options())],
         ..GlanceOptions::default()
     };
     (Cloud::start(kind, options).await, ceph)

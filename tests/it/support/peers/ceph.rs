@@ -137,6 +137,15 @@ impl Ceph {
         self.folder.path().join("ceph.conf")
     }
 
+    /// What Glance needs for a store in the pool `images`.
+    pub(crate) fn store_options(&self) -> String {
+        format!(
+            "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
+             rados_connect_timeout = 30\n",
+            self.conf().display()
+        )
+    }
+
     /// The object gateway, started by the first test that asks for it.
     pub(crate) async fn rgw(&self) -> &Rgw {
         self.rgw.get_or_init(|| self.start_rgw()).await
