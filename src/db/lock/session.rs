@@ -31,8 +31,10 @@ pub(super) trait SessionLock: std::fmt::Debug + Send + Sync {
     async fn trial(&self) -> Result<LockTrial, RepoError>;
 }
 
-/// How often a trial of the locks asks.
+/// How often a trial of the locks asks: which session a pooler gives is chance.
 const TRIALS: usize = 10;
+/// The same before the first lock is asked for, on the way of a request.
+const FIRST_TRIALS: usize = 3;
 
 /// Locks taken, and given up, in one round trip.
 const LOCKS: usize = 16;
@@ -148,6 +150,8 @@ pub(in crate::db) struct Session<D: LockDialect> {
     connection: tokio::sync::Mutex<Option<LockConnection<D>>>,
     /// Set where locks cannot be relied on.
     unreliable: OnceLock<LockTrial>,
+    /// Set once they were tried.
+    tried: tokio::sync::OnceCell<()>,
 }
 
 /// A connection, and the session that answered on it first.
@@ -164,6 +168,7 @@ impl<D: LockDialect> Session<D> {
             database: database.to_owned(),
             connection: tokio::sync::Mutex::default(),
             unreliable: OnceLock::new(),
+            tried: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -236,6 +241,7 @@ impl<D: LockDialect> Session<D> {
     /// At most [`LOCKS`] names.
     async fn try_lock_some(&self, names: &[String]) -> Result<Vec<bool>, RepoError> {
         let all = || vec![true; names.len()];
+        self.try_first().await.map_err(repo_error)?;
         if self.unreliable.get().is_some() {
             return Ok(all());
         }
@@ -254,6 +260,21 @@ impl<D: LockDialect> Session<D> {
         let text = text.map_err(repo_error)?.flatten().unwrap_or_default();
         let words = text.split(',').map(|word| word == D::GRANTED);
         Ok(words.chain(std::iter::repeat(false)).take(names.len()).collect())
+    }
+
+    /// Before the first lock: one that a session was left with that wanders stays taken for
+    /// everybody who comes by another way, until the pooler ends the session.
+    async fn try_first(&self) -> Result<(), sqlx::Error> {
+        self.tried.get_or_try_init(|| self.try_often(FIRST_TRIALS)).await.map(drop)
+    }
+
+    async fn try_often(&self, times: usize) -> Result<(), sqlx::Error> {
+        for _ in 0..times {
+            if self.unreliable.get().is_none() {
+                self.try_beside_a_transaction().await?;
+            }
+        }
+        Ok(())
     }
 
     /// A pooler that gives each transaction any session is caught by a transaction of another
@@ -325,12 +346,7 @@ impl<D: LockDialect> SessionLock for Session<D> {
         if self.try_lock(&name).await? == [true] {
             self.unlock(&name).await;
         }
-        // which session a pooler gives is chance
-        for _ in 0..TRIALS {
-            if self.unreliable.get().is_none() {
-                self.try_beside_a_transaction().await.map_err(repo_error)?;
-            }
-        }
+        self.try_often(TRIALS).await.map_err(repo_error)?;
         Ok(self.unreliable.get().copied().unwrap_or(LockTrial::Works))
     }
 }
