@@ -44,6 +44,7 @@ async fn night(admin: &Configuration) {
         None,
         None,
         None,
+        None,
     );
     let burst = summary.await.unwrap().groups.remove(0);
     assert_eq!((burst.project.as_ref(), burst.images), (Some(&project), lost));

@@ -1,0 +1,25 @@
+// How soon the page is there, in a browser that has never seen it.
+
+import { launch, open } from "./browser.mjs";
+import { Service } from "./service.mjs";
+
+const ROUNDS = 15;
+
+const service = await Service.demo();
+const browser = await launch();
+const times = [];
+for (let round = 0; round < ROUNDS; round += 1) {
+  // a page of its own session has nothing in its cache
+  const page = await open(browser, service);
+  const paint = await page.waitForFunction(
+    () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
+  );
+  times.push(await paint.jsonValue());
+  await page.context().close();
+}
+await browser.close();
+await service.stop();
+// the browser itself warms up in the first
+const sorted = times.slice(1).sort((a, b) => a - b);
+const shown = [["median", sorted[Math.floor(sorted.length / 2)]], ["slowest", sorted.at(-1)]];
+console.log(`first paint, ms: ${shown.map(([word, time]) => `${word} ${Math.round(time)}`).join(", ")}`);
