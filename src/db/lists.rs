@@ -80,9 +80,15 @@ macro_rules! waits_of_few {
 
 pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<", "", waits_of_many!());
 pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">", "", waits_of_many!());
-/// The newest among images that changed lately, which Glance's index finds.
-pub(super) const LIST_PENDING_RECENT: &str =
-    list_pending!("DESC", "<", "i.updated_at >= ? AND ", waits_of_few!());
+/// Images that changed since a time, which an index of Glance's finds.
+macro_rules! changed {
+    () => {
+        "i.updated_at >= ? AND "
+    };
+}
+
+pub(super) const LIST_RECENT_NEWEST: &str = list_pending!("DESC", "<", changed!(), waits_of_few!());
+pub(super) const LIST_RECENT_OLDEST: &str = list_pending!("ASC", ">", changed!(), waits_of_few!());
 
 /// Images that somebody keeps from every scrubber.
 macro_rules! held {
@@ -140,14 +146,14 @@ macro_rules! sample {
 pub(super) const SAMPLE_OF_NEWEST: &str = sample!("DESC", "<");
 pub(super) const SAMPLE_OF_OLDEST: &str = sample!("ASC", ">");
 
-/// All that waits, as a list has it, and filters; `$held` is one more of them.
+/// All that waits, as a list has it, and filters.
 macro_rules! waiting {
-    ($held:expr) => {
+    ($among:expr, $waits:expr) => {
         concat!(
-            $held,
+            $among,
             "(i.status = 'pending_delete' OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
              AND (i.status = 'active' OR (i.status = 'deleted' AND (",
-            waits_of_many!(),
+            $waits,
             " OR (i.updated_at >= ? AND (SELECT COUNT(*) FROM image_locations l \
              WHERE l.image_id = i.id AND ",
             ended_with_image!(),
@@ -164,12 +170,12 @@ macro_rules! waiting {
 /// All that waits, counted by owner and moment. A sum has another type on each database; all have
 /// text.
 macro_rules! sum_waiting {
-    ($held:expr) => {
+    ($among:expr, $waits:expr) => {
         concat!(
             "SELECT i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, \
              COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes \
              FROM images i WHERE ",
-            waiting!($held),
+            waiting!($among, $waits),
             " GROUP BY i.owner, COALESCE(i.deleted_at, i.updated_at) \
              ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at)"
         )
@@ -178,7 +184,7 @@ macro_rules! sum_waiting {
 
 /// The same, a row for each location that can come back, or one for an image without any.
 macro_rules! waiting_locations {
-    ($held:expr) => {
+    ($among:expr, $waits:expr) => {
         concat!(
             "SELECT i.id, i.owner, COALESCE(i.deleted_at, i.updated_at) AS deleted_at, i.size, \
              l.value, l.meta_data FROM images i LEFT JOIN image_locations l ON l.image_id = i.id \
@@ -186,28 +192,32 @@ macro_rules! waiting_locations {
              OR (l.status = 'active' AND l.deleted = FALSE) OR ",
             ended_with_image!(),
             ") WHERE ",
-            waiting!($held),
+            waiting!($among, $waits),
             " ORDER BY i.owner, COALESCE(i.deleted_at, i.updated_at), i.id"
         )
     };
 }
 
-pub(super) const SUM_WAITING: &str = sum_waiting!("");
-pub(super) const SUM_HELD: &str = sum_waiting!(held!("IN"));
-pub(super) const SUM_UNHELD: &str = sum_waiting!(held!("NOT IN"));
-pub(super) const WAITING_LOCATIONS: &str = waiting_locations!("");
-pub(super) const HELD_LOCATIONS: &str = waiting_locations!(held!("IN"));
-pub(super) const UNHELD_LOCATIONS: &str = waiting_locations!(held!("NOT IN"));
+pub(super) const SUM_WAITING: &str = sum_waiting!("", waits_of_many!());
+pub(super) const SUM_RECENT: &str = sum_waiting!(changed!(), waits_of_few!());
+pub(super) const SUM_HELD: &str = sum_waiting!(held!("IN"), waits_of_few!());
+pub(super) const SUM_UNHELD: &str = sum_waiting!(held!("NOT IN"), waits_of_many!());
+pub(super) const WAITING_LOCATIONS: &str = waiting_locations!("", waits_of_many!());
+pub(super) const RECENT_LOCATIONS: &str = waiting_locations!(changed!(), waits_of_few!());
+pub(super) const HELD_LOCATIONS: &str = waiting_locations!(held!("IN"), waits_of_few!());
+pub(super) const UNHELD_LOCATIONS: &str = waiting_locations!(held!("NOT IN"), waits_of_many!());
 
 /// What waits and may be meant: of all projects, or of one.
 macro_rules! candidates {
-    ($of:literal) => {
+    ($among:expr, $waits:expr, $of:literal) => {
         concat!(
             "SELECT i.id, i.name, i.owner, i.size, COALESCE(i.deleted_at, i.updated_at) \
-             AS deleted_at FROM images i WHERE (i.status = 'pending_delete' \
+             AS deleted_at FROM images i WHERE ",
+            $among,
+            "(i.status = 'pending_delete' \
              OR (CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
              AND (i.status = 'active' OR (i.status = 'deleted' AND (",
-            waits_of_many!(),
+            $waits,
             " OR (i.updated_at >= ? AND (SELECT COUNT(*) FROM image_locations l \
              WHERE l.image_id = i.id AND ",
             ended_with_image!(),
@@ -219,8 +229,9 @@ macro_rules! candidates {
     };
 }
 
-pub(super) const CANDIDATES: &str = candidates!("");
-pub(super) const CANDIDATES_OF_OWNER: &str = candidates!(" AND i.owner = ?");
+pub(super) const CANDIDATES: &str = candidates!("", waits_of_many!(), "");
+pub(super) const RECENT_CANDIDATES: &str = candidates!(changed!(), waits_of_few!(), "");
+pub(super) const CANDIDATES_OF_OWNER: &str = candidates!("", waits_of_many!(), " AND i.owner = ?");
 
 pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
@@ -273,11 +284,11 @@ pub(super) const COUNT_DUE: &str =
 macro_rules! pending_tally {
     ($condition:literal, $images:literal, $bytes:literal) => {
         concat!(
-            "COUNT(CASE WHEN i.deleted = TRUE ",
+            "COUNT(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE ",
             $condition,
             " THEN 1 END) AS ",
             $images,
-            ", CONCAT(COALESCE(SUM(CASE WHEN i.deleted = TRUE ",
+            ", CONCAT(COALESCE(SUM(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE ",
             $condition,
             " THEN i.size END), 0), '') AS ",
             $bytes,
@@ -286,8 +297,17 @@ macro_rules! pending_tally {
     };
 }
 
-/// What waits, or of it what is after an id, in one row. Without the id it is a plain walk over the
-/// table, which takes MariaDB half as long as a range of its primary key.
+/// When the images of a list first changed, and how many of them were deleted later than they changed.
+macro_rules! order {
+    () => {
+        "COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) \
+         AS out_of_order, MIN(i.updated_at) AS first_change "
+    };
+}
+
+/// The images that are `pending_delete`, or of them those after an id, in one row; their order has
+/// also those that are deleted and `active`. Without the id it is a plain walk over the table, which
+/// takes MariaDB half as long as a range of its primary key.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
     pending_tally!("", "pending", "pending_bytes"),
@@ -296,11 +316,20 @@ pub(super) const OUTLOOK: &str = concat!(
     pending_tally!("AND i.deleted_at <= ?", "due_2", "bytes_2"),
     pending_tally!("AND i.deleted_at > ?", "recent", "recent_bytes"),
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
-     COUNT(CASE WHEN i.deleted = TRUE AND NOT EXISTS (SELECT 1 FROM image_locations l \
-     WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, \
-     COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) \
-     AS out_of_order, MIN(i.updated_at) AS first_change \
-     FROM images i WHERE i.status = 'pending_delete' AND (? IS NULL OR i.id > ?)"
+     COUNT(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE \
+     AND NOT EXISTS (SELECT 1 FROM image_locations l \
+     WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, ",
+    order!(),
+    "FROM images i WHERE (i.status = 'pending_delete' OR (i.status = 'active' \
+     AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1)) AND (? IS NULL OR i.id > ?)"
+);
+
+/// The order of the images that wait and that [`OUTLOOK`] leaves out, by way of their locations.
+pub(super) const ORDER_OF_OTHERS: &str = concat!(
+    "SELECT ",
+    order!(),
+    "FROM image_locations l CROSS JOIN images i WHERE l.id > ? AND l.status = 'pending_delete' \
+     AND i.id = l.image_id AND i.deleted = TRUE AND i.status = 'deleted'"
 );
 
 /// The last of so many images.

@@ -6,6 +6,7 @@ mod group_commit;
 mod hand_on;
 mod list;
 mod many;
+mod order;
 mod rehearsal;
 mod revert;
 mod settle;
@@ -16,8 +17,9 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 
 use self::group_commit::GroupCommit;
-use self::list::{SeenOrder, due};
+use self::list::due;
 use self::many::{Change, image_with};
+use self::order::SeenOrders;
 use super::connections::Connections;
 use super::deadline::is_late;
 use super::dialect::Dialect;
@@ -54,7 +56,7 @@ pub(super) struct SqlRepo<D: Dialect> {
     tables: Arc<SqlTables<D>>,
     /// Whether all tables were seen to have them.
     has_transactions: Arc<AtomicBool>,
-    seen: Arc<SeenOrder>,
+    seen: Arc<SeenOrders>,
     group_commit: Arc<GroupCommit>,
 }
 
@@ -247,7 +249,11 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         unscrubbed_after: Option<Timestamp>,
         take: TakeCandidate<'_>,
     ) -> Result<(), RepoError> {
-        self.read_candidates(filter, unscrubbed_after, i64::MAX, take).await
+        let since = match &filter.owner {
+            Some(_) => None,
+            None => self.first_change(&PendingQuery::default(), unscrubbed_after).await?,
+        };
+        self.read_candidates(filter, unscrubbed_after, since, i64::MAX, take).await
     }
 
     async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {
@@ -329,7 +335,7 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
     ) -> Result<Outlook, RepoError> {
         let rows = self.outlook_after(None, before, since).await?;
         let Some(row) = rows.first() else { return Ok(Outlook::default()) };
-        self.seen.note::<D>(row, since).map_err(repo_error)?;
+        self.see_order(row, since).await?;
         read::outlook::<D>(row)
     }
 

@@ -1,11 +1,7 @@
 //! The list of what waits. No index of Glance's leads to it, so a question is cheap only where it says
 //! beforehand how far its page can go at most.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use chrono::TimeDelta;
-use tokio::time::Instant;
 
 use super::{SqlRepo, far_past};
 use crate::db::dialect::Dialect;
@@ -19,61 +15,12 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// SQLite compares times as text, of which somebody may have left out the last digits.
 const LEEWAY: TimeDelta = TimeDelta::seconds(1);
-/// What was seen of the rows' order is believed for so long.
-const BELIEVED: Duration = Duration::from_mins(10);
 
 /// Images of the index on changes that are looked at for the end of a page: few first, since that is
 /// all where nothing else changed lately.
 const SAMPLES: [i64; 2] = [1000, 10_000];
 
-/// How pending images were last seen.
-#[derive(Debug, Clone, Copy)]
-struct PendingOrder {
-    at: Instant,
-    /// All changed when they were deleted, or later, as Glance's writes do. Somebody who writes a time
-    /// of deletion by hand may not think of that.
-    is_kept: bool,
-    /// None of them changed earlier.
-    first_change: Timestamp,
-}
-
-/// What the question after all that waits has seen of its order.
-#[derive(Debug, Default)]
-pub(super) struct SeenOrder(Mutex<Option<PendingOrder>>);
-
-impl SeenOrder {
-    /// The row of [`lists::OUTLOOK`]; without an image in it, what comes changes after `since`.
-    pub(super) fn note<D: Dialect>(
-        &self,
-        row: &D::Row,
-        since: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        let is_kept = D::big(row, "out_of_order")? == Some(0);
-        let first_change = D::maybe_time(row, "first_change").unwrap_or_default().unwrap_or(since);
-        let order = PendingOrder { at: Instant::now(), is_kept, first_change };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(order);
-        Ok(())
-    }
-
-    fn order(&self) -> Option<PendingOrder> {
-        let order = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        order.filter(|order| order.at.elapsed() < BELIEVED)
-    }
-}
-
 impl<D: Dialect> SqlRepo<D> {
-    /// The row of [`lists::OUTLOOK`].
-    pub(super) async fn outlook_after(
-        &self,
-        id: Option<&str>,
-        before: [Timestamp; 3],
-        since: Timestamp,
-    ) -> Result<Vec<D::Row>, RepoError> {
-        let statement = Statement::walk(lists::OUTLOOK);
-        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        self.fetch(statement.bind(since).bind(since).bind(id).bind(id)).await
-    }
-
     /// The rows of a page.
     pub(super) async fn page_of_pending(
         &self,
@@ -85,7 +32,7 @@ impl<D: Dialect> SqlRepo<D> {
             self.tables.must_be_there().await?;
         } else if !is_filtered
             && query.sort == PendingSort::NewestFirst
-            && self.seen.order().is_some_and(|order| order.is_kept)
+            && self.seen.pending().is_some_and(|order| order.is_kept)
             && let Some(rows) = self.page_of_recent(query, unscrubbed_after).await?
         {
             return Ok(rows);
@@ -94,7 +41,8 @@ impl<D: Dialect> SqlRepo<D> {
         if !is_filtered && query.held.is_none() {
             self.shorten(&mut query).await?;
         }
-        let rows = self.try_fetch(pending(&query, unscrubbed_after, None), None).await;
+        let since = self.first_change(&query, unscrubbed_after).await?;
+        let rows = self.try_fetch(pending(&query, unscrubbed_after, since), None).await;
         if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
             self.tables.doubt();
         }
@@ -118,12 +66,13 @@ impl<D: Dialect> SqlRepo<D> {
         if query.held.is_some() {
             self.tables.must_be_there().await?;
         }
+        let since = self.first_change(query, unscrubbed_after).await?;
         let mut each = |row: &D::Row| {
             let row = read::waiting::<D>(row, by_location);
             read::warn_of_bad(row.as_ref().err());
             row.iter().for_each(&mut *take);
         };
-        self.each(waiting(query, unscrubbed_after, by_location), &mut each).await
+        self.each(waiting(query, unscrubbed_after, since, by_location), &mut each).await
     }
 
     /// The page if it lies among images that changed lately: who changed earlier was deleted earlier.
@@ -163,7 +112,7 @@ impl<D: Dialect> SqlRepo<D> {
     /// A time beyond which the page does not go, if the images that changed last tell, or the first
     /// ones of those that wait: as many as fit on it were deleted up to then.
     async fn sampled_end(&self, query: &PendingQuery) -> Result<Option<Timestamp>, RepoError> {
-        let first_change = match (query.sort, self.seen.order()) {
+        let first_change = match (query.sort, self.seen.pending()) {
             (PendingSort::NewestFirst, _) => far_past(),
             (PendingSort::OldestFirst, Some(order)) => order.first_change,
             (PendingSort::OldestFirst, None) => return Ok(None),
@@ -191,9 +140,11 @@ impl<D: Dialect> SqlRepo<D> {
             query.sort = sort;
             self.fetch(end_of_page(&query, 0)).await?;
             self.fetch(sample(&query, far_past(), 0)).await?;
-            self.fetch(pending(&query, None, None)).await?;
+            for since in [None, Some(far_past())] {
+                self.fetch(pending(&query, None, since)).await?;
+            }
         }
-        self.fetch(pending(&query, None, Some(far_past()))).await.map(drop)
+        self.order_of_others(i32::MAX).await.map(drop)
     }
 }
 
@@ -246,7 +197,11 @@ fn pending(
     since: Option<Timestamp>,
 ) -> Statement {
     let statement = match (since, query.held, query.sort) {
-        (Some(since), _, _) => Statement::walk(lists::LIST_PENDING_RECENT).bind(since),
+        (Some(since), _, sort) => Statement::walk(match sort {
+            PendingSort::NewestFirst => lists::LIST_RECENT_NEWEST,
+            PendingSort::OldestFirst => lists::LIST_RECENT_OLDEST,
+        })
+        .bind(since),
         (None, held, sort) => Statement::walk(match (held, sort) {
             (None, PendingSort::NewestFirst) => lists::LIST_PENDING_NEWEST,
             (None, PendingSort::OldestFirst) => lists::LIST_PENDING_OLDEST,
@@ -286,18 +241,22 @@ fn bind_filters(statement: Statement, query: &PendingQuery) -> Statement {
 fn waiting(
     query: &PendingQuery,
     unscrubbed_after: Option<Timestamp>,
+    since: Option<Timestamp>,
     by_location: bool,
 ) -> Statement {
-    let sql = match (by_location, query.held) {
-        (false, None) => lists::SUM_WAITING,
-        (false, Some(true)) => lists::SUM_HELD,
-        (false, Some(false)) => lists::SUM_UNHELD,
-        (true, None) => lists::WAITING_LOCATIONS,
-        (true, Some(true)) => lists::HELD_LOCATIONS,
-        (true, Some(false)) => lists::UNHELD_LOCATIONS,
+    let sql = match (by_location, query.held, since) {
+        (false, None, None) => lists::SUM_WAITING,
+        (false, None, Some(_)) => lists::SUM_RECENT,
+        (false, Some(true), _) => lists::SUM_HELD,
+        (false, Some(false), _) => lists::SUM_UNHELD,
+        (true, None, None) => lists::WAITING_LOCATIONS,
+        (true, None, Some(_)) => lists::RECENT_LOCATIONS,
+        (true, Some(true), _) => lists::HELD_LOCATIONS,
+        (true, Some(false), _) => lists::UNHELD_LOCATIONS,
     };
     let texts = [&query.owner, &query.name, &query.visibility].map(Option::as_deref);
-    let statement = Statement::walk(sql).bind(unscrubbed_after.unwrap_or(FAR_FUTURE));
+    let statement = since.into_iter().fold(Statement::walk(sql), Statement::bind);
+    let statement = statement.bind(unscrubbed_after.unwrap_or(FAR_FUTURE));
     let statement = texts.into_iter().fold(statement, |s, text| s.bind(text).bind(text));
     statement
         .bind(query.deleted_after.unwrap_or_else(far_past))

@@ -88,19 +88,24 @@ impl<D: Dialect> SqlRepo<D> {
         if bytes > MOST_OF_SEVERAL { Err(RepoError::TooLarge(id.clone())) } else { Ok(ended) }
     }
 
-    /// `most` of them; a rehearsal wants none.
+    /// `most` of them; a rehearsal wants none. All of them changed `since` that time, if one is given.
     pub(super) async fn read_candidates(
         &self,
         filter: &Filter,
         unscrubbed_after: Option<Timestamp>,
+        since: Option<Timestamp>,
         most: i64,
         take: TakeCandidate<'_>,
     ) -> Result<(), RepoError> {
         // not every column can be compared with every character
         let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
         let owner = filter.owner.as_deref().filter(|owner| !owner.contains(is_rare));
-        let sql = if owner.is_some() { lists::CANDIDATES_OF_OWNER } else { lists::CANDIDATES };
-        let statement = Statement::walk(sql)
+        let statement = match (owner, since) {
+            (Some(_), _) => Statement::walk(lists::CANDIDATES_OF_OWNER),
+            (None, None) => Statement::walk(lists::CANDIDATES),
+            (None, Some(since)) => Statement::walk(lists::RECENT_CANDIDATES).bind(since),
+        };
+        let statement = statement
             .bind(unscrubbed_after.unwrap_or(FAR_FUTURE))
             .bind(filter.deleted_after.unwrap_or_else(far_past))
             .bind(filter.deleted_before.unwrap_or(FAR_FUTURE));

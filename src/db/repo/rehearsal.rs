@@ -70,9 +70,9 @@ impl<D: Dialect> SqlRepo<D> {
         self.live_locations_of_all(std::slice::from_ref(&nobody)).await?;
         self.get_many(std::slice::from_ref(&nobody)).await?;
         self.rehearse_list().await?;
-        for owner in [None, Some(NOBODY.to_owned())] {
-            let filter = Filter { owner, ..Filter::default() };
-            self.read_candidates(&filter, None, 0, &mut drop).await?;
+        for (owner, since) in [(None, None), (None, Some(far_past())), (Some(NOBODY), None)] {
+            let filter = Filter { owner: owner.map(str::to_owned), ..Filter::default() };
+            self.read_candidates(&filter, None, since, 0, &mut drop).await?;
         }
         self.candidates_of(std::slice::from_ref(&nobody)).await?;
         self.position(&nobody).await?;

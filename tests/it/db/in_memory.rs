@@ -73,8 +73,6 @@ struct Side<'a> {
 
 async fn tables_in_memory_do_what_sql_does(kind: Kind) {
     let world = World::with_tables(kind).await;
-    let database = world.open();
-    let sql = Side { repo: &*database.scrub_repo, control: &*database.control };
     // a day ago, as the clocks of holds and pauses are the databases' own
     let noon = chrono::SubsecRound::trunc_subsecs(SystemClock.now() - TimeDelta::days(1), 0);
     // no row has this fraction
@@ -85,6 +83,9 @@ async fn tables_in_memory_do_what_sql_does(kind: Kind) {
         let tables = Arc::new(Database::new(1, whole_seconds, Without::default()));
         let rows = scene(&mut chance, noon, whole_seconds);
         store(&world, &tables, &rows).await;
+        // it remembers in what order it saw rows, and these are other ones
+        let database = world.open();
+        let sql = Side { repo: &*database.scrub_repo, control: &*database.control };
         let clock = Arc::new(SystemClock);
         let repo = Arc::new(MemoryRepo::new(Arc::clone(&tables), Arc::new(Straight), clock));
         let control = MemoryControl(Arc::clone(&repo));
