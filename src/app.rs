@@ -9,6 +9,7 @@ use crate::config::{Config, Problem, ScrubTime, UiLogin};
 use crate::db::{ConnectError, Database};
 use crate::domain::control::Control;
 use crate::domain::principal::{Authenticator, SignIn};
+use crate::domain::retention::Retention;
 use crate::domain::revert::{RevertSettings, Reverter};
 use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
 use crate::domain::store::Stores;
@@ -89,7 +90,12 @@ impl App {
             Arc::clone(&clock),
             settings,
         );
-        let reverter = Arc::new(reverter.with_tables(Arc::clone(&database.tables)));
+        let mut reverter = reverter.with_tables(Arc::clone(&database.tables));
+        if let Some(scrub_time) = config.glance.scrub_time.in_force() {
+            let rules = config.retention.clone();
+            reverter = reverter.with_retention(Retention { scrub_time, rules });
+        }
+        let reverter = Arc::new(reverter);
         let control = Arc::new(Control::new(
             Arc::clone(&database.control),
             Arc::clone(&database.lock),
@@ -115,6 +121,7 @@ impl App {
                 delayed_delete: self.config.glance.delayed_delete,
             },
         )
+        .with_rules(self.config.retention.clone())
         .with_control(Arc::clone(&self.database.control))
         .with_journal(Arc::new(telemetry::audit::destroyed)))
     }

@@ -11,10 +11,12 @@ mod issuers;
 mod keystone;
 pub mod keystone_auth;
 mod load;
+mod named;
 pub mod options;
 pub mod oslo;
 mod problem;
 mod reader;
+mod retention;
 mod sample;
 mod scrub_time;
 pub mod sections;
@@ -42,6 +44,8 @@ pub use stores::{
     StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,
 };
 
+use crate::domain::retention::Rules;
+
 impl Config {
     /// Whether `serve` creates our own tables when it starts.
     pub fn auto_db_sync(&self) -> bool {
@@ -66,6 +70,8 @@ pub struct Config {
     pub keystone: Option<KeystoneConfig>,
     /// Why the configured Keystone cannot be used; non-empty only if there are JWT issuers.
     pub keystone_problems: Vec<Problem>,
+    /// `[revert_retention:<name>]`, in their order.
+    pub retention: Rules,
     /// `[revert_jwt:<name>]`, in file order; then those that only the environment has.
     pub issuers: Vec<JwtIssuerConfig>,
 }

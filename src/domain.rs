@@ -12,6 +12,7 @@ pub mod lock;
 pub mod pending;
 pub mod principal;
 pub mod repo;
+pub mod retention;
 pub mod revert;
 pub mod scrub;
 pub mod selection;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::NaiveDate;
 use ipnet::IpNet;
 
 use super::error::RequestError;
@@ -11,6 +11,7 @@ use super::throttle::Throttle;
 use crate::config::ScrubTime;
 use crate::domain::control::Control;
 use crate::domain::principal::{Authenticator, SignIn};
+use crate::domain::retention::{Rule, later};
 use crate::domain::revert::{Reverter, Verify};
 use crate::domain::scrub::Scrubber;
 use crate::domain::store::Stores;
@@ -87,11 +88,21 @@ impl ApiState {
 
 impl View {
     /// When the scrubber may claim an image deleted at `deleted_at`, and the seconds left until
-    /// then, at least 0. `None` while nothing is scrubbed.
-    pub(crate) fn scrub_at(&self, deleted_at: Timestamp) -> Option<(Timestamp, i64)> {
-        let wait = TimeDelta::from_std(self.settings.scrub_time?).unwrap_or(TimeDelta::MAX);
-        let at = deleted_at.checked_add_signed(wait).unwrap_or(LAST).min(LAST);
-        Some((at, (at - self.clock.now()).num_seconds().max(0)))
+    /// then, at least 0. `rule` decides where there is one. `None` while nothing is scrubbed.
+    pub(crate) fn scrub_at(
+        &self,
+        deleted_at: Timestamp,
+        rule: Option<&Rule>,
+    ) -> Option<(Timestamp, i64)> {
+        let scrub_time = self.settings.scrub_time?;
+        let wait = rule.map_or(scrub_time, |rule| rule.scrub_time);
+        Some(self.left_until(later(deleted_at, wait)))
+    }
+
+    /// A time that can be shown, and the seconds left until then, at least 0.
+    pub(crate) fn left_until(&self, due: Timestamp) -> (Timestamp, i64) {
+        let at = due.min(LAST);
+        (at, (at - self.clock.now()).num_seconds().max(0))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{StoreKind, TlsConfig};
 use crate::domain::lock::LockTrial;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
-use crate::domain::scrub::clocks_differ;
+use crate::domain::scrub::{RuleTally, Tally, clocks_differ};
 use crate::domain::store::Store;
 use crate::domain::tables::{TablesState, UNRECORDED_FOR};
 use crate::domain::time::{Timestamp, isotime};
@@ -86,13 +86,13 @@ fn of<T, E: std::fmt::Display>(what: &str, result: Result<T, E>, works: &str) ->
     Tried { what: what.to_owned(), verdict, note }
 }
 
+fn judged(what: &str, works: bool, note: String) -> Tried {
+    let verdict = if works { Verdict::Works } else { Verdict::Warning };
+    Tried { what: what.to_owned(), verdict, note }
+}
+
 fn settings(app: &App) -> Vec<Tried> {
     let glance = &app.config.glance;
-    let judged = |what: &str, works: bool, note: String| Tried {
-        what: what.to_owned(),
-        verdict: if works { Verdict::Works } else { Verdict::Warning },
-        note,
-    };
     // This service cannot see which files glance-api reads.
     let delayed = match (glance.delayed_delete, &glance.delayed_delete_origin) {
         (true, Some(origin)) => {
@@ -135,6 +135,7 @@ async fn database(app: &App) -> Vec<Tried> {
     let mut tried = vec![reachable, writable, own, locks(app).await, clock(app).await];
     tried.extend(other_scrubbers(app).await);
     tried.extend(lowered(app).await);
+    tried.extend(rules(app).await);
     tried.extend(due(app).await);
     tried
 }
@@ -175,8 +176,15 @@ async fn other_scrubbers(app: &App) -> Option<Tried> {
     Some(Tried { what: "other scrubbers".to_owned(), verdict, note })
 }
 
-/// Whether passes used a longer `scrub_time`, here or on a replica configured differently.
+/// Whether passes used a longer `scrub_time`, or other rules, here or on a replica configured
+/// differently.
 async fn lowered(app: &App) -> Option<Tried> {
+    if app.scrubber().ok()?.has_shorter_rules().await.ok()? {
+        let note = "the rules let some images wait less than those that passes went by: they were \
+                    changed, or another replica has others. What is due only by the shorter times is \
+                    not destroyed until somebody accepts it (scrub --accept)";
+        return Some(judged("retention", false, note.to_owned()));
+    }
     let own = app.config.glance.scrub_time.in_force()?;
     let orders = app.control.orders(&Admin::local_operator()).await.ok()??;
     let kept = orders.scrub_time.filter(|kept| *kept > own)?;
@@ -187,6 +195,23 @@ async fn lowered(app: &App) -> Option<Tried> {
         kept.as_secs()
     );
     Some(Tried { what: "scrub_time".to_owned(), verdict: Verdict::Warning, note })
+}
+
+/// How many waiting images each retention rule decides about.
+async fn rules(app: &App) -> Vec<Tried> {
+    let Ok(scrubber) = app.scrubber() else { return Vec::new() };
+    let counted = match scrubber.count_by_rule(&Admin::local_operator()).await {
+        Ok(counted) => counted,
+        Err(error) => return vec![of("retention", Err::<(), _>(error), "")],
+    };
+    let tried = |one: RuleTally| {
+        let RuleTally { name, scrub_time, tally: Tally { images, bytes: all }, is_all } = one;
+        let of_many = if is_all { "" } else { ", of the first 10000 that wait" };
+        let (seconds, size) = (scrub_time.as_secs(), bytes(all));
+        let note = format!("{images} images, {size}{of_many}; they wait {seconds} s");
+        Tried { what: format!("rule {name}"), verdict: Verdict::Works, note }
+    };
+    counted.into_iter().map(tried).collect()
 }
 
 /// What the next pass would destroy, if one may run.

@@ -215,9 +215,10 @@ async fn each(
         query.marker = Some(PendingMarker::from(last));
         let ids: Vec<_> = page.iter().map(|one| one.id.clone()).collect();
         let holds = app.control.holds_of(&by, &ids).await?;
+        let rules = app.reverter.rules_of(&by, &ids).await?;
         for one in &page {
             let hold = holds.get(&one.id).map(ToString::to_string);
-            take(PendingDeleteSummary::of(one, &holds, &view), hold)?;
+            take(PendingDeleteSummary::of(one, &holds, &rules, &view), hold)?;
         }
     }
     Ok(())

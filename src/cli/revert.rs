@@ -105,7 +105,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
     let chosen = choose(&app, &named.selection, None).await;
     if let Ok(chosen) = &chosen
         && !named.by_id
-        && !is_wanted(&app, chosen, args)?
+        && !is_wanted(&app, chosen, args).await?
     {
         return Ok(Exit::Failed);
     }
@@ -128,12 +128,15 @@ async fn choose(
 }
 
 /// Prints the plan, and asks unless `--yes` or `--dry-run` was given.
-fn is_wanted(app: &App, chosen: &Selected, args: &RevertArgs) -> Result<bool, CliError> {
+async fn is_wanted(app: &App, chosen: &Selected, args: &RevertArgs) -> Result<bool, CliError> {
     if chosen.tally.images == 0 {
         return Ok(true);
     }
     if !args.json {
-        plan::tell(chosen, &app.view())?;
+        let shown = chosen.first.iter().take(plan::SHOWN).map(|one| one.id.clone());
+        let shown: Vec<_> = shown.collect();
+        let rules = app.reverter.rules_of(&Admin::local_operator(), &shown).await?;
+        plan::tell(chosen, &rules, &app.view())?;
     }
     if args.yes || args.dry_run {
         return Ok(true);

@@ -56,7 +56,10 @@ fn tell(image: PendingDeletePreview, held: String) -> Result<(), CliError> {
         _ => "yes".to_owned(),
     };
     let time_left = match (image.scrub_at, image.seconds_left) {
-        (Some(at), seconds) => format!("{at} ({})", left(seconds)),
+        (Some(at), seconds) => {
+            let by = image.retention_rule.map_or_else(String::new, |rule| format!(", rule {rule}"));
+            format!("{at} ({}{by})", left(seconds))
+        }
         (None, seconds) => left(seconds),
     };
     for (field, value) in [

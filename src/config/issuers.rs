@@ -5,9 +5,8 @@ mod proof;
 
 use std::time::Duration;
 
-use super::environment::Environment;
+use super::named::{check_name, names, spelled};
 use super::options::REVERT_JWT_PREFIX;
-use super::oslo::Settings;
 use super::reader::{Reader, Section};
 
 pub(super) use options::JwtOptions;
@@ -44,7 +43,7 @@ pub struct JwtIssuerConfig {
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     let mut issuers: Vec<JwtIssuerConfig> = Vec::new();
-    for name in names(reader.settings()) {
+    for name in names(reader.settings(), REVERT_JWT_PREFIX) {
         let group = format!("{REVERT_JWT_PREFIX}{name}");
         let mut section = reader.section(&[&group]);
         let issuer = issuer(&mut section, &name);
@@ -53,7 +52,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
                 section
                     .problem(&REVERT_JWT.issuer, format!("is also the issuer of {:?}", other.name));
             }
-            if spelled(&other.name) == spelled(&name) {
+            if spelled(REVERT_JWT_PREFIX, &other.name) == spelled(REVERT_JWT_PREFIX, &name) {
                 let text =
                     format!("{:?} and this name are the same in the environment", other.name);
                 section.problem_of_all(text);
@@ -64,32 +63,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     issuers
 }
 
-/// The names of the files' sections, then those set only in the environment.
-fn names(settings: &Settings) -> Vec<String> {
-    let of_section = |(group, _)| str::strip_prefix(group, REVERT_JWT_PREFIX);
-    let mut names: Vec<String> =
-        settings.groups().filter_map(of_section).map(str::to_owned).collect();
-    for (_, group, _) in settings.environment().options() {
-        let Some(name) = group.strip_prefix("REVERT_JWT_").filter(|name| !name.is_empty()) else {
-            continue;
-        };
-        if !names.iter().any(|known| spelled(known) == spelled(name)) {
-            names.push(name.to_lowercase());
-        }
-    }
-    names
-}
-
-/// The name as it is written in the environment.
-fn spelled(name: &str) -> String {
-    Environment::variable(&format!("{REVERT_JWT_PREFIX}{name}"), "")
-}
-
 fn issuer(section: &mut Section<'_, '_>, name: &str) -> JwtIssuerConfig {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || !name.chars().all(allowed) {
-        section.problem_of_all("name the issuer with letters, digits, `-`, `_` and `.`");
-    }
+    check_name(section, name, "issuer");
     let issuer = section.get(&REVERT_JWT.issuer);
     let proof = proof::read(section, &issuer);
     let (role_claims, admin_roles) = match proof {

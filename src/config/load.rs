@@ -8,8 +8,8 @@ use super::oslo::{DEFAULT_GROUP, Settings};
 use super::problem::{ConfigError, Problem};
 use super::reader::Reader;
 use super::{
-    Config, Environment, database, issuers, keystone, options, scrub_time, sections, stores,
-    unknown,
+    Config, Environment, database, issuers, keystone, options, retention, scrub_time, sections,
+    stores, unknown,
 };
 
 /// The default files, as in glance-api: first RDO's packaged defaults, which the others override;
@@ -118,6 +118,7 @@ impl Config {
             sources.config_dirs.iter().map(|dir| dir.path.clone()).collect();
         let beside = scrub_time::beside(&files, &folders, Path::new("/"));
         let glance = sections::glance::read(&mut reader, revert.min_scrub_time, &beside);
+        let retention = retention::read(&mut reader, revert.min_scrub_time);
         let keystone = reader.part(keystone::read);
         let issuers = issuers::read(&mut reader);
         let (keystone, keystone_problems) = match keystone {
@@ -144,6 +145,7 @@ impl Config {
                 revert,
                 keystone,
                 keystone_problems,
+                retention,
                 issuers,
             }),
             (_, problems) => Err(ConfigError { problems }),

@@ -172,6 +172,9 @@ pub const KEYSTONE_AUTHTOKEN_GROUP: &str = "keystone_authtoken";
 /// Prefix of an issuer's group.
 pub const REVERT_JWT_PREFIX: &str = "revert_jwt:";
 
+/// Prefix of a retention rule's group.
+pub const REVERT_RETENTION_PREFIX: &str = "revert_retention:";
+
 /// Finds an option of a section by its name or a former one.
 pub fn find(section: &[&'static [OptionSpec]], name: &str) -> Option<&'static OptionSpec> {
     let is_it = |option: &&OptionSpec| option.name == name || option.deprecated.contains(&name);

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::options::{OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX};
-use super::sections::{REVERT, REVERT_JWT};
+use super::options::{OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX, REVERT_RETENTION_PREFIX};
+use super::sections::{REVERT, REVERT_JWT, REVERT_RETENTION};
 
 const HEAD: &str = "\
 # glance-revert: what it adds to Glance's own configuration.
@@ -45,6 +45,11 @@ const ONE_KEY: &str = "\
 #audiences = glance-revert
 ";
 
+const RETENTION: &str = "\
+# How long some images wait instead of scrub_time: a section for each rule, with a name of your choice.
+# An image must have all that a rule names; the first rule that fits decides.
+";
+
 /// The issuer options that exclude those shown in the first section.
 const ELSEWHERE: [(&str, &[&str]); 3] = [
     (KUBERNETES, &["api_server", "ca_file", "token_file"]),
@@ -72,6 +77,10 @@ pub fn sample() -> String {
             .iter()
             .filter(|option| names.contains(&option.name))
             .for_each(|option| describe(&mut text, option));
+    }
+    let _ = write!(text, "\n{RETENTION}#[{REVERT_RETENTION_PREFIX}golden]\n");
+    for option in REVERT_RETENTION {
+        describe(&mut text, option);
     }
     text
 }
@@ -138,9 +147,10 @@ mod tests {
             })
             .collect();
         let uncommented = uncommented.join("\n");
-        for option in REVERT.iter().copied().flatten().chain(REVERT_JWT) {
+        for option in REVERT.iter().copied().flatten().chain(REVERT_JWT).chain(REVERT_RETENTION) {
             assert!(uncommented.contains(&format!("\n{} =", option.name)), "{}", option.name);
         }
-        assert_eq!(load(&uncommented).issuers.len(), 4);
+        let config = load(&uncommented);
+        assert_eq!((config.issuers.len(), config.retention.iter().count()), (4, 1));
     }
 }

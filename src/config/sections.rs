@@ -9,6 +9,7 @@ use super::issuers;
 use super::keystone;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
+use super::retention;
 use super::stores;
 use listeners::ListenerConfig;
 use revert::RevertConfig;
@@ -18,6 +19,9 @@ pub const REVERT: &[&[OptionSpec]] = &[listeners::ListenerOptions::ALL, revert::
 
 /// The options of `[revert_jwt:<name>]`.
 pub const REVERT_JWT: &[OptionSpec] = issuers::JwtOptions::ALL;
+
+/// The options of `[revert_retention:<name>]`.
+pub const REVERT_RETENTION: &[OptionSpec] = retention::RetentionOptions::ALL;
 
 /// Glance's own options of `[DEFAULT]`.
 pub const DEFAULT: &[OptionSpec] = glance::DefaultOptions::ALL;

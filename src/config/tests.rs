@@ -5,6 +5,7 @@ mod issuers;
 mod keystone;
 mod listener;
 mod options;
+mod retention;
 mod scrub_time;
 mod stores;
 

@@ -1,10 +1,10 @@
 //! Refuses unknown options of ours: a misspelled option would otherwise be ignored silently.
 
-use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX};
+use super::options::{self, OptionSpec, REVERT_GROUP, REVERT_JWT_PREFIX, REVERT_RETENTION_PREFIX};
 use super::oslo::Origin;
 use super::problem::Problem;
 use super::reader::Reader;
-use super::sections::{REVERT, REVERT_JWT};
+use super::sections::{REVERT, REVERT_JWT, REVERT_RETENTION};
 
 /// Prefixes of the stores' option names.
 const OF_STORES: [&str; 11] = [
@@ -20,6 +20,10 @@ const OF_STORES: [&str; 11] = [
     "vmware_",
     "store_description",
 ];
+
+/// Our sections that carry a name, by what stands before it.
+const NAMED: [(&str, &[&[OptionSpec]]); 2] =
+    [(REVERT_JWT_PREFIX, &[REVERT_JWT]), (REVERT_RETENTION_PREFIX, &[REVERT_RETENTION])];
 
 /// Checks the files and the environment. `backends` are Glance's own sections, whatever their
 /// names; one named like ours is checked as both.
@@ -87,16 +91,19 @@ fn table(group: &str) -> Option<&'static [&'static [OptionSpec]]> {
     if group == REVERT_GROUP {
         return Some(REVERT);
     }
-    group.starts_with(REVERT_JWT_PREFIX).then_some(&[REVERT_JWT])
+    let named = NAMED.iter().find(|(prefix, _)| group.starts_with(prefix));
+    named.map(|(_, table)| *table)
 }
 
 fn environment_table(group: &str) -> Option<&'static [&'static [OptionSpec]]> {
-    match group.strip_prefix("REVERT")? {
-        "" => Some(REVERT),
-        rest => {
-            rest.strip_prefix("_JWT_").is_some_and(|name| !name.is_empty()).then_some(&[REVERT_JWT])
-        }
+    if group == "REVERT" {
+        return Some(REVERT);
     }
+    let is_one = |prefix: &str| {
+        let name = group.strip_prefix(&prefix.to_uppercase().replace(':', "_"));
+        name.is_some_and(|name| !name.is_empty())
+    };
+    NAMED.iter().find(|(prefix, _)| is_one(prefix)).map(|(_, table)| *table)
 }
 
 fn is_ours_misspelled(group: &str) -> bool {
@@ -109,6 +116,8 @@ fn unknown_group(group: &str, origin: Origin) -> Problem {
         origin: Some(origin),
         group: group.to_owned(),
         option: String::new(),
-        message: "unknown section; ours are [revert] and [revert_jwt:<name>]".to_owned(),
+        message:
+            "unknown section; ours are [revert], [revert_jwt:<name>] and [revert_retention:<name>]"
+                .to_owned(),
     }
 }

@@ -311,6 +311,11 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
         self.note(statement.bind(seconds(from))).await
     }
 
+    async fn keep_retention(&self, from: Option<&str>, to: Option<&str>) -> Result<(), RepoError> {
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        self.note(Statement::new(sql::KEEP_RETENTION).bind(to).bind(from)).await
+    }
+
     async fn pass_began(&self) -> Result<(), RepoError> {
         let statement = Statement::new(sql::PASS_BEGAN).bind(self.now().await?);
         self.note(statement.bind(self.tables.host())).await

@@ -273,8 +273,12 @@ macro_rules! due {
     };
 }
 
-pub(super) const LIST_DUE: &str =
-    concat!("SELECT l.id AS location, i.id, i.size ", due!(), " ORDER BY l.id LIMIT ?");
+pub(super) const LIST_DUE: &str = concat!(
+    "SELECT l.id AS location, i.id, i.size, CASE WHEN i.deleted = TRUE \
+     THEN COALESCE(i.deleted_at, i.updated_at) END AS since ",
+    due!(),
+    " ORDER BY l.id LIMIT ?"
+);
 
 /// How much [`LIST_DUE`] would list. A sum has another type on each database; all have text.
 pub(super) const COUNT_DUE: &str =

@@ -14,7 +14,7 @@ pub(super) const HOLD_SLOTS: usize = 8 * super::statements::IMAGE_SLOTS;
 /// What is in force.
 pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, pause_reason, \
      CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' ELSE 'no' END AS is_paused, \
-     accepted_images, accepted_at, accepted_by, scrub_time, \
+     accepted_images, accepted_at, accepted_by, scrub_time, retention, \
      pass_started_at, pass_finished_at, pass_host, pass_report, \
      (SELECT COUNT(*) FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP) AS held \
      FROM revert_scrubber WHERE id = 1";
@@ -51,6 +51,10 @@ pub(super) const KEEP_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time 
 
 pub(super) const SHORTEN_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time = ? \
      WHERE id = 1 AND scrub_time = ?";
+
+/// Unless somebody else has replaced it; empty where there is nothing.
+pub(super) const KEEP_RETENTION: &str = "UPDATE revert_scrubber SET retention = ? \
+     WHERE id = 1 AND COALESCE(retention, '') = ?";
 
 pub(super) const PASS_BEGAN: &str = "UPDATE revert_scrubber SET pass_started_at = ?, \
      pass_host = ?, pass_finished_at = NULL, pass_report = NULL WHERE id = 1";

@@ -1,5 +1,7 @@
 //! Parses rows into the domain's types.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
 
 use super::dialect::Dialect;
@@ -10,6 +12,7 @@ use crate::domain::repo::{
     BadRow, DueImage, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position,
     RepoError,
 };
+use crate::domain::retention::{Deletion, Facts, Labels};
 use crate::domain::scrub::Tally;
 use crate::domain::selection::Candidate;
 use crate::domain::summary::WaitingRow;
@@ -254,6 +257,51 @@ pub(super) fn candidate<D: Dialect>(row: &D::Row) -> Result<Candidate, BadRow> {
     })
 }
 
+/// A row of [`super::whole::FACTS`] or [`super::whole::FACTS_AND_LABELS`], added to those of its image.
+pub(super) fn add_facts<D: Dialect>(
+    found: &mut HashMap<ImageId, Facts>,
+    row: &D::Row,
+    wanted: &Labels,
+) -> Result<(), BadRow> {
+    let image = D::text(row, "id").map_err(|error| bad_row("", "images", "id", error))?;
+    let columns = Columns::<D> { row, image: image.unwrap_or_default(), table: "images" };
+    let id = columns.id()?;
+    let facts = match found.entry(id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(Facts {
+            owner: columns.text("owner")?,
+            visibility: columns.needed_text("visibility")?,
+            name: columns.text("name")?,
+            size: columns.big("size")?,
+            ..Facts::default()
+        }),
+    };
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let Some(kind) = columns.text("c_kind")? else { return Ok(()) };
+    let status = columns.needed_text("status")?;
+    let deletion = Deletion {
+        status: ImageStatus::parse(&status).unwrap_or(ImageStatus::Deleted),
+        deleted: columns.bool("deleted")?,
+        deleted_at: columns.time("deleted_at")?,
+    };
+    let (value, deleted) = (columns.text("c_value")?, columns.bool("c_deleted")?);
+    let deleted_at = columns.time("c_deleted_at")?;
+    if kind == "tag" {
+        let value = value.unwrap_or_default();
+        if wanted.tags.contains(&value) {
+            facts.add_tag(deletion, &Tag { value, deleted, deleted_at });
+        }
+        return Ok(());
+    }
+    let name = columns.text("c_name")?.unwrap_or_default();
+    if wanted.properties.contains(&name) {
+        facts.add_property(deletion, &Property { name, value, deleted, deleted_at });
+    }
+    Ok(())
+}
+
 /// The value, or none and the first fault of its row.
 fn readable<T: Default>(bad: &mut Option<BadRow>, value: Result<T, BadRow>) -> T {
     value.unwrap_or_else(|fault| {
@@ -295,6 +343,7 @@ pub(super) fn due<D: Dialect>(row: &D::Row) -> Result<DueImage, RepoError> {
         // an id that cannot be parsed can neither be written by Glance nor claimed by us
         id: ImageId::parse(&id).ok(),
         size: D::big(row, "size").ok().flatten(),
+        since: D::maybe_time(row, "since").ok().flatten(),
         location: D::int(row, "location").map_err(repo_error)?,
     })
 }

@@ -2,6 +2,7 @@
 
 mod audited;
 mod claim;
+mod facts;
 mod group_commit;
 mod hand_on;
 mod list;
@@ -11,6 +12,7 @@ mod rehearsal;
 mod revert;
 mod settle;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -40,6 +42,7 @@ use crate::domain::repo::{
     BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary,
     Position, Remnants, RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
 };
+use crate::domain::retention::{Facts, Labels};
 use crate::domain::scrub::{Claim, Ended, Settled, Tally};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::summary::TakeWaiting;
@@ -254,6 +257,14 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
             None => self.first_change(&PendingQuery::default(), unscrubbed_after).await?,
         };
         self.read_candidates(filter, unscrubbed_after, since, i64::MAX, take).await
+    }
+
+    async fn facts_of(
+        &self,
+        ids: &[ImageId],
+        wanted: &Labels,
+    ) -> Result<HashMap<ImageId, Facts>, RepoError> {
+        self.read_facts(ids, wanted).await
     }
 
     async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {

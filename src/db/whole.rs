@@ -60,6 +60,44 @@ pub(super) const CANDIDATES_BY_ID: &str = concat!(
     ")"
 );
 
+/// What retention rules are asked about; `$labels` are the images' tags and properties.
+macro_rules! facts {
+    ($columns:literal, $labels:expr) => {
+        concat!(
+            "SELECT i.id, i.owner, i.name, i.size, i.status, i.deleted, i.deleted_at, \
+             CASE i.visibility WHEN 'public' THEN 'public' WHEN 'private' THEN 'private' \
+             WHEN 'shared' THEN 'shared' ELSE 'community' END AS visibility",
+            $columns,
+            " FROM images i ",
+            $labels,
+            "WHERE i.id IN (",
+            slots64!(),
+            ")"
+        )
+    };
+}
+
+/// Of several images, their rows alone.
+pub(super) const FACTS: &str = facts!("", "");
+
+/// The same with a row for each tag and property that may have been the image's when it was deleted.
+/// Of a value no more than a rule can name.
+pub(super) const FACTS_AND_LABELS: &str = facts!(
+    ", c.kind AS c_kind, c.name AS c_name, c.value AS c_value, c.deleted AS c_deleted, \
+     c.deleted_at AS c_deleted_at",
+    concat!(
+        "LEFT JOIN (SELECT 'property' AS kind, image_id, name, SUBSTR(value, 1, 256) AS value, \
+         deleted, deleted_at FROM image_properties WHERE image_id IN (",
+        slots64!(),
+        ") UNION ALL SELECT 'tag', image_id, NULL, value, deleted, deleted_at \
+         FROM image_tags WHERE image_id IN (",
+        slots64!(),
+        ") AND (deleted = FALSE OR deleted_at = ",
+        time_of_its_image!("image_tags"),
+        ")) c ON c.image_id = i.id "
+    )
+);
+
 /// [`super::statements::LIVE_LOCATIONS_OF`] of several images.
 pub(super) const LIVE_LOCATIONS_OF_ALL: &str = concat!(
     "SELECT i.id AS image_id, l.id FROM images i JOIN image_locations l ON l.image_id = i.id \

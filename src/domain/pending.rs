@@ -10,10 +10,8 @@ use chrono::TimeDelta;
 
 use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag, Waiting};
 use super::location::{Location, LocationStatus};
-use super::time::{FAR_FUTURE, Timestamp};
-
-/// Prefix of properties that belong to Glance's import tasks and never come back.
-const RESERVED_PROPERTIES: &str = "os_glance_";
+use super::retention::Deletion;
+use super::time::Timestamp;
 
 /// Why an image cannot be reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,22 +187,8 @@ impl PendingDelete {
     /// Properties that come back: those that the delete stamped, which includes those that a user
     /// had removed earlier (Glance overwrites their deletion time).
     pub fn properties_to_restore(&self) -> Vec<&Property> {
-        let until = self.properties_until();
-        let stamped = |p: &&Property| p.deleted && p.deleted_at.is_some() && p.deleted_at <= until;
-        let ours = |p: &&Property| !p.name.starts_with(RESERVED_PROPERTIES);
-        self.image.properties.iter().filter(stamped).filter(ours).collect()
-    }
-
-    /// The last time at which a property can have been deleted with the image. The DELETE stamps
-    /// every row of them anew when it changes the status, before it stamps the image itself; one
-    /// that died before has deleted none.
-    fn properties_until(&self) -> Option<Timestamp> {
-        let is_active = self.image.status == ImageStatus::Active;
-        match self.image.deleted_at {
-            Some(at) if self.image.deleted || is_active => Some(at),
-            Some(_) | None if is_active => None,
-            Some(_) | None => Some(FAR_FUTURE),
-        }
+        let deletion = Deletion::from(&self.image);
+        self.image.properties.iter().filter(|property| deletion.took(property)).collect()
     }
 
     /// Tags that come back: those deleted at exactly the image's time.
@@ -225,7 +209,7 @@ impl PendingDelete {
     }
 
     fn is_moment_of_delete(&self, at: Option<Timestamp>) -> bool {
-        at.is_some() && at == self.image.deleted_at
+        Deletion::from(&self.image).is_moment(at)
     }
 
     /// Creates the plan: what is to be written.
@@ -316,7 +300,7 @@ impl RevertPlan {
 
     /// The last time at which a property can have been deleted with the image.
     pub fn properties_until(&self) -> Timestamp {
-        self.pending.properties_until().unwrap_or_default()
+        Deletion::from(self.image()).properties_until().unwrap_or_default()
     }
 
     /// The image after the plan is carried out.

@@ -1,9 +1,13 @@
 //! Access to Glance's tables. Reads see deleted rows; writes are compare-and-set.
 
+mod rows;
+
+use std::collections::HashMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+pub use self::rows::{DueImage, Handed, HeldLocation, Outlook, Remnants, Stretch};
 pub use super::error::{BadRow, RepoError};
 
 use super::audit::AuditEntry;
@@ -11,6 +15,7 @@ use super::image::{Image, ImageId};
 use super::location::Location;
 use super::lock::ImageGuard;
 use super::pending::{Children, RevertPlan};
+use super::retention::{Facts, Labels};
 use super::scrub::{Claim, Ended, Settled, Tally};
 use super::selection::{Candidate, Filter, TakeCandidate};
 use super::store::StoreId;
@@ -111,30 +116,6 @@ pub enum Position {
     At(PendingMarker),
 }
 
-/// A location with its image's id.
-#[derive(Debug, Clone)]
-pub struct HeldLocation {
-    /// `image_locations.image_id`; `None` if it is not a possible image id.
-    pub image: Option<ImageId>,
-    /// The row.
-    pub location: Location,
-}
-
-/// What is pending in the whole database, according to the rows of `images`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outlook {
-    /// Images that are `pending_delete`.
-    pub pending: Tally,
-    /// Of these, those deleted at or before each of the requested times.
-    pub due: [Tally; 3],
-    /// Of these, those without a waiting location.
-    pub without_locations: u64,
-    /// Images whose DELETE in Glance has not finished.
-    pub half_deleted: u64,
-    /// Pending images deleted recently.
-    pub recent: Tally,
-}
-
 /// Images read with all their children.
 #[derive(Debug, Default)]
 pub struct Wholes {
@@ -157,44 +138,6 @@ pub struct Revert<'a> {
 
 /// Receives one location at a time, so that many are never in memory.
 pub type TakeLocation<'a> = &'a mut (dyn FnMut(&HeldLocation) + Send);
-
-/// An image that is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DueImage {
-    /// `images.id`; `None` if it is not a possible image id.
-    pub id: Option<ImageId>,
-    /// `images.size`.
-    pub size: Option<i64>,
-    /// The first of its locations that make it due.
-    pub location: i32,
-}
-
-/// The limits of one call of [`ScrubRepo::remnants`].
-#[derive(Debug, Clone, Copy)]
-pub struct Stretch {
-    /// Images to examine.
-    pub images: u32,
-    /// Images to return, at most.
-    pub found: u32,
-}
-
-/// The result of examining a stretch.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Remnants {
-    /// Images.
-    pub ids: Vec<ImageId>,
-    /// Where to continue; `None` after the last image.
-    pub next: Option<ImageId>,
-}
-
-/// The result of reading a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handed {
-    /// Rows up to this id; there may be more.
-    Until(i32),
-    /// No rows: the end.
-    Nothing,
-}
 
 /// Glance's tables, as lists and reverts use them.
 #[async_trait]
@@ -306,6 +249,29 @@ pub trait ImageRepo: Debug + Send + Sync {
         let all = self.list_pending(&query, unscrubbed_after).await?;
         all.into_iter().flatten().for_each(|one| take(one.into()));
         Ok(())
+    }
+
+    /// What retention rules are asked about, of those of these images that exist and can be read. Of
+    /// their tags and properties only the `wanted` ones.
+    async fn facts_of(
+        &self,
+        ids: &[ImageId],
+        wanted: &Labels,
+    ) -> Result<HashMap<ImageId, Facts>, RepoError> {
+        let children = Children { members: false, ..Children::ALL };
+        let mut found = HashMap::new();
+        for id in ids {
+            match self.get(id, children).await {
+                Ok(Some(image)) => {
+                    let mut facts = Facts::of(&image);
+                    facts.keep(wanted);
+                    found.insert(id.clone(), facts);
+                }
+                Ok(None) | Err(RepoError::BadRow(_) | RepoError::TooLarge(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// Those of these images that exist.

@@ -2,6 +2,7 @@
 
 mod chosen;
 mod decision;
+mod due;
 mod error;
 mod list;
 mod many;
@@ -19,6 +20,7 @@ use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, RestoredCounts};
 use super::principal::Admin;
 use super::repo::{ImageRepo, Write};
+use super::retention::{Retention, Rule};
 use super::store::Stores;
 use super::tables::OwnTables;
 use super::time::Clock;
@@ -83,6 +85,8 @@ pub struct Reverted {
 pub struct Preview {
     /// The image now.
     pub image: Image,
+    /// The retention rule that decides how long it waits; `None` where `scrub_time` does.
+    pub rule: Option<Rule>,
     /// Why it cannot be reverted, if it cannot.
     pub obstacle: Option<RevertError>,
     /// Its waiting locations.
@@ -117,6 +121,7 @@ pub struct Reverter {
     clock: Arc<dyn Clock>,
     settings: RevertSettings,
     tables: Option<Arc<dyn OwnTables>>,
+    retention: Option<Retention>,
 }
 
 /// How often a row that changed meanwhile is read again before giving up.
@@ -134,7 +139,7 @@ impl Reverter {
         clock: Arc<dyn Clock>,
         settings: RevertSettings,
     ) -> Self {
-        Self { repo, lock, stores, clock, settings, tables: None }
+        Self { repo, lock, stores, clock, settings, tables: None, retention: None }
     }
 
     /// Uses the audit to recognise its own earlier reverts.
@@ -172,6 +177,7 @@ impl Reverter {
     pub async fn preview(&self, _by: &Admin, id: &ImageId) -> Result<Preview, RevertError> {
         let image = self.read(id, Children::ALL).await?;
         let mut preview = Preview {
+            rule: self.rule_of(&image),
             image: image.clone(),
             obstacle: None,
             locations: Vec::new(),

@@ -9,6 +9,7 @@ mod backoff;
 mod circuit_breaker;
 mod claimed;
 mod destroy;
+mod horizon;
 mod in_force;
 mod last_copy;
 mod limit;
@@ -18,6 +19,7 @@ mod placing;
 mod plan;
 mod record;
 mod report;
+mod rules;
 mod shared_data;
 mod survey;
 mod work;
@@ -38,17 +40,20 @@ pub use self::placing::Obstacle;
 pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
 pub use self::record::{Destroyed, Journal};
 pub use self::report::{ScrubFailure, ScrubReport};
+pub use self::rules::RuleTally;
 pub use self::work::{Claim, Ended, Release, Settled, Work, WorkKind};
 
 use self::backlog::Bookmark;
 use self::backoff::Backoff;
 use self::circuit_breaker::Tripped;
+use self::horizon::Horizon;
 use self::pass::Pass;
 use super::control::{Acceptance, ControlRepo, Hold, InForce};
 use super::image::ImageId;
 use super::lock::ImageLock;
 use super::principal::Admin;
 use super::repo::{RepoError, ScrubRepo};
+use super::retention::{Retention, Rules};
 use super::store::Stores;
 use super::time::{Clock, Timestamp};
 
@@ -83,6 +88,7 @@ pub struct Scrubber {
     stores: Arc<dyn Stores>,
     clock: Arc<dyn Clock>,
     settings: ScrubSettings,
+    retention: Retention,
     backoff: Mutex<Backoff>,
     bookmark: Mutex<Bookmark>,
     tripped: tokio::sync::Mutex<Tripped>,
@@ -115,6 +121,7 @@ impl Scrubber {
             stores,
             clock,
             settings,
+            retention: Retention::plain(settings.scrub_time),
             backoff: Mutex::default(),
             bookmark: Mutex::default(),
             tripped: tokio::sync::Mutex::default(),
@@ -131,6 +138,13 @@ impl Scrubber {
     #[must_use]
     pub fn with_progress(mut self, progress: Progress) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// Lets these rules decide how long an image waits, before `scrub_time` does.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.retention.rules = rules;
         self
     }
 
@@ -177,25 +191,14 @@ impl Scrubber {
         Ok(self.repo.now().await?.min(self.clock.now()))
     }
 
-    /// What was deleted at this time or earlier is due at `now`.
-    fn deleted_before(&self, now: Timestamp) -> Timestamp {
-        earlier(now, self.settings.scrub_time)
-    }
-
-    /// What was deleted at these times or earlier is due after each of these waits.
-    pub async fn horizons<const N: usize>(
-        &self,
-        waits: [Duration; N],
-    ) -> Result<[Timestamp; N], RepoError> {
-        let now = self.present().await?;
-        let then = |wait| now.checked_add_signed(delta(wait)).unwrap_or(Timestamp::MAX);
-        Ok(waits.map(|wait| self.deleted_before(then(wait))))
+    /// What is due now by what this process has.
+    async fn horizon(&self) -> Result<Horizon, RepoError> {
+        Ok(Horizon::new(self.present().await?, self.retention.clone().into()))
     }
 
     /// How much would be destroyed by a pass that began in `within`, as far as rows tell.
     pub async fn count_due(&self, within: Duration) -> Result<Tally, RepoError> {
-        let [before] = self.horizons([within]).await?;
-        self.repo.count_due(before).await
+        self.count(&self.horizon().await?.after(within)).await
     }
 
     /// One pass over everything that is due. Looks at `stop` between locations; what a stopped
@@ -296,16 +299,16 @@ impl Scrubber {
         }
         let now = ours.min(theirs);
         let orders = self.orders().await?;
-        self.keep_scrub_time(orders.as_ref()).await?;
         let times = self.times(now, orders.as_ref());
+        let stored = self.keep_times(&times, orders.as_ref()).await?;
         let (ours, kept) = (self.acceptance(), orders.and_then(|orders| orders.accepted));
         let accepted = ours.max(kept.as_ref().map(|kept| kept.images));
-        let judged = stop.run_until_cancelled(self.judge(times, accepted)).await;
+        let judged = stop.run_until_cancelled(self.judge(&times, accepted)).await;
         let Some((first, judged)) = judged.transpose()? else {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         };
         if judged.is_ok() && accepted.is_some() {
-            self.shorten(times).await?;
+            self.shorten(&times, &stored).await?;
         }
         self.use_up(ours, kept.as_ref()).await?;
         if let Err(limited) = judged {
@@ -313,8 +316,8 @@ impl Scrubber {
         }
         let left = self.settings.limits.allowance(accepted);
         // what nobody has counted is not due by a shorter time either
-        let before = if accepted.is_some() { times.before } else { times.in_force };
-        let mut pass = Pass::new(self, stop, now, before, left);
+        let horizon = if accepted.is_some() { times.own } else { times.in_force };
+        let mut pass = Pass::new(self, stop, now, horizon, left);
         let span = tracing::info_span!("pass", pass = pass.name());
         pass.run(first).instrument(span).await.map(|()| pass.into_report())
     }

@@ -68,6 +68,8 @@ pub struct Group {
     pub store: Option<String>,
     /// Size and time span.
     pub span: Span,
+    /// When the first of its images is due; `None` where that is the one that was deleted first.
+    pub first_due: Option<Timestamp>,
 }
 
 /// The result.
@@ -75,6 +77,8 @@ pub struct Group {
 pub struct Summary {
     /// Everything pending; `None` if nothing is.
     pub all: Option<Span>,
+    /// When the first image is due; `None` where that is the one that was deleted first.
+    pub first_due: Option<Timestamp>,
     /// The groups with the most images, at most a thousand, the largest first. An image with copies
     /// in several stores is in several groups.
     pub groups: Vec<Group>,
@@ -175,7 +179,7 @@ impl<'a> SummaryDraft<'a> {
         let project = open.owner.filter(|_| self.by.project || self.by.burst);
         for (store, span) in open.parts {
             let store = store.map(|store| store.0);
-            self.groups.push(Group { project: project.clone(), store, span });
+            self.groups.push(Group { project: project.clone(), store, span, first_due: None });
         }
         if self.groups.len() >= 2 * MOST_GROUPS {
             self.leave_out_the_smallest();
@@ -200,7 +204,7 @@ impl<'a> SummaryDraft<'a> {
         self.close();
         self.leave_out_the_smallest();
         let Self { all, groups, other_groups, others, .. } = self;
-        Summary { all, groups, other_groups, others }
+        Summary { all, first_due: None, groups, other_groups, others }
     }
 }
 

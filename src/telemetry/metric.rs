@@ -161,7 +161,11 @@ pub const ALL: [(Kind, &str, &str); 44] = [
     (Kind::Gauge, SCRUB_NEXT_PASS_TIMESTAMP_SECONDS, "When the next pass begins."),
     (Kind::Gauge, PENDING_IMAGES, "Images that are pending_delete."),
     (Kind::Gauge, PENDING_BYTES, "The sum of their sizes."),
-    (Kind::Gauge, DUE_IMAGES, "Pending images whose scrub_time has passed."),
+    (
+        Kind::Gauge,
+        DUE_IMAGES,
+        "Pending images whose scrub_time, or that of their retention rule, has passed.",
+    ),
     (Kind::Gauge, DUE_BYTES, "The sum of their sizes."),
     (Kind::Gauge, EXPIRING_IMAGES, "Pending images that are due within that time."),
     (Kind::Gauge, EXPIRING_BYTES, "The sum of their sizes."),

@@ -92,11 +92,11 @@ impl OutlookWorker {
     }
 
     async fn ask(&self, now: Timestamp) -> Result<repo::Outlook, RepoError> {
-        let horizons = match &self.scrubber {
-            Some(scrubber) => scrubber.horizons([Duration::ZERO, HOUR, DAY]).await?,
-            None => [chrono::DateTime::UNIX_EPOCH.naive_utc(); 3],
-        };
-        self.repo.outlook(horizons, now - HOUR).await
+        if let Some(scrubber) = &self.scrubber {
+            return scrubber.outlook([Duration::ZERO, HOUR, DAY], now - HOUR).await;
+        }
+        let never = chrono::DateTime::UNIX_EPOCH.naive_utc();
+        self.repo.outlook([never; 3], now - HOUR).await
     }
 
     async fn unrecorded(&self, now: Timestamp) -> Result<Vec<ImageId>, RepoError> {

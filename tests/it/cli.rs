@@ -10,4 +10,5 @@ mod hold_lock;
 mod list;
 mod man;
 mod orders;
+mod retention;
 mod terminal;

@@ -7,6 +7,7 @@ mod others;
 mod partial;
 mod parts;
 mod passes;
+mod retention;
 mod safety;
 mod shared_data;
 mod worker;

@@ -52,6 +52,7 @@ pub(crate) fn page() -> Value {
             "deleted_at": "2026-11-22T13:10:00Z",
             "scrub_at": "2026-11-29T13:10:00Z",
             "seconds_left": 604_199,
+            "retention_rule": null,
             "revertible": true,
             "reason": null
         }],
@@ -101,6 +102,7 @@ pub(crate) fn preview() -> Value {
         "message": null,
         "scrub_at": "2026-11-29T13:10:00Z",
         "seconds_left": 604_199,
+        "retention_rule": null,
         "locations": [{
             "id": 1,
             "store": "fast",
@@ -175,6 +177,7 @@ pub(crate) fn plan() -> Value {
             "size": 64,
             "stores": ["fast"],
             "scrub_at": "2026-11-29T13:30:00Z",
+            "retention_rule": null,
             "removed_locations": false
         }],
         "stopped": [{

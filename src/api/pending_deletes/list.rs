@@ -18,6 +18,7 @@ use crate::api::state::{ApiState, View};
 use crate::domain::control::InForce;
 use crate::domain::image::ImageId;
 use crate::domain::repo::{PendingSummary, Position};
+use crate::domain::retention::Rule;
 use crate::domain::store::{StoreId, Stores};
 use crate::domain::time::isotime;
 
@@ -70,6 +71,9 @@ pub struct PendingDeleteSummary {
     /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
     #[schema(required)]
     pub seconds_left: Option<i64>,
+    /// The retention rule that decides when; null where `scrub_time` does.
+    #[schema(required)]
+    pub retention_rule: Option<String>,
     /// Whether the image can be reverted, as far as its rows tell: the store is not asked.
     pub revertible: bool,
     /// Why not, as the `reason` of the error that a revert would answer; null if it can.
@@ -82,9 +86,15 @@ pub struct PendingDeleteSummary {
 }
 
 impl PendingDeleteSummary {
-    /// The document of a listed image, with its hold if there is one.
-    pub fn of(image: &PendingSummary, holds: &HashMap<ImageId, InForce>, view: &View) -> Self {
-        let due = view.scrub_at(image.deleted_at);
+    /// The document of a listed image, with its hold and its rule if there are any.
+    pub fn of(
+        image: &PendingSummary,
+        holds: &HashMap<ImageId, InForce>,
+        rules: &HashMap<ImageId, Rule>,
+        view: &View,
+    ) -> Self {
+        let rule = rules.get(&image.id);
+        let due = view.scrub_at(image.deleted_at, rule);
         let reason = image.obstacle().map(|obstacle| ApiError::from(obstacle).reason.to_owned());
         Self {
             id: image.id.to_string(),
@@ -98,6 +108,7 @@ impl PendingDeleteSummary {
             deleted_at: isotime(image.deleted_at),
             scrub_at: due.map(|(at, _)| isotime(at)),
             seconds_left: due.map(|(_, seconds)| seconds),
+            retention_rule: rule.map(|rule| rule.name.clone()),
             revertible: reason.is_none(),
             reason,
             hold: holds.get(&image.id).cloned().map(TermInForce::from),
@@ -148,13 +159,14 @@ pub(crate) async fn list_pending_deletes(
     let (shown, more) = found.split_at(found.len().min(limit));
     let ids: Vec<_> = shown.iter().map(|one| one.id.clone()).collect();
     let holds = state.control.holds_of(&admin, &ids).await?;
+    let rules = state.reverter.rules_of(&admin, &ids).await?;
     let last = shown.last().filter(|_| !more.is_empty());
     Ok(JsonAnswer(PendingDeletes {
         first: parameters.first_link(),
         next: last.map(|last| parameters.next_link(last)),
         pending_deletes: shown
             .iter()
-            .map(|one| PendingDeleteSummary::of(one, &holds, &state.view))
+            .map(|one| PendingDeleteSummary::of(one, &holds, &rules, &state.view))
             .collect(),
     }))
 }

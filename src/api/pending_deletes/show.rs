@@ -63,6 +63,9 @@ pub struct PendingDeletePreview {
     /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
     #[schema(required)]
     pub seconds_left: Option<i64>,
+    /// The retention rule that decides when; null where `scrub_time` does, or nothing is scrubbed.
+    #[schema(required)]
+    pub retention_rule: Option<String>,
     /// Until when the image is held, by whom and why; absent where it is not held.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -134,7 +137,7 @@ impl PendingDeletePreview {
         let image = &preview.image;
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
         let waits = image.waits_since().filter(|_| image.state() != ImageState::Claimed);
-        let due = waits.and_then(|at| view.scrub_at(at));
+        let due = waits.and_then(|at| view.scrub_at(at, preview.rule.as_ref()));
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -151,6 +154,7 @@ impl PendingDeletePreview {
             message: obstacle.map(|error| error.message),
             scrub_at: due.map(|(at, _)| isotime(at)),
             seconds_left: due.map(|(_, seconds)| seconds),
+            retention_rule: due.and(preview.rule.as_ref()).map(|rule| rule.name.clone()),
             hold: hold.map(TermInForce::from),
             locations: preview.locations.iter().map(|l| location(l, preview, view)).collect(),
             properties: preview.properties.clone(),

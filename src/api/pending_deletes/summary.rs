@@ -14,7 +14,7 @@ use crate::api::openapi::responses::AdminErrors;
 use crate::api::state::{ApiState, View};
 use crate::domain::repo::PendingQuery;
 use crate::domain::summary::{Group, GroupBy, Span, Summary};
-use crate::domain::time::isotime;
+use crate::domain::time::{Timestamp, isotime};
 
 /// The parameters of the summary.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -105,9 +105,9 @@ pub struct PendingDeletesGroup {
 impl PendingDeletesSummary {
     /// The summary as a document.
     pub fn of(summary: Summary, view: &View) -> Self {
-        let Summary { all, groups, other_groups, others } = summary;
+        let Summary { all, first_due, groups, other_groups, others } = summary;
         let tally = all.map(|all| all.tally).unwrap_or_default();
-        let due = all.and_then(|all| view.scrub_at(all.first));
+        let due = all.and_then(|all| first_due_of(all, first_due, view));
         Self {
             images: tally.images,
             bytes: tally.bytes,
@@ -121,10 +121,17 @@ impl PendingDeletesSummary {
     }
 }
 
+/// When the first image of a span is due, and the seconds left.
+fn first_due_of(span: Span, due: Option<Timestamp>, view: &View) -> Option<(Timestamp, i64)> {
+    let first = view.scrub_at(span.first, None)?;
+    Some(due.map_or(first, |due| view.left_until(due)))
+}
+
 impl PendingDeletesGroup {
     fn of(group: Group, view: &View) -> Self {
-        let Group { project, store, span: Span { tally, first, last } } = group;
-        let due = view.scrub_at(first);
+        let Group { project, store, span, first_due } = group;
+        let Span { tally, first, last } = span;
+        let due = first_due_of(span, first_due, view);
         Self {
             project,
             store,

@@ -97,6 +97,9 @@ pub struct ScrubPlanImage {
     /// From when on the scrubber may destroy the data, UTC.
     #[schema(format = DateTime)]
     pub scrub_at: String,
+    /// The retention rule that decides when; null where `scrub_time` does.
+    #[schema(required)]
+    pub retention_rule: Option<String>,
     /// Whether the image lives, and only locations go that were removed from it.
     pub removed_locations: bool,
 }
@@ -159,6 +162,7 @@ impl From<PlannedImage> for ScrubPlanImage {
             size: image.size,
             stores: image.stores,
             scrub_at: isotime(image.scrub_at),
+            retention_rule: image.rule,
             removed_locations: image.leftovers,
         }
     }

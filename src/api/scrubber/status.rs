@@ -134,7 +134,7 @@ impl ScrubberStatus {
     /// Builds the document; `orders` is `None` without our own tables.
     pub fn of(orders: Option<Orders>, standing: &str, scrub_time: Option<u64>) -> Self {
         let has_tables = orders.is_some();
-        let Orders { pause, accepted, held, scrub_time: in_force, last_pass } =
+        let Orders { pause, accepted, held, scrub_time: in_force, last_pass, .. } =
             orders.unwrap_or_default();
         let is_paused = pause.is_some() && standing != "off";
         Self {

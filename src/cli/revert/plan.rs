@@ -1,19 +1,25 @@
 //! Prints what would be reverted, before asking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::api::state::View;
 use crate::cli::CliError;
 use crate::cli::output::{bytes, left, line, size};
 use crate::cli::table::{Fit, Table};
+use crate::domain::image::ImageId;
+use crate::domain::retention::Rule;
 use crate::domain::revert::Selected;
 use crate::domain::scrub::Tally;
 use crate::domain::time::isotime;
 
 /// Images listed one by one.
-const SHOWN: usize = 10;
+pub(super) const SHOWN: usize = 10;
 
-pub(super) fn tell(chosen: &Selected, view: &View) -> Result<(), CliError> {
+pub(super) fn tell(
+    chosen: &Selected,
+    rules: &HashMap<ImageId, Rule>,
+    view: &View,
+) -> Result<(), CliError> {
     let Tally { images, bytes: all } = chosen.tally;
     line(format_args!("{images} images, {}", bytes(all)))?;
     let mut owners: BTreeMap<&str, u64> = BTreeMap::new();
@@ -35,7 +41,8 @@ pub(super) fn tell(chosen: &Selected, view: &View) -> Result<(), CliError> {
         ("LEFT", Fit::Whole),
     ]);
     for one in chosen.first.iter().take(SHOWN) {
-        let seconds = one.deleted_at.and_then(|at| view.scrub_at(at)).map(|(_, seconds)| seconds);
+        let due = |at| view.scrub_at(at, rules.get(&one.id));
+        let seconds = one.deleted_at.and_then(due).map(|(_, seconds)| seconds);
         table.row([
             one.id.to_string(),
             one.name.clone().unwrap_or_default(),

@@ -55,6 +55,7 @@ pub(super) fn orders<D: Dialect>(row: &D::Row) -> Result<Orders, sqlx::Error> {
         scrub_time: D::big(row, "scrub_time")?
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(Duration::from_secs),
+        retention: D::text(row, "retention")?.filter(|text| !text.is_empty()),
         last_pass: last_pass::<D>(row)?,
     })
 }

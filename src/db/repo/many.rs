@@ -215,7 +215,7 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-fn texts(ids: &[ImageId]) -> Vec<&str> {
+pub(super) fn texts(ids: &[ImageId]) -> Vec<&str> {
     ids.iter().map(ImageId::as_str).collect()
 }
 

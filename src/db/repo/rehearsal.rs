@@ -1,6 +1,7 @@
 //! Every statement, run on what cannot exist: what the database refuses is found, and named, before
 //! an image has to come back.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use super::{SqlRepo, begin, due, far_past};
@@ -15,6 +16,7 @@ use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
 use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo, Stretch};
+use crate::domain::retention::Labels;
 use crate::domain::selection::Filter;
 
 /// Behind every id that Glance gives, so that no table is walked.
@@ -75,6 +77,10 @@ impl<D: Dialect> SqlRepo<D> {
             self.read_candidates(&filter, None, since, 0, &mut drop).await?;
         }
         self.candidates_of(std::slice::from_ref(&nobody)).await?;
+        for tags in [HashSet::new(), HashSet::from([NOBODY.to_owned()])] {
+            let wanted = Labels { tags, ..Labels::default() };
+            self.facts_of(std::slice::from_ref(&nobody), &wanted).await?;
+        }
         self.position(&nobody).await?;
         self.list_due(far_past(), i32::MAX, 1).await?;
         self.fetch(due(lists::COUNT_DUE, i32::MAX, far_past())).await?;

@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS revert_scrubber (
     paused_by VARCHAR(255),
     pause_reason VARCHAR(1024),
     scrub_time BIGINT,
+    retention TEXT,
     accepted_images BIGINT,
     accepted_at {time},
     accepted_by VARCHAR(255),

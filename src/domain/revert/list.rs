@@ -79,7 +79,9 @@ impl Reverter {
         let mut draft = SummaryDraft::new(by, &*self.stores);
         let mut take = |row: &_| draft.take(row);
         self.repo.waiting(query, self.unscrubbed_after(), by.store, &mut take).await?;
-        Ok(draft.finish())
+        let mut summary = draft.finish();
+        self.note_first_due(&mut summary, query, by).await?;
+        Ok(summary)
     }
 
     /// The database's time.

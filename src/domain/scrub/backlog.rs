@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Scrubber;
+use super::horizon::Horizon;
 use super::limit::Tally;
 use crate::domain::image::ImageId;
 use crate::domain::repo::{DueImage, RepoError, Stretch};
-use crate::domain::time::Timestamp;
 
 /// Images whose rows are counted at once: 100,000 take about 10 MiB.
 const CHAPTER: u32 = 102_400;
@@ -21,6 +21,8 @@ const MOST_REMNANTS: usize = 1000;
 /// No index of Glance's finds remnants, so a pass searches this long, and the next one continues
 /// there.
 const LOOK: Duration = Duration::from_secs(1);
+/// Images read at a time.
+const BATCH: usize = 64;
 /// Images looked at in one go.
 const STRETCH: u32 = 10_000;
 
@@ -28,7 +30,7 @@ const STRETCH: u32 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Chapter {
     images: Vec<DueImage>,
-    is_last: bool,
+    next: Option<i32>,
 }
 
 impl Chapter {
@@ -39,7 +41,7 @@ impl Chapter {
 
     /// The location after which the next chapter begins.
     pub(super) fn next(&self) -> Option<i32> {
-        self.images.last().map(|image| image.location).filter(|_| !self.is_last)
+        self.next
     }
 
     fn tally(&self) -> Tally {
@@ -66,31 +68,35 @@ impl Scrubber {
     /// data are counted once for a chapter.
     pub(super) async fn chapter(
         &self,
-        before: Timestamp,
+        horizon: &Horizon,
         after: i32,
     ) -> Result<Chapter, RepoError> {
-        let images = self.repo.list_due(before, after, CHAPTER).await?;
-        let is_last = images.len() < CHAPTER as usize;
-        Ok(Chapter { images, is_last })
+        let mut chapter = Chapter { images: Vec::new(), next: Some(after) };
+        while let Some(after) = chapter.next.filter(|_| chapter.images.len() < CHAPTER as usize) {
+            let part = self.part(horizon, after, CHAPTER).await?;
+            chapter.images.extend(part.images);
+            chapter.next = part.next;
+        }
+        Ok(chapter)
     }
 
     /// How much is due, of which the first chapter is read.
-    pub(super) async fn due(&self, before: Timestamp, first: &Chapter) -> Result<Tally, RepoError> {
+    pub(super) async fn due(&self, horizon: &Horizon, first: &Chapter) -> Result<Tally, RepoError> {
         match first.next() {
-            Some(_) => self.repo.count_due(before).await,
+            Some(_) => self.count(horizon).await,
             None => Ok(first.tally()),
         }
     }
 
-    /// Remnants deleted at `before` or earlier: some, found where the last look ended. Small tables
+    /// Remnants that are due: some, found where the last look ended. Small tables
     /// are looked through every time.
-    pub(super) async fn some_remnants(&self, before: Timestamp) -> Result<Vec<ImageId>, RepoError> {
+    pub(super) async fn some_remnants(&self, horizon: &Horizon) -> Result<Vec<ImageId>, RepoError> {
         let bookmark = || self.bookmark.lock().unwrap_or_else(PoisonError::into_inner);
         let (began, mut after) = (Instant::now(), bookmark().0.clone());
         let mut rounds = usize::from(after.is_some()) + 1;
         let mut found = Vec::new();
         while rounds > 0 && found.len() < MOST_REMNANTS && began.elapsed() < LOOK {
-            after = self.stretch(before, after.as_ref(), &mut found).await?;
+            after = self.stretch(horizon, after.as_ref(), &mut found).await?;
             rounds -= usize::from(after.is_none());
         }
         bookmark().0 = after;
@@ -102,27 +108,34 @@ impl Scrubber {
     /// The first remnants of all.
     pub(super) async fn first_remnants(
         &self,
-        before: Timestamp,
+        horizon: &Horizon,
     ) -> Result<Vec<ImageId>, RepoError> {
         let mut found = Vec::new();
-        let mut after = self.stretch(before, None, &mut found).await?;
+        let mut after = self.stretch(horizon, None, &mut found).await?;
         while after.is_some() && found.len() < MOST_REMNANTS {
-            after = self.stretch(before, after.as_ref(), &mut found).await?;
+            after = self.stretch(horizon, after.as_ref(), &mut found).await?;
         }
         Ok(found)
     }
 
     async fn stretch(
         &self,
-        before: Timestamp,
+        horizon: &Horizon,
         after: Option<&ImageId>,
         found: &mut Vec<ImageId>,
     ) -> Result<Option<ImageId>, RepoError> {
         let left = MOST_REMNANTS.saturating_sub(found.len());
         let stretch = Stretch { images: STRETCH, found: u32::try_from(left).unwrap_or(u32::MAX) };
         let unscrubbed = self.settings.delayed_delete;
-        let remnants = self.repo.remnants(before, after, unscrubbed, stretch).await?;
-        found.extend(remnants.ids);
+        let remnants = self.repo.remnants(horizon.latest(), after, unscrubbed, stretch).await?;
+        if horizon.has_rules() {
+            let facts = self.facts_of(horizon, &remnants.ids).await?;
+            for ids in remnants.ids.chunks(BATCH) {
+                found.extend(self.with_work(horizon, ids, &facts).await?);
+            }
+        } else {
+            found.extend(remnants.ids);
+        }
         Ok(remnants.next)
     }
 }

@@ -1,14 +1,17 @@
-//! The `scrub_time` in force: the longest one that a pass of any process went by, until somebody
-//! accepts a shorter one. Needs our own tables; without them it is this process's own.
+//! The `scrub_time` and the rules in force: an image waits as long as the longest that a pass of any
+//! process went by, until somebody accepts less. Needs our own tables; without them it is what this
+//! process has.
 
 use std::time::Duration;
 
 use super::Scrubber;
+use super::horizon::Horizon;
 use super::limit::{Limited, Lowered, Tally};
 use super::report::ScrubReport;
 use super::work::{Work, WorkKind};
 use crate::domain::control::{Orders, PassResult};
 use crate::domain::repo::RepoError;
+use crate::domain::retention::{Facts, InForce, KeptText, Retention};
 use crate::domain::time::Timestamp;
 
 impl Work {
@@ -26,47 +29,81 @@ impl Work {
 }
 
 /// What a pass or a plan has to go by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Times {
-    /// What was deleted at this time or earlier is due.
-    pub(super) before: Timestamp,
-    /// The same by the `scrub_time` in force: never later.
-    pub(super) in_force: Timestamp,
+    /// What is due by what this process has.
+    pub(super) own: Horizon,
+    /// What is due by all that is in force: never more.
+    pub(super) in_force: Horizon,
+    waits: InForce,
+    is_shorter: bool,
     kept: Duration,
-    own: Duration,
+    scrub_time: Duration,
 }
 
 impl Times {
-    /// Of what is due, so many images are due by the shorter time alone.
+    /// Of what is due, so many images are due by shorter times alone.
     pub(super) fn lowered(&self, images: u64) -> Option<Lowered> {
-        (images > 0).then_some(Lowered { from: self.kept, to: self.own, images })
+        let (from, to) = (self.kept, self.scrub_time);
+        (images > 0).then_some(Lowered { from, to, images })
     }
 
-    /// Whether the work is due by the shorter time alone.
-    pub(super) fn is_early(&self, work: &Work) -> bool {
-        self.in_force < self.before && !work.was_due(self.in_force)
+    /// Whether the work is due by shorter times alone.
+    pub(super) fn is_early(&self, work: &Work, image: Option<&Facts>) -> bool {
+        self.is_shorter && !work.was_due(self.in_force.before(image))
     }
 
     pub(super) fn is_shorter(&self) -> bool {
-        self.own < self.kept
+        self.is_shorter
+    }
+}
+
+/// What our table says of times.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    scrub_time: Option<Duration>,
+    retention: Option<String>,
+}
+
+/// What passes went by; an order that cannot be read keeps everything.
+fn kept(orders: &Orders) -> Vec<Retention> {
+    match orders.retention.as_deref().map(KeptText::parse) {
+        Some(Some(kept)) => kept.all,
+        Some(None) => vec![Retention::plain(Duration::MAX)],
+        None => orders.scrub_time.map(Retention::plain).into_iter().collect(),
     }
 }
 
 impl Scrubber {
-    /// What is due at `now`, by both times.
+    /// What is due at `now`, by what this process has, and by what is in force.
     pub(super) fn times(&self, now: Timestamp, orders: Option<&Orders>) -> Times {
-        let own = self.settings.scrub_time;
-        let kept = orders.and_then(|orders| orders.scrub_time).map_or(own, |kept| kept.max(own));
-        let before = self.deleted_before(now);
-        Times { before, in_force: super::earlier(now, kept), kept, own }
+        let own = &self.retention;
+        let kept = orders.map(kept).unwrap_or_default();
+        let longest = kept.iter().map(|one| one.scrub_time).max();
+        let waits = InForce::of(own, &kept);
+        Times {
+            own: Horizon::new(now, own.clone().into()),
+            in_force: Horizon::new(now, waits.clone()),
+            is_shorter: waits != InForce::from(own.clone()),
+            waits,
+            kept: longest.map_or(own.scrub_time, |kept| kept.max(own.scrub_time)),
+            scrub_time: own.scrub_time,
+        }
     }
 
-    /// How many of the images that are due are so by the shorter time alone, as far as rows tell.
-    pub(super) async fn lowered(&self, times: Times, due: Tally) -> Result<u64, RepoError> {
+    /// Whether rules, here or in what passes went by, make some images due earlier than they were.
+    pub async fn has_shorter_rules(&self) -> Result<bool, RepoError> {
+        let times = self.times(self.present().await?, self.orders().await?.as_ref());
+        let has_rules = times.waits.has_rules() || !self.retention.rules.is_empty();
+        Ok(times.is_shorter() && has_rules)
+    }
+
+    /// How many of the images that are due are so by shorter times alone, as far as rows tell.
+    pub(super) async fn lowered(&self, times: &Times, due: Tally) -> Result<u64, RepoError> {
         if !times.is_shorter() || due.images == 0 {
             return Ok(0);
         }
-        let before = self.repo.count_due(times.in_force).await?;
+        let before = self.count(&times.in_force).await?;
         Ok(due.images.saturating_sub(before.images))
     }
 
@@ -74,8 +111,8 @@ impl Scrubber {
     pub async fn forecast(&self) -> Result<(Tally, Option<Limited>), RepoError> {
         let now = self.present().await?;
         let times = self.times(now, self.orders().await?.as_ref());
-        let due = self.repo.count_due(times.before).await?;
-        let lowered = times.lowered(self.lowered(times, due).await?);
+        let due = self.count(&times.own).await?;
+        let lowered = times.lowered(self.lowered(&times, due).await?);
         Ok((due, self.settings.limits.judge(due, lowered, None).err()))
     }
 
@@ -86,27 +123,63 @@ impl Scrubber {
         }
     }
 
-    /// A longer time than was in force is so from now on.
-    pub(super) async fn keep_scrub_time(&self, orders: Option<&Orders>) -> Result<(), RepoError> {
-        let own = self.settings.scrub_time;
-        match (&self.control, orders) {
-            (Some(control), Some(orders)) if orders.scrub_time < Some(own) => {
-                control.keep_scrub_time(own).await
-            }
-            (Some(_) | None, Some(_) | None) => Ok(()),
+    /// What lets an image wait longer than it did is in force from now on. Returns what is stored then.
+    pub(super) async fn keep_times(
+        &self,
+        times: &Times,
+        orders: Option<&Orders>,
+    ) -> Result<Stored, RepoError> {
+        let own = self.retention.scrub_time;
+        let (Some(control), Some(orders)) = (&self.control, orders) else {
+            return Ok(Stored::default());
+        };
+        let mut stored =
+            Stored { scrub_time: orders.scrub_time, retention: orders.retention.clone() };
+        if orders.scrub_time < Some(own) {
+            control.keep_scrub_time(own).await?;
+            stored.scrub_time = Some(own);
+        }
+        let is_told_by_time = orders.retention.is_none() && !times.waits.has_rules();
+        if !is_told_by_time && kept(orders) != times.waits.all() {
+            stored.retention =
+                self.replace_retention(stored.retention.as_deref(), times.waits.all()).await?;
+        }
+        Ok(stored)
+    }
+
+    /// Somebody has seen what is due by shorter times, and accepted it: these are in force. What
+    /// somebody else has stored meanwhile stays.
+    pub(super) async fn shorten(&self, times: &Times, stored: &Stored) -> Result<(), RepoError> {
+        let Some(control) = self.control.as_ref().filter(|_| times.is_shorter()) else {
+            return Ok(());
+        };
+        let (from, to) = (times.kept.as_secs(), times.scrub_time.as_secs());
+        tracing::warn!(from, to, "the shorter times were accepted, and are in force");
+        let own = std::slice::from_ref(&self.retention);
+        if !self.retention.rules.is_empty() {
+            self.replace_retention(stored.retention.as_deref(), own).await?;
+        } else if stored.retention.is_some() {
+            self.replace_retention(stored.retention.as_deref(), &[]).await?;
+        }
+        match stored.scrub_time {
+            Some(from) => control.shorten_scrub_time(from, times.scrub_time).await,
+            None => Ok(()),
         }
     }
 
-    /// Somebody has seen what is due by the shorter time, and accepted it: that time is in force.
-    pub(super) async fn shorten(&self, times: Times) -> Result<(), RepoError> {
-        match &self.control {
-            Some(control) if times.is_shorter() => {
-                let (from, to) = (times.kept.as_secs(), times.own.as_secs());
-                tracing::warn!(from, to, "the shorter scrub_time was accepted, and is in force");
-                control.shorten_scrub_time(times.kept, times.own).await
-            }
-            Some(_) | None => Ok(()),
+    /// Unless somebody else wrote it meanwhile: the next pass sees that. Returns what was to be stored.
+    async fn replace_retention(
+        &self,
+        from: Option<&str>,
+        to: &[Retention],
+    ) -> Result<Option<String>, RepoError> {
+        let known = from.and_then(KeptText::parse);
+        let change = known.map_or(0, |known| known.change).wrapping_add(1);
+        let text = (!to.is_empty()).then(|| KeptText { change, all: to.to_vec() }.text());
+        if let Some(control) = &self.control {
+            control.keep_retention(from, text.as_deref()).await?;
         }
+        Ok(text)
     }
 
     /// Tells all others that a pass begins. Nothing depends on it.

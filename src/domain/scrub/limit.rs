@@ -94,10 +94,10 @@ impl Allowance {
     }
 }
 
-/// Images that are due only since `scrub_time` was lowered.
+/// Images that are due only since `scrub_time` was lowered, or rules make them due earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lowered {
-    /// The `scrub_time` in force.
+    /// The `scrub_time` in force; no longer than `to` where rules alone are shorter.
     pub from: Duration,
     /// That of this process.
     pub to: Duration,
@@ -109,7 +109,11 @@ impl fmt::Display for Lowered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, to, images } = self;
         let (from, to) = (from.as_secs(), to.as_secs());
-        write!(f, "{images} of them only since scrub_time was lowered from {from} to {to}")
+        if from > to {
+            write!(f, "{images} of them only since scrub_time was lowered from {from} to {to}")
+        } else {
+            write!(f, "{images} of them only since retention rules make them due earlier")
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::backlog::Chapter;
 use super::circuit_breaker::CircuitBreaker;
 use super::destroy::Destroyer;
+use super::horizon::Horizon;
 use super::last_copy;
 use super::limit::{Allowance, Limited};
 use super::pace::Pace;
@@ -29,7 +30,7 @@ use crate::domain::time::Timestamp;
 pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
     stop: &'a CancellationToken,
-    before: Timestamp,
+    horizon: Horizon,
     /// When the pass began, as its name.
     name: String,
     /// What may still be destroyed.
@@ -45,18 +46,18 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass at `now` over what was deleted at `before` or earlier, at most as much of it as `left` says.
+    /// A pass at `now` over what is due, at most as much of it as `left` says.
     pub(super) fn new(
         scrubber: &'a Scrubber,
         stop: &'a CancellationToken,
         now: Timestamp,
-        before: Timestamp,
+        horizon: Horizon,
         left: Allowance,
     ) -> Self {
         Self {
             scrubber,
             stop,
-            before,
+            horizon,
             name: now.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
             left,
             is_over: false,
@@ -86,7 +87,7 @@ impl<'a> Pass<'a> {
         }
         // only as many as the limit leaves; the others wait for the next pass
         if !self.report.interrupted {
-            let remnants = self.scrubber.some_remnants(self.before);
+            let remnants = self.scrubber.some_remnants(&self.horizon);
             match self.stop.run_until_cancelled(remnants).await.transpose()? {
                 Some(ids) => self.all_of(&ids).await?,
                 None => self.report.interrupted = true,
@@ -101,7 +102,7 @@ impl<'a> Pass<'a> {
             self.all_of(&chapter.ids()).await?;
             let next = chapter.next().filter(|_| !self.is_over && !self.report.interrupted);
             let Some(after) = next else { return Ok(()) };
-            let read = self.stop.run_until_cancelled(self.scrubber.chapter(self.before, after));
+            let read = self.stop.run_until_cancelled(self.scrubber.chapter(&self.horizon, after));
             let Some(read) = read.await.transpose()? else {
                 self.report.interrupted = true;
                 return Ok(());
@@ -126,7 +127,7 @@ impl<'a> Pass<'a> {
 
     /// More became due during the pass than it was let through for.
     async fn stop_at_limit(&mut self) -> Result<(), RepoError> {
-        let due = self.scrubber.repo.count_due(self.before).await?;
+        let due = self.scrubber.count(&self.horizon).await?;
         let limits = self.scrubber.settings.limits;
         self.report.limited = Some(Limited { due, limits, lowered: None, accepted: None });
         self.finish().await
@@ -134,7 +135,11 @@ impl<'a> Pass<'a> {
 
     /// False if the pass was stopped meanwhile.
     async fn count_shared(&mut self, ids: &[ImageId]) -> Result<bool, RepoError> {
-        let shared = self.stop.run_until_cancelled(SharedData::of(self.scrubber, ids, self.before));
+        let shared = self.stop.run_until_cancelled(SharedData::of(
+            self.scrubber,
+            ids,
+            self.horizon.surely(),
+        ));
         let shared = shared.await.transpose()?;
         self.report.interrupted |= shared.is_none();
         self.shared = shared;
@@ -241,10 +246,12 @@ impl<'a> Pass<'a> {
         if !self.is_last_try {
             self.again.extend(ids.iter().filter(|id| unread.contains(id.as_str())).cloned());
         }
+        let facts = self.scrubber.facts_of_read(&self.horizon, &images).await?;
         for image in images {
             match image {
                 Ok(image) => {
-                    let Some(work) = image.into_work(self.before) else { continue };
+                    let before = self.horizon.before(facts.get(&image.id));
+                    let Some(work) = image.into_work(before) else { continue };
                     if let Some(placed) = self.place(&work).await {
                         works.push((work, placed));
                     }

@@ -11,6 +11,7 @@ use super::survey::{Found, Survey};
 use super::work::{Work, WorkKind};
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
+use crate::domain::retention::{Facts, later};
 use crate::domain::store::Placed;
 use crate::domain::time::Timestamp;
 
@@ -73,6 +74,8 @@ pub struct PlannedImage {
     pub stores: Vec<String>,
     /// Whether the image lives, and only locations go that were removed from it.
     pub leftovers: bool,
+    /// The retention rule that decides when; `None` where `scrub_time` does.
+    pub rule: Option<String>,
 }
 
 /// Images that a pass would leave alone, for one kind of reason.
@@ -90,41 +93,45 @@ impl Scrubber {
     /// Plans the passes from now until `within` from now. Memory is bounded, whatever waits.
     pub async fn plan(&self, _: &Admin, within: Duration) -> Result<Plan, RepoError> {
         let now = self.present().await?;
-        let until = now.checked_add_signed(super::delta(within)).unwrap_or(Timestamp::MAX);
+        let until = later(now, within);
         let times = self.times(until, self.orders().await?.as_ref());
-        let (first, judged) = self.judge(times, None).await?;
+        let (first, judged) = self.judge(&times, None).await?;
         let mut draft = PlanDraft::default();
         let note = |found| {
             match found {
-                Found::Ready { work, placed } => draft.add(&self.planned(&work, &placed)),
+                Found::Ready { work, placed, facts } => {
+                    draft.add(&self.planned(&work, &placed, facts.as_ref()));
+                }
                 Found::Stopped { image, size, obstacle, why } => {
                     draft.stop(image, size, obstacle, why);
                 }
             }
             ControlFlow::Continue(())
         };
-        Survey::new(self, times.before).each(&first, note).await?;
+        Survey::new(self, &times.own).each(&first, note).await?;
         Ok(draft.finish(now, until, judged.err()))
     }
 
-    fn planned(&self, work: &Work, placed: &[Placed]) -> PlannedImage {
+    fn planned(&self, work: &Work, placed: &[Placed], facts: Option<&Facts>) -> PlannedImage {
         let image = work.image();
         let leftovers = work.kind() == WorkKind::Leftovers;
         let removed = work.targets().iter().filter_map(|location| location.deleted_at).min();
-        let since = if leftovers { removed } else { image.deleted_at };
-        let wait = super::delta(self.settings.scrub_time);
+        let since = if leftovers { removed } else { image.waits_since() };
+        let rule = facts.and_then(|facts| self.retention.rules.first(facts));
+        let wait = facts.map_or(self.retention.longest(), |facts| self.retention.wait(facts));
         let mut stores: Vec<_> = placed.iter().map(|one| one.store.id().to_string()).collect();
         stores.sort();
         stores.dedup();
         PlannedImage {
             // what is claimed already may go at any time
-            scrub_at: since.and_then(|at| at.checked_add_signed(wait)).unwrap_or_default(),
+            scrub_at: since.map(|at| later(at, wait)).unwrap_or_default(),
             id: image.id.to_string(),
             name: image.name.clone(),
             project: image.owner.clone(),
             size: image.size,
             stores,
             leftovers,
+            rule: rule.map(|rule| rule.name.clone()),
         }
     }
 }

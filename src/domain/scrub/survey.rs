@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::Scrubber;
 use super::backlog::Chapter;
+use super::horizon::Horizon;
 use super::in_force::Times;
 use super::limit::{Limited, Tally};
 use super::placing::{self, Obstacle};
@@ -13,8 +14,8 @@ use super::work::Work;
 use crate::domain::control::InForce;
 use crate::domain::image::{ImageId, State};
 use crate::domain::repo::RepoError;
+use crate::domain::retention::Facts;
 use crate::domain::store::{Placed, Presence, StoreId};
-use crate::domain::time::Timestamp;
 
 /// Images read at a time.
 const BATCH: usize = 64;
@@ -22,7 +23,7 @@ const BATCH: usize = 64;
 /// One image that is due.
 pub(super) enum Found {
     /// A pass would destroy it.
-    Ready { work: Box<Work>, placed: Vec<Placed> },
+    Ready { work: Box<Work>, placed: Vec<Placed>, facts: Option<Facts> },
     /// A pass would leave it alone.
     Stopped { image: String, size: Option<i64>, obstacle: Obstacle, why: String },
 }
@@ -30,13 +31,13 @@ pub(super) enum Found {
 /// One walk.
 pub(super) struct Survey<'a> {
     scrubber: &'a Scrubber,
-    before: Timestamp,
+    horizon: &'a Horizon,
     health: HashMap<(StoreId, String), Option<String>>,
 }
 
 impl<'a> Survey<'a> {
-    pub(super) fn new(scrubber: &'a Scrubber, before: Timestamp) -> Self {
-        Self { scrubber, before, health: HashMap::new() }
+    pub(super) fn new(scrubber: &'a Scrubber, horizon: &'a Horizon) -> Self {
+        Self { scrubber, horizon, health: HashMap::new() }
     }
 
     /// Calls `note` for each image, those of the first chapter first, until it has had enough.
@@ -51,10 +52,10 @@ impl<'a> Survey<'a> {
                 return Ok(());
             }
             let Some(after) = next else { break };
-            let chapter = self.scrubber.chapter(self.before, after).await?;
+            let chapter = self.scrubber.chapter(self.horizon, after).await?;
             (ids, next) = (chapter.ids(), chapter.next());
         }
-        let remnants = self.scrubber.first_remnants(self.before).await?;
+        let remnants = self.scrubber.first_remnants(self.horizon).await?;
         self.each_of(&remnants, &mut note).await.map(drop)
     }
 
@@ -65,15 +66,19 @@ impl<'a> Survey<'a> {
     ) -> Result<ControlFlow<()>, RepoError> {
         for ids in page.chunks(BATCH) {
             let held = self.scrubber.holds_of(ids).await?;
+            let mut facts = self.scrubber.facts_of(self.horizon, ids).await?;
             for image in self.scrubber.repo.get_many(ids).await? {
                 let found = match image {
-                    Ok(image) => match image.into_work(self.before) {
-                        Some(work) if self.has_data(&work).await => {
-                            let order = held.get(&work.image().id);
-                            self.judge(work, order).await
+                    Ok(image) => {
+                        let facts = facts.remove(&image.id);
+                        match image.into_work(self.horizon.before(facts.as_ref())) {
+                            Some(work) if self.has_data(&work).await => {
+                                let order = held.get(&work.image().id);
+                                self.judge(work, facts, order).await
+                            }
+                            Some(_) | None => continue,
                         }
-                        Some(_) | None => continue,
-                    },
+                    }
                     Err(bad) => Found::Stopped {
                         image: bad.image.clone(),
                         size: None,
@@ -106,14 +111,14 @@ impl<'a> Survey<'a> {
         false
     }
 
-    async fn judge(&mut self, work: Work, hold: Option<&InForce>) -> Found {
+    async fn judge(&mut self, work: Work, facts: Option<Facts>, hold: Option<&InForce>) -> Found {
         let result = match hold {
             Some(hold) => Err((Obstacle::Held, hold.to_string())),
             None => self.place(&work).await,
         };
         let image = work.image();
         match result {
-            Ok(placed) => Found::Ready { work: Box::new(work), placed },
+            Ok(placed) => Found::Ready { work: Box::new(work), placed, facts },
             Err((obstacle, why)) => {
                 Found::Stopped { image: image.id.to_string(), size: image.size, obstacle, why }
             }
@@ -155,12 +160,12 @@ impl Scrubber {
     /// nothing can destroy must not stop the others for ever.
     pub(super) async fn judge(
         &self,
-        times: Times,
+        times: &Times,
         accepted: Option<u64>,
     ) -> Result<(Chapter, Result<(), Limited>), RepoError> {
         let limits = self.settings.limits;
-        let first = self.chapter(times.before, 0).await?;
-        let due = self.due(times.before, &first).await?;
+        let first = self.chapter(&times.own, 0).await?;
+        let due = self.due(&times.own, &first).await?;
         let lowered = times.lowered(self.lowered(times, due).await?);
         let Err(limited) = limits.judge(due, lowered, accepted) else {
             return Ok((first, Ok(())));
@@ -168,14 +173,14 @@ impl Scrubber {
         let (mut ready, mut early) = (Tally::default(), 0);
         let mut is_over = false;
         let note = |found| {
-            if let Found::Ready { work, .. } = found {
+            if let Found::Ready { work, facts, .. } = found {
                 ready.add(work.image().size);
-                early += u64::from(times.is_early(&work));
+                early += u64::from(times.is_early(&work, facts.as_ref()));
             }
             is_over = limits.judge(ready, times.lowered(early), accepted).is_err();
             if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        Survey::new(self, times.before).each(&first, note).await?;
+        Survey::new(self, &times.own).each(&first, note).await?;
         Ok((first, if is_over { Err(limited) } else { Ok(()) }))
     }
 }

@@ -44,6 +44,7 @@ async fn a_line_of_the_list_says_how_long_is_left() {
                 "deleted_at": "2026-11-22T13:10:00Z",
                 "scrub_at": "2026-11-22T14:10:00Z",
                 "seconds_left": 2998,
+                "retention_rule": null,
                 "revertible": true,
                 "reason": null
             }],

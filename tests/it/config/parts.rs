@@ -201,6 +201,11 @@ const FILES: &[(&str, &str, Becomes)] = &[
         Refused("[database] connection"),
     ),
     (
+        "a retention rule that says nothing about which images",
+        "[revert_retention:all]\norder = 1\nscrub_time = 7200\n",
+        Refused("[revert_retention:all]"),
+    ),
+    (
         "an issuer of ours without its audiences",
         "[revert_jwt:other]\nissuer = https://other.example.org\n",
         Refused("audiences"),

@@ -7,6 +7,7 @@
 #[path = "../../simulation/memory/mod.rs"]
 mod memory;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{
     HeldLocation, PendingQuery, PendingSort, RepoError, ScrubRepo, Stretch,
 };
+use glance_revert::domain::retention::Labels;
 use glance_revert::domain::scrub::{Claim, Settled};
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
 
@@ -110,7 +112,7 @@ async fn tables_in_memory_do_what_sql_does(kind: Kind) {
                 "DELETE FROM image_members; DELETE FROM image_tags; DELETE FROM image_properties; \
              DELETE FROM image_locations; DELETE FROM images; DELETE FROM revert_holds; \
              UPDATE revert_scrubber SET paused_until = NULL, paused_at = NULL, paused_by = NULL, \
-             pause_reason = NULL",
+             pause_reason = NULL, retention = NULL",
             )
             .await;
     }
@@ -306,6 +308,21 @@ async fn questions(side: &Side<'_>, before: Timestamp) -> String {
         let position = repo.position(&id).await.unwrap();
         writeln!(all, "{live:?} {position:?}").unwrap();
     }
+    let wanted = Labels {
+        tags: ["golden", "old"].map(str::to_owned).into(),
+        properties: ["os_type", "os_glance_x"].map(str::to_owned).into(),
+    };
+    for wanted in [wanted, Labels::default()] {
+        let facts = repo.facts_of(&ids(), &wanted).await.unwrap();
+        let facts = facts.into_iter().map(|(id, facts)| {
+            let properties: BTreeMap<_, _> = facts.properties.clone().into_iter().collect();
+            // a property in memory has no value of its own
+            let properties: Vec<_> = properties.into_keys().collect();
+            let tags: BTreeSet<_> = facts.tags.clone().into_iter().collect();
+            (id, (facts.owner, facts.name, facts.visibility, facts.size, tags, properties))
+        });
+        writeln!(all, "{:?}", facts.collect::<BTreeMap<_, _>>()).unwrap();
+    }
     let many = repo.get_many(&ids()).await.unwrap();
     let mut many: Vec<_> = many.into_iter().map(|found| image(found.unwrap())).collect();
     many.sort();
@@ -397,7 +414,18 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
             let held = side.control.hold(&ids()[..1], &term, &admin).await.unwrap();
             let holds = side.control.holds_of(&ids()).await.unwrap();
             let holds: Vec<_> = holds.into_iter().map(|hold| hold.image).collect();
-            format!("{held:?} {holds:?} {}", side.control.is_paused().await.unwrap())
+            let retention = async || side.control.orders().await.unwrap().unwrap().retention;
+            let (known, mut seen) = (retention().await, Vec::new());
+            for (from, to) in [
+                (Some("unknown"), Some("lost")),
+                (known.as_deref(), Some("kept")),
+                (None, Some("lost")),
+                (Some("kept"), known.as_deref().map_or(Some("again"), |_| None)),
+            ] {
+                side.control.keep_retention(from, to).await.unwrap();
+                seen.push(retention().await);
+            }
+            format!("{held:?} {holds:?} {} {seen:?}", side.control.is_paused().await.unwrap())
         }
         _ => format!("{:?}", side.control.release(&ids(), &admin).await.unwrap()),
     }

@@ -33,9 +33,10 @@ fn table(options: &[&[OptionSpec]]) -> String {
 }
 
 /// The headings of docs/configuration.md, and what stands below each.
-const OPTIONS: [(&str, &[&[OptionSpec]]); 13] = [
+const OPTIONS: [(&str, &[&[OptionSpec]]); 14] = [
     ("## `[revert]`", sections::REVERT),
     ("## `[revert_jwt:<name>]`", &[sections::REVERT_JWT]),
+    ("## `[revert_retention:<name>]`", &[sections::REVERT_RETENTION]),
     ("### `[DEFAULT]`", &[sections::DEFAULT]),
     ("### `[database]`", &[sections::DATABASE]),
     ("### `[oslo_middleware]`", &[sections::OSLO_MIDDLEWARE]),

@@ -228,9 +228,8 @@ async fn what_is_lost_next_is_counted(kind: Kind) {
         world.db.execute(sql).await;
     }
     let scrubber = scrubber(&world, HOUR * 24, LIMITS, Duration::ZERO);
-    let horizons = scrubber.horizons([Duration::ZERO, HOUR, HOUR * 24]).await.unwrap();
-    let outlook =
-        world.open().scrub_repo.outlook(horizons, SystemClock.now() - HOUR * 2).await.unwrap();
+    let waits = [Duration::ZERO, HOUR, HOUR * 24];
+    let outlook = scrubber.outlook(waits, SystemClock.now() - HOUR * 2).await.unwrap();
     let images = outlook.due.map(|tally| tally.images);
     assert_eq!((outlook.pending.images, images), (7, [3, 5, 7]), "{outlook:?}");
     assert_eq!(outlook.due[0].bytes, 2 * "the bytes of due-0000".len() as u64, "{outlook:?}");
@@ -238,7 +237,6 @@ async fn what_is_lost_next_is_counted(kind: Kind) {
     assert_eq!(outlook.recent.images, 2, "deleted within two hours: {outlook:?}");
     let half = "UPDATE images SET deleted = FALSE WHERE id = 'later-0000'";
     world.db.execute(half).await;
-    let outlook =
-        world.open().scrub_repo.outlook(horizons, SystemClock.now() - HOUR * 2).await.unwrap();
+    let outlook = scrubber.outlook(waits, SystemClock.now() - HOUR * 2).await.unwrap();
     assert_eq!((outlook.pending.images, outlook.half_deleted), (6, 1), "{outlook:?}");
 }

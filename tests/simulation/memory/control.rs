@@ -124,6 +124,7 @@ impl ControlRepo for MemoryControl {
             pause: tables.orders.pause.clone().filter(|pause| pause.term.until > now),
             accepted: tables.orders.accepted.clone(),
             scrub_time: tables.orders.scrub_time,
+            retention: tables.orders.retention.clone(),
             last_pass: None,
             held: tables.holds.values().filter(|hold| hold.term.until > now).count() as u64,
         };
@@ -194,6 +195,15 @@ impl ControlRepo for MemoryControl {
             }
         };
         self.note("shorten_scrub_time", shorten).await
+    }
+
+    async fn keep_retention(&self, from: Option<&str>, to: Option<&str>) -> Result<(), RepoError> {
+        let keep = |orders: &mut OrdersRow| {
+            if orders.retention.as_deref() == from {
+                orders.retention = to.map(str::to_owned);
+            }
+        };
+        self.note("keep_retention", keep).await
     }
 
     async fn pass_began(&self) -> Result<(), RepoError> {

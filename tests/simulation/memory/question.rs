@@ -52,7 +52,8 @@ pub(super) fn list_due(
             || !tables.locations_of(&image.id).any(|f| f.id < row.id && is_due(f, before));
         if (is_dead || lives()) && is_first() {
             let id = ImageId::parse(&image.id).ok();
-            due.push(DueImage { id, size: image.size, location: row.id });
+            let since = image.gone_at().filter(|_| image.deleted);
+            due.push(DueImage { id, size: image.size, since, location: row.id });
         }
         if due.len() == limit {
             break;

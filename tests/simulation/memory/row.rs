@@ -79,6 +79,7 @@ pub(crate) struct OrdersRow {
     pub(crate) pause: Option<InForce>,
     pub(crate) accepted: Option<Acceptance>,
     pub(crate) scrub_time: Option<Duration>,
+    pub(crate) retention: Option<String>,
 }
 
 /// A time as a database prints it; empty for NULL.

@@ -35,7 +35,8 @@ export function show(row) {
 
 function told(image, hold) {
   const back = image.revertible ? h("span", { class: "yes" }, "yes") : h("span", { class: "no" }, `no: ${reason(image.reason)}`);
-  const left = image.seconds_left === null ? "not scrubbed" : `${moment(image.scrub_at)}, in ${span(image.seconds_left)}`;
+  const rule = image.retention_rule === null ? "" : `, rule ${image.retention_rule}`;
+  const left = image.seconds_left === null ? "not scrubbed" : `${moment(image.scrub_at)}, in ${span(image.seconds_left)}${rule}`;
   const facts = [
     ["Comes back", back],
     ["Why not", image.message && foreign(image.message, 1000)],

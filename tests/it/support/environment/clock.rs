@@ -23,6 +23,11 @@ impl Default for FixedClock {
 }
 
 impl FixedClock {
+    /// At another time.
+    pub(crate) fn at(moment: Timestamp) -> Self {
+        Self(Mutex::new(moment))
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         *self.lock() += by;
     }

@@ -98,6 +98,11 @@ impl ControlRepo for FakeControl {
         Ok(())
     }
 
+    async fn keep_retention(&self, _: Option<&str>, to: Option<&str>) -> Result<(), RepoError> {
+        self.orders.lock().unwrap().retention = to.map(str::to_owned);
+        Ok(())
+    }
+
     async fn pass_began(&self) -> Result<(), RepoError> {
         let (began, host) = (self.clock.now(), "controller-1".to_owned());
         let pass = LastPass { began, ended: None, host, result: None };

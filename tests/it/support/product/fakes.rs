@@ -256,7 +256,8 @@ impl ScrubRepo for FakeRepo {
         self.serve().await?;
         let due = self.due(before).into_iter().filter_map(|image| {
             let location = image.locations.iter().map(|location| location.id).min()?;
-            Some(DueImage { id: Some(image.id), size: image.size, location })
+            let since = image.deleted_at.filter(|_| image.deleted);
+            Some(DueImage { id: Some(image.id), size: image.size, since, location })
         });
         let mut due: Vec<_> = due.filter(|image| image.location > after).collect();
         due.sort_by_key(|image| image.location);

@@ -1,0 +1,42 @@
+//! What retention rules are asked about, of several images at a time. Their tags and properties are
+//! looked at as they come: a tenant can make any number of them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::SqlRepo;
+use super::many::texts;
+use crate::db::dialect::Dialect;
+use crate::db::read;
+use crate::db::statement::Statement;
+use crate::db::whole::{FACTS, FACTS_AND_LABELS, WHOLE_SLOTS};
+use crate::domain::image::ImageId;
+use crate::domain::repo::RepoError;
+use crate::domain::retention::{Facts, Labels};
+
+impl<D: Dialect> SqlRepo<D> {
+    pub(super) async fn read_facts(
+        &self,
+        ids: &[ImageId],
+        wanted: &Labels,
+    ) -> Result<HashMap<ImageId, Facts>, RepoError> {
+        let (mut found, mut bad) = (HashMap::new(), HashSet::new());
+        for some in ids.chunks(WHOLE_SLOTS) {
+            let ids = texts(some);
+            let statement = if wanted.is_empty() {
+                Statement::new(FACTS)
+            } else {
+                let statement = Statement::new(FACTS_AND_LABELS);
+                statement.bind_list(WHOLE_SLOTS, &ids).bind_list(WHOLE_SLOTS, &ids)
+            };
+            self.each(statement.bind_list(WHOLE_SLOTS, &ids), &mut |row| {
+                if let Err(error) = read::add_facts::<D>(&mut found, row, wanted) {
+                    bad.insert(error.image);
+                }
+            })
+            .await?;
+        }
+        // without a part of its rows another rule may seem to fit
+        found.retain(|id: &ImageId, _| !bad.contains(id.as_str()));
+        Ok(found)
+    }
+}

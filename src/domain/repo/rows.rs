@@ -1,0 +1,70 @@
+//! What a scrub pass and the gauges read of Glance's rows.
+
+use crate::domain::image::ImageId;
+use crate::domain::location::Location;
+use crate::domain::scrub::Tally;
+use crate::domain::time::Timestamp;
+
+/// A location with its image's id.
+#[derive(Debug, Clone)]
+pub struct HeldLocation {
+    /// `image_locations.image_id`; `None` if it is not a possible image id.
+    pub image: Option<ImageId>,
+    /// The row.
+    pub location: Location,
+}
+
+/// What is pending in the whole database, according to the rows of `images`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Images that are `pending_delete`.
+    pub pending: Tally,
+    /// Of these, those deleted at or before each of the requested times.
+    pub due: [Tally; 3],
+    /// Of these, those without a waiting location.
+    pub without_locations: u64,
+    /// Images whose DELETE in Glance has not finished.
+    pub half_deleted: u64,
+    /// Pending images deleted recently.
+    pub recent: Tally,
+}
+
+/// An image that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueImage {
+    /// `images.id`; `None` if it is not a possible image id.
+    pub id: Option<ImageId>,
+    /// `images.size`.
+    pub size: Option<i64>,
+    /// Since when it waits; `None` if it lives, and only locations wait that were removed from it.
+    pub since: Option<Timestamp>,
+    /// The first of its locations that make it due.
+    pub location: i32,
+}
+
+/// The limits of one call of [`ScrubRepo::remnants`].
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch {
+    /// Images to examine.
+    pub images: u32,
+    /// Images to return, at most.
+    pub found: u32,
+}
+
+/// The result of examining a stretch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remnants {
+    /// Images.
+    pub ids: Vec<ImageId>,
+    /// Where to continue; `None` after the last image.
+    pub next: Option<ImageId>,
+}
+
+/// The result of reading a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handed {
+    /// Rows up to this id; there may be more.
+    Until(i32),
+    /// No rows: the end.
+    Nothing,
+}
