@@ -17,6 +17,7 @@ mod http_client;
 mod http_fault;
 mod logged;
 mod registry;
+mod together;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use tokio_util::sync::CancellationToken;
 
 use super::image::ImageId;
 use super::location::{Location, LocationValue};
@@ -266,6 +267,27 @@ pub trait Store: Debug + Send + Sync {
 
     /// Destroys an image's data. Never an `Err`: each result says what became of the data.
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion;
+
+    /// How many images [`Store::delete_all`] takes at most; 1 where it saves nothing.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Destroys the data of several images that all have theirs in one part of the store, with as few
+    /// requests as it can. The results, in order, are those of [`Store::delete`], as well proved;
+    /// `None` for what `stop` kept from being touched.
+    async fn delete_all(
+        &self,
+        wanted: &[(&ImageId, &StoreUri)],
+        stop: &CancellationToken,
+    ) -> Vec<Option<Deletion>> {
+        let mut results = Vec::with_capacity(wanted.len());
+        for (image, uri) in wanted {
+            let is_stopped = stop.is_cancelled();
+            results.push(if is_stopped { None } else { Some(self.delete(image, uri).await) });
+        }
+        results
+    }
 }
 
 /// A resolved location: its plain URI and its store.

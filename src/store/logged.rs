@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::image::ImageId;
 use crate::domain::store::{
@@ -141,5 +142,21 @@ impl<S: Store> Store for Logged<S> {
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
         let in_words = |answer: &Deletion| format!("{answer:?}");
         self.told("delete", Some(image), self.0.delete(image, uri), in_words).await
+    }
+
+    fn at_once(&self) -> usize {
+        self.0.at_once()
+    }
+
+    async fn delete_all(
+        &self,
+        wanted: &[(&ImageId, &StoreUri)],
+        stop: &CancellationToken,
+    ) -> Vec<Option<Deletion>> {
+        let in_words = |answer: &Vec<Option<Deletion>>| {
+            let images = wanted.iter().map(|(image, _)| image.as_str());
+            format!("{:?}", images.zip(answer).collect::<Vec<_>>())
+        };
+        self.told("delete_all", None, self.0.delete_all(wanted, stop), in_words).await
     }
 }

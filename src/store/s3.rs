@@ -5,6 +5,7 @@
 //! keeps is said to be kept. Host, bucket and keys are the configuration's; a row only names an
 //! object.
 
+mod bulk;
 mod client;
 mod retained;
 mod uri;
@@ -17,11 +18,13 @@ use reqwest::{StatusCode, Url};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::client::{Call, S3Client, answered};
 use self::uri::Place;
 use super::http_client::{Trust, http_client};
 use super::http_fault::{Fault, is_busy};
+use super::together::{Bulk, Together};
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
@@ -48,10 +51,11 @@ pub struct S3Store {
     /// Whether the keys that a row carries may be used where the configuration has none.
     may_use_keys_of_rows: bool,
     limit: Duration,
+    bulk: Bulk,
 }
 
 /// What one location asks for.
-struct Object {
+pub(in crate::store) struct Object {
     key: String,
     call: Call,
 }
@@ -85,7 +89,8 @@ impl S3Store {
         let place = Place::new(endpoint, &config.bucket);
         let client = S3Client { http, bucket };
         let any_name = options.any_file_name;
-        Ok(Self { id, place, client, keys, any_name, may_use_keys_of_rows, limit })
+        let bulk = Bulk::default();
+        Ok(Self { id, place, client, keys, any_name, may_use_keys_of_rows, limit, bulk })
     }
 
     fn call(&self, keys: Option<Credentials>) -> Call {
@@ -134,6 +139,18 @@ impl S3Store {
                 Ok(Presence::Hidden(PERHAPS_KEPT.to_owned()))
             }
             Err(fault) => Err(fault),
+        }
+    }
+
+    /// The object, if there is one to delete.
+    async fn find(&self, uri: &StoreUri) -> Result<Object, Deletion> {
+        let object = self.object(uri).map_err(Fault::before_deletion)?;
+        match self.presence(&object).await.map_err(Fault::before_deletion)? {
+            Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. } => {
+                Ok(object)
+            }
+            Presence::Absent => Err(Deletion::Gone),
+            Presence::Hidden(how) => Err(Deletion::Retained(how)),
         }
     }
 
@@ -272,18 +289,22 @@ impl Store for S3Store {
     }
 
     async fn delete(&self, _image: &ImageId, uri: &StoreUri) -> Deletion {
-        let object = match self.object(uri) {
-            Ok(object) => object,
-            Err(fault) => return fault.before_deletion(),
-        };
-        match self.presence(&object).await {
-            Ok(Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. }) => {
-                self.remove(&object).await
-            }
-            Ok(Presence::Absent) => Deletion::Gone,
-            Ok(Presence::Hidden(how)) => Deletion::Retained(how),
-            Err(fault) => fault.before_deletion(),
+        match self.find(uri).await {
+            Ok(object) => self.remove(&object).await,
+            Err(deletion) => deletion,
         }
+    }
+
+    fn at_once(&self) -> usize {
+        self.bulk.at_once()
+    }
+
+    async fn delete_all(
+        &self,
+        wanted: &[(&ImageId, &StoreUri)],
+        stop: &CancellationToken,
+    ) -> Vec<Option<Deletion>> {
+        self.remove_all(wanted, stop).await
     }
 }
 

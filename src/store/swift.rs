@@ -7,6 +7,7 @@
 //! an object.
 
 mod access;
+mod bulk;
 mod client;
 mod removal;
 mod retained;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
+use tokio_util::sync::CancellationToken;
 
 use self::access::Account;
 use self::client::{Path, SwiftClient, Target, answered, named, quoted, success};
@@ -25,6 +27,7 @@ use self::uri::{Place, SwiftUri};
 use self::versions::Keeping;
 use super::http_client::{Trust, http_client};
 use super::http_fault::Fault;
+use super::together::{Bulk, Together};
 use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
@@ -47,6 +50,7 @@ pub struct SwiftStore {
     any_file_name: bool,
     region: Option<String>,
     client: SwiftClient,
+    bulk: Bulk,
 }
 
 /// What an object is, by the headers of its own.
@@ -91,6 +95,7 @@ impl SwiftStore {
             any_file_name: options.any_file_name,
             region: config.region.clone(),
             client: SwiftClient { http, limit },
+            bulk: Bulk::default(),
         })
     }
 
@@ -309,6 +314,19 @@ impl Store for SwiftStore {
             self.remove_container(&target).await;
         }
         deletion
+    }
+
+    /// The images of other projects are in containers of their own.
+    fn at_once(&self) -> usize {
+        if self.multi_tenant { 1 } else { self.bulk.at_once() }
+    }
+
+    async fn delete_all(
+        &self,
+        wanted: &[(&ImageId, &StoreUri)],
+        stop: &CancellationToken,
+    ) -> Vec<Option<Deletion>> {
+        self.remove_all(wanted, stop).await
     }
 }
 

@@ -6,6 +6,8 @@ mod ceph_rbd;
 mod cinder;
 mod file;
 mod http;
+mod many_at_once;
+mod many_at_once_faults;
 mod rbd;
 mod registry;
 mod s3;

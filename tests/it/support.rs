@@ -8,7 +8,7 @@ mod product;
 pub(crate) use data::{canary, chance, crowd, database, images, mold, pipe, pki, rows, tokens};
 pub(crate) use environment::{clock, env, log, modules, output, process, small_disk, source};
 pub(crate) use peers::{
-    ansible, ceph, cinder, fake_keystone, galera, glance, keystone, kubernetes, openstack,
+    ansible, ceph, cinder, fake_keystone, galera, gateway, glance, keystone, kubernetes, openstack,
     private_mariadb, private_postgres, proxy, raw, s3, server, statements, swift,
 };
 pub(crate) use product::{

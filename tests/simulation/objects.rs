@@ -231,6 +231,10 @@ impl Store for SimStore {
         })
     }
 
+    fn at_once(&self) -> usize {
+        if self.id.0 == STORES[1] { 8 } else { 1 }
+    }
+
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
         self.cross("delete", 0).await;
         let deletion = self.destroy(image, uri);

@@ -1,5 +1,8 @@
-//! What is done to one claimed image's data.
+//! What is done to the claimed data of a batch.
 
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::Scrubber;
@@ -9,7 +12,18 @@ use super::shared_data::{Share, Shares};
 use crate::domain::location::Location;
 use crate::domain::store::{Deletion, Placed};
 
-/// Destroys claimed data, location by location.
+/// A claimed image, and what happened to its data.
+type Outcome<'c> = (Claimed<'c>, Destruction);
+
+/// An image whose only location is to go.
+struct Going<'g, 'c> {
+    claimed: &'g Claimed<'c>,
+    location: &'g Location,
+    placed: &'g Placed,
+    outcome: &'g mut Destruction,
+}
+
+/// Destroys claimed data.
 pub(super) struct Destroyer<'a> {
     pub(super) scrubber: &'a Scrubber,
     pub(super) breaker: &'a CircuitBreaker,
@@ -18,41 +32,110 @@ pub(super) struct Destroyer<'a> {
 }
 
 impl Destroyer<'_> {
-    pub(super) async fn destroy<'c>(&self, claimed: Claimed<'c>) -> (Claimed<'c>, Destruction) {
-        let mut outcome =
-            Destruction { touched: self.goes_with_another(&claimed), ..Destruction::default() };
+    /// A batch, `scrub_pool_size` groups at a time.
+    pub(super) async fn destroy_all<'c>(&self, batch: Vec<Claimed<'c>>) -> Vec<Outcome<'c>> {
+        let destroyed = groups(batch).into_iter().map(|group| self.destroy_group(group));
+        let destroyed: Vec<_> = destroyed.collect();
+        let at_a_time = self.scrubber.settings.pool_size;
+        stream::iter(destroyed).buffer_unordered(at_a_time).concat().await
+    }
+
+    async fn destroy_group<'c>(&self, mut group: Vec<Claimed<'c>>) -> Vec<Outcome<'c>> {
+        match group.pop() {
+            Some(alone) if group.is_empty() => vec![self.destroy(alone).await],
+            Some(last) => {
+                group.push(last);
+                self.destroy_together(group).await
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// One image, location by location.
+    async fn destroy<'c>(&self, claimed: Claimed<'c>) -> Outcome<'c> {
+        let mut outcome = self.begun(&claimed);
         for (location, placed) in claimed.targets() {
-            let share = self.share(&claimed, location);
-            tracing::debug!(
-                image_id = claimed.work.image().id.as_str(),
-                location = location.id,
-                ?share,
-                "location to destroy"
-            );
-            match share {
-                Share::Needed => {
-                    outcome.shared += 1;
-                    outcome.deleted.push(location.id);
+            if self.is_to_go(&claimed, location, &mut outcome) {
+                match self.breaker.admits(placed).await {
+                    Ok(()) => {
+                        let image = &claimed.work.image().id;
+                        let deletion = placed.store.delete(image, &placed.uri).await;
+                        self.judge(&claimed, location, placed, deletion, &mut outcome).await;
+                    }
+                    Err(reason) => outcome.left = Some(stopped(placed, &reason)),
                 }
-                Share::GoesWith(row) => {
-                    outcome.shared += u64::from(!claimed.has(row));
-                    outcome.deleted.push(location.id);
-                }
-                Share::Uncounted => {
-                    outcome.left = Some(format!("location {} came in the meantime", location.id));
-                }
-                Share::Own if self.stop.is_cancelled() => {
-                    outcome.stopped = true;
-                    break;
-                }
-                Share::Own => self.destroy_own(&claimed, location, placed, &mut outcome).await,
             }
             // Whole, its claim can be released; what is destroyed in part has to be finished.
-            if outcome.left.is_some() && !outcome.touched {
+            if outcome.stopped || (outcome.left.is_some() && !outcome.touched) {
                 break;
             }
         }
         (claimed, outcome)
+    }
+
+    /// Images of one location each, all in one part of a store, which takes them together. What
+    /// becomes of one says nothing of another.
+    async fn destroy_together<'c>(&self, group: Vec<Claimed<'c>>) -> Vec<Outcome<'c>> {
+        let begun = group.into_iter().map(|claimed| (self.begun(&claimed), claimed));
+        let mut all: Vec<_> = begun.collect();
+        let going = all.iter_mut().filter_map(|(outcome, claimed)| {
+            let claimed = &*claimed;
+            let (location, placed) = claimed.targets().next()?;
+            let is_to_go = self.is_to_go(claimed, location, outcome);
+            is_to_go.then_some(Going { claimed, location, placed, outcome })
+        });
+        self.delete_all(going.collect()).await;
+        all.into_iter().map(|(outcome, claimed)| (claimed, outcome)).collect()
+    }
+
+    async fn delete_all(&self, going: Vec<Going<'_, '_>>) {
+        let Some(first) = going.first().map(|one| one.placed) else { return };
+        if let Err(reason) = self.breaker.admits(first).await {
+            for one in going {
+                one.outcome.left = Some(stopped(first, &reason));
+            }
+            return;
+        }
+        let wanted: Vec<_> =
+            going.iter().map(|one| (&one.claimed.work.image().id, &one.placed.uri)).collect();
+        let mut results = first.store.delete_all(&wanted, self.stop).await.into_iter();
+        for Going { claimed, location, placed, outcome } in going {
+            let silent = || Some(Deletion::Uncertain("the store said nothing of it".to_owned()));
+            match results.next().unwrap_or_else(silent) {
+                Some(deletion) => self.judge(claimed, location, placed, deletion, outcome).await,
+                None => outcome.stopped = true,
+            }
+        }
+    }
+
+    fn begun(&self, claimed: &Claimed<'_>) -> Destruction {
+        Destruction { touched: self.goes_with_another(claimed), ..Destruction::default() }
+    }
+
+    /// Whether the store has to destroy a location's data. If not, what becomes of the row is settled.
+    fn is_to_go(
+        &self,
+        claimed: &Claimed<'_>,
+        location: &Location,
+        outcome: &mut Destruction,
+    ) -> bool {
+        let (id, share) = (location.id, self.share(claimed, location));
+        let image = claimed.work.image().id.as_str();
+        tracing::debug!(image_id = image, location = id, ?share, "location to destroy");
+        match share {
+            Share::Needed => {
+                outcome.shared += 1;
+                outcome.deleted.push(id);
+            }
+            Share::GoesWith(row) => {
+                outcome.shared += u64::from(!claimed.has(row));
+                outcome.deleted.push(id);
+            }
+            Share::Uncounted => outcome.left = Some(format!("location {id} came in the meantime")),
+            Share::Own if self.stop.is_cancelled() => outcome.stopped = true,
+            Share::Own => return true,
+        }
+        false
     }
 
     /// Whether data of the image goes with another image, which may be destroyed at any moment.
@@ -78,30 +161,16 @@ impl Destroyer<'_> {
         self.shares.get(&location.id).copied().unwrap_or(Share::Uncounted)
     }
 
-    async fn destroy_own(
+    async fn judge(
         &self,
         claimed: &Claimed<'_>,
         location: &Location,
         placed: &Placed,
-        outcome: &mut Destruction,
-    ) {
-        match self.breaker.admits(placed).await {
-            Ok(()) => self.destroy_one(claimed, location, placed, outcome).await,
-            Err(reason) => {
-                outcome.left = Some(format!("store {} is stopped: {reason}", placed.store.id()));
-            }
-        }
-    }
-
-    async fn destroy_one(
-        &self,
-        claimed: &Claimed<'_>,
-        location: &Location,
-        placed: &Placed,
+        deletion: Deletion,
         outcome: &mut Destruction,
     ) {
         let id = location.id;
-        match placed.store.delete(&claimed.work.image().id, &placed.uri).await {
+        match deletion {
             Deletion::Deleted => {
                 self.breaker.shown(placed).await;
                 outcome.touched = true;
@@ -165,4 +234,27 @@ impl Destroyer<'_> {
             None => outcome.stopped = true,
         }
     }
+}
+
+/// Images of one location each that a store takes together, and each other image by itself.
+fn groups(batch: Vec<Claimed<'_>>) -> Vec<Vec<Claimed<'_>>> {
+    let (mut groups, mut open) = (Vec::new(), BTreeMap::new());
+    for claimed in batch {
+        let [placed] = &*claimed.placed else {
+            groups.push(vec![claimed]);
+            continue;
+        };
+        let (part, most) = (placed.part(), placed.store.at_once());
+        let group: &mut Vec<_> = open.entry(part).or_default();
+        group.push(claimed);
+        if group.len() >= most {
+            groups.push(std::mem::take(group));
+        }
+    }
+    groups.extend(open.into_values());
+    groups
+}
+
+fn stopped(placed: &Placed, reason: &str) -> String {
+    format!("store {} is stopped: {reason}", placed.store.id())
 }

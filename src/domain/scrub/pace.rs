@@ -7,8 +7,9 @@ use std::time::Duration;
 
 const FEWEST: usize = 16;
 const MOST: usize = 64;
-/// A batch that took less time may be followed by a larger one.
-const QUICK: Duration = Duration::from_millis(250);
+/// A batch that took less time may be followed by a larger one: a service that takes many objects at
+/// once needs about as long for few.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// The size of the next batch.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ mod tests {
     fn batches_grow_while_they_are_quick_and_shrink_once_they_are_not() {
         let mut pace = Pace::new();
         let mut sizes = Vec::new();
-        for millis in [10, 10, 10, 10, 300, 10, 9000, 9000, 9000] {
+        for millis in [10, 10, 10, 10, 1100, 900, 9000, 9000, 9000] {
             sizes.push(pace.batch());
             pace.took(Duration::from_millis(millis), true);
         }

@@ -217,9 +217,7 @@ impl<'a> Pass<'a> {
         stop.run_until_cancelled(counts.catch_up(scrubber)).await.transpose()?;
         let shares = counts.shares(scrubber, &claimed);
         let destroyer = Destroyer { scrubber, breaker: &self.breaker, shares: &shares, stop };
-        let destructions: Vec<_> = claimed.into_iter().map(|one| destroyer.destroy(one)).collect();
-        let at_a_time = scrubber.settings.pool_size;
-        let outcomes = stream::iter(destructions).buffer_unordered(at_a_time).collect().await;
+        let outcomes = destroyer.destroy_all(claimed).await;
         self.settle(outcomes).await
     }
 

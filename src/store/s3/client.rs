@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode, Url};
-use rusty_s3::actions::{ListObjectsV2, S3Action};
+use rusty_s3::actions::{DeleteObjectsResponse, ListObjectsV2, ObjectIdentifier, S3Action};
 use rusty_s3::{Bucket, Credentials};
 use tokio::time::{Instant, timeout_at};
 
-use crate::net::{self, Client, Response, header, retried};
+use crate::net::{self, Client, RequestBuilder, Response, header, retried};
 use crate::store::http_client::RETRIES;
 use crate::store::http_fault::{Fault, is_busy};
 
@@ -67,6 +67,24 @@ impl S3Client {
         self.send(Method::DELETE, url, call).await
     }
 
+    /// `DeleteObjects`; sent once.
+    pub(super) async fn delete_objects(
+        &self,
+        keys: &[ObjectIdentifier],
+        call: &Call,
+    ) -> Result<DeleteObjectsResponse, Fault> {
+        let action = self.bucket.delete_objects(call.keys.as_ref(), keys.iter());
+        let url = action.sign(SIGNED_FOR);
+        let (body, digest) = action.body_with_md5();
+        let request = self.http.request(Method::POST, url).header("Content-MD5", digest);
+        let response = sent(request.body(body), call).await?;
+        if response.status() != StatusCode::OK {
+            return Err(answered(response, call).await);
+        }
+        let body = text(response, call).await?;
+        DeleteObjectsResponse::parse(&body).map_err(|error| unreadable(&error))
+    }
+
     /// Whether the bucket lists the key. That it can be listed at all shows that it is there.
     pub(super) async fn lists(&self, key: &str, call: &Call) -> Result<bool, Fault> {
         let mut action = self.bucket.list_objects_v2(call.keys.as_ref());
@@ -104,10 +122,13 @@ impl S3Client {
         url: Url,
         call: &Call,
     ) -> Result<Response, Fault> {
-        let sent = timeout_at(call.until, self.http.request(method, url).send());
-        let answer = sent.await.map_err(|_| late())?;
-        answer.map_err(Fault::unanswered)
+        sent(self.http.request(method, url), call).await
     }
+}
+
+async fn sent(request: RequestBuilder, call: &Call) -> Result<Response, Fault> {
+    let answer = timeout_at(call.until, request.send()).await.map_err(|_| late())?;
+    answer.map_err(Fault::unanswered)
 }
 
 /// The answer as a fault, with the word in its body that says which.

@@ -151,9 +151,11 @@ impl S3Client {
             Err(fault) if knows_no_versions(&fault) => return Ok(Versioned::Never),
             body => body?,
         };
-        let versioning: Versioning =
-            instant_xml::from_str(&body).map_err(|error| unreadable(&error))?;
-        Ok(match versioning.status.as_deref() {
+        let status = instant_xml::from_str::<Versioning>(&body)
+            .map(|versioning| versioning.status)
+            .or_else(|_| instant_xml::from_str::<MotosVersioning>(&body).map(|other| other.status))
+            .map_err(|error| unreadable(&error))?;
+        Ok(match status.as_deref() {
             None => Versioned::Never,
             Some("Suspended") => Versioned::Suspended,
             Some(_) => Versioned::On,
@@ -243,6 +245,14 @@ struct DeleteMark {
 #[derive(Debug, FromXml)]
 #[xml(rename = "VersioningConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Versioning {
+    #[xml(rename = "Status")]
+    status: Option<String>,
+}
+
+/// The same as moto calls it.
+#[derive(Debug, FromXml)]
+#[xml(rename = "GetBucketVersioningResponse", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
+struct MotosVersioning {
     #[xml(rename = "Status")]
     status: Option<String>,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
 
 use super::uri::Address;
 use crate::config::{SwiftAccount, SwiftConfig, SwiftLogin};
@@ -21,6 +22,9 @@ pub(super) struct Account {
     pub(super) address: Address,
     /// The project (of tempauth: the account) whose data it is, where that is known.
     pub(super) project: Option<String>,
+    /// How many objects its Swift deletes with one request, once that is known; 1 if it has no such
+    /// request.
+    pub(super) bulk: OnceCell<usize>,
     login: Login,
 }
 
@@ -98,7 +102,8 @@ impl Account {
             }
         };
         let address = Address::of_url(&account.auth_address);
-        Ok(Self { reference: account.reference.clone(), address, project, login })
+        let (reference, bulk) = (account.reference.clone(), OnceCell::new());
+        Ok(Self { reference, address, project, bulk, login })
     }
 
     /// The current token, or a new one.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::access::{Access, Account};
 use super::uri::Address;
-use crate::net::{self, Client, Response, header, retried};
+use crate::net::{self, Client, RequestBuilder, Response, header, retried};
 use crate::store::http_client::RETRIES;
 use crate::store::http_fault::{Fault, is_busy};
 
@@ -30,7 +30,7 @@ pub(super) struct SwiftClient {
 
 /// One object, as a location names it.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
+pub(in crate::store) struct Target {
     pub(super) account: Arc<Account>,
     /// The URL of its owner's account, where it is not in ours.
     pub(super) owner: Option<Address>,
@@ -62,6 +62,18 @@ pub(super) struct Listed {
     /// In listings of versions alone.
     #[serde(default)]
     pub(super) version_id: Option<String>,
+}
+
+/// What `/info` says, as far as it matters.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Info {
+    pub(super) bulk_delete: Option<BulkDelete>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct BulkDelete {
+    #[serde(rename = "max_deletes_per_request")]
+    pub(super) most: Option<usize>,
 }
 
 impl Target {
@@ -123,14 +135,45 @@ impl SwiftClient {
         target: &Target,
         path: Path<'_>,
     ) -> Result<Response, Fault> {
+        let request = |access: &Access| {
+            let url = path.append_to(target.base(access)?);
+            let mut request = self.http.request(method.clone(), url);
+            if method != Method::DELETE && path.object.is_some() {
+                request = request.header("X-Newest", "true");
+            }
+            Ok(request)
+        };
+        self.send_with_token(target, request).await
+    }
+
+    /// Deletes many objects, whose quoted paths are the lines; sent like any other deletion.
+    pub(super) async fn bulk_delete(
+        &self,
+        target: &Target,
+        lines: &str,
+    ) -> Result<Response, Fault> {
+        let request = |access: &Access| {
+            let url = format!("{}?bulk-delete", target.base(access)?);
+            let request = self.http.post(url).header("Content-Type", "text/plain");
+            Ok(request.body(lines.to_owned()))
+        };
+        self.send_with_token(target, request).await
+    }
+
+    /// What this Swift can do, if it says so.
+    pub(super) async fn info(&self, target: &Target) -> Result<Info, Fault> {
         let access = self.access(target).await?;
-        let answer = self.send_with(&access, method.clone(), target, path).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
+        let Some(url) =
+            target.base(&access)?.rsplit_once("/v1").map(|(root, _)| format!("{root}/info"))
+        else {
+            return Ok(Info::default());
+        };
+        let answer = self.sent(self.http.get(url)).await?;
+        match answer.status() {
+            status if status.is_success() => json(answer, self.limit).await,
+            status if is_busy(status) => Err(answered(&answer)),
+            _ => Ok(Info::default()),
         }
-        target.account.forget(&access);
-        let access = self.access(target).await?;
-        self.send_with(&access, method, target, path).await
     }
 
     async fn access(&self, target: &Target) -> Result<Access, Fault> {
@@ -138,21 +181,26 @@ impl SwiftClient {
         timeout(self.limit, target.account.access()).await.map_err(|_| late())?
     }
 
-    async fn send_with(
+    async fn send_with_token(
         &self,
-        access: &Access,
-        method: Method,
         target: &Target,
-        path: Path<'_>,
+        request: impl Fn(&Access) -> Result<RequestBuilder, Fault>,
     ) -> Result<Response, Fault> {
-        let url = path.append_to(target.base(access)?);
-        let is_read = method != Method::DELETE;
-        let mut request = self.http.request(method, url);
-        request = request.header("X-Auth-Token", access.token.clone());
-        request = request.header("Accept", "application/json");
-        if is_read && path.object.is_some() {
-            request = request.header("X-Newest", "true");
+        let with_token = |access: &Access| {
+            let request = request(access)?.header("X-Auth-Token", access.token.clone());
+            Ok(request.header("Accept", "application/json"))
+        };
+        let access = self.access(target).await?;
+        let answer = self.sent(with_token(&access)?).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
         }
+        target.account.forget(&access);
+        let access = self.access(target).await?;
+        self.sent(with_token(&access)?).await
+    }
+
+    async fn sent(&self, request: RequestBuilder) -> Result<Response, Fault> {
         let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
         sent.map_err(Fault::unanswered)
     }
@@ -174,9 +222,7 @@ impl SwiftClient {
             Some(from) => ("X-Copy-From", from),
             None => ("If-None-Match", "*".to_owned()),
         };
-        let request = request.header(header, value);
-        let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;
-        sent.map_err(Fault::unanswered)
+        self.sent(request.header(header, value)).await
     }
 
     /// All of a container's objects that begin with `prefix`, page by page.

@@ -12,16 +12,19 @@ use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
 use crate::store::http_fault::Fault;
 
-/// The result of `DELETE ?multipart-manifest=delete`, whose status is 200 before it begins.
+/// The result of `?multipart-manifest=delete` and `?bulk-delete`, whose status is 200 before they
+/// begin.
 #[derive(Debug, Deserialize)]
-struct BulkReport {
+pub(super) struct BulkReport {
     #[serde(rename = "Number Deleted", default)]
-    deleted: u64,
+    pub(super) deleted: usize,
+    #[serde(rename = "Number Not Found", default)]
+    pub(super) not_found: usize,
     #[serde(rename = "Response Status", default)]
     status: String,
     /// Paths, and the status of each.
     #[serde(rename = "Errors", default)]
-    errors: Vec<(String, String)>,
+    pub(super) errors: Vec<(String, String)>,
 }
 
 /// What was found before anything was deleted.
@@ -107,7 +110,7 @@ impl SwiftStore {
         }
     }
 
-    async fn remove_object(&self, target: &Target) -> Result<Deletion, Fault> {
+    pub(super) async fn remove_object(&self, target: &Target) -> Result<Deletion, Fault> {
         let answer = self.client.send(Method::DELETE, target, target.path()).await?;
         match answer.status() {
             // Somebody else was faster; it was there a moment ago.

@@ -5,6 +5,7 @@ pub(crate) mod ceph;
 pub(crate) mod cinder;
 pub(crate) mod fake_keystone;
 pub(crate) mod galera;
+pub(crate) mod gateway;
 pub(crate) mod glance;
 pub(crate) mod keystone;
 pub(crate) mod kubernetes;

@@ -1,6 +1,6 @@
 //! The cases. Each is given a stand of its own, and asks the product through `Stores` alone.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use glance_revert::domain::evidence::{Finding, verify};
@@ -9,6 +9,7 @@ use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus
 use glance_revert::domain::revert::Verify;
 use glance_revert::domain::store::{Deletion, Placed, Presence, StoreError};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::stand::{Stand, new_image};
 use crate::support::images;
@@ -110,6 +111,40 @@ pub(super) async fn an_object_is_destroyed(stand: &dyn Stand) {
     assert_eq!(stand.look(id.as_str()).await, None);
     assert_eq!(stat(&id, &placed).await, Ok(Presence::Absent));
     assert_eq!(delete(&id, &placed).await, Deletion::Gone);
+    assert_eq!(stand.look(kept.as_str()).await.as_deref(), Some(DATA));
+    assert_eq!(stand.count().await, empty + 1);
+}
+
+async fn delete_all(
+    several: &[(ImageId, Placed)],
+    stop: &CancellationToken,
+) -> Vec<Option<Deletion>> {
+    let (_, first) = several.first().unwrap();
+    let wanted: Vec<_> = several.iter().map(|(id, placed)| (id, &placed.uri)).collect();
+    first.store.delete_all(&wanted, stop).await
+}
+
+pub(super) async fn several_objects_go_as_each_does_alone(stand: &dyn Stand) {
+    let (empty, go) = (stand.count().await, CancellationToken::new());
+    let (kept, _) = stored(stand, DATA).await;
+    let mut several = Vec::new();
+    for _ in 0..5 {
+        several.push(stored(stand, DATA).await);
+    }
+    let absent = new_image();
+    several.insert(2, (absent.clone(), placed(stand, absent.as_str())));
+
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    assert_eq!(delete_all(&several, &stopped).await, vec![None; 6]);
+    assert_eq!(stand.count().await, empty + 6, "nothing was touched");
+
+    for ((id, _), deletion) in several.iter().zip(delete_all(&several, &go).await) {
+        let expected = if *id == absent { Deletion::Gone } else { Deletion::Deleted };
+        assert_eq!(deletion, Some(expected));
+        assert_eq!(stand.look(id.as_str()).await, None);
+    }
+    assert_eq!(delete_all(&several, &go).await, vec![Some(Deletion::Gone); 6]);
     assert_eq!(stand.look(kept.as_str()).await.as_deref(), Some(DATA));
     assert_eq!(stand.count().await, empty + 1);
 }
@@ -248,6 +283,44 @@ pub(super) async fn a_connection_that_fails_at_any_moment_tells_no_lie(stand: &d
 pub(super) async fn a_server_lost_from_any_moment_on_tells_no_lie(stand: &dyn Stand) {
     at_each_moment(stand, Fault::Closed).await;
     at_each_moment(stand, Fault::Forbidden).await;
+}
+
+/// Lets a deletion of several objects fail at its first, its second, .. message; each time in a store
+/// that knows nothing of the last one.
+pub(super) async fn several_objects_fail_at_any_moment_and_no_lie_is_told<S: Stand>(
+    start: impl AsyncFn() -> S,
+) {
+    let faults = [Fault::Unsent, Fault::Unanswered, Fault::Frozen, Fault::Closed, Fault::Forbidden];
+    for fault in faults {
+        let mut moments = 0..MOMENTS;
+        while several_fail(&start().await, fault(moments.next().unwrap())).await {}
+    }
+}
+
+/// Whether the fault had come.
+async fn several_fail(stand: &dyn Stand, fault: Fault) -> bool {
+    let mut several = Vec::new();
+    for _ in 0..3 {
+        several.push(stored(stand, DATA).await);
+    }
+    stand.network().fail(fault);
+    let deletions = delete_all(&several, &CancellationToken::new()).await;
+    let had_come = stand.network().heal();
+    assert_eq!(deletions.len(), several.len());
+    for ((id, placed), deletion) in several.iter().zip(deletions) {
+        let deletion = deletion.unwrap();
+        assert!(is_true(stand, id, DATA, &deletion).await, "{fault:?}: {deletion:?}");
+        assert!(had_come || deletion == Deletion::Deleted, "{fault:?}: {deletion:?}");
+        // what hung may go on at this moment
+        let began = Instant::now();
+        let mut again = delete(id, placed).await;
+        while !matches!(again, Deletion::Deleted | Deletion::Gone) {
+            assert!(began.elapsed() < 3 * LIMIT, "{fault:?}: {again:?}");
+            again = delete(id, placed).await;
+        }
+        assert_eq!(stand.look(id.as_str()).await, None);
+    }
+    had_come
 }
 
 /// The same of an object of several parts, each of which is a message of its own.

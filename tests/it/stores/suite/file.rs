@@ -79,6 +79,7 @@ store_suite! {
     runs
         an_object_is_seen_and_read,
         an_object_is_destroyed,
+        several_objects_go_as_each_does_alone,
         an_absent_object_is_proved_absent,
         absence_is_not_believed_where_the_root_is_missing,
         another_size_is_found_out,

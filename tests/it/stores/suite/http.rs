@@ -90,6 +90,7 @@ store_suite! {
         a_store_without_a_name_or_renamed_is_found;
     lacks
         an_object_is_destroyed = "Glance only reads from it; `store_http` shows that we do too",
+        several_objects_go_as_each_does_alone = "as above",
         a_large_object_is_read_and_destroyed_whole = "as above",
         absence_is_not_believed_where_the_root_is_missing = "404 and 410 are all that a server says",
         what_is_forbidden_stays = "nothing is ever asked for but HEAD and GET",

@@ -102,6 +102,7 @@ mod on_rgw {
         runs
             an_object_is_seen_and_read,
             an_object_is_destroyed,
+            several_objects_go_as_each_does_alone,
             a_large_object_is_read_and_destroyed_whole,
             an_absent_object_is_proved_absent,
             absence_is_not_believed_where_the_root_is_missing,
@@ -131,6 +132,7 @@ mod on_moto {
         runs
             an_object_is_seen_and_read,
             an_object_is_destroyed,
+            several_objects_go_as_each_does_alone,
             a_large_object_is_read_and_destroyed_whole,
             an_absent_object_is_proved_absent,
             absence_is_not_believed_where_the_root_is_missing,
@@ -152,4 +154,16 @@ mod on_moto {
             what_is_in_use_stays = "S3 knows no use of an object",
             a_thousand_objects_go_and_nothing_is_left = "slow here, and the same as on RGW";
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs moto; make test"]
+async fn several_objects_fail_at_any_moment_and_no_lie_is_told() {
+    super::cases::several_objects_fail_at_any_moment_and_no_lie_is_told(moto).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Ceph; make test"]
+async fn several_objects_in_ceph_fail_at_any_moment_and_no_lie_is_told() {
+    super::cases::several_objects_fail_at_any_moment_and_no_lie_is_told(rgw).await;
 }

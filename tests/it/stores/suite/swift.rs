@@ -101,6 +101,7 @@ store_suite! {
     runs
         an_object_is_seen_and_read,
         an_object_is_destroyed,
+        several_objects_go_as_each_does_alone,
         a_large_object_is_read_and_destroyed_whole,
         an_absent_object_is_proved_absent,
         absence_is_not_believed_where_the_root_is_missing,
@@ -128,4 +129,10 @@ store_suite! {
 async fn a_large_object_fails_at_any_moment_and_no_lie_is_told() {
     let stand = SwiftStand { segments: 3, ..start().await };
     super::cases::a_large_object_fails_at_any_moment_and_no_lie_is_told(&stand).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Swift; make test"]
+async fn several_objects_fail_at_any_moment_and_no_lie_is_told() {
+    super::cases::several_objects_fail_at_any_moment_and_no_lie_is_told(start).await;
 }
