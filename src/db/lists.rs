@@ -112,8 +112,9 @@ pub(super) const LIST_UNHELD_OLDEST: &str =
 macro_rules! end_of_page {
     ($order:literal, $past:literal) => {
         concat!(
-            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM images i \
-             WHERE i.status = 'pending_delete' AND ",
+            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM images i WHERE ",
+            changed!(),
+            "i.status = 'pending_delete' AND ",
             fits!($past),
             " ORDER BY COALESCE(i.deleted_at, i.updated_at) ",
             $order,
@@ -309,9 +310,8 @@ macro_rules! order {
     };
 }
 
-/// The images that are `pending_delete`, or of them those after an id, in one row; their order has
-/// also those that are deleted and `active`. Without the id it is a plain walk over the table, which
-/// takes MariaDB half as long as a range of its primary key.
+/// The images that are `pending_delete` (their order also has those deleted and `active`), or those
+/// after an id. Without the id MariaDB needs half as long as for a range of its primary key.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
     pending_tally!("", "pending", "pending_bytes"),

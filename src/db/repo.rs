@@ -39,8 +39,8 @@ use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
-    BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary,
-    Position, Remnants, RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
+    BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
+    RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
 };
 use crate::domain::retention::{Facts, Labels};
 use crate::domain::scrub::{Claim, Ended, Settled, Tally};
@@ -382,17 +382,6 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
     ) -> Result<Handed, RepoError> {
         let statement = Statement::walk(sql::NEEDED_LOCATIONS).bind(before).bind(after);
         self.hand_on(statement.bind(i64::from(limit)), take).await
-    }
-}
-
-#[async_trait]
-impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
-    async fn rehearse(&self) -> Result<(), RepoError> {
-        self.rehearse_all().await
-    }
-
-    async fn ping(&self) -> Result<(), RepoError> {
-        self.fetch(Statement::new(sql::PING)).await.map(drop)
     }
 }
 

@@ -37,11 +37,16 @@ impl<D: Dialect> SqlRepo<D> {
         {
             return Ok(rows);
         }
+        let since = self.first_change(query, unscrubbed_after).await?;
         let mut query = query.clone();
         if !is_filtered && query.held.is_none() {
-            self.shorten(&mut query).await?;
+            self.shorten(&mut query, since).await?;
         }
-        let since = self.first_change(&query, unscrubbed_after).await?;
+        let since = match query.sort {
+            // what was deleted later changed later
+            PendingSort::NewestFirst => since.map(|at| query.deleted_after.unwrap_or(at).max(at)),
+            PendingSort::OldestFirst => since,
+        };
         let rows = self.try_fetch(pending(&query, unscrubbed_after, since), None).await;
         if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
             self.tables.doubt();
@@ -91,11 +96,16 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(Some(rows).filter(|_| is_whole))
     }
 
-    /// Says how far the page can go at most.
-    async fn shorten(&self, query: &mut PendingQuery) -> Result<(), RepoError> {
+    /// Says how far the page can go at most. All that waits changed `since` that time, if one is given.
+    async fn shorten(
+        &self,
+        query: &mut PendingQuery,
+        since: Option<Timestamp>,
+    ) -> Result<(), RepoError> {
         let mut end = self.sampled_end(query).await?;
         if end.is_none() {
-            end = self.fetch(end_of_page(query, 1)).await?.first().and_then(at::<D>);
+            let statement = end_of_page(query, since, 1);
+            end = self.fetch(statement).await?.first().and_then(at::<D>);
             end = end.and_then(|end| past(query, end));
         }
         let Some(end) = end else { return Ok(()) };
@@ -138,7 +148,7 @@ impl<D: Dialect> SqlRepo<D> {
         let mut query = PendingQuery::default();
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
             query.sort = sort;
-            self.fetch(end_of_page(&query, 0)).await?;
+            self.fetch(end_of_page(&query, None, 0)).await?;
             self.fetch(sample(&query, far_past(), 0)).await?;
             for since in [None, Some(far_past())] {
                 self.fetch(pending(&query, None, since)).await?;
@@ -148,11 +158,12 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-fn end_of_page(query: &PendingQuery, rows: i32) -> Statement {
+fn end_of_page(query: &PendingQuery, since: Option<Timestamp>, rows: i32) -> Statement {
     let statement = match query.sort {
         PendingSort::NewestFirst => Statement::walk(lists::END_OF_NEWEST),
         PendingSort::OldestFirst => Statement::walk(lists::END_OF_OLDEST),
     };
+    let statement = statement.bind(since.unwrap_or_else(far_past));
     bind_filters(statement, query).bind(i64::from(rows)).bind(last_of(query))
 }
 

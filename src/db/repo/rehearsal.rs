@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
+use async_trait::async_trait;
+
 use super::{SqlRepo, begin, due, far_past};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
@@ -15,7 +17,7 @@ use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
-use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo, Stretch};
+use crate::domain::repo::{DatabaseHealth, ImageRepo, RepoError, ScrubRepo, Stretch};
 use crate::domain::retention::Labels;
 use crate::domain::selection::Filter;
 
@@ -48,6 +50,17 @@ const COLUMNS: [(&str, &str, &str); 5] = [
         "updated_at deleted_at deleted",
     ),
 ];
+
+#[async_trait]
+impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        self.rehearse_all().await
+    }
+
+    async fn ping(&self) -> Result<(), RepoError> {
+        self.fetch(Statement::new(sql::PING)).await.map(drop)
+    }
+}
 
 impl<D: Dialect> SqlRepo<D> {
     /// Runs them all. What is refused is named.
