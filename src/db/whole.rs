@@ -81,7 +81,8 @@ macro_rules! facts {
 pub(super) const FACTS: &str = facts!("", "");
 
 /// The same with a row for each tag and property that may have been the image's when it was deleted.
-/// Of a value no more than a rule can name.
+/// Of a value no more than a rule can name. A place for a number says whether properties are wanted,
+/// another one whether tags are.
 pub(super) const FACTS_AND_LABELS: &str = facts!(
     ", c.kind AS c_kind, c.name AS c_name, c.value AS c_value, c.deleted AS c_deleted, \
      c.deleted_at AS c_deleted_at",
@@ -89,10 +90,10 @@ pub(super) const FACTS_AND_LABELS: &str = facts!(
         "LEFT JOIN (SELECT 'property' AS kind, image_id, name, SUBSTR(value, 1, 256) AS value, \
          deleted, deleted_at FROM image_properties WHERE image_id IN (",
         slots64!(),
-        ") UNION ALL SELECT 'tag', image_id, NULL, value, deleted, deleted_at \
+        ") AND ? = 1 UNION ALL SELECT 'tag', image_id, NULL, value, deleted, deleted_at \
          FROM image_tags WHERE image_id IN (",
         slots64!(),
-        ") AND (deleted = FALSE OR deleted_at = ",
+        ") AND ? = 1 AND (deleted = FALSE OR deleted_at = ",
         time_of_its_image!("image_tags"),
         ")) c ON c.image_id = i.id "
     )

@@ -26,7 +26,11 @@ impl<D: Dialect> SqlRepo<D> {
                 Statement::new(FACTS)
             } else {
                 let statement = Statement::new(FACTS_AND_LABELS);
-                statement.bind_list(WHOLE_SLOTS, &ids).bind_list(WHOLE_SLOTS, &ids)
+                statement
+                    .bind_list(WHOLE_SLOTS, &ids)
+                    .bind(i32::from(!wanted.properties.is_empty()))
+                    .bind_list(WHOLE_SLOTS, &ids)
+                    .bind(i32::from(!wanted.tags.is_empty()))
             };
             self.each(statement.bind_list(WHOLE_SLOTS, &ids), &mut |row| {
                 if let Err(error) = read::add_facts::<D>(&mut found, row, wanted) {

@@ -312,7 +312,9 @@ async fn questions(side: &Side<'_>, before: Timestamp) -> String {
         tags: ["golden", "old"].map(str::to_owned).into(),
         properties: ["os_type", "os_glance_x"].map(str::to_owned).into(),
     };
-    for wanted in [wanted, Labels::default()] {
+    let tags = Labels { tags: wanted.tags.clone(), ..Labels::default() };
+    let properties = Labels { properties: wanted.properties.clone(), ..Labels::default() };
+    for wanted in [wanted, tags, properties, Labels::default()] {
         let facts = repo.facts_of(&ids(), &wanted).await.unwrap();
         let facts = facts.into_iter().map(|(id, facts)| {
             let properties: BTreeMap<_, _> = facts.properties.clone().into_iter().collect();
