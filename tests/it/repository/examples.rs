@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use reqwest::Method;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+
+use glance_revert::telemetry::metric;
 
 use crate::support::daemon::{DEADLINE, until};
 use crate::support::demo::{ALIVE, Demo, GOLDEN, KERNEL, LOST};
@@ -138,6 +140,31 @@ async fn the_scrubber_is_watched_by_its_metrics() {
     let mut late = example("watch-scrubber.sh");
     let late = run(late.env("MAX_AGE", "-1").arg(&demo.ops_url), "").await;
     assert_eq!(late.code, 1, "{}", late.output);
+}
+
+/// Answers each connection with these metrics.
+async fn metrics_server(text: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let _ = client.read(&mut [0; 4096]).await.unwrap();
+            client.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn the_watcher_of_the_scrubber_fails_where_a_pass_raised_an_alert() {
+    let (last, raised) = (metric::SCRUB_LAST_PASS_TIMESTAMP_SECONDS, metric::SCRUB_ALERTS_TOTAL);
+    for (alerts, code) in [(0, 0), (1, 1)] {
+        let url = metrics_server(format!("{last} 1795348800\n{raised} {alerts}\n")).await;
+        let mut watcher = example("watch-scrubber.sh");
+        let done = run(watcher.env("MAX_AGE", "9999999999").arg(url), "").await;
+        assert_eq!(done.code, code, "{}{}", done.output, done.errors);
+    }
 }
 
 /// kubectl itself is stood in for; what it is asked for is what is looked at.
