@@ -48,7 +48,7 @@ RUN apt-get update && \
 COPY --from=build /root-fs/etc/passwd /root-fs/etc/group /etc/
 COPY --from=build /root-fs/usr/local/bin/glance-revert /usr/local/bin/glance-revert
 LABEL org.opencontainers.image.title="glance-revert" \
-      org.opencontainers.image.description="Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come; with Ceph's client" \
+      org.opencontainers.image.description="Brings deleted OpenStack Glance images back, and scrubs those that are due; with Ceph's client" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}" \
@@ -67,7 +67,7 @@ ARG VERSION=0.1.0
 COPY --from=build /root-fs /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 LABEL org.opencontainers.image.title="glance-revert" \
-      org.opencontainers.image.description="Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come" \
+      org.opencontainers.image.description="Brings deleted OpenStack Glance images back, and scrubs those that are due" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${COMMIT}" \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Takes a list of images back, one id a line on standard input, and reports each as a line of tabs, as
-# soon as it is done: id, status of the answer, reason (`-` where it is back). What passes (503, 429, and
-# a 409 with Retry-After) is tried again after the others, five times at most. Exit code 0 only if all
-# of them are back; one that is active already counts as back.
+# Reverts a list of images: reads one id from each line of standard input, and prints a line with tabs for
+# each image as soon as it is done: id, status of the answer, reason (`-` if it is active). Temporary errors
+# (503, 429, and 409 with Retry-After) are tried again after the others, at most five times. Exit code 0
+# only if all images are active, including those that already were.
 #
 #   examples/revert-list.sh HEADER_FILE <ids >report.tsv
 #

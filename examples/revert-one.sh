@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes one image back: shows what would come back, asks, does it. Exit code 0 only if it is back.
+# Reverts one image: shows the preview, asks, and reverts. Exit code 0 only if the image is active.
 #
 #   examples/revert-one.sh HEADER_FILE IMAGE_ID [--yes]
 #

@@ -35,7 +35,8 @@ pub enum SetupError {
     Keystone(Vec<Problem>),
     /// No way to authenticate is configured.
     #[error(
-        "neither a Keystone nor an issuer of JWTs is configured, so nobody could call the API; set \
+        "neither Keystone nor an issuer of JWTs is configured, so no caller could authenticate; \
+         set \
          [keystone_authtoken] auth_type and auth_url, or add a [revert_jwt:<name>] section with \
          issuer and audiences"
     )]

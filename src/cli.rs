@@ -42,7 +42,7 @@ use crate::telemetry::{self, AuditTrail, TelemetryError};
 /// The package's version, and the commit where the build knew it.
 const VERSION: &str = env!("GLANCE_REVERT_VERSION");
 
-/// Brings deleted OpenStack Glance images back, and scrubs the ones whose time has come.
+/// Brings deleted OpenStack Glance images back, and scrubs those that are due.
 #[derive(Debug, Parser)]
 #[command(name = "glance-revert", version = VERSION, propagate_version = true)]
 pub struct Cli {
@@ -57,12 +57,12 @@ const CONFIGURATION: &str = "Configuration and log";
 
 #[derive(Debug, Clone, Args)]
 struct SourceArgs {
-    /// A configuration file of Glance's or ours; may be repeated, what is named later overrides
+    /// A configuration file of Glance or of this service; may be repeated, later ones override
     /// [default: /etc/glance/glance-api.conf, then /etc/glance/glance.conf.d/*.conf]
     #[arg(long, global = true, value_name = "FILE", help_heading = CONFIGURATION)]
     #[arg(value_parser = in_order())]
     config_file: Vec<NumberedPath>,
-    /// A folder whose *.conf files are read, in the place where it is named; may be repeated
+    /// A folder with *.conf files, read in the order of the command line; may be repeated
     #[arg(long, global = true, value_name = "FOLDER", help_heading = CONFIGURATION)]
     #[arg(value_parser = in_order())]
     config_dir: Vec<NumberedPath>,
@@ -78,7 +78,7 @@ struct NumberedPath {
     path: PathBuf,
 }
 
-/// Numbers what is named in one sequence: clap keeps the order of each option alone.
+/// Numbers all paths in one sequence, because clap keeps only the order within each option.
 fn in_order() -> impl TypedValueParser<Value = NumberedPath> {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     PathBufValueParser::new()
@@ -87,42 +87,42 @@ fn in_order() -> impl TypedValueParser<Value = NumberedPath> {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API, and scrub
+    /// Serve the API and run the scrubber
     Serve,
     /// Run one scrub pass, as a cron job does
     Scrub(scrub::ScrubArgs),
-    /// Take deleted images back, straight on the database; safe while servers run
+    /// Revert deleted images, directly on the database; safe while servers run
     Revert(revert::RevertArgs),
     /// Pause the scrubber of every process on the database
     Pause(pause::PauseArgs),
     /// End the pause
     Resume(pause::ResumeArgs),
-    /// Show the pause, who ordered it, what is held, and the last pass
+    /// Show the pause, who set it, the number of held images, and the last pass
     Status(pause::StatusArgs),
-    /// Keep images from the scrubber; a revert takes them back as any others
+    /// Prevent the scrubber from claiming images; they can still be reverted
     Hold(hold::HoldArgs),
-    /// Leave held images to the scrubber again
+    /// End the holds of images
     Release(hold::ReleaseArgs),
-    /// List the images that wait to be scrubbed, and whether they can be taken back
+    /// List pending images, and whether they can be reverted
     List(list::ListArgs),
-    /// Show what taking one image back would do
+    /// Show what a revert of one image would do
     Show(show::ShowArgs),
-    /// Show what was done, and by whom
+    /// Show recorded changes, and who made them
     Audit(audit::AuditArgs),
-    /// Make the service's own tables beside Glance's, and see which there are
+    /// Create the service's own tables beside Glance's, or show their version
     Db(db::DbArgs),
-    /// Try the configuration, the database, the stores and the keys
+    /// Test the configuration, the database, the stores and the keys
     Check,
     /// Print the OpenAPI document
     Openapi(openapi::OpenapiArgs),
-    /// Print a script that completes the commands and options in a shell
+    /// Print a shell completion script
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
     #[command(hide = true)]
     Man(man::ManArgs),
-    /// Ask a running server whether it is well; for containers
+    /// Ask a running server whether it is healthy; for containers
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Try it all out: a small Glance database with deleted images, and the service on it
+    /// Run a demo: the service on a small Glance database with deleted images
     Demo(demo::DemoArgs),
 }
 
@@ -131,19 +131,19 @@ enum Command {
 enum Exit {
     /// All done.
     Ok = 0,
-    /// Something of what was asked for could not be done.
+    /// Some of the work failed.
     Failed = 1,
-    /// The command line is wrong, as clap ends for the same reason.
+    /// The command line is wrong; clap uses the same code.
     CommandLine = 2,
     /// The configuration is wrong (`EX_USAGE` of sysexits.h).
     Usage = 64,
     /// The database does not answer (`EX_UNAVAILABLE`).
     Unavailable = 69,
-    /// Somebody else is at it; try later (`EX_TEMPFAIL`).
+    /// Another process is doing the same; try later (`EX_TEMPFAIL`).
     TryLater = 75,
 }
 
-/// Why a command could not be carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error("{0}")]
@@ -158,13 +158,13 @@ enum CliError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// Anything the operating system refuses.
+    /// An error of the operating system.
     #[error("{what}: {error}")]
     System { what: String, error: std::io::Error },
-    /// The command line says too little, or what does not go together.
+    /// The command line lacks something, or its options contradict each other.
     #[error("{0}")]
     Usage(String),
-    /// Whatever else stands in the way, and what to do about it.
+    /// Another error, and what to do.
     #[error("{0}")]
     Other(String),
 }

@@ -2,7 +2,7 @@
 //!
 //! All SQL is written once, in `statements`, for MariaDB/MySQL, PostgreSQL and SQLite; differences
 //! are in `dialect` and `lock`. The type parameter never leaves this module. No statement creates,
-//! inserts or deletes a row of Glance's ([`demo`] has its own database). Our own tables are
+//! inserts or deletes a row of Glance ([`demo`] has its own database). Our own tables are
 //! `revert_*`: `schema` creates them, `own` has their statements.
 
 mod audit;
@@ -55,7 +55,7 @@ pub struct Database {
     pub lock: Arc<dyn ImageLock>,
     /// Our own tables.
     pub tables: Arc<dyn OwnTables>,
-    /// Orders to all scrubbers, stored in these tables.
+    /// Pauses and holds for all scrubbers, stored in these tables.
     pub control: Arc<dyn ControlRepo>,
     /// Creates these tables.
     pub schema: Arc<dyn Schema>,

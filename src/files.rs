@@ -32,7 +32,7 @@ pub enum FileProblem {
     #[error("is not a regular file")]
     NotAFile,
     /// Larger than any such file needs to be; the limit in bytes.
-    #[error("is larger than {} KiB, which is more than any such file needs", .0 / 1024)]
+    #[error("is larger than {} KiB, the limit for such a file", .0 / 1024)]
     TooLarge(u64),
 }
 

@@ -1,9 +1,8 @@
 //! The stores of image data: one file per store, with the URI grammar of its scheme, and
 //! [`ConfiguredStores`], which finds a location's store.
 //!
-//! Implements [`crate::domain::store`]; knows no HTTP API, no SQL and no rule of revert or scrub.
-//! A store never says a bare "not found": absence is an answer only where the store itself was
-//! seen to be healthy.
+//! Implements [`crate::domain::store`]; knows no HTTP API, no SQL and no rule of revert or scrub. A
+//! store never reports a bare "not found": it reports absence only if it is itself healthy.
 
 pub mod cinder;
 pub mod file;
@@ -34,7 +33,7 @@ pub use registry::ConfiguredStores;
 /// The options of `[revert]` for the stores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// `any_file_name`: lets a scrub touch what is not named after its image.
+    /// `any_file_name`: allows a pass to delete objects that are not named after their image.
     pub any_file_name: bool,
     /// `http_verify_hosts`: `host:port`, or `host` for the scheme's own port; IPv6 addresses in
     /// brackets.
@@ -43,7 +42,7 @@ pub struct StoreOptions {
     pub location_credentials_hosts: Vec<String>,
     /// `store_timeout`: how long one call to a store may take.
     pub store_timeout: Duration,
-    /// This binary, for the helpers of rbd stores.
+    /// This binary, which also runs the helper processes of rbd stores.
     pub rbd_helper: PathBuf,
 }
 
@@ -72,14 +71,14 @@ impl From<&RevertConfig> for StoreOptions {
 }
 
 impl StoreOptions {
-    /// Whether credentials in a location may be used at this URL, where the configuration has none.
+    /// Whether credentials in a location may be used at this URL, if the configuration has none.
     pub(crate) fn trusts_credentials_for(&self, url: &Url) -> bool {
         self.location_credentials_hosts.iter().any(|listed| names(listed, url))
     }
 }
 
-/// Whether a listed `host` or `host:port` is the one that a URL leads to. Without a port it is the one
-/// that the scheme implies: whoever chooses a URL must not choose among all that a host serves.
+/// Whether a listed `host` or `host:port` is the server of a URL. Without a port only the scheme's
+/// default port matches, so that a user who chooses a URL cannot choose any port of the host.
 fn names(listed: &str, url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     if listed.eq_ignore_ascii_case(host) {
@@ -98,7 +97,7 @@ fn streamed(response: Response) -> ObjectStream {
 /// Why the stores cannot be built as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreSetupError {
-    /// The key has no AES key's length.
+    /// The length of the key is not that of an AES key.
     #[error(
         "metadata_encryption_key has {0} bytes; set the 16, 24 or 32 bytes that glance-api is set to"
     )]
@@ -106,14 +105,14 @@ pub enum StoreSetupError {
     /// A file store has no data directory.
     #[error("store {0}: set filesystem_store_datadir or filesystem_store_datadirs")]
     NoDataDir(String),
-    /// A data directory cannot confine anything.
+    /// A data directory cannot confine files.
     #[error("store {store}: the data directory {path:?} {reason}")]
     DataDir {
         /// The store's name.
         store: String,
         /// The directory as configured.
         path: PathBuf,
-        /// What is wrong, as the end of a sentence.
+        /// The problem, as the end of a sentence.
         reason: &'static str,
     },
     /// Its options are wrong.
@@ -132,8 +131,8 @@ pub enum StoreSetupError {
     VerifyHost(String),
 }
 
-/// What `urlparse` of Python takes for netloc and path: query and fragment are cut off, and
-/// characters that have no place in a URL are left out.
+/// Netloc and path as Python's `urlparse` returns them: without query and fragment, and without
+/// characters that are invalid in a URL.
 fn as_python_reads(after_scheme: &str) -> String {
     let path = after_scheme.split(['?', '#']).next().unwrap_or_default();
     path.replace(['\t', '\r', '\n'], "")

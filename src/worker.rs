@@ -69,7 +69,10 @@ pub async fn run(
             Ok(Err(_)) => wakeup_time.min(RETRY),
             Err(_) => {
                 metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "failed").increment(1);
-                tracing::error!("scrub pass panicked: a bug, please report the lines before");
+                tracing::error!(
+                    "scrub pass panicked: this is a bug, please report the log lines \
+                    before this one"
+                );
                 wakeup_time.min(RETRY)
             }
         };
@@ -89,10 +92,15 @@ async fn announce(scrubber: &Scrubber, pause: Duration) {
     let seconds = pause.as_secs_f64();
     match scrubber.count_due(pause).await {
         Ok(Tally { images, bytes }) => {
-            tracing::info!(seconds, images, bytes, "the first scrub pass comes, over what is due");
+            tracing::info!(
+                seconds,
+                images,
+                bytes,
+                "the first scrub pass starts soon; these images are due"
+            );
         }
         Err(error) => {
-            tracing::warn!(seconds, %error, "what the first scrub pass does is not known");
+            tracing::warn!(seconds, %error, "cannot read what the first scrub pass will do");
         }
     }
 }
@@ -127,7 +135,7 @@ pub async fn pass(
         }
         Err(error) => {
             metrics::counter!(metric::SCRUB_PASSES_TOTAL, "outcome" => "failed").increment(1);
-            tracing::error!(%error, "scrub pass broken off; it goes on when the database answers");
+            tracing::error!(%error, "scrub pass aborted; it continues when the database answers");
         }
     }
     result
@@ -149,15 +157,15 @@ fn tell(report: &ScrubReport, seconds: f64) {
     if let Some(limited) = &report.limited {
         let images = limited.due.images;
         let go_on = format!(
-            "look at the plan (glance-revert scrub --dry-run, GET /v2/scrubber/plan), then let one \
-             pass through: glance-revert scrub --accept {images}, or POST \
+            "look at the plan (glance-revert scrub --dry-run, GET /v2/scrubber/plan), then accept \
+             one pass: glance-revert scrub --accept {images}, or POST \
              /v2/scrubber/actions/accept {{\"images\": {images}}}"
         );
         let bytes = limited.due.bytes;
         tracing::error!(%limited, images, bytes, go_on, "scrub pass refused: too much is due");
     }
     for alert in &report.alerts {
-        tracing::error!(alert, "the scrubber wants a person to look");
+        tracing::error!(alert, "the scrubber needs a person");
     }
     tracing::info!(
         seconds,

@@ -1,12 +1,12 @@
-"""Takes back everything that a project lost since a moment, with a generated client.
+"""Reverts all images that were deleted in a project since a time, with a generated client.
 
     pip install openapi-python-client
     openapi-python-client generate --path openapi/openapi.json --output-path glance-revert-client
     pip install ./glance-revert-client
     python examples/python/revert_project.py http://127.0.0.1:9393 TOKEN_FILE PROJECT SINCE
 
-SINCE is a time such as 2026-11-22T12:00:00Z. Prints a line for each image; exit code 1 if one of
-them is not back.
+SINCE is a time such as 2026-11-22T12:00:00Z. Prints a line for each image; exit code 1 if one of them
+could not be reverted.
 """
 
 import datetime

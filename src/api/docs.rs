@@ -32,7 +32,7 @@ struct OpenapiDocument {
     info: BTreeMap<String, Value>,
     /// The operations, by path.
     paths: BTreeMap<String, Value>,
-    /// Schemas, answers and ways to authenticate that operations share.
+    /// Schemas, responses and security schemes that operations share.
     components: BTreeMap<String, Value>,
     /// All other parts.
     #[serde(flatten)]
@@ -41,7 +41,7 @@ struct OpenapiDocument {
 
 /// Show this document
 ///
-/// The description of the API in OpenAPI 3.0.3. A page that shows it is at `/docs`.
+/// The API described in OpenAPI 3.0.3. `/docs` shows it as a page.
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "getOpenapi", tag = "versions", security(),
     responses(

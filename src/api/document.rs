@@ -45,8 +45,8 @@ const BASE_ATTRIBUTES: [&str; 25] = [
 /// Properties that Glance does not show.
 const HIDDEN_PROPERTIES: [&str; 2] = ["os_glance_stage_host", "os_glance_hash_op_host"];
 
-/// An image as Glance's Image API v2 shows it. Custom properties stand beside these fields, each
-/// as a string.
+/// An image as Glance's Image API v2 shows it. Custom properties are further fields of the same
+/// object, each a string.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Image, example = super::openapi::examples::image)]
 pub struct ImageDocument {
@@ -59,12 +59,12 @@ pub struct ImageDocument {
     /// Format of the container, such as `bare`.
     #[schema(required)]
     pub container_format: Option<String>,
-    /// Who may see the image: `public`, `private`, `shared` or `community`.
+    /// Visibility of the image: `public`, `private`, `shared` or `community`.
     pub visibility: String,
     /// Size of the data in bytes.
     #[schema(required)]
     pub size: Option<i64>,
-    /// Size of the disk in bytes, once the data is unpacked.
+    /// Size of the virtual disk in bytes.
     #[schema(required)]
     pub virtual_size: Option<i64>,
     /// Status; `active` after a revert.
@@ -74,9 +74,9 @@ pub struct ImageDocument {
     pub checksum: Option<String>,
     /// Whether Glance refuses to delete the image.
     pub protected: bool,
-    /// Memory that a server needs to boot the image, in MiB.
+    /// Minimum memory of a server that boots the image, in MiB.
     pub min_ram: i32,
-    /// Disk that a server needs to boot the image, in GiB.
+    /// Minimum disk of a server that boots the image, in GiB.
     pub min_disk: i32,
     /// Project that owns the image.
     #[schema(required)]
@@ -97,11 +97,11 @@ pub struct ImageDocument {
     /// When the image was last changed, UTC; a revert sets it.
     #[schema(format = DateTime)]
     pub updated_at: String,
-    /// Where the data is; only with Glance's `show_multiple_locations`. Credentials are left out.
+    /// Locations of the data, without credentials; only with Glance's `show_multiple_locations`.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locations: Option<Vec<LocationDocument>>,
-    /// Where the data is; only with Glance's `show_image_direct_url`. Credentials are left out.
+    /// URL of the data, without credentials; only with Glance's `show_image_direct_url`.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct_url: Option<String>,
@@ -123,13 +123,13 @@ pub struct ImageDocument {
     pub properties: BTreeMap<String, String>,
 }
 
-/// One place where the data is.
+/// One location of the data.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ImageLocation)]
 pub struct LocationDocument {
     /// URL of the data, without credentials.
     pub url: String,
-    /// What Glance knows about the place, such as `{"store": "fast"}`.
+    /// Glance's metadata of the location, such as `{"store": "fast"}`.
     #[schema(value_type = Object)]
     pub metadata: Map<String, Value>,
 }

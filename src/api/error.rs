@@ -108,7 +108,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The body of every answer that is not a success.
+/// The body of every error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Error)]
 pub struct ErrorBody {
@@ -116,7 +116,7 @@ pub struct ErrorBody {
     pub error: ErrorDetail,
 }
 
-/// What went wrong, for programs and for people.
+/// The error, for programs and for people.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorDetail {
     /// The HTTP status.
@@ -125,9 +125,9 @@ pub struct ErrorDetail {
     /// The HTTP status in words.
     #[schema(example = "Conflict")]
     pub title: String,
-    /// What to do now, for people. The wording may change.
+    /// What happened and what to do, for people. The wording may change.
     pub message: String,
-    /// A stable word for programs, such as `image.already_scrubbed`; more may come.
+    /// A stable identifier for programs, such as `image.already_scrubbed`; more may be added.
     #[schema(example = "image.already_scrubbed")]
     pub reason: String,
     /// The request's id, as in the header `x-openstack-request-id` and in the service's log.

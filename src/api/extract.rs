@@ -70,7 +70,7 @@ impl FromRequestParts<ApiState> for NoParameters {
         match parts.uri.query().filter(|query| !query.is_empty()) {
             None => Ok(Self),
             Some(_) => Err(RequestError::Invalid(
-                "This call takes no query parameters; options of a revert go into the JSON body."
+                "This call has no query parameters; send options of a revert in the JSON body."
                     .into(),
             )
             .into()),

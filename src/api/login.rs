@@ -19,23 +19,23 @@ use crate::telemetry::metric;
 /// Longest name or password, in bytes; Keystone's own limits are lower.
 const LONGEST: usize = 4096;
 
-/// Who signs in, and what the token is to be good for. Each field is needed.
+/// The user's credentials, and the project for the token. All fields are required.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LoginRequest {
-    /// The user's name.
+    /// Name of the user.
     #[schema(value_type = String)]
     user: Value,
     /// The user's password. Never logged.
     #[schema(value_type = String, format = Password)]
     password: Value,
-    /// The domain of the user, by name.
+    /// Name of the user's domain.
     #[schema(value_type = String)]
     user_domain: Value,
-    /// The project that the token is to be good for, by name.
+    /// Name of the project for the token.
     #[schema(value_type = String)]
     project: Value,
-    /// The domain of the project, by name.
+    /// Name of the project's domain.
     #[schema(value_type = String)]
     project_domain: Value,
 }
@@ -46,7 +46,7 @@ pub(crate) struct LoginRequest {
 pub(crate) struct LoginAnswer {
     /// The token, for `X-Auth-Token`.
     token: String,
-    /// From when on it is no good any more, UTC.
+    /// When the token expires, UTC.
     #[schema(format = DateTime)]
     expires_at: String,
 }
@@ -68,17 +68,17 @@ fn text(name: &str, value: &Value) -> Result<String, RequestError> {
     let text = value.as_str().filter(|text| !text.is_empty() && text.len() <= LONGEST);
     text.map(str::to_owned).ok_or_else(|| {
         RequestError::Invalid(format!(
-            "{name} must be a text of 1 to {LONGEST} bytes; user, password, user_domain, project and \
-             project_domain are needed."
+            "{name} must be a text of 1 to {LONGEST} bytes; user, password, user_domain, project \
+             and project_domain are required."
         ))
     })
 }
 
 /// Sign in with a name and a password
 ///
-/// Asks the configured Keystone for a token of the caller's own, for the page at `/ui`. Nothing of it
-/// is kept or logged. 404 unless `[revert] ui_login` is `keystone`. A client that was refused too often
-/// has to wait.
+/// Gets a Keystone token for the user of the page at `/ui`. The service neither stores nor logs the
+/// password or the token. 404 unless `[revert] ui_login` is `keystone`. A client with too many
+/// refused logins gets 429.
 #[utoipa::path(
     post,
     path = "/v2/login",
@@ -87,7 +87,8 @@ fn text(name: &str, value: &Value) -> Result<String, RequestError> {
     security(),
     request_body = LoginRequest,
     responses(
-        (status = 200, description = "A token; whether it is an admin's, the first call tells.",
+        (status = 200, description = "A token. It may belong to a user who is not an admin: the \
+            next call then answers 403.",
             body = LoginAnswer,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         OpenErrors, LoginErrors

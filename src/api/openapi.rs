@@ -26,19 +26,22 @@ use super::error::ErrorBody;
 #[openapi(
     info(
         title = "glance-revert",
-        description = "Takes OpenStack Glance images back that were deleted with \
-            `delayed_delete` and still wait to be scrubbed. For admins alone.\n\n\
-            Every answer carries `x-openstack-request-id`; every error has the body `Error`.",
+        description = "Brings back OpenStack Glance images that were deleted with \
+            `delayed_delete` and are not scrubbed yet. For admins only.\n\n\
+            Every response has the header `x-openstack-request-id`; every error has the body \
+            `Error`.",
         license(name = "Apache-2.0", url = "https://www.apache.org/licenses/LICENSE-2.0"),
         contact(name = "The operators of this service")
     ),
     servers((url = "/", description = "The service that served this document")),
     tags(
-        (name = "images", description = "Take a deleted image back."),
+        (name = "images", description = "Bring a deleted image back."),
         (name = "pending deletes", description = "Deleted images that can still be reverted."),
-        (name = "scrubber", description = "What will be destroyed, and leave to do it."),
-        (name = "audit", description = "What was done, and by whom."),
-        (name = "versions", description = "What this service is; open to everybody.")
+        (name = "scrubber", description = "What the scrubber will destroy, and how to pause or \
+            accept it."),
+        (name = "audit", description = "Recorded changes, and who made them."),
+        (name = "versions", description = "Versions and documents of this service; no token \
+            needed.")
     ),
     components(schemas(ErrorBody)),
     modifiers(&Shared)
@@ -62,14 +65,14 @@ impl Modify for Shared {
 }
 
 fn bearer() -> SecurityScheme {
-    let about = "A JWT of an issuer that the service is configured for.";
+    let about = "A JWT of a configured issuer.";
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
     SecurityScheme::Http(scheme.description(Some(about)).build())
 }
 
 fn keystone() -> SecurityScheme {
-    let about = "A Keystone token with the admin role; where the service knows a Keystone. A \
-                 service that passes a call on adds its own token as X-Service-Token.";
+    let about = "A Keystone token with the admin role, if Keystone is configured. A service that \
+        forwards a call adds its own token as X-Service-Token.";
     SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Auth-Token", about)))
 }
 

@@ -25,22 +25,22 @@ const DRY_RUN: HeaderName = HeaderName::from_static("openstack-image-revert-dry-
 /// Size limit of the warnings header in bytes; proxies cut or refuse larger ones.
 const MAX_WARNINGS: usize = 4096;
 
-/// What a caller may ask for; every field may be left out.
+/// Options of a revert. All fields are optional.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RevertRequest)]
 pub struct RevertBody {
-    /// Say what would happen, write nothing.
+    /// Show what would happen; write nothing.
     #[serde(default)]
     #[schema(default = false)]
     pub dry_run: bool,
-    /// How to prove that the data is there before anything is written. The service's
-    /// configuration has the default, normally `exists`.
+    /// How to verify the data before anything is written. The service's configuration sets the
+    /// default, normally `exists`.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<VerifyWord>)]
     pub verify: Option<VerifyWord>,
-    /// Whether properties come back. Among them are those that a user removed before the delete:
-    /// Glance's rows do not tell them apart.
+    /// Whether properties come back. They include properties that a user removed before the delete:
+    /// Glance's rows do not distinguish them.
     #[serde(default)]
     #[schema(default = "restore")]
     pub properties: ChildrenWord,
@@ -48,7 +48,7 @@ pub struct RevertBody {
     #[serde(default)]
     #[schema(default = "restore")]
     pub tags: ChildrenWord,
-    /// Whether members come back. One that was revoked before the delete never does.
+    /// Whether members come back. A member that was revoked before the delete never comes back.
     #[serde(default)]
     #[schema(default = "restore")]
     pub members: ChildrenWord,
@@ -58,8 +58,8 @@ pub struct RevertBody {
     pub protect: bool,
 }
 
-/// How to prove that the data is there: `exists` asks the store for the size, `checksum` reads all
-/// of it and compares the hash, `none` does not look.
+/// How to verify the data: `exists` queries the store for the size, `checksum` reads all of it and
+/// compares the hash, `none` does not check.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(try_from = "String", rename_all = "snake_case")]
 #[schema(as = Verify)]
@@ -72,7 +72,7 @@ pub enum VerifyWord {
     None,
 }
 
-/// Whether rows of one kind come back: `restore`, or `skip` to leave them deleted.
+/// Whether to restore rows of one kind: `restore`, or `skip` to leave them deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "String", rename_all = "snake_case")]
 #[schema(as = RestoreOrSkip)]
@@ -93,7 +93,7 @@ impl TryFrom<String> for VerifyWord {
             "exists" => Ok(Self::Exists),
             "checksum" => Ok(Self::Checksum),
             "none" => Ok(Self::None),
-            _ => Err(format!("verify is exists, checksum or none, not {word:?}")),
+            _ => Err(format!("verify must be exists, checksum or none, not {word:?}")),
         }
     }
 }
@@ -105,7 +105,7 @@ impl TryFrom<String> for ChildrenWord {
         match word.as_str() {
             "restore" => Ok(Self::Restore),
             "skip" => Ok(Self::Skip),
-            _ => Err(format!("properties, tags, members are restore or skip, not {word:?}")),
+            _ => Err(format!("properties, tags and members must be restore or skip, not {word:?}")),
         }
     }
 }
@@ -131,13 +131,13 @@ impl RevertBody {
     }
 }
 
-/// Take a deleted image back
+/// Bring a deleted image back
 ///
-/// Makes an image that is still `pending_delete` `active` again, with its locations, properties,
-/// tags and members, after its data was shown to be there. The answer is the image document as
-/// Glance shows it; what came back is told in headers. If any other status is answered, nothing
-/// was changed (after 408 and `db.unavailable`, look before you try again; with the service's own
-/// tables an answer that got lost is given once more).
+/// Makes a deleted image `active` again, with its locations, properties, tags and members. The
+/// service first verifies that the data is in the store. The response is the image document as
+/// Glance shows it; headers say how many rows came back. With any other status nothing was changed,
+/// except after 408 and `db.unavailable`: then read the image before you try again. If the service
+/// has its own tables and the response got lost, the same request returns it again.
 #[utoipa::path(
     post,
     path = "/v2/images/{image_id}/actions/revert",
@@ -147,26 +147,27 @@ impl RevertBody {
         example = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222")),
     request_body(
         content = RevertBody,
-        description = "Options. No body at all means the defaults.",
+        description = "Options. Without a body the defaults apply.",
         examples(
             ("defaults" = (summary = "Everything comes back", value = json!({}))),
-            ("dry_run" = (summary = "Only say what would happen, after reading all of the data",
+            ("dry_run" = (summary = "Only show what would happen, after reading all of the data",
                 value = json!({"dry_run": true, "verify": "checksum"}))),
-            ("protect" = (summary = "Members stay away, and the image becomes protected",
+            ("protect" = (summary = "Do not restore members; protect the image",
                 value = json!({"members": "skip", "protect": true})))
         )
     ),
     responses(
-        (status = 200, description = "The image is active again, or would be in a dry run.",
+        (status = 200, description = "The image is active again; in a dry run, it would be.",
             body = ImageDocument,
             headers(
                 ("x-openstack-request-id" = String, description = "The request's id."),
                 ("OpenStack-Image-Revert-Restored" = String, description =
-                    "What came back: `locations=1, properties=4, tags=2, members=1`."),
+                    "Number of rows that came back: `locations=1, properties=4, tags=2, \
+                     members=1`."),
                 ("OpenStack-Image-Revert-Warnings" = String, description =
-                    "What to know, joined by `; `. Only there if there is something to know."),
+                    "Warnings, joined by `; `. Absent if there is none."),
                 ("OpenStack-Image-Revert-Dry-Run" = String, description =
-                    "`true` in a dry run, else not there.")
+                    "`true` in a dry run; otherwise absent.")
             )),
         AdminErrors, ImageErrors, RevertErrors
     )

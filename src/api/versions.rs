@@ -28,16 +28,16 @@ pub struct Version {
     pub id: String,
     /// `CURRENT` for the newest one.
     pub status: String,
-    /// Where it is.
+    /// Links to the version.
     pub links: Vec<VersionLink>,
 }
 
-/// Where a version is.
+/// A link to a version.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct VersionLink {
-    /// What the link is to: `self`.
+    /// Relation of the link: `self`.
     pub rel: String,
-    /// Path of the version, to be joined with this service's address.
+    /// Path of the version, relative to the address of this service.
     pub href: String,
 }
 
@@ -50,7 +50,7 @@ fn document() -> JsonAnswer<Versions> {
 
 /// Show the versions of the API
 ///
-/// Open to everybody, as OpenStack clients ask without a token.
+/// No token needed, because OpenStack clients request it without one.
 #[utoipa::path(
     get, path = "/", operation_id = "getVersions", tag = "versions", security(),
     responses(
@@ -65,7 +65,7 @@ pub(crate) async fn get_versions() -> JsonAnswer<Versions> {
 
 /// List the versions of the API
 ///
-/// The same as `/`, where Glance has it too.
+/// The same as `/`; Glance has this path too.
 #[utoipa::path(
     get, path = "/versions", operation_id = "listVersions", tag = "versions", security(),
     responses(
@@ -78,7 +78,7 @@ pub(crate) async fn list_versions() -> JsonAnswer<Versions> {
     document()
 }
 
-/// Show the version that an endpoint ending in `/v2` has
+/// Show the version of an endpoint that ends in `/v2`
 ///
 /// The same as `/`; also at `/v2/`.
 #[utoipa::path(

@@ -14,12 +14,10 @@ pub(super) enum AnswerProblem {
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
     /// It requires authentication, or refuses our token.
-    #[error("it answers {0}: see whether token_file holds a token that it accepts")]
+    #[error("it answers {0}: check that token_file has a token that it accepts")]
     Refused(StatusCode),
     /// It redirects; redirects are not followed.
-    #[error(
-        "it answers {0}, and redirects are not followed: configure the address that it leads to"
-    )]
+    #[error("it answers {0}, and redirects are not followed: configure the final address")]
     Redirect(StatusCode),
     /// Any other status than success.
     #[error("it answers {0}")]

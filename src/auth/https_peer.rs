@@ -35,7 +35,7 @@ pub enum PeerProblem {
         problem: String,
     },
     /// The token file holds no token.
-    #[error("token_file = {} holds no token: one line of visible ASCII", .0.display())]
+    #[error("token_file = {} has no token: it must be one line of visible ASCII", .0.display())]
     NoToken(PathBuf),
     /// The thread that was reading the file panicked.
     #[error("the file was not read: {0}")]

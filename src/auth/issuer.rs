@@ -124,7 +124,7 @@ impl Issuer {
                 Err(problem) => Err(problem.to_string()),
             },
             Proof::Review(reviewer) => match reviewer.trial().await {
-                Ok(()) => Ok("its API server answers questions about tokens".to_owned()),
+                Ok(()) => Ok("its API server validates tokens".to_owned()),
                 Err(problem) => Err(problem.to_string()),
             },
         }

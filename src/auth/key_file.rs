@@ -87,7 +87,7 @@ impl Inner {
             }
             Look::Unchanged | Look::Taken => {}
             Look::Refused(problem) => {
-                tracing::warn!(section, %file, %problem, "the old keys stay in force");
+                tracing::warn!(section, %file, %problem, "the old keys stay in use");
             }
         }
     }

@@ -94,7 +94,7 @@ impl RemoteKeys {
     pub(super) fn current(&self, now: Timestamp) -> Result<Arc<KeySet>, String> {
         let state = self.state.borrow();
         let told = match (&state.fetched, &state.problem) {
-            (None, None) => "its keys were not fetched yet".to_owned(),
+            (None, None) => "its keys have not been fetched yet".to_owned(),
             (None, Some(problem)) => format!("its keys cannot be fetched: {problem}"),
             (Some(fetched), problem) if now - fetched.at >= BELIEVED => {
                 let problem = problem.as_deref().unwrap_or("no answer yet");
@@ -183,7 +183,7 @@ impl RemoteKeys {
                 tracing::info!(section, keys = new.keys.len(), "new keys of the issuer");
             }
             (Err(problem), Some(_)) => {
-                tracing::warn!(section, %problem, "keys cannot be fetched; the old ones stay in force");
+                tracing::warn!(section, %problem, "keys cannot be fetched; the old ones stay in use");
             }
             (Err(problem), None) => {
                 tracing::warn!(section, %problem, "keys cannot be fetched, and there are none");

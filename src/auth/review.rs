@@ -42,7 +42,7 @@ pub(super) enum ReviewProblem {
     #[error("the API server: {0}")]
     Server(#[from] AnswerProblem),
     /// The response is not a `TokenReview` with a status.
-    #[error("the API server's answer is no TokenReview; see whether api_server is right")]
+    #[error("the API server's answer is not a TokenReview; check api_server")]
     NotReview,
     /// The cryptographic library could not create a key for the cache.
     #[error("no random key could be made")]

@@ -44,12 +44,12 @@ pub enum AuthSetupError {
         problem: PeerProblem,
     },
     /// The system returns no random bytes.
-    #[error("no random key could be made; see whether the system has a source of randomness")]
+    #[error("no random key could be made; check that the system has a source of randomness")]
     NoRandomness,
     /// Two sections have the same issuer, so a token could not be assigned to one of them.
     #[error(
         "[revert_jwt:{first}] and [revert_jwt:{second}] have the same issuer, {issuer}: \
-         put their keys into one file, and keep one section"
+         put their keys into one file and remove one section"
     )]
     DuplicateIssuer {
         /// The section that came first.

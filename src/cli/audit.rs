@@ -1,4 +1,4 @@
-//! `glance-revert audit`: what was done, and by whom.
+//! `glance-revert audit`: recorded changes, and who made them.
 
 use std::num::NonZeroUsize;
 
@@ -22,23 +22,23 @@ const PAGE: u32 = 500;
 
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
-    /// Only what was done to this image
+    /// Only changes to this image
     #[arg(long, value_name = "IMAGE_ID")]
     image: Option<String>,
-    /// Only what this caller did: its id, or `scrubber` for passes
+    /// Only changes by this caller: its id, or `scrubber` for passes
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
     /// Only this operation: revertImage, scrubImage, pauseScrubber, ...
     #[arg(long)]
     operation: Option<String>,
-    /// Only what was done at this time or later: 2h, 3d (ago), now, 2026-11-22,
+    /// Only changes at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     since: Option<Moment>,
     /// At most this many, the newest
     #[arg(long, value_name = "NUMBER")]
     limit: Option<NonZeroUsize>,
-    /// Print every column whole, however narrow the terminal is
+    /// Print all columns in full, even on a narrow terminal
     #[arg(long)]
     wide: bool,
     /// Print JSON, one entry a line
@@ -95,14 +95,14 @@ async fn each_page(
     Ok(())
 }
 
-/// Day and minute of a time: what was done lately is what people look at.
+/// Day and minute of a time, for recent entries.
 fn short(at: &str) -> String {
     at.get(5..16).unwrap_or(at).replace('T', " ")
 }
 
 fn tell(rows: Vec<AuditDocument>, wide: bool) -> Result<(), CliError> {
     if rows.is_empty() {
-        return line("nothing that was asked for was done");
+        return line("no entry matches");
     }
     let mut table = Table::new([
         ("AT (UTC)", Fit::Whole),

@@ -96,9 +96,9 @@ fn settings(app: &App) -> Vec<Tried> {
     // This service cannot see which files glance-api reads.
     let delayed = match (glance.delayed_delete, &glance.delayed_delete_origin) {
         (true, Some(origin)) => {
-            format!("on ({origin}): Glance keeps what is deleted if it reads that too")
+            format!("on ({origin}): Glance keeps deleted data, if it reads this file too")
         }
-        _ => "off: Glance destroys data at once, and nothing can be reverted".to_owned(),
+        _ => "off: Glance destroys data at once, so nothing can be reverted".to_owned(),
     };
     let mut tried = vec![judged("delayed_delete", glance.delayed_delete, delayed)];
     let (time, note) = (glance.scrub_time.in_force(), glance.scrub_time.to_string());
@@ -112,8 +112,8 @@ fn settings(app: &App) -> Vec<Tried> {
 fn certificate(config: &TlsConfig, now: Timestamp) -> Tried {
     let tls = Tls::load(config);
     let expires = tls.as_ref().ok().and_then(Tls::expires);
-    let note = expires.map(|at| format!("certificate and key fit; valid until {}", isotime(at)));
-    let mut tried = of("TLS", tls, note.as_deref().unwrap_or("certificate and key fit"));
+    let note = expires.map(|at| format!("certificate and key match; valid until {}", isotime(at)));
+    let mut tried = of("TLS", tls, note.as_deref().unwrap_or("certificate and key match"));
     if tried.verdict == Verdict::Works && expires.is_some_and(|at| at < now + EXPIRES_SOON) {
         tried.verdict = Verdict::Warning;
     }
@@ -129,7 +129,7 @@ async fn database(app: &App) -> Vec<Tried> {
     let writable = of(
         "grants",
         granted(health.rehearse().await),
-        "all that a revert and a scrub write is allowed",
+        "the database user may write everything that a revert and a pass write",
     );
     let own = own_tables(app).await;
     let mut tried = vec![reachable, writable, own, locks(app).await, clock(app).await];
@@ -160,12 +160,12 @@ async fn other_scrubbers(app: &App) -> Option<Tried> {
         _ if !app.config.glance.delayed_delete => return None,
         None => (Verdict::Warning, "unknown without the service's own tables".to_owned()),
         Some(ids) if ids.is_empty() => {
-            (Verdict::Works, "none has destroyed anything within a day".to_owned())
+            (Verdict::Works, "no other scrubber has destroyed images within a day".to_owned())
         }
         Some(ids) => {
             let some: Vec<_> = ids.iter().take(3).map(ToString::to_string).collect();
             let note = format!(
-                "{} images were destroyed within a day without a record of ours ({}): stop \
+                "{} images were destroyed within a day without an audit entry ({}): stop \
                  glance-scrubber on every host, it knows no lock of ours",
                 ids.len(),
                 some.join(", ")
@@ -189,7 +189,8 @@ async fn lowered(app: &App) -> Option<Tried> {
     let orders = app.control.orders(&Admin::local_operator()).await.ok()??;
     let kept = orders.scrub_time.filter(|kept| *kept > own)?;
     let note = format!(
-        "{} is less than the {} that passes went by: it was lowered, or another replica has that. What \
+        "{} is less than the {} that passes used: it was lowered, or another replica has the \
+         longer time. What \
          is due only by the shorter time is not destroyed until somebody accepts it (scrub --accept)",
         own.as_secs(),
         kept.as_secs()
@@ -214,7 +215,7 @@ async fn rules(app: &App) -> Vec<Tried> {
     counted.into_iter().map(tried).collect()
 }
 
-/// What the next pass would destroy, if one may run.
+/// What the next pass would destroy, if it may run.
 async fn due(app: &App) -> Option<Tried> {
     let due = app.scrubber().ok()?.forecast().await;
     let is_over = due.as_ref().is_ok_and(|(_, limited)| limited.is_some());
@@ -232,7 +233,7 @@ async fn due(app: &App) -> Option<Tried> {
 async fn clock(app: &App) -> Tried {
     let (theirs, ours) = (app.database.repo.now().await, app.clock.now());
     let differ = theirs.as_ref().ok().and_then(|theirs| clocks_differ(ours, *theirs));
-    let mut tried = of("clock", theirs, "agrees with the database's");
+    let mut tried = of("clock", theirs, "agrees with the database's clock");
     if let Some(differ) = differ {
         tried.verdict = Verdict::Warning;
         tried.note = differ;
@@ -256,7 +257,7 @@ async fn stores(app: &App) -> Vec<Tried> {
     for store in app.stores.all() {
         let health = store.health().await;
         let note = match &health {
-            Ok(()) => format!("there; second chance: {}", second_chance(&*store).await),
+            Ok(()) => format!("available; second chance: {}", second_chance(&*store).await),
             Err(_) => String::new(),
         };
         tried.push(of(&format!("store {}", store.id()), health, &note));
@@ -267,8 +268,8 @@ async fn stores(app: &App) -> Vec<Tried> {
                 what: format!("store {}", store.id),
                 verdict: Verdict::Warning,
                 note: format!(
-                    "no driver for {kind}: its images are left alone, and can be \
-                               reverted with verify=none only"
+                    "no driver for {kind}: its images are left alone, and can only be reverted \
+                     with verify=none"
                 ),
             });
         }
@@ -276,7 +277,7 @@ async fn stores(app: &App) -> Vec<Tried> {
     tried
 }
 
-/// What becomes of data that is deleted from now on.
+/// Whether the store keeps data that is deleted from now on.
 async fn second_chance(store: &dyn Store) -> String {
     match store.second_chance().await {
         Ok(chance) => chance.unwrap_or_else(|| "none".to_owned()),
@@ -285,7 +286,7 @@ async fn second_chance(store: &dyn Store) -> String {
 }
 
 async fn tokens(app: &App) -> Vec<Tried> {
-    let mut tried = vec![of("tokens", app.authenticators(), "somebody may call")];
+    let mut tried = vec![of("tokens", app.authenticators(), "callers can authenticate")];
     if let Ok(Some(keystone)) = app.keystone() {
         tried.push(match keystone.probe().await {
             Ok(KeystoneReport { works, warning }) => Tried {
@@ -303,7 +304,7 @@ async fn tokens(app: &App) -> Vec<Tried> {
 fn granted(rehearsed: Result<(), RepoError>) -> Result<(), String> {
     rehearsed.map_err(|error| match &error {
         RepoError::Refused(_) => format!(
-            "{error}; deploy/sql/mariadb.sql and deploy/sql/postgresql.sql grant all that is needed"
+            "{error}; deploy/sql/mariadb.sql and deploy/sql/postgresql.sql grant what is needed"
         ),
         RepoError::Unavailable(_)
         | RepoError::BadRow(_)

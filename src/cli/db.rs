@@ -22,22 +22,22 @@ pub(super) struct DbArgs {
 
 #[derive(Debug, Subcommand)]
 enum DbCommand {
-    /// Make the tables, or bring them up to date; safe while servers run, and again
+    /// Create or update the tables; safe while servers run, and safe to repeat
     #[command(long_about = SYNC)]
     Sync(SyncArgs),
-    /// Delete the audit's entries that are older than this; as a user who may
+    /// Delete old audit entries; needs a database user who may delete
     TrimAudit(TrimArgs),
-    /// Say which version of the tables the database has, and which this program needs
+    /// Show the version of the tables in the database, and the version that this program needs
     Version,
 }
 
-const SYNC: &str = "Make the tables, or bring them up to date; safe while servers run, and again\n\n\
+const SYNC: &str = "Create or update the tables; safe while servers run, and safe to repeat\n\n\
     Needs a database user who may create tables: OS_DATABASE__CONNECTION overrides the configured one. \
     Glance's own tables are not touched.";
 
 #[derive(Debug, Args)]
 struct SyncArgs {
-    /// Print the statements for an empty database and change nothing: for somebody else to run
+    /// Print the statements for an empty database, for a database administrator; change nothing
     #[arg(long)]
     sql: bool,
 }
@@ -79,19 +79,23 @@ async fn trim(app: &App, TrimArgs { older_than }: &TrimArgs) -> Outcome {
     let entry = entry.with("before", isotime(before));
     let trimmed = app.database.schema.trim_audit(before, entry).await;
     let trimmed = trimmed.map_err(|error| with_advice(error, "delete from revert_audit", ""))?;
-    line(format_args!("{trimmed} entries from before {} are deleted", isotime(before)))?;
+    line(format_args!("{trimmed} entries from before {} were deleted", isotime(before)))?;
     Ok(Exit::Ok)
 }
 
 async fn sync(schema: &dyn Schema) -> Outcome {
     let [before, after] = schema.sync().await.map_err(|error| {
-        with_advice(error, "create tables", ", or give such a user the statements of db sync --sql")
+        with_advice(
+            error,
+            "create tables",
+            ", or let such a user run the statements of db sync --sql",
+        )
     })?;
     let SchemaVersion { found, .. } = after;
     if before == after {
-        line(format_args!("version {found} was there already; nothing was changed"))?;
+        line(format_args!("version {found} already exists; nothing was changed"))?;
     } else {
-        line(format_args!("version {found} is made, after {}", before.found))?;
+        line(format_args!("updated to version {found}, from {}", before.found))?;
     }
     Ok(Exit::Ok)
 }

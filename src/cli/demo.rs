@@ -1,4 +1,4 @@
-//! `glance-revert demo`: everything on one machine, with nothing else installed.
+//! `glance-revert demo`: everything on one host, with nothing else installed.
 
 mod images;
 mod incident;
@@ -31,8 +31,8 @@ pub(super) struct DemoArgs {
     /// port, removed at the end]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Beside them: so many images of one project, deleted within four minutes, half an hour before
-    /// they are scrubbed. For trying the steps of docs/operations.md
+    /// Add this number of images of one project, deleted within four minutes and scrubbed in half
+    /// an hour, to practise the steps of docs/operations.md
     #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     incident: Option<u32>,
 }
@@ -90,7 +90,7 @@ impl Drop for Folder {
         if !self.keep
             && let Err(error) = std::fs::remove_dir_all(&self.path)
         {
-            tracing::warn!(%error, folder = %self.path.display(), "the folder is left");
+            tracing::warn!(%error, folder = %self.path.display(), "the folder was not removed");
         }
     }
 }
@@ -156,19 +156,19 @@ fn introduce(folder: &Path, images: &[images::Shown], server: &Server) -> Result
     }
     let (curl, api) = (format!("curl -sS -H @{folder}/admin-header"), format!("http://{api}/v2"));
     text(&format!(
-        "\nAn admin's token, good for 12 hours (also in {folder}/admin-token and, as a header, in \
+        "\nAn admin's token, valid for 12 hours (also in {folder}/admin-token and, as a header, in \
          {folder}/admin-header):\n"
     ))?;
     text(
         &std::fs::read_to_string(format!("{folder}/admin-token"))
             .map_err(CliError::system("the token"))?,
     )?;
-    text("\nWhat can be taken back, and what of one image would come back:\n")?;
+    text("\nList the pending images, and show what a revert of one image would do:\n")?;
     text(&format!("  {curl} {api}/pending-deletes"))?;
     for image in images.iter().filter(|image| image.pending) {
         text(&format!("  {curl} {api}/pending-deletes/{}", image.id))?;
     }
-    text("\nTake one back; ask first, if you like:\n")?;
+    text("\nRevert one; the first command is a dry run:\n")?;
     let dry_run = "-H 'Content-Type: application/json' -d '{\"dry_run\": true}'";
     for image in images.iter().filter(|image| image.pending) {
         let url = format!("{api}/images/{}/actions/revert", image.id);

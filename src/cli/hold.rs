@@ -19,18 +19,18 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 /// Which images.
 #[derive(Debug, Args)]
 struct WhichArgs {
-    /// Ids of images; - reads them from standard input, with blanks or line breaks between them
+    /// Ids of images; - reads them from standard input, separated by blanks or line breaks
     #[arg(value_name = "IMAGE_ID", required_unless_present_any = ["owner", "since"])]
     #[arg(conflicts_with_all = ["owner", "since", "name"])]
     ids: Vec<String>,
-    /// The images of this project
+    /// Images of this project
     #[arg(long, value_name = "PROJECT_ID")]
     owner: Option<String>,
-    /// The images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
+    /// Images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     since: Option<Moment>,
-    /// Of these the ones whose whole name fits: * stands for any characters, ? for one
+    /// Only images whose whole name matches: * stands for any characters, ? for one character
     #[arg(long, value_name = "PATTERN", value_parser = NamePattern::parse)]
     name: Option<NamePattern>,
 }
@@ -53,14 +53,13 @@ pub(super) struct HoldArgs {
     /// How long, such as 24h, 3d or 2h30m
     #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with = "until")]
     length: Option<Duration>,
-    /// Until when: 2026-11-23, 2026-11-23T08:00:00+01:00; UTC without a zone [default: until
-    /// released]
+    /// The end: 2026-11-23, 2026-11-23T08:00:00+01:00; UTC without a zone [default: until released]
     #[arg(long, value_name = until::FORMS, value_parser = Until::parse)]
     until: Option<Until>,
-    /// Why, for the others
+    /// The reason, shown to other operators
     #[arg(long, value_name = "TEXT", value_parser = until::reason)]
     reason: Option<String>,
-    /// Print the result for programs
+    /// Print the result as JSON for programs
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +68,7 @@ pub(super) struct HoldArgs {
 pub(super) struct ReleaseArgs {
     #[command(flatten)]
     which: WhichArgs,
-    /// Print the result for programs
+    /// Print the result as JSON for programs
     #[arg(long)]
     json: bool,
 }
@@ -125,8 +124,8 @@ impl WhichArgs {
         let (ids, impossible) = selection::ids(&self.ids)?;
         if !self.ids.is_empty() && ids.is_empty() {
             return Err(CliError::Other(match impossible.first() {
-                Some(first) => format!("there can be no image {first:?}"),
-                None => "standard input has no ids".to_owned(),
+                Some(first) => format!("{first:?} is not a possible image id"),
+                None => "standard input has no image id".to_owned(),
             }));
         }
         let filter = Filter {

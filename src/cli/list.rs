@@ -36,16 +36,16 @@ pub(super) struct ListArgs {
     #[arg(long, value_parser = ["public", "private", "shared", "community"], hide_possible_values = true)]
     #[arg(value_name = "public|private|shared|community")]
     visibility: Option<String>,
-    /// Only images of which this store has data
+    /// Only images with data in this store
     #[arg(long, conflicts_with = "group")]
     store: Option<String>,
-    /// Only images that can be taken back, as far as rows tell
+    /// Only images that can be reverted, judged by their rows
     #[arg(long, conflicts_with = "group")]
     revertible: bool,
-    /// Only images that cannot, and why
+    /// Only images that cannot be reverted, and why
     #[arg(long, conflicts_with_all = ["group", "revertible"])]
     unrevertible: bool,
-    /// Only images that are held (hold, release), and until when, by whom and why
+    /// Only images that are held; shows until when, by whom and why
     #[arg(long)]
     held: bool,
     /// Only images that are not held
@@ -58,22 +58,22 @@ pub(super) struct ListArgs {
     /// Only images deleted before this time
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     deleted_before: Option<Moment>,
-    /// The order: the newest mistake first (`deleted_at`), or the next to be scrubbed (`scrub_at`)
+    /// Order: last deleted first (`deleted_at`), or next to be scrubbed first (`scrub_at`)
     #[arg(long, value_enum, default_value_t, conflicts_with = "group")]
     #[arg(value_name = "deleted_at|scrub_at", hide_possible_values = true)]
     sort: Sort,
-    /// At most so many
+    /// At most this many images
     #[arg(long, value_name = "NUMBER", conflicts_with = "group")]
     limit: Option<NonZeroUsize>,
-    /// Sum up in place of a list: by project, by burst (deletions of one project with no gap over 60
-    /// seconds), by store, or by several of them; the largest group first
+    /// Print groups instead of images: by project, by burst (deletions of one project with no gap
+    /// over 60 seconds), by store, or by several of them; the largest group first
     #[arg(long, value_enum, value_delimiter = ',')]
     #[arg(value_name = "project|burst|store", hide_possible_values = true)]
     group: Vec<Part>,
-    /// Print every column whole, however narrow the terminal is
+    /// Print all columns in full, even on a narrow terminal
     #[arg(long)]
     wide: bool,
-    /// Print it for programs: JSON, a line for each image; the groups as one document
+    /// Print JSON for programs: a line for each image; groups as one document
     #[arg(long)]
     json: bool,
 }
@@ -122,7 +122,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     })
     .await?;
     if rows.is_empty() {
-        line("no image waits to be scrubbed")?;
+        line("no image is pending")?;
     } else {
         let fit = match (args.held, holds.iter().all(Option::is_none)) {
             (true, _) => Fit::Cut,
@@ -198,7 +198,7 @@ fn tell(
     line(images(all))
 }
 
-/// Hands each on, and who holds it, a page after the other, so that a long list is never in memory.
+/// Reads page by page, so that a long list is never in memory as a whole.
 async fn each(
     app: &App,
     mut query: PendingQuery,

@@ -8,7 +8,7 @@ use super::{Cli, CliError, Exit, Outcome};
 
 #[derive(Debug, Args)]
 pub(super) struct ManArgs {
-    /// The folder for the pages, one per command
+    /// The folder for the pages, one for each command
     folder: PathBuf,
 }
 

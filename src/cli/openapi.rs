@@ -16,7 +16,7 @@ pub(super) struct OpenapiArgs {
     /// The version of the specification to print
     #[arg(long, value_enum, default_value_t = DocumentVersion::V3_0)]
     spec: DocumentVersion,
-    /// Write openapi.json and openapi.yaml, and their 3.1 twins, into this folder instead
+    /// Write openapi.json and openapi.yaml, also in version 3.1, to this folder instead
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
 }

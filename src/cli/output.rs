@@ -1,6 +1,6 @@
 //! Prints results on standard output and errors on standard error.
 //!
-//! Everything is escaped with [`Printable`], so that database content cannot act upon a terminal or
+//! Everything is escaped with [`Printable`], so that database content cannot control a terminal or
 //! forge a line.
 
 use std::fmt::Display;

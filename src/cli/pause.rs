@@ -21,27 +21,27 @@ pub(super) struct PauseArgs {
     /// How long, such as 24h, 3d or 2h30m [default: 24h]
     #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with = "until")]
     length: Option<Duration>,
-    /// Until when: 2026-11-23, 2026-11-23T08:00:00+01:00; UTC without a zone
+    /// The end: 2026-11-23, 2026-11-23T08:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Until::parse)]
     until: Option<Until>,
-    /// Why, for the others
+    /// The reason, shown to other operators
     #[arg(long, value_name = "TEXT", value_parser = super::until::reason)]
     reason: Option<String>,
-    /// Print the result for programs
+    /// Print the result as JSON for programs
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
-    /// Print the result for programs
+    /// Print the result as JSON for programs
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Print it for programs
+    /// Print JSON for programs
     #[arg(long)]
     json: bool,
 }
@@ -72,7 +72,7 @@ pub(super) async fn pause(sources: &SourceArgs, args: &PauseArgs) -> Outcome {
     }
     if paused.in_hand > 0 {
         complain(&format!(
-            "{} images are claimed still: their data is going or gone; nothing else is claimed",
+            "{} images are still claimed: their data is being destroyed; no other image is claimed",
             paused.in_hand
         ));
         return Ok(Exit::Failed);
@@ -90,7 +90,7 @@ pub(super) async fn resume(sources: &SourceArgs, args: &ResumeArgs) -> Outcome {
     if args.json {
         json(&ScrubberResumption { was_paused })?;
     } else if was_paused {
-        line("resumed; passes begin again")?;
+        line("resumed; passes can start again")?;
     } else {
         line("it was not paused")?;
     }
@@ -124,7 +124,7 @@ pub(super) async fn status(sources: &SourceArgs, args: &StatusArgs) -> Outcome {
         ("scrub_time", time(scrub_time)),
         ("scrub_time in force", status.kept_scrub_time.map_or("-".to_owned(), |s| time(Some(s)))),
         ("last pass", last_pass),
-        ("tables", if status.has_tables { "there" } else { NO_TABLES }.to_owned()),
+        ("tables", if status.has_tables { "present" } else { NO_TABLES }.to_owned()),
     ] {
         facts.row([field.to_owned(), value]);
     }
@@ -136,14 +136,15 @@ pub(super) async fn status(sources: &SourceArgs, args: &StatusArgs) -> Outcome {
 fn last_pass(pass: ScrubberPass) -> String {
     let ScrubberPass { started_at, finished_at, host, images_scrubbed, images_failed, .. } = pass;
     let Some(finished_at) = finished_at else {
-        return format!("began {started_at} on {host}: it runs, or its process died");
+        return format!("started {started_at} on {host}: still running, or its process died");
     };
     let outcome = pass.outcome.unwrap_or_default();
     let counts = format!("{images_scrubbed} images scrubbed, {images_failed} failed");
     format!("{started_at} to {finished_at} on {host}: {outcome}, {counts}")
 }
 
-const NO_TABLES: &str = "missing: nothing can be paused or held; glance-revert db sync makes them";
+const NO_TABLES: &str =
+    "missing, so pauses and holds are not possible; create them with glance-revert db sync";
 
 pub(super) fn control_error(error: ControlError) -> CliError {
     match error {

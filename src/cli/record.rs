@@ -40,7 +40,7 @@ pub(super) fn operator() -> Admin {
     Admin::local_operator().named(login())
 }
 
-/// Records an order to all scrubbers, before its result is printed.
+/// Records a pause, hold or similar, before its result is printed.
 pub(super) fn ordered(
     operator: &Admin,
     operation: &str,

@@ -30,10 +30,10 @@ const PAGE: usize = 10_000;
 pub(super) struct RevertArgs {
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Say what would happen, write nothing
+    /// Show what would happen; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// How to prove that the data is there [default: the configuration's]
+    /// How to verify that the data is there [default: from the configuration]
     #[arg(long, value_enum)]
     verify: Option<VerifyArg>,
     /// Leave properties deleted
@@ -45,31 +45,31 @@ pub(super) struct RevertArgs {
     /// Leave members deleted
     #[arg(long)]
     skip_members: bool,
-    /// Protect the images against the next mistake
+    /// Protect the images, so that Glance refuses to delete them
     #[arg(long)]
     protect: bool,
-    /// Images whose data is looked for at a time
+    /// Number of images whose data is verified in parallel
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
-    /// Do not ask before the images of a project or a time are taken back
+    /// Do not ask before the images of a project or a time are reverted
     #[arg(long)]
     yes: bool,
-    /// Write the results also into this new file, as --json prints them
+    /// Also write the results to this new file, in the format of --json
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Print the results for programs: JSON, a line for each image as soon as it is done
+    /// Print JSON for programs: a line for each image as soon as it is done
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum VerifyArg {
-    /// Ask the store for the size
+    /// Query the store for the size
     Exists,
-    /// Read it all and compare the hash
+    /// Read all data and compare the hash
     Checksum,
-    /// Do not look
+    /// Do not check
     None,
 }
 
@@ -114,9 +114,11 @@ pub(super) async fn run(sources: &SourceArgs, args: &RevertArgs) -> Outcome {
     let all = revert_all(&app, args, named, chosen, &stop);
     let exit = shutdown.hard.run_until_cancelled(all).await;
     if trail == AuditTrail::Nowhere {
-        complain(&"no audit record was kept: no system log here; 2>FILE keeps them");
+        complain(&"no audit record was kept: no system log; use 2>FILE to keep them");
     }
-    exit.unwrap_or_else(|| Err(CliError::Other("stopped at once, within an image".to_owned())))
+    exit.unwrap_or_else(|| {
+        Err(CliError::Other("stopped at once, while an image was being reverted".to_owned()))
+    })
 }
 
 async fn choose(
@@ -141,14 +143,14 @@ async fn is_wanted(app: &App, chosen: &Selected, args: &RevertArgs) -> Result<bo
     if args.yes || args.dry_run {
         return Ok(true);
     }
-    match ask(&format!("Take {} images back?", chosen.tally.images)) {
+    match ask(&format!("Revert {} images?", chosen.tally.images)) {
         Some(true) => Ok(true),
         Some(false) => {
             complain(&"nothing was changed");
             Ok(false)
         }
         None => Err(CliError::usage(format!(
-            "{} images fit; say --yes to take them back, or --dry-run to try it",
+            "{} images match; use --yes to revert them, or --dry-run to try it",
             chosen.tally.images
         ))),
     }

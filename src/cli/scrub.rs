@@ -23,26 +23,26 @@ use crate::worker;
 
 #[derive(Debug, Args)]
 pub(super) struct ScrubArgs {
-    /// Only show what would be destroyed, by project and store, soonest lost first
+    /// Only show which images would be scrubbed, by project and store, soonest first
     #[arg(long, conflicts_with = "accept")]
     dry_run: bool,
-    /// With --dry-run: also what becomes due in this time, such as 24h, 3d or 2h30m
+    /// With --dry-run: also images that become due within this time, such as 24h, 3d or 2h30m
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "dry_run")]
     within: Option<Duration>,
-    /// Destroy up to so many images, whatever the limits of a pass are; look at --dry-run first
+    /// Destroy up to this number of images, even over the limit of a pass; look at --dry-run first
     #[arg(long, value_name = "IMAGES", value_parser = clap::value_parser!(u64).range(1..))]
     accept: Option<u64>,
-    /// Run no pass, and let no other process run one, until Ctrl-C: holds the lock of passes. On a
-    /// Galera it keeps out only those on the same node
+    /// Prevent all passes until Ctrl-C: holds the lock of passes and runs none. On Galera it
+    /// excludes only processes on the same node
     #[arg(long, conflicts_with_all = ["dry_run", "accept", "json"])]
     hold_lock: bool,
-    /// Print the report for programs
+    /// Print the report as JSON for programs
     #[arg(long)]
     json: bool,
 }
 
-/// Exit codes: 0 all that was due is scrubbed; 1 some of it failed, a store was left alone, or too
-/// much was due; 64 `scrub_time` is not set, or too short; 75 another process runs a pass.
+/// Exit codes: 0 all due images are scrubbed; 1 some failed, a store was skipped, or too much was
+/// due; 64 `scrub_time` is not set, or too short; 75 another process runs a pass.
 pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
     let app = sources.app()?;
@@ -93,7 +93,7 @@ async fn dry_run(scrubber: &Scrubber, args: &ScrubArgs) -> Outcome {
 /// What to do if a pass is refused.
 fn go_on(images: u64) -> String {
     format!(
-        "look at what would go with glance-revert scrub --dry-run, then let one pass through with \
+        "look at the plan with glance-revert scrub --dry-run, then accept one pass with \
          glance-revert scrub --accept {images}"
     )
 }
@@ -144,7 +144,7 @@ const PAUSED: &str = "the scrubber is paused (glance-revert status, resume)";
 
 fn tell(report: &ScrubReport) -> Result<(), CliError> {
     if report.skipped {
-        return line("another process runs a pass; nothing was done");
+        return line("another process is running a pass; nothing was done");
     }
     if report.paused && report.seen == 0 {
         return line(format_args!("{PAUSED}; nothing was done"));
@@ -158,12 +158,12 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
         complain(&go_on(limited.due.images));
     }
     if report.held > 0 {
-        line(format_args!("{} images are held, and were left alone", report.held))?;
+        line(format_args!("{} held images were left alone", report.held))?;
     }
     if report.paused {
-        complain(&format_args!("{PAUSED} meanwhile; nothing more was done"));
+        complain(&format_args!("{PAUSED}; the pass stopped"));
     } else if report.interrupted {
-        complain(&"stopped before its end; the next pass goes on from there");
+        complain(&"stopped early; the next pass continues");
     }
     for failure in &report.failures {
         complain(&format!("image {}: {}", failure.image, failure.reason));

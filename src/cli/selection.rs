@@ -15,21 +15,21 @@ const MOST_INPUT: u64 = 20 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct SelectionArgs {
-    /// Ids of images; - reads them from standard input, with blanks or line breaks between them
+    /// Ids of images; - reads them from standard input, separated by blanks or line breaks
     #[arg(value_name = "IMAGE_ID", required_unless_present_any = ["owner", "since", "until"])]
     #[arg(conflicts_with_all = ["owner", "since", "until", "name"])]
     ids: Vec<String>,
-    /// The images of this project
+    /// Images of this project
     #[arg(long, value_name = "PROJECT_ID")]
     owner: Option<String>,
-    /// The images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
+    /// Images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     since: Option<Moment>,
-    /// The images deleted before this time
+    /// Images deleted before this time
     #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
     until: Option<Moment>,
-    /// Of these the ones whose whole name fits: * stands for any characters, ? for one
+    /// Only images whose whole name matches: * stands for any characters, ? for one character
     #[arg(long, value_name = "PATTERN", value_parser = NamePattern::parse)]
     name: Option<NamePattern>,
 }

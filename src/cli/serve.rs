@@ -33,7 +33,7 @@ pub(super) async fn start(
     let (scrubber, tls) = (config.revert.scrubber, config.listeners.tls.is_some());
     let app = App::new(config)?;
     for (part, why) in app.unusable() {
-        tracing::error!(part, why, "skipped: cannot be used as configured");
+        tracing::error!(part, why, "skipped: its configuration is invalid");
     }
     let state = app.api_state()?;
     let server = match listening {
@@ -58,7 +58,7 @@ pub(super) async fn start(
 fn warn(config: &Config) {
     if !config.glance.delayed_delete {
         tracing::warn!(
-            "[DEFAULT] delayed_delete is off: Glance destroys data at once, and nothing can be \
+            "[DEFAULT] delayed_delete is off: Glance destroys data at once, so nothing can be \
              reverted; set delayed_delete = True for glance-api"
         );
     }
@@ -76,14 +76,14 @@ fn warn(config: &Config) {
 fn warn_of_keystone(keystone: &KeystoneConfig) {
     if keystone.insecure {
         tracing::warn!(
-            "[keystone_authtoken] insecure is on: whoever can answer in Keystone's place decides \
-             who is an admin; set cafile instead"
+            "[keystone_authtoken] insecure is on: a server that pretends to be Keystone could \
+             decide who is an admin; set cafile instead"
         );
     }
     if !keystone.unused.is_empty() {
         tracing::info!(
             options = keystone.unused.join(", "),
-            "these options of [keystone_authtoken] are not used here"
+            "these options of [keystone_authtoken] are not used"
         );
     }
 }

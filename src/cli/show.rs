@@ -15,7 +15,7 @@ pub(super) struct ShowArgs {
     /// The image
     #[arg(value_name = "IMAGE_ID")]
     id: String,
-    /// Print it for programs
+    /// Print JSON for programs
     #[arg(long)]
     json: bool,
 }
@@ -25,7 +25,7 @@ pub(super) struct ShowArgs {
 pub(super) async fn run(sources: &SourceArgs, args: &ShowArgs) -> Outcome {
     let app = sources.app()?;
     let Ok(id) = ImageId::parse(&args.id) else {
-        return Err(CliError::Other(format!("there can be no image {:?}", args.id)));
+        return Err(CliError::Other(format!("{:?} is not a possible image id", args.id)));
     };
     let preview = match app.reverter.preview(&Admin::local_operator(), &id).await {
         Ok(preview) => preview,
@@ -71,7 +71,7 @@ fn tell(image: PendingDeletePreview, held: String) -> Result<(), CliError> {
         ("deleted at", image.deleted_at.unwrap_or_else(|| "-".to_owned())),
         ("scrubbed from", time_left),
         ("held", held),
-        ("can be taken back", verdict),
+        ("can be reverted", verdict),
         ("properties", image.properties.join(", ")),
         ("tags", image.tags.join(", ")),
         ("members", image.members.join(", ")),

@@ -15,33 +15,33 @@ pub(super) fn message(error: &RevertError) -> String {
 
 fn advice(error: &RevertError) -> Option<&'static str> {
     match error {
-        RevertError::NotFound(_) => Some("`glance-revert list` shows the images that wait."),
+        RevertError::NotFound(_) => Some("`glance-revert list` shows the pending images."),
         RevertError::NotPending(_, NotPending::ScrubInProgress) => {
-            Some("Look again later: the claim is released if the store refuses.")
+            Some("If the store refuses, the claim is released: look again later.")
         }
         RevertError::NotPending(_, NotPending::AlreadyScrubbed | NotPending::NoLocations)
         | RevertError::Scrubbed { chance: false, .. } => {
-            Some("Upload it again, or bring it back from a backup.")
+            Some("Upload it again, or restore it from a backup.")
         }
         RevertError::NotPending(_, NotPending::DeleteInProgress { .. }) => Some("Try again later."),
         RevertError::Busy(_) => Some("Nothing was changed; try again in a moment."),
-        RevertError::DataMissing { .. } => Some(
-            "Nothing was changed; bring the data back to its place, or upload the image again.",
-        ),
+        RevertError::DataMissing { .. } => {
+            Some("Nothing was changed; put the data back in its place, or upload the image again.")
+        }
         RevertError::Scrubbed { chance: true, .. } => Some(
             "Use --verify checksum: the whole data is read and its hash compared before it is brought \
              back.",
         ),
         RevertError::NotVerifiable { .. } => Some(
-            "Nothing was changed; use --verify exists in place of checksum, or --verify none if \
+            "Nothing was changed; use --verify exists instead of checksum, or --verify none if \
              you know that the data is there.",
         ),
         RevertError::DestroyedMeanwhile { .. } => Some(
             "Glance may show it as active without data. Stop glance-scrubber and glance-manage db \
-             purge wherever they run, then look at the image.",
+             purge on all hosts, then check the image.",
         ),
         RevertError::Repo(RepoError::TooLarge(_)) => Some(
-            "Nothing was changed; use --skip-properties, and set those that are needed afterwards.",
+            "Nothing was changed; use --skip-properties, then set the properties that you need.",
         ),
         RevertError::StoreUnavailable { .. } => Some(
             "Nothing was changed; try again when the store answers, or with --verify none if you \

@@ -108,14 +108,14 @@ pub enum DatabaseError {
     /// An unsupported kind of database.
     #[error(
         "{0:?} is not a supported database; use mysql+pymysql, postgresql+psycopg2 or \
-         sqlite, or a relative of theirs"
+         sqlite, or a variant of them"
     )]
     Scheme(String),
     /// `sqlite://`, `sqlite:///:memory:`.
     #[error("a database in memory cannot be shared with Glance; write sqlite:////path/to/file")]
     Memory,
     /// `sqlite://host/file`, `sqlite:///file:..`.
-    #[error("SQLite needs the path of a file alone; write sqlite:////path/to/file")]
+    #[error("SQLite needs only the path of a file; write sqlite:////path/to/file")]
     SqliteForm,
     /// No database name in the URL or its parameters.
     #[error("the database has no name; write it after the host: ..@host/glance")]
@@ -124,7 +124,7 @@ pub enum DatabaseError {
     #[error("the host has an `@`; write an `@` in the password as %40")]
     Host,
     /// Several hosts, as libpq takes them.
-    #[error("names several hosts; name the one that Glance writes to, or a proxy before them")]
+    #[error("names several hosts; name only the one that Glance writes to, or a proxy")]
     SeveralHosts,
     /// A parameter that cannot be honoured.
     #[error("{name}: {reason}")]

@@ -94,11 +94,11 @@ fn check_admins(section: &mut Section<'_, '_>, issuer: &JwtIssuerConfig) {
     if issuer.subjects.is_empty() && !has_roles && !section.has_problem(&REVERT_JWT.subjects) {
         let message = match issuer.proof {
             JwtProof::TokenReview(_) => {
-                "nobody could be an admin: list ServiceAccounts as NS:NAME; roles do not count \
+                "no caller could be an admin: list ServiceAccounts as NS:NAME; roles do not count \
                  with mode = tokenreview"
             }
             JwtProof::File(_) | JwtProof::Server(_) => {
-                "nobody could be an admin: set subjects, or both role_claims and admin_roles"
+                "no caller could be an admin: set subjects, or both role_claims and admin_roles"
             }
         };
         section.problem(&REVERT_JWT.subjects, message);

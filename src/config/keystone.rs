@@ -279,7 +279,7 @@ fn named(section: &mut Section<'_, '_>, options: &NameOptions) -> Identifier {
         by_id.or_else(|| section.get(name).map(Domain::NameOrId))
     });
     if found.is_none() && !name.is_empty() {
-        let text = format!("must be set beside {}", options.name.spec.name);
+        let text = format!("must be set together with {}", options.name.spec.name);
         section.problem(options.domain_name, text);
     }
     let domain = found.unwrap_or(Domain::Id(String::new()));

@@ -180,7 +180,7 @@ impl Section<'_, '_> {
             Ok(text) => (Some(text), found.origin),
             Err(error) => {
                 let message = if option.secret {
-                    "`$` is not followed by the name of an option; write `$$` for a dollar"
+                    "`$` is not followed by the name of an option; write `$$` for a dollar sign"
                         .to_owned()
                 } else {
                     error.to_string()

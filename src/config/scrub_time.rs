@@ -58,12 +58,12 @@ impl fmt::Display for ScrubTime {
             }
             Self::Unset => f.write_str(
                 "[DEFAULT] scrub_time is not set, so nothing is scrubbed: set it to the time in \
-                 which mistakes are noticed, for example scrub_time = 604800 (a week)",
+                 which you notice mistakes, for example scrub_time = 604800 (a week)",
             ),
             Self::TooShort { set, least } => write!(
                 f,
                 "[DEFAULT] scrub_time = {} is less than [revert] min_scrub_time = {}, so nothing \
-                 is scrubbed: raise scrub_time, or lower min_scrub_time too if it is meant",
+                 is scrubbed: raise scrub_time, or lower min_scrub_time too if this is intended",
                 set.as_secs(),
                 least.as_secs_f64()
             ),
@@ -133,16 +133,15 @@ pub(super) fn decide(
             Ok(said) if Some(*said) == own => {}
             Ok(said) => {
                 greatest = greatest.max(Some(*said));
-                let ours = own.map_or("nothing".to_owned(), |own| own.as_secs().to_string());
+                let ours = own.map_or("none".to_owned(), |own| own.as_secs().to_string());
                 warnings.push(format!(
-                    "{file} says scrub_time = {}, the files read here say {ours}: the greater one \
-                     holds. Set it in one place",
+                    "{file} has scrub_time = {}, the files of this service have {ours}: the \
+                     greater one applies. Set it in one file only",
                     said.as_secs()
                 ));
             }
-            Err(problem) => warnings.push(format!(
-                "{file} cannot be read, so its scrub_time does not count here: {problem}"
-            )),
+            Err(problem) => warnings
+                .push(format!("{file} cannot be read, so its scrub_time is ignored: {problem}")),
         }
     }
     (ScrubTime::of(greatest, least), warnings)

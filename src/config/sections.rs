@@ -1,4 +1,5 @@
-//! The sections that are read, one file each.
+//! The sections of the configuration. The file of a section declares its options, with their
+//! defaults.
 
 pub(super) mod glance;
 pub(super) mod listeners;

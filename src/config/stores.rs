@@ -116,7 +116,7 @@ fn multi(reader: &mut Reader<'_>, backends: Vec<(String, String)>) -> Vec<StoreC
     let mut stores = Vec::new();
     for (id, kind) in backends {
         if id.starts_with(RESERVED) {
-            let text = format!("{id:?}: Glance keeps names that start with {RESERVED} for itself");
+            let text = format!("{id:?}: names that start with {RESERVED} are reserved for Glance");
             reader.section(&[DEFAULT_GROUP]).problem(&DEFAULT.enabled_backends, text);
         }
         // Section names are lower case once read; Glance finds `[Fast]` for both `fast` and `Fast`.

@@ -134,7 +134,7 @@ pub(super) fn read<D: Dialect>(row: &D::Row) -> Result<AuditRow, sqlx::Error> {
     })
 }
 
-/// What is no object of JSON was written by somebody else, and is shown as it is.
+/// Details that are not a JSON object were written by another program, and are shown unchanged.
 fn details(text: Option<&str>) -> Map<String, Json> {
     let text = text.unwrap_or("{}");
     serde_json::from_str(text).unwrap_or_else(|_| {

@@ -17,15 +17,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// several, taken in turn, each statement reads its pages anew.
 const SQLITE_POOL: u32 = 1;
 
-/// Of each connection, negative for KiB. The kernel has the file in its memory already; SQLite's
-/// default of 2 MiB only makes a pass grow with its backlog.
+/// Cache of each connection, negative for KiB. The kernel caches the file already; with SQLite's
+/// default of 2 MiB the memory of a pass would grow with its backlog.
 const SQLITE_CACHE: &str = "-512";
 
 /// Why the database cannot be opened as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// SQLite's file does not exist. It is never created: an empty database is not Glance's.
-    #[error("[database] connection: there is no SQLite file {0}; is it Glance's own?")]
+    #[error("[database] connection: the SQLite file {0} does not exist; name Glance's own file")]
     NoSuchFile(String),
 }
 
@@ -64,7 +64,7 @@ pub(super) fn mysql(config: &DatabaseConfig, pool_size: u32) -> Connections<MySq
     if let Some(key) = &config.tls.key {
         options = options.ssl_client_key(key);
     }
-    // These are among the settings of each connection.
+    // These are part of each connection's settings.
     options = options.pipes_as_concat(false).no_engine_substitution(false).timezone(None);
     Connections::lazy(pool_size, options).with_login(Login::new(config))
 }
@@ -73,9 +73,9 @@ pub(super) fn postgres(config: &DatabaseConfig, pool_size: u32) -> Connections<P
     let mut options = PgConnectOptions::new_without_pgpass()
         .database(&config.database)
         .application_name(config.application_name.as_deref().unwrap_or("glance-revert"))
-        // nothing here has a fraction, and PgBouncer refuses what it does not know
+        // no value here has a fraction, and PgBouncer refuses unknown settings
         .extra_float_digits(None);
-    // For the same reason not even an empty one is sent.
+    // For the same reason no empty setting is sent.
     if !config.settings.is_empty() {
         options = options.options(config.settings.iter().map(|(name, value)| (name, value)));
     }

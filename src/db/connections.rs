@@ -1,5 +1,5 @@
-//! A pool of connections, and what is known of them: a server that restarts takes all of them with
-//! it, and one broken connection must not be followed by an error for each of the others.
+//! A pool of connections and their health. A server that restarts breaks all of them; after one
+//! broken connection the others must not each cause an error.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,19 +16,19 @@ use super::error::connection_broke;
 use super::login::Login;
 use super::pooled::PooledConnection;
 
-/// A request waits so long for a connection before it is told that the database is away.
+/// How long a request waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection idle for longer is asked whether it still lives before it is used.
+/// A connection that was idle for longer is tested before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(5);
-/// One that came back to the pool so soon after another broke is asked too: the answer that brought
-/// it back may have been given before.
+/// A connection that returned to the pool this soon after another broke is tested too: its last
+/// answer may be older than the break.
 const LATE_RETURN: Duration = Duration::from_secs(1);
-/// A connection that lives says so at once; much less than [`ACQUIRE_TIMEOUT`], so that there is
-/// time left for a new one.
+/// Time-out of that test; much less than [`ACQUIRE_TIMEOUT`], so that there is time for a new
+/// connection.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
-/// After so long a wait for a connection the server is asked whether it is there at all.
+/// After this wait for a connection, the service tests whether the server is reachable.
 const SUSPICIOUS: Duration = Duration::from_secs(1);
-/// A server that is not there is known at once, or not at all.
+/// Time-out of that test: an unreachable server is noticed at once or not at all.
 const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections to one database. Clones share them.
@@ -37,7 +37,7 @@ pub(super) struct Connections<D: Dialect> {
     doubt: Doubt,
     login: Option<Arc<Login>>,
     in_use: Arc<AtomicU32>,
-    /// Held by who asks why there is no connection.
+    /// Held by the caller that finds out why there is no connection.
     asking: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -60,7 +60,7 @@ impl<D: Dialect> fmt::Debug for Connections<D> {
 }
 
 impl<D: Dialect> Connections<D> {
-    /// At most `size` connections, made when they are needed.
+    /// Opens up to `size` connections, on demand.
     pub(super) fn lazy(size: u32, options: <D::Connection as Connection>::Options) -> Self {
         let doubt = Doubt::default();
         let doubted = doubt.clone();
@@ -81,12 +81,12 @@ impl<D: Dialect> Connections<D> {
                 tracing::debug!("a connection to the database was made");
                 Box::pin(D::set_up(connection))
             })
-            // ours names slow statements (`Watch`)
+            // this service logs slow statements itself (`Watch`)
             .connect_lazy_with(options.disable_statement_logging());
         Self { pool, doubt, login: None, in_use: Arc::default(), asking: Arc::default() }
     }
 
-    /// With a way to log in where the driver's own does not do.
+    /// With a login for cases that the driver does not support.
     pub(super) fn with_login(self, login: Login) -> Self {
         Self { login: Some(Arc::new(login)), ..self }
     }
@@ -119,17 +119,17 @@ impl<D: Dialect> Connections<D> {
         }
     }
 
-    /// After a while, why no connection can be had; `None` where that takes longer to tell. One at
-    /// a time: logins must not become the server's load.
+    /// Returns, after a while, why there is no connection; `None` if that takes too long to find
+    /// out. One caller at a time, so that logins do not overload the server.
     async fn suspect(&self) -> Option<sqlx::Error> {
         tokio::time::sleep(SUSPICIOUS).await;
         let _turn = self.asking.lock().await;
         self.why_there_is_none().await.filter(|error| !is_late(error))
     }
 
-    /// The pool takes a refused connection for a server that is starting, and tries again until its
-    /// time is over; what it was refused with is lost. So it is asked for once more. `None` where
-    /// the server is there, or all connections are in use.
+    /// The pool treats a refused connection like a starting server: it retries until its time-out
+    /// and loses the error. So this connects once more. `None` if the server is reachable, or if
+    /// all connections are in use.
     async fn why_there_is_none(&self) -> Option<sqlx::Error> {
         if self.in_use.load(Ordering::Relaxed) >= self.pool.options().get_max_connections() {
             return None;
@@ -141,13 +141,13 @@ impl<D: Dialect> Connections<D> {
                 Err(error) => return Some(error),
             };
         let refused = within(REASON_TIMEOUT, D::set_up(&mut connection)).await.err();
-        // It was only to see; a good-bye that fails changes nothing.
+        // The connection was only a test; an error while closing it does not matter.
         let _ = within(REASON_TIMEOUT, connection.close()).await;
         refused
     }
 
-    /// Passes an answer on. If it says that the connection broke, this one is closed, which ends
-    /// its transaction, and those that were idle meanwhile are asked before they are used.
+    /// Passes an answer on. If it shows that the connection broke, this connection is closed, which
+    /// ends its transaction, and connections that were idle meanwhile are tested before use.
     pub(super) fn note_result<T>(
         &self,
         connection: &mut PooledConnection<D>,
@@ -171,7 +171,7 @@ impl Doubt {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether the last answer of a connection that is idle can be older.
+    /// Whether the last answer of an idle connection can be older than that.
     fn covers(&self, idle_for: Duration) -> bool {
         let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         raised.is_some_and(|at| idle_for + LATE_RETURN >= at.elapsed())
@@ -192,7 +192,7 @@ mod tests {
         assert!(!doubt.covers(Duration::from_secs(2)));
     }
 
-    /// Its answer was on the way while the other one broke.
+    /// Its answer may have been under way while the other connection broke.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_came_back_just_after_another_broke_is_doubted() {
         let doubt = Doubt::default();

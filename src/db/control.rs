@@ -28,12 +28,12 @@ use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::time::Timestamp;
 
-/// An order that lost a race is given again so often.
+/// Attempts of an order that loses a race.
 const ATTEMPTS: usize = 20;
-/// Characters of the columns for who did it.
+/// Length of the columns for the caller, in characters.
 const LONGEST_NAME: usize = 255;
 
-/// Orders in one family of databases.
+/// Pauses and holds in one family of databases.
 #[derive(Debug)]
 pub(super) struct SqlControl<D: Dialect> {
     connections: Connections<D>,
@@ -49,7 +49,7 @@ enum Order<'a> {
     Release(&'a [ImageId]),
 }
 
-/// What came of it: for the one order, or for each image, and which images it changed.
+/// The result: for the order, or for each image, and which images changed.
 enum Done {
     Changed(bool),
     Held(Vec<HoldOutcome>, Vec<AuditedImage>),
@@ -61,7 +61,7 @@ impl<D: Dialect> SqlControl<D> {
         Self { connections, tables }
     }
 
-    /// The rows of a question; none where there are no tables.
+    /// The rows of a query; none without the tables.
     async fn ask(&self, statement: Statement) -> Result<Option<Vec<D::Row>>, RepoError> {
         let mut connection = self.connections.acquire().await.map_err(repo_error)?;
         let asked = async {
@@ -74,7 +74,8 @@ impl<D: Dialect> SqlControl<D> {
         self.connections.note_result(&mut connection, rows).map_err(repo_error)
     }
 
-    /// Changes what is nobody's order, again where another transaction won; nothing without tables.
+    /// Makes a change that no operator ordered; repeats it if another transaction won; does nothing
+    /// without the tables.
     async fn note(&self, statement: Statement) -> Result<(), RepoError> {
         for _ in 0..ATTEMPTS {
             let mut connection = self.connections.acquire().await.map_err(repo_error)?;
@@ -90,7 +91,7 @@ impl<D: Dialect> SqlControl<D> {
                 changed => return changed.map(drop).map_err(repo_error),
             }
         }
-        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+        Err(RepoError::Unavailable("too many conflicts with other transactions".to_owned()))
     }
 
     async fn now(&self) -> Result<Timestamp, RepoError> {
@@ -99,8 +100,8 @@ impl<D: Dialect> SqlControl<D> {
         self.connections.note_result(&mut connection, now).map_err(repo_error)
     }
 
-    /// Carries an order out, again where another transaction won; without its entries where the
-    /// database refuses them: nobody is kept from stopping a scrubber.
+    /// Carries out an order; repeats it if another transaction won. If the database refuses the
+    /// audit entries, it works without them: an operator must always be able to stop a scrubber.
     async fn carry_out(&self, order: Order<'_>, by: &Admin) -> Result<Done, RepoError> {
         let mut is_audited = true;
         for attempt in 1.. {
@@ -161,7 +162,7 @@ impl<D: Dialect> SqlControl<D> {
     }
 }
 
-/// How whoever gives an order is called in its row.
+/// The name of the caller in the order's row.
 fn who(by: &Admin) -> String {
     let who = by.principal();
     let name = who.name.as_deref().unwrap_or(&who.subject);
@@ -175,7 +176,7 @@ fn seconds(time: Duration) -> i64 {
 async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, sqlx::Error> {
     let rows = D::fetch(connection, Statement::new(D::NOW)).await?;
     let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose()?.flatten();
-    now.ok_or_else(|| sqlx::Error::Decode("the database tells no time".into()))
+    now.ok_or_else(|| sqlx::Error::Decode("the database returned no time".into()))
 }
 
 /// An answer for each.
@@ -221,7 +222,7 @@ async fn hold<D: Dialect>(
     Ok(Done::Held(outcomes, held))
 }
 
-/// Whether an image can be kept from a claim still.
+/// Whether an image can still be protected from a claim.
 fn outcome<D: Dialect>(row: &D::Row) -> Result<HoldOutcome, sqlx::Error> {
     let is = |column: &str| Ok::<_, sqlx::Error>(D::text(row, column)?.as_deref() == Some("yes"));
     let (waits, claimed, deleted) = (is("waits")?, is("claimed")?, D::bool(row, "deleted")?);
@@ -252,7 +253,7 @@ async fn release<D: Dialect>(
             held.extend(id.map(|id| (id.clone(), AuditedImage { id, owner: None, name: None })));
         }
         if !held.is_empty() {
-            // the rows of one that was purged are gone
+            // a purged image has no rows
             let statement = Statement::new(sql::NAMES).bind_list(IMAGE_SLOTS, &some);
             for row in D::fetch(transaction, statement).await? {
                 let id = D::text(&row, "id")?.and_then(|id| ImageId::parse(&id).ok());
@@ -261,7 +262,7 @@ async fn release<D: Dialect>(
                 }
             }
         }
-        // those that have run out, too
+        // including expired ones
         let statement = Statement::new(sql::END_HOLDS).bind_list(IMAGE_SLOTS, &some);
         D::execute(transaction, statement).await?;
     }

@@ -1,5 +1,5 @@
-//! The demo's own small Glance database: the only code that creates tables and rows of Glance's,
-//! never in a real one.
+//! The demo's own small Glance database: the only code that creates Glance's tables and rows, and
+//! never in a real database.
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct DemoImage<'a> {
     pub tags: &'a [&'a str],
     /// Projects that the image is shared with.
     pub members: &'a [&'a str],
-    /// How long ago it was deleted; `None` for a living one.
+    /// How long ago it was deleted; `None` for an active one.
     pub deleted: Option<Duration>,
 }
 

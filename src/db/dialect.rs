@@ -230,8 +230,8 @@ macro_rules! speak_sqlx {
     };
 }
 
-/// A time of PostgreSQL's, which also knows `infinity` and years that no date of ours can have. Of
-/// these sqlx's own reader panics.
+/// A time of PostgreSQL, which also has `infinity` and years outside of our range. sqlx's own
+/// decoder panics on these.
 struct PgTime(Timestamp);
 
 impl From<PgTime> for Timestamp {
@@ -258,10 +258,10 @@ impl<'r> Decode<'r, Postgres> for PgTime {
 impl Dialect for MySql {
     /// In `sql_mode = ORACLE` a bare `BEGIN` opens a block.
     const BEGIN: &'static str = "START TRANSACTION";
-    /// A row that somebody else has is waited for for a moment, not for a minute: its image is tried
-    /// again, and others do not wait for it. Autocommit off freezes what is read; a limit would cut an image's locations off; a chained
-    /// COMMIT opens the next transaction; safe updates, joins that are too large and modes of SQL
-    /// refuse our statements.
+    /// A statement waits only a moment for a locked row, not a minute: its image is tried again
+    /// later, and other images do not wait. With autocommit off reads would be frozen; a limit
+    /// would cut off an image's locations; a chained COMMIT would open the next transaction; safe
+    /// updates, join limits and SQL modes would refuse our statements.
     const SETTINGS: &'static [&'static str] = &[
         "SET autocommit = 1, sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', \
          time_zone = '+00:00', completion_type = 0, sql_select_limit = 18446744073709551615, \
@@ -269,9 +269,9 @@ impl Dialect for MySql {
          innodb_lock_wait_timeout = 2",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     ];
-    /// A node of Galera that lags shows the past: an image that was deleted on another node is not
-    /// found, one whose data a scrubber there destroyed still waits. With this it reads what was
-    /// committed anywhere before, and waits for that where it has to.
+    /// A Galera node that lags shows old rows: an image deleted on another node is not found, and
+    /// one that a scrubber there destroyed still looks pending. With this setting a read first
+    /// waits for everything that was committed on any node.
     const SETTINGS_OF_SOME: &'static [&'static str] = &["SET SESSION wsrep_sync_wait = 1"];
     const FAULTY_TABLES: Option<&'static str> = Some(
         "SELECT CONCAT(t.table_name, ' (', t.engine, ')') AS fault FROM information_schema.tables t \
@@ -307,11 +307,11 @@ impl Dialect for MySql {
 
 impl Dialect for Postgres {
     const BEGIN: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-    /// The purge's `DELETE .. WHERE id IN (SELECT ..)` reads which rows are old, waits for ours, and
-    /// deletes them though they are not old any more. With the tables locked it reads after our
-    /// COMMIT. Glance's writers wait meanwhile, so we do not wait for long: but for an autovacuum,
-    /// which gives way after a second (`deadlock_timeout`); and rows for less than that, so that no
-    /// transaction of Glance's is the one that has to give way.
+    /// The purge's `DELETE .. WHERE id IN (SELECT ..)` selects old rows, waits for our transaction,
+    /// and then deletes them although they are no longer old. With the tables locked it selects
+    /// after our COMMIT. Glance's writers wait meanwhile, so our wait is short: long enough for an
+    /// autovacuum, which yields after a second (`deadlock_timeout`); and shorter for rows, so that
+    /// no transaction of Glance has to yield.
     const BEGIN_REVERT: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
          SET LOCAL lock_timeout = '2s'; LOCK TABLE image_locations, image_properties, \
          image_tags, image_members IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '500ms'";
@@ -357,14 +357,14 @@ impl Dialect for Sqlite {
     speak_sqlx!(Timestamp);
 }
 
-/// What a row of a child takes in memory, about.
+/// Approximate memory of a child row.
 fn size_of_child<D: Dialect>(row: &D::Row) -> Result<usize, sqlx::Error> {
     const FIXED: usize = 512;
     let length = |column| Ok::<_, sqlx::Error>(D::text(row, column)?.map_or(0, |text| text.len()));
     Ok(FIXED + length("c_name")? + length("c_value")?)
 }
 
-/// Counts a statement, which is one round trip; the bench reads how many a revert takes.
+/// Counts a statement, which is one round trip; the bench reads the number for a revert.
 pub(super) fn count_statement(name: &'static str) {
     metrics::counter!(metric::DB_STATEMENTS_TOTAL, "statement" => name).increment(1);
 }

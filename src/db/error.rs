@@ -6,22 +6,22 @@ use sqlx::error::DatabaseError;
 
 use crate::domain::repo::{BadRow, RepoError};
 
-/// Another transaction won: Galera's certification and deadlocks (1213), a lock waited for too
-/// long (1205, which undoes the statement alone: the caller drops the transaction), a row that
-/// changed since the transaction's first look (1020, MariaDB's `innodb_snapshot_isolation`),
-/// PostgreSQL's serialization failure, deadlock, and a lock that was not had in time.
+/// Another transaction won: Galera's certification and deadlocks (1213), a lock wait time-out
+/// (1205, which undoes only the statement: the caller drops the transaction), a row that changed
+/// since the transaction's first look (1020, MariaDB's `innodb_snapshot_isolation`), PostgreSQL's
+/// serialization failure, deadlock, and a lock time-out.
 const LOST_RACE: [&str; 7] = ["40001", "40P01", "55P03", "1205", "1213", "1020", "3572"];
 
-/// SQLSTATE classes that speak of the server or the connection: 08; 28, a login that is refused (a
-/// new password, say); 53, out of something; 57P, an operator's doing.
+/// SQLSTATE classes about the server or the connection: 08; 28, a refused login (such as a changed
+/// password); 53, a lack of resources; 57P, an action of an operator.
 const ABOUT_THE_SERVER: [&str; 4] = ["08", "28", "53", "57P"];
 
-/// The same by whole codes. A password that expired or an account that is locked, a host that is not
-/// let in (1130, 1129), too many connections of all or of one user (1040, 1203, 1226), a server on its
-/// way out (1053), connections that were ended (1927, 3169, 4031), statements that were ended
-/// (1317; 1969, 3024 and 57014 for their time), a Galera node that is not ready (1047), offline
-/// (3032), read-only (1290, 1792, 1836, 25006), a transaction that stood idle for too long (25P03,
-/// 25P04), a full disk (1021, 1114), and COMMIT that failed (1180).
+/// The same by whole codes. An expired password or a locked account, a host that is refused (1130,
+/// 1129), too many connections of all or of one user (1040, 1203, 1226), a server that shuts down
+/// (1053), killed connections (1927, 3169, 4031), cancelled statements (1317; 1969, 3024 and 57014
+/// because of their duration), a Galera node that is not ready (1047), offline (3032), read-only
+/// (1290, 1792, 1836, 25006), a transaction that was idle for too long (25P03, 25P04), a full disk
+/// (1021, 1114), and COMMIT that failed (1180).
 const ABOUT_THE_SERVER_TOO: [&str; 26] = [
     "1040", "1203", "1226", "1053", "1927", "3169", "4031", "1317", "1969", "3024", "57014",
     "1047", "3032", "1290", "1792", "1836", "25006", "25P03", "25P04", "1021", "1114", "1180",
@@ -34,8 +34,8 @@ const SQLITE_IS_BUSY: [&str; 5] = ["5", "6", "14", "261", "517"];
 /// Codes with which the server closes the connection.
 const GOOD_BYE: [&str; 8] = ["1053", "1927", "3169", "4031", "25P03", "25P04", "08", "57P"];
 
-/// A value of four-byte characters, which the column's three-byte character set lacks, or of one that
-/// is no text for PostgreSQL.
+/// A value with four-byte characters, which the column's three-byte character set lacks, or with a
+/// character that PostgreSQL does not store.
 const NO_SUCH_CHARACTER: [&str; 3] = ["1267", "3988", "22021"];
 
 /// No such statement or function here: some builds of Galera, Percona's in strict mode.
@@ -74,7 +74,7 @@ pub(super) fn no_such_setting(error: &sqlx::Error) -> bool {
 
 /// An error from COMMIT.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not known whether the change was made, look at the image again: {0}")]
+#[error("the outcome of the change is unknown; read the image again: {0}")]
 struct AtCommit(sqlx::Error);
 
 /// Marks an error as COMMIT's: the change may have been made.
@@ -129,7 +129,7 @@ fn codes(error: &dyn DatabaseError) -> impl Iterator<Item = String> {
     error.code().map(std::borrow::Cow::into_owned).into_iter().chain(number)
 }
 
-/// Whether the error speaks of the server or the connection, not of the statement.
+/// Whether the error is about the server or the connection, not the statement.
 fn is_about_the_server(error: &sqlx::Error) -> bool {
     let sqlite = cause(error)
         .as_database_error()
@@ -172,28 +172,30 @@ pub(super) fn repo_error(error: sqlx::Error) -> RepoError {
     if away { RepoError::Unavailable(text) } else { RepoError::Refused(text) }
 }
 
-/// A clearer message where the database's or driver's does not say what to do.
+/// A clearer message if the database's or driver's does not say what to do.
 fn in_words(error: &sqlx::Error) -> Option<String> {
     let text = error.to_string();
     if let Some((_, plugin)) = text.split_once("unknown authentication plugin: ") {
         return Some(format!(
-            "the database user logs in with the plugin {plugin}, which glance-revert lacks; make it \
-             caching_sha2_password or mysql_native_password (ALTER USER .. IDENTIFIED VIA, or WITH)"
+            "the database user logs in with the plugin {plugin}, which glance-revert does not \
+             support; change it to caching_sha2_password or mysql_native_password (ALTER USER .. \
+             IDENTIFIED VIA, or WITH)"
         ));
     }
     let remedy = if matches!(error, sqlx::Error::Configuration(_)) && text.contains("RSA") {
-        "the database user logs in with a plugin that needs TLS here; turn TLS on in the database, or \
-         make it caching_sha2_password"
+        "the database user logs in with a plugin that needs TLS; turn TLS on in the database, or \
+         change the plugin to caching_sha2_password"
     } else if is_one_of(error, &["1290", "1792", "1836", "25006"]) {
-        "the database is read-only; name the server that may be written to in [database] connection"
+        "the database is read-only; set [database] connection to a writable server"
     } else if is_one_of(error, &["1226", "1203"]) {
-        "the database user has as many connections as it may have; raise its limit, or lower \
+        "the database user has reached its limit of connections; raise the limit, or lower \
          [revert] db_pool_size"
     } else if is_one_of(error, &["1969", "3024", "57014"]) {
-        "the database ended a statement for its time; give the database user longer (MariaDB: \
+        "the database cancelled a statement that took too long; raise the limit of the database \
+         user (MariaDB: \
          max_statement_time, MySQL: max_execution_time, PostgreSQL: statement_timeout)"
     } else if is_one_of(error, &["25P03", "25P04"]) {
-        "the database ended a transaction for its time; give the database user longer \
+        "the database ended a transaction that took too long; raise the limit of the database user \
          (idle_in_transaction_session_timeout, transaction_timeout)"
     } else {
         return None;

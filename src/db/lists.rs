@@ -1,14 +1,14 @@
-//! Every text of SQL that lists or counts images, as [`super::statements`] has the others.
+//! Every SQL text that lists or counts images; [`super::statements`] has the others.
 
-/// Data that is there although the row is `deleted`, as far as rows tell: `image_destroy` of Glance
-/// ended it at the time of its image.
+/// A `deleted` location whose data may still be there: Glance's `image_destroy` ended it at the
+/// time of its image.
 macro_rules! ended_with_image {
     () => {
         "(l.status = 'deleted' AND l.deleted_at = i.deleted_at)"
     };
 }
 
-/// The filters of a list, and where its page begins. `$past` is the comparison that goes on.
+/// The filters of a list, and the start of its page. `$past` is the comparison for the next page.
 macro_rules! fits {
     ($past:literal) => {
         concat!(
@@ -24,13 +24,14 @@ macro_rules! fits {
     };
 }
 
-/// A page of a list of what waits: what is `pending_delete`; what a second DELETE, or `image_destroy`
-/// after a revert, left with other statuses; what Glance ended without a look at its store, if that is
-/// not long ago. `$order` is the direction, `$among` the images looked at, `$waits` how one
-/// with a location that waits is found.
+/// A page of the list of pending images: those in `pending_delete`; those that a second DELETE, or
+/// `image_destroy` after a revert, left with other statuses; those that Glance recently ended
+/// without a look at its store. `$order` is the direction, `$among` the images to search, `$waits`
+/// the condition for a pending location.
 ///
-/// What is cheap to tell comes first: of a large table nearly all images were scrubbed long ago. COUNT
-/// where EXISTS would do: of that, MariaDB makes a table of all locations that were ever scrubbed.
+/// Cheap conditions come first: in a large table nearly all images were scrubbed long ago. COUNT
+/// instead of EXISTS, because MariaDB would turn EXISTS into a table of all locations that were
+/// ever scrubbed.
 macro_rules! list_pending {
     ($order:literal, $past:literal, $among:expr, $waits:expr) => {
         concat!(
@@ -62,7 +63,7 @@ macro_rules! list_pending {
     };
 }
 
-/// An image with a location that waits, where that is asked of very many images.
+/// An image with a pending location, for queries over very many images.
 macro_rules! waits_of_many {
     () => {
         "i.id IN (SELECT w.image_id FROM image_locations w \
@@ -70,7 +71,7 @@ macro_rules! waits_of_many {
     };
 }
 
-/// The same where it is asked of few.
+/// The same for queries over few images.
 macro_rules! waits_of_few {
     () => {
         "(SELECT COUNT(*) FROM image_locations w WHERE w.image_id = i.id \
@@ -90,7 +91,7 @@ macro_rules! changed {
 pub(super) const LIST_RECENT_NEWEST: &str = list_pending!("DESC", "<", changed!(), waits_of_few!());
 pub(super) const LIST_RECENT_OLDEST: &str = list_pending!("ASC", ">", changed!(), waits_of_few!());
 
-/// Images that somebody keeps from every scrubber.
+/// Held images.
 macro_rules! held {
     ($is_in:literal) => {
         concat!(
@@ -108,7 +109,7 @@ pub(super) const LIST_UNHELD_NEWEST: &str =
 pub(super) const LIST_UNHELD_OLDEST: &str =
     list_pending!("ASC", ">", held!("NOT IN"), waits_of_many!());
 
-/// The time of the last of so many pending images: no page of that size goes beyond.
+/// The time of the last of this many pending images: a page of that size ends there or before.
 macro_rules! end_of_page {
     ($order:literal, $past:literal) => {
         concat!(
@@ -126,8 +127,9 @@ macro_rules! end_of_page {
 pub(super) const END_OF_NEWEST: &str = end_of_page!("DESC", "<");
 pub(super) const END_OF_OLDEST: &str = end_of_page!("ASC", ">");
 
-/// Pending images of a page, or of later ones, among so many images of the index on changes. Whatever
-/// their order, no page of as many goes beyond them. The inner LIMIT is how long this takes at most.
+/// Pending images of this page or later pages, among this many images of the index on changes. A
+/// page of the same size ends at the last of them or before, whatever their order. The inner LIMIT
+/// bounds the time.
 macro_rules! sample {
     ($order:literal, $past:literal) => {
         concat!(
@@ -168,8 +170,8 @@ macro_rules! waiting {
     };
 }
 
-/// All that waits, counted by owner and moment. A sum has another type on each database; all have
-/// text.
+/// All pending images, counted by owner and time. The type of a sum differs between databases, so
+/// it is text.
 macro_rules! sum_waiting {
     ($among:expr, $waits:expr) => {
         concat!(
@@ -183,7 +185,7 @@ macro_rules! sum_waiting {
     };
 }
 
-/// The same, a row for each location that can come back, or one for an image without any.
+/// The same, with a row for each location that can come back, or one row for an image without any.
 macro_rules! waiting_locations {
     ($among:expr, $waits:expr) => {
         concat!(
@@ -208,7 +210,7 @@ pub(super) const RECENT_LOCATIONS: &str = waiting_locations!(changed!(), waits_o
 pub(super) const HELD_LOCATIONS: &str = waiting_locations!(held!("IN"), waits_of_few!());
 pub(super) const UNHELD_LOCATIONS: &str = waiting_locations!(held!("NOT IN"), waits_of_many!());
 
-/// What waits and may be meant: of all projects, or of one.
+/// Pending images of a selection: of all projects, or of one.
 macro_rules! candidates {
     ($among:expr, $waits:expr, $of:literal) => {
         concat!(
@@ -238,7 +240,7 @@ pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
      FROM images i WHERE i.id = ?";
 
-/// A location that waits for long enough, or that a claim marks.
+/// A location that is due, or that has a claim.
 macro_rules! is_due {
     ($location:literal) => {
         concat!(
@@ -252,10 +254,10 @@ macro_rules! is_due {
     };
 }
 
-/// What is due, after a location: an image by the first of its locations that make it so. Locations
-/// are walked in the order of their rows, and only those that are due themselves ask for their image:
-/// most images of a large table were scrubbed long ago, and no index of Glance's leads past them.
-/// CROSS JOIN, of which SQLite keeps the order: else it begins with all images that are deleted.
+/// Due images, after a location: each image by its first due location. The statement walks over
+/// locations by primary key and reads only the images of due locations: most images of a large
+/// table were scrubbed long ago, and no index of Glance skips them. CROSS JOIN makes SQLite keep
+/// this order; otherwise it would start with all deleted images.
 macro_rules! due {
     () => {
         concat!(
@@ -281,11 +283,11 @@ pub(super) const LIST_DUE: &str = concat!(
     " ORDER BY l.id LIMIT ?"
 );
 
-/// How much [`LIST_DUE`] would list. A sum has another type on each database; all have text.
+/// How much [`LIST_DUE`] would list. The type of a sum differs between databases, so it is text.
 pub(super) const COUNT_DUE: &str =
     concat!("SELECT COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes ", due!());
 
-/// Counts and sums of the pending images that fit.
+/// Counts and sums of the matching pending images.
 macro_rules! pending_tally {
     ($condition:literal, $images:literal, $bytes:literal) => {
         concat!(
@@ -336,14 +338,14 @@ pub(super) const ORDER_OF_OTHERS: &str = concat!(
      AND i.id = l.image_id AND i.deleted = TRUE AND i.status = 'deleted'"
 );
 
-/// The last of so many images.
+/// The last of this many images.
 pub(super) const END_OF_STRETCH: &str =
     "SELECT i.id FROM images i WHERE i.id > ? ORDER BY i.id LIMIT 1 OFFSET ?";
 
-/// What [`LIST_DUE`] cannot find: deleted images whose locations are all done with, those with a
-/// live location, and those that Glance ended together with their locations, without asking a store.
-/// On MariaDB, whose times are whole seconds, also those that Glance destroyed at once: only the store
-/// tells.
+/// Due images that [`LIST_DUE`] cannot find: deleted images whose locations are all finished, those
+/// with a live location, and those that Glance ended together with their locations, without calling
+/// a store. On MariaDB, which stores whole seconds, also those that Glance destroyed at once: only
+/// the store knows the difference.
 macro_rules! remnants {
     ($until:literal) => {
         concat!(

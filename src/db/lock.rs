@@ -46,7 +46,7 @@ impl AdvisoryLock {
         Self { taken: Arc::default(), beyond: Beyond::PassFile(pass_file) }
     }
 
-    /// Takes each of the names that nobody has.
+    /// Takes each of the names that is free.
     async fn try_take(&self, names: &[String]) -> Result<Vec<Option<Box<NamedLock>>>, RepoError> {
         let ours = names.iter().map(|name| Taken::take(&self.taken, name)).collect();
         match &self.beyond {
@@ -59,8 +59,8 @@ impl AdvisoryLock {
     }
 }
 
-/// In a task of its own: a caller who leaves in the middle of the question would leave locks that
-/// nobody gives up. So the task ends in any case, and a lock that nobody waits for is dropped.
+/// Runs in its own task: a caller that is cancelled during the query would leave locks that are
+/// never released. So the task always completes, and drops a lock if its caller is gone.
 async fn take_in_session(
     session: Arc<dyn SessionLock>,
     ours: Vec<Option<Taken>>,
@@ -81,7 +81,7 @@ async fn take_in_session(
     task.await.unwrap_or_else(|error| Err(RepoError::Unavailable(error.to_string())))
 }
 
-/// MariaDB's lock names and ids do not tell case.
+/// MariaDB's lock names and ids are not case-sensitive.
 fn lock_name(id: &ImageId) -> String {
     id.as_str().to_ascii_lowercase()
 }
@@ -136,7 +136,7 @@ impl ImageLock for AdvisoryLock {
     }
 }
 
-/// One name in the process's own set.
+/// A name in the process's own set.
 #[derive(Debug)]
 struct Taken {
     set: Arc<Mutex<HashSet<String>>>,
@@ -156,7 +156,7 @@ impl Drop for Taken {
     }
 }
 
-/// A lock that is held. Fields drop in order: beyond first, ours last.
+/// A held lock. Fields drop in order: the database's lock first, the process's own last.
 #[derive(Debug)]
 struct NamedLock {
     beyond: HeldBeyond,
@@ -187,13 +187,13 @@ impl HeldLock for NamedLock {
 }
 
 impl Drop for NamedLock {
-    /// A guard that was dropped and not released: a request was cut off. The name stays taken in
-    /// this process until the database has let go of it.
+    /// A guard that was dropped without release, because its request was cancelled. The name stays
+    /// taken in this process until the database has released it.
     fn drop(&mut self) {
         if let HeldBeyond::File(file) = &self.beyond
             && let Err(error) = file.unlock()
         {
-            // closing it gives the lock up too, unless a child process has it open
+            // closing it also releases the lock, unless a child process has it open
             tracing::debug!(%error, "the lock of the pass ends with its file");
         }
         let HeldBeyond::Session { session, released: false } = &self.beyond else { return };

@@ -1,9 +1,9 @@
 //! The whole login of MySQL's `caching_sha2_password` without TLS.
 //!
-//! The driver proves the password to a server that has its hash in a cache. After a restart the
-//! server has not, and wants the password itself: encrypted with the server's RSA key over TCP, as
-//! it is over a socket. Who logs in so has filled the cache for the driver. So this logs in, once,
-//! and says good-bye.
+//! The driver can only prove the password to a server that has its hash in a cache. After a restart
+//! the server needs the password itself: encrypted with the server's RSA key over TCP, in plain
+//! text over a socket. Such a login fills the cache for the driver. So this logs in once and
+//! disconnects.
 
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ const DEFAULT_PORT: u16 = 3306;
 /// Long passwords, the protocol of 4.1, its authentication, plug-ins.
 const CAPABILITIES: u32 = 0x1 | 0x200 | 0x8000 | 0x0008_0000;
 const UTF8MB4: u8 = 45;
-/// Nothing in a login is as long.
+/// No packet of a login is longer.
 const MAX_PACKET: usize = 1 << 16;
 const NONCE: usize = 20;
 
@@ -58,11 +58,12 @@ impl Login {
         }
     }
 
-    /// Logs in, if the driver failed for want of it. Whether the driver should try again.
+    /// Logs in, if the driver failed for this reason. Returns whether the driver should try again.
     pub(super) async fn helps(&self, error: &sqlx::Error) -> Result<bool, sqlx::Error> {
         let wanted = match &self.place {
             ServerAddress::Host(..) => matches!(error, sqlx::Error::Configuration(_)),
-            // there the driver asks for the key, and the server takes the question for the password
+            // there the driver requests the key, and the server mistakes the request for the
+            // password
             ServerAddress::Socket(_) => error
                 .as_database_error()
                 .is_some_and(|error| error.code().is_some_and(|c| c == "28000")),
@@ -104,7 +105,7 @@ impl Login {
                     nonce = nonce_of_switch(rest)?;
                     packets.write(&self.proof(&nonce)).await?;
                 }
-                // it was in the cache: somebody else has logged in meanwhile
+                // it is in the cache: another client has logged in meanwhile
                 [1, 3, ..] => {}
                 [1, 4, ..] if is_private => packets.write(&self.in_clear()).await?,
                 [1, 4, ..] => {
@@ -167,10 +168,10 @@ fn xor(bytes: &[u8], mask: &[u8]) -> Vec<u8> {
 }
 
 fn malformed() -> Error {
-    Error::new(ErrorKind::InvalidData, "this is no MySQL login")
+    Error::new(ErrorKind::InvalidData, "this is not a MySQL login")
 }
 
-/// In two pieces, of 8 and 12 bytes.
+/// In two parts, of 8 and 12 bytes.
 fn nonce_of_greeting(packet: &[u8]) -> Result<Vec<u8>, Error> {
     let [10, rest @ ..] = packet else { return Err(refusal(packet)) };
     let version = rest.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
@@ -203,7 +204,7 @@ fn refusal(packet: &[u8]) -> Error {
     }
 }
 
-/// MySQL's framing: three bytes of length, one that counts.
+/// MySQL's framing: three bytes of length, one sequence number.
 struct Packets<S> {
     stream: S,
     next: u8,

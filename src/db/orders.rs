@@ -1,5 +1,5 @@
-//! Every text of SQL on pauses, holds and claims beside them, as [`super::statements`] has those on
-//! Glance's tables. `CURRENT_TIMESTAMP` is UTC on every connection of ours.
+//! Every SQL text on pauses, holds and claims that respect them; [`super::statements`] has those on
+//! Glance's tables. `CURRENT_TIMESTAMP` is UTC on all our connections.
 
 /// Places for images, as many as [`super::statements::IMAGE_SLOTS`].
 macro_rules! images {
@@ -11,7 +11,7 @@ macro_rules! images {
 /// Places in [`HOLDS_OF`].
 pub(super) const HOLD_SLOTS: usize = 8 * super::statements::IMAGE_SLOTS;
 
-/// What is in force.
+/// The pause, acceptance and `scrub_time` in force.
 pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, pause_reason, \
      CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' ELSE 'no' END AS is_paused, \
      accepted_images, accepted_at, accepted_by, scrub_time, retention, \
@@ -22,14 +22,14 @@ pub(super) const ORDERS: &str = "SELECT paused_until, paused_at, paused_by, paus
 pub(super) const IS_PAUSED: &str = "SELECT CASE WHEN paused_until > CURRENT_TIMESTAMP THEN 'yes' \
      ELSE 'no' END AS is_paused FROM revert_scrubber WHERE id = 1";
 
-/// What each transaction that orders something begins with.
+/// The first statement of each transaction with an order.
 pub(super) const BEGIN_ORDER: &str = "UPDATE revert_scrubber SET claims = claims + 1 WHERE id = 1";
 
-/// What each batch of claims begins with.
+/// The first statement of each batch of claims.
 pub(super) const BEGIN_CLAIMS: &str = "UPDATE revert_scrubber SET claims = claims + 1 WHERE id = 1 \
      AND (paused_until IS NULL OR paused_until <= CURRENT_TIMESTAMP)";
 
-/// Unless a pause runs that lasts longer.
+/// Unless a longer pause is in force.
 pub(super) const PAUSE: &str = "UPDATE revert_scrubber SET claims = claims + 1, paused_until = ?, \
      paused_at = ?, paused_by = ?, pause_reason = ? WHERE id = 1 \
      AND (paused_until IS NULL OR paused_until <= ?)";
@@ -62,12 +62,12 @@ pub(super) const PASS_BEGAN: &str = "UPDATE revert_scrubber SET pass_started_at 
 pub(super) const PASS_ENDED: &str = "UPDATE revert_scrubber SET pass_finished_at = ?, \
      pass_report = ? WHERE id = 1 AND pass_host = ? AND pass_finished_at IS NULL";
 
-/// Locks the rows of images, and changes nothing: a claim by a process that does not know our tables
-/// yet is waited for.
+/// Locks the rows of images without a change, to wait for a claim by a process that has not seen
+/// our tables yet.
 pub(super) const LOCK_IMAGES: &str =
     concat!("UPDATE images SET status = status WHERE id IN (", images!(), ")");
 
-/// What can be held: whether something waits, and whether something is claimed.
+/// Whether images can be held: whether a location is pending, and whether one is claimed.
 pub(super) const HOLDABLE: &str = concat!(
     "SELECT i.id, i.owner, i.name, i.status, i.deleted, \
      CASE WHEN EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
@@ -81,7 +81,7 @@ pub(super) const HOLDABLE: &str = concat!(
     ")"
 );
 
-/// Holds that end sooner.
+/// Extends holds that end sooner.
 pub(super) const LENGTHEN_HOLDS: &str = concat!(
     "UPDATE revert_holds SET held_until = ?, held_at = ?, held_by = ?, reason = ? \
      WHERE held_until < ? AND image_id IN (",
@@ -89,7 +89,7 @@ pub(super) const LENGTHEN_HOLDS: &str = concat!(
     ")"
 );
 
-/// Those of images that have none.
+/// Inserts holds of images that have none.
 pub(super) const ADD_HOLDS: &str = concat!(
     "INSERT INTO revert_holds (image_id, held_until, held_at, held_by, reason) \
      SELECT i.id, ?, ?, ?, ? FROM images i WHERE i.id IN (",
@@ -100,7 +100,7 @@ pub(super) const ADD_HOLDS: &str = concat!(
 pub(super) const END_HOLDS: &str =
     concat!("DELETE FROM revert_holds WHERE image_id IN (", images!(), ")");
 
-/// Those that run, of a page of a list or fewer.
+/// Holds in force, of a page of a list or fewer images.
 pub(super) const HOLDS_OF: &str = concat!(
     "SELECT image_id, held_until, held_at, held_by, reason FROM revert_holds \
      WHERE held_until > CURRENT_TIMESTAMP AND image_id IN (",
@@ -130,8 +130,8 @@ pub(super) const HELD: &str = concat!(
     ")"
 );
 
-/// What an entry of the audit names of images. No join with [`HELD`]: where the two columns differ in
-/// their character set, MariaDB walks all images for it.
+/// The fields of images for audit entries. No join with [`HELD`]: if the two columns have different
+/// character sets, MariaDB would walk over all images.
 pub(super) const NAMES: &str =
     concat!("SELECT i.id, i.owner, i.name FROM images i WHERE i.id IN (", images!(), ")");
 
@@ -139,6 +139,6 @@ pub(super) const HOLDS: &str = "SELECT image_id, held_until, held_at, held_by, r
      FROM revert_holds WHERE held_until > CURRENT_TIMESTAMP AND image_id > ? \
      ORDER BY image_id LIMIT ?";
 
-/// Claims in hand, and those of processes that died.
+/// Current claims, and those of dead processes.
 pub(super) const COUNT_CLAIMED: &str = "SELECT COUNT(DISTINCT l.image_id) AS images \
      FROM image_locations l WHERE l.status = 'pending_delete' AND l.deleted_at IS NULL";

@@ -3,16 +3,16 @@
 /// The version of them that this program needs.
 pub(super) const NEEDED: i64 = 1;
 
-/// The version that was made last. A later one has all that an earlier one has.
+/// The last migration. A later version includes all of an earlier one.
 pub(super) const VERSION: &str =
     "SELECT MAX(version) AS version FROM revert_migrations WHERE success = TRUE";
 
-/// What is read of the one row that all claims, pauses and holds begin with.
+/// The columns of the one row that all claims, pauses and holds read first.
 pub(super) const SEE_SCRUBBER: &str = "SELECT claims FROM revert_scrubber WHERE id = 1";
 
-/// Deleted images that a scrub has ended, and that has left no entry. What Glance itself ends has
-/// locations with its image's own time, or none. When the tables were made is known to the second: on
-/// SQLite an image that was ended earlier in that very second is told of too.
+/// Scrubbed images without an audit entry. An image that Glance itself ended has locations with the
+/// image's own time, or none. The creation time of the tables has whole seconds: on SQLite an image
+/// that was ended earlier in the same second is included too.
 pub(super) const UNRECORDED_SCRUBS: &str = "SELECT i.id FROM images i WHERE i.updated_at >= ? \
      AND i.updated_at > (SELECT MIN(m.installed_on) FROM revert_migrations m) \
      AND i.status = 'deleted' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
@@ -89,7 +89,7 @@ pub(super) const INSERT_AUDIT_64: &str = concat!(
     audit_rows8!()
 );
 
-/// A text for each set of filters: one that leaves filters open would walk the table.
+/// One text for each set of filters: a text with optional filters would walk over the table.
 macro_rules! list_audit {
     ($($filter:literal),*) => {
         concat!(
@@ -123,7 +123,7 @@ pub(super) fn list_audit(image: bool, actor: bool, operation: bool) -> &'static 
     }
 }
 
-/// The last entry about each of some images that is more than a hold, of which the database tells the time.
+/// The last entry of each of these images, except holds, with the database's time.
 pub(super) const LAST_AUDIT_OF: &str = concat!(
     "SELECT ",
     audit_columns!(),
@@ -132,6 +132,6 @@ pub(super) const LAST_AUDIT_OF: &str = concat!(
      AND operation NOT IN ('holdImage', 'releaseImage') GROUP BY image_id)"
 );
 
-/// Deletes the oldest ones, a few at a time, so that nobody waits for long.
+/// Deletes the oldest entries, a few at a time, so that others do not wait for long.
 pub(super) const TRIM_AUDIT: &str = "DELETE FROM revert_audit WHERE id IN (SELECT id FROM \
      (SELECT id FROM revert_audit WHERE id < ? ORDER BY id LIMIT 1000) AS old)";

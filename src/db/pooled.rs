@@ -9,13 +9,13 @@ use sqlx::pool::PoolConnection;
 use super::dialect::Dialect;
 
 /// Returns to the pool only if its last statement completed; otherwise it is closed. A caller
-/// cancelled during `BEGIN` would leave an unnoticed open transaction: on MariaDB later readers in
-/// it would see the past.
+/// cancelled during `BEGIN` would leave an unnoticed open transaction: on MariaDB later reads in it
+/// would see old rows.
 #[derive(Debug)]
 pub(super) struct PooledConnection<D: Dialect> {
     connection: PoolConnection<D>,
     is_answered: bool,
-    /// How many are borrowed.
+    /// Number of borrowed connections.
     in_use: Arc<AtomicU32>,
 }
 

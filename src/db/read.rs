@@ -26,7 +26,7 @@ struct Columns<'r, D: Dialect> {
 }
 
 impl<'r, D: Dialect> Columns<'r, D> {
-    /// The row of an image, whose id the column `id_column` holds.
+    /// The row of an image, with its id in the column `id_column`.
     fn of(
         row: &'r D::Row,
         table: &'static str,
@@ -88,7 +88,7 @@ pub(super) type Images = Vec<(String, Result<Image, BadRow>)>;
 /// Adds one row to those of its image, the one at the returned index.
 pub(super) fn add_row<D: Dialect>(images: &mut Images, row: &D::Row) -> Result<usize, RepoError> {
     let columns = Columns::<D>::of(row, "images", "id")?;
-    // rows of one image mostly come together
+    // rows of one image normally follow each other
     let known = images.iter().rposition(|(id, _)| *id == columns.image);
     let at = known.unwrap_or_else(|| {
         images.push((columns.image.clone(), image(&columns)));
@@ -111,7 +111,7 @@ pub(super) fn in_order(mut image: Image) -> Image {
 
 fn image<D: Dialect>(columns: &Columns<'_, D>) -> Result<Image, BadRow> {
     let status = columns.needed_text("status")?;
-    let unknown = || columns.bad("status", format!("{status} is no status of Glance's"));
+    let unknown = || columns.bad("status", format!("{status} is not a status of Glance"));
     Ok(Image {
         id: columns.id()?,
         name: columns.text("name")?,
@@ -183,14 +183,14 @@ fn location<D: Dialect>(
         value: LocationValue::new(columns.needed_text("c_value")?),
         metadata: LocationMetadata::read(columns.text("c_name")?),
         status: LocationStatus::parse(&status)
-            .ok_or_else(|| bad("status", format!("{status} is no status of Glance's")))?,
+            .ok_or_else(|| bad("status", format!("{status} is not a status of Glance")))?,
         deleted,
         deleted_at,
     })
 }
 
-/// A row of a list of pending images. Without id and time it has no place in the list; whatever else
-/// cannot be read is left out.
+/// A row of a list of pending images. Without id and time it has no place in the list; other
+/// unreadable fields are omitted.
 pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, BadRow> {
     let image = D::text(row, "id").map_err(|error| bad_row("", "images", "id", error))?;
     let columns = Columns::<D> { row, image: image.unwrap_or_default(), table: "images" };
@@ -219,8 +219,8 @@ pub(super) fn summary<D: Dialect>(row: &D::Row) -> Result<PendingSummary, BadRow
     })
 }
 
-/// A row of [`super::lists::SUM_WAITING`], or, `by_location`, of [`super::lists::WAITING_LOCATIONS`].
-/// Without its time it is left out, as it is of the list.
+/// A row of [`super::lists::SUM_WAITING`], or, `by_location`, of
+/// [`super::lists::WAITING_LOCATIONS`]. Without its time it is omitted, as in the list.
 pub(super) fn waiting<D: Dialect>(row: &D::Row, by_location: bool) -> Result<WaitingRow, BadRow> {
     let image = D::text(row, if by_location { "id" } else { "owner" }).ok().flatten();
     let columns = Columns::<D> { row, image: image.clone().unwrap_or_default(), table: "images" };
@@ -244,7 +244,7 @@ pub(super) fn waiting<D: Dialect>(row: &D::Row, by_location: bool) -> Result<Wai
     Ok(WaitingRow { owner, deleted_at, tally, image, location })
 }
 
-/// An image that may be meant. Without an id it can be neither named nor written.
+/// A selected image. Without an id it can be neither named nor written.
 pub(super) fn candidate<D: Dialect>(row: &D::Row) -> Result<Candidate, BadRow> {
     let image = D::text(row, "id").map_err(|error| bad_row("", "images", "id", error))?;
     let columns = Columns::<D> { row, image: image.unwrap_or_default(), table: "images" };
@@ -302,7 +302,7 @@ pub(super) fn add_facts<D: Dialect>(
     Ok(())
 }
 
-/// The value, or none and the first fault of its row.
+/// The value; or none, and records the first error of its row.
 fn readable<T: Default>(bad: &mut Option<BadRow>, value: Result<T, BadRow>) -> T {
     value.unwrap_or_else(|fault| {
         bad.get_or_insert(fault);
@@ -310,10 +310,10 @@ fn readable<T: Default>(bad: &mut Option<BadRow>, value: Result<T, BadRow>) -> T
     })
 }
 
-/// Where the image of [`super::lists::DELETED_AT`] stands in the list.
+/// The position of the image of [`super::lists::DELETED_AT`] in the list.
 pub(super) fn position<D: Dialect>(row: &D::Row, id: &ImageId) -> Result<Position, RepoError> {
     let columns = Columns::<D>::of(row, "images", "id")?;
-    // MariaDB compares without regard to case
+    // MariaDB's comparison is not case-sensitive
     if columns.id().as_ref() != Ok(id) {
         return Ok(Position::Unknown);
     }
@@ -330,7 +330,7 @@ pub(super) fn tally<D: Dialect>(
 ) -> Result<Tally, RepoError> {
     let count = D::big(row, images).map_err(repo_error)?.unwrap_or(0);
     let sum = D::text(row, bytes).map_err(repo_error)?.unwrap_or_default();
-    // larger than any store, or less than nothing: rows that Glance never writes
+    // larger than any store, or negative: rows that Glance never writes
     let bytes =
         sum.parse::<i128>().map_or(u64::MAX, |sum| sum.max(0).try_into().unwrap_or(u64::MAX));
     Ok(Tally { images: count.max(0).cast_unsigned(), bytes })
@@ -364,8 +364,8 @@ pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     })
 }
 
-/// A row of a location. What cannot be read of it, a status that Glance does not know too, is left
-/// out: another image's bad row must neither stop a pass nor stop holding its data.
+/// A row of a location. Unreadable fields, also an unknown status, are omitted: a bad row of
+/// another image must not stop a pass, and must still protect its data.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> {
     let columns = Columns::<D>::of(row, "image_locations", "image_id")?;
     let readable = |column| columns.text(column).ok().flatten();
@@ -386,14 +386,14 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> 
     })
 }
 
-/// Nobody else tells of a row that the list has to leave out.
+/// The only log line about a row that the list omits.
 pub(super) fn warn_of_bad(row: Option<&BadRow>) {
     if let Some(problem) = row {
-        tracing::warn!(%problem, "a row is left out of the list");
+        tracing::warn!(%problem, "the list omits a row");
     }
 }
 
-/// Whether a filter has what not every column can hold.
+/// Whether a filter has characters that some columns cannot store.
 pub(super) fn has_rare_characters(query: &PendingQuery) -> bool {
     let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
     query.owner.iter().chain(&query.name).any(|text| text.chars().any(is_rare))

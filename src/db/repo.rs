@@ -48,8 +48,8 @@ use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::summary::TakeWaiting;
 use crate::domain::time::Timestamp;
 
-/// Bytes of an image's children that are read. Glance's quota of 128 properties, of 64 KiB at most,
-/// counts live ones alone, and properties that were removed come back too.
+/// Limit of an image's children, in bytes. Glance's quota of 128 properties of up to 64 KiB counts
+/// only live ones, but removed properties come back too.
 const MOST_OF_IMAGE: usize = 16 << 20;
 
 /// Glance's tables in one family of databases.
@@ -57,7 +57,7 @@ const MOST_OF_IMAGE: usize = 16 << 20;
 pub(super) struct SqlRepo<D: Dialect> {
     connections: Connections<D>,
     tables: Arc<SqlTables<D>>,
-    /// Whether all tables were seen to have them.
+    /// Whether all tables are known to support transactions.
     has_transactions: Arc<AtomicBool>,
     seen: Arc<SeenOrders>,
     group_commit: Arc<GroupCommit>,
@@ -95,7 +95,7 @@ impl<D: Dialect> SqlRepo<D> {
         self.try_fetch(statement, None).await.map_err(repo_error).map(Option::unwrap_or_default)
     }
 
-    /// A question changes nothing, so one that a dead connection swallowed is put again.
+    /// A query changes nothing, so it is repeated if its connection was dead.
     async fn try_fetch(
         &self,
         statement: Statement,
@@ -119,7 +119,7 @@ impl<D: Dialect> SqlRepo<D> {
         most: Option<usize>,
     ) -> Result<Option<Vec<D::Row>>, sqlx::Error> {
         match D::fetch_within(connection, statement, most).await {
-            // dropped with rows on it, and so closed
+            // dropped with unread rows, and so closed
             Ok(None) => Ok(None),
             answer => self.connections.note_result(connection, answer),
         }
@@ -146,7 +146,7 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-/// `Stale` where another transaction won, be it at COMMIT.
+/// `Stale` if another transaction won, also at COMMIT.
 fn or_stale<T>(result: Result<T, sqlx::Error>, stale: T) -> Result<T, RepoError> {
     match result {
         Err(error) if lost_race(&error) => Ok(stale),
@@ -154,7 +154,7 @@ fn or_stale<T>(result: Result<T, sqlx::Error>, stale: T) -> Result<T, RepoError>
     }
 }
 
-/// Says that the row must be as it was read (`unchanged!` of [`super::statements`]).
+/// Binds the condition that the row is unchanged (`unchanged!` of [`super::statements`]).
 fn bind_unchanged(statement: Statement, image: &Image) -> Statement {
     let RowVersion { deleted_at, updated_at } = &image.version;
     statement.bind(image.status.as_str()).bind(deleted_at.as_str()).bind(updated_at.as_str())
@@ -173,7 +173,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         let rows = self.try_fetch(statement, Some(MOST_OF_IMAGE)).await.map_err(repo_error)?;
         let rows = rows.ok_or_else(|| RepoError::TooLarge(id.clone()))?;
         let image = read::images::<D>(&rows)?.into_iter().next().transpose()?;
-        // MariaDB compares without regard to case
+        // MariaDB's comparison is not case-sensitive
         Ok(image.filter(|image| image.id == *id))
     }
 
@@ -280,7 +280,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
         let rows = self.fetch(Statement::new(D::NOW)).await?;
         let now = rows.first().map(|row| D::maybe_time(row, "now")).transpose();
         let now = now.map_err(repo_error)?.flatten();
-        now.ok_or_else(|| RepoError::Unavailable("the database tells no time".to_owned()))
+        now.ok_or_else(|| RepoError::Unavailable("the database returned no time".to_owned()))
     }
 
     async fn live_locations(
@@ -389,7 +389,7 @@ fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
 }
 
-/// Before anything that Glance can have stored.
+/// Earlier than any time that Glance can have stored.
 fn far_past() -> Timestamp {
     chrono::DateTime::UNIX_EPOCH.naive_utc()
 }

@@ -1,8 +1,8 @@
 //! Creates our own tables. sqlx records migrations in `revert_migrations`.
 //!
 //! MariaDB commits each CREATE TABLE by itself, so every migration can be repeated from its
-//! beginning, after a process that died in it or next to another one. So no lock is needed, which
-//! Galera would not keep.
+//! beginning, after a process that died in it or next to another one. So it needs no lock, which
+//! Galera would not respect.
 
 mod dialect;
 
@@ -44,12 +44,12 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Time-out of the whole migration.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Which version of our tables a database has.
+/// The version of our tables in a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaVersion {
     /// The database's version; 0 for none.
     pub found: i64,
-    /// What this program needs.
+    /// The version that this program needs.
     pub needed: i64,
 }
 
@@ -69,7 +69,7 @@ pub trait Schema: Debug + Send + Sync {
     /// The current version.
     async fn version(&self) -> Result<SchemaVersion, RepoError>;
 
-    /// The statements of [`Schema::sync`] on an empty database, for somebody else to run.
+    /// The statements of [`Schema::sync`] on an empty database, for a database administrator.
     fn sql(&self) -> String;
 
     /// Deletes audit entries from before this time; returns how many. `audit` records who did it.
@@ -95,7 +95,7 @@ impl<D: SchemaDialect> Schema for SqlSchema<D> {
                 Err(error) if is_being_made(&error) || lost_race(&error) => {}
                 done => {
                     done.map_err(repo_error)?;
-                    // another one may have begun again what we ended
+                    // another process may have started again what this one ended
                     let after = self.version().await?;
                     if after.is_enough() {
                         return Ok([before, after]);
@@ -103,7 +103,7 @@ impl<D: SchemaDialect> Schema for SqlSchema<D> {
                 }
             }
         }
-        Err(RepoError::Unavailable("others kept making the same tables".to_owned()))
+        Err(RepoError::Unavailable("other processes keep creating the same tables".to_owned()))
     }
 
     async fn version(&self) -> Result<SchemaVersion, RepoError> {
@@ -182,7 +182,7 @@ async fn migrate<D: SchemaDialect>(
     }
     let mut migrator = Migrator::with_migrations(migrations::<D>());
     migrator.dangerous_set_table_name(MIGRATIONS);
-    // What a later version made stays, and we run on.
+    // Tables of a later version stay, and this program works with them.
     migrator.set_locking(false).set_ignore_missing(true);
     let connection: &mut D::Connection = connection;
     migrator.run_direct(None, connection, false).await.map_err(plain)

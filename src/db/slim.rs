@@ -11,7 +11,8 @@ use crate::domain::repo::{BadRow, RepoError};
 
 /// Memory limit of the retained locations of all images, in bytes.
 const BUDGET: usize = 4 * 1024 * 1024;
-/// A longer value is no location of any store that can destroy: paths, keys and names are shorter.
+/// A longer value is not a location of any store that can delete: paths, keys and names are
+/// shorter.
 const LONGEST: usize = 16 * 1024;
 /// Only the scheme of these is needed, since nothing is destroyed under them.
 const READ_ONLY: [&str; 2] = ["http://", "https://"];
@@ -19,7 +20,7 @@ const READ_ONLY: [&str; 2] = ["http://", "https://"];
 /// Rows of [`super::statements::IMAGES`] as they come.
 pub(super) struct Slim<D: Dialect> {
     images: Images,
-    /// Bytes held by each of `images`; `None` once they were too many.
+    /// Bytes of each of `images`; `None` if there were too many.
     held: Vec<Option<usize>>,
     is_alone: bool,
     error: Option<RepoError>,
@@ -41,8 +42,7 @@ impl<D: Dialect> Slim<D> {
         }
     }
 
-    /// Makes the last location of an image as small as can be, and lets the image go if it is too
-    /// large for all that.
+    /// Reduces the last location of an image, and drops the image if it is still too large.
     fn weigh(&mut self, at: usize) {
         self.held.resize(self.images.len(), Some(0));
         let Some((_, image)) = self.images.get_mut(at) else { return };
@@ -82,7 +82,7 @@ impl<D: Dialect> Slim<D> {
 
 const TOO_MANY: &str = "its locations take more than 4 MiB together";
 
-/// Reduces a value to what a scrub can use; the rest makes the location unreadable.
+/// Reduces a value to the part that a scrub can use; other values make the location unreadable.
 fn lighten(location: &mut Location) {
     let value = location.value.as_stored();
     let begins = |scheme: &&&str| {

@@ -53,15 +53,15 @@ impl From<Option<Timestamp>> for Value {
     }
 }
 
-/// Time-out of a statement. A hung server, or a host that disappeared, would otherwise be waited
-/// for until the kernel gives up, which may be never.
+/// Time-out of a statement. Without it, a hung server or a lost host would block until the kernel
+/// gives up, which may be never.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
-/// For statements that walk over whole tables.
+/// Time-out of statements that walk over whole tables.
 const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A statement that takes longer is logged.
 const SLOW: Duration = Duration::from_secs(1);
-/// The same of a statement that walks over a table.
+/// The same for a statement that walks over a table.
 const SLOW_WALK: Duration = Duration::from_secs(10);
 
 /// Monitors one statement: its time-out, and a log line with its name if it is slow. sqlx would log
@@ -129,7 +129,7 @@ impl Statement {
         self
     }
 
-    /// What is monitored while it runs.
+    /// A running, monitored statement.
     pub(super) fn watch(&self) -> Watch {
         Watch { sql: self.sql, patience: self.patience }
     }

@@ -1,4 +1,4 @@
-//! Every text of SQL, once, for all three dialects.
+//! Every SQL text, once, for all three dialects.
 //!
 //! Columns are always listed, so that grants on columns suffice. Lists have a fixed number of
 //! places, so that every text is a constant (see [`super::statement::Statement::bind_list`]).
@@ -45,7 +45,7 @@ macro_rules! slots64 {
 }
 
 /// The image's columns; its times also as the database prints them, for the compare-and-set.
-/// `visibility` is an enum on PostgreSQL, which has no plain way to text that all three know.
+/// `visibility` is an enum on PostgreSQL, and the three databases have no common cast to text.
 macro_rules! image_columns {
     () => {
         "i.id, i.name, i.disk_format, i.container_format, i.size, i.virtual_size, i.status, \
@@ -58,23 +58,23 @@ macro_rules! image_columns {
     };
 }
 
-/// `deleted = TRUE`, in words that no index serves. Said plainly, 8 to 33 of 1,000 concurrent
-/// reverts deadlocked on MariaDB, and none with these words; its index on `deleted` is the likely
-/// cause.
+/// `deleted = TRUE`, in a form that no index serves. With the plain form, 8 to 33 of 1,000
+/// concurrent reverts deadlocked on MariaDB, with this form none; its index on `deleted` is the
+/// likely cause.
 macro_rules! is_deleted {
     () => {
         "CASE WHEN deleted = TRUE THEN 1 ELSE 0 END = 1"
     };
 }
 
-/// The contrary of [`is_deleted`], for the same reason.
+/// The opposite of [`is_deleted`], for the same reason.
 macro_rules! is_kept {
     () => {
         "CASE WHEN deleted = TRUE THEN 1 ELSE 0 END = 0"
     };
 }
 
-/// The row of an image is still as it was read.
+/// The row of an image is unchanged since it was read.
 macro_rules! unchanged {
     () => {
         "status = ? AND COALESCE(CONCAT(deleted_at, ''), '') = ? \
@@ -82,10 +82,10 @@ macro_rules! unchanged {
     };
 }
 
-/// A location that may not be done with: it is live, or it waits and its image may be reverted still,
-/// or its claim be released; or its row was ended lately. Glance's `image_destroy` asks no store when
-/// it ends rows together with their image; whether it did is asked of the few that matter, since to
-/// ask it of all takes longer than the walk.
+/// A location that may be unfinished: it is live; or it is pending, so its image may be reverted or
+/// its claim released; or its row was ended recently. Glance's `image_destroy` calls no store when
+/// it ends rows together with their image; this is checked only for the few rows that matter,
+/// because checking all takes longer than the walk.
 macro_rules! needs_data {
     () => {
         "(l.status = 'pending_delete' OR (l.status = 'active' AND l.deleted = FALSE) \
@@ -93,9 +93,9 @@ macro_rules! needs_data {
     };
 }
 
-/// A location that serves a living image, found by way of the image. The columns `deleted` are read in
-/// words that no index serves: while PostgreSQL believes that few rows are not deleted, it would walk
-/// over all of those for each image that comes back.
+/// A location of an active image, found through the image. The columns `deleted` are read in a form
+/// that no index serves: if PostgreSQL's statistics say that few rows are not deleted, it would
+/// walk over all of them for each image of a revert.
 macro_rules! live_of_image {
     () => {
         "i.status = 'active' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 0 \
@@ -103,16 +103,16 @@ macro_rules! live_of_image {
     };
 }
 
-/// When the image was deleted, for its children to be compared with.
+/// When the image was deleted, to compare its children with it.
 macro_rules! time_of_image {
     () => {
         "(SELECT d.deleted_at FROM images d WHERE d.id = ?)"
     };
 }
 
-/// An image and its children, a row each, in one round trip. Rows that can neither be shown nor
-/// come back are left out: users can make any number of them. A place for a number says whether
-/// deleted rows of its kind are wanted.
+/// An image and its children, one row each, in one round trip. Rows that can neither be shown nor
+/// come back are left out, because users can create any number of them. A numeric parameter says
+/// whether deleted rows of its kind are included.
 pub(super) const IMAGE: &str = concat!(
     "SELECT ",
     image_columns!(),
@@ -149,7 +149,7 @@ pub(super) const IMAGES: &str = concat!(
     ")"
 );
 
-/// What a revert has to leave behind: an active image, and its live locations.
+/// The expected result of a revert: an active image, and its live locations.
 pub(super) const LIVE_LOCATIONS_OF: &str = concat!(
     "SELECT l.id FROM images i JOIN image_locations l ON l.image_id = i.id WHERE i.id = ? AND ",
     live_of_image!()
@@ -177,8 +177,8 @@ pub(super) const LEAVE_LOCATIONS_OUT: &str = concat!(
     ") AND status = 'active'"
 );
 
-/// A property that Glance's import tasks have no use for. `REPLACE` tells case on every database; `=`
-/// does not on MariaDB.
+/// A property that Glance's import tasks do not use. `REPLACE` is case-sensitive on every database;
+/// `=` is not on MariaDB.
 macro_rules! is_not_reserved {
     () => {
         "LENGTH(REPLACE(SUBSTR(name, 1, 10), 'os_glance_', '')) = LENGTH(SUBSTR(name, 1, 10))"
@@ -193,7 +193,7 @@ pub(super) const REVERT_PROPERTIES: &str = concat!(
     is_not_reserved!()
 );
 
-/// Tags or members of the delete.
+/// Tags or members that were deleted with the image.
 macro_rules! revert_at_moment {
     ($table:literal) => {
         concat!(
@@ -207,9 +207,9 @@ macro_rules! revert_at_moment {
     };
 }
 
-/// [`revert_at_moment`], but for those that are there again, letter by letter (see
-/// `is_not_reserved`). The inner DISTINCT keeps MySQL from merging the subquery into the table
-/// that it updates, which it refuses.
+/// [`revert_at_moment`], except for those that exist again, compared case-sensitively (see
+/// `is_not_reserved`). The inner DISTINCT keeps MySQL from merging the subquery into the table that
+/// it updates, which it refuses.
 macro_rules! revert_unless_live {
     ($table:literal, $column:literal) => {
         concat!(
@@ -234,14 +234,14 @@ macro_rules! revert_unless_live {
 }
 
 pub(super) const REVERT_TAGS: &str = revert_at_moment!("image_tags");
-/// Where some are live already.
+/// For images where some are already live.
 pub(super) const REVERT_MORE_TAGS: &str = revert_unless_live!("image_tags", "value");
 
 pub(super) const REVERT_MEMBERS: &str = revert_at_moment!("image_members");
-/// Where some are live already.
+/// For images where some are already live.
 pub(super) const REVERT_MORE_MEMBERS: &str = revert_unless_live!("image_members", "member");
 
-/// An image's row as one text: it is found by its id, and compared with this.
+/// An image's row as one text, which is compared after the row is found by its id.
 macro_rules! row_as_text {
     ($id:literal) => {
         concat!(
@@ -253,7 +253,7 @@ macro_rules! row_as_text {
     };
 }
 
-/// No hold runs on an image. Claims with these words are made where our own tables are.
+/// The image has no hold. Claims have this condition if our own tables exist.
 macro_rules! unheld {
     ($image:literal) => {
         concat!(
@@ -264,7 +264,7 @@ macro_rules! unheld {
     };
 }
 
-/// First claim and renewal alike: `deleted`, with a stamp that is this claim's own.
+/// For a first and a renewed claim: `deleted`, with this claim's own stamp.
 macro_rules! claim_image {
     () => {
         concat!(
@@ -279,8 +279,8 @@ pub(super) const CLAIM_IMAGE: &str = claim_image!();
 pub(super) const CLAIM_UNHELD_IMAGE: &str = concat!(claim_image!(), unheld!("images.id"));
 
 /// [`CLAIM_IMAGE`] for several: each row is found by its id and compared as one text, which
-/// `row_as_text` of the repo makes of what was read. (`deleted` on its own would tempt SQLite to walk
-/// the index that it has on it.)
+/// `row_as_text` of the repo makes from the row that was read. (With `deleted` alone SQLite would
+/// walk its index on that column.)
 macro_rules! claim_images {
     () => {
         concat!(
@@ -297,7 +297,7 @@ macro_rules! claim_images {
 pub(super) const CLAIM_IMAGES: &str = claim_images!();
 pub(super) const CLAIM_UNHELD_IMAGES: &str = concat!(claim_images!(), unheld!("images.id"));
 
-/// Takes a removed location of a living image out of every revert's reach.
+/// Claims a removed location of an active image, so that no revert brings it back.
 macro_rules! claim_location {
     () => {
         "UPDATE image_locations SET deleted_at = NULL, updated_at = ? \
@@ -309,8 +309,8 @@ pub(super) const CLAIM_LOCATION: &str = claim_location!();
 pub(super) const CLAIM_UNHELD_LOCATION: &str =
     concat!(claim_location!(), unheld!("image_locations.image_id"));
 
-/// The locations of claimed images, with the mark of a claim: `pending_delete` without a time.
-/// Each is found by its id and compared with the status that was read.
+/// The locations of claimed images, with the mark of a claim: `pending_delete` without a time. Each
+/// is found by its id, and its status must be unchanged.
 pub(super) const CLAIM_LOCATIONS: &str = concat!(
     "UPDATE image_locations SET status = 'pending_delete', deleted = TRUE, deleted_at = NULL, \
      updated_at = ? WHERE id IN (",
@@ -327,7 +327,7 @@ pub(super) const LOCATIONS_DELETED: &str = concat!(
     ") AND status = 'pending_delete'"
 );
 
-/// Which of some images have something that waits, claimed or not.
+/// Which of these images have a pending location, claimed or not.
 pub(super) const STILL_WAITING: &str = concat!(
     "SELECT DISTINCT image_id FROM image_locations WHERE status = 'pending_delete' \
      AND image_id IN (",
@@ -335,11 +335,11 @@ pub(super) const STILL_WAITING: &str = concat!(
     ")"
 );
 
-/// Releases a claim: the stamp says whose it is.
+/// Releases a claim; the stamp must be this claim's.
 pub(super) const RELEASE_IMAGE: &str = "UPDATE images SET status = ? \
      WHERE id = ? AND status = 'deleted' AND deleted = TRUE AND updated_at = ?";
 
-/// A location of a released claim, as it was.
+/// Restores a location of a released claim.
 pub(super) const RELEASE_LOCATION: &str = "UPDATE image_locations SET status = ?, \
      deleted = CASE WHEN ? = 1 THEN TRUE ELSE FALSE END, deleted_at = ? \
      WHERE id = ? AND image_id = ? AND status = 'pending_delete' AND deleted_at IS NULL";
@@ -360,7 +360,7 @@ pub(super) const NEEDED_LOCATIONS: &str = concat!(
     " AND l.id > ? ORDER BY l.id LIMIT ?"
 );
 
-/// Every row that serves a living image, by id.
+/// Every row of an active image, by id.
 pub(super) const LIVE_LOCATIONS: &str = "SELECT l.image_id, l.id, l.value, l.meta_data, l.status, l.deleted, l.deleted_at \
      FROM image_locations l WHERE l.status = 'active' AND l.deleted = FALSE \
      AND l.id > ? ORDER BY l.id LIMIT ?";

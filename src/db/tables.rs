@@ -29,7 +29,7 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 pub(super) struct SqlTables<D: Dialect> {
     connections: Connections<D>,
     were_seen: AtomicBool,
-    /// This machine's name, for audit entries.
+    /// This host's name, for audit entries.
     host: String,
 }
 
@@ -38,8 +38,8 @@ impl<D: Dialect> SqlTables<D> {
         Self { connections, were_seen: AtomicBool::default(), host: host() }
     }
 
-    /// Whether they are there, asked on this connection if they were not seen yet. No error means that
-    /// they are not: inside of a transaction it is as good as outside.
+    /// Whether they exist, queried on this connection if they were not seen before. Missing tables
+    /// cause no error, so this also works inside a transaction.
     pub(super) async fn are_there(
         &self,
         connection: &mut D::Connection,
@@ -61,14 +61,14 @@ impl<D: Dialect> SqlTables<D> {
         }
     }
 
-    /// This machine's name.
+    /// This host's name.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    /// What is to be written into the audit beside a change that is made on this connection: these
-    /// entries, or nothing while the tables are missing. What stands in the way of an entry keeps no
-    /// image from coming back: it is told in the log, which has the same record.
+    /// The audit entries to write with a change on this connection; none while the tables are
+    /// missing. If an entry cannot be written, the image still comes back: the error is logged, and
+    /// the log has the same record.
     pub(super) async fn audit<'e>(
         &'e self,
         connection: &mut D::Connection,
@@ -86,7 +86,7 @@ impl<D: Dialect> SqlTables<D> {
 
     /// Logs that the database refused an entry: the change is made without it.
     pub(super) fn refused(&self, error: &sqlx::Error) {
-        tracing::error!(%error, "what is done is recorded in the log alone; see glance-revert check");
+        tracing::error!(%error, "audit records are only in the log; see glance-revert check");
         self.doubt();
     }
 
@@ -121,19 +121,19 @@ impl Audit<'_> {
         audit::write::<D>(transaction, &self.entries, self.host).await
     }
 
-    /// Takes those away that come after the first ones.
+    /// Keeps only the first entries.
     pub(super) fn split_off(&mut self, first: usize) -> Self {
         let entries = self.entries.split_off(first.min(self.entries.len()));
         Self { entries, host: self.host }
     }
 
-    /// The images that they are about.
+    /// The images of the entries.
     pub(super) fn images(&self) -> Vec<&str> {
         let images = self.entries.iter().filter_map(|entry| entry.image.as_ref());
         images.map(|image| image.id.as_str()).collect()
     }
 
-    /// Leaves out those about these images.
+    /// Removes the entries of these images.
     pub(super) fn without(mut self, images: &HashSet<String>) -> Self {
         self.entries.retain(|entry| {
             entry.image.as_ref().is_none_or(|image| !images.contains(image.id.as_str()))
@@ -141,7 +141,7 @@ impl Audit<'_> {
         self
     }
 
-    /// The same of reverts, which end the holds of their images: what these were to keep is kept.
+    /// The same for reverts, which also end the holds of their images.
     pub(super) async fn write_reverts<D: Dialect>(
         &self,
         transaction: &mut D::Connection,
@@ -156,7 +156,7 @@ impl Audit<'_> {
         audit::write::<D>(transaction, &all, self.host).await
     }
 
-    /// Of the images of its entries; which of them were held.
+    /// Ends the holds of the images of its entries; returns which of them were held.
     async fn end_holds<D: Dialect>(
         &self,
         transaction: &mut D::Connection,
@@ -284,7 +284,7 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
     within(PATIENCE, transaction.rollback()).await
 }
 
-/// What was done before this time has no entry any more.
+/// Changes before this time no longer have an entry.
 fn trimmed_before(trim: &AuditRow) -> Option<Timestamp> {
     let before = trim.details.get("before")?.as_str()?;
     before.strip_suffix('Z')?.parse().ok()
@@ -295,8 +295,8 @@ fn host() -> String {
     name.trim().to_owned()
 }
 
-/// The version that the database has, 0 for none. Two questions, none of which can fail for want of a
-/// table: on PostgreSQL a failure would end the transaction that it is asked in.
+/// The version that the database has, 0 for none. Two queries that cannot fail because a table is
+/// missing: on PostgreSQL a failure would end the surrounding transaction.
 pub(super) async fn version<D: Dialect>(
     connection: &mut D::Connection,
 ) -> Result<i64, sqlx::Error> {

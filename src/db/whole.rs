@@ -1,6 +1,7 @@
-//! Every text of SQL on several images with their children, as [`super::statements`] has those on one.
+//! Every SQL text on several images with their children; [`super::statements`] has those on one
+//! image.
 
-/// Places in statements on several images with their children, each for an image.
+/// Parameters for images in statements on several images with their children.
 pub(super) const WHOLE_SLOTS: usize = 64;
 
 /// 64 times the same.
@@ -140,7 +141,7 @@ pub(super) const REVERT_PROPERTIES_OF_ALL: &str = concat!(
     is_not_reserved!()
 );
 
-/// Tags or members of the deletes of several images, which have none that are live.
+/// Tags or members that were deleted with several images, if none of them is live.
 macro_rules! revert_at_moments {
     ($table:literal) => {
         concat!(

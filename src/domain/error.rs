@@ -6,7 +6,7 @@ use super::image::ImageId;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RepoError {
     /// No connection, or a broken one; a write may or may not have happened.
-    #[error("the database does not serve: {0}")]
+    #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// A row has values that Glance never writes.
     #[error(transparent)]
@@ -18,10 +18,10 @@ pub enum RepoError {
     #[error("the database refused a statement: {0}")]
     Refused(String),
     /// Our own tables are required but missing.
-    #[error("the tables of glance-revert are missing; glance-revert db sync makes them")]
+    #[error("the service's own tables are missing; create them with glance-revert db sync")]
     TablesMissing,
     /// A bug: a write without the guard of its image's lock.
-    #[error("image {0} was to be written without its lock")]
+    #[error("image {0} would be written without its lock")]
     NotLocked(ImageId),
 }
 

@@ -73,15 +73,15 @@ pub enum LockTrial {
     Works,
     /// The database has none.
     #[error(
-        "the database has no named locks (Percona XtraDB Cluster in strict mode, some Galeras): the \
-         compare-and-set on images alone keeps a revert and a scrub apart"
+        "the database has no named locks (Percona XtraDB Cluster in strict mode, some Galeras): \
+         only the compare-and-set on images separates reverts from passes"
     )]
     Absent,
     /// The session that holds them changes (a pooler).
     #[error(
-        "the database session changes between two statements: a pooler is in transaction mode, and \
-         locks stay behind in sessions that nobody holds. The compare-and-set on images alone keeps a \
-         revert and a scrub apart. Connect to the database itself, or use pool_mode = session"
+        "the database session changes between two statements: a pooler is in transaction mode, \
+         and locks stay in other sessions. Only the compare-and-set on images separates reverts \
+         from passes. Connect to the database directly, or use pool_mode = session"
     )]
     Wanders,
 }

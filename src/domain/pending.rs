@@ -1,4 +1,5 @@
-//! Whether a deleted image can be reverted, and what of it comes back.
+//! Whether a deleted image can be reverted, and which of its locations, properties, tags and
+//! members come back.
 
 mod destroyed;
 
@@ -17,7 +18,7 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotPending {
     /// LIVE.
-    #[error("it is active already")]
+    #[error("it is already active")]
     AlreadyActive,
     /// CLAIMED.
     #[error("the scrubber is destroying its data")]
@@ -26,10 +27,10 @@ pub enum NotPending {
     #[error("its data was destroyed")]
     AlreadyScrubbed,
     /// EMPTY.
-    #[error("no location of it is left to bring back")]
+    #[error("it has no location to bring back")]
     NoLocations,
     /// A DELETE is between its transactions.
-    #[error("a delete of it is still under way")]
+    #[error("Glance is still deleting it")]
     DeleteInProgress {
         /// When to try again.
         retry_after: Duration,

@@ -91,11 +91,11 @@ impl NotAdmin {
     /// What the caller can do about it.
     pub fn advice(&self) -> String {
         let remedy = match self.0.lacks.as_slice() {
-            [] => "Use one of somebody who is: of an allowed project, or a subject that is listed."
+            [] => "Use the token of an admin: of an allowed project, or of a listed subject."
                 .to_owned(),
-            roles => format!("It lacks the role {}: use one that has it.", roles.join(" or ")),
+            roles => format!("It lacks the role {}: use a token that has it.", roles.join(" or ")),
         };
-        format!("The token is good, but its holder is not an admin here. {remedy}")
+        format!("The token is valid, but its holder is not an admin here. {remedy}")
     }
 }
 
@@ -207,7 +207,7 @@ pub enum AuthError {
 /// Credentials of a person, and the scope of the token.
 #[derive(Debug)]
 pub struct PasswordLogin {
-    /// The user's name.
+    /// Name of the user.
     pub user: String,
     /// The password.
     pub password: SecretString,

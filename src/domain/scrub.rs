@@ -251,7 +251,7 @@ impl Scrubber {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "whether the scrubber is paused is not known");
+                    tracing::debug!(%error, "cannot read whether the scrubber is paused");
                 }
             }
         }

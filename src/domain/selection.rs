@@ -11,13 +11,13 @@ use super::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// It selects nothing.
-    #[error("name image ids, a project, or the time of the deletions")]
+    #[error("select images by ids, by project, or by the time of their deletion")]
     Everything,
     /// Ids combined with other criteria.
-    #[error("name image ids, or a project, times and names, not both")]
+    #[error("select images either by ids, or by project, times and names, not both")]
     Both,
     /// Its window ends before it begins.
-    #[error("the time that deletions must be before is not later than the one they must be after")]
+    #[error("the end of the selected time is not later than its start")]
     EmptyWindow,
     /// No name can match.
     #[error("a pattern of names has 1 to {} characters", NamePattern::LONGEST)]

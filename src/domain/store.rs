@@ -93,7 +93,7 @@ pub struct Retained {
 
 impl fmt::Display for Retained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its store has kept it: {}", self.how)?;
+        write!(f, "its store kept it: {}", self.how)?;
         self.since.map_or(Ok(()), |since| write!(f, "; since {}", isotime(since)))?;
         self.until.map_or(Ok(()), |until| write!(f, "; until {} at least", isotime(until)))
     }
@@ -103,7 +103,7 @@ impl fmt::Display for Retained {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The data's state is unknown: a time-out, an unmounted share, a missing bucket.
-    #[error("the store cannot be asked: {0}")]
+    #[error("the store is unavailable: {0}")]
     Unreachable(String),
     /// The store denies us access.
     #[error("the store refuses: {0}")]
@@ -225,7 +225,7 @@ pub trait Store: Debug + Send + Sync {
     /// Repairs what [`Presence::Repairable`] reports, without changing the data. Only called for
     /// such stores.
     async fn repair(&self, _image: &ImageId, _uri: &StoreUri) -> Result<(), StoreError> {
-        Err(StoreError::NotVerifiable("this store can repair nothing".to_owned()))
+        Err(StoreError::NotVerifiable("this store cannot repair data".to_owned()))
     }
 
     /// What the store has kept of an image's data that it shows as [`Presence::Hidden`], if it can
@@ -245,7 +245,7 @@ pub trait Store: Debug + Send + Sync {
         _uri: &StoreUri,
         _kept: &Retained,
     ) -> Result<Option<ObjectStream>, StoreError> {
-        Err(StoreError::NotVerifiable("this store keeps nothing".to_owned()))
+        Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
     /// Brings exactly this back to its place, if nothing is there. An error may leave it half done:
@@ -256,7 +256,7 @@ pub trait Store: Debug + Send + Sync {
         _uri: &StoreUri,
         _kept: &Retained,
     ) -> Result<(), StoreError> {
-        Err(StoreError::NotVerifiable("this store keeps nothing".to_owned()))
+        Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
     /// How the store keeps data that is deleted from now on, and how long, in words; `None` where it
@@ -310,7 +310,10 @@ impl Placed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unplaced {
     /// The value is no URI, neither plain nor decrypted.
-    #[error("location {0} cannot be read: it is no URI, or metadata_encryption_key is not its key")]
+    #[error(
+        "location {0} cannot be read: it is not a URI, or metadata_encryption_key is not its \
+        key"
+    )]
     Unreadable(i32),
     /// No configured store contains this URI.
     #[error("location {location}: no configured store contains this {scheme}:// URI")]
@@ -322,8 +325,8 @@ pub enum Unplaced {
     },
     /// Several configured stores could contain it.
     #[error(
-        "location {location}: several stores could have this {scheme}:// URI, and the row's \
-         metadata names none"
+        "location {location}: several stores match this {scheme}:// URI, and the row's metadata \
+         names none of them"
     )]
     Several {
         /// `image_locations.id`.

@@ -84,7 +84,7 @@ pub struct Summary {
     pub groups: Vec<Group>,
     /// Number of groups omitted.
     pub other_groups: u64,
-    /// Images in these.
+    /// Number of images in groups that are not listed.
     pub others: Tally,
 }
 

@@ -44,13 +44,13 @@ impl fmt::Display for TablesState {
         match self {
             Self::Present => f.write_str("there"),
             Self::Missing => f.write_str(
-                "missing: nothing can be held or paused, and the audit is the log's alone; \
-                 glance-revert db sync makes them",
+                "missing: holds and pauses are not possible, and audit records are only in the \
+                 log; create them with glance-revert db sync",
             ),
             Self::Unusable(why) => write!(
                 f,
                 "cannot be used: {why}; deploy/sql/own-tables-mariadb.sql and \
-                 deploy/sql/own-tables-postgresql.sql grant all that is needed"
+                 deploy/sql/own-tables-postgresql.sql grant what is needed"
             ),
         }
     }

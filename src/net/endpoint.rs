@@ -22,7 +22,7 @@ pub enum EndpointProblem {
     #[error("must be https; plain http is allowed for localhost, 127.0.0.0/8 and [::1] only")]
     Plaintext,
     /// `user:password@`.
-    #[error("must not hold a user or a password")]
+    #[error("must not contain a user or a password")]
     Credentials,
     /// `#..`.
     #[error("must not have a fragment (#)")]

@@ -32,7 +32,7 @@ fn of_tls(cause: &(dyn Error + 'static)) -> Option<String> {
     match inner.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(problem) => of_certificate(problem),
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            Some("what answers there does not speak TLS".to_owned())
+            Some("the server there does not use TLS".to_owned())
         }
         _ => None,
     }
@@ -45,13 +45,13 @@ fn of_certificate(problem: &CertificateError) -> Option<String> {
             format!("the server's certificate expired at {}", date(*not_after))
         }
         CertificateError::NotValidYetContext { not_before, .. } => format!(
-            "the server's certificate is not valid before {}; is this machine's clock right?",
+            "the server's certificate is not valid before {}; check this host's clock",
             date(*not_before)
         ),
         // A CA with the right name but another key yields a bad signature.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "the server's certificate was issued by nobody who is trusted here; is it the right \
-             server, and the right file of authorities?"
+            "the server's certificate was issued by an authority that is not trusted here; check \
+             the server and the CA file"
                 .to_owned()
         }
         CertificateError::NotValidForNameContext { expected, presented } => format!(
@@ -67,7 +67,7 @@ fn of_certificate(problem: &CertificateError) -> Option<String> {
 fn date(time: UnixTime) -> String {
     let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let date = DateTime::from_timestamp(seconds, 0);
-    date.map_or("a date too far away to be told".to_owned(), |date| {
+    date.map_or("a date too far away".to_owned(), |date| {
         date.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     })
 }
@@ -112,7 +112,7 @@ mod tests {
                 CertificateError::NotValidYetContext { time: at(9), not_before: at(86_400) },
                 "not valid before 1970-01-02T00:00:00Z",
             ),
-            (CertificateError::BadSignature, "issued by nobody who is trusted here"),
+            (CertificateError::BadSignature, "issued by an authority that is not trusted here"),
             (
                 not_for(many),
                 &format!(

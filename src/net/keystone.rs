@@ -84,7 +84,7 @@ pub enum CallError {
     #[error("Keystone's answer is longer than {0} bytes")]
     TooLong(usize),
     /// A token that is not a valid header value.
-    #[error("a token has characters that no token has")]
+    #[error("the token has invalid characters")]
     NotAToken,
 }
 

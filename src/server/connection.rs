@@ -93,8 +93,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// HTTP on a TLS port most likely means `http://` written for `https://`.
 async fn tell_of_tls(mut stream: TcpStream, peer: SocketAddr) {
-    let told = "This port speaks TLS: write https:// in place of http://. What was sent could be \
-                read on the way; if there was a token in it, have it revoked.";
+    let told = "This port needs TLS: use https:// instead of http://. The request was sent \
+        unencrypted; if it had a token, revoke that token.";
     let error = RequestError::Invalid(told.to_owned());
     let answer = unreadable::answer(&error.into(), peer.ip(), false, None);
     // The peer may be gone or not reading: a few bytes fit into any socket's buffer.

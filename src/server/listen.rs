@@ -194,7 +194,7 @@ impl Acceptor {
                 }
                 Err(error) if is_of_the_client(&error) => debug!(%error, "a client gave up"),
                 Err(error) => {
-                    error!(%error, "no connection can be accepted; is the limit of open files too low?");
+                    error!(%error, "cannot accept connections; check the limit of open files");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -215,7 +215,10 @@ impl Acceptor {
     fn warn_full(&mut self) {
         if self.warned.is_none_or(|at| at.elapsed() >= FULL_WARNING_EVERY) {
             self.warned = Some(Instant::now());
-            warn!("all connections are taken, new clients wait; see [revert] max_connections");
+            warn!(
+                "all connections are in use and new clients must wait; see [revert] \
+                max_connections"
+            );
         }
     }
 }

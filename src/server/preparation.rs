@@ -21,9 +21,15 @@ pub(super) async fn prepare_database(
     match schema.sync().await {
         Ok([before, after]) if before == after => {}
         Ok([before, after]) => {
-            tracing::info!(before = before.found, after = after.found, "made our own tables");
+            tracing::info!(
+                before = before.found,
+                after = after.found,
+                "created the service's own tables"
+            );
         }
-        Err(error) => tracing::error!(%error, "cannot make our own tables (auto_db_sync)"),
+        Err(error) => {
+            tracing::error!(%error, "cannot create the service's own tables (auto_db_sync)");
+        }
     }
 }
 
@@ -31,11 +37,11 @@ pub(super) async fn prepare_database(
 async fn wait_for_database(database: Arc<dyn DatabaseHealth>, stop: CancellationToken) {
     let mut pause = Duration::from_secs(1);
     while let Err(error) = database.ping().await {
-        tracing::error!(%error, retry_in = pause.as_secs(), "the database does not serve; retrying");
+        tracing::error!(%error, retry_in = pause.as_secs(), "the database is unavailable; retrying");
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return;
         }
         pause = (pause * 2).min(Duration::from_secs(30));
     }
-    tracing::info!("the database serves");
+    tracing::info!("the database is available");
 }

@@ -20,7 +20,7 @@ impl Shutdown {
     /// The next stage: soft, then hard.
     fn advance(&self, signal: &str) {
         if self.soft.is_cancelled() {
-            warn!(signal, "stopping at once; a pass that is cut is finished by the next one");
+            warn!(signal, "stopping at once; the next pass finishes an interrupted one");
             self.hard.cancel();
         } else {
             info!(

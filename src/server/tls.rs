@@ -80,7 +80,7 @@ impl Tls {
                 "taken"
             }
             Look::Refused(error) => {
-                tracing::error!(%error, "the new TLS files cannot be used; the old ones stay");
+                tracing::error!(%error, "the new TLS files cannot be used; the old ones stay in use");
                 "refused"
             }
         };

@@ -1,10 +1,11 @@
 //! The Cinder store: an image is a volume, named after it.
 //!
-//! `glance_store`'s driver takes a 202 for the end, though the volume is given back if something
-//! depends on it; and a 404 for absence, though that is what Cinder says of another project's
-//! volumes too. Here a deletion is waited for, and absence counts only where our user can list
-//! the project's volumes, and sees all projects if the location names no store: what Glance wrote
-//! before it had several may lie in its callers' projects. Nothing is deleted that is not named `image-<image id>`.
+//! `glance_store`'s driver treats a 202 as success, although Cinder keeps the volume if something
+//! depends on it; and a 404 as absence, although Cinder also answers it for volumes of other
+//! projects. This store waits for the end of a deletion. It reports absence only if its user can
+//! list the project's volumes, and sees all projects if the location names no store: volumes that
+//! Glance wrote before it had several stores may be in its callers' projects. It only deletes
+//! volumes named `image-<image id>`.
 
 mod client;
 mod uri;
@@ -29,8 +30,8 @@ use crate::domain::store::{
 use crate::domain::time::Clock;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const HIDDEN: &str = "Cinder shows our user no such volume, which may be in another project: make \
-                      the user an admin of Cinder's, or transfer the volume to the user's project";
+const HIDDEN: &str = "Cinder does not show this volume to the service's user; it may be in \
+    another project: give the user the admin role, or transfer the volume to the user's project";
 const GIB: u64 = 1 << 30;
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -38,12 +39,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct CinderStore {
     id: StoreId,
-    /// `None` where there is no user of our own.
+    /// `None` if no user is configured.
     client: Option<CinderClient>,
     transition_timeout: Duration,
 }
 
-/// What a volume's status means.
+/// The meaning of a volume's status.
 enum State {
     /// `available` or `in-use`.
     Whole,
@@ -64,14 +65,14 @@ impl Volume {
         }
     }
 
-    /// Bytes. Glance writes them into the metadata; of what Cinder itself made an image of it takes
-    /// the volume's.
+    /// Bytes. Glance writes them into the metadata; for images that Cinder itself made it uses the
+    /// volume's size.
     fn image_size(&self) -> Result<u64, StoreError> {
         let size = match self.metadata.get("image_size") {
             Some(size) => size.parse().ok(),
             None => self.size.checked_mul(GIB).filter(|size| *size > 0),
         };
-        let text = "the volume tells no size, nor does image_size in its metadata";
+        let text = "neither the volume nor image_size in its metadata has a size";
         size.ok_or_else(|| StoreError::NotVerifiable(text.to_owned()))
     }
 }
@@ -99,7 +100,7 @@ impl CinderStore {
         self.client.as_ref().ok_or_else(|| {
             Fault::NotAble(
                 "set cinder_store_auth_address, cinder_store_user_name, cinder_store_password and \
-                 cinder_store_project_name: this service has no caller's token to ask Cinder with"
+                 cinder_store_project_name: this service cannot use a caller's token for Cinder"
                     .to_owned(),
             )
         })
@@ -110,9 +111,9 @@ impl CinderStore {
     }
 
     fn place<'u>(&self, uri: &'u StoreUri) -> Result<(&CinderClient, &'u str), Fault> {
-        let found = self
-            .find(uri)
-            .ok_or_else(|| Fault::Location("it is no volume's URI of this store".to_owned()))?;
+        let found = self.find(uri).ok_or_else(|| {
+            Fault::Location("it is not a URI of a volume of this store".to_owned())
+        })?;
         Ok((self.client()?, found.volume))
     }
 
@@ -157,7 +158,7 @@ impl CinderStore {
         }
     }
 
-    /// Waits until the volume is gone, or Cinder has given up.
+    /// Waits until the volume is gone, or until Cinder gives up.
     async fn wait(&self, client: &CinderClient, id: &str) -> Result<Deletion, Fault> {
         let until = Instant::now() + self.transition_timeout;
         let mut pause = FIRST_PAUSE;
@@ -169,7 +170,7 @@ impl CinderStore {
             };
             match volume.state() {
                 State::Whole => {
-                    let text = "Cinder gave the volume back: something depends on it";
+                    let text = "Cinder did not delete the volume: something depends on it";
                     return Ok(Deletion::Held(text.to_owned()));
                 }
                 State::Broken => {
@@ -188,8 +189,8 @@ impl CinderStore {
     }
 }
 
-/// Cinder does not know a volume that was there a moment ago. So says whatever else answers at a
-/// wrong address, or for a project that is not there any more: the volumes must be listed.
+/// Cinder no longer knows a volume that existed a moment ago. A wrong server, or a Cinder without
+/// the project, would answer the same, so the volumes must be listable.
 async fn unknown_now(client: &CinderClient) -> Deletion {
     match client.look().await {
         Ok(()) => Deletion::Deleted,

@@ -1,8 +1,8 @@
-//! `metadata_encryption_key`: reading `image_locations.value` where Glance encrypts it.
+//! `metadata_encryption_key`: decrypts `image_locations.value`.
 //!
 //! Glance (`glance/common/crypt.py`) stores urlsafe base64, padded, of a 16 byte IV and AES-CBC of
-//! URI + NUL + 0 to 15 random bytes that are not NUL. Nothing authenticates it: a wrong key gives
-//! garbage, so what comes out counts only if it is a URI of a scheme that Glance has.
+//! URI + NUL + 0 to 15 random bytes that are not NUL. It is not authenticated: a wrong key gives
+//! garbage, so a decrypted text is accepted only if it is a URI of one of Glance's schemes.
 
 use aes::cipher::block_padding::NoPadding;
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
@@ -17,7 +17,7 @@ use crate::domain::store::StoreUri;
 
 const BLOCK: usize = 16;
 
-/// Schemes of `glance_store`'s drivers, served here or not.
+/// Schemes of `glance_store`'s drivers, supported here or not.
 const KNOWN_SCHEMES: [&str; 14] = [
     "file",
     "filesystem",
@@ -50,7 +50,7 @@ impl ValueReader {
         }
     }
 
-    /// The plain URI of a stored value; `None` where it is none and decrypts to none.
+    /// The plain URI of a stored value; `None` if it neither is nor decrypts to one.
     ///
     /// Databases mix plain and encrypted rows (the key was set later, or the locations API wrote
     /// one), so a value with a known scheme is plain text; `:` is not in the base64 alphabet.
@@ -70,7 +70,7 @@ fn known_uri(text: &str) -> Option<StoreUri> {
     StoreUri::parse(text).filter(|uri| is_known_scheme(&uri.scheme()))
 }
 
-/// The text that Glance encrypted, whatever it is.
+/// The text that Glance encrypted.
 fn decrypt(key: &[u8], stored: &str) -> Option<String> {
     let mut buffer = URL_SAFE.decode(stored).ok()?;
     if buffer.len() < 2 * BLOCK || buffer.len() % BLOCK != 0 {

@@ -1,9 +1,9 @@
 //! The file store: local disks, NFS, `CephFS`.
 //!
-//! `glance_store`'s driver unlinks whatever path a location names, and calls an unmounted share
-//! "not found". This one touches regular files inside its data directories only, never through a
-//! symbolic link, and takes absence as proven only where the data directory can be listed. That
-//! an empty mount point is not the store is for the scrub's canary to find out.
+//! `glance_store`'s driver deletes any path that a location names, and reports "not found" for an
+//! unmounted share. This store only deletes regular files inside its data directories, never
+//! through a symbolic link, and reports absence only if the data directory can be listed. The
+//! pass's canary detects an empty mount point.
 
 mod confined;
 mod fault;

@@ -1,8 +1,8 @@
 //! The http store: `http(s)://` locations, read-only in Glance.
 //!
-//! Users choose these URIs, so a request for one is made on their behalf (SSRF). Nothing is
-//! contacted unless the operator lists the host in `http_verify_hosts`; redirects and proxy
-//! variables are ignored. A scrub never connects.
+//! Users choose these URIs, so a request could be abused (SSRF). This store contacts only hosts
+//! that the operator lists in `http_verify_hosts`, and ignores redirects and proxy variables. A
+//! pass never connects.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ use crate::net::{Client, Response, announced_length, root_cause};
 /// `glance_store`'s prefix of this store, `http`.
 const CLAIMED: usize = 4;
 
-/// The `http` store; there is one even where the configuration names none.
+/// The `http` store; it exists even if the configuration has none.
 #[derive(Debug)]
 pub struct HttpStore {
     id: StoreId,
-    /// `None` where no host is listed: nothing can connect then.
+    /// `None` if no host is listed: then it cannot connect.
     asking: Option<Asking>,
 }
 
@@ -38,7 +38,7 @@ struct Asking {
 }
 
 impl HttpStore {
-    /// Builds the store, and a client if there is a host to be asked.
+    /// Builds the store, and a client if a host is listed.
     pub fn new(
         id: StoreId,
         config: &HttpConfig,
@@ -61,14 +61,14 @@ impl HttpStore {
         Ok(Self { id, asking: Some(Asking { client, hosts, limit }) })
     }
 
-    /// Sends one request; `None` is the server's word that there is nothing.
+    /// Sends one request; `None` means that the server answered "not found".
     async fn ask(&self, method: Method, uri: &StoreUri) -> Result<Option<Response>, StoreError> {
         let url = parse(uri)?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let Some(asking) = self.asking.as_ref().filter(|asking| asking.may_ask(&url)) else {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             return Err(StoreError::NotVerifiable(format!(
-                "{host}{port} is not in [revert] http_verify_hosts; list it there, or revert with \
+                "{host}{port} is not in [revert] http_verify_hosts; add it there, or revert with \
                  verify = none"
             )));
         };
@@ -98,7 +98,7 @@ impl Store for HttpStore {
         matches!(uri.scheme().as_str(), "http" | "https").then_some(CLAIMED)
     }
 
-    /// Nothing of it is destroyed, so nobody needs to know who shares it.
+    /// It is never destroyed, so it does not matter which rows share it.
     fn objects(&self, _uri: &StoreUri) -> Objects {
         Objects::default()
     }
@@ -141,7 +141,7 @@ impl Store for HttpStore {
 }
 
 fn parse(uri: &StoreUri) -> Result<Url, StoreError> {
-    // The parser's own error could quote the URI.
+    // The parser's own error could contain the URI.
     Url::parse(uri.as_str())
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))

@@ -1,4 +1,4 @@
-//! How a store reaches its service over HTTP: one client, and one Keystone user.
+//! The HTTP client of a store, and its Keystone user.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub(super) struct Trust<'c> {
     pub(super) insecure: Option<&'static str>,
 }
 
-/// A client whose bodies may be of any length, as images are: each wait has `limit`, and who asks
-/// bounds the whole.
+/// A client whose bodies may have any length, as images do: each wait has the time-out `limit`, and
+/// the caller limits the total.
 pub(super) fn http_client(
     id: &StoreId,
     trust: Trust<'_>,
@@ -32,7 +32,7 @@ pub(super) fn http_client(
 ) -> Result<Client, StoreSetupError> {
     let store = &id.0;
     if let Some(option) = trust.insecure {
-        tracing::warn!(store, "{option}: no certificate is checked");
+        tracing::warn!(store, "{option}: certificates are not checked");
     }
     let (option, ca_file) = trust.ca_file;
     let outbound = Outbound {

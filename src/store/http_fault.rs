@@ -76,7 +76,7 @@ impl Fault {
     /// The result of a failure after a successful delete request: the data must be assumed changed.
     pub(super) fn after_deletion(self) -> Deletion {
         Deletion::Uncertain(format!(
-            "the removal was confirmed, and what is left cannot be seen: {}",
+            "the deletion was confirmed, but the check after it failed: {}",
             self.message()
         ))
     }

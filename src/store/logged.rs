@@ -28,7 +28,7 @@ impl<S: Store> Logged<S> {
             store = %self.0.id(),
             question,
             image_id = image.map(ImageId::as_str),
-            // made only where somebody reads it
+            // only built if `debug` is enabled
             answer = tracing::enabled!(tracing::Level::DEBUG).then(|| in_words(&answer)),
             seconds = began.elapsed().as_secs_f64(),
             "the store answered"

@@ -1,10 +1,10 @@
 //! The RBD store: images in a pool of Ceph.
 //!
-//! Ceph's libraries run in a process of their own (`helper`), which this one asks. An image in
-//! Glance is read through a protected snapshot; `glance_store` takes the snapshot away before it
-//! learns that the image is in use, and never looks which cluster it is talking to. This one looks
-//! first, and believes a snapshot that is protected, which Glance's own is until it is deleted; of any
-//! other the bits are compared with Glance's hash before it is protected again.
+//! Ceph's libraries run in a separate process (`helper`), which this one calls. Glance reads an
+//! image through a protected snapshot. `glance_store` removes the snapshot before it notices that
+//! the image is in use, and never checks the cluster. This store checks both first. It trusts a
+//! protected snapshot, as Glance's own is until the delete; for any other it compares the data with
+//! Glance's hash before it protects the snapshot again.
 
 mod fault;
 #[expect(unsafe_code, reason = "the C libraries of Ceph are called from this one module")]
@@ -82,8 +82,8 @@ impl RbdStore {
             return Ok(target);
         }
         Err(StoreError::BadLocation(format!(
-            "the image in Ceph is not named after its image; set [revert] any_file_name if {} is \
-             right",
+            "the RBD image is not named after the Glance image; if {} is right, set [revert] \
+             any_file_name",
             target.image
         )))
     }
@@ -130,12 +130,12 @@ impl RbdStore {
     }
 }
 
-const NOT_PROTECTED: &str = "its snapshot is not protected, so that nothing could be cloned";
-const SNAP_LOST: &str = "the snapshot that the location names is not there any more";
-const REMOVING: &str = "its removal was begun, so that parts of it may be gone";
+const NOT_PROTECTED: &str = "its snapshot is not protected, so Glance's clients could not clone it";
+const SNAP_LOST: &str = "the location's snapshot no longer exists";
+const REMOVING: &str = "its removal has begun, so parts of it may be gone";
 
 fn unexpected() -> Trouble {
-    Trouble::Lost("the process that runs librbd answered something else".to_owned())
+    Trouble::Lost("the helper process for librbd sent an unexpected answer".to_owned())
 }
 
 #[async_trait]
@@ -153,7 +153,7 @@ impl Store for RbdStore {
         self.target(uri).is_ok_and(|target| target.fsid.is_some())
     }
 
-    /// By the cluster that the URI names, which `glance_store` does not look at, and by this store.
+    /// By the cluster in the URI, which `glance_store` ignores, and by this store.
     fn objects(&self, uri: &StoreUri) -> Objects {
         let Some((fsid, image)) = uri::image(uri, &self.pool) else { return Objects::default() };
         let of_cluster = fsid.map(|fsid| format!("rbd@{fsid}:{image}"));
@@ -234,7 +234,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next bytes, none at the end; `None` where there is no image.
+    /// The next bytes, empty at the end; `None` if there is no image.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         let request = Request::Read { target: self.target.clone(), offset: self.offset };
         let answer = self.hired.ask(&request).await.and_then(|(reply, bytes)| {

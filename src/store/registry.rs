@@ -1,4 +1,4 @@
-//! All configured stores, and how a row's store is found.
+//! All configured stores, and how to find the store of a row.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ const SERVED: [(&str, &[&str]); 6] = [
 pub struct ConfiguredStores {
     stores: Vec<Arc<dyn Store>>,
     unusable: Vec<UnusableStore>,
-    /// Serves every `http(s)` location; where none is configured, one that is not in `stores`.
+    /// Serves every `http(s)` location; if none is configured, one that is not in `stores`.
     http: Arc<dyn Store>,
     values: ValueReader,
 }
@@ -81,9 +81,9 @@ impl ConfiguredStores {
         Ok(Self { stores, unusable, http, values })
     }
 
-    /// The stores that could have the URI, the first in the configuration first: the one that the
-    /// row names, if it is configured and the URI lies in it; else those with the longest prefix, as
-    /// Glance does for rows of a renamed store.
+    /// The stores that match the URI, in the order of the configuration: the store that the row
+    /// names, if it is configured and matches; otherwise those with the longest prefix, as in
+    /// Glance for rows of a renamed store.
     fn stores_of(&self, named: Option<&str>, uri: &StoreUri) -> Vec<&Arc<dyn Store>> {
         let claims: Vec<_> = self
             .stores
@@ -101,9 +101,8 @@ impl ConfiguredStores {
         claims.into_iter().filter(|(_, length)| Some(*length) == longest).map(|(s, _)| s).collect()
     }
 
-    /// The store that cannot be used and that has the URI, or may have it: the one that the row
-    /// names, whoever else claims the URI; else one of the scheme, unless another store is sure to
-    /// have it.
+    /// The unusable store that has, or may have, the URI: the store that the row names, even if
+    /// others match; otherwise one of the scheme, unless another store certainly has it.
     fn unusable_of(
         &self,
         named: Option<&str>,
@@ -184,8 +183,8 @@ impl Stores for ConfiguredStores {
         self.values.read(value)
     }
 
-    /// Glance opens a location in the store that the row names, wherever the URI lies; and that of a
-    /// row without a name in the one that the URI lies in, or in the only one of its kind.
+    /// Glance opens a location in the store that the row names, whatever the URI says; without a
+    /// name, in the store that matches the URI, or in the only store of its type.
     fn objects(&self, location: &Location) -> Objects {
         let Some(uri) = self.uri(&location.value) else { return Objects::default() };
         let is_named = |store: &&Arc<dyn Store>| location.store() == Some(&*store.id().0);

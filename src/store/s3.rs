@@ -37,7 +37,7 @@ const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owne
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
 const PERHAPS_KEPT: &str = "a delete marker hides it, and whether the bucket keeps an older version \
     cannot be seen: allow s3:ListBucketVersions";
-const ARCHIVED: &str = "it lies in an archive, from which Glance cannot read it: restore it for good \
+const ARCHIVED: &str = "it is in an archive, where Glance cannot read it: restore it permanently \
     (RestoreObject, then copy it onto itself in another storage class), then revert";
 
 /// One `s3` store of the configuration.
@@ -129,7 +129,7 @@ impl S3Store {
     /// body to tell.
     async fn absence(&self, object: &Object, is_marked: bool) -> Result<Presence, Fault> {
         if self.client.lists(&object.key, &object.call).await? {
-            let text = "the bucket lists the object and yet does not serve it";
+            let text = "the bucket lists the object but does not serve it";
             return Err(Fault::Unclear(text.to_owned()));
         }
         match self.client.keeps_versions(&object.key, is_marked, &object.call).await {

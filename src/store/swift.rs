@@ -175,8 +175,8 @@ impl SwiftStore {
         let keeping = Keeping::of(answer.headers())?;
         let first = self.client.page(answer).await?.into_iter().next();
         if first.is_some_and(|listed| listed.name == target.object) {
-            let text = "the container lists the object and Swift does not find it: a disk may be \
-                        away";
+            let text = "the container lists the object but Swift does not find it: a disk may \
+                have failed";
             return Err(Fault::Unclear(text.to_owned()));
         }
         let kept = keeping.kept(&self.client, target).await?;

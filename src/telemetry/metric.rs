@@ -123,13 +123,13 @@ pub enum Kind {
 pub const ALL: [(Kind, &str, &str); 44] = [
     (Kind::Counter, HTTP_REQUESTS_TOTAL, "Requests answered by the API."),
     (Kind::Histogram, HTTP_REQUEST_DURATION_SECONDS, "Time from a request's head to its answer."),
-    (Kind::Counter, REVERTS_TOTAL, "Reverts asked for, by outcome."),
+    (Kind::Counter, REVERTS_TOTAL, "Reverts requested, by outcome."),
     (Kind::Counter, SCRUB_PASSES_TOTAL, "Passes of the scrubber, by outcome."),
     (Kind::Histogram, SCRUB_PASS_DURATION_SECONDS, "Time that a pass of the scrubber took."),
     (Kind::Gauge, SCRUB_LAST_PASS_TIMESTAMP_SECONDS, "When the last pass finished; 0 for never."),
     (Kind::Counter, SCRUB_IMAGES_SCRUBBED_TOTAL, "Images whose last location was scrubbed."),
     (Kind::Counter, SCRUB_LOCATIONS_DELETED_TOTAL, "Locations whose data was deleted."),
-    (Kind::Counter, SCRUB_DATA_GONE_TOTAL, "Locations whose data was absent already."),
+    (Kind::Counter, SCRUB_DATA_GONE_TOTAL, "Locations whose data was already absent."),
     (
         Kind::Counter,
         SCRUB_TAKEN_BY_OTHERS_TOTAL,
@@ -167,7 +167,7 @@ pub const ALL: [(Kind, &str, &str); 44] = [
         "Pending images whose scrub_time, or that of their retention rule, has passed.",
     ),
     (Kind::Gauge, DUE_BYTES, "The sum of their sizes."),
-    (Kind::Gauge, EXPIRING_IMAGES, "Pending images that are due within that time."),
+    (Kind::Gauge, EXPIRING_IMAGES, "Pending images that will be due within that time."),
     (Kind::Gauge, EXPIRING_BYTES, "The sum of their sizes."),
     (Kind::Gauge, UNREVERTIBLE_IMAGES, "Pending images that cannot be reverted, by reason."),
     (Kind::Gauge, PAUSED, "Whether the scrubber of all processes on the database is paused."),
@@ -199,8 +199,7 @@ pub const ALL: [(Kind, &str, &str); 44] = [
     (
         Kind::Counter,
         LOCK_SESSIONS_LOST_TOTAL,
-        "Times that the database session of the advisory locks turned out to be another one. Needs a \
-         person to look.",
+        "How often the database session of the advisory locks changed. Needs a person.",
     ),
     (Kind::Counter, JWKS_FETCHES_TOTAL, "Fetches of an issuer's keys, by outcome."),
     (Kind::Gauge, JWKS_LAST_FETCH_TIMESTAMP_SECONDS, "When an issuer's keys were last fetched."),

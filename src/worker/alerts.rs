@@ -69,8 +69,8 @@ impl Alerts {
                 event: "mass_deletion",
                 id: format!("mass_deletion-{}", now.format("%Y-%m-%dT%H")),
                 message: format!(
-                    "{images} images were deleted within an hour. If that was a mistake, all of them can \
-                     be brought back until scrub_time has passed."
+                    "{images} images were deleted within an hour. If that was a mistake, bring \
+                     them back before scrub_time has passed."
                 ),
                 runbook: "docs/alerts.md#glancerevertmassdeletion",
                 details: details([
@@ -114,8 +114,8 @@ impl Alerts {
             event: "pause_ends_soon",
             id: format!("pause_ends_soon-{until}"),
             message: format!(
-                "The scrubber's pause ends at {until}. What is due by then is destroyed: bring back or \
-                 hold what must not go, or pause it for longer."
+                "The scrubber's pause ends at {until}. Then all due images are destroyed: bring \
+                 back or hold the images that you need, or pause for longer."
             ),
             runbook: "docs/alerts.md#glancerevertpauseendssoon",
             details: details([
@@ -141,7 +141,7 @@ impl Inner {
     fn put(&self, alert: Alert) {
         if let Err(error) = self.queue.try_send(alert) {
             count("dropped");
-            tracing::warn!(%error, "an alert is not sent to the webhook: others wait before it");
+            tracing::warn!(%error, "an alert is not sent to the webhook: the queue is full");
         }
     }
 }
@@ -184,7 +184,7 @@ pub async fn deliver(
             Err(error) => {
                 count("failed");
                 let webhook = webhook.address().to_string();
-                tracing::warn!(event, id, webhook, error, "the webhook did not take an alert");
+                tracing::warn!(event, id, webhook, error, "the webhook did not accept an alert");
             }
         }
     }

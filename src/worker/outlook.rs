@@ -29,7 +29,8 @@ pub struct OutlookWorker {
     pub repo: Arc<dyn ScrubRepo>,
     /// Reads pauses and holds.
     pub control: Arc<dyn ControlRepo>,
-    /// Audit records; `None` if Glance deletes data at once, as rows then do not tell who did.
+    /// Audit records; `None` if Glance deletes data at once, because rows then do not show who did
+    /// it.
     pub tables: Option<Arc<dyn OwnTables>>,
     /// Without it nothing is ever due.
     pub scrubber: Option<Arc<Scrubber>>,
@@ -53,12 +54,12 @@ impl OutlookWorker {
         }
     }
 
-    /// `unrecorded`: how many images others had destroyed at the last update.
+    /// `unrecorded`: number of images that others had destroyed at the last update.
     async fn look(&self, unrecorded: &mut usize) {
         let now = match self.repo.now().await {
             Ok(now) => now,
             Err(error) => {
-                tracing::debug!(%error, "what waits, and what was ordered, is not known");
+                tracing::debug!(%error, "cannot read the pending images, the pause and the holds");
                 return;
             }
         };
@@ -68,26 +69,28 @@ impl OutlookWorker {
                 show_orders(&orders);
                 self.alerts.pause(now, orders.pause.as_ref());
             }
-            Err(error) => tracing::debug!(%error, "whether somebody paused is not known"),
+            Err(error) => tracing::debug!(%error, "cannot read the pause"),
         }
         match self.ask(now).await {
             Ok(outlook) => {
                 show(&outlook);
                 self.alerts.deleted(now, outlook.recent);
             }
-            Err(error) => tracing::debug!(%error, "what waits is not known"),
+            Err(error) => tracing::debug!(%error, "cannot read the pending images"),
         }
         match self.unrecorded(now).await {
             Ok(ids) => {
                 metrics::gauge!(metric::UNRECORDED_SCRUBS).set(as_float(ids.len() as u64));
                 if let Some(image_id) = ids.first().filter(|_| ids.len() > *unrecorded) {
                     let images = ids.len();
-                    tracing::error!(images, %image_id, "another scrubber is at work: images were \
-                        destroyed within a day without a record of ours, this one last");
+                    tracing::error!(images, %image_id, "another scrubber is running: images were \
+                        destroyed within a day without an audit entry; image_id is the last one");
                 }
                 *unrecorded = ids.len();
             }
-            Err(error) => tracing::debug!(%error, "whether another scrubber works is not known"),
+            Err(error) => {
+                tracing::debug!(%error, "cannot read whether another scrubber is running");
+            }
         }
     }
 

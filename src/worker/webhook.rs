@@ -41,7 +41,7 @@ pub enum WebhookError {
     #[error("[revert] {0}")]
     File(#[from] FileError),
     /// The secret is too short.
-    #[error("[revert] {SECRET} must hold at least {SHORTEST_SECRET} bytes")]
+    #[error("[revert] {SECRET} must have at least {SHORTEST_SECRET} bytes")]
     ShortSecret,
     /// The CA file cannot be used.
     #[error("[revert] alert_webhook_ca_file: {0}")]

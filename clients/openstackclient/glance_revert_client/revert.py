@@ -79,7 +79,7 @@ class RevertImages(Lister):
             self.tell(f"Stopped, with more to do: {printable(str(error))}")
             self.failed = True
         if not results:
-            self.tell("no image fits")
+            self.tell("no image matches")
         return results
 
     def pages(self, parsed_args, request):

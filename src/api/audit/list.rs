@@ -30,32 +30,32 @@ pub struct AuditParameters {
     #[param(minimum = 1, maximum = 1000, default = 100, value_type = Option<u32>,
         nullable = false)]
     pub limit: Option<String>,
-    /// Start after this entry: its id, as a `next` link has it.
+    /// Start after this entry: an entry's id, as in a `next` link.
     #[param(
         nullable = false,
         pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
     )]
     pub marker: Option<String>,
-    /// Only what was done to this image.
+    /// Only changes to this image.
     #[param(nullable = false, pattern = "^[!-~]{1,36}$")]
     pub image_id: Option<String>,
-    /// Only what this caller did: the `actor` of an entry; `scrubber` for passes.
+    /// Only changes by this caller: the `actor` of an entry; `scrubber` for passes.
     #[param(nullable = false, pattern = r"^[^\x00]*$")]
     pub actor: Option<String>,
     /// Only this operation.
     #[param(nullable = false, pattern = r"^[^\x00]*$", example = "revertImage")]
     pub operation: Option<String>,
-    /// Only entries of this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no zone is
+    /// Only entries of this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC if no zone is
     /// given.
     #[param(nullable = false, format = DateTime)]
     pub after: Option<String>,
-    /// Only entries before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no zone is
+    /// Only entries before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC if no zone is
     /// given.
     #[param(nullable = false, format = DateTime)]
     pub before: Option<String>,
 }
 
-/// A page of what was done.
+/// A page of audit entries.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::audit)]
 pub struct AuditPage {
@@ -73,17 +73,17 @@ pub struct AuditPage {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct AuditDocument {
-    /// Id; in the order of time.
+    /// Id; later entries have larger ids.
     pub id: String,
     /// When, UTC.
     #[schema(format = DateTime)]
     pub at: String,
-    /// What was done: the `operationId` of this document, `scrubImage` for an image that a pass
-    /// destroyed, `scrubRemovedLocations` for locations that were removed from a living image.
+    /// The operation: an `operationId` of this document, `scrubImage` for an image that a pass
+    /// destroyed, `scrubRemovedLocations` for locations that had been removed from a living image.
     pub operation: String,
-    /// `success`: an entry is written with the change itself.
+    /// Always `success`: an entry is written only with its change.
     pub outcome: String,
-    /// The image that it was done to; null where it is about none.
+    /// The image that was changed; null if the change is not about an image.
     #[schema(required)]
     pub image_id: Option<String>,
     /// The image's project.
@@ -92,29 +92,29 @@ pub struct AuditDocument {
     /// The image's name.
     #[schema(required)]
     pub name: Option<String>,
-    /// Who did it, by the issuer's name for the caller; `scrubber` for a pass.
+    /// Id of the caller, as given by the issuer of the token; `scrubber` for a pass.
     pub actor: String,
-    /// The caller's name for people.
+    /// Readable name of the caller.
     #[schema(required)]
     pub actor_name: Option<String>,
-    /// Who vouched for the caller.
+    /// Who identified the caller: an issuer's section, or Keystone.
     #[schema(required)]
     pub actor_issuer: Option<String>,
-    /// How that was proven: `jwt`, `keystone`, `token_review` or `command_line`.
+    /// How the caller was identified: `jwt`, `keystone`, `token_review` or `command_line`.
     #[schema(required)]
     pub actor_method: Option<String>,
-    /// What the caller's token was good for.
+    /// Scope of the caller's token.
     #[schema(required)]
     pub actor_scope: Option<String>,
-    /// From where: `api`, `cli` or `scrubber`.
+    /// Where the change came from: `api`, `cli` or `scrubber`.
     pub source: String,
-    /// The host that did it.
+    /// The host that made the change.
     #[schema(required)]
     pub host: Option<String>,
-    /// Our id of the request; the log has the same.
+    /// Id of the request, as in the log.
     #[schema(required)]
     pub request_id: Option<String>,
-    /// What else belongs to it.
+    /// Further details of the change.
     #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
@@ -147,10 +147,11 @@ fn moment(at: Timestamp) -> String {
     at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
-/// List what was done, and by whom
+/// List changes, and who made them
 ///
-/// Reverts, and images that passes destroyed, newest first. An entry is written in the transaction of
-/// the change itself, whether it came over the API, from the command line or from a pass.
+/// Lists all recorded changes, newest first: reverts, destroyed images, holds, pauses and so on.
+/// Each entry is written in the transaction of its change, for changes by the API, the command line
+/// and the scrubber.
 #[utoipa::path(
     get,
     path = "/v2/audit",
@@ -158,7 +159,8 @@ fn moment(at: Timestamp) -> String {
     tag = "audit",
     params(AuditParameters),
     responses(
-        (status = 200, description = "A page; the last one has no `next`.", body = AuditPage,
+        (status = 200, description = "A page of entries; the last page has no `next`.",
+            body = AuditPage,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, TableErrors
     )
@@ -186,10 +188,10 @@ impl AuditParameters {
             Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)),
         };
         let limit = limit.ok_or_else(|| {
-            RequestError::Invalid(format!("limit is a whole number from 1 to {MAX_LIMIT}."))
+            RequestError::Invalid(format!("limit must be a whole number from 1 to {MAX_LIMIT}."))
         })?;
         let image = self.image_id.as_deref().map(ImageId::parse).transpose().map_err(|_| {
-            RequestError::Invalid("image_id has 1 to 36 visible ASCII characters.".to_owned())
+            RequestError::Invalid("image_id must have 1 to 36 visible ASCII characters.".to_owned())
         })?;
         Ok(AuditQuery {
             image,
@@ -226,7 +228,7 @@ impl AuditParameters {
 
 /// Any well-formed id, even of an entry that was trimmed meanwhile.
 fn marker(text: &str) -> Result<String, RequestError> {
-    let refused = || RequestError::Invalid("marker is the one of a next link.".to_owned());
+    let refused = || RequestError::Invalid("marker must be the one of a next link.".to_owned());
     let id = uuid::Uuid::parse_str(text).ok().filter(|id| id.get_version_num() == 7);
     id.map(|id| id.to_string()).filter(|id| id == text).ok_or_else(refused)
 }

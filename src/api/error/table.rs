@@ -41,14 +41,15 @@ impl From<RequestError> for ApiError {
             E::Method => Self::new(
                 S::METHOD_NOT_ALLOWED,
                 "request.method_not_allowed",
-                "This address does not take this method; the Allow header lists those it takes.",
+                "This address does not support this method; the Allow header lists those it \
+                 supports.",
             ),
             E::Timeout => Self::new(
                 S::REQUEST_TIMEOUT,
                 "request.timeout",
-                "The request took too long and was given up. Look at the image with GET \
+                "The request took too long and was cancelled. Read the image with GET \
                  /v2/pending-deletes/{image_id} before you try again: a revert may have been \
-                 carried out.",
+                 written.",
             ),
             E::TooLarge => Self::new(
                 S::PAYLOAD_TOO_LARGE,
@@ -68,7 +69,7 @@ impl From<RequestError> for ApiError {
             E::HeadersTooLarge => Self::new(
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 "request.headers_too_large",
-                "The headers are larger than 32 KiB; send a token and what the request needs.",
+                "The headers are larger than 32 KiB; send only those that the request needs.",
             ),
             E::TokenMissing => Self::new(
                 S::UNAUTHORIZED,
@@ -79,24 +80,23 @@ impl From<RequestError> for ApiError {
             E::TooManyFailures { wait, cause } => Self::new(
                 S::TOO_MANY_REQUESTS,
                 "auth.too_many_failures",
-                "Too many tokens from this address were refused. Wait as long as Retry-After says, \
-                 and send a token that is good. Who shares the address with whoever sends bad ones \
-                 goes on with a token that was good a moment ago, or with a JWT.",
+                "Too many tokens from this address were refused. Wait as long as Retry-After says. \
+                 A JWT, or a token that was accepted in the last minutes, still works.",
             )
             .retry_after(wait)
             .cause(cause),
             E::SelectionChanged { expected, found } => conflict(
                 "selection.changed",
                 format!(
-                    "{found} images fit now, not {expected}, so nothing was done. Look again with \
-                     {{\"dry_run\": true}}, and send what it counts as expected_count."
+                    "The selection now has {found} images, not {expected}, so nothing was done. \
+                     Send {{\"dry_run\": true}}, then its number of images as expected_count."
                 ),
             ),
             E::NoScrubTime(time) => no_scrub_time(time),
             E::ScrubberOff => conflict(
                 "scrubber.off",
                 "This process does not scrub ([revert] scrubber = false). Ask one that does, or run \
-                 glance-revert scrub --accept where its configuration is."
+                 glance-revert scrub --accept."
                     .to_owned(),
             ),
             E::Internal(cause) => internal(cause),
@@ -114,8 +114,7 @@ fn no_scrub_time(time: ScrubTime) -> ApiError {
 
 /// A fixed message; the cause is only logged.
 fn internal(cause: impl Into<String>) -> ApiError {
-    let message = "Something went wrong inside the service. Its log has the cause under this \
-                   request id.";
+    let message = "An internal error in the service. Its log has the cause under this request id.";
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).cause(cause)
 }
 
@@ -132,8 +131,8 @@ impl From<AuthError> for ApiError {
             AuthError::Unavailable(cause) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "auth.unavailable",
-                "Tokens cannot be verified now. Try again soon; if it lasts, see whether Keystone \
-                 or the token issuer can be reached from the service.",
+                "Tokens cannot be verified now. Try again soon; if the error stays, check that \
+                 the service can reach Keystone or the token issuer.",
             )
             .retry_after(SOON)
             .cause(cause),
@@ -154,8 +153,8 @@ impl From<&RepoError> for ApiError {
             RepoError::Unavailable(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 error.reason(),
-                "Glance's database cannot be reached. Try again soon; look at the image with GET \
-                 /v2/pending-deletes/{image_id} first if this was a revert.",
+                "Glance's database cannot be reached. Try again soon. If this was a revert, first \
+                 read the image with GET /v2/pending-deletes/{image_id}.",
             )
             .retry_after(SOON)
             .cause(error.to_string()),
@@ -164,22 +163,23 @@ impl From<&RepoError> for ApiError {
                 format!(
                     "The properties, tags, members and locations of image {id} take more than 16 \
                      MiB, so nothing was changed. Send {{\"properties\": \"skip\"}} to revert the \
-                     image without its properties, and set those that are needed afterwards."
+                     image without its properties, then set the properties that you need."
                 ),
             ),
             RepoError::BadRow(bad) => conflict(
                 error.reason(),
                 format!(
-                    "The rows of image {} hold what Glance never writes, so nothing was changed: \
-                     {}.{} cannot be read. Correct the row in the database.",
+                    "A row of image {} has a value that Glance never writes, so nothing was \
+                     changed: {}.{} cannot be read. Correct the row in the database.",
                     bad.image, bad.table, bad.column
                 ),
             )
             .cause(error.to_string()),
             RepoError::TablesMissing => conflict(
                 error.reason(),
-                "This needs the service's own tables, which are not there. Run glance-revert db \
-                 sync as a database user who may make tables, and try again: no restart is needed."
+                "This needs the service's own tables, which are missing. Run glance-revert db \
+                 sync as a database user who may create tables, then try again: no restart is \
+                 needed."
                     .to_owned(),
             ),
             RepoError::Refused(_) | RepoError::NotLocked(_) => internal(error.to_string()),
@@ -208,16 +208,16 @@ impl From<&RevertError> for ApiError {
             RevertError::Busy(id) => conflict(
                 error.reason(),
                 format!(
-                    "Image {id} is being worked on by the scrubber or by another revert. Nothing \
-                     was changed; try again in a moment."
+                    "The scrubber or another revert is working on image {id}. Nothing was \
+                     changed; try again in a moment."
                 ),
             )
             .retry_after(SOON),
             RevertError::DataMissing { id, findings } => conflict(
                 error.reason(),
                 format!(
-                    "The data of image {id} is not there, so nothing was changed: {}. Bring the \
-                     data back to its place, or upload the image again.",
+                    "The data of image {id} is missing, so nothing was changed: {}. Put the data \
+                     back in its place, or upload the image again.",
                     findings.join("; ")
                 ),
             ),
@@ -230,7 +230,7 @@ impl From<&RevertError> for ApiError {
                         "Send {\"verify\": \"checksum\"}: the whole data is read and its hash \
                          compared before it is brought back."
                     } else {
-                        "Upload the image again, or bring it back from a backup."
+                        "Upload the image again, or restore it from a backup."
                     }
                 ),
             ),
@@ -249,8 +249,7 @@ impl From<&RevertError> for ApiError {
                 format!(
                     "Image {id} was reverted, but another process destroyed its data at the same \
                      time: {problem}. Glance may show the image as active without data. Stop \
-                     glance-scrubber and glance-manage db purge wherever they run, then look at \
-                     the image."
+                     glance-scrubber and glance-manage db purge on all hosts, then check the image."
                 ),
             ),
             RevertError::StoreUnavailable { id, problem } => Self::new(
@@ -283,8 +282,9 @@ impl From<&ControlError> for ApiError {
                 NotPending::ScrubInProgress => conflict(
                     why.reason(),
                     format!(
-                        "The scrubber is destroying the data of image {id}, so it cannot be held any \
-                         more. It releases the image if its store refuses; look again later."
+                        "The scrubber is destroying the data of image {id}, so it can no longer \
+                         be held. If the store refuses, the scrubber releases the image; look \
+                         again later."
                     ),
                 )
                 .retry_after(LATER),
@@ -295,8 +295,8 @@ impl From<&ControlError> for ApiError {
             },
             ControlError::NothingSelected => conflict(
                 error.reason(),
-                "No image that waits fits the selection, so nothing was changed. Look at what waits, \
-                 and name it as it is called there."
+                "No pending image matches the selection, so nothing was changed. GET \
+                 /v2/pending-deletes lists the pending images."
                     .to_owned(),
             ),
             ControlError::Repo(error) => error.into(),
@@ -320,13 +320,13 @@ fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
     match why {
         NotPending::AlreadyActive => conflict(
             why.reason(),
-            format!("Image {id} is active already; there is nothing to revert."),
+            format!("Image {id} is already active; there is nothing to revert."),
         ),
         NotPending::ScrubInProgress => conflict(
             why.reason(),
             format!(
-                "The scrubber is destroying the data of image {id}. It releases the image if its \
-                 store refuses; look again later."
+                "The scrubber is destroying the data of image {id}. If the store refuses, the \
+                 scrubber releases the image; look again later."
             ),
         )
         .retry_after(LATER),
@@ -334,21 +334,20 @@ fn not_pending(id: &ImageId, why: &NotPending) -> ApiError {
             why.reason(),
             format!(
                 "The data of image {id} has been destroyed, so it cannot come back. Upload the \
-                 image again, or bring it back from a backup."
+                 image again, or restore it from a backup."
             ),
         ),
         NotPending::NoLocations => conflict(
             why.reason(),
             format!(
-                "Image {id} has no location left to bring back: a scrub was cut short, or the \
-                 rows were purged. Upload the image again, or bring it back from a backup."
+                "Image {id} has no location left to bring back: a scrub was interrupted, or the \
+                 rows were purged. Upload the image again, or restore it from a backup."
             ),
         ),
-        NotPending::DeleteInProgress { retry_after } => conflict(
-            why.reason(),
-            format!("A delete of image {id} is still under way in Glance. Try again later."),
-        )
-        .retry_after(*retry_after),
+        NotPending::DeleteInProgress { retry_after } => {
+            conflict(why.reason(), format!("Glance is still deleting image {id}. Try again later."))
+                .retry_after(*retry_after)
+        }
         NotPending::OtherStatus(status) => conflict(
             why.reason(),
             format!("Image {id} is {status}; only images in pending_delete can be reverted."),

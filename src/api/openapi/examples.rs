@@ -192,7 +192,7 @@ pub(crate) fn plan() -> Value {
     })
 }
 
-/// What the scrubber is at.
+/// The scrubber's status.
 pub(crate) fn scrubber() -> Value {
     json!({
         "state": "paused",
@@ -233,7 +233,7 @@ pub(crate) fn pause() -> Value {
     json!({"pause": term(), "claims_in_hand": 0})
 }
 
-/// A pause that was ended.
+/// The end of a pause.
 pub(crate) fn resumption() -> Value {
     json!({"was_paused": true})
 }
@@ -248,12 +248,12 @@ pub(crate) fn login() -> Value {
     json!({"token": "gAAAAABpIc5u", "expires_at": "2026-11-22T14:20:01Z"})
 }
 
-/// An image that is not held any more.
+/// An image that is no longer held.
 pub(crate) fn release() -> Value {
     json!({"image_id": ID, "was_held": true})
 }
 
-/// What became of a selection.
+/// The result for a selection of images.
 pub(crate) fn tended() -> Value {
     json!({
         "images": 300,
@@ -297,7 +297,7 @@ pub(crate) fn audit() -> Value {
     })
 }
 
-/// What was accepted.
+/// The acceptance.
 pub(crate) fn acceptance() -> Value {
     json!({"images": 5000})
 }

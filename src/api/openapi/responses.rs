@@ -17,14 +17,14 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 400,
         name: "BadRequest",
-        about: "A header, parameter or body cannot be used (`request.invalid`).",
+        about: "A header, parameter or body is invalid (`request.invalid`).",
         reasons: &[("request.invalid", "The body cannot be used: unknown field `dryrun`.")],
     },
     Shared {
         status: 401,
         name: "Unauthorized",
-        about: "No token (`auth.token_missing`), one that is not good (`auth.token_invalid`), or a \
-                password that is not (`auth.login_refused`).",
+        about: "No token was sent (`auth.token_missing`), the token is invalid \
+            (`auth.token_invalid`), or the login was refused (`auth.login_refused`).",
         reasons: &[
             (
                 "auth.token_missing",
@@ -37,7 +37,7 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 403,
         name: "Forbidden",
-        about: "The caller is known and is not an admin (`auth.not_admin`).",
+        about: "The token is valid, but its holder is not an admin (`auth.not_admin`).",
         reasons: &[("auth.not_admin", "The token is good, but its holder is not an admin here.")],
     },
     Shared {
@@ -56,15 +56,17 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 408,
         name: "RequestTimeout",
-        about: "The request took too long (`request.timeout`). Look before you try again.",
+        about: "The request took too long (`request.timeout`). Read the image before you try \
+            again: a revert may have been written.",
         reasons: &[("request.timeout", "The request took too long and was given up.")],
     },
     Shared {
         status: 409,
         name: "Conflict",
-        about: "The image cannot be reverted as it stands, a selection has changed, or nothing is \
-                scrubbed here, and nothing was changed. `reason` says why; more reasons may come. `image.scrub_in_progress` \
-                and `image.delete_in_progress` pass, and come with `Retry-After`.",
+        about: "The image cannot be reverted in its present state, a selection has changed, or \
+            this service does not scrub. Nothing was changed. `reason` says why; more reasons may \
+            be added. `image.scrub_in_progress` and `image.delete_in_progress` are temporary and \
+            have `Retry-After`.",
         reasons: &[
             ("image.already_active", "The image is active: there is nothing to revert."),
             (
@@ -77,15 +79,12 @@ const SHARED: [Shared; 13] = [
             ),
             (
                 "image.no_locations",
-                "No location of the image is left, so there is no data that could come back.",
+                "The image has no location left, so there is no data to bring back.",
             ),
             ("image.data_missing", "No location has the data of the image."),
             ("image.not_verifiable", "No location of the image can ever be verified."),
             ("image.too_large", "The rows of the image take more memory than a request may have."),
-            (
-                "image.destroyed_meanwhile",
-                "Another process destroyed the data while the image was reverted.",
-            ),
+            ("image.destroyed_meanwhile", "Another process destroyed the data during the revert."),
             (
                 "image.unreadable",
                 "The rows of the image hold what Glance never writes: images.size cannot be read.",
@@ -94,15 +93,12 @@ const SHARED: [Shared; 13] = [
                 "image.scrub_in_progress",
                 "The scrubber, or another revert, has the image. Try again soon.",
             ),
-            (
-                "image.delete_in_progress",
-                "Glance is deleting the image at this moment. Try again soon.",
-            ),
-            ("selection.changed", "12 images fit now, not 10, so nothing was done."),
-            ("selection.empty", "No image that waits fits the selection."),
+            ("image.delete_in_progress", "Glance is still deleting the image. Try again soon."),
+            ("selection.changed", "The selection now has 12 images, not 10, so nothing was done."),
+            ("selection.empty", "No pending image matches the selection."),
             ("scrub_time.unset", "scrub_time is not set, so nothing is scrubbed."),
             ("scrub_time.too_short", "scrub_time is too short, so nothing is scrubbed."),
-            ("scrubber.off", "This process does not scrub. Ask one that does."),
+            ("scrubber.off", "This process does not scrub. Send the request to one that does."),
         ],
     },
     Shared {
@@ -126,7 +122,7 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 415,
         name: "UnsupportedMediaType",
-        about: "The body is not said to be JSON (`request.unsupported_media_type`).",
+        about: "The body's content type is not JSON (`request.unsupported_media_type`).",
         reasons: &[(
             "request.unsupported_media_type",
             "The body must be JSON: send Content-Type: application/json, or no body at all.",
@@ -135,8 +131,8 @@ const SHARED: [Shared; 13] = [
     Shared {
         status: 429,
         name: "TooManyRequests",
-        about: "Too many tokens of this client were refused (`auth.too_many_failures`). Try again \
-                after `Retry-After`.",
+        about: "Too many tokens from this client were refused (`auth.too_many_failures`). Try \
+            again after `Retry-After`.",
         reasons: &[("auth.too_many_failures", "Too many tokens from this address were refused.")],
     },
     Shared {
@@ -145,23 +141,24 @@ const SHARED: [Shared; 13] = [
         about: "The headers are larger than 32 KiB (`request.headers_too_large`).",
         reasons: &[(
             "request.headers_too_large",
-            "The headers are larger than 32 KiB; send a token and what the request needs.",
+            "The headers are larger than 32 KiB; send only those that the request needs.",
         )],
     },
     Shared {
         status: 500,
         name: "InternalServerError",
-        about: "Something went wrong inside (`internal`); the service's log has the cause.",
-        reasons: &[("internal", "Something went wrong inside the service.")],
+        about: "An internal error (`internal`); the service's log has the cause.",
+        reasons: &[("internal", "An internal error in the service.")],
     },
     Shared {
         status: 503,
         name: "ServiceUnavailable",
-        about: "The database (`db.unavailable`), a store (`store.unavailable`) or the verifier of \
-                tokens (`auth.unavailable`) does not answer now. Try again after `Retry-After`.",
+        about: "The database (`db.unavailable`), a store (`store.unavailable`) or the service \
+            that verifies tokens (`auth.unavailable`) is unavailable. Try again after \
+            `Retry-After`.",
         reasons: &[
             ("db.unavailable", "Glance's database cannot be reached. Try again soon."),
-            ("store.unavailable", "A store cannot be asked, so nothing is known of the data."),
+            ("store.unavailable", "A store does not answer, so the data cannot be verified."),
             ("auth.unavailable", "Tokens cannot be verified now. Try again soon."),
         ],
     },
@@ -189,11 +186,14 @@ impl Shared {
         let response = match self.status {
             401 => response.header(
                 "WWW-Authenticate",
-                header(Type::String, "`Bearer`, and `Keystone uri=\"...\"` where one is known."),
+                header(
+                    Type::String,
+                    "`Bearer`, and `Keystone uri=\"...\"` if Keystone is configured.",
+                ),
             ),
             409 | 429 | 503 => response.header(
                 "Retry-After",
-                header(Type::Integer, "Seconds to wait; only where waiting can help."),
+                header(Type::Integer, "Seconds to wait; absent if waiting does not help."),
             ),
             _ => response,
         };

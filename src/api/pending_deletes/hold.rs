@@ -20,11 +20,11 @@ use crate::api::state::ApiState;
 pub struct ImageHold {
     /// Id.
     pub image_id: String,
-    /// The hold in force; another one, if that lasts longer.
+    /// The hold in force. It is an earlier one if that lasts longer than the requested one.
     pub hold: TermInForce,
 }
 
-/// An image that is not held any more.
+/// An image that is no longer held.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::release)]
 pub struct ImageRelease {
@@ -36,9 +36,9 @@ pub struct ImageRelease {
 
 /// Hold an image
 ///
-/// No scrubber claims a held image, on any process; a revert takes it back as any other. A hold that
-/// lasts longer is never made shorter: release first. 409 `image.scrub_in_progress` where the image is
-/// claimed already.
+/// No scrubber of any process claims a held image. It can be reverted as usual. A request never
+/// shortens an existing hold: release the image first. 409 `image.scrub_in_progress` if a pass has
+/// already claimed the image.
 #[utoipa::path(
     put,
     path = "/v2/pending-deletes/{image_id}/hold",
@@ -73,7 +73,7 @@ pub(crate) async fn hold_image(
 
 /// Release a held image
 ///
-/// From then on the scrubber may claim it, at once if its time has come.
+/// After that the scrubber may claim it, immediately if it is due.
 #[utoipa::path(
     delete,
     path = "/v2/pending-deletes/{image_id}/hold",

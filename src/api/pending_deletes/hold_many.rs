@@ -17,35 +17,37 @@ use crate::api::state::ApiState;
 use crate::domain::control::{ControlError, HoldOutcome, Tended};
 use crate::domain::image::ImageId;
 
-/// Which images to hold, until when, and why.
+/// Which images to hold, until when, and for what reason.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
-    /// These images. Nothing else may be named beside them.
+    /// These images. Cannot be combined with other filters.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_items = 1000)]
     pub image_ids: Option<Vec<String>>,
-    /// The images of this project. A project, `deleted_after` or `deleted_before` is needed.
+    /// Images of this project. Without `image_ids`, one of `owner`, `deleted_after` and
+    /// `deleted_before` is required.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub owner: Option<String>,
-    /// The images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    /// Images deleted at this time or later: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
-    /// The images deleted before this time: RFC 3339, UTC where no zone is given.
+    /// Images deleted before this time: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
-    /// Of these the ones whose whole name fits: `*` stands for any characters, `?` for one.
+    /// Only images whose whole name matches: `*` stands for any characters, `?` for one character.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub name: Option<String>,
-    /// Until when: RFC 3339, UTC where no zone is given. Until they are released, if not told.
+    /// End of the hold: RFC 3339; UTC if no zone is given. By default until the images are
+    /// released.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub until: Option<String>,
-    /// Why, for the others; at most 1000 characters.
+    /// The reason, shown to other operators; at most 1000 characters.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
@@ -55,37 +57,38 @@ pub struct HoldRequest {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
-    /// These images. Nothing else may be named beside them.
+    /// These images. Cannot be combined with other filters.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_items = 1000)]
     pub image_ids: Option<Vec<String>>,
-    /// The images of this project. A project, `deleted_after` or `deleted_before` is needed.
+    /// Images of this project. Without `image_ids`, one of `owner`, `deleted_after` and
+    /// `deleted_before` is required.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub owner: Option<String>,
-    /// The images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    /// Images deleted at this time or later: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
-    /// The images deleted before this time: RFC 3339, UTC where no zone is given.
+    /// Images deleted before this time: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
-    /// Of these the ones whose whole name fits: `*` stands for any characters, `?` for one.
+    /// Only images whose whole name matches: `*` stands for any characters, `?` for one character.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub name: Option<String>,
 }
 
-/// What became of a selection.
+/// The result for a selection of images.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::tended)]
 pub struct HoldResult {
-    /// Images that were meant.
+    /// Number of images in the selection.
     pub images: u64,
-    /// Of these, those that are held now; or, of a release, that were held until now.
+    /// How many of them are held now; for a release, how many were held before.
     pub done: u64,
-    /// The first of those that could not be held, at most 100.
+    /// The first 100 images that could not be held.
     pub failures: Vec<HoldFailure>,
 }
 
@@ -94,9 +97,9 @@ pub struct HoldResult {
 pub struct HoldFailure {
     /// Id.
     pub image_id: String,
-    /// Why, as the `reason` of an error.
+    /// The reason: the `reason` of an error.
     pub reason: String,
-    /// Why, in words.
+    /// The reason, in words.
     pub message: String,
 }
 
@@ -128,8 +131,8 @@ fn failure(id: &ImageId, outcome: HoldOutcome) -> HoldFailure {
 
 /// Hold many images
 ///
-/// All that wait and fit, soonest lost first. One image that cannot be held stops no other. Safe to
-/// repeat.
+/// Holds all pending images that match, those to be scrubbed soonest first. If one image cannot be
+/// held, the others still are. Safe to repeat.
 #[utoipa::path(
     post,
     path = "/v2/pending-deletes/actions/hold",
@@ -137,11 +140,11 @@ fn failure(id: &ImageId, outcome: HoldOutcome) -> HoldFailure {
     tag = "pending deletes",
     request_body(
         content = HoldRequest,
-        examples(("hold" = (summary = "All that a project lost since then",
+        examples(("hold" = (summary = "All images of a project that were deleted since then",
             value = json!({"deleted_after": "2026-11-22T12:00:00Z", "reason": "deleted by mistake?"}))))
     ),
     responses(
-        (status = 200, description = "What became of them.", body = HoldResult,
+        (status = 200, description = "The result.", body = HoldResult,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, BodyErrors
     )
@@ -171,7 +174,7 @@ pub(crate) async fn hold_images(
 
 /// Release many held images
 ///
-/// From then on the scrubber may claim them. Safe to repeat.
+/// After that the scrubber may claim them. Safe to repeat.
 #[utoipa::path(
     post,
     path = "/v2/pending-deletes/actions/release",
@@ -179,11 +182,11 @@ pub(crate) async fn hold_images(
     tag = "pending deletes",
     request_body(
         content = ReleaseRequest,
-        examples(("release" = (summary = "All that a project lost since then",
+        examples(("release" = (summary = "All images of a project that were deleted since then",
             value = json!({"deleted_after": "2026-11-22T12:00:00Z"}))))
     ),
     responses(
-        (status = 200, description = "What became of them.", body = HoldResult,
+        (status = 200, description = "The result.", body = HoldResult,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, BodyErrors
     )

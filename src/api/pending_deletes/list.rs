@@ -36,7 +36,7 @@ pub struct PendingDeletes {
     pub next: Option<String>,
 }
 
-/// An image that waits to be scrubbed.
+/// A pending image.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PendingDeleteSummary {
     /// Id.
@@ -50,7 +50,7 @@ pub struct PendingDeleteSummary {
     /// Size of the data in bytes.
     #[schema(required)]
     pub size: Option<i64>,
-    /// Who could see the image: `public`, `private`, `shared` or `community`.
+    /// Visibility of the image: `public`, `private`, `shared` or `community`.
     pub visibility: String,
     /// Format of the disk, such as `qcow2` or `raw`.
     #[schema(required)]
@@ -58,28 +58,28 @@ pub struct PendingDeleteSummary {
     /// Format of the container, such as `bare`.
     #[schema(required)]
     pub container_format: Option<String>,
-    /// When the image was created, UTC; null where the database has no time there.
+    /// When the image was created, UTC; null if the database has no time.
     #[schema(required, format = DateTime)]
     pub created_at: Option<String>,
     /// When the image was deleted, UTC.
     #[schema(format = DateTime)]
     pub deleted_at: String,
-    /// From when on the scrubber may destroy the data, UTC; null while `scrub_time` is not set or
-    /// too short, and nothing is scrubbed.
+    /// The scrubber may destroy the data from this time on, UTC; null if nothing is scrubbed
+    /// because `scrub_time` is not set or too short.
     #[schema(required, format = DateTime)]
     pub scrub_at: Option<String>,
-    /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
+    /// Seconds until `scrub_at`; 0 if it has passed; null if `scrub_at` is null.
     #[schema(required)]
     pub seconds_left: Option<i64>,
-    /// The retention rule that decides when; null where `scrub_time` does.
+    /// The retention rule that decides `scrub_at`; null if `scrub_time` decides.
     #[schema(required)]
     pub retention_rule: Option<String>,
-    /// Whether the image can be reverted, as far as its rows tell: the store is not asked.
+    /// Whether the image can be reverted, judged by its rows alone: the store is not queried.
     pub revertible: bool,
-    /// Why not, as the `reason` of the error that a revert would answer; null if it can.
+    /// Why the image cannot be reverted: the `reason` that a revert would answer; null if it can.
     #[schema(required)]
     pub reason: Option<String>,
-    /// Until when the image is held, by whom and why; absent where it is not held.
+    /// The image's hold: until when, by whom and why; absent if it is not held.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub hold: Option<TermInForce>,
@@ -118,8 +118,8 @@ impl PendingDeleteSummary {
 
 /// List the images that can still be reverted
 ///
-/// Every image in `pending_delete`, of all projects and of any visibility, a page at a time. An
-/// image whose rows cannot be read is there too, with `revertible: false` and what can be read.
+/// Lists the pending images of all projects and visibilities, a page at a time. An image whose rows
+/// cannot be read is listed with `revertible: false` and the fields that can be read.
 #[utoipa::path(
     get,
     path = "/v2/pending-deletes",
@@ -127,7 +127,8 @@ impl PendingDeleteSummary {
     tag = "pending deletes",
     params(ListParameters),
     responses(
-        (status = 200, description = "A page; the last one has no `next`.", body = PendingDeletes,
+        (status = 200, description = "A page of images; the last page has no `next`.",
+            body = PendingDeletes,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors
     )

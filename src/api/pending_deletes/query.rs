@@ -35,8 +35,8 @@ pub struct ListParameters {
     #[param(minimum = 1, maximum = 1000, default = 100, value_type = Option<u32>,
         nullable = false)]
     pub limit: Option<String>,
-    /// Start after this image: the marker of a `next` link, or an image's id. After an image that is
-    /// not deleted any more the list begins anew, so nothing is missed.
+    /// Start after this image: the marker of a `next` link, or an image's id. If that image is no
+    /// longer deleted, the list starts from the beginning, so that no image is missed.
     #[param(
         nullable = false,
         min_length = 1,
@@ -55,26 +55,26 @@ pub struct ListParameters {
     /// Only images of this visibility: `public`, `private`, `shared` or `community`.
     #[param(nullable = false, pattern = "^(public|private|shared|community)$")]
     pub visibility: Option<String>,
-    /// Only images of which this store has data; an unknown name is refused. Rows do not tell, so
-    /// this takes longer where few of many images are in it.
+    /// Only images with data in this store; an unknown name is refused. The service must read the
+    /// locations to know the store, so this is slow if the store has few of many images.
     #[param(nullable = false)]
     pub store: Option<String>,
-    /// Only images that can be reverted (`true`), or cannot (`false`), as far as their rows tell.
+    /// Only images that can be reverted (`true`), or cannot (`false`), judged by their rows alone.
     #[param(nullable = false, pattern = "^(true|false)$")]
     pub revertible: Option<String>,
-    /// Only images that are held (`true`), or are not (`false`).
+    /// Only images that are held (`true`), or not held (`false`).
     #[param(nullable = false, pattern = "^(true|false)$")]
     pub held: Option<String>,
-    /// Only images deleted at this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where
-    /// no zone is given.
-    #[param(nullable = false, format = DateTime)]
-    pub deleted_after: Option<String>,
-    /// Only images deleted before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC where no
+    /// Only images deleted at this time or later: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC if no
     /// zone is given.
     #[param(nullable = false, format = DateTime)]
+    pub deleted_after: Option<String>,
+    /// Only images deleted before this time: RFC 3339 as in `2026-11-22T12:00:00Z`, UTC if no zone
+    /// is given.
+    #[param(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
-    /// The order: `deleted_at:desc` (the default, the newest mistake first; also `deleted_at`) or
-    /// `deleted_at:asc` (the next to be scrubbed first).
+    /// Order: `deleted_at:desc` (the default; also `deleted_at`) shows the last deleted image
+    /// first, `deleted_at:asc` the image that will be scrubbed first.
     #[param(nullable = false, example = "deleted_at:desc", pattern = "^deleted_at(:(asc|desc))?$")]
     pub sort: Option<String>,
 }
@@ -95,7 +95,7 @@ impl ListParameters {
             return Ok(100);
         };
         let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        limit.ok_or_else(|| invalid(format!("limit is a whole number from 1 to {MAX_LIMIT}.")))
+        limit.ok_or_else(|| invalid(format!("limit must be a whole number from 1 to {MAX_LIMIT}.")))
     }
 
     /// Where the page starts.
@@ -105,7 +105,8 @@ impl ListParameters {
         };
         let marker = position(text).map(Marker::Position);
         let marker = marker.or_else(|| ImageId::parse(text).map(Marker::Image).ok());
-        let refused = || invalid("marker is the one of a next link, or an image id.".to_owned());
+        let refused =
+            || invalid("marker must be the one of a next link, or an image id.".to_owned());
         marker.map(Some).ok_or_else(refused)
     }
 
@@ -125,7 +126,9 @@ impl ListParameters {
                 None | Some("deleted_at" | "deleted_at:desc") => PendingSort::NewestFirst,
                 Some("deleted_at:asc") => PendingSort::OldestFirst,
                 Some(_) => {
-                    return Err(invalid("sort is deleted_at:desc or deleted_at:asc.".to_owned()));
+                    return Err(invalid(
+                        "sort must be deleted_at:desc or deleted_at:asc.".to_owned(),
+                    ));
                 }
             },
             marker: None,
@@ -173,7 +176,7 @@ impl ListParameters {
 
 /// An error, since an empty page would tell a client that it has seen everything.
 pub(super) fn unknown_marker() -> RequestError {
-    invalid("marker is no image of Glance's; follow the next link of a page.".to_owned())
+    invalid("marker is not an image in Glance; follow the next link of a page.".to_owned())
 }
 
 pub(super) fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>, RequestError> {
@@ -181,7 +184,7 @@ pub(super) fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>,
         None => Ok(None),
         Some("true") => Ok(Some(true)),
         Some("false") => Ok(Some(false)),
-        Some(_) => Err(invalid(format!("{parameter} is true or false."))),
+        Some(_) => Err(invalid(format!("{parameter} must be true or false."))),
     }
 }
 
@@ -189,7 +192,9 @@ pub(super) fn truth(parameter: &str, text: Option<&str>) -> Result<Option<bool>,
 pub(super) fn visibility(text: Option<&str>) -> Result<Option<String>, RequestError> {
     match text {
         None | Some("public" | "private" | "shared" | "community") => Ok(text.map(str::to_owned)),
-        Some(_) => Err(invalid("visibility is public, private, shared or community.".to_owned())),
+        Some(_) => {
+            Err(invalid("visibility must be public, private, shared or community.".to_owned()))
+        }
     }
 }
 
@@ -237,7 +242,7 @@ pub(crate) fn time(parameter: &str, text: Option<&str>) -> Result<Option<Timesta
         .or_else(|_| DateTime::parse_from_rfc3339(&format!("{zoned}Z")))
         .or_else(|_| text.parse::<DateTime<FixedOffset>>());
     let parsed = parsed.ok().map(|time| time.naive_utc()).filter(|time| year_is_usual(*time));
-    let refused = || invalid(format!("{parameter} is a time such as 2026-11-22T12:59:35Z."));
+    let refused = || invalid(format!("{parameter} must be a time such as 2026-11-22T12:59:35Z."));
     parsed.map(Some).ok_or_else(refused)
 }
 

@@ -27,52 +27,51 @@ use crate::telemetry::metric;
 /// Images verified in parallel.
 const JOBS: usize = 16;
 
-/// Which images, and how each of them comes back.
+/// Which images to revert, and how.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BulkRevertRequest)]
 pub struct BulkRevertBody {
-    /// These images. Nothing else may be named beside them.
+    /// These images. Cannot be combined with other filters.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, max_items = 1000)]
     pub image_ids: Option<Vec<String>>,
-    /// The images of this project. A project, `deleted_after` or `deleted_before` is needed.
+    /// Images of this project. This, `deleted_after`, `deleted_before` or `image_ids` is required.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub owner: Option<String>,
-    /// The images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    /// Images deleted at this time or later: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
-    /// The images deleted before this time: RFC 3339, UTC where no zone is given.
+    /// Images deleted before this time: RFC 3339; UTC if no zone is given.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
-    /// Of these the ones whose whole name fits: `*` stands for any characters, `?` for one, and a
-    /// backslash takes the meaning of the character after it.
+    /// Only images whose whole name matches: `*` stands for any characters, `?` for one character;
+    /// a backslash makes the next character literal.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, min_length = 1, max_length = 255)]
     pub name: Option<String>,
-    /// Images to take back in this request, those lost first before the others.
+    /// Maximum number of images to revert in this request; those to be scrubbed soonest come first.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, minimum = 1, maximum = 1000, default = 1000)]
     pub limit: Option<u32>,
-    /// Go on after an answer that had this `marker`: images that did not come back are then not tried
-    /// again.
+    /// Continue after the response that had this `marker`, with images that were not tried yet.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub marker: Option<String>,
-    /// How many images the selection had when it was looked at, in a dry run (`results` and `remaining`
-    /// together) or in the answer before (`remaining`). If it has another number now, nothing is done.
+    /// How many images the selection had: `results` plus `remaining` of a dry run, or `remaining`
+    /// of the response before. If it is different now, nothing is done.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, minimum = 0)]
     pub expected_count: Option<u64>,
-    /// Say what would happen, write nothing.
+    /// Show what would happen; write nothing.
     #[serde(default)]
     #[schema(default = false)]
     pub dry_run: bool,
-    /// How to prove that the data is there before anything is written. The service's
-    /// configuration has the default, normally `exists`.
+    /// How to verify the data before anything is written. The service's configuration sets the
+    /// default, normally `exists`.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, value_type = Option<VerifyWord>)]
     pub verify: Option<VerifyWord>,
@@ -94,44 +93,45 @@ pub struct BulkRevertBody {
     pub protect: bool,
 }
 
-/// What became of each image.
+/// The result for each image.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::bulk_revert)]
 pub struct BulkRevert {
-    /// Whether nothing was written: then the results say what would happen.
+    /// Whether this was a dry run: nothing was written, and the results say what would happen.
     pub dry_run: bool,
-    /// The images that were tried, those lost first before the others.
+    /// The images that were tried, those to be scrubbed soonest first.
     pub results: Vec<BulkRevertResult>,
     /// The results, counted.
     pub counts: BulkRevertCounts,
-    /// Images of the selection that were not tried: send the request again, with `marker`, until none
-    /// are left.
+    /// Images of the selection that were not tried yet: send the request again, with `marker`,
+    /// until this is 0.
     pub remaining: u64,
-    /// Where the next request goes on; null where none are left, and where ids were named.
+    /// Marker for the next request; null if no image is left, or if the request named ids.
     #[schema(required)]
     pub marker: Option<String>,
 }
 
-/// What became of one image.
+/// The result for one image.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BulkRevertResult {
     /// The image's id.
     pub image_id: String,
-    /// `reverted`, or `already_reverted` by an earlier request; `already_active`; `failed`, and nothing
-    /// was changed; or `unknown`: the database went away, so look at it, or send the request again.
+    /// `reverted`; `already_reverted` (by an earlier request); `already_active`; `failed` (nothing
+    /// was changed); or `unknown` (no answer of the database: read the image, or repeat the
+    /// request).
     pub outcome: String,
-    /// Why it was not reverted, as the `reason` of the error that a revert of this image alone answers;
-    /// null if it was.
+    /// Why it was not reverted: the `reason` that a single revert of this image would answer; null
+    /// if it was reverted.
     #[schema(required)]
     pub reason: Option<String>,
-    /// The same, for people.
+    /// The result in words.
     #[schema(required)]
     pub message: Option<String>,
-    /// How much came back with it; absent if it did not.
+    /// How many rows came back with the image; absent if it did not come back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub restored: Option<BulkRevertRestored>,
-    /// What to know of it.
+    /// Warnings about this image.
     pub warnings: Vec<String>,
 }
 
@@ -148,28 +148,28 @@ pub struct BulkRevertRestored {
 /// Results, counted.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct BulkRevertCounts {
-    /// Images that are active by this request, or would be.
+    /// Images that this request brought back, or would bring back in a dry run.
     pub reverted: u64,
-    /// Images that are active by an earlier request.
+    /// Images that an earlier request brought back.
     pub already_reverted: u64,
     /// Images that were active already.
     pub already_active: u64,
-    /// Images that could not come back.
+    /// Images that could not be reverted.
     pub failed: u64,
-    /// Images of which nothing is known.
+    /// Images whose result is unknown.
     pub unknown: u64,
-    /// The last three by their `reason`.
+    /// Number of images by `reason`.
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// Take many deleted images back
+/// Bring many deleted images back
 ///
-/// Each image comes back, or does not, by the rules of a revert of it alone, and none of them because of
-/// another one. Those that are lost first are tried first. A request tries 1000 images at most, and ends
-/// early if it takes long: send it again, with the `marker` of its answer, until `remaining` is 0. An image
-/// that is back already is no failure, so every request may be sent again. Look first with
-/// `{"dry_run": true}`, and send what it counted as `expected_count`. A client that leaves stops the
-/// request after the images in hand; the log has a record of each.
+/// Each image is reverted by the rules of a single revert, independently of the others. Images that
+/// will be scrubbed soonest come first. One request tries at most 1000 images, and ends early if it
+/// takes long: send it again, with the `marker` of its response, until `remaining` is 0. An image
+/// that is already active does not count as a failure, so every request may be repeated. First send
+/// `{"dry_run": true}`, then send the number that it counted as `expected_count`. If the client
+/// disconnects, the request stops after its current images; the log has each image.
 #[utoipa::path(
     post,
     path = "/v2/pending-deletes/actions/revert",
@@ -178,18 +178,18 @@ pub struct BulkRevertCounts {
     request_body(
         content = BulkRevertBody,
         examples(
-            ("plan" = (summary = "What would come back of a project's deletions since a time",
+            ("plan" = (summary = "Show what would come back of a project since a time",
                 value = json!({"owner": "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f",
                     "deleted_after": "2026-11-22T13:00:00Z", "dry_run": true}))),
-            ("project" = (summary = "Take them back, and let nobody delete them again",
+            ("project" = (summary = "Bring them back, and protect them from further deletes",
                 value = json!({"owner": "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f",
                     "deleted_after": "2026-11-22T13:00:00Z", "name": "debian-*", "protect": true}))),
-            ("ids" = (summary = "Take these images back",
+            ("ids" = (summary = "Bring these images back",
                 value = json!({"image_ids": ["bfc6e7ec-f6cf-4f92-8276-f2f6afe31222"]})))
         )
     ),
     responses(
-        (status = 200, description = "Each image that was tried has its result.",
+        (status = 200, description = "A result for each image that was tried.",
             body = BulkRevert,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, BodyErrors
@@ -251,10 +251,13 @@ impl UnderstoodRevert {
         let invalid = |text: String| RequestError::Invalid(text);
         let limit = body.limit.unwrap_or(MAX_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(invalid(format!("limit is a whole number from 1 to {MAX_LIMIT}.")).into());
+            return Err(
+                invalid(format!("limit must be a whole number from 1 to {MAX_LIMIT}.")).into()
+            );
         }
         let marker = body.marker.as_deref().map(|text| {
-            position(text).ok_or_else(|| invalid("marker is the one of an answer.".to_owned()))
+            position(text)
+                .ok_or_else(|| invalid("marker must be the one of an earlier answer.".to_owned()))
         });
         let named = selection(
             body.image_ids,

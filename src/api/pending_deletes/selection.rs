@@ -39,7 +39,9 @@ pub(super) fn selection(
     let shown = shown(image_ids.as_deref(), owner, name, deleted_after, deleted_before);
     let texts = image_ids.unwrap_or_default();
     if texts.len() > MAX_IMAGES {
-        let text = format!("image_ids has at most {MAX_IMAGES} ids; send the others after them.");
+        let text = format!(
+            "image_ids may have at most {MAX_IMAGES} ids; send the others in another request."
+        );
         return Err(RequestError::Invalid(text));
     }
     let name = name.map(NamePattern::parse).transpose().map_err(invalid)?;
@@ -71,12 +73,12 @@ pub(super) fn selection(
 fn invalid(error: SelectionError) -> RequestError {
     let text = match error {
         SelectionError::Everything => {
-            "Name image_ids, an owner, deleted_after or deleted_before: without them every image that \
-             waits would be meant."
+            "Send image_ids, owner, deleted_after or deleted_before: without them the selection \
+             would have every pending image."
         }
-        SelectionError::Both => "Name image_ids, or an owner, times and a name, not both.",
+        SelectionError::Both => "Send either image_ids, or owner, times and name, not both.",
         SelectionError::EmptyWindow => "deleted_before must be later than deleted_after.",
-        SelectionError::Pattern => "name has 1 to 255 characters.",
+        SelectionError::Pattern => "name must have 1 to 255 characters.",
     };
     RequestError::Invalid(text.to_owned())
 }

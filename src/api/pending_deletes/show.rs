@@ -30,12 +30,12 @@ pub struct PendingDeletePreview {
     /// Project that owns the image.
     #[schema(required)]
     pub owner: Option<String>,
-    /// Status as it is now, such as `pending_delete`.
+    /// Current status, such as `pending_delete`.
     pub status: String,
     /// Size of the data in bytes.
     #[schema(required)]
     pub size: Option<i64>,
-    /// Who can see the image while it is active: `public`, `private`, `shared` or `community`.
+    /// Visibility of the image: `public`, `private`, `shared` or `community`.
     pub visibility: String,
     /// Format of the disk, such as `qcow2` or `raw`.
     #[schema(required)]
@@ -46,33 +46,33 @@ pub struct PendingDeletePreview {
     /// When the image was created, UTC.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When the image was deleted, UTC; null for one that is not deleted.
+    /// When the image was deleted, UTC; null if it is not deleted.
     #[schema(required, format = DateTime)]
     pub deleted_at: Option<String>,
-    /// Whether a revert would be carried out now.
+    /// Whether a revert would succeed now.
     pub revertible: bool,
-    /// Why not, as the `reason` of the error that a revert would answer; null if it may.
+    /// Why the image cannot be reverted: the `reason` that a revert would answer; null if it can.
     #[schema(required)]
     pub reason: Option<String>,
-    /// Why not, and what to do, in words; null if it may.
+    /// Why the image cannot be reverted, and what to do, in words; null if it can.
     #[schema(required)]
     pub message: Option<String>,
-    /// From when on the scrubber may destroy the data, UTC; null where it will not.
+    /// The scrubber may destroy the data from this time on, UTC; null if it will not.
     #[schema(required, format = DateTime)]
     pub scrub_at: Option<String>,
-    /// Seconds until `scrub_at`, 0 once it has passed; null where there is none.
+    /// Seconds until `scrub_at`; 0 if it has passed; null if `scrub_at` is null.
     #[schema(required)]
     pub seconds_left: Option<i64>,
-    /// The retention rule that decides when; null where `scrub_time` does, or nothing is scrubbed.
+    /// The retention rule that decides `scrub_at`; null if `scrub_time` decides or nothing is scrubbed.
     #[schema(required)]
     pub retention_rule: Option<String>,
-    /// Until when the image is held, by whom and why; absent where it is not held.
+    /// The image's hold: until when, by whom and why; absent if it is not held.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub hold: Option<TermInForce>,
-    /// The locations whose data waits to be scrubbed.
+    /// The locations that are not scrubbed yet.
     pub locations: Vec<LocationPreview>,
-    /// Names of the properties that would come back. Among them are those that a user removed
+    /// Names of the properties that would come back. They include properties that a user removed
     /// before the delete.
     pub properties: Vec<String>,
     /// Tags that would come back.
@@ -81,46 +81,47 @@ pub struct PendingDeletePreview {
     pub members: Vec<String>,
 }
 
-/// One location, and what was found there.
+/// One location, and the state of its data.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LocationPreview {
-    /// Number of the row in Glance's `image_locations`.
+    /// Id of the row in Glance's `image_locations`.
     pub id: i32,
-    /// Store that has it; null where no configured store does.
+    /// Store of the location; null if it belongs to no configured store.
     #[schema(required)]
     pub store: Option<String>,
-    /// Scheme of its URL, such as `file` or `rbd`; null where the URL cannot be decrypted.
+    /// Scheme of its URL, such as `file` or `rbd`; null if the URL cannot be decrypted.
     #[schema(required)]
     pub scheme: Option<String>,
-    /// Whether it was deleted with the image, not removed from the living image before.
+    /// Whether it was deleted with the image (`true`), or removed from the image before that
+    /// (`false`).
     pub deleted_with_image: bool,
     /// Whether it would come back.
     pub comes_back: bool,
-    /// What is there: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden`
-    /// (the store keeps it where nobody can read it), `retained` (the same, and a revert with
-    /// `verify` = `checksum` can bring it back), `unproved` (something is there although it was
-    /// destroyed; only a `checksum` proves it), `damaged`, `repairable` (a revert puts
-    /// right what is wrong), `not_verifiable` (it can never be looked at), `unknown` or
-    /// `not_checked`; more may come.
+    /// State of the data: `present`, `missing`, `wrong_size`, `wrong_checksum`, `hidden` (the store
+    /// keeps it, but it cannot be read), `retained` (the same, and a revert with `verify` =
+    /// `checksum` can bring it back), `unproved` (there is data although it was recorded as
+    /// destroyed; only `checksum` can prove it), `damaged`, `repairable` (a revert repairs it),
+    /// `not_verifiable` (this service can never check it), `unknown` or `not_checked`; more may be
+    /// added.
     pub data: String,
-    /// What is wrong, in words; null if nothing is.
+    /// The problem, in words; null if there is none.
     #[schema(required)]
     pub problem: Option<String>,
-    /// What the store has kept of data that nobody can read any more; absent where there is nothing.
+    /// Data that the store kept after it was deleted; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub retained: Option<RetainedData>,
 }
 
-/// Data that a store has kept after it was deleted.
+/// Data that a store kept after it was deleted.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RetainedData {
     /// Bytes.
     pub size: u64,
-    /// Since when nobody can read it, UTC; null where the store does not say.
+    /// When it was deleted in the store, UTC; null if the store does not report it.
     #[schema(required, format = DateTime)]
     pub since: Option<String>,
-    /// Until when it is kept at the least, UTC; null where nobody set an end, or it cannot be seen.
+    /// The store keeps it at least until this time, UTC; null if there is no end, or it is unknown.
     #[schema(required, format = DateTime)]
     pub until: Option<String>,
 }
@@ -215,10 +216,10 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
         }
         Finding::Damaged(how) => ("damaged", Some(without_credentials(how))),
         Finding::WrongSize { found, expected } => {
-            ("wrong_size", Some(format!("It holds {found} bytes instead of {expected}.")))
+            ("wrong_size", Some(format!("It has {found} bytes instead of {expected}.")))
         }
         Finding::WrongChecksum => {
-            ("wrong_checksum", Some("It holds other data than was uploaded.".to_owned()))
+            ("wrong_checksum", Some("Its data has a different hash than the image.".to_owned()))
         }
         Finding::NotVerifiable(why) => ("not_verifiable", Some(without_credentials(why))),
         Finding::Unknown(problem) => ("unknown", Some(without_credentials(problem))),
@@ -227,8 +228,8 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
 
 /// Show what a revert would do
 ///
-/// Says whether the image may be reverted, why not, what would come back, and whether the data is
-/// there. Asks the stores, changes nothing.
+/// Shows whether the image can be reverted, the reason if not, what would come back, and whether
+/// its data is in the store. Queries the stores; changes nothing.
 #[utoipa::path(
     get,
     path = "/v2/pending-deletes/{image_id}",
@@ -237,7 +238,7 @@ fn words(finding: &Finding) -> (&'static str, Option<String>) {
     params(("image_id" = String, Path, description = "The image's id.",
         example = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222")),
     responses(
-        (status = 200, description = "Any image that Glance's database has, whatever its status.",
+        (status = 200, description = "The preview. Works for any image in Glance's database, whatever its status.",
             body = PendingDeletePreview,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, ImageErrors

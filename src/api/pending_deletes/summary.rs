@@ -21,8 +21,8 @@ use crate::domain::time::{Timestamp, isotime};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SummaryParameters {
-    /// What makes a group, one or more of them with commas between: `project` (the default),
-    /// `burst` (deletions of one project with no gap over 60 seconds), `store`.
+    /// How to group, one or several values separated by commas: `project` (the default), `burst`
+    /// (deletions of one project with no gap over 60 seconds), `store`.
     #[param(
         nullable = false,
         example = "burst,store",
@@ -38,66 +38,67 @@ pub struct SummaryParameters {
     /// Only images of this visibility: `public`, `private`, `shared` or `community`.
     #[param(nullable = false, pattern = "^(public|private|shared|community)$")]
     pub visibility: Option<String>,
-    /// Only images that are held (`true`), or are not (`false`).
+    /// Only images that are held (`true`), or not held (`false`).
     #[param(nullable = false, pattern = "^(true|false)$")]
     pub held: Option<String>,
-    /// Only images deleted at this time or later: RFC 3339, UTC where no zone is given.
+    /// Only images deleted at this time or later: RFC 3339, UTC if no zone is given.
     #[param(nullable = false, format = DateTime)]
     pub deleted_after: Option<String>,
-    /// Only images deleted before this time: RFC 3339, UTC where no zone is given.
+    /// Only images deleted before this time: RFC 3339, UTC if no zone is given.
     #[param(nullable = false, format = DateTime)]
     pub deleted_before: Option<String>,
 }
 
-/// What waits, in groups.
+/// Pending images, in groups.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::summary)]
 pub struct PendingDeletesSummary {
-    /// Images that wait.
+    /// Number of pending images.
     pub images: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
-    /// When the first of them was deleted, UTC; null where none waits.
+    /// When the first image was deleted, UTC; null if no image is pending.
     #[schema(required, format = DateTime)]
     pub first_deleted_at: Option<String>,
-    /// When the last of them was deleted, UTC; null where none waits.
+    /// When the last image was deleted, UTC; null if no image is pending.
     #[schema(required, format = DateTime)]
     pub last_deleted_at: Option<String>,
-    /// From when on the first of them may be destroyed, UTC; null while nothing is scrubbed.
+    /// When the first image of the group may be scrubbed, UTC; null if nothing is scrubbed.
     #[schema(required, format = DateTime)]
     pub first_scrub_at: Option<String>,
-    /// The groups with the most images, at most 1000, the largest first. An image with copies in
-    /// several stores is in several groups by store.
+    /// The groups, largest first, at most 1000. Grouped by store, an image with copies in several
+    /// stores is in several groups.
     pub groups: Vec<PendingDeletesGroup>,
-    /// How many groups are left out.
+    /// Number of groups that are not listed.
     pub other_groups: u64,
-    /// Images in these.
+    /// Number of images in groups that are not listed.
     pub other_images: u64,
 }
 
-/// Images that belong together.
+/// A group of pending images.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PendingDeletesGroup {
-    /// Project that owns the images; null if not grouped by project or burst.
+    /// Project that owns the images; null if the groups are not by project or burst.
     #[schema(required)]
     pub project: Option<String>,
-    /// Store that has the data; null if not grouped by store, or no store that is known has it.
+    /// Store of the data; null if the groups are not by store, or if no configured store has the
+    /// data.
     #[schema(required)]
     pub store: Option<String>,
     /// Images.
     pub images: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
-    /// When the first of them was deleted, UTC.
+    /// When the first image of the group was deleted, UTC.
     #[schema(format = DateTime)]
     pub first_deleted_at: String,
-    /// When the last of them was deleted, UTC.
+    /// When the last image of the group was deleted, UTC.
     #[schema(format = DateTime)]
     pub last_deleted_at: String,
-    /// From when on the first of them may be destroyed, UTC; null while nothing is scrubbed.
+    /// When the first image of the group may be scrubbed, UTC; null if nothing is scrubbed.
     #[schema(required, format = DateTime)]
     pub first_scrub_at: Option<String>,
-    /// Seconds until then, 0 once it has passed; null where there is none.
+    /// Seconds until `first_scrub_at`; 0 if it has passed; null if `first_scrub_at` is null.
     #[schema(required)]
     pub seconds_left: Option<i64>,
 }
@@ -155,7 +156,7 @@ impl SummaryParameters {
                 "store" => by.store = true,
                 _ => {
                     let text =
-                        "group_by is project, burst or store, or several with commas between.";
+                        "group_by must be project, burst or store, or several separated by commas.";
                     return Err(invalid(text.to_owned()));
                 }
             }
@@ -176,11 +177,11 @@ impl SummaryParameters {
     }
 }
 
-/// Sum up the images that can still be reverted
+/// Summarize the images that can still be reverted
 ///
-/// How many images wait, how large they are, when they were deleted and when the first of them may be
-/// destroyed, by project, by burst of deletions and by store. Reads the rows of all images that wait,
-/// so it takes a while where there are many.
+/// Counts pending images by project, burst of deletions or store: number, bytes, when they were
+/// deleted, and when the first of them may be scrubbed. Reads the rows of all pending images, so it
+/// is slow if there are many.
 #[utoipa::path(
     get,
     path = "/v2/pending-deletes/summary",

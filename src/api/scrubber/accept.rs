@@ -16,30 +16,30 @@ use crate::domain::repo::RepoError;
 /// No database can count further.
 const MOST: u64 = i64::MAX.cast_unsigned();
 
-/// How much is accepted.
+/// How many images are accepted.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptRequest {
-    /// Images that the next pass may destroy at most: the `images` of the plan.
+    /// Maximum number of images that the next pass may destroy: `images` of the plan.
     #[schema(minimum = 1, nullable = false, required)]
     pub images: Option<u64>,
 }
 
-/// What was accepted.
+/// The acceptance.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::acceptance)]
 pub struct Acceptance {
-    /// Images that the next pass may destroy at most.
+    /// Maximum number of images that the next pass may destroy.
     pub images: u64,
 }
 
-/// Let one large scrub pass through
+/// Accept one scrub pass over its limit
 ///
 /// A pass that would destroy more than `max_images_per_pass` or `max_bytes_per_pass` destroys
-/// nothing until somebody has looked at the plan and accepts the number of images here. The next
-/// pass starts at once; if more than that has become due it is refused again, and so is every later
-/// one. Kept in the tables of glance-revert for whichever process runs the next pass; without them in
-/// the process that answers.
+/// nothing until somebody accepts the number of images from the plan here. The next pass then
+/// starts immediately. If more images are due by then, that pass is refused too. The acceptance is
+/// stored in the service's own tables and applies to the next pass of any process; without these
+/// tables, only to the process that answers.
 #[utoipa::path(
     post,
     path = "/v2/scrubber/actions/accept",
@@ -47,11 +47,11 @@ pub struct Acceptance {
     tag = "scrubber",
     request_body(
         content = AcceptRequest,
-        examples(("accept" = (summary = "As many images as the plan says",
+        examples(("accept" = (summary = "The number of images in the plan",
             value = json!({"images": 5000}))))
     ),
     responses(
-        (status = 200, description = "The next pass may destroy so many images.",
+        (status = 200, description = "The next pass may destroy this many images.",
             body = Acceptance,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors, BodyErrors
@@ -66,7 +66,9 @@ pub(crate) async fn accept_scrub(
 ) -> Result<JsonAnswer<Acceptance>, ApiError> {
     let scrubber = state.scrubber()?;
     let images = body.images.filter(|images| (1..=MOST).contains(images)).ok_or_else(|| {
-        RequestError::Invalid("images is how many images the next pass may destroy.".to_owned())
+        RequestError::Invalid(
+            "images must be the number of images that the next pass may destroy.".to_owned(),
+        )
     })?;
     context.note(|case| case.options = Some(format!("images={images}")));
     match state.control.accept(&admin, images).await {

@@ -16,16 +16,16 @@ use crate::api::state::ApiState;
 use crate::domain::control::LONGEST_REASON;
 use crate::domain::time::Timestamp;
 
-/// Until when something is to last, and why.
+/// The end of a pause or hold, and its reason.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TermRequest {
-    /// Until when: RFC 3339, UTC where no zone is given. A pause that is not told lasts 24 hours, a
-    /// hold until it is released.
+    /// The end: RFC 3339; UTC if no zone is given. Without it a pause lasts 24 hours, and a hold
+    /// lasts until it is released.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, format = DateTime)]
     pub until: Option<String>,
-    /// Why, for the others; at most 1000 characters.
+    /// The reason, shown to other operators; at most 1000 characters.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub reason: Option<String>,
@@ -43,7 +43,7 @@ pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, RequestErro
     let fits = |text: &String| text.chars().count() <= LONGEST_REASON && !text.contains('\0');
     match text {
         Some(text) if !fits(&text) => Err(RequestError::Invalid(format!(
-            "reason has at most {LONGEST_REASON} characters, and no NUL."
+            "reason must have at most {LONGEST_REASON} characters, and no NUL."
         ))),
         text => Ok(text.filter(|text| !text.is_empty())),
     }
@@ -53,27 +53,27 @@ pub(crate) fn reason(text: Option<String>) -> Result<Option<String>, RequestErro
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::pause)]
 pub struct ScrubberPause {
-    /// The pause in force; another one, if that lasts longer.
+    /// The pause in force. It is an earlier one if that lasts longer than the requested one.
     pub pause: TermInForce,
-    /// Images that were claimed still when the answer was given; their data is going or gone. 0 as
-    /// a rule.
+    /// Images that were still claimed when the response was sent; their data is being destroyed.
+    /// Normally 0.
     pub claims_in_hand: u64,
 }
 
-/// A pause that was ended.
+/// The end of a pause.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::resumption)]
 pub struct ScrubberResumption {
-    /// Whether there was one.
+    /// Whether the scrubber was paused.
     pub was_paused: bool,
 }
 
 /// Pause the scrubber
 ///
-/// Of every process on the database, the command line's among them, those too that are started later.
-/// From the answer on no image is claimed. A pass in hand stops, and releases the claims of images that
-/// it has not touched; the answer waits for that, 10 seconds at most. A pause that lasts longer is never
-/// made shorter: resume first.
+/// Pauses the scrubber of every process that uses the database, also of the command line and of
+/// processes started later. After the response no image is claimed. A running pass stops and
+/// releases the claims of images that it has not touched yet; the response waits up to 10 seconds
+/// for that. A request never shortens an existing pause: resume first.
 #[utoipa::path(
     post,
     path = "/v2/scrubber/actions/pause",
@@ -107,7 +107,7 @@ pub(crate) async fn pause_scrubber(
 
 /// End the pause of the scrubber
 ///
-/// The next pass begins after `wakeup_time` at the latest. Holds go on.
+/// The next pass starts within `wakeup_time`. Holds stay in force.
 #[utoipa::path(
     post,
     path = "/v2/scrubber/actions/resume",

@@ -25,7 +25,7 @@ const LONGEST: u64 = 31_536_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PlanParameters {
-    /// How many seconds to look ahead; 0 for what is due now.
+    /// How many seconds to look ahead; 0 shows what is due now.
     #[param(minimum = 0, maximum = 31_536_000, default = 0, value_type = Option<u64>,
         nullable = false)]
     pub within: Option<String>,
@@ -38,25 +38,26 @@ pub struct ScrubPlan {
     /// When the plan was made, UTC.
     #[schema(format = DateTime)]
     pub now: String,
-    /// What may be destroyed until then is in the plan, UTC.
+    /// End of the plan, UTC: it has the images that may be scrubbed until then.
     #[schema(format = DateTime)]
     pub until: String,
     /// Images that would be destroyed.
     pub images: u64,
-    /// The sum of their sizes in bytes, each counted once however many copies it has.
+    /// Sum of the images' sizes in bytes. An image with several copies counts once.
     pub bytes: u64,
-    /// Whether a pass that had to destroy all this at once would destroy nothing of it.
+    /// Whether this is over the limit of a pass: a pass would destroy nothing.
     pub limited: bool,
-    /// Why, in words; null if it is not limited.
+    /// The reason, in words; null if it is not limited.
     #[schema(required)]
     pub message: Option<String>,
-    /// The same by project and store, those whose first image is lost next first; at most 1000.
+    /// The images by project and store, the group with the next image to be scrubbed first; at most
+    /// 1000.
     pub groups: Vec<ScrubPlanGroup>,
-    /// Images in none of the groups, because there were too many of them.
+    /// Number of images in groups that are not listed.
     pub other_images: u64,
-    /// The images that are lost next, at most 100.
+    /// The images to be scrubbed next, at most 100.
     pub next: Vec<ScrubPlanImage>,
-    /// What is due too, and left alone.
+    /// Images that are due, but that a pass leaves alone.
     pub stopped: Vec<ScrubPlanStopped>,
 }
 
@@ -66,14 +67,14 @@ pub struct ScrubPlanGroup {
     /// Project that owns the images.
     #[schema(required)]
     pub project: Option<String>,
-    /// Store that has them; null for images of which no data is left.
+    /// Store of the images; null for images that have no data left.
     #[schema(required)]
     pub store: Option<String>,
     /// Images.
     pub images: u64,
     /// The sum of their sizes in bytes.
     pub bytes: u64,
-    /// From when on the first of them may be destroyed, UTC.
+    /// When the first image of the group may be scrubbed, UTC.
     #[schema(format = DateTime)]
     pub first_scrub_at: String,
 }
@@ -94,21 +95,21 @@ pub struct ScrubPlanImage {
     pub size: Option<i64>,
     /// Stores that have the data.
     pub stores: Vec<String>,
-    /// From when on the scrubber may destroy the data, UTC.
+    /// The scrubber may destroy the data from this time on, UTC.
     #[schema(format = DateTime)]
     pub scrub_at: String,
-    /// The retention rule that decides when; null where `scrub_time` does.
+    /// The retention rule that decides `scrub_at`; null if `scrub_time` decides.
     #[schema(required)]
     pub retention_rule: Option<String>,
-    /// Whether the image lives, and only locations go that were removed from it.
+    /// Whether the image itself stays, and only locations that were removed from it are scrubbed.
     pub removed_locations: bool,
 }
 
 /// Images that a pass would leave alone.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScrubPlanStopped {
-    /// Why: `unreadable`, `no_store`, `not_acceptable`, `store_unavailable`, `failed_lately` or `held`;
-    /// more may come.
+    /// The reason: `unreadable`, `no_store`, `not_acceptable`, `store_unavailable`, `failed_lately`
+    /// or `held`; more may be added.
     pub reason: String,
     /// Images.
     pub images: u64,
@@ -123,7 +124,7 @@ pub struct ScrubPlanStopped {
 pub struct ScrubPlanExample {
     /// Id.
     pub id: String,
-    /// What is in the way, in words.
+    /// Why a pass leaves it alone, in words.
     pub message: String,
 }
 
@@ -183,7 +184,7 @@ impl From<Stopped> for ScrubPlanStopped {
 /// Show what the scrubber will destroy
 ///
 /// Decides for each image as a scrub pass would, and writes nothing. Reads the rows of all images
-/// that are due until then, so it takes a while where there are many.
+/// that will be due by then, so it is slow if there are many.
 #[utoipa::path(
     get,
     path = "/v2/scrubber/plan",
@@ -213,7 +214,7 @@ impl PlanParameters {
         let text = self.within.as_deref().unwrap_or("0");
         let seconds = text.parse().ok().filter(|seconds| *seconds <= LONGEST);
         let refused =
-            || RequestError::Invalid(format!("within is whole seconds from 0 to {LONGEST}."));
+            || RequestError::Invalid(format!("within must be whole seconds from 0 to {LONGEST}."));
         seconds.map(Duration::from_secs).ok_or_else(refused)
     }
 }

@@ -14,70 +14,72 @@ use crate::domain::control::{InForce, LastPass, Orders};
 use crate::domain::scrub::Scrubber;
 use crate::domain::time::{FAR_FUTURE, isotime};
 
-/// What the scrubber is at.
+/// The scrubber's status.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = crate::api::openapi::examples::scrubber)]
 pub struct ScrubberStatus {
-    /// What the process that answers is at: `on`, `off`, `paused`, `limited` (more was due than a
-    /// pass may destroy), `scrub_time_unset` or `scrub_time_too_short`; more may come.
+    /// State of the process that answers: `on`, `off`, `paused`, `limited` (more is due than a pass
+    /// may destroy), `scrub_time_unset` or `scrub_time_too_short`; more may be added.
     pub state: String,
-    /// The pause of all processes on the database; absent where there is none.
+    /// The pause of all processes that use the database; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub pause: Option<TermInForce>,
-    /// Images that are held; null without the tables of glance-revert.
+    /// Number of held images; null without the service's own tables.
     #[schema(required)]
     pub held_images: Option<u64>,
-    /// Images that the next pass may destroy beyond the limits; null where nobody said so.
+    /// Images that the next pass may destroy although that is over the limit; null if nothing was
+    /// accepted.
     #[schema(required)]
     pub accepted_images: Option<u64>,
-    /// Seconds after its deletion from when on an image may be destroyed; null while nothing is
-    /// scrubbed.
+    /// An image may be scrubbed this many seconds after its deletion; null if nothing is scrubbed.
     #[schema(required)]
     pub scrub_time: Option<u64>,
-    /// The longest `scrub_time` that a pass of any process went by, until somebody accepts a shorter
-    /// one: where it is longer than `scrub_time`, what is due by that alone is not destroyed before an
-    /// acceptance. Null before the first pass, and without the tables of glance-revert.
+    /// The `scrub_time` in force: the longest one that a pass of any process used, until somebody
+    /// accepts a shorter one. If it is longer than `scrub_time`, images that are due only by the
+    /// shorter time are not destroyed until somebody accepts it. Null before the first pass, and
+    /// without the service's own tables.
     #[schema(required)]
     pub kept_scrub_time: Option<u64>,
-    /// The last pass of any process; absent before the first one, and without the tables.
+    /// The last pass of any process; absent before the first pass, and without the service's own
+    /// tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub last_pass: Option<ScrubberPass>,
-    /// Whether the tables of glance-revert are there, which pauses and holds need.
+    /// Whether the service's own tables exist. Pauses and holds need them.
     pub has_tables: bool,
 }
 
-/// A pass that was begun.
+/// A pass of the scrubber.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ScrubberPass {
     /// When it began, UTC.
     #[schema(format = DateTime)]
     pub started_at: String,
-    /// When it ended, UTC; null while it runs, and where its process died.
+    /// When it ended, UTC; null if it is running, or if its process died.
     #[schema(required, format = DateTime)]
     pub finished_at: Option<String>,
-    /// The machine that ran it.
+    /// The host that ran it.
     pub host: String,
-    /// `finished`, `limited`, `paused`, `interrupted` or `failed`; null without an end. More may
-    /// come.
+    /// `finished`, `limited`, `paused`, `interrupted` or `failed`; null if it has not ended. More
+    /// may be added.
     #[schema(required)]
     pub outcome: Option<String>,
-    /// Images looked at.
+    /// Images that the pass looked at.
     pub images_seen: u64,
-    /// Images whose last waiting location is gone.
+    /// Images that were completely scrubbed.
     pub images_scrubbed: u64,
-    /// Locations whose data was deleted, or absent already.
+    /// Locations whose data was deleted or already absent.
     pub locations_deleted: u64,
-    /// Locations whose data was absent already.
+    /// Locations whose data was already absent.
     pub data_gone: u64,
-    /// Claims that were released, the data untouched.
+    /// Claims that were released with the data untouched.
     pub claims_released: u64,
-    /// Images that are held, and were left alone.
+    /// Held images, which the pass left alone.
     pub images_held: u64,
     /// Images that failed.
     pub images_failed: u64,
-    /// Alerts; each wants a person to look at the log of that machine.
+    /// Number of alerts. For each, read the log of that host.
     pub alerts: u64,
 }
 
@@ -102,18 +104,18 @@ impl From<LastPass> for ScrubberPass {
     }
 }
 
-/// A pause or a hold that runs.
+/// A pause or a hold in force.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TermInForce {
-    /// Until when, UTC; null until it is ended.
+    /// Its end, UTC; null if it has no end.
     #[schema(required, format = DateTime)]
     pub until: Option<String>,
     /// Since when, UTC.
     #[schema(format = DateTime)]
     pub since: String,
-    /// Who asked for it: a user's id, the subject of a token, or the command line's user.
+    /// Who set it: a user's id, the subject of a token, or the user of the command line.
     pub by: String,
-    /// Why, in the words of whoever asked for it.
+    /// The reason that was given.
     #[schema(required)]
     pub reason: Option<String>,
 }
@@ -161,17 +163,17 @@ pub fn standing(scrubs: bool, scrubber: Result<&Scrubber, ScrubTime>) -> &'stati
     }
 }
 
-/// Show what the scrubber is at
+/// Show the scrubber's status
 ///
-/// Whether it scrubs, whether it is paused until when and by whom, and how many images are held. Pauses
-/// and holds are of the database: every process on it goes by them.
+/// Shows whether it scrubs, its pause (until when and by whom), and how many images are held.
+/// Pauses and holds are stored in the database and apply to every process that uses it.
 #[utoipa::path(
     get,
     path = "/v2/scrubber",
     operation_id = "getScrubber",
     tag = "scrubber",
     responses(
-        (status = 200, description = "What it is at.", body = ScrubberStatus,
+        (status = 200, description = "The scrubber's status.", body = ScrubberStatus,
             headers(("x-openstack-request-id" = String, description = "The request's id."))),
         AdminErrors
     )

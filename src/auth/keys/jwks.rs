@@ -80,8 +80,8 @@ fn refuse_secrets(members: &Map<String, Value>) -> Result<(), &'static str> {
         return Err("is a shared secret (oct); tokens are verified with public keys only");
     }
     if SECRETS.iter().any(|secret| members.contains_key(*secret)) {
-        return Err("holds private key material; keep the public members alone, and make a new \
-                    pair if others could read the file");
+        return Err("has private key material; keep only the public members, and make a new pair \
+            if others could read the file");
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ impl Jwk {
         let Some(name) = &self.alg else { return Ok(kind.default_algorithm(allowed)) };
         match Algorithm::parse(name) {
             Some(named) if !kind.algorithms().contains(&named) => {
-                Err("names an alg that does not fit its kty and crv")
+                Err("has an alg that does not match its kty and crv")
             }
             named => Ok(named.filter(|named| allowed.contains(named))),
         }

@@ -72,5 +72,5 @@ pub(super) fn rsa_info(n: &[u8], e: &[u8]) -> Result<Vec<u8>, &'static str> {
     RsaPublicKeyComponents { n, e }
         .as_der()
         .map(|der| der.as_ref().to_vec())
-        .map_err(|_| "has an n or e that is no RSA number")
+        .map_err(|_| "has an n or e that is not valid for RSA")
 }

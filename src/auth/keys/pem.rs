@@ -26,11 +26,13 @@ pub(in crate::auth) fn parse(text: &[u8], allowed: &[Algorithm]) -> Result<KeySe
 fn public_key_info(text: &[u8]) -> Result<Vec<u8>, &'static str> {
     let text = str::from_utf8(text).map_err(|_| "it is not text")?;
     if text.contains("PRIVATE KEY-----") {
-        return Err("it holds a private key; put the public one there, and make a new pair if \
-                    others could read the file");
+        return Err(
+            "it has a private key; put the public key there, and make a new pair if others \
+            could read the file",
+        );
     }
     if text.matches("-----BEGIN ").count() != 1 {
-        return Err("it must hold exactly one block, BEGIN PUBLIC KEY");
+        return Err("it must have exactly one block, BEGIN PUBLIC KEY");
     }
     if let Some(der) = block(text, "PUBLIC KEY")? {
         return Ok(der);

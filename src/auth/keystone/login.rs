@@ -29,7 +29,8 @@ impl KeystoneAuthenticator {
 #[async_trait]
 impl SignIn for KeystoneSignIn {
     async fn sign_in(&self, login: PasswordLogin) -> Result<Issued, AuthError> {
-        let busy = || AuthError::Unavailable("many are signing in at this moment".to_owned());
+        let busy =
+            || AuthError::Unavailable("too many logins are running at this moment".to_owned());
         let _turn = self.turns.try_acquire().map_err(|_| busy())?;
         let session = self.api.login(&credentials(login), false).await;
         let session = session.map_err(|error| refusal(&error))?;

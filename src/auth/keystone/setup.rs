@@ -73,9 +73,9 @@ impl KeystoneAuthenticator {
     pub async fn probe(&self) -> Result<KeystoneReport, String> {
         let Some(user) = &self.validator.asker else {
             if !self.validator.api.version().await.map_err(|error| error.to_string())? {
-                return Err("what answers at auth_url is not a Keystone v3".to_owned());
+                return Err("the server at auth_url is not a Keystone v3".to_owned());
             }
-            let works = "Keystone v3 answers; callers' tokens are asked about with themselves";
+            let works = "Keystone v3 answers; each caller's token is validated with itself";
             return Ok(KeystoneReport { works: works.to_owned(), warning: None });
         };
         let session = user.session().await.map_err(|error| error.to_string())?;
@@ -83,13 +83,13 @@ impl KeystoneAuthenticator {
             self.validator.ask(&session.token, Age::Unexpired).await.map_err(
                 |error| match error {
                     AuthError::Invalid { .. } => {
-                        "Keystone does not know the token that it gave us".to_owned()
+                        "Keystone does not accept the token that it issued to this service"
+                            .to_owned()
                     }
                     AuthError::Unavailable(cause) => cause,
                 },
             )?;
-        report(&body)
-            .ok_or_else(|| "Keystone's answer is not the JSON that it should be".to_owned())
+        report(&body).ok_or_else(|| "Keystone's answer is not the expected JSON".to_owned())
     }
 }
 
@@ -125,8 +125,8 @@ fn report(body: &[u8]) -> Option<KeystoneReport> {
     });
     let works = format!("logged in as {} with the roles: {}", token.user.name, roles.join(", "));
     let warning = (!may_ask).then(|| {
-        "neither service nor admin is among them: Keystone's default policy lets nobody else ask \
-         about callers' tokens"
+        "neither service nor admin is among them: Keystone's default policy requires one of them \
+         to validate callers' tokens"
             .to_owned()
     });
     Some(KeystoneReport { works, warning })

@@ -112,7 +112,7 @@ pub(super) fn read(
     age: Age,
 ) -> Result<TokenInfo, AuthError> {
     let Body { token } = serde_json::from_slice(body)
-        .map_err(|_| unavailable("Keystone's answer is not the JSON that it should be"))?;
+        .map_err(|_| unavailable("Keystone's answer is not the expected JSON"))?;
     // A token without an expiry cannot be cached safely, and no Keystone issues one.
     let expires_at = token.expires_at.ok_or(refused("no_expires_at"))?.naive_utc();
     if expires_at <= now && age == Age::Unexpired {

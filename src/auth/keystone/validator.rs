@@ -119,7 +119,7 @@ impl Validator {
             }
             user.forget(&session);
         }
-        Err(unavailable("Keystone refuses our own user's token (401), a new one too"))
+        Err(unavailable("Keystone refuses the token of this service's user (401), also a new one"))
     }
 }
 
@@ -152,18 +152,18 @@ fn read(answer: KeystoneAnswer) -> Result<Vec<u8>, AuthError> {
         (404, true) => Err(refused("unknown")),
         (400, true) => Err(refused("malformed")),
         (403, true) => Err(unavailable(
-            "Keystone does not let our user ask about tokens (403): give it the role service, or \
-             admin, in its project",
+            "Keystone does not allow this service's user to validate tokens (403): give it the \
+             role service, or admin, in its project",
         )),
         (status @ (429 | 500..), _) => {
-            Err(unavailable(format!("Keystone is there and cannot serve ({status})")))
+            Err(unavailable(format!("Keystone reports that it is unavailable ({status})")))
         }
         (status, false) => Err(unavailable(format!(
-            "what answers at [keystone_authtoken] auth_url is not a Keystone v3 ({status}): check \
+            "the server at [keystone_authtoken] auth_url is not a Keystone v3 ({status}): check \
              its host, port and path"
         ))),
         (status, true) => {
-            Err(unavailable(format!("Keystone answered a question about a token with {status}")))
+            Err(unavailable(format!("Keystone answered the validation of a token with {status}")))
         }
     }
 }

@@ -38,7 +38,10 @@ pub(in crate::auth) enum FetchProblem {
     #[error("{WELL_KNOWN} is not a discovery document: {0}")]
     NotDocument(#[source] JsonFault),
     /// The document is for another issuer, or for none.
-    #[error("{WELL_KNOWN} is of another issuer: its issuer must be the section's, byte by byte")]
+    #[error(
+        "{WELL_KNOWN} belongs to another issuer: its issuer must equal the section's, byte by \
+        byte"
+    )]
     OtherIssuer,
     /// The document has no `jwks_uri`.
     #[error("{WELL_KNOWN} has no jwks_uri")]

@@ -80,7 +80,7 @@ const IMAGES: [Planned; 6] = [
         shown: Shown {
             id: "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c04",
             name: "lost",
-            story: "deleted 3 minutes ago, and somebody removed its file: refused, 409",
+            story: "deleted 3 minutes ago, but its file was removed: refused, 409",
             pending: true,
         },
         deleted: Some(Duration::from_mins(3)),
@@ -93,7 +93,7 @@ const IMAGES: [Planned; 6] = [
         shown: Shown {
             id: "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c05",
             name: "old",
-            story: "deleted 2 hours ago, scrub_time is one: the scrubber takes it at once",
+            story: "deleted 2 hours ago, scrub_time is 1 hour: the scrubber destroys it at once",
             pending: false,
         },
         deleted: Some(Duration::from_hours(2)),
@@ -106,7 +106,7 @@ const IMAGES: [Planned; 6] = [
         shown: Shown {
             id: "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c06",
             name: "cirros",
-            story: "alive: there is nothing to take back, 409",
+            story: "active: there is nothing to revert, 409",
             pending: false,
         },
         deleted: None,

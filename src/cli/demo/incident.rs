@@ -54,9 +54,9 @@ fn id(kind: &str, number: u32) -> String {
 pub(super) fn introduce(folder: &Path, images: u32) -> Result<(), CliError> {
     let binary = std::env::current_exe().map_err(CliError::system("this program's file"))?;
     text(&format!(
-        "\nAn incident: {images} images of project {PROJECT}\nwere deleted within four minutes. In \
-         half an hour the first of them is scrubbed. Two more\nwere deleted before, on purpose. \
-         docs/operations.md has the steps; the first ones:\n"
+        "\nAn incident: {images} images of project {PROJECT}\nwere deleted within four minutes. \
+         The first of them will be scrubbed in half an hour. Two more\nwere deleted before, on \
+         purpose. docs/operations.md has all steps; the first ones:\n"
     ))?;
     text(&format!("  cd {}", folder.display()))?;
     text("  CONF=\"--config-file glance-api.conf --config-file glance-revert.conf\"")?;

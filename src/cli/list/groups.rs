@@ -13,7 +13,7 @@ pub(super) fn tell(
     wide: bool,
 ) -> Result<(), CliError> {
     if summary.images == 0 {
-        return line("no image waits to be scrubbed");
+        return line("no image is pending");
     }
     let all = Tally { images: summary.images, bytes: summary.bytes };
     let whose = by.project || by.burst;
@@ -36,7 +36,7 @@ pub(super) fn tell(
     line(images(all))?;
     let (groups, others) = (summary.other_groups, summary.other_images);
     if groups > 0 {
-        line(format_args!("{others} of them are in {groups} smaller groups that are left out"))?;
+        line(format_args!("{others} of them are in {groups} smaller groups that are not shown"))?;
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Starts the next page, with this many images.
+    /// Starts the next page with this number of images.
     pub(super) fn begin(&mut self, images: usize) {
         self.told = vec![false; images];
     }
@@ -163,7 +163,7 @@ impl<'a> Report<'a> {
         }
         match result {
             Ok(done) if done.repeated => {
-                self.line(&format!("{id}: active already, by an earlier revert"))?;
+                self.line(&format!("{id}: already active, by an earlier revert"))?;
             }
             Ok(reverted) => {
                 let dry = self.args.dry_run;
@@ -182,7 +182,7 @@ impl<'a> Report<'a> {
                     self.bar.suspend(|| complain(&format_args!("{id}: {warning}")));
                 }
             }
-            Err(error) if error.is_back() => self.line(&format!("{id}: active already"))?,
+            Err(error) if error.is_back() => self.line(&format!("{id}: already active"))?,
             Err(error) => self.complain(id.as_str(), error.reason(), &words::message(error)),
         }
         Ok(())
@@ -218,7 +218,7 @@ impl<'a> Report<'a> {
     pub(super) fn stopped(self, untried: &[&ImageId]) -> Outcome {
         self.bar.finish_and_clear();
         match untried.first() {
-            Some(first) => complain(&format_args!("stopped; {}", self.left(first))),
+            Some(first) => complain(&format_args!("stopped: {}", self.left(first))),
             None => complain(&"stopped"),
         }
         self.counts()?;
@@ -234,7 +234,7 @@ impl<'a> Report<'a> {
 
     fn left(&self, first: &ImageId) -> String {
         let (left, all) = (self.all.saturating_sub(self.done), self.all);
-        format!("{left} of {all} images were not tried, {first} is the first of them")
+        format!("{left} of {all} images were not tried; the first is {first}")
     }
 
     /// The last line, if there is more than one image.
@@ -243,12 +243,12 @@ impl<'a> Report<'a> {
             return Ok(());
         }
         if self.all == 0 {
-            return line("no image fits");
+            return line("no image matches");
         }
         let would = if self.args.dry_run { "would be active again" } else { "active again" };
         let mut text = format!("{} images: {} {would}", self.all, self.back);
         if self.active > 0 {
-            let _ = write!(text, ", {} active already", self.active);
+            let _ = write!(text, ", {} already active", self.active);
         }
         for (reason, images) in &self.failed {
             let _ = write!(text, ", {images} {reason}");

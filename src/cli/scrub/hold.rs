@@ -22,25 +22,26 @@ pub(super) async fn until_stopped(app: &App, stop: &CancellationToken) -> Outcom
     let lock = &*app.database.lock;
     let trial = lock.trial().await?;
     if trial != LockTrial::Works {
-        let problem = format!("the lock of scrub passes keeps nobody out here: {trial}");
+        let problem = format!("the lock of passes does not exclude other processes: {trial}");
         return Err(CliError::Other(problem));
     }
     loop {
         let taken = stop.run_until_cancelled(take(lock)).await.transpose()?;
         let Some((guard, session)) = taken else { return Ok(Exit::Ok) };
         line(format_args!(
-            "no scrub pass begins until this command ends: Ctrl-C, or kill {}. Closing the terminal \
-             does not end it",
+            "no scrub pass can start until this command ends: Ctrl-C, or kill {}. Closing the \
+             terminal does not end it",
             std::process::id()
         ))?;
         let is_lost = stop.run_until_cancelled(lost(lock, session)).await.is_some();
         guard.release().await;
         if !is_lost {
-            line("scrub passes may begin again")?;
+            line("scrub passes can start again")?;
             return Ok(Exit::Ok);
         }
         complain(
-            &"the lock was lost with its database session, a pass may have begun; taking it again",
+            &"the lock was lost with its database session, and a pass may have started; taking \
+                the lock again",
         );
     }
 }
@@ -54,7 +55,7 @@ async fn take(lock: &dyn ImageLock) -> Result<Taken, RepoError> {
             Some(guard) if lock.session().await? == session => return Ok((guard, session)),
             Some(guard) => guard.release().await,
             None if !is_told => {
-                complain(&"another process runs a pass, or holds the lock; waiting for its end");
+                complain(&"another process is running a pass or holds the lock; waiting");
                 is_told = true;
             }
             None => {}

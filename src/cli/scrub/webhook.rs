@@ -1,4 +1,4 @@
-//! What a pass of a cron job tells the webhook: nobody else runs who could.
+//! The webhook of a pass that cron runs: no other process could send it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::worker::alerts::{self, Alerts};
 /// Longest that a receiver can delay the end of the command.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whether the pass before was refused too, by whichever process: then that is told already. Where there
-/// are no tables of ours nobody knows, and each pass tells.
+/// Whether the pass before was refused too, by any process: then the alert was already sent.
+/// Without our own tables this is unknown, and each pass sends it.
 pub(super) async fn was_limited(app: &App) -> bool {
     if app.webhook().is_none() {
         return false;
@@ -26,7 +26,7 @@ pub(super) async fn was_limited(app: &App) -> bool {
     result.is_some_and(|result| result.outcome == "limited")
 }
 
-/// Tells what the pass was refused for. Has no say in the command's exit code.
+/// Sends why the pass was refused. Does not affect the command's exit code.
 pub(super) async fn tell(app: &App, limited: &Limited, stop: &CancellationToken) {
     let webhook = match app.webhook() {
         None => return,
@@ -35,10 +35,10 @@ pub(super) async fn tell(app: &App, limited: &Limited, stop: &CancellationToken)
     };
     let (alerts, queue) = Alerts::new(app.config.revert.alert_webhook_images);
     alerts.limited(app.clock.now(), Some(limited));
-    // the queue ends with what is in it
+    // the queue still sends what it has
     drop(alerts);
     let delivered = alerts::deliver(webhook, queue, Arc::clone(&app.clock), stop.clone());
     if timeout(PATIENCE, delivered).await.is_err() {
-        complain(&"the webhook did not take the alert in time");
+        complain(&"the webhook did not accept the alert in time");
     }
 }

@@ -20,13 +20,13 @@ enum Effect {
 use Effect::{None, Only, Read, Refused};
 
 /// TLS here does not check revocation lists.
-const NO_REVOCATION: &str = "lists of revoked certificates are not read here; remove it";
+const NO_REVOCATION: &str = "certificate revocation lists are not supported; remove it";
 /// Nobody is there to type a passphrase.
-const NO_KEY_PASSWORD: &str = "keys with a password cannot be read here; name one without";
+const NO_KEY_PASSWORD: &str = "keys with a password are not supported; use a key without one";
 /// libpq's service files hold whole connections.
 const NO_SERVICE: &str =
-    "service files are not read here; write what the service says into the URL";
-const CANNOT: &str = "cannot be honoured here; remove it, or connect in another way";
+    "service files are not supported; write the settings of the service into the URL";
+const CANNOT: &str = "is not supported; remove it, or connect in another way";
 
 /// For SQLAlchemy with `PyMySQL`, and other drivers' names for the same.
 const MYSQL: &[(&str, Effect)] = &[
@@ -68,7 +68,7 @@ const MYSQL: &[(&str, Effect)] = &[
     ("use_unicode", None),
     ("plugin", None),
     ("use_pure", None),
-    ("init_command", Refused("statements of your own are not run here; remove it")),
+    ("init_command", Refused("custom statements are not supported; remove it")),
     ("bind_address", Refused(CANNOT)),
     ("auth_plugin_map", Refused(CANNOT)),
     ("server_public_key", Refused(CANNOT)),
@@ -139,7 +139,7 @@ const SQLITE: &[(&str, Effect)] = &[
     ("cached_statements", None),
     ("detect_types", None),
     ("isolation_level", None),
-    ("uri", Refused("SQLite needs the path of a file alone; write sqlite:////path/to/file")),
+    ("uri", Refused("SQLite needs only the path of a file; write sqlite:////path/to/file")),
 ];
 
 pub(super) fn check_mysql(url: &DatabaseUrl) -> Result<(), DatabaseError> {
@@ -166,7 +166,7 @@ fn check(url: &DatabaseUrl, table: &[(&'static str, Effect)]) -> Result<(), Data
         };
         match effect {
             Only(values) if !values.contains(&value) => {
-                let reason = format!("only {} is supported here", values.join(", "));
+                let reason = format!("only {} is supported", values.join(", "));
                 return Err(DatabaseError::Parameter { name, reason });
             }
             Refused(reason) => {

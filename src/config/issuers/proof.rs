@@ -20,8 +20,8 @@ const ROLES: [&OptionSpec; 2] = [&REVERT_JWT.role_claims.spec, &REVERT_JWT.admin
 /// The options for reaching a server.
 const ACCESS: [&OptionSpec; 2] = [&REVERT_JWT.ca_file.spec, &REVERT_JWT.token_file.spec];
 
-const NO_KEYS: &str = "is no URL that its keys could be found from; set jwks_uri, jwks_file or \
-                       public_key_file";
+const NO_KEYS: &str =
+    "is not a URL, so discovery cannot find its keys; set jwks_uri, jwks_file or public_key_file";
 
 /// How the tokens of an issuer are verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, issuer: &str) -> JwtProof {
     match section.get(&REVERT_JWT.mode) {
         Mode::TokenReview => {
             let unused = [&KEYS[..], &ROLES[..]].concat();
-            refuse(section, &unused, "has no meaning with mode = tokenreview; remove it");
+            refuse(section, &unused, "has no effect with mode = tokenreview; remove it");
             let in_cluster = |name: &str| Some(PathBuf::from(IN_CLUSTER).join(name));
             JwtProof::TokenReview(JwtReviewer {
                 api_server: section.get(&REVERT_JWT.api_server).unwrap_or_default(),

@@ -5,10 +5,10 @@
 pub enum SubstitutionError {
     /// No such option; oslo.config refuses that too. In a secret the name must not be shown: it is
     /// part of the secret.
-    #[error("`${0}` names no option that is set; write `$$` for a dollar")]
+    #[error("`${0}` is not an option that is set; write `$$` for a dollar sign sign")]
     Unknown(String),
     /// An option that refers to itself, directly or through others.
-    #[error("`${0}` leads back to this option")]
+    #[error("`${0}` refers back to this option")]
     Circular(String),
 }
 

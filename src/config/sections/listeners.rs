@@ -141,9 +141,9 @@ pub(in crate::config) fn read(
         section.problem(
             &LISTENERS.bind,
             format!(
-                "{} is not loopback and there is no TLS: tokens would cross the network in the \
-                 clear. Set tls_cert_file and tls_key_file, or listen on 127.0.0.1 behind something \
-                 that encrypts, or set allow_plaintext = true where the network is trusted",
+                "{} is not loopback and there is no TLS: tokens would be sent unencrypted. Set \
+                 tls_cert_file and tls_key_file, or listen on 127.0.0.1 behind a TLS proxy, or \
+                 set allow_plaintext = true if the network is trusted",
                 listeners.bind
             ),
         );
@@ -155,7 +155,7 @@ pub(in crate::config) fn read(
         section.problem(
             &LISTENERS.trusted_proxies,
             "has no effect while [oslo_middleware] enable_proxy_headers_parsing is false; set it \
-             to true, or leave trusted_proxies away",
+             to true, or remove trusted_proxies",
         );
     }
     listeners
@@ -175,11 +175,11 @@ fn tls(section: &mut Section<'_, '_>) -> Option<TlsConfig> {
             None
         }
         (Some(_), None) => {
-            section.problem(&LISTENERS.tls_key_file, "must be set where tls_cert_file is");
+            section.problem(&LISTENERS.tls_key_file, "must be set if tls_cert_file is set");
             None
         }
         (None, Some(_)) => {
-            section.problem(&LISTENERS.tls_cert_file, "must be set where tls_key_file is");
+            section.problem(&LISTENERS.tls_cert_file, "must be set if tls_key_file is set");
             None
         }
     }
@@ -207,7 +207,7 @@ fn clients(section: &mut Section<'_, '_>) -> ClientCertificates {
             ClientCertificates::Required(ClientTrust { ca_file, allowed })
         }
         (ClientAuth::Optional | ClientAuth::Required, None) => {
-            let needed = "must be set where tls_client_auth is not off";
+            let needed = "must be set unless tls_client_auth is off";
             section.problem(&LISTENERS.tls_client_ca_file, needed);
             ClientCertificates::Off
         }
@@ -233,7 +233,7 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     let network = |word: &String| {
         let network = word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
         network.map_err(|_| {
-            format!("{word:?} is no address and no network; write 10.0.0.7 or 10.0.0.0/24")
+            format!("{word:?} is neither an address nor a network; write 10.0.0.7 or 10.0.0.0/24")
         })
     };
     nonempty_words(text)?.iter().map(network).collect()

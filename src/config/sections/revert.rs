@@ -123,7 +123,7 @@ impl RevertConfig {
         }
         let is_signed = revert.alert_webhook_secret_file.is_some();
         if revert.alert_webhook.is_some() && !is_signed {
-            let needed = "must be set where alert_webhook is";
+            let needed = "must be set if alert_webhook is set";
             section.problem(&REVERT.alert_webhook_secret_file, needed);
         }
         if revert.alert_webhook.is_none() && is_signed {
@@ -157,7 +157,7 @@ pub struct WebhookConfig {
 /// Refuses `ui_login = keystone` if no Keystone is configured.
 pub(in crate::config) fn without_keystone(reader: &mut Reader<'_>, revert: &RevertConfig) {
     if revert.ui_login == UiLogin::Keystone {
-        let needs = "keystone needs auth_url and auth_type in [keystone_authtoken]";
+        let needs = "the value keystone needs auth_url and auth_type in [keystone_authtoken]";
         reader.section(&[REVERT_GROUP]).problem(&REVERT.ui_login, needs);
     }
 }

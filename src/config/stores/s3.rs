@@ -105,11 +105,11 @@ fn keys(section: &mut Section<'_, '_>) -> Option<S3Keys> {
         (Some(access), Some(secret)) => Some(S3Keys { access, secret }),
         (None, None) => None,
         (Some(_), None) => {
-            section.problem(secret, "must be set beside s3_store_access_key");
+            section.problem(secret, "must be set together with s3_store_access_key");
             None
         }
         (None, Some(_)) => {
-            section.problem(access, "must be set beside s3_store_secret_key");
+            section.problem(access, "must be set together with s3_store_secret_key");
             None
         }
     }

@@ -103,11 +103,11 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> SwiftConfig {
         None => account_of_options(section, &default_account).into_iter().collect(),
     };
     if config_file.is_some() && accounts.iter().all(|known| known.reference != default_account) {
-        let text = format!("{default_account:?} is no section of swift_store_config_file");
+        let text = format!("{default_account:?} is not a section of swift_store_config_file");
         section.problem(&SWIFT_STORE.default_swift_reference, text);
     }
     if multi_tenant && config_file.is_some() {
-        let text = "cannot be used beside swift_store_multi_tenant = true";
+        let text = "cannot be used together with swift_store_multi_tenant = true";
         section.problem(&SWIFT_STORE.swift_store_config_file, text);
     }
     SwiftConfig {
@@ -339,7 +339,7 @@ mod tests {
             ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2%", "[ref1] key"),
             ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2", "auth_address must be set"),
             ("swift_store_config_file = /no/such/file", "", "/no/such/file"),
-            ("swift_store_config_file = FILE", "", "is no section"),
+            ("swift_store_config_file = FILE", "", "is not a section"),
             ("swift_store_auth_address = http://k/v3", "", "swift_store_user"),
             ("swift_store_auth_address = k/v3", "", "must begin with"),
         ] {

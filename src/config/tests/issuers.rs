@@ -68,14 +68,14 @@ fn weak_issuers_are_refused() {
         ("jwks_file = /k\napi_server = https://k", "is for mode = tokenreview"),
         ("mode = review", "neither jwks nor tokenreview"),
         ("mode = tokenreview", "list ServiceAccounts as NS:NAME"),
-        ("mode = tokenreview\nsubjects = a:b\njwks_uri = https://k", "has no meaning"),
-        ("mode = tokenreview\nsubjects = a:b\nadmin_roles = x", "has no meaning"),
+        ("mode = tokenreview\nsubjects = a:b\njwks_uri = https://k", "has no effect"),
+        ("mode = tokenreview\nsubjects = a:b\nadmin_roles = x", "has no effect"),
         ("jwks_file = /k\nleeway = 3600", "at most 300 seconds"),
         ("jwks_file = /k\nrole_claims = roles", "JSON pointers"),
         ("jwks_file = /k\nsubjects = system:serviceaccount:*", "no wildcards"),
         ("jwks_file = /k\nsubjects = system:serviceaccount:openstack", "NS:NAME"),
         ("jwks_file = /k\nsubjects = system:serviceaccount:openstack:", "NS:NAME"),
-        ("jwks_file = /k\nadmin_roles =", "nobody could be an admin"),
+        ("jwks_file = /k\nadmin_roles =", "no caller could be an admin"),
         ("jwks_file = /k\njwks_url = x", "the nearest known one is jwks_uri"),
     ] {
         let told = refused(&issuer(options));

@@ -120,7 +120,7 @@ fn each_gap_in_a_keystone_section_is_named() {
         ("", "auth_type", "must be set"),
         ("auth_type = v2password\n", "auth_type", "\"v2password\" is not supported"),
         (&format!("{user}project_id = p\n"), "password", "must be set"),
-        (named, "user_domain_name", "must be set beside username"),
+        (named, "user_domain_name", "must be set together with username"),
         (&format!("{user}password = x\n"), "project_name", "must be set"),
         (&format!("{user}password = x\nsystem_scope = some\n"), "system_scope", "can only be all"),
         ("auth_type = v3applicationcredential\n", "application_credential_secret", "must be set"),

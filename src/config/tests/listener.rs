@@ -72,8 +72,8 @@ fn client_certificates_need_an_authority_and_may_need_a_name() {
 #[test]
 fn half_of_a_tls_setup_is_refused() {
     for (text, told) in [
-        ("[revert]\ntls_cert_file = /c\n", "must be set where tls_cert_file is"),
-        ("[revert]\ntls_key_file = /k\n", "must be set where tls_key_file is"),
+        ("[revert]\ntls_cert_file = /c\n", "must be set if tls_cert_file is set"),
+        ("[revert]\ntls_key_file = /k\n", "must be set if tls_key_file is set"),
         ("[revert]\ntls_cert_file = c\ntls_key_file = /k\n", "must be an absolute path"),
         (
             "[revert]\ntls_client_auth = required\ntls_client_ca_file = /c\n",
@@ -84,7 +84,7 @@ fn half_of_a_tls_setup_is_refused() {
         assert!(refused.contains(told), "{refused}");
     }
     for (text, told) in [
-        ("tls_client_auth = required\n", "must be set where tls_client_auth is not off"),
+        ("tls_client_auth = required\n", "must be set unless tls_client_auth is off"),
         ("tls_client_auth = yes\n", "\"yes\" is none of off, optional, required"),
         ("tls_client_ca_file = /c\n", "has no effect while tls_client_auth is off"),
         ("tls_client_allowed_sans = a\n", "has no effect while tls_client_auth is off"),

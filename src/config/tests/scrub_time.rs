@@ -52,14 +52,14 @@ fn a_time_below_the_least_one_needs_a_second_word() {
 #[test]
 fn of_two_files_the_greater_time_holds_and_both_are_named() {
     for (glance, scrubber, holds, said) in [
-        ("[DEFAULT]\nscrub_time = 3600\n", "[DEFAULT]\nscrub_time = 7200\n", 2, "say 3600"),
-        ("[DEFAULT]\nscrub_time = 10800\n", "[DEFAULT]\nscrub_time = 7200\n", 3, "say 10800"),
-        ("", "[DEFAULT]\nscrub_time = 7200\n", 2, "say nothing"),
+        ("[DEFAULT]\nscrub_time = 3600\n", "[DEFAULT]\nscrub_time = 7200\n", 2, "have 3600"),
+        ("[DEFAULT]\nscrub_time = 10800\n", "[DEFAULT]\nscrub_time = 7200\n", 3, "have 10800"),
+        ("", "[DEFAULT]\nscrub_time = 7200\n", 2, "have none"),
     ] {
         let config = beside_scrubber(glance, scrubber).glance;
         assert_eq!(config.scrub_time, ScrubTime::Set(HOUR * holds), "{glance}");
         let told = config.scrub_time_warnings.join("\n");
-        assert!(told.contains("glance-scrubber.conf says scrub_time = 7200"), "{told}");
+        assert!(told.contains("glance-scrubber.conf has scrub_time = 7200"), "{told}");
         assert!(told.contains(said), "{told}");
     }
 }

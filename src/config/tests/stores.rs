@@ -67,7 +67,7 @@ fn backends_of_no_type_and_of_glances_own_names_are_refused() {
     let told = misconfigured("[DEFAULT]\nenabled_backends = a:floppy, b:file\n");
     assert!(told.contains("\"floppy\" of \"a\" is not a type of store"), "{told}");
     let told = refused("[DEFAULT]\nenabled_backends = os_glance_x:file\n");
-    assert!(told.contains("\"os_glance_x\": Glance keeps names"), "{told}");
+    assert!(told.contains("\"os_glance_x\": names that start with os_glance_"), "{told}");
     assert!(
         refused("[DEFAULT]\nenabled_backends = a:file,\n").contains("does not end with a pair")
     );

@@ -1,4 +1,4 @@
-//! What the audit has of an order: an entry for each change, none where nothing changed.
+//! Audit entries of an order: one for each change, none if nothing changed.
 
 use super::{Done, Order};
 use crate::domain::audit::{Actor, AuditEntry, RELEASE_IMAGE};

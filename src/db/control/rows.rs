@@ -8,7 +8,7 @@ use crate::domain::control::{Acceptance, Hold, InForce, LastPass, Orders, Term};
 use crate::domain::image::ImageId;
 use crate::domain::time::FAR_FUTURE;
 
-/// A hold; none where its id is none that Glance makes.
+/// A hold; `None` if its id is not a possible image id.
 pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<Option<Hold>, sqlx::Error> {
     let Ok(image) = ImageId::parse(&D::text(row, "image_id")?.unwrap_or_default()) else {
         return Ok(None);
@@ -24,7 +24,7 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<Option<Hold>, sqlx::Error
     Ok(Some(Hold { image, hold }))
 }
 
-/// An image as an entry of the audit names it; a name that cannot be read keeps nothing from happening.
+/// An image as an audit entry names it; an unreadable name does not prevent the change.
 pub(super) fn named<D: Dialect>(id: ImageId, row: &D::Row) -> AuditedImage {
     let text = |column: &str| D::text(row, column).ok().flatten();
     AuditedImage { id, owner: text("owner"), name: text("name") }
@@ -60,7 +60,7 @@ pub(super) fn orders<D: Dialect>(row: &D::Row) -> Result<Orders, sqlx::Error> {
     })
 }
 
-/// A report that cannot be read is another version's.
+/// A report that cannot be read is from another version.
 fn last_pass<D: Dialect>(row: &D::Row) -> Result<Option<LastPass>, sqlx::Error> {
     let Some(began) = D::maybe_time(row, "pass_started_at")? else { return Ok(None) };
     let report = D::text(row, "pass_report")?;

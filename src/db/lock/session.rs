@@ -17,26 +17,26 @@ use crate::domain::lock::LockTrial;
 use crate::domain::repo::RepoError;
 use crate::telemetry::metric;
 
-/// Named locks of a database session. Where the database has none that can be relied on, all that is
-/// asked for is granted.
+/// Named locks of a database session. If the database has no reliable ones, every request is
+/// granted.
 #[async_trait]
 pub(super) trait SessionLock: std::fmt::Debug + Send + Sync {
-    /// An answer for each name. With an error none is held.
+    /// An answer for each name. After an error no lock is held.
     async fn try_lock(&self, names: &[String]) -> Result<Vec<bool>, RepoError>;
-    /// Never fails: a session that broke has let go of everything.
+    /// Never fails: a broken session has released everything.
     async fn unlock(&self, names: &[String]);
-    /// The server's name for the session; for another one if it broke.
+    /// The server's name of the session; of a new one if it broke.
     async fn name(&self) -> Result<String, RepoError>;
-    /// Tries whether they can be relied on.
+    /// Tests whether they are reliable.
     async fn trial(&self) -> Result<LockTrial, RepoError>;
 }
 
-/// How often a trial of the locks asks: which session a pooler gives is chance.
+/// Queries in a test of the locks: a pooler gives a random session.
 const TRIALS: usize = 10;
-/// The same before the first lock is asked for, on the way of a request.
+/// The same before the first lock, within a request.
 const FIRST_TRIALS: usize = 3;
 
-/// Locks taken, and given up, in one round trip.
+/// Locks that are taken, or released, in one round trip.
 const LOCKS: usize = 16;
 
 /// `LOCKS` times the same text.
@@ -51,14 +51,14 @@ macro_rules! each_lock {
 
 /// How a dialect names and takes a lock.
 pub(in crate::db) trait LockDialect: Dialect {
-    /// Answers with `granted`, a text of one word for each lock, with commas between, and
-    /// [`Self::SESSION`]'s `session`, as each statement here does.
+    /// Returns `granted`, a text with one word for each lock, separated by commas; and, like each
+    /// statement here, [`Self::SESSION`]'s `session`.
     const TRY_LOCK: &'static str;
-    /// The same for [`LOCKS`] of them; no lock is asked for where the key is [`Self::NO_KEY`].
+    /// The same for [`LOCKS`] locks; a key of [`Self::NO_KEY`] takes no lock.
     const TRY_LOCKS: &'static str;
     const UNLOCK: &'static str;
     const UNLOCKS: &'static str;
-    /// Answers with `session`, which the server gives to no other session.
+    /// Returns `session`, which identifies the session on the server.
     const SESSION: &'static str;
     const NO_KEY: Value;
     /// How often each key is bound in [`Self::TRY_LOCKS`] and [`Self::UNLOCKS`].
@@ -67,7 +67,7 @@ pub(in crate::db) trait LockDialect: Dialect {
     const GRANTED: &'static str;
     /// The lock's name on the server, unique to Glance's database.
     fn key(database: &str, name: &str) -> Value;
-    /// The server has no such locks; the compare-and-set alone must do.
+    /// The server has no such locks; only the compare-and-set protects.
     fn has_none(error: &sqlx::Error) -> bool;
 }
 
@@ -148,13 +148,13 @@ pub(in crate::db) struct Session<D: LockDialect> {
     connections: Connections<D>,
     database: String,
     connection: tokio::sync::Mutex<Option<LockConnection<D>>>,
-    /// Set where locks cannot be relied on.
+    /// Set if locks are not reliable.
     unreliable: OnceLock<LockTrial>,
-    /// Set once they were tried.
+    /// Set after they were tested.
     tried: tokio::sync::OnceCell<()>,
 }
 
-/// A connection, and the session that answered on it first.
+/// A connection, and its first session.
 #[derive(Debug)]
 struct LockConnection<D: LockDialect> {
     connection: PooledConnection<D>,
@@ -182,8 +182,8 @@ impl<D: LockDialect> Session<D> {
         keys.fold(Statement::new(sql), Statement::bind_value)
     }
 
-    /// A connection that broke has let go of all its locks, so the question is put again to a new
-    /// one: a database that was restarted since the last question costs nobody an answer.
+    /// A broken connection has released all its locks, so the query is repeated on a new one: a
+    /// restart of the database causes no error.
     async fn ask(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
         let mut held = self.connection.lock().await;
         if let Some(known) = &mut *held {
@@ -216,7 +216,7 @@ impl<D: LockDialect> Session<D> {
         Ok(rows)
     }
 
-    /// From now on the compare-and-set alone must do. Said once.
+    /// From now on only the compare-and-set protects. Logged once.
     fn distrust(&self, found: LockTrial) {
         if self.unreliable.set(found).is_err() {
             return;
@@ -231,7 +231,7 @@ impl<D: LockDialect> Session<D> {
         }
     }
 
-    /// Never goes back to the pool: there its locks would be held by nobody.
+    /// Never returns to the pool, where nobody would release its locks.
     async fn connect(&self) -> Result<LockConnection<D>, sqlx::Error> {
         let mut connection = self.connections.acquire().await?;
         connection.keep();
@@ -262,8 +262,8 @@ impl<D: LockDialect> Session<D> {
         Ok(words.chain(std::iter::repeat(false)).take(names.len()).collect())
     }
 
-    /// Before the first lock: one that a session was left with that wanders stays taken for
-    /// everybody who comes by another way, until the pooler ends the session.
+    /// Before the first lock: behind a pooler in transaction mode a lock would stay in a session
+    /// that this process no longer has, and block others until the pooler ends that session.
     async fn try_first(&self) -> Result<(), sqlx::Error> {
         self.tried.get_or_try_init(|| self.try_often(FIRST_TRIALS)).await.map(drop)
     }
@@ -277,9 +277,9 @@ impl<D: LockDialect> Session<D> {
         Ok(())
     }
 
-    /// A pooler that gives each transaction any session is caught by a transaction of another
-    /// connection: either that one has the session of the locks, or it took the next one that
-    /// would have answered here.
+    /// To detect a pooler that gives each transaction any session, another connection opens a
+    /// transaction: either it gets the session of the locks, or it takes the session that would
+    /// answer here next.
     async fn try_beside_a_transaction(&self) -> Result<(), sqlx::Error> {
         let ask = || Statement::new(D::SESSION);
         let ours = session::<D>(&self.ask(ask()).await?)?;
@@ -324,7 +324,7 @@ impl<D: LockDialect> SessionLock for Session<D> {
     async fn unlock(&self, names: &[String]) {
         for some in names.chunks(LOCKS) {
             let mut held = self.connection.lock().await;
-            // No new connection for this: it would hold none of the locks.
+            // Uses no new connection, which would hold none of the locks.
             let Some(known) = &mut *held else { return };
             let statement = self.statement(D::UNLOCK, D::UNLOCKS, some);
             if let Err(error) = self.say(known, statement).await

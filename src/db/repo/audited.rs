@@ -1,4 +1,4 @@
-//! Changes that leave entries in the audit.
+//! Changes with audit entries.
 
 use super::{SqlRepo, or_stale, revert, settle};
 use crate::db::dialect::Dialect;
@@ -9,11 +9,11 @@ use crate::domain::repo::{RepoError, Write};
 use crate::domain::scrub::{Ended, Settled};
 use crate::domain::time::Timestamp;
 
-/// A settlement that lost a race is written again so often.
+/// Attempts of a settlement that loses a race.
 const SETTLE_ATTEMPTS: usize = 5;
 
 impl<D: Dialect> SqlRepo<D> {
-    /// A revert and its entry; the revert alone where the database refuses the entry.
+    /// A revert and its entry; only the revert if the database refuses the entry.
     pub(super) async fn revert_audited(
         &self,
         plan: &RevertPlan,
@@ -29,7 +29,7 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
-    /// The same of what became of a batch.
+    /// The same for a batch.
     pub(super) async fn settle_audited(
         &self,
         settled: &[Settled<'_>],
@@ -49,7 +49,7 @@ impl<D: Dialect> SqlRepo<D> {
                 }
             }
         }
-        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+        Err(RepoError::Unavailable("too many conflicts with other transactions".to_owned()))
     }
 
     async fn try_revert(
@@ -65,7 +65,7 @@ impl<D: Dialect> SqlRepo<D> {
         };
         let written = written.await;
         if written.is_err() {
-            // what BEGIN_REVERT began has no end where a part of it failed
+            // a transaction of BEGIN_REVERT stays open if a part of it failed
             connection.keep();
         }
         self.connections.note_result(&mut connection, written)

@@ -14,12 +14,12 @@ use crate::domain::repo::Write;
 use crate::domain::scrub::{Claim, WorkKind};
 use crate::domain::time::Timestamp;
 
-/// What claims are guarded by: our own tables where they are, nothing where they are not.
+/// Whether claims must respect pauses and holds: only if our own tables exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Guarded {
-    /// The transaction begins with the row of orders, and no held image is claimed.
+    /// The transaction first reads the row of orders, and claims no held image.
     ByOrders,
-    /// There are none, if that is still so before COMMIT.
+    /// There are none, if this is still true before COMMIT.
     ByNobody,
 }
 
@@ -27,12 +27,13 @@ enum Guarded {
 enum Attempt {
     Done(Vec<Write>),
     Paused,
-    /// Our own tables came in between.
+    /// Our own tables were created meanwhile.
     Again,
 }
 
-/// Tables of ours may come at any moment, and what is ordered then is in force at once: so where there
-/// are none they are looked for again before each COMMIT. `None` while the scrubber is paused.
+/// Our own tables may be created at any moment, and orders in them apply at once. So while they are
+/// missing, each transaction checks for them again before COMMIT. `None` while the scrubber is
+/// paused.
 pub(super) async fn all<D: Dialect>(
     connection: &mut PooledConnection<D>,
     tables: &SqlTables<D>,
@@ -47,8 +48,7 @@ pub(super) async fn all<D: Dialect>(
     }
 }
 
-/// All with one statement for every few, if these find them all as they were read; else one by
-/// one.
+/// Claims several with one statement, if all their rows are unchanged; otherwise one by one.
 async fn attempt<D: Dialect>(
     connection: &mut PooledConnection<D>,
     tables: &SqlTables<D>,
@@ -69,7 +69,7 @@ async fn attempt<D: Dialect>(
         let (statements, rows) = alone(claim, guarded);
         let won = match write(connection, tables, guarded, statements, rows).await {
             Err(error) if lost_race(&error) => false,
-            // what was claimed before stays claimed: the pass sees by itself that it is paused
+            // earlier claims stay: the pass itself notices that it is paused
             won => won? == Written::All,
         };
         writes.push(if won { Write::Done } else { Write::Stale });
@@ -86,7 +86,7 @@ enum Written {
     Again,
 }
 
-/// A transaction of its own, which changes all of these rows or none.
+/// One transaction, which changes all of these rows or none.
 async fn write<D: Dialect>(
     connection: &mut PooledConnection<D>,
     tables: &SqlTables<D>,
@@ -123,9 +123,10 @@ async fn write<D: Dialect>(
     Ok(written)
 }
 
-/// The statements for claims that differ in nothing but their image, and how many rows they must
-/// find. Locations go first, as in every transaction but a revert's: on PostgreSQL that one holds
-/// their table before it asks for an image, and would else wait for a claim that waits for it.
+/// The statements for claims that differ only in their image, and how many rows they must match.
+/// Locations are written first, as in every transaction except a revert: on PostgreSQL a revert
+/// locks their table before it writes an image, and otherwise a deadlock with a claim would be
+/// possible.
 fn together(claims: &[Claim<'_>], guarded: Guarded) -> Option<(Vec<Statement>, usize)> {
     let sql = match guarded {
         Guarded::ByOrders => sql::CLAIM_UNHELD_IMAGES,
@@ -150,7 +151,7 @@ fn together(claims: &[Claim<'_>], guarded: Guarded) -> Option<(Vec<Statement>, u
     Some((mark(&locations, stamp).into_iter().chain(images).collect(), rows))
 }
 
-/// The locations that have no claim's mark yet.
+/// The locations that are not claimed yet.
 fn unmarked<'a>(claim: &Claim<'a>) -> impl Iterator<Item = &'a Location> {
     claim.work.targets().iter().filter(|location| !location.is_claimed())
 }
@@ -167,7 +168,7 @@ fn mark(locations: &[&Location], stamp: Timestamp) -> Vec<Statement> {
     locations.chunks(LOCATION_SLOTS).map(statement).collect()
 }
 
-/// The statements for one claim, and how many rows they must find.
+/// The statements for one claim, and how many rows they must match.
 fn alone(claim: &Claim<'_>, guarded: Guarded) -> (Vec<Statement>, usize) {
     let image = claim.work.image();
     match claim.work.kind() {

@@ -1,8 +1,8 @@
-//! Reverts that wait for one another are written in one transaction.
+//! Concurrent reverts share one transaction.
 //!
-//! On PostgreSQL a revert locks tables ([`Dialect::BEGIN_REVERT`]), so one can write at a time; on the
-//! others each has a COMMIT that goes to disk. Whoever comes while another writes joins those who wait,
-//! and the next to have the turn writes for all of them. Whoever is alone waits for nobody.
+//! On PostgreSQL a revert locks tables ([`Dialect::BEGIN_REVERT`]), so only one can write at a
+//! time; on the others each COMMIT goes to disk. A revert that arrives while another one is written
+//! joins a queue, and the next transaction writes the whole queue. A single revert does not wait.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,7 +18,7 @@ use crate::domain::pending::RevertPlan;
 use crate::domain::repo::{RepoError, Write};
 use crate::domain::time::Timestamp;
 
-/// Who waits to be written, and whose turn it is to write.
+/// The queue of reverts, and the turn to write.
 #[derive(Debug, Default)]
 pub(super) struct GroupCommit {
     waiting: Mutex<Vec<WaitingRevert>>,
@@ -38,7 +38,8 @@ impl GroupCommit {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(one);
     }
 
-    /// The first of those that wait, and those that can be written with it; all of them still wanted.
+    /// The first revert of the queue and those that can be written with it, if their callers still
+    /// wait.
     fn leave(&self) -> Vec<WaitingRevert> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|one| !one.answer.is_closed());
@@ -54,8 +55,8 @@ impl GroupCommit {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// Writes it, together with others that wait. A task of its own does, which a caller who leaves
-    /// does not take with it: others may be in the same transaction.
+    /// Writes it, together with others of the queue. This runs in its own task, so that a cancelled
+    /// caller does not stop it: others may be in the same transaction.
     pub(super) async fn revert_in_group(
         &self,
         change: Change<'_>,
@@ -67,12 +68,12 @@ impl<D: Dialect> SqlRepo<D> {
         tokio::spawn(self.clone().write_for_all().in_current_span());
         written.await.unwrap_or_else(|_| {
             Err(RepoError::Unavailable(
-                "it is not known whether the change was made, look at the image again".to_owned(),
+                "the outcome of the change is unknown; read the image again".to_owned(),
             ))
         })
     }
 
-    /// One turn. Each who joins starts one, so nobody is left.
+    /// One turn. Each caller that joins starts one, so that none is forgotten.
     async fn write_for_all(self) {
         let _turn = self.group_commit.turn.lock().await;
         let group = self.group_commit.leave();
@@ -81,7 +82,7 @@ impl<D: Dialect> SqlRepo<D> {
             group.iter().map(|one| Change { plan: &one.plan, audit: &one.audit }).collect();
         let written = self.revert_each(&changes, now).await;
         for (one, written) in group.into_iter().zip(written) {
-            // a caller who left meanwhile reads of it in the audit
+            // a caller that disconnected finds the result in the audit
             one.answer.send(written).ok();
         }
     }

@@ -8,7 +8,7 @@ use crate::db::statement::Statement;
 use crate::domain::repo::{Handed, RepoError, TakeLocation};
 
 impl<D: Dialect> SqlRepo<D> {
-    /// [`SqlRepo::fetch`] of locations, each handed on as it comes.
+    /// [`SqlRepo::fetch`] of locations, each passed on as it arrives.
     pub(super) async fn hand_on(
         &self,
         statement: Statement,
@@ -27,7 +27,7 @@ impl<D: Dialect> SqlRepo<D> {
         bad.map_or(Ok(handed), Err)
     }
 
-    /// Hands on the rows of a question, put again if it broke before the first one.
+    /// Passes on the rows of a query, which is repeated if it failed before the first row.
     pub(super) async fn each(
         &self,
         statement: Statement,

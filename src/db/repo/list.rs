@@ -1,5 +1,5 @@
-//! The list of what waits. No index of Glance's leads to it, so a question is cheap only where it says
-//! beforehand how far its page can go at most.
+//! The list of pending images. No index of Glance finds them, so a query is only cheap if it knows
+//! a bound of its page.
 
 use chrono::TimeDelta;
 
@@ -13,11 +13,11 @@ use crate::domain::repo::{PendingQuery, PendingSort, RepoError};
 use crate::domain::summary::TakeWaiting;
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
-/// SQLite compares times as text, of which somebody may have left out the last digits.
+/// SQLite compares times as text, which may lack the last digits.
 const LEEWAY: TimeDelta = TimeDelta::seconds(1);
 
-/// Images of the index on changes that are looked at for the end of a page: few first, since that is
-/// all where nothing else changed lately.
+/// How many images of the index on changes are searched for the bound of a page: few first, which
+/// is enough if nothing else changed recently.
 const SAMPLES: [i64; 2] = [1000, 10_000];
 
 impl<D: Dialect> SqlRepo<D> {
@@ -52,7 +52,7 @@ impl<D: Dialect> SqlRepo<D> {
             self.tables.doubt();
         }
         match rows {
-            // a column of three-byte characters has none of four
+            // a column with three-byte characters cannot match four-byte ones
             Err(error) if no_such_character(&error) && read::has_rare_characters(&query) => {
                 Ok(Vec::new())
             }
@@ -80,7 +80,8 @@ impl<D: Dialect> SqlRepo<D> {
         self.each(waiting(query, unscrubbed_after, since, by_location), &mut each).await
     }
 
-    /// The page if it lies among images that changed lately: who changed earlier was deleted earlier.
+    /// The page, if it lies among images that changed recently: images that changed earlier were
+    /// deleted earlier.
     async fn page_of_recent(
         &self,
         query: &PendingQuery,
@@ -88,15 +89,16 @@ impl<D: Dialect> SqlRepo<D> {
     ) -> Result<Option<Vec<D::Row>>, RepoError> {
         let end = self.sampled_end(query).await?;
         let Some(since) = end.max(query.deleted_after) else { return Ok(None) };
-        // what was scrubbed lately changed lately too, but was deleted long ago: nothing is asked of it
+        // images that were scrubbed recently also changed recently, but were deleted long ago: they
+        // are skipped
         let page = PendingQuery { deleted_after: Some(since), ..query.clone() };
         let rows = self.fetch(pending(&page, unscrubbed_after, Some(since))).await?;
-        // fewer if some came back meanwhile
+        // fewer if some were reverted meanwhile
         let is_whole = query.deleted_after == Some(since) || rows.len() >= query.limit as usize;
         Ok(Some(rows).filter(|_| is_whole))
     }
 
-    /// Says how far the page can go at most. All that waits changed `since` that time, if one is given.
+    /// Finds a bound of the page. All pending images changed at `since` or later, if it is given.
     async fn shorten(
         &self,
         query: &mut PendingQuery,
@@ -119,8 +121,8 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(())
     }
 
-    /// A time beyond which the page does not go, if the images that changed last tell, or the first
-    /// ones of those that wait: as many as fit on it were deleted up to then.
+    /// A time at which the page ends, if the images that changed last (or, of the pending ones,
+    /// first) show it: at least one page of images was deleted up to then.
     async fn sampled_end(&self, query: &PendingQuery) -> Result<Option<Timestamp>, RepoError> {
         let first_change = match (query.sort, self.seen.pending()) {
             (PendingSort::NewestFirst, _) => far_past(),
@@ -129,7 +131,7 @@ impl<D: Dialect> SqlRepo<D> {
         };
         for size in SAMPLES {
             let rows = self.fetch(sample(query, first_change, size)).await?;
-            // one that cannot be read leaves the page to go as far as it goes
+            // an unreadable one leaves the page without a bound
             let times: Option<Vec<_>> = rows.iter().map(at::<D>).collect();
             let Some(times) = times.filter(|_| rows.len() >= query.limit.max(1) as usize) else {
                 continue;
@@ -171,13 +173,13 @@ fn last_of(query: &PendingQuery) -> i64 {
     i64::from(query.limit.saturating_sub(1))
 }
 
-/// Images of the page, or of later ones, among so many that changed last, or first.
+/// Images of this or later pages, among this many images that changed last, or first.
 fn sample(query: &PendingQuery, first_change: Timestamp, size: i64) -> Statement {
     let marker = query.marker.as_ref().map(|marker| marker.deleted_at);
     let (sql, from, until) = match query.sort {
         PendingSort::NewestFirst => {
             let end = query.deleted_before.unwrap_or(FAR_FUTURE).min(marker.unwrap_or(FAR_FUTURE));
-            // in whole seconds a change is up to one later than the delete that it is part of
+            // with whole seconds a change can be up to one second later than its delete
             let end = end.checked_add_signed(LEEWAY * 2).unwrap_or(end).min(FAR_FUTURE);
             (lists::SAMPLE_OF_NEWEST, first_change, end)
         }
@@ -197,7 +199,7 @@ fn past(query: &PendingQuery, at: Timestamp) -> Option<Timestamp> {
     }
 }
 
-/// `None` also where it cannot be read.
+/// `None` also if it cannot be read.
 fn at<D: Dialect>(row: &D::Row) -> Option<Timestamp> {
     D::maybe_time(row, "at").ok().flatten()
 }
@@ -248,7 +250,7 @@ fn bind_filters(statement: Statement, query: &PendingQuery) -> Statement {
         .bind(seen_id)
 }
 
-/// All of it, whatever its order and its page.
+/// All pending images, in any order.
 fn waiting(
     query: &PendingQuery,
     unscrubbed_after: Option<Timestamp>,
@@ -274,7 +276,7 @@ fn waiting(
         .bind(query.deleted_before.unwrap_or(FAR_FUTURE))
 }
 
-/// The places of what [`lists`] say of images that are due.
+/// The parameters of the conditions in [`lists`] for due images.
 pub(super) fn due(sql: &'static str, after: i32, before: Timestamp) -> Statement {
     Statement::walk(sql).bind(after).bind(before).bind(before).bind(before)
 }

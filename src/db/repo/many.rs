@@ -20,10 +20,10 @@ use crate::domain::repo::{BadRow, HeldLocation, RepoError, Wholes, Write};
 use crate::domain::selection::{Candidate, Filter, TakeCandidate};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
-/// Bytes of the children that one statement reads. An image that needs more is read alone.
+/// Limit of the children that one statement reads, in bytes. A larger image is read alone.
 const MOST_OF_SEVERAL: usize = 8 << 20;
 
-/// A revert of an image that is locked.
+/// A revert of a locked image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change<'a> {
     pub(super) plan: &'a RevertPlan,
@@ -43,7 +43,7 @@ impl<D: Dialect> SqlRepo<D> {
                 None => wholes.left_out.extend_from_slice(some),
                 Some(rows) => {
                     let images = read::images::<D>(&rows)?.into_iter();
-                    // MariaDB compares without regard to case
+                    // MariaDB's comparison is not case-sensitive
                     let asked = images.filter(|image| {
                         image.as_ref().map_or(true, |image| some.contains(&image.id))
                     });
@@ -54,7 +54,7 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(wholes)
     }
 
-    /// Several with their locations, of which as little is kept as can be.
+    /// Several images with their locations, reduced as far as possible.
     pub(super) async fn read_slim(
         &self,
         ids: &[ImageId],
@@ -67,7 +67,7 @@ impl<D: Dialect> SqlRepo<D> {
         slim.done()
     }
 
-    /// The locations of an image that are `deleted`: users can make any number of them.
+    /// The `deleted` locations of an image: users can create any number of them.
     pub(super) async fn read_ended_locations(
         &self,
         id: &ImageId,
@@ -76,7 +76,7 @@ impl<D: Dialect> SqlRepo<D> {
         let statement = Statement::new(LOCATIONS_OF).bind_list(LOCATION_SLOTS, &[id.as_str()]);
         let take = &mut |held: &HeldLocation| {
             let HeldLocation { image, location } = held;
-            // MariaDB compares without regard to case
+            // MariaDB's comparison is not case-sensitive
             if location.status == LocationStatus::Deleted && image.as_ref() == Some(id) {
                 bytes += location.value.as_stored().len() + location.metadata.len();
                 if bytes <= MOST_OF_SEVERAL {
@@ -97,7 +97,7 @@ impl<D: Dialect> SqlRepo<D> {
         most: i64,
         take: TakeCandidate<'_>,
     ) -> Result<(), RepoError> {
-        // not every column can be compared with every character
+        // some columns cannot be compared with some characters
         let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
         let owner = filter.owner.as_deref().filter(|owner| !owner.contains(is_rare));
         let statement = match (owner, since) {
@@ -149,9 +149,9 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(live)
     }
 
-    /// All that differ in nothing but their image together, if every statement finds all rows as they
-    /// were planned; else, and the others, one by one. Where the database does not serve no other is
-    /// tried.
+    /// Writes reverts that differ only in their image together, if every statement matches all
+    /// planned rows; otherwise, and for the others, one by one. If the database is unavailable, no
+    /// further one is tried.
     pub(super) async fn revert_each(
         &self,
         changes: &[Change<'_>],
@@ -180,7 +180,7 @@ impl<D: Dialect> SqlRepo<D> {
         written
     }
 
-    /// What became of them all; `None` where one of them, or of its rows, is in the way of the others.
+    /// The results of all; `None` if one of them, or one of its rows, prevents the others.
     async fn revert_together(
         &self,
         changes: &[Change<'_>],
@@ -196,7 +196,7 @@ impl<D: Dialect> SqlRepo<D> {
         };
         let written = written.await;
         if written.is_err() {
-            // what BEGIN_REVERT began has no end where a part of it failed
+            // a transaction of BEGIN_REVERT stays open if a part of it failed
             connection.keep();
         }
         match self.connections.note_result(&mut connection, written) {
@@ -204,10 +204,10 @@ impl<D: Dialect> SqlRepo<D> {
                 self.tables.refused(&error);
                 Ok(None)
             }
-            // whoever has the tables has them for each of these images
+            // a lock of the tables covers each of these images
             Err(error) if lost_race(&error) => Ok((!has_begun).then_some(Write::Stale)),
             written => match written.map_err(repo_error) {
-                // a word about one of them
+                // a statement about one of them
                 Err(RepoError::Refused(_)) => Ok(None),
                 written => written,
             },
@@ -219,7 +219,7 @@ pub(super) fn texts(ids: &[ImageId]) -> Vec<&str> {
     ids.iter().map(ImageId::as_str).collect()
 }
 
-/// The places of [`IMAGE`].
+/// The parameters of [`IMAGE`].
 pub(super) fn image_with(id: &str, wanted: Children) -> Statement {
     let flag = i32::from;
     Statement::new(IMAGE)
@@ -236,7 +236,7 @@ pub(super) fn image_with(id: &str, wanted: Children) -> Statement {
         .bind(id)
 }
 
-/// The places of [`whole::WHOLE_IMAGES`].
+/// The parameters of [`whole::WHOLE_IMAGES`].
 fn whole_images(ids: &[ImageId], wanted: Children) -> Statement {
     let ids = texts(ids);
     let flag = i32::from;
@@ -251,7 +251,7 @@ fn whole_images(ids: &[ImageId], wanted: Children) -> Statement {
         .bind_list(WHOLE_SLOTS, &ids)
 }
 
-/// Whether the statements for several images say all that this one needs.
+/// Whether the statements for several images can write this one.
 fn is_plain(plan: &RevertPlan) -> bool {
     let image = plan.image();
     let has_live = image.tags.iter().any(|tag| !tag.deleted)
@@ -279,7 +279,7 @@ async fn together<D: Dialect>(
     Ok(Some(Write::Done))
 }
 
-/// The statements, each with the number of rows that it must find.
+/// The statements, each with the number of rows that it must match.
 fn statements(plans: &[&RevertPlan], now: Timestamp) -> Vec<(Statement, usize)> {
     let mut statements = Vec::new();
     for protect in [false, true] {

@@ -1,5 +1,5 @@
-//! Every statement, run on what cannot exist: what the database refuses is found, and named, before
-//! an image has to come back.
+//! Runs every statement on rows that cannot exist, to find and name what the database refuses
+//! before a revert needs it.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -21,10 +21,10 @@ use crate::domain::repo::{DatabaseHealth, ImageRepo, RepoError, ScrubRepo, Stret
 use crate::domain::retention::Labels;
 use crate::domain::selection::Filter;
 
-/// Behind every id that Glance gives, so that no table is walked.
+/// Greater than every id of Glance, so that no table is walked over.
 const NOBODY: &str = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz";
 
-/// What is read of each table, and what is written: the grants of deploy/sql.
+/// The columns of each table that are read and written: the grants of deploy/sql.
 const COLUMNS: [(&str, &str, &str); 5] = [
     (
         "images",
@@ -63,7 +63,7 @@ impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// Runs them all. What is refused is named.
+    /// Runs all of them, and names what is refused.
     pub(super) async fn rehearse_all(&self) -> Result<(), RepoError> {
         let rehearsed = async {
             self.rehearse_reads().await?;
@@ -116,14 +116,14 @@ impl<D: Dialect> SqlRepo<D> {
             connection.keep();
         }
         match self.connections.note_result(&mut connection, rehearsed) {
-            // what gave way to another transaction was allowed
+            // a statement that lost against another transaction was allowed
             Err(error) if lost_race(&error) => Ok(()),
             rehearsed => rehearsed.map_err(repo_error),
         }
     }
 
-    /// A revert that failed half-way on these would stay half done. Looked for once, until it was
-    /// rehearsed again.
+    /// On these tables a failed revert would stay half done. Checked once, until the next
+    /// rehearsal.
     pub(super) async fn has_transactions(&self) -> Result<(), RepoError> {
         if self.has_transactions.load(Ordering::Relaxed) {
             return Ok(());
@@ -137,8 +137,8 @@ impl<D: Dialect> SqlRepo<D> {
             let faults = self.faults(sql).await?;
             if !faults.is_empty() {
                 return Err(RepoError::Refused(format!(
-                    "no transactions in {}: a revert that fails half-way would stay half done. ALTER \
-                     TABLE .. ENGINE = InnoDB",
+                    "{} does not support transactions, so a failed revert would stay half done: \
+                     ALTER TABLE .. ENGINE = InnoDB",
                     faults.join(", ")
                 )));
             }
@@ -152,8 +152,8 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(rows.iter().filter_map(|row| D::text(row, "fault").ok().flatten()).collect())
     }
 
-    /// All that is missing, one thing at a time, before the database's own words, which name at most
-    /// the first.
+    /// Everything that is missing, one by one, before the database's own message, which names at
+    /// most the first.
     async fn explain(&self, text: String) -> RepoError {
         let mut missing = Vec::new();
         if let (true, Some(sql)) = (text.contains("collations"), D::ODD_COLLATIONS) {
@@ -185,7 +185,7 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-/// Whether a revert may keep a purge away. It need not get the lock for that.
+/// Whether a revert may take the lock against a purge. The test need not get the lock.
 async fn lock_tables<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let Some(lock) = D::TRY_LOCK_TABLES else { return Ok(()) };
     let mut transaction = begin(connection).await?;

@@ -11,7 +11,7 @@ use crate::domain::pending::RevertPlan;
 use crate::domain::repo::Write;
 use crate::domain::time::Timestamp;
 
-/// Writes the plan, if every statement finds the rows that were planned.
+/// Writes the plan, if every statement matches the planned rows.
 pub(super) async fn revert<D: Dialect>(
     connection: &mut PooledConnection<D>,
     plan: &RevertPlan,
@@ -37,7 +37,7 @@ pub(super) async fn revert<D: Dialect>(
     Ok(Write::Done)
 }
 
-/// The statements for an image's children, each with the number of rows that it must find.
+/// The statements for an image's children, each with the number of rows that it must match.
 fn children(plan: &RevertPlan, now: Timestamp) -> Vec<(Statement, usize)> {
     let of_image = |sql| Statement::new(sql).bind(now).bind(plan.id().as_str());
     let mut statements: Vec<_> = plan

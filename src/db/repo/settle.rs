@@ -1,4 +1,4 @@
-//! What became of a batch of claims: one transaction.
+//! Settles a batch of claims, in one transaction.
 
 use std::collections::HashSet;
 
@@ -15,8 +15,8 @@ use crate::domain::location::Location;
 use crate::domain::scrub::{Ended, Settled};
 use crate::domain::time::Timestamp;
 
-/// Ends locations that are done with, and releases claims. `whole` is written of images that are done
-/// with, `parts` of those of the others of which nothing is left now.
+/// Ends finished locations, and releases claims. `whole` are the audit entries of finished images,
+/// `parts` those of other images that now have nothing left.
 pub(super) async fn all<D: Dialect>(
     connection: &mut PooledConnection<D>,
     settled: &[Settled<'_>],
@@ -25,7 +25,8 @@ pub(super) async fn all<D: Dialect>(
 ) -> Result<Ended, sqlx::Error> {
     let mut transaction = begin(connection).await?;
     if !parts.images().is_empty() {
-        // of two passes that end the last parts of one image at once, the second one sees the first
+        // if two passes end the last parts of one image at the same time, the second one sees the
+        // first
         D::execute(&mut transaction, Statement::new(BEGIN_ORDER)).await.map_err(audit_refused)?;
     }
     let mut waited = 0;
@@ -53,7 +54,7 @@ pub(super) async fn all<D: Dialect>(
     Ok(Ended { waited, last })
 }
 
-/// Those of these images of which something waits.
+/// The images that still have a pending location.
 async fn still_waiting<D: Dialect>(
     transaction: &mut D::Connection,
     images: &[&str],

@@ -7,13 +7,13 @@ use sqlx::sqlite::Sqlite;
 
 use crate::db::dialect::Dialect;
 
-/// How a family of databases is told to make tables.
+/// How to create tables in a family of databases.
 pub(in crate::db) trait SchemaDialect: Dialect<Connection: Migrate> {
-    /// Makes the table of what was made, with the columns that sqlx wants, unless it is there.
+    /// Creates the table of migrations, with the columns that sqlx needs, unless it exists.
     const MIGRATIONS_TABLE: &'static str;
     /// The type of a time.
     const TIME_TYPE: &'static str;
-    /// What stands behind the columns of a table.
+    /// The text after the columns of a table.
     const TABLE_OPTIONS: &'static str = "";
 
     /// Bytes as a literal, from their hexadecimal digits.
@@ -30,8 +30,8 @@ impl SchemaDialect for MySql {
     execution_time BIGINT NOT NULL
 ) ENGINE = InnoDB;";
     const TIME_TYPE: &'static str = "DATETIME(6)";
-    /// Times and ids are compared with Glance's, whatever the collation of these is: of one binary and
-    /// one other the binary one is taken, and of two sets of Unicode the larger.
+    /// Times and ids are compared with Glance's, in any collation: of a binary and another
+    /// collation the binary one applies, and of two Unicode character sets the larger one.
     const TABLE_OPTIONS: &'static str =
         " ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin";
 

@@ -11,7 +11,7 @@ pub struct LastPass {
     pub began: Timestamp,
     /// When it ended; `None` while it runs, and if its process died.
     pub ended: Option<Timestamp>,
-    /// The machine that ran it.
+    /// The host that ran it.
     pub host: String,
     /// Its result; `None` until it ends.
     pub result: Option<PassResult>,
@@ -25,11 +25,11 @@ pub struct PassResult {
     pub outcome: String,
     /// Images examined.
     pub seen: u64,
-    /// Images whose last waiting location is gone.
+    /// Images that were completely scrubbed.
     pub scrubbed: u64,
     /// Locations set to `deleted`.
     pub locations_deleted: u64,
-    /// Locations whose data was absent already.
+    /// Locations whose data was already absent.
     pub data_gone: u64,
     /// Images whose claims were released with their data intact.
     pub claims_released: u64,

@@ -64,5 +64,5 @@ pub(in crate::domain) async fn is_there(image: &ImageId, placed: &Placed) -> boo
 
 /// Living images have their data in this store, and it is missing.
 fn missing(asked: usize) -> String {
-    format!("the data of {asked} live images is not there either; is it mounted?")
+    format!("the data of {asked} active images is missing too; check that the store is mounted")
 }

@@ -71,7 +71,7 @@ pub(in crate::domain) fn warnings(
     let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
     let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
         format!(
-            "location {} had been removed before the delete and is the only one with data",
+            "location {} was removed before the delete, and is the only one with data",
             j.location.id
         )
     });
@@ -82,8 +82,8 @@ pub(in crate::domain) fn warnings(
     let at_once = |j: &&Judged| is_deleted && pending.was_ended_at_once(&j.location);
     let unsure = judged.iter().filter(is_chosen).filter(at_once).take(1);
     let unsure = unsure.map(|_| {
-        "Glance had ended the image without delaying the deletion, as it does with deactivated ones; \
-         if it was deactivated, deactivate it again"
+        "Glance deleted the image without delayed_delete, as it does with deactivated images; if \
+         it was deactivated, deactivate it again"
             .to_owned()
     });
     let repaired = judged.iter().filter(is_chosen).filter_map(describe);
@@ -100,7 +100,10 @@ pub(in crate::domain) fn lost_key(image: &Image) -> Option<String> {
     let key = value("cinder_encryption_key_id")?;
     let goes = value("cinder_encryption_key_deletion_policy") == Some("on_image_deletion");
     goes.then(|| {
-        format!("Glance had the key manager delete key {key} with the image; without it nobody can read the data")
+        format!(
+            "the encryption key {key} was deleted with the image; without it nobody can read \
+            the data"
+        )
     })
 }
 
@@ -111,24 +114,24 @@ fn describe(judged: &Judged) -> Option<String> {
         Finding::Repairable { why } => Some(format!("location {id} will be repaired: {why}")),
         Finding::Repaired(why) => Some(format!("location {id} was repaired: {why}")),
         Finding::Kept(kept) => Some(format!(
-            "location {id} has no data any more, but {kept}; a revert with verify=checksum brings it \
-             back"
+            "the data of location {id} is gone, but {kept}; a revert with verify=checksum brings \
+             it back"
         )),
         Finding::Recoverable(kept) => Some(format!("location {id} will be recovered: {kept}")),
         Finding::Recovered(kept) => Some(format!("location {id} was recovered: {kept}")),
         Finding::Unproved(what) => Some(format!(
-            "location {id} was destroyed as its row says, and yet {what}; a revert with \
-             verify=checksum takes it if it is the image's"
+            "the row of location {id} says that its data was destroyed, but {what}; a revert with \
+             verify=checksum uses the data if its hash is the image's"
         )),
-        Finding::Missing | Finding::Destroyed => {
-            Some(format!("location {id} has no data any more"))
-        }
-        Finding::Hidden(how) => Some(format!("location {id} has no data any more: {how}")),
+        Finding::Missing | Finding::Destroyed => Some(format!("the data of location {id} is gone")),
+        Finding::Hidden(how) => Some(format!("the data of location {id} is gone: {how}")),
         Finding::Damaged(how) => Some(format!("the data of location {id} is damaged: {how}")),
         Finding::WrongSize { found, expected } => {
-            Some(format!("location {id} holds {found} bytes instead of {expected}"))
+            Some(format!("location {id} has {found} bytes instead of {expected}"))
         }
-        Finding::WrongChecksum => Some(format!("location {id} holds other data than was uploaded")),
+        Finding::WrongChecksum => {
+            Some(format!("the data of location {id} has a different hash than the image"))
+        }
         Finding::Unknown(problem) | Finding::NotVerifiable(problem) => Some(problem.clone()),
     }
 }

@@ -112,7 +112,7 @@ fn destroyed(finding: Finding) -> Finding {
 fn unproved(finding: Finding) -> Finding {
     let text = |what: &str| Finding::Unproved(what.to_owned());
     match destroyed(finding) {
-        Finding::Present | Finding::Unchecked => text("something of its size is there"),
+        Finding::Present | Finding::Unchecked => text("there is data of the same size"),
         Finding::Repairable { why } | Finding::Repaired(why) => Finding::Unproved(why),
         Finding::Unknown(problem) => Finding::NotVerifiable(problem),
         finding @ (Finding::Missing

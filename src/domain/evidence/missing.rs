@@ -36,7 +36,7 @@ impl Evidence<'_> {
             };
             if let Some(why) = doubt {
                 let (id, store) = (location.id, placed.store.id());
-                let text = format!("location {id} is not in store {store}, and {why}");
+                let text = format!("store {store} does not have location {id}, and {why}");
                 *finding = Finding::Unknown(text);
             }
         }

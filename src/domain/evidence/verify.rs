@@ -197,7 +197,7 @@ async fn kept(
         return Ok(Finding::Kept(kept));
     }
     let Ok((hasher, expected)) = Hasher::of(image) else {
-        let text = format!("{kept}, and Glance has no hash of this image that could prove it");
+        let text = format!("{kept}, but Glance has no hash of this image to verify it");
         return Err(StoreError::NotVerifiable(text));
     };
     let stream = placed.store.read_retained(&image.id, &placed.uri, &kept).await?;
@@ -218,7 +218,7 @@ pub(in crate::domain) async fn recover(
         Err(unplaced) => return of_unplaced(&unplaced),
     };
     let (image_id, store) = (image.id.as_str(), placed.store.id());
-    tracing::warn!(image_id, location = location.id, %store, "brings back what the store has kept");
+    tracing::warn!(image_id, location = location.id, %store, "brings back the data that the store kept");
     let recovered = async {
         placed.store.recover(&image.id, &placed.uri, &kept).await?;
         size(&placed, image).await
@@ -233,8 +233,8 @@ pub(in crate::domain) async fn recover(
 async fn repair(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
     if Hasher::of(image).is_err() {
         return Err(StoreError::NotVerifiable(
-            "Glance has no hash of this image that could prove the data; compare it yourself, \
-             repair it, or use verify=none"
+            "Glance has no hash of this image to verify the data; compare and repair it yourself, \
+             or use verify=none"
                 .to_owned(),
         ));
     }
@@ -298,7 +298,7 @@ impl Hasher {
                 "md5" => return Ok((Self::Md5(Md5::new()), value)),
                 other => {
                     return Err(StoreError::NotVerifiable(format!(
-                        "os_hash_algo {other} is not one that can be computed here; use verify=exists"
+                        "os_hash_algo {other} is not supported; use verify=exists"
                     )));
                 }
             };

@@ -1,5 +1,5 @@
-//! What of a scrubbed image may come back if its store has kept the data: rows say that it was
-//! destroyed, so only the whole data, by its hash, can prove the contrary.
+//! Which locations of a scrubbed image may come back if a store kept the data. Their rows say that
+//! the data was destroyed, so only a hash of the whole data can prove that it is there.
 
 use chrono::TimeDelta;
 

@@ -26,7 +26,8 @@ impl Decision {
                     image_id = self.plan.id().as_str(),
                     location = judged.location.id,
                     %kept,
-                    "data is back in its store, and its image may not be: revert it again"
+                    "the data was restored in its store, but the image may not be active: revert \
+                     it again"
                 );
             }
         }
@@ -47,7 +48,7 @@ impl Decision {
 fn not_recovered(id: &ImageId, judged: &Judged) -> RevertError {
     let location = judged.location.id;
     let (Finding::Unknown(problem) | Finding::NotVerifiable(problem)) = &judged.finding else {
-        let problem = format!("location {location} was to be brought back, and is not as it was");
+        let problem = format!("location {location} changed during the revert");
         return RevertError::StoreUnavailable { id: id.clone(), problem };
     };
     RevertError::StoreUnavailable { id: id.clone(), problem: problem.clone() }
@@ -121,7 +122,7 @@ impl Reverter {
             let image = self.read(id, Children::NONE).await?;
             return match image.state() {
                 State::Live | State::Scrubbed | State::Empty => {
-                    Err(destroyed(id, "no location of it is left".to_owned()))
+                    Err(destroyed(id, "it has no active location".to_owned()))
                 }
                 State::Pending
                 | State::Claimed
@@ -139,10 +140,10 @@ impl Reverter {
             if locations.any(|location| image.waiting(location) == Some(Waiting::Stamped)) {
                 return Ok(false);
             }
-            return Err(destroyed(id, format!("location {gone} is not active any more")));
+            return Err(destroyed(id, format!("location {gone} is no longer active")));
         }
         match self.evidence().find_gone(&decision.plan, &decision.judged).await {
-            Some(gone) => Err(destroyed(id, format!("location {gone} has no data any more"))),
+            Some(gone) => Err(destroyed(id, format!("the data of location {gone} is gone"))),
             None => Ok(true),
         }
     }

@@ -14,10 +14,10 @@ pub enum RevertError {
     #[error("image {0} cannot be reverted: {1}")]
     NotPending(ImageId, NotPending),
     /// Another process holds the image's lock.
-    #[error("image {0} is being worked on by the scrubber or by another revert")]
+    #[error("the scrubber or another revert is working on image {0}")]
     Busy(ImageId),
     /// No location has the image's data.
-    #[error("the data of image {id} is not there: {}", .findings.join("; "))]
+    #[error("the data of image {id} is missing: {}", .findings.join("; "))]
     DataMissing {
         /// The image.
         id: ImageId,
@@ -44,7 +44,7 @@ pub enum RevertError {
     },
     /// The image was made active, but its data or rows disappeared right afterwards: another
     /// process that does not use our locks is running.
-    #[error("the data of image {id} was destroyed while it was reverted: {problem}")]
+    #[error("the data of image {id} was destroyed during its revert: {problem}")]
     DestroyedMeanwhile {
         /// The image.
         id: ImageId,
@@ -91,7 +91,7 @@ pub(super) fn destroyed(id: &ImageId, problem: String) -> RevertError {
     tracing::error!(
         image_id = id.as_str(),
         problem,
-        "another scrubber or a purge took what was just reverted: stop it"
+        "another scrubber or a purge destroyed an image that was just reverted: stop it"
     );
     RevertError::DestroyedMeanwhile { id: id.clone(), problem }
 }

@@ -107,7 +107,8 @@ impl CircuitBreaker {
         gate.absent_in_a_row += 1;
         gate.doubted += usize::from(belief == Belief::Unproved);
         if gate.absent_in_a_row >= self.absent_limit {
-            gate.stopped = Some(format!("{} objects in a row were absent", gate.absent_in_a_row));
+            gate.stopped =
+                Some(format!("{} consecutive objects were absent", gate.absent_in_a_row));
         }
         Ok(belief)
     }
@@ -171,15 +172,15 @@ impl Gate {
         let why = match &self.stopped {
             Some(reason) if self.doubted > 0 || self.absent_in_a_row > 0 => reason.clone(),
             None if self.doubted > 0 && !self.has_shown => format!(
-                "{} objects are absent, and it has shown no data of any image",
+                "{} objects are absent, and the store has shown no data of any image",
                 self.doubted
             ),
             Some(_) | None => return None,
         };
         Some(format!(
-            "{why}. Is it the right share, bucket or pool, and mounted? If the data is lost for good: \
-             upload an image into this store, so that it has something to show, and let [revert] \
-             absent_limit be greater than the number of lost objects"
+            "{why}. Check that it is the right share, bucket or pool, and mounted. If the data is \
+             permanently lost, upload an image into this store and set [revert] absent_limit to \
+             more than the number of lost objects"
         ))
     }
 }

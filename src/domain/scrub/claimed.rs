@@ -1,4 +1,4 @@
-//! A claimed image during a pass, and what happened to it.
+//! A claimed image during a pass: what happened to it, and when its claim is released.
 
 use super::work::{Settled, Work, WorkKind};
 use crate::domain::audit::AuditEntry;

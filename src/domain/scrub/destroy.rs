@@ -131,7 +131,7 @@ impl Destroyer<'_> {
                 outcome.shared += u64::from(!claimed.has(row));
                 outcome.deleted.push(id);
             }
-            Share::Uncounted => outcome.left = Some(format!("location {id} came in the meantime")),
+            Share::Uncounted => outcome.left = Some(format!("location {id} was added meanwhile")),
             Share::Own if self.stop.is_cancelled() => outcome.stopped = true,
             Share::Own => return true,
         }
@@ -195,17 +195,17 @@ impl Destroyer<'_> {
             }
             Deletion::Refused(why) => {
                 self.breaker.in_doubt(placed).await;
-                outcome.left = Some(format!("location {id} refused: {why}"));
+                outcome.left = Some(format!("the store refuses to delete location {id}: {why}"));
             }
             Deletion::Partial(why) => {
                 self.breaker.shown(placed).await;
                 outcome.touched = true;
-                outcome.left = Some(format!("location {id} is destroyed in part: {why}"));
+                outcome.left = Some(format!("location {id} is partly destroyed: {why}"));
             }
             Deletion::Uncertain(why) => {
                 self.breaker.in_doubt(placed).await;
                 outcome.touched = true;
-                outcome.left = Some(format!("location {id} in doubt: {why}"));
+                outcome.left = Some(format!("the outcome for location {id} is unknown: {why}"));
             }
         }
     }
@@ -228,7 +228,8 @@ impl Destroyer<'_> {
             Some(Ok(belief)) => {
                 let (id, store) = (location.id, placed.store.id());
                 outcome.unproved = belief == Belief::Unproved;
-                outcome.left = Some(format!("location {id} is absent, and store {store} in doubt"));
+                outcome.left =
+                    Some(format!("location {id} is absent, and store {store} is not trusted"));
             }
             Some(Err(error)) => outcome.left = Some(error.to_string()),
             None => outcome.stopped = true,

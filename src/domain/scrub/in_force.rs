@@ -187,7 +187,7 @@ impl Scrubber {
         if let Some(control) = &self.control
             && let Err(error) = control.pass_began().await
         {
-            tracing::debug!(%error, "that a pass begins was not written down");
+            tracing::debug!(%error, "cannot record the start of the pass");
         }
     }
 
@@ -200,7 +200,7 @@ impl Scrubber {
         if let Some(control) = &self.control
             && let Err(error) = control.pass_ended(&result).await
         {
-            tracing::debug!(%error, "what came of the pass was not written down");
+            tracing::debug!(%error, "cannot record the result of the pass");
         }
     }
 }

@@ -110,9 +110,9 @@ impl fmt::Display for Lowered {
         let Self { from, to, images } = self;
         let (from, to) = (from.as_secs(), to.as_secs());
         if from > to {
-            write!(f, "{images} of them only since scrub_time was lowered from {from} to {to}")
+            write!(f, "{images} of them only because scrub_time was lowered from {from} to {to}")
         } else {
-            write!(f, "{images} of them only since retention rules make them due earlier")
+            write!(f, "{images} of them only because retention rules make them due earlier")
         }
     }
 }
@@ -189,7 +189,7 @@ mod tests {
         let told = judged(None).unwrap_err().to_string();
         assert_eq!(
             told,
-            "2 images of 1 bytes together are due, 1 of them only since scrub_time was lowered from \
+            "2 images of 1 bytes together are due, 1 of them only because scrub_time was lowered from \
              604800 to 3600: nothing is destroyed"
         );
         assert!(judged(Some(1)).unwrap_err().to_string().contains("only 1 were accepted, 1 of"));

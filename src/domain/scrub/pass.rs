@@ -175,8 +175,8 @@ impl<'a> Pass<'a> {
         let taken = self.report.taken_by_others;
         if taken > 0 {
             self.report.alerts.push(format!(
-                "{taken} locations were destroyed by somebody else: is another scrubber at work \
-                 (glance-scrubber), or are objects deleted by hand?"
+                "{taken} locations were destroyed by another program: stop glance-scrubber, and \
+                 check whether objects are deleted by hand"
             ));
         }
         self.report.waiting_after_failure =
@@ -301,7 +301,8 @@ impl<'a> Pass<'a> {
             if may_go {
                 going.push((work, placed));
             } else {
-                let text = "its live locations show no data: what was removed may be the last copy";
+                let text =
+                    "its live locations have no data: the removed location may be the last copy";
                 self.fail(&work.image().id, text.to_owned());
             }
         }

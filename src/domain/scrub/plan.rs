@@ -38,7 +38,7 @@ pub struct Plan {
     pub other_groups: Tally,
     /// The images that are lost next, not all of them.
     pub next: Vec<PlannedImage>,
-    /// What is due too, and left alone.
+    /// Images that are due, but that a pass leaves alone.
     pub stopped: Vec<Stopped>,
     /// Why a pass that had to destroy all this at once would destroy nothing.
     pub limited: Option<Limited>,
@@ -72,7 +72,7 @@ pub struct PlannedImage {
     pub size: Option<i64>,
     /// The stores that have the data.
     pub stores: Vec<String>,
-    /// Whether the image lives, and only locations go that were removed from it.
+    /// Whether the image itself stays, and only locations that were removed from it are scrubbed.
     pub leftovers: bool,
     /// The retention rule that decides when; `None` where `scrub_time` does.
     pub rule: Option<String>,

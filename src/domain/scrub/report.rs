@@ -20,9 +20,9 @@ pub struct ScrubReport {
     pub interrupted: bool,
     /// More was due than a pass may destroy: what, of which nothing more was destroyed.
     pub limited: Option<Limited>,
-    /// Images looked at.
+    /// Images that the pass looked at.
     pub seen: u64,
-    /// Images whose last waiting location is gone.
+    /// Images that were completely scrubbed.
     pub scrubbed: u64,
     /// Claims of a dead process that were taken up again.
     pub resumed: u64,

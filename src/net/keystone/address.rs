@@ -15,7 +15,7 @@ pub enum AddressError {
     #[error("must be an http or https URL, such as https://keystone.example.org/v3")]
     NotHttp,
     /// Logs would show it, and Keystone ignores it.
-    #[error("must not hold a user or a password: they have options of their own")]
+    #[error("must not contain a user or a password: they have their own options")]
     Userinfo,
     /// Paths cannot be appended to it.
     #[error("must not have a query or a fragment")]

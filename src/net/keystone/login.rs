@@ -32,21 +32,22 @@ pub enum LoginError {
     Call(#[from] CallError),
     /// 401 or 403.
     #[error(
-        "Keystone refuses our credentials ({0}): check user, domain, project and password, or the \
-         application credential; the account may also be locked or its password expired"
+        "Keystone refuses this service's credentials ({0}): check user, domain, project and \
+         password, or the application credential; also check whether the account is locked or its \
+         password expired"
     )]
     Refused(u16),
     /// The server is not a Keystone.
-    #[error("what answers at auth_url is not a Keystone v3 ({0}): check its host, port and path")]
+    #[error("the server at auth_url is not a Keystone v3 ({0}): check its host, port and path")]
     NotKeystone(u16),
     /// 5xx or 429.
-    #[error("Keystone is there and cannot serve ({0})")]
+    #[error("Keystone reports that it is unavailable ({0})")]
     Unavailable(u16),
     /// Any other status.
-    #[error("Keystone answered our login with {0}: it may not know this way to log in")]
+    #[error("Keystone answered the service's login with {0}: it may not support this login method")]
     Unexpected(u16),
     /// A success without the required fields.
-    #[error("Keystone's answer to our login {0}")]
+    #[error("Keystone's answer to the service's login {0}")]
     BadAnswer(&'static str),
 }
 
@@ -96,7 +97,7 @@ fn session(answer: KeystoneAnswer) -> Result<Session, LoginError> {
     }
     let token = answer.subject_token.ok_or(LoginError::BadAnswer("has no X-Subject-Token"))?;
     let body: Body = serde_json::from_slice(&answer.body)
-        .map_err(|_| LoginError::BadAnswer("is not the JSON that it should be"))?;
+        .map_err(|_| LoginError::BadAnswer("is not the expected JSON"))?;
     let expires_at = body.token.expires_at.ok_or(LoginError::BadAnswer("has no expires_at"))?;
     Ok(Session {
         token,

@@ -128,8 +128,12 @@ impl Last {
             return;
         }
         match &found {
-            TablesState::Unusable(problem) => warn!(problem, "our own tables cannot be used"),
-            TablesState::Missing | TablesState::Present => info!("our own tables are {found}"),
+            TablesState::Unusable(problem) => {
+                warn!(problem, "the service's own tables cannot be used");
+            }
+            TablesState::Missing | TablesState::Present => {
+                info!("the service's own tables are {found}");
+            }
         }
         self.tables = Some(found);
     }
@@ -139,9 +143,9 @@ impl Last {
 fn report_change(before: Option<bool>, problem: Option<&str>) {
     match (before, problem) {
         (None | Some(true), Some(problem)) => {
-            warn!(problem, "not ready: the database does not serve");
+            warn!(problem, "not ready: the database is unavailable");
         }
-        (Some(false), None) => info!("ready again: the database serves"),
+        (Some(false), None) => info!("ready again: the database is available"),
         (Some(false), Some(_)) | (None | Some(true), None) => {}
     }
 }

@@ -36,7 +36,7 @@ pub enum TlsError {
         problem: FileProblem,
     },
     /// A file lacks the expected content.
-    #[error("[revert] {option} = {}: holds no {what} in PEM", path.display())]
+    #[error("[revert] {option} = {}: has no {what} in PEM", path.display())]
     Nothing {
         /// Its option.
         option: &'static str,

@@ -50,7 +50,7 @@ impl Handshakes {
         let shaken = tokio::select! {
             shaken = timeout(self.limit, self.try_to_shake(stream)) => shaken,
             () = place.ousted.cancelled() => {
-                return failed(peer, "crowded", &"newer clients needed the place");
+                return failed(peer, "crowded", &"a newer client needed the connection");
             }
         };
         match shaken {

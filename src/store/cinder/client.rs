@@ -17,7 +17,7 @@ use crate::store::http_fault::{Fault, is_busy};
 
 /// A volume, or a page of one.
 const LONGEST_BODY: usize = 1024 * 1024;
-/// The type's newer name, which catalogs have beside or in place of `volumev3`.
+/// The newer name of the type, which catalogs have beside or instead of `volumev3`.
 const BLOCK_STORAGE: &str = "block-storage";
 
 /// Speaks to Cinder as one user.
@@ -51,7 +51,7 @@ struct VolumeBody {
 }
 
 impl CinderClient {
-    /// Connects to nothing. `Ok(None)` where there is no login; `Err` is what is wrong.
+    /// Connects to nothing. `Ok(None)` without a login; `Err` is the problem.
     pub(super) fn new(
         config: &CinderConfig,
         http: Client,
@@ -62,12 +62,12 @@ impl CinderClient {
         let user = service_user(&http, &login.auth_address, &login.credentials, limit, clock)
             .map_err(|error| format!("cinder_store_auth_address: {error}"))?;
         let interface = Interface::parse(&config.interface)
-            .ok_or_else(|| "cinder_catalog_info ends with no type of endpoint".to_owned())?;
+            .ok_or_else(|| "cinder_catalog_info must end with a type of endpoint".to_owned())?;
         let (service_type, region) = (config.service_type.clone(), config.region.clone());
         Ok(Some(Self { http, user, service_type, interface, region, limit }))
     }
 
-    /// A volume; `None` where Cinder does not know it, or does not show it to us.
+    /// A volume; `None` if Cinder does not know it, or does not show it to this user.
     pub(super) async fn volume(&self, id: &str) -> Result<Option<Volume>, Fault> {
         let answer = self.ask(&format!("/volumes/{id}")).await?;
         match answer.status() {
@@ -76,7 +76,7 @@ impl CinderClient {
                 let body = timeout(self.limit, net::body(answer, LONGEST_BODY)).await;
                 let body = body.map_err(|_| late())?.map_err(|e| Fault::Cut(e.to_string()))?;
                 let body: VolumeBody = serde_json::from_slice(&body).map_err(|_| {
-                    Fault::Unclear("Cinder's answer is not the JSON that it should be".to_owned())
+                    Fault::Unclear("Cinder's answer is not the expected JSON".to_owned())
                 })?;
                 Ok(Some(body.volume))
             }
@@ -92,9 +92,9 @@ impl CinderClient {
         }
     }
 
-    /// Whether our user is shown the volumes of all projects. Cinder shows them to its admins, and a
-    /// list of all projects' volumes that others ask for is silently one of their own; its services
-    /// it lists to admins alone.
+    /// Whether this user sees the volumes of all projects. Cinder shows them only to admins; for
+    /// other users a list of all projects' volumes silently has only their own. Only admins can
+    /// list Cinder's services, so this tests that.
     pub(super) async fn sees_all(&self) -> Result<bool, Fault> {
         match self.ask("/os-services").await?.status() {
             StatusCode::OK => Ok(true),
@@ -108,7 +108,7 @@ impl CinderClient {
         Ok(self.send(Method::DELETE, &format!("/volumes/{id}")).await?.status())
     }
 
-    /// As often as there is time for: a Cinder that hangs is not asked again.
+    /// Retries while there is time, but not if Cinder hangs.
     async fn ask(&self, path: &str) -> Result<Response, Fault> {
         let ask = || async {
             let answer = self.send(Method::GET, path).await?;
@@ -117,7 +117,7 @@ impl CinderClient {
         timeout(self.limit, retried(RETRIES, ask, Fault::may_pass)).await.map_err(|_| late())?
     }
 
-    /// A second time with a new token, if the first one is not good any more.
+    /// Retries with a new token if the first one is no longer valid.
     async fn send(&self, method: Method, path: &str) -> Result<Response, Fault> {
         let session = self.session().await?;
         let answer = self.send_as(&session, method.clone(), path).await?;
@@ -149,8 +149,9 @@ impl CinderClient {
                     .to_owned(),
             )
         })?;
-        let token = secret_header(session.token.expose_secret())
-            .ok_or_else(|| Fault::Login("a token that no header can hold".to_owned()))?;
+        let token = secret_header(session.token.expose_secret()).ok_or_else(|| {
+            Fault::Login("the token has characters that a header cannot have".to_owned())
+        })?;
         let request = self.http.request(method, format!("{base}{path}"));
         let request = request.header("X-Auth-Token", token).header("Accept", "application/json");
         let sent = timeout(self.limit, request.send()).await.map_err(|_| late())?;

@@ -14,7 +14,7 @@ pub(super) struct CinderUri<'u> {
 }
 
 impl<'u> CinderUri<'u> {
-    /// `None` where it is no such URI.
+    /// `None` if it is not such a URI.
     pub(super) fn parse(uri: &'u StoreUri) -> Option<Self> {
         let rest = uri.as_str().strip_prefix("cinder://")?;
         let (store, volume) = match rest.split_once('/') {
@@ -28,8 +28,8 @@ impl<'u> CinderUri<'u> {
     }
 }
 
-/// The volume that `glance_store` asks for: it takes what follows the last `/`, in each spelling of a
-/// UUID that `uuid.UUID` of Python reads.
+/// The volume that `glance_store` uses: the text after the last `/`, in each spelling of a UUID
+/// that Python's `uuid.UUID` accepts.
 pub(super) fn volume(uri: &StoreUri) -> Option<String> {
     let rest = uri.as_str().strip_prefix("cinder://")?;
     let last = rest.rsplit('/').next()?.replace("urn:", "").replace("uuid:", "");

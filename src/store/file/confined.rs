@@ -1,5 +1,5 @@
-//! The kernel's half of the confinement: a file is reached from its data directory's descriptor
-//! and never through a symbolic link. The data directory itself may be one: that is the
+//! The kernel's part of the confinement: a file is opened relative to its data directory's
+//! descriptor, never through a symbolic link. The data directory itself may be one: that is the
 //! operator's choice.
 //!
 //! All of this blocks; [`super::workers`] keeps it off the runtime.
@@ -24,23 +24,23 @@ const FOLDER: OFlags =
 /// The result of a successful removal call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Removal {
-    /// The file was there and is removed.
+    /// The file existed and is removed.
     Removed,
     /// The data directory is healthy and the file is not in it.
     Absent,
 }
 
-/// A target whose data directory and folder are open.
+/// A file with its data directory and folder open.
 #[derive(Debug)]
 pub(super) struct Confined<'t> {
     target: &'t Target,
     datadir: OwnedFd,
-    /// `None` where the file lies in the data directory itself.
+    /// `None` if the file is in the data directory itself.
     folder: Option<OwnedFd>,
 }
 
 impl<'t> Confined<'t> {
-    /// Opens the data directory and the folder that the file lies in.
+    /// Opens the data directory and the folder of the file.
     pub(super) fn open(target: &'t Target) -> Result<Self, Fault> {
         let datadir = open_datadir(&target.datadir)?;
         let folder = if target.folder.as_os_str().is_empty() {
@@ -66,7 +66,7 @@ impl<'t> Confined<'t> {
 
     /// Opens the file for reading; `None` is proof of absence.
     pub(super) fn file(&self) -> Result<Option<File>, Fault> {
-        // Looked at before it is opened, because opening a device can have effects.
+        // Checked before it is opened, because opening a device can have effects.
         if self.size()?.is_none() {
             return Ok(None);
         }
@@ -83,7 +83,7 @@ impl<'t> Confined<'t> {
         }
     }
 
-    /// Removes the file, if it is still this thread's turn when it comes to that.
+    /// Removes the file, if the caller has not given up by then.
     pub(super) fn remove(&self, turn: &Turn) -> Result<Removal, Fault> {
         if self.size()?.is_none() {
             return Ok(Removal::Absent);
@@ -92,7 +92,7 @@ impl<'t> Confined<'t> {
             return Err(self.fault(Errno::TIMEDOUT));
         }
         match unlinkat(self.parent(), &self.target.name, AtFlags::empty()) {
-            // It was there a moment ago; an NFS server that is asked twice says that it is not.
+            // It existed a moment ago; an NFS server that gets a repeated request answers this.
             Ok(()) | Err(Errno::NOENT) => Ok(Removal::Removed),
             Err(errno) => Err(self.fault(errno)),
         }
@@ -108,7 +108,7 @@ impl<'t> Confined<'t> {
             return Ok(());
         }
         let path = self.target.path();
-        Err(Fault::Location(format!("{} is no regular file ({kind:?})", path.display())))
+        Err(Fault::Location(format!("{} is not a regular file ({kind:?})", path.display())))
     }
 
     fn prove_listable(&self) -> Result<(), Fault> {

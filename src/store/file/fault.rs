@@ -10,7 +10,7 @@ use crate::domain::store::{Deletion, StoreError};
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The location must not be touched; nothing was.
+    /// The location must not be touched; nothing was changed.
     Location(String),
     /// The data directory cannot be opened or listed.
     DataDir(PathBuf, Errno),
@@ -22,7 +22,7 @@ pub(super) enum Fault {
     Lost,
 }
 
-/// What an errno means for the data.
+/// The meaning of an errno for the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Forbidden,
@@ -45,7 +45,7 @@ impl Fault {
         match self {
             Self::Location(_) => Meaning::BadPath,
             Self::Entry(_, errno) => meaning(*errno),
-            // A data directory that is no directory says nothing of the location.
+            // If the data directory is not a directory, nothing is known about the location.
             Self::DataDir(_, errno) => match meaning(*errno) {
                 Meaning::Forbidden => Meaning::Forbidden,
                 Meaning::InUse | Meaning::BadPath | Meaning::Unknown => Meaning::Unknown,
@@ -54,7 +54,7 @@ impl Fault {
         }
     }
 
-    /// The end of a removal that was begun.
+    /// The result of a removal that was started.
     pub(super) fn of_deletion(self) -> Deletion {
         let message = self.message();
         match self.meaning() {
@@ -64,7 +64,7 @@ impl Fault {
         }
     }
 
-    /// The end of one that was not.
+    /// The result of a removal that was not started.
     pub(super) fn before_deletion(self) -> Deletion {
         Deletion::Refused(format!("nothing was deleted: {}", self.message()))
     }
@@ -73,7 +73,7 @@ impl Fault {
         match self {
             Self::Location(reason) => reason.clone(),
             Self::DataDir(path, errno) => {
-                let hint = hint(*errno, "is it mounted?");
+                let hint = hint(*errno, "check that it is mounted");
                 format!("the data directory {}: {errno}{hint}", path.display())
             }
             Self::Entry(path, errno) => {
@@ -81,7 +81,7 @@ impl Fault {
                 format!("{}: {errno}{hint}", path.display())
             }
             Self::Late(limit) => format!(
-                "no answer from the file system within {} s; does a network share hang?",
+                "no answer from the file system within {} s; check the network share",
                 limit.as_secs_f32()
             ),
             Self::Lost => "the call ended without an answer".to_owned(),
@@ -147,7 +147,7 @@ mod tests {
     fn a_missing_data_directory_proves_nothing() {
         let fault = || Fault::DataDir(PathBuf::from("/d"), Errno::NOENT);
         let Deletion::Refused(message) = fault().before_deletion() else { panic!("not refused") };
-        assert!(message.contains("is it mounted?"));
+        assert!(message.contains("check that it is mounted"));
         assert!(matches!(StoreError::from(fault()), StoreError::Unreachable(_)));
         let not_a_folder = Fault::DataDir(PathBuf::from("/d"), Errno::NOTDIR);
         assert!(matches!(StoreError::from(not_a_folder), StoreError::Unreachable(_)));

@@ -1,8 +1,8 @@
 //! The URI grammar of the file store, and the lexical half of its confinement.
 //!
 //! `glance_store` takes netloc + path of Python's `urlparse`, decodes nothing and drops what
-//! follows `?` or `#`. Such doubtful forms are refused here instead: no Glance writes them, and
-//! whoever can write a location must not choose what is destroyed.
+//! follows `?` or `#`. This store refuses such doubtful forms: Glance never writes them, and a user
+//! who can write a location must not choose which file is destroyed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,10 +20,10 @@ pub(super) struct DataDir {
     parts: Vec<String>,
 }
 
-/// A file that a location names, split where the kernel has to check it.
+/// The file of a location, split at the point from which the kernel checks the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The data directory that it lies in.
+    /// Its data directory.
     pub(super) datadir: Arc<Path>,
     /// The folder inside the data directory, relative; empty for the directory itself.
     pub(super) folder: PathBuf,
@@ -61,7 +61,7 @@ impl DataDir {
         &self.path
     }
 
-    /// The components of `path` below this directory; `None` where it lies elsewhere.
+    /// The components of `path` below this directory; `None` if it is elsewhere.
     fn below<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let mut rest = components(path);
         let inside = self.parts.iter().all(|part| rest.next() == Some(part.as_str()));
@@ -69,8 +69,8 @@ impl DataDir {
     }
 }
 
-/// How many characters of the longest data directory the URI's text begins with. Says where the
-/// location belongs, not that it is acceptable.
+/// Length of the longest data directory that the URI begins with. It says to which store the
+/// location belongs, not that the location is acceptable.
 pub(super) fn claimed(datadirs: &[DataDir], uri: &StoreUri) -> Option<usize> {
     part(datadirs, uri).map(|datadir| datadir.as_os_str().len())
 }
@@ -80,8 +80,9 @@ pub(super) fn part<'d>(datadirs: &'d [DataDir], uri: &StoreUri) -> Option<&'d Pa
     deepest(datadirs, raw_path(uri)?).map(|(datadir, _)| &*datadir.path)
 }
 
-/// What `glance_store` opens. Inside a data directory a path is known by its components. Where one of
-/// them is `..`, or the path lies elsewhere, it may come by links to any file of its name.
+/// The file that `glance_store` opens. Inside a data directory a path is identified by its
+/// components. With a `..`, or outside the data directories, links may lead to any file with the
+/// same name.
 pub(super) fn opened(datadirs: &[DataDir], uri: &StoreUri) -> Objects {
     let Some(rest) = PREFIXES.iter().find_map(|prefix| uri.as_str().strip_prefix(prefix)) else {
         return Objects::default();
@@ -108,7 +109,7 @@ pub(super) fn target(
 ) -> Result<Target, &'static str> {
     let path = raw_path(uri).ok_or("it is not a file:// URI")?;
     if path.contains(['?', '#']) {
-        return Err("its path has a '?' or '#', which Glance would cut off");
+        return Err("its path has a '?' or '#', where Glance would cut it off");
     }
     if path.contains(|character: char| character.is_control()) {
         return Err("its path has a control character");
@@ -120,11 +121,11 @@ pub(super) fn target(
         return Err("its path has a '..'");
     }
     if path.ends_with('/') || path.ends_with("/.") {
-        return Err("its path names a folder");
+        return Err("its path is a folder");
     }
     let (datadir, mut below) =
-        deepest(datadirs, path).ok_or("it lies outside the store's data directories")?;
-    let name = below.pop().ok_or("it names the data directory itself")?;
+        deepest(datadirs, path).ok_or("it is outside the store's data directories")?;
+    let name = below.pop().ok_or("it is the data directory itself")?;
     if !any_file_name && name != image.as_str() {
         return Err("the file is not named after the image ([revert] any_file_name allows that)");
     }

@@ -25,7 +25,7 @@ impl Workers {
         Self { permits: Arc::new(Semaphore::new(THREADS)), limit }
     }
 
-    /// Runs `work`. A hanging thread keeps its permit until the kernel lets go of it.
+    /// Runs `work`. A hanging thread keeps its permit until the kernel returns.
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, Fault>
     where
         T: Send + 'static,
@@ -46,8 +46,9 @@ impl Workers {
     }
 }
 
-/// A token that only one of two can take: the thread that is about to change something, or the
-/// caller that gave up. If the caller took it, a thread that a share releases late changes nothing.
+/// A token that only one of two can take: the thread before it changes something, or the caller
+/// when it gives up. If the caller took it, a thread that returns late from a hanging share changes
+/// nothing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Turn(Arc<AtomicBool>);
 

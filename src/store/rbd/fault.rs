@@ -38,7 +38,7 @@ impl Place {
             }
             Step::OtherCluster(fsid) => {
                 return format!(
-                    "the location is in another cluster than rbd_store_ceph_conf leads to, {fsid}"
+                    "the location is in another cluster than the one of rbd_store_ceph_conf, {fsid}"
                 );
             }
             Step::SeveralInTrash => {
@@ -58,14 +58,14 @@ impl Place {
             Step::ListPool => format!("pool {pool} cannot be listed"),
             Step::ListTrash => format!("the trash of pool {pool} cannot be listed"),
             Step::OpenImage => "the image cannot be opened".to_owned(),
-            Step::Inspect => "the image cannot be looked at".to_owned(),
+            Step::Inspect => "the image cannot be examined".to_owned(),
             Step::Read => "the image cannot be read".to_owned(),
             Step::Unprotect => "its snapshot cannot be unprotected".to_owned(),
             Step::RemoveSnap => "its snapshot cannot be removed".to_owned(),
             Step::Remove => "the image cannot be removed".to_owned(),
             Step::TrashMove => "the image cannot be moved to the trash".to_owned(),
             Step::TrashRestore => "the image cannot be taken out of the trash".to_owned(),
-            Step::CreateSnap => "its snapshot cannot be made".to_owned(),
+            Step::CreateSnap => "its snapshot cannot be created".to_owned(),
             Step::Protect => "its snapshot cannot be protected".to_owned(),
         };
         let hint = self.hint(failure);
@@ -75,18 +75,18 @@ impl Place {
     fn hint(&self, failure: &Failure) -> String {
         let Self { client, pool } = self;
         match (&failure.step, failure.errno) {
-            (Step::Configure, ENOENT) => "; is rbd_store_ceph_conf right?".to_owned(),
+            (Step::Configure, ENOENT) => "; check rbd_store_ceph_conf".to_owned(),
             (Step::Connect, ENOENT) => {
-                format!("; is there a keyring of {client} that we may read?")
+                format!("; check that there is a readable keyring of {client}")
             }
-            (Step::Connect, EPERM | EACCES) => format!("; is the key of {client} a valid one?"),
-            (Step::OpenPool, ENOENT) => "; is rbd_store_pool right?".to_owned(),
-            (Step::OpenImage, ENOENT) => "; its removal was cut short".to_owned(),
+            (Step::Connect, EPERM | EACCES) => format!("; check the key of {client}"),
+            (Step::OpenPool, ENOENT) => "; check rbd_store_pool".to_owned(),
+            (Step::OpenImage, ENOENT) => "; its removal was interrupted".to_owned(),
             (Step::Unprotect, EBUSY) => "; it has clones".to_owned(),
             (_, EPERM | EACCES | EROFS) => {
                 format!("; the capabilities of {client} must include 'profile rbd pool={pool}'")
             }
-            (_, ETIMEDOUT) => "; are all monitors and OSDs up?".to_owned(),
+            (_, ETIMEDOUT) => "; check that all monitors and OSDs are up".to_owned(),
             _ => String::new(),
         }
     }
@@ -134,11 +134,11 @@ impl Place {
             End::InUse(failure) => Deletion::Held(self.describe(failure)),
             End::Refused(failure) => Deletion::Refused(self.describe(failure)),
             End::Unprotected(failure) => Deletion::Held(format!(
-                "{}; its snapshot is not protected any more, so that a revert compares its hash",
+                "{}; its snapshot is no longer protected, so a revert compares the hash",
                 self.describe(failure)
             )),
             End::SnapGone(failure) => Deletion::Held(format!(
-                "{}; its snapshot is gone already, so that a revert compares its hash",
+                "{}; its snapshot is gone, so a revert compares the hash",
                 self.describe(failure)
             )),
             End::Unknown(failure) => Deletion::Uncertain(self.describe(failure)),
@@ -229,7 +229,7 @@ mod tests {
         );
         assert!(matches!(
             ended(End::Unprotected(why(EPERM))),
-            Deletion::Held(how) if how.contains("not protected any more")
+            Deletion::Held(how) if how.contains("no longer protected")
         ));
         assert!(matches!(ended(End::Unknown(why(ETIMEDOUT))), Deletion::Uncertain(_)));
     }

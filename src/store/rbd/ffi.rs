@@ -1,4 +1,5 @@
-//! Ceph's C libraries, loaded at run time: what of librados and librbd is used here, made safe.
+//! Ceph's C libraries, loaded at run time: safe wrappers of the used functions of librados and
+//! librbd.
 //!
 //! The only `unsafe` code of the product. The declarations are those of `rados/librados.h` and
 //! `rbd/librbd.h`; libraries of these names (`.so.2`, `.so.1`) have kept them since Ceph 13.
@@ -19,7 +20,7 @@ pub(super) use self::library::{Ceph, LoadError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Errno(pub(super) i32);
 
-/// A handle of a cluster, connected or not yet.
+/// A handle of a cluster, perhaps not connected yet.
 pub(super) struct Cluster {
     ceph: Rc<Ceph>,
     handle: Handle,
@@ -34,7 +35,7 @@ impl Cluster {
         Ok(Self { ceph: Rc::clone(ceph), handle })
     }
 
-    /// Reads a configuration file; `None` for the one where Ceph looks.
+    /// Reads a configuration file; `None` for Ceph's default places.
     pub(super) fn read_file(&self, path: Option<&CStr>) -> Result<(), Errno> {
         // SAFETY: the handle lives as long as `self`; the path is a C text or null, as allowed.
         check(unsafe { (self.ceph.rados.rados_conf_read_file)(self.handle, pointer(path)) })?;
@@ -68,7 +69,7 @@ impl Cluster {
         Ok(unsafe { copied(text.as_ptr()) })
     }
 
-    /// Learns the cluster's newest map: a pool may have been deleted since the last look.
+    /// Gets the cluster's newest map: a pool may have been deleted since the last call.
     pub(super) fn refresh(&self) -> Result<(), Errno> {
         // SAFETY: the handle lives as long as `self` and is connected.
         check(unsafe { (self.ceph.rados.rados_wait_for_latest_osdmap)(self.handle) })?;
@@ -96,11 +97,11 @@ impl Drop for Cluster {
 /// An entry of a pool's trash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trashed {
-    /// The image's id, which is what it is asked for by.
+    /// The image's id, which identifies it.
     pub(super) id: CString,
     /// Its name before.
     pub(super) name: String,
-    /// It is there because its removal was begun, and parts of it may have gone.
+    /// It is in the trash because its removal has begun, so parts of it may be gone.
     pub(super) removing: bool,
 }
 
@@ -123,7 +124,7 @@ impl Pool {
         })
     }
 
-    /// Opens an image, or a snapshot of it, for reading; leaves no trace.
+    /// Opens an image, or a snapshot of it, for reading; registers no watcher.
     pub(super) fn open_read_only(
         self: &Rc<Self>,
         name: &CStr,
@@ -169,7 +170,7 @@ impl Pool {
         Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
-    /// What lies in the trash.
+    /// The images in the trash.
     pub(super) fn trash(&self) -> Result<Vec<Trashed>, Errno> {
         const EMPTY: TrashInfo = TrashInfo {
             id: null_mut(),
@@ -242,7 +243,7 @@ fn pointer(text: Option<&CStr>) -> Text {
     text.map_or(null(), CStr::as_ptr)
 }
 
-/// A copy of a text of C's.
+/// A copy of a C string.
 ///
 /// # Safety
 ///
@@ -256,7 +257,7 @@ fn check(answer: c_int) -> Result<c_int, Errno> {
     if answer < 0 { Err(Errno(answer.saturating_neg())) } else { Ok(answer) }
 }
 
-/// Calls a list function with more room until it suffices; what it has filled.
+/// Calls a list function with a growing buffer until it suffices; returns the entries.
 fn grown<T>(mut list: impl FnMut(&mut Vec<T>, &mut usize) -> c_int) -> Result<Vec<T>, Errno> {
     const ERANGE: i32 = 34;
     let mut entries = Vec::new();

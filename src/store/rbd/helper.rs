@@ -1,9 +1,9 @@
-//! The helper: a process of the same binary in which Ceph's libraries run, so that one that hangs,
-//! aborts or leaks takes nothing else with it.
+//! The helper: a process of the same binary in which Ceph's libraries run, so that a hang, an abort
+//! or a leak does not affect the service.
 //!
-//! It serves one store, one request at a time, and decides nothing: [`super::fault`] says what an
-//! error means for the data. It ends when its input does, when it has had nothing to do for
-//! [`IDLE`], and, whatever it is waiting for, when the service dies.
+//! It serves one store, one request at a time, and makes no decisions: [`super::fault`] says what
+//! an error means for the data. It ends when its input ends, when it is idle for [`IDLE`], and,
+//! even while it waits for Ceph, when the service dies.
 
 mod delete;
 mod session;
@@ -22,14 +22,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::session::Session;
 use super::protocol::{Failure, Reply, Request, Settings};
 
-/// A helper with nothing to do for so long ends; the service asks none that is near it.
+/// A helper that is idle for this long ends; the service does not use one that is about to end.
 pub(super) const IDLE: Duration = Duration::from_mins(1);
 
 /// Serves requests from standard input until there are no more.
 pub fn serve() -> ExitCode {
     match serve_all() {
         Ok(()) => ExitCode::SUCCESS,
-        // The service reads the end of the output; there is nobody else to tell.
+        // The service notices the end of the output; there is nothing else to report.
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -69,7 +69,7 @@ fn answer(
     }
 }
 
-/// The next line, if it comes in time.
+/// The next line, if it arrives in time.
 fn next<T: DeserializeOwned>(input: &mut BufReader<io::Stdin>) -> io::Result<Option<T>> {
     // The first request may have come with the settings.
     if input.buffer().is_empty() && !is_there_input()? {
@@ -102,14 +102,13 @@ fn say(reply: &Reply, bytes: &[u8]) -> io::Result<()> {
     output.flush()
 }
 
-/// Says that the work goes on. Where the service does not listen any more, [`die_with_parent`] has
-/// the last word.
+/// Reports that the work continues. If the service is gone, [`die_with_parent`] ends this process.
 fn working() {
     drop(say(&Reply::Working, &[]));
 }
 
-/// Whoever stops the service signals all of its processes; one in the middle of a removal is to
-/// finish it, as the service waits for it. These handlers stay when the runtime is gone.
+/// Stopping the service signals all of its processes; a helper must finish its removal, because the
+/// service waits for it. These handlers stay after the runtime has ended.
 fn outlive_signals() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
@@ -119,8 +118,8 @@ fn outlive_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until nobody can read what is said here any more: the service is dead. A thread in Ceph's
-/// hands may not notice anything.
+/// Waits until the output has no reader: the service is dead. A thread inside a Ceph call would not
+/// notice that.
 fn die_with_parent() {
     let stdout = io::stdout();
     loop {

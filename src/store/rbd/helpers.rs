@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::helper::IDLE;
 use super::protocol::{CHUNK, Failure, Reply, Request, Settings};
 
-/// Helpers per store at a time, each with some 40 MiB.
+/// Maximum number of helpers of a store, each with about 40 MiB.
 const HELPERS: usize = 4;
 
 /// Requests per helper before it is replaced, which frees what librbd leaks.
@@ -76,7 +76,7 @@ impl Helpers {
 
     /// An idle helper, or a new one.
     pub(super) async fn hire(self: &Arc<Self>) -> Result<Hired, Trouble> {
-        let busy = || Trouble::NotAsked("all connections to Ceph are at work".to_owned());
+        let busy = || Trouble::NotAsked("all connections to Ceph are busy".to_owned());
         let permit =
             timeout(self.settings.timeout, Arc::clone(&self.permits).acquire_owned()).await;
         let permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
@@ -92,7 +92,7 @@ impl Helpers {
         Ok(Hired { helpers: Arc::clone(self), helper: Some(helper), _permit: permit })
     }
 
-    /// Everything is passed over its input: nothing of ours is in its arguments or environment.
+    /// All data is passed over its input, nothing in its arguments or environment.
     async fn start(&self) -> Result<Helper, Trouble> {
         let program = self.program.display();
         let cannot =
@@ -113,10 +113,10 @@ impl Helpers {
 }
 
 impl Hired {
-    /// Asks; with a chunk come its bytes. One that failed to answer is killed, one that could not
-    /// do what it was asked is not asked again: its connection may be what was wrong.
+    /// Sends a request; a chunk is followed by its bytes. A helper that does not answer is killed;
+    /// one that reports a failure is not used again, because its connection may be broken.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<(Reply, Vec<u8>), Trouble> {
-        let lost = || Trouble::Lost("the helper is gone".to_owned());
+        let lost = || Trouble::Lost("the helper process has ended".to_owned());
         let mut helper = self.helper.take().ok_or_else(lost)?;
         let limit = self.helpers.settings.timeout + GRACE;
         match helper.ask(request, limit).await.map_err(Trouble::Lost)? {
@@ -152,7 +152,7 @@ impl Helper {
         self.input.flush().await
     }
 
-    /// The error says what became of the helper, as the end of a sentence.
+    /// The error describes the end of the helper, as the end of a sentence.
     async fn ask(
         &mut self,
         request: &Request,

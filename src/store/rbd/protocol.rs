@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a chunk at most; a piece of an image in Glance has twice as many.
+/// Maximum size of a chunk; Glance's own pieces are twice as large.
 pub(super) const CHUNK: usize = 4 * 1024 * 1024;
 
-/// The first line: which cluster, as whom.
+/// The first line: the cluster and the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Settings {
-    /// `rbd_store_ceph_conf`; `None` for where Ceph looks.
+    /// `rbd_store_ceph_conf`; `None` for Ceph's default places.
     pub(super) conf: Option<PathBuf>,
     /// `rbd_store_user`; `None` for client.admin.
     pub(super) user: Option<String>,
@@ -64,7 +64,7 @@ pub(super) enum Reply {
     Found(Found),
     /// To `Delete`.
     Ended(End),
-    /// To `Read`: so many bytes follow, none at the end of the image.
+    /// To `Read`: this number of bytes follow, 0 at the end of the image.
     Chunk(usize),
     /// To `Read`: there is no such image.
     Absent,
@@ -72,21 +72,21 @@ pub(super) enum Reply {
     Failed(Failure),
 }
 
-/// What is in the pool under a name.
+/// What the pool has under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Found {
     /// An image.
     Image {
         size: u64,
         snap: Snap,
-        /// Addresses of those who have it open for writing.
+        /// Addresses of clients that have it open for writing.
         watchers: Vec<String>,
     },
-    /// Nothing, but the trash has an image that had this name.
+    /// No image, but the trash has one that had this name.
     Trash { size: u64 },
-    /// Nothing, but the trash has one whose removal was begun and not finished.
+    /// No image, but the trash has one with an unfinished removal.
     Removing,
-    /// Nothing at all, in a pool that could be listed.
+    /// No image, in a pool that could be listed.
     Absent,
 }
 
@@ -103,15 +103,15 @@ pub(super) enum Snap {
 /// How a deletion ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum End {
-    /// It is gone, or was when we came to it.
+    /// It is gone, or was already gone.
     Removed,
-    /// It is in the trash: something of it is still needed.
+    /// It is in the trash, because a part of it is still needed.
     Trashed,
-    /// In use; image and snapshot are as they were.
+    /// In use; image and snapshot are unchanged.
     InUse(Failure),
-    /// Not allowed; image and snapshot are as they were.
+    /// Not allowed; image and snapshot are unchanged.
     Refused(Failure),
-    /// Neither image nor snapshot could be removed; the snapshot is not protected any more.
+    /// Neither image nor snapshot could be removed; the snapshot is no longer protected.
     Unprotected(Failure),
     /// The image could not be removed; its snapshot is gone.
     SnapGone(Failure),
@@ -123,7 +123,7 @@ pub(super) enum End {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) step: Step,
-    /// An error number of the system's, positive; 0 where there is none.
+    /// An error number of the system, positive; 0 if there is none.
     pub(super) errno: i32,
 }
 

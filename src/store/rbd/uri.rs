@@ -7,8 +7,8 @@ use crate::domain::store::StoreUri;
 
 const PREFIX: &str = "rbd://";
 
-/// Reads `rbd://FSID/POOL/IMAGE/SNAP`, each part quoted, or the oldest form `rbd://IMAGE`, which is
-/// not quoted and lies in the configured pool. The error is the end of a sentence.
+/// Parses `rbd://FSID/POOL/IMAGE/SNAP`, each part quoted, or the oldest form `rbd://IMAGE`, which
+/// is not quoted and is in the configured pool. The error is the end of a sentence.
 pub(super) fn parse(uri: &StoreUri, pool: &str) -> Result<Target, &'static str> {
     let path = uri.as_str().strip_prefix(PREFIX).ok_or("does not begin with rbd://")?;
     let parts: Vec<&str> = path.split('/').collect();
@@ -37,7 +37,7 @@ pub(super) fn parse(uri: &StoreUri, pool: &str) -> Result<Target, &'static str> 
     Ok(target)
 }
 
-/// The cluster, and pool and image, as `glance_store` takes them, in whatever letters.
+/// The cluster, pool and image as `glance_store` reads them, in any spelling.
 pub(super) fn image(uri: &StoreUri, pool: &str) -> Option<(Option<String>, String)> {
     let plain = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
     let parts: Vec<&str> = uri.as_str().strip_prefix(PREFIX)?.split('/').collect();
@@ -51,7 +51,7 @@ pub(super) fn image(uri: &StoreUri, pool: &str) -> Option<(Option<String>, Strin
     }
 }
 
-/// How many characters of the URI name the pool.
+/// Length of the part of the URI that names the pool.
 pub(super) fn claimed(uri: &StoreUri, pool: &str) -> Option<usize> {
     let target = parse(uri, pool).ok()?;
     let text = uri.as_str();

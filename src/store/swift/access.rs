@@ -213,7 +213,7 @@ impl V1 {
         let (Some(token), Some(storage_url)) =
             (of_answer("x-auth-token"), of_answer("x-storage-url"))
         else {
-            let text = "what answers at the auth address is no Swift: it gives no token";
+            let text = "the server at the auth address is not Swift: it returned no token";
             return Err(Fault::Login(text.to_owned()));
         };
         Ok(V1Session { token: credential(token)?, storage_url: without_slash(storage_url) })
@@ -225,6 +225,7 @@ fn without_slash(url: &str) -> String {
 }
 
 fn credential(secret: &str) -> Result<HeaderValue, Fault> {
-    secret_header(secret)
-        .ok_or_else(|| Fault::Login("a credential holds what no header can".to_owned()))
+    secret_header(secret).ok_or_else(|| {
+        Fault::Login("a credential has characters that a header cannot have".to_owned())
+    })
 }

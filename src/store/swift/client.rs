@@ -244,7 +244,7 @@ impl SwiftClient {
             // With several versions of one name, a marker by name goes past all of them.
             let Some(first) = page.first() else { return Ok(all) };
             if all.last().is_some_and(|last| first.name <= last.name) {
-                return Err(Fault::Unclear("a page of a listing has what was listed".to_owned()));
+                return Err(Fault::Unclear("a page of a listing repeats earlier names".to_owned()));
             }
             all.extend(page);
         }
@@ -263,7 +263,7 @@ impl SwiftClient {
 pub(super) fn named(headers: &HeaderMap, header: &str) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get(header) else { return Ok(None) };
     let name = percent_decode(value.as_bytes()).decode_utf8();
-    let unreadable = || Fault::Unclear(format!("what {header} names cannot be read: no UTF-8"));
+    let unreadable = || Fault::Unclear(format!("the value of {header} is not UTF-8"));
     Ok(Some(name.map_err(|_| unreadable())?.into_owned()))
 }
 
@@ -305,7 +305,7 @@ pub(super) async fn json<T: for<'d> Deserialize<'d>>(
     let body = timeout(limit, net::body(answer, LONGEST_BODY)).await.map_err(|_| late())?;
     let body = body.map_err(|error| Fault::Cut(error.to_string()))?;
     serde_json::from_slice(&body)
-        .map_err(|_| Fault::Unclear("Swift's answer is not the JSON that it should be".to_owned()))
+        .map_err(|_| Fault::Unclear("Swift's answer is not the expected JSON".to_owned()))
 }
 
 /// One part of a path, or a value in a query.

@@ -100,7 +100,12 @@ impl SwiftStore {
         let run = parts.run(target);
         if run.len() < listed + strangers {
             let (object, segments) = (&target.object, run.len());
-            tracing::warn!(container, object, segments, "what else begins with its name is left");
+            tracing::warn!(
+                container,
+                object,
+                segments,
+                "other objects that begin with its name are left"
+            );
         }
         // One by one: what is left of an interrupted deletion is a run again.
         match self.remove_segments(target, run, 1).await {
@@ -124,7 +129,7 @@ impl SwiftStore {
     async fn remove_parts(&self, target: &Target) -> Result<usize, Deletion> {
         let parts = segments::parts(&self.client, target).await.map_err(Fault::before_deletion)?;
         if let Some(stranger) = parts.stranger {
-            let text = format!("{stranger:?} among its segments is none");
+            let text = format!("{stranger:?} is not one of its segments");
             return Err(Fault::Location(text).before_deletion());
         }
         self.remove_segments(target, parts.segments, AT_A_TIME).await

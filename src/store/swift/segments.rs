@@ -1,7 +1,7 @@
-//! Large objects: their segments, and whether they are complete.
+//! Large objects: which objects are their segments, and whether they are complete.
 //!
-//! A HEAD shows a static large object whole whatever became of its segments, and a dynamic one as
-//! large as what is left of it.
+//! A HEAD shows a static large object as whole even if segments are lost, and a dynamic one with
+//! the size of its remaining segments.
 
 use futures::{StreamExt, stream};
 use reqwest::{Method, StatusCode};
@@ -96,7 +96,7 @@ pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts
 pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Presence, Fault> {
     let Parts { segments, stranger } = parts(client, target).await?;
     if let Some(stranger) = stranger {
-        return Ok(Presence::Damaged(format!("{stranger:?} among its segments is none")));
+        return Ok(Presence::Damaged(format!("{stranger:?} is not one of its segments")));
     }
     // No segment at all is what Glance makes of an image of no bytes; of any other its size tells.
     for (segment, number) in segments.iter().zip(1_usize..) {
@@ -107,7 +107,7 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
     }
     let mut sizes = segments.iter().map(|segment| segment.bytes);
     let size = sizes.try_fold(0_u64, u64::checked_add).ok_or_else(|| {
-        Fault::Unclear("its segments are said to be larger than anything can be".to_owned())
+        Fault::Unclear("the reported size of its segments is impossible".to_owned())
     })?;
     whole(client, target, segments, size).await
 }
@@ -140,7 +140,7 @@ pub(super) async fn fixed(
             } else if depth < DEEPEST {
                 manifests.push((container, object, depth + 1));
             } else {
-                return Err(Fault::Unclear("manifests in manifests without end".to_owned()));
+                return Err(Fault::Unclear("manifests are nested too deep".to_owned()));
             }
         }
     }

@@ -130,7 +130,7 @@ async fn what_an_earlier_request_did_is_no_failure_and_no_surprise(kind: Kind) {
     }
     let output = setup.run(&["revert", "m-0000"]).await;
     let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told, "m-0000: active already, by an earlier revert\n");
+    assert_eq!(told, "m-0000: already active, by an earlier revert\n");
 }
 
 async fn nothing_is_done_where_the_selection_has_changed(kind: Kind) {

@@ -108,7 +108,7 @@ async fn a_taken_lock_is_work_in_progress() {
 async fn missing_data_is_a_conflict_that_names_the_locations() {
     let answer = revert_of(|image| image.locations = vec![location(7, "file:///gone")]).await;
     answer.assert_error(409, "image.data_missing");
-    assert!(answer.message().contains("location 7 has no data any more"));
+    assert!(answer.message().contains("the data of location 7 is gone"));
 }
 
 #[tokio::test]

@@ -263,7 +263,7 @@ async fn the_preview_of_a_good_image_says_what_comes_back() {
              "comes_back": true, "data": "present", "problem": null},
             {"id": 2, "store": "fast", "scheme": "file", "deleted_with_image": true,
              "comes_back": false, "data": "wrong_size",
-             "problem": "It holds 1 bytes instead of 64."},
+             "problem": "It has 1 bytes instead of 64."},
             {"id": 3, "store": "fast", "scheme": "rbd", "deleted_with_image": false,
              "comes_back": false, "data": "not_checked", "problem": null}
         ])

@@ -137,7 +137,7 @@ async fn warnings_are_one_header_joined() {
     api.repo.put(image);
     assert_eq!(
         api.revert(ID).await.header("openstack-image-revert-warnings"),
-        Some("location 2 has no data any more; location 3 has no data any more")
+        Some("the data of location 2 is gone; the data of location 3 is gone")
     );
 }
 

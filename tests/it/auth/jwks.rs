@@ -308,10 +308,10 @@ async fn a_discovery_document_is_not_believed_blindly() {
     let keys = idp.url(JWKS);
     let verifier = discovering(&idp, "");
     for (document, part) in [
-        (json!({"issuer": format!("{issuer}/"), "jwks_uri": keys}), "of another issuer"),
-        (json!({"issuer": "https://evil.example", "jwks_uri": keys}), "of another issuer"),
-        (json!({"issuer": [issuer], "jwks_uri": keys}), "of another issuer"),
-        (json!({"jwks_uri": keys}), "of another issuer"),
+        (json!({"issuer": format!("{issuer}/"), "jwks_uri": keys}), "belongs to another issuer"),
+        (json!({"issuer": "https://evil.example", "jwks_uri": keys}), "belongs to another issuer"),
+        (json!({"issuer": [issuer], "jwks_uri": keys}), "belongs to another issuer"),
+        (json!({"jwks_uri": keys}), "belongs to another issuer"),
         (json!({"issuer": issuer}), "has no jwks_uri"),
         (json!({"issuer": issuer, "jwks_uri": [keys]}), "has no jwks_uri"),
         (json!({"issuer": issuer, "jwks_uri": "http://idp.example/keys"}), "must be https"),
@@ -420,7 +420,7 @@ async fn a_section_that_could_never_fetch_refuses_to_start() {
         (ISSUER, format!("{keys}\nca_file = {}", path("missing")), "ca_file = /"),
         (ISSUER, format!("{keys}\nca_file = {}", path("empty")), "holds no PEM certificate"),
         (ISSUER, format!("{keys}\ntoken_file = {}", path("missing")), "token_file = /"),
-        (ISSUER, format!("{keys}\ntoken_file = {}", path("empty")), "holds no token"),
+        (ISSUER, format!("{keys}\ntoken_file = {}", path("empty")), "has no token"),
     ] {
         let section = format!("[revert_jwt:x]\nissuer = {issuer}\naudiences = a\n{options}\n");
         let told = Verifier::try_start(&section).unwrap_err().to_string();

@@ -89,7 +89,7 @@ async fn every_answer_is_judged_by_the_rules() {
         ("forged", admin_with(|token| token["user"]["name"] = json!("a\nb")), "control_characters"),
         ("no user", admin_with(|token| token["user"]["id"] = json!("")), "control_characters"),
         ("trust", admin_with(|token| token["OS-TRUST:trust"] = json!({ "id": "t" })), "admin"),
-        ("no token", json!({}), "Keystone's answer is not the JSON that it should be"),
+        ("no token", json!({}), "Keystone's answer is not the expected JSON"),
     ] {
         assert_eq!(world.judged(body).await, expected, "{what}");
     }

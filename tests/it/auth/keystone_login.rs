@@ -116,7 +116,7 @@ async fn every_way_to_fail_has_its_own_word_and_none_repeats_an_answer() {
         (Reply::Token("t", json!({ "token": {} })), LoginError::BadAnswer("has no expires_at")),
         (
             Reply::Token("t", json!({ "token": { "expires_at": "gAAAA-secret" } })),
-            LoginError::BadAnswer("is not the JSON that it should be"),
+            LoginError::BadAnswer("is not the expected JSON"),
         ),
         (Reply::Silence, LoginError::Call(CallError::TimedOut(Duration::from_millis(500)))),
     ] {

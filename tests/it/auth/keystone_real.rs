@@ -284,7 +284,7 @@ async fn a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault(provider: Pro
     let verifier = verifier_of(keystone, wrong);
     assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
     let cause = verifier.authenticate(&call_with(&token)).await.unwrap_err();
-    assert!(cause.to_string().contains("refuses our credentials (401)"), "{cause}");
+    assert!(cause.to_string().contains("refuses this service's credentials (401)"), "{cause}");
     let (user, id) = keystone.user_with("member").await;
     let verifier = verifier_of(keystone, password_of(&user, &id));
     assert_eq!(told(&verifier, &token).await, UNAVAILABLE);
@@ -472,7 +472,10 @@ async fn check_tries_the_keystone_and_says_what_our_user_may() {
     assert!(check("auth_type = none\n").contains("Keystone v3 answers"));
     let wrong = "auth_type = password\nuser_id = nobody\npassword = wrong\nproject_id = none\n";
     let line = check(wrong);
-    assert!(line.contains("BROKEN") && line.contains("refuses our credentials"), "{line}");
+    assert!(
+        line.contains("BROKEN") && line.contains("refuses this service's credentials"),
+        "{line}"
+    );
 }
 
 #[tokio::test]
@@ -506,7 +509,7 @@ async fn glances_own_section_is_enough_to_serve() {
     assert_eq!(reverted.status(), 200);
     let image: Value = reverted.json().await.unwrap();
     assert_eq!(image["status"], "active");
-    let unused = service.said("these options of [keystone_authtoken] are not used here").await;
+    let unused = service.said("these options of [keystone_authtoken] are not used").await;
     assert_eq!(unused["options"], "include_service_catalog, memcached_servers");
     let lines = service.lines();
     let loud =

@@ -136,7 +136,7 @@ async fn a_service_token_that_is_not_good_spoils_the_call() {
     assert_eq!(world.keystone.validations(), before);
     world.keystone.answer_validations(Reply::Json(500, json!({})));
     let told = world.told(Some("another")).await;
-    assert_eq!(told, "503 Keystone is there and cannot serve (500)");
+    assert_eq!(told, "503 Keystone reports that it is unavailable (500)");
 }
 
 #[tokio::test]

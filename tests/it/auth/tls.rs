@@ -152,9 +152,17 @@ fn bad_pairs(authority: &Authority) -> Vec<(&'static str, Pair, &'static str)> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let own = Pair { cert: own.cert.pem(), key: own.signing_key.serialize_pem() };
     vec![
-        ("same-name", Authority::new("ours").server(), "issued by nobody who is trusted here"),
-        ("wrong-ca", Authority::new("other").server(), "issued by nobody who is trusted here"),
-        ("self-signed", own, "issued by nobody who is trusted here"),
+        (
+            "same-name",
+            Authority::new("ours").server(),
+            "issued by an authority that is not trusted here",
+        ),
+        (
+            "wrong-ca",
+            Authority::new("other").server(),
+            "issued by an authority that is not trusted here",
+        ),
+        ("self-signed", own, "issued by an authority that is not trusted here"),
         ("expired", authority.server_until(2020), "certificate expired at 2020-12-31T00:00:00Z"),
         (
             "wrong-name",
@@ -194,7 +202,7 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_asked_and_the_log_says_wh
         }
         let plain = Server::start().await;
         let url = plain.url("").replace("http:", "https:");
-        is_unavailable(kind, "plain", &url, &ca_file, "does not speak TLS").await;
+        is_unavailable(kind, "plain", &url, &ca_file, "does not use TLS").await;
     }
 }
 
@@ -357,7 +365,7 @@ async fn files_that_cannot_be_used_at_the_start_are_refused_by_name() {
     for kind in BOTH {
         let told = refused(kind);
         assert!(told.starts_with("[revert_jwt:start] token_file = /"), "{told}");
-        assert!(told.ends_with("holds no token: one line of visible ASCII"), "{told}");
+        assert!(told.ends_with("has no token: it must be one line of visible ASCII"), "{told}");
     }
     fs::write(&ca_file, "garbage").unwrap();
     for kind in BOTH {

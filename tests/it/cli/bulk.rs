@@ -34,11 +34,11 @@ async fn a_project_comes_back_only_if_somebody_said_so() {
     assert_eq!((refused.exit, refused.stdout.lines().count()), (Some(2), 13), "{refused:?}");
     assert!(refused.stdout.starts_with("70 images, "), "{refused:?}");
     assert!(refused.stdout.ends_with("and 60 more\n"), "{refused:?}");
-    assert!(refused.stderr.contains("70 images fit; say --yes"), "{refused:?}");
+    assert!(refused.stderr.contains("70 images match; use --yes"), "{refused:?}");
     // nobody answers on the terminal either
     let (exit, seen) = config.run_on_terminal(80, "revert --owner p1");
     assert_eq!(exit, Some(1), "{seen}");
-    assert!(seen.contains("Take 70 images back? [y/N] "), "{seen}");
+    assert!(seen.contains("Revert 70 images? [y/N] "), "{seen}");
     assert!(is_untouched(&world).await);
 
     let dry = config.run(&["revert", "--owner", "p1", "--dry-run"]);
@@ -49,9 +49,9 @@ async fn a_project_comes_back_only_if_somebody_said_so() {
     assert_eq!(run.exit, Some(0), "{run:?}");
     assert!(run.stdout.ends_with("\n10 images: 10 active again\n"), "{run:?}");
     let again = config.run(&some);
-    assert_eq!((again.exit, again.stdout.as_str()), (Some(0), "no image fits\n"), "{again:?}");
+    assert_eq!((again.exit, again.stdout.as_str()), (Some(0), "no image matches\n"), "{again:?}");
     let until = config.run(&["revert", "--until", "now", "--yes"]);
-    assert_eq!(until.stdout, "no image fits\n", "all were deleted later: {until:?}");
+    assert_eq!(until.stdout, "no image matches\n", "all were deleted later: {until:?}");
     let rest = config.run(&["revert", "--owner", "p1", "--yes", "--json", "--protect"]);
     assert_eq!((rest.exit, rest.json_lines().len()), (Some(0), 60));
     let first = &rest.json_lines()[0];
@@ -84,7 +84,7 @@ async fn ids_come_from_standard_input_too_and_the_last_line_counts_by_reason() {
     let Run { exit, stdout: told, .. } = config.feed(&["revert", "-", "--report", path], &text);
     assert_eq!(exit, Some(1), "{told}");
     let last =
-        "42 images: 37 active again, 1 active already, 2 image.data_missing, 2 image.not_found";
+        "42 images: 37 active again, 1 already active, 2 image.data_missing, 2 image.not_found";
     assert_eq!(told.lines().last(), Some(last), "{told}");
     assert_eq!(back(&world).await, 38);
     let lines = std::fs::read_to_string(&report).unwrap();
@@ -127,5 +127,5 @@ fn a_selection_ends_with_69_where_the_database_is_away() {
     ));
     let run = config.run(&["revert", "--owner", "p1", "--since", "2h", "--yes"]);
     assert_eq!((run.exit, run.stdout.as_str()), (Some(69), ""), "{run:?}");
-    assert!(run.stderr.contains("the database does not serve"), "{run:?}");
+    assert!(run.stderr.contains("the database is unavailable"), "{run:?}");
 }

@@ -63,10 +63,7 @@ async fn list_tells_people_what_waits_and_how_long() {
     assert_eq!(lines.len(), 5, "a head, a line each and a sum: {run:?}");
     assert!(lines[0].contains("ID") && lines[0].contains("LEFT"), "{run:?}");
     assert!(run.stdout.contains("name of a") && run.stdout.contains("22h"), "{run:?}");
-    assert_eq!(
-        config.run(&["list", "--owner", "nobody"]).stdout,
-        "no image waits to be scrubbed\n"
-    );
+    assert_eq!(config.run(&["list", "--owner", "nobody"]).stdout, "no image is pending\n");
 }
 
 #[tokio::test]
@@ -160,7 +157,7 @@ async fn an_image_that_is_back_already_is_no_failure() {
     assert_eq!(config.run(&["revert", "a"]).exit, Some(0));
     let again = config.run(&["revert", "a", "b"]);
     assert_eq!(again.exit, Some(0), "{again:?}");
-    for told in ["a: active already\n", "b: active again "] {
+    for told in ["a: already active\n", "b: active again "] {
         assert!(again.stdout.contains(told), "{again:?}");
     }
     let told = config.run(&["revert", "a", "--json"]);

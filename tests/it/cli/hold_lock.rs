@@ -56,7 +56,7 @@ impl Holder {
     fn interrupt(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-        assert_eq!(self.line(), "scrub passes may begin again\n");
+        assert_eq!(self.line(), "scrub passes can start again\n");
         let mut complaints = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
         (self.child.wait().unwrap().code(), complaints)
@@ -67,7 +67,7 @@ async fn no_pass_begins_while_the_lock_is_held(kind: Kind) {
     let (world, config) = world(kind).await;
     let mut holder = Holder::start(&config);
     let line = holder.line();
-    assert!(line.starts_with("no scrub pass begins until this command ends"), "{line}");
+    assert!(line.starts_with("no scrub pass can start until this command ends"), "{line}");
     let skipped = config.run(&["scrub"]);
     assert_eq!(skipped.exit, Some(75), "{skipped:?}");
     assert!(world.has_data("a"));
@@ -89,7 +89,7 @@ async fn a_lock_that_was_lost_is_told_and_taken_again(kind: Kind) {
     holder.line();
     world.cut_connections(kind).await;
     let again = holder.line();
-    assert!(again.starts_with("no scrub pass begins until this command ends"), "{again}");
+    assert!(again.starts_with("no scrub pass can start until this command ends"), "{again}");
     assert_eq!(config.run(&["scrub"]).exit, Some(75));
     let (exit, complaints) = holder.interrupt();
     assert_eq!(exit, Some(0));

@@ -55,7 +55,7 @@ async fn bursts_fit_a_terminal_of_80_columns_and_whose_they_are_is_whole() {
         (&json!(2), &json!(PROJECT))
     );
     let none = config.run(&["list", "--group", "project", "--owner", "nobody"]);
-    assert_eq!((none.exit, none.stdout.as_str()), (Some(0), "no image waits to be scrubbed\n"));
+    assert_eq!((none.exit, none.stdout.as_str()), (Some(0), "no image is pending\n"));
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ async fn a_paused_scrubber_says_by_whom_and_a_pass_tries_later() {
         (&json!("paused"), &json!("by mistake"))
     );
     assert!(config.run(&["status"]).stdout.contains(": by mistake"));
-    assert_eq!(config.run(&["resume"]).stdout, "resumed; passes begin again\n");
+    assert_eq!(config.run(&["resume"]).stdout, "resumed; passes can start again\n");
     assert_eq!(config.run(&["resume"]).stdout, "it was not paused\n");
     assert_eq!(config.run(&["resume", "--json"]).json(), json!({"was_paused": false}));
     assert_eq!(config.run(&["status", "--json"]).json()["state"], "on");
@@ -55,7 +55,7 @@ async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
         assert!(held.stderr.contains(told), "{held:?}");
     }
     let scrub = config.run(&["scrub"]);
-    assert!(scrub.stdout.contains("1 images are held, and were left alone"), "{scrub:?}");
+    assert!(scrub.stdout.contains("1 held images were left alone"), "{scrub:?}");
     assert!(world.has_data("a") && !world.has_data("b"));
     let released = config.run(&["release", "--owner", "p1"]);
     assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "1 of 1 images released\n"));
@@ -118,7 +118,7 @@ async fn a_lowered_scrub_time_is_told_everywhere_and_destroys_nothing_before_it_
         check.lines().any(|line| line.starts_with("scrub_time") && line.contains(text))
     };
     assert!(row("warning"), "{}", hour.run(&["check"]).stdout);
-    let why = "1 of them only since scrub_time was lowered from 3153600000 to 3600";
+    let why = "1 of them only because scrub_time was lowered from 3153600000 to 3600";
     let refused = hour.run(&["scrub"]);
     assert_eq!(refused.exit, Some(1), "{refused:?}");
     assert!(refused.stderr.contains(why) && world.has_data("a"), "{refused:?}");
@@ -152,7 +152,7 @@ async fn ids_to_hold_and_to_release_come_from_standard_input_too() {
     assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "1 of 2 images released\n"));
     let nothing = config.feed(&["release", "-"], "\n");
     assert_eq!(nothing.exit, Some(1), "{nothing:?}");
-    assert!(nothing.stderr.contains("standard input has no ids"), "{nothing:?}");
+    assert!(nothing.stderr.contains("standard input has no image id"), "{nothing:?}");
 }
 
 #[tokio::test]
@@ -186,5 +186,5 @@ async fn without_tables_the_command_that_makes_them_is_named() {
         assert!(refused.stderr.contains("glance-revert db sync"), "{refused:?}");
     }
     let status = config.run(&["status"]);
-    assert!(status.stdout.contains("missing: nothing can be paused or held"), "{status:?}");
+    assert!(status.stdout.contains("missing, so pauses and holds are not possible"), "{status:?}");
 }

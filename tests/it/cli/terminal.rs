@@ -220,6 +220,6 @@ async fn reverts_are_told_one_by_one_and_ctrl_c_lets_the_one_in_hand_finish() {
     assert_eq!(next()["reason"], "store.unavailable", "the image in hand has its answer");
     said.read_to_string(&mut told).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    assert!(told.contains("stopped; 2 of 4 images were not tried, third is the first"), "{told}");
+    assert!(told.contains("stopped: 2 of 4 images were not tried; the first is third"), "{told}");
     assert!(lines.next().is_none(), "nothing is told of the others");
 }

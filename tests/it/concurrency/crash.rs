@@ -47,7 +47,7 @@ async fn a_second_pass_says_that_it_was_skipped(kind: Kind) {
     let second = setup.run(&["scrub"]).await;
     assert_eq!(second.status.code(), Some(SKIPPED));
     let said = String::from_utf8(second.stdout).unwrap();
-    assert!(said.contains("another process runs a pass"), "{said}");
+    assert!(said.contains("another process is running a pass"), "{said}");
     assert_eq!(world.files(), 3);
     first.release().await;
     assert_eq!(setup.run(&["scrub"]).await.status.code(), Some(0));

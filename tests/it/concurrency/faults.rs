@@ -59,10 +59,10 @@ async fn a_database_that_is_down_at_start_is_waited_for(kind: Kind) {
     assert!(retry_after.parse::<u32>().unwrap() > 0);
     let body: serde_json::Value = refused.json().await.unwrap();
     assert_eq!(body["error"]["reason"], "db.unavailable");
-    let line = service.said("the database does not serve; retrying").await;
+    let line = service.said("the database is unavailable; retrying").await;
     assert!(line["error"].as_str().unwrap().contains("does not serve"), "{line}");
     let _proxy = Proxy::start_on(port, &world.db.url()).await;
-    service.said("the database serves").await;
+    service.said("the database is available").await;
     service.ready(StatusCode::OK).await;
     assert_eq!(service.revert(&images[1]).await.unwrap().status(), StatusCode::OK);
     assert_eq!(world.fates("a").await[&images[0]], Fate::WAITS);

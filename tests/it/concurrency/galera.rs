@@ -222,7 +222,7 @@ async fn galera_a_node_that_is_cut_off_says_503_and_the_other_goes_on() {
     let (committed, ()) = tokio::join!(revert(world, &database, "a"), cut);
     assert!(committed.as_ref().is_err_and(is_away), "{committed:?}");
     let told = committed.unwrap_err().to_string();
-    assert!(told.contains("not known whether the change was made, look at the image"), "{told}");
+    assert!(told.contains("the outcome of the change is unknown; read the image"), "{told}");
     let refused = revert(world, there, "b").await;
     assert!(refused.as_ref().is_err_and(is_away), "{refused:?}");
     for id in ["a", "b"] {

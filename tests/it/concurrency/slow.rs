@@ -101,7 +101,12 @@ async fn at_the_limit_new_clients_wait_and_are_served_when_idle_ones_are_closed(
     let (_setup, service) = serve(&world, "max_connections = 20\n").await;
     let silent = clients(&service, 20, b"").await;
     let waiting = clients(&service, 20, GOOD).await;
-    service.said("all connections are taken, new clients wait; see [revert] max_connections").await;
+    service
+        .said(
+            "all connections are in use and new clients must wait; see [revert] \
+        max_connections",
+        )
+        .await;
     assert_eq!(
         service.probe("/readyz").await,
         StatusCode::OK,

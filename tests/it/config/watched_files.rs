@@ -16,10 +16,12 @@ use crate::support::pki::Authority;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The options, and what says that it is this one.
-const OPTIONS: [(&str, &str); 19] = [
+const OPTIONS: [(&str, &str); 21] = [
     ("tls_cert_file", "[revert] tls_cert_file = FILE"),
     ("tls_key_file", "[revert] tls_key_file = FILE"),
     ("tls_client_ca_file", "[revert] tls_client_ca_file = FILE"),
+    ("alert_webhook_secret_file", "alert_webhook_secret_file = FILE"),
+    ("alert_webhook_ca_file", "[revert] alert_webhook_ca_file: FILE"),
     ("jwks_file", "[revert_jwt:test] jwks_file = FILE"),
     ("public_key_file", "[revert_jwt:test] public_key_file = FILE"),
     ("jwks ca_file", "[revert_jwt:test] ca_file = FILE"),
@@ -40,6 +42,7 @@ const OPTIONS: [(&str, &str); 19] = [
 
 const TLS: &str = "tls_cert_file = FOLDER/tls.crt\ntls_key_file = FOLDER/tls.key\n";
 const KEYS: &str = "jwks_file = FOLDER/jwks.json\n";
+const WEBHOOK: &str = "alert_webhook = https://127.0.0.1:1/\n";
 const SERVER: &str = "jwks_uri = https://127.0.0.1:1/keys\n";
 const KEYSTONE: &str = "[keystone_authtoken]\nauth_type = none\nauth_url = https://127.0.0.1:1\n\
                         http_request_max_retries = 0\n";
@@ -64,6 +67,10 @@ fn configuration(option: &str) -> String {
             revert = format!("{good}\n{set}");
         }
         "tls_client_ca_file" => revert = format!("{TLS}tls_client_auth = required\n{set}"),
+        "alert_webhook_secret_file" => revert = format!("{WEBHOOK}{set}"),
+        "alert_webhook_ca_file" => {
+            revert = format!("{WEBHOOK}alert_webhook_secret_file = FOLDER/tls.key\n{set}");
+        }
         "jwks_file" | "public_key_file" => issuer = set,
         "jwks ca_file" | "jwks token_file" => issuer = format!("{SERVER}{set}"),
         "tokenreview ca_file" | "tokenreview token_file" => {
@@ -190,7 +197,7 @@ fn what_is_no_file_in_the_place_of_the_scrubbers_file_is_a_warning_and_never_a_w
     let huge: fn(&Path) = |path| File::create(path).unwrap().set_len(1 << 40).unwrap();
     for (make, words) in [(pipe as fn(&Path), "is not a regular file"), (huge, "is larger than")] {
         let line = scrubber_file(make);
-        assert!(line.contains("its scrub_time does not count here"), "{line}");
+        assert!(line.contains("its scrub_time is ignored"), "{line}");
         assert!(line.contains(words), "{line}");
     }
 }

@@ -407,7 +407,7 @@ async fn the_command_line_lists_and_trims(kind: Kind) {
     world.db.make_own_tables().await;
     world.db.grant_own_tables().await;
     let nothing = ours.run(&["audit"]);
-    assert_eq!(nothing.stdout, "nothing that was asked for was done\n");
+    assert_eq!(nothing.stdout, "no entry matches\n");
     for id in ["a", "b"] {
         world.deleted_image(id).await;
     }

@@ -69,9 +69,9 @@ async fn db_sync_makes_the_tables_once(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     let config = config(&database.owner_url());
     assert_run(&config.run(&["db", "version"]), 1, "database: 0, needed: 1\n");
-    assert_run(&config.run(&["db", "sync"]), 0, "version 1 is made, after 0\n");
+    assert_run(&config.run(&["db", "sync"]), 0, "updated to version 1, from 0\n");
     assert_run(&config.run(&["db", "version"]), 0, "database: 1, needed: 1\n");
-    let again = "version 1 was there already; nothing was changed\n";
+    let again = "version 1 already exists; nothing was changed\n";
     assert_run(&config.run(&["db", "sync"]), 0, again);
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
@@ -93,7 +93,7 @@ async fn the_printed_statements_make_the_same_tables(kind: Kind) {
     assert_run(&config.run(&["db", "version"]), 1, "database: 0, needed: 1\n");
     database.execute(&printed.stdout).await;
     assert_run(&config.run(&["db", "version"]), 0, "database: 1, needed: 1\n");
-    let again = "version 1 was there already; nothing was changed\n";
+    let again = "version 1 already exists; nothing was changed\n";
     assert_run(&config.run(&["db", "sync"]), 0, again);
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
@@ -149,7 +149,7 @@ async fn tables_of_a_later_version_are_left_in_peace(kind: Kind) {
         .await;
     let config = config(&database.owner_url());
     assert_run(&config.run(&["db", "version"]), 0, "database: 99, needed: 1\n");
-    let again = "version 99 was there already; nothing was changed\n";
+    let again = "version 99 already exists; nothing was changed\n";
     assert_run(&config.run(&["db", "sync"]), 0, again);
     let opened = open(&database.owner_url());
     assert_eq!(opened.tables.rehearse().await.unwrap(), TablesState::Present);

@@ -99,7 +99,7 @@ async fn a_commit_that_failed_says_that_the_outcome_is_not_known(kind: Kind) {
     proxy.refuse("COMMIT", 1180, "Got error 5 during COMMIT");
     let error = revert(&world, &database, "a").await.unwrap_err();
     let RevertError::Repo(RepoError::Unavailable(text)) = &error else { panic!("{error}") };
-    assert!(text.contains("not known whether the change was made"), "{text}");
+    assert!(text.contains("the outcome of the change is unknown"), "{text}");
     proxy.let_go();
     revert(&world, &database, "a").await.unwrap();
 }
@@ -112,7 +112,7 @@ async fn a_login_that_is_not_known_is_named_with_the_remedy(kind: Kind) {
     world.db.execute(&format!("ALTER USER {user} IDENTIFIED VIA ed25519 {password}")).await;
     let error = world.open().health.ping().await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
-    assert!(error.to_string().contains("make it caching_sha2_password or"), "{error}");
+    assert!(error.to_string().contains("change it to caching_sha2_password or"), "{error}");
 }
 
 async fn a_user_without_connections_left_is_a_database_that_is_away(kind: Kind) {

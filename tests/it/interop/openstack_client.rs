@@ -36,7 +36,7 @@ async fn more_than_a_page_is_listed_and_comes_back() {
     assert!(world.fates("m").await.values().all(|fate| *fate == Fate::KEPT));
     let again = openstack.run("image revert --since 2000-01-01 --yes");
     assert_eq!(again.exit, Some(0));
-    assert!(again.stderr.contains("no image fits"), "{again:?}");
+    assert!(again.stderr.contains("no image matches"), "{again:?}");
 }
 
 #[tokio::test]

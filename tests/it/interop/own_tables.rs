@@ -91,11 +91,15 @@ async fn what_another_scrubber_destroys_is_told_and_nothing_else_is(kind: Kind) 
     let back = cloud.image("fast", SMALL).await;
     cloud.admin().delete(&back).await;
     assert_eq!(cloud.service.revert(&back).await.status, 200);
-    assert!(row().contains("none has destroyed anything"), "{}", row());
+    assert!(row().contains("no other scrubber has destroyed"), "{}", row());
 
     let finished = cloud.glance.run_scrubber().await;
     assert!(finished.success, "{}", finished.output);
-    assert!(row().contains("1 images were destroyed within a day without a record"), "{}", row());
+    assert!(
+        row().contains("1 images were destroyed within a day without an audit entry"),
+        "{}",
+        row()
+    );
     assert!(row().contains("warning"), "{}", row());
 }
 

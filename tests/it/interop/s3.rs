@@ -66,7 +66,7 @@ async fn an_image_in_ceph_and_a_file_comes_back_with_what_is_left_of_it() {
     let reverted = cloud.service.revert(&id).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
     assert!(reverted.restored.starts_with("locations=1,"), "{reverted:?}");
-    assert!(reverted.warnings.contains("has no data any more"), "{reverted:?}");
+    assert!(reverted.warnings.contains("is gone"), "{reverted:?}");
     assert_eq!(reverted.body["stores"], "cold");
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }

@@ -211,7 +211,7 @@ async fn each_of_many_is_answered_by_what_is_there(kind: Kind) {
     assert_eq!(world.live("image_properties", "name", "half").await, "empty, os_distro");
     assert_eq!(world.status("no-tags").await, live);
     assert_eq!(world.status("gone").await, "pending_delete deleted time");
-    assert!(run.answers["half"].as_ref().unwrap().warnings[0].contains("has no data any more"));
+    assert!(run.answers["half"].as_ref().unwrap().warnings[0].contains("is gone"));
     let fates = world.fates("s").await;
     assert!(fates.values().all(|fate| *fate == Fate::KEPT), "{:?}", tally(&fates));
 }

@@ -266,7 +266,7 @@ async fn a_live_location_of_a_deleted_image_is_verified_and_scrubbed_like_the_ot
     std::fs::remove_file(cloud.glance.datadir("slow").join(&id)).unwrap();
     let reverted = cloud.service.revert(&id).await;
     assert_eq!((reverted.status, reverted.body["stores"].clone()), (200, json!("fast")));
-    assert!(reverted.warnings.contains("has no data any more"), "{reverted:?}");
+    assert!(reverted.warnings.contains("is gone"), "{reverted:?}");
 
     std::fs::write(cloud.glance.datadir("slow").join(&id), DATA).unwrap();
     cloud.glance.member_of("p1").delete(&id).await;

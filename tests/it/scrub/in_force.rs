@@ -67,7 +67,7 @@ async fn what_is_due_only_since_scrub_time_was_lowered_waits_until_somebody_acce
     let report = pass(&lowered).await;
     let told = report.limited.unwrap().to_string();
     assert!(told.contains("3 images"), "{told}");
-    let why = "2 of them only since scrub_time was lowered from 604800 to 3600";
+    let why = "2 of them only because scrub_time was lowered from 604800 to 3600";
     assert!(told.contains(why), "{told}");
     assert_eq!((report.seen, world.files()), (0, 3), "{report:?}");
     let plan = lowered.plan(&Admin::local_operator(), Duration::ZERO).await.unwrap();
@@ -78,7 +78,7 @@ async fn what_is_due_only_since_scrub_time_was_lowered_waits_until_somebody_acce
     let control = control(&world, &database);
     control.accept(&Admin::local_operator(), 2).await.unwrap();
     let told = pass(&lowered).await.limited.unwrap().to_string();
-    assert!(told.contains("only 2 were accepted, 2 of them only since"), "{told}");
+    assert!(told.contains("only 2 were accepted, 2 of them only because"), "{told}");
     assert_eq!((world.files(), orders(&database).await.scrub_time), (3, Some(WEEK)));
 
     control.accept(&Admin::local_operator(), 3).await.unwrap();

@@ -41,7 +41,7 @@ async fn an_image_that_lost_one_copy_comes_back_with_the_other_and_says_so(kind:
     let reverted = world.revert("a").await.unwrap();
     assert_eq!(reverted.restored.locations, 1);
     let warning = reverted.warnings.join("; ");
-    assert!(warning.contains("has no data any more"), "{warning}");
+    assert!(warning.contains("is gone"), "{warning}");
     assert_eq!(world.locations("a").await, format!("{PENDING}, active kept no time"));
     assert!(second.exists());
 }

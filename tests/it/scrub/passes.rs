@@ -429,7 +429,7 @@ async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
     }
     let report = world.scrub().await;
     assert_eq!((report.data_gone, report.scrubbed, report.alerts.len()), (20, 20, 2), "{report:?}");
-    assert!(report.alerts[0].contains("20 objects in a row were absent"), "{report:?}");
+    assert!(report.alerts[0].contains("20 consecutive objects were absent"), "{report:?}");
     let left = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
     assert_eq!(left.len(), 20);
 }

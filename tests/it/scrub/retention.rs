@@ -285,7 +285,7 @@ async fn what_is_due_only_since_a_rule_made_it_so_waits_until_somebody_accepts_i
     for _ in 0..2 {
         let report = pass(&scrubber).await;
         let told = report.limited.unwrap().to_string();
-        let why = "4 images of 81 bytes together are due, 3 of them only since retention rules make \
+        let why = "4 images of 81 bytes together are due, 3 of them only because retention rules make \
                    them due earlier";
         assert!(told.contains(why), "{told}");
         assert_eq!((report.seen, world.files()), (0, 4), "{report:?}");

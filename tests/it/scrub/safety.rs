@@ -80,7 +80,7 @@ async fn upstreams_own_file_counts_and_the_greater_time_holds() {
     config.put("glance-scrubber.conf", "[DEFAULT]\nscrub_time = 86400\n");
     let run = config.run(&["scrub"]);
     assert!(run.exit == Some(0) && run.stdout.starts_with("0 images"), "{run:?}");
-    assert!(run.stderr.contains("glance-scrubber.conf says scrub_time = 86400"), "{run:?}");
+    assert!(run.stderr.contains("glance-scrubber.conf has scrub_time = 86400"), "{run:?}");
     assert_eq!(world.files(), 1);
 }
 
@@ -197,7 +197,7 @@ async fn the_first_pass_waits_and_says_what_it_would_destroy() {
     let world = with_due(4).await;
     let setup = Setup::with_scrub_time(&world, "scrub_time = 3600\n", "first_pass_delay = 3600");
     let service = setup.serve().await;
-    let told = service.said("the first scrub pass comes, over what is due").await;
+    let told = service.said("the first scrub pass starts soon; these images are due").await;
     assert_eq!((&told["images"], &told["seconds"]), (&json!(4), &json!(3600.0)), "{told}");
     assert_eq!(world.files(), 4);
 }

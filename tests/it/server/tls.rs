@@ -214,7 +214,7 @@ async fn plain_http_is_told_to_use_https() {
     stream.write_all(CLOSE).await.unwrap();
     let answer = read_to_close(&mut stream).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-    assert!(answer.contains("write https:// in place of http://"), "{answer}");
+    assert!(answer.contains("use https:// instead of http://"), "{answer}");
     assert!(answer.contains("\r\nx-content-type-options: nosniff\r\n"), "{answer}");
 }
 
@@ -332,7 +332,7 @@ fn files_that_cannot_be_used_at_the_start_are_refused_by_name() {
     put(&folder, &Pair { cert: one.cert, key: other.key });
     assert!(refused().contains("the first certificate must be that of the key"), "{}", refused());
     std::fs::write(&config.key_file, "no key").unwrap();
-    assert!(refused().contains("holds no private key in PEM"), "{}", refused());
+    assert!(refused().contains("has no private key in PEM"), "{}", refused());
 }
 
 /// Refused in the handshake, or (TLS 1.3) at the first read.

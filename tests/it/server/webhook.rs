@@ -145,7 +145,7 @@ async fn a_receiver_that_does_not_answer_delays_the_command_line_for_seconds() {
     let refused = setup.run(&["scrub"]).await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("the webhook did not take the alert in time"), "{said}");
+    assert!(said.contains("the webhook did not accept the alert in time"), "{said}");
     assert!(receiver.count() > 0 && began.elapsed() < Duration::from_secs(30), "{began:?}");
     assert!(!said.contains(WEBHOOK_PATH), "{said}");
 }
@@ -199,7 +199,7 @@ async fn a_receiver_that_refuses_or_is_not_there_is_tried_a_few_times_and_told_i
     let (refusing, refused) = Receiver::listen(StatusCode::FORBIDDEN, Duration::ZERO).await;
     for (receiver, url, posts) in [(broken, url, 3), (gone, nowhere, 3), (refusing, refused, 1)] {
         let (_world, service, _setup) = started(&url, "").await;
-        let line = service.said("the webhook did not take an alert").await;
+        let line = service.said("the webhook did not accept an alert").await;
         assert_eq!(line["event"], "scrub_limited", "{line}");
         assert!(!line.to_string().contains(WEBHOOK_PATH), "{line}");
         assert_eq!(receiver.count(), posts, "{line}");
@@ -230,7 +230,10 @@ fn a_webhook_that_cannot_be_used_is_told_by_check() {
     for (options, told) in [
         (format!("alert_webhook = http://alerts.example/x\n{file}"), "must be https"),
         (format!("alert_webhook = nonsense\n{file}"), "alert_webhook is not a URL"),
-        (format!("alert_webhook = https://user:p@alerts.example\n{file}"), "must not hold a user"),
+        (
+            format!("alert_webhook = https://user:p@alerts.example\n{file}"),
+            "must not contain a user",
+        ),
         (
             "alert_webhook = https://alerts.example\nalert_webhook_secret_file = FOLDER/nothing"
                 .to_owned(),
@@ -239,7 +242,7 @@ fn a_webhook_that_cannot_be_used_is_told_by_check() {
         (
             "alert_webhook = https://alerts.example\nalert_webhook_secret_file = FOLDER/short"
                 .to_owned(),
-            "must hold at least 16 bytes",
+            "must have at least 16 bytes",
         ),
         (
             format!(
@@ -258,7 +261,7 @@ fn a_webhook_that_cannot_be_used_is_told_by_check() {
         assert!(row.contains("BROKEN") && row.contains(told), "{told}: {check:?}");
     }
     for (options, told) in [
-        ("alert_webhook = https://alerts.example", "must be set where alert_webhook is"),
+        ("alert_webhook = https://alerts.example", "must be set if alert_webhook is set"),
         (file, "has no effect without alert_webhook"),
     ] {
         let config = of(options);

@@ -46,7 +46,7 @@ impl MemoryControl {
                 return Ok(done);
             }
         }
-        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+        Err(RepoError::Unavailable("too many conflicts with other transactions".to_owned()))
     }
 }
 

@@ -277,7 +277,7 @@ impl ScrubRepo for MemoryRepo {
                 return Ok(ended);
             }
         }
-        Err(RepoError::Unavailable("other transactions kept winning".to_owned()))
+        Err(RepoError::Unavailable("too many conflicts with other transactions".to_owned()))
     }
 
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError> {

@@ -1,4 +1,4 @@
-// What was done, and by whom.
+// Recorded changes, and who made them.
 
 import { api } from "./api.js";
 import { problem } from "./dialog.js";

@@ -18,7 +18,7 @@ impl Image {
         self.pool.rbd()
     }
 
-    /// Bytes, of the snapshot that is looked at.
+    /// Size in bytes, of the selected snapshot.
     pub(in super::super) fn size(&self) -> Result<u64, Errno> {
         let mut size = 0;
         // SAFETY: the image is open; `size` is a place to write to.
@@ -26,7 +26,7 @@ impl Image {
         Ok(size)
     }
 
-    /// Fills the buffer from `offset` on; less is read only at the end.
+    /// Fills the buffer from `offset` on; returns less only at the end.
     pub(in super::super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
         // SAFETY: the image is open; the buffer is as long as is said.
         let read = unsafe {
@@ -36,7 +36,7 @@ impl Image {
         usize::try_from(read).map_err(|_| Errno(i32::try_from(-read).unwrap_or(i32::MAX)))
     }
 
-    /// The addresses of those who have it open for writing.
+    /// Addresses of clients that have it open for writing.
     pub(in super::super) fn watchers(&self) -> Result<Vec<String>, Errno> {
         const EMPTY: WatcherInfo = WatcherInfo { addr: null_mut(), id: 0, cookie: 0 };
         let mut found = grown(|found: &mut Vec<WatcherInfo>, size| {
@@ -51,7 +51,7 @@ impl Image {
         Ok(watchers)
     }
 
-    /// Whether it belongs to a group, which keeps it from being removed.
+    /// Whether it belongs to a group, which prevents its removal.
     pub(in super::super) fn is_grouped(&self) -> Result<bool, Errno> {
         let mut group = GroupInfo { name: null_mut(), pool: NO_POOL };
         let size = size_of::<GroupInfo>();
@@ -72,7 +72,7 @@ impl Image {
         Ok(exists)
     }
 
-    /// Looks at a snapshot from now on.
+    /// Selects a snapshot for the following calls.
     pub(in super::super) fn set_snap(&self, snap: &CStr) -> Result<(), Errno> {
         self.snap(self.rbd().rbd_snap_set, snap)
     }
@@ -92,7 +92,7 @@ impl Image {
         self.snap(self.rbd().rbd_snap_create, snap)
     }
 
-    /// Makes a snapshot one that can be cloned and not removed.
+    /// Protects a snapshot: it can be cloned, but not removed.
     pub(in super::super) fn protect(&self, snap: &CStr) -> Result<(), Errno> {
         self.snap(self.rbd().rbd_snap_protect, snap)
     }

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use libloading::Library;
 
-/// One of the libraries is not there, or lacks a function.
+/// One of the libraries is missing, or lacks a function.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}", text = said(.0))]
 pub(in super::super) struct LoadError(#[from] libloading::Error);
 
-/// The loader's own words stand behind libloading's.
+/// The loader's own message comes after libloading's.
 fn said(error: &libloading::Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
@@ -119,7 +119,7 @@ pub(in super::super) struct Ceph {
 }
 
 impl Ceph {
-    /// Loads them, for good.
+    /// Loads them permanently.
     pub(in super::super) fn load() -> Result<Rc<Self>, LoadError> {
         Ok(Rc::new(Self { rados: Rados::load()?, rbd: Rbd::load()? }))
     }

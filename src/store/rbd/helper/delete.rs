@@ -25,7 +25,7 @@ const ENOTEMPTY: Errno = Errno(39);
 impl Session {
     pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
-        // Else it could not be told afterwards whether the image went or is kept.
+        // Otherwise it would be unknown afterwards whether the image is gone or kept.
         let before = kept(&pool, &names).map_err(at(Step::ListTrash))?;
         let end = match pool.open(&names.image) {
             Ok(image) if image.is_grouped().map_err(at(Step::Inspect))? => {
@@ -33,13 +33,13 @@ impl Session {
             }
             Ok(image) => match free(&image, &names) {
                 Ok(()) => {
-                    // Our own watcher would be in the way.
+                    // This process's own watcher would block the removal.
                     drop(image);
                     remove(&pool, &names, before)
                 }
                 Err(end) => end,
             },
-            // Gone between two looks, or begun by somebody who died: librbd finishes that.
+            // Gone since the last call, or its removal was interrupted: librbd finishes that.
             Err(ENOENT) => remove(&pool, &names, before),
             Err(errno) => return Err(at(Step::OpenImage)(errno)),
         };
@@ -47,12 +47,12 @@ impl Session {
     }
 }
 
-/// Takes away the snapshot that the location names.
+/// Removes the snapshot that the location names.
 fn free(image: &Image, names: &Names) -> Result<(), End> {
     let Some(snap) = names.snap.as_deref() else { return Ok(()) };
     let was_protected = match image.unprotect(snap) {
         Ok(()) => true,
-        // It was not protected, or is not there.
+        // It was not protected, or does not exist.
         Err(EINVAL | ENOENT) => false,
         Err(errno) => return Err(refused(Step::Unprotect, errno)),
     };
@@ -68,7 +68,7 @@ fn free(image: &Image, names: &Names) -> Result<(), End> {
     Ok(())
 }
 
-/// The end of an image whose snapshot stays: as it was, or else that is said.
+/// The result if the snapshot stays: the image is unchanged, or the result says otherwise.
 fn protected_again(image: &Image, snap: &CStr, end: End) -> End {
     match end {
         End::InUse(why) | End::Refused(why) if image.protect(snap).is_err() => {
@@ -87,14 +87,14 @@ fn protected_again(image: &Image, snap: &CStr, end: End) -> End {
 fn remove(pool: &Rc<Pool>, names: &Names, before: usize) -> End {
     match pool.remove(&names.image, &working) {
         Ok(()) | Err(ENOENT) => match kept(pool, names) {
-            // Where Ceph is told to (`rbd_move_to_trash_on_remove`), a removal ends in the trash.
+            // With `rbd_move_to_trash_on_remove` a removal moves the image to the trash.
             Ok(after) if after > before => End::Trashed,
             Ok(_) => End::Removed,
             Err(errno) => End::Unknown(at(Step::ListTrash)(errno)),
         },
         Err(ENOTEMPTY) => {
             working();
-            // Snapshots are left, of users or of clones that need them: as glance_store does.
+            // Snapshots remain, of users or of clones that need them: the same as in glance_store.
             match pool.trash_move(&names.image) {
                 Ok(()) => End::Trashed,
                 Err(errno) => freed(refused(Step::TrashMove, errno), names),
@@ -104,7 +104,7 @@ fn remove(pool: &Rc<Pool>, names: &Names, before: usize) -> End {
     }
 }
 
-/// How many images of this name the trash keeps.
+/// Number of images with this name in the trash.
 fn kept(pool: &Pool, names: &Names) -> Result<usize, Errno> {
     working();
     let name = names.image.to_string_lossy();
@@ -112,7 +112,7 @@ fn kept(pool: &Pool, names: &Names) -> Result<usize, Errno> {
     Ok(pool.trash()?.iter().filter(is_kept).count())
 }
 
-/// What an error of a step that changes something says of the data.
+/// What an error of a changing step means for the data.
 fn refused(step: Step, errno: Errno) -> End {
     let failure = at(step)(errno);
     match errno {
@@ -122,7 +122,7 @@ fn refused(step: Step, errno: Errno) -> End {
     }
 }
 
-/// The same once the snapshot was taken away, if the location names one.
+/// The same after the snapshot was removed, if the location names one.
 fn freed(end: End, names: &Names) -> End {
     match end {
         End::InUse(why) | End::Refused(why) if names.snap.is_some() => End::SnapGone(why),

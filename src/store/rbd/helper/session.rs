@@ -10,11 +10,11 @@ use super::working;
 
 pub(super) const ENOENT: Errno = Errno(2);
 
-/// Ceph's three limits of time. Without them a call waits for ever.
+/// Ceph's three time-outs. Without them a call waits for ever.
 const TIMEOUTS: [&CStr; 3] =
     [c"rados_osd_op_timeout", c"rados_mon_op_timeout", c"client_mount_timeout"];
 
-/// What a failed step is to the caller.
+/// A failed step, for the caller.
 pub(super) fn at(step: Step) -> impl FnOnce(Errno) -> Failure {
     move |Errno(errno)| Failure { step, errno }
 }
@@ -28,11 +28,11 @@ pub(super) fn name(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
 pub(super) struct Session {
     cluster: Rc<Cluster>,
     fsid: String,
-    /// The image that is being read, as long as it is the same.
+    /// The image that is being read.
     reading: Option<(Target, Image)>,
 }
 
-/// An image's names as C has them.
+/// An image's names as C strings.
 pub(super) struct Names {
     pub(super) image: CString,
     pub(super) snap: Option<CString>,
@@ -53,7 +53,7 @@ impl Session {
         for option in TIMEOUTS {
             cluster.set(option, &seconds).map_err(at(Step::Configure))?;
         }
-        // Nothing is read twice; and the service's log is not Ceph's.
+        // No cache, because nothing is read twice; and Ceph does not write into the service's log.
         for (option, value) in [(c"rbd_cache", c"false"), (c"log_to_stderr", c"false")] {
             cluster.set(option, value).map_err(at(Step::Configure))?;
         }
@@ -103,7 +103,7 @@ impl Session {
         Ok(Reply::Found(found))
     }
 
-    /// Reads the snapshot; where it is lost, what it was made of.
+    /// Reads the snapshot; if it is lost, the image itself.
     pub(super) fn read(
         &mut self,
         target: &Target,
@@ -144,8 +144,8 @@ impl Session {
         opened.map(Some).map_err(at(Step::OpenImage))
     }
 
-    /// What is read from now on is what [`Session::repair`] will have Glance read: nobody writes to a
-    /// snapshot. An image in the trash has no name to be opened by.
+    /// The data read after this is the data that [`Session::repair`] gives to Glance, because a
+    /// snapshot does not change. An image in the trash cannot be opened by name.
     pub(super) fn pin(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         match pool.open(&names.image) {
@@ -156,7 +156,7 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    /// Makes no snapshot of an image that had its name all the time: nobody has read that one.
+    /// Creates no snapshot of an image that was not in the trash: its data was not read.
     pub(super) fn repair(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
@@ -181,8 +181,8 @@ impl Session {
 }
 
 impl Session {
-    /// What there is of an image that could not be opened. The pool has to be there still: one that
-    /// was deleted lists as empty.
+    /// The state of an image that could not be opened. The pool must still exist: a deleted pool
+    /// lists as empty.
     fn remains(&self, target: &Target) -> Result<Remains, Failure> {
         self.cluster.refresh().map_err(at(Step::OpenPool))?;
         let pool = self.open_pool(&target.pool)?;
@@ -203,12 +203,13 @@ impl Session {
 enum Remains {
     /// It is in the trash: its id.
     Trashed(CString),
-    /// A removal was cut short: the header goes before the name does.
+    /// A removal was interrupted: it removes the header before the name.
     Removing,
     Nothing,
 }
 
-/// Makes the snapshot that the location names, if there is none. It is believed once it is protected.
+/// Creates the snapshot that the location names, if it does not exist. It is trusted after it is
+/// protected.
 fn make_snap(image: &Image, names: &Names) -> Result<(), Failure> {
     let Some(snap) = names.snap.as_deref() else { return Ok(()) };
     if !image.has_snap(snap).map_err(at(Step::Inspect))? {

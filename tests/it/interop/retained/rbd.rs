@@ -82,5 +82,5 @@ async fn a_trash_of_ceph_that_was_purged_gives_nothing_back() {
     let inner = trashed(&ceph, &id).await.unwrap();
     ceph.run(&["rbd", "snap", "purge", "--pool", "images", "--image-id", &inner]).await;
     ceph.run(&["rbd", "trash", "rm", &format!("images/{inner}")]).await;
-    stays_gone(&cloud, &id, "has no data any more").await;
+    stays_gone(&cloud, &id, "is gone").await;
 }

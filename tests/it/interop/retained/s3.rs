@@ -104,11 +104,11 @@ async fn what_is_not_the_images_stays_where_it_is(s3: &Service) {
     assert_eq!(refusal(&there).1, "image.already_scrubbed", "{there:?}");
     assert_eq!(bucket.get(&id).await.as_deref(), Some(OTHER), "and is not touched");
     bucket.delete_object(&id).await;
-    stays_gone(&cloud, &id, "holds other data").await;
+    stays_gone(&cloud, &id, "different hash").await;
     assert_eq!(bucket.keys().await, Vec::<String>::new());
 
     bucket.end_versions(&id).await;
-    stays_gone(&cloud, &id, "has no data any more").await;
+    stays_gone(&cloud, &id, "is gone").await;
 }
 
 async fn what_a_dead_revert_brought_back_is_taken_up(s3: &Service) {
@@ -118,7 +118,7 @@ async fn what_a_dead_revert_brought_back_is_taken_up(s3: &Service) {
     destroy(&cloud, &id, by).await;
     bucket.remove_marks(&id).await;
     let refused = cloud.service.revert(&id).await;
-    assert!(refusal(&refused).2.contains("something of its size is there"), "{refused:?}");
+    assert!(refusal(&refused).2.contains("there is data of the same size"), "{refused:?}");
     let reverted = cloud.service.revert_with(&id, &json!({"verify": "checksum"})).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
     assert_eq!(cloud.document(&id).await, before);
