@@ -110,14 +110,16 @@ class Programs:
         with open(self.token_file, "w", encoding="utf-8") as file:
             file.write(self.token)
 
-    def configure(self, database, scrub_time=3600, debug=False, scrubber="false"):
+    def configure(self, database, scrub_time=3600, debug=False, scrubber="false", store=None):
         self.api, self.ops = free_port(), free_port()
+        store = store or (
+            f"stores = file,http\ndefault_store = file\nfilesystem_store_datadir = {self.datadir}\n"
+        )
         with open(self.glance_conf, "w", encoding="utf-8") as file:
             file.write(
                 f"[DEFAULT]\ndelayed_delete = True\nscrub_time = {scrub_time}\n"
                 f"scrub_pool_size = {POOL_SIZE}\nwakeup_time = 1\ndebug = {debug}\n[database]\nconnection = {database.url}\n"
-                f"[glance_store]\nstores = file,http\ndefault_store = file\n"
-                f"filesystem_store_datadir = {self.datadir}\n"
+                f"[glance_store]\n{store}"
                 f"[oslo_concurrency]\nlock_path = {self.folder}\n"
             )
         with open(self.revert_conf, "w", encoding="utf-8") as file:

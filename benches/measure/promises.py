@@ -3,9 +3,10 @@
 import dataclasses
 import os
 import statistics
-import sys
 
+from objects import objects
 from programs import Server
+from results import Line, say
 from rows import OWNER, Images
 
 MIB = 1024
@@ -13,24 +14,6 @@ MIB = 1024
 RATE_IMAGES, RATE_ROUNDS, CONNECTIONS = 2000, 3, 16
 # Images of the two runs of a bulk revert.
 BULK_IMAGES = (3_000, 30_000)
-
-
-@dataclasses.dataclass
-class Line:
-    """One line of the table. `used` is the part of what is promised that was needed: 1 just holds."""
-
-    what: str
-    ours: str
-    theirs: str
-    ratio: str
-    promise: str
-    used: float | None
-    # Seconds of this machine, which no other run can be compared with.
-    is_time: bool = False
-
-    @property
-    def holds(self):
-        return self.used is None or self.used <= 1
 
 
 @dataclasses.dataclass
@@ -49,10 +32,6 @@ class Bench:
     def prepare(self, database, images):
         images.write(database, self.programs.datadir)
         self.programs.configure(database)
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def revert(bench):
@@ -241,4 +220,5 @@ ALL = {
     "bulk": bulk,
     "memory": memory,
     "scrub": scrub,
+    "objects": objects,
 }

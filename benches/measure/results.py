@@ -1,12 +1,36 @@
 """What was measured, for programs: benches/results.json, the last run of each line."""
 
+import dataclasses
 import json
 import os
 import subprocess
+import sys
 
 PATH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "results.json")
 # What a ratio may differ by from one run to the next, and of what is promised what is next to nothing.
 NOISE, LITTLE = 1.25, 0.1
+
+
+@dataclasses.dataclass
+class Line:
+    """One line of the table. `used` is the part of what is promised that was needed: 1 just holds."""
+
+    what: str
+    ours: str
+    theirs: str
+    ratio: str
+    promise: str
+    used: float | None
+    # Seconds of this machine, which no other run can be compared with.
+    is_time: bool = False
+
+    @property
+    def holds(self):
+        return self.used is None or self.used <= 1
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def git(*arguments):

@@ -25,11 +25,14 @@ COLUMNS = {
 
 class Images:
     """`count` images that were deleted so many days ago, each with so many properties, tags and
-    members. Ids are random, as Glance's are, and the same in each run with the same seed."""
+    members. Ids are random, as Glance's are, and the same in each run with the same seed. `place` is
+    what stands before them in their locations: a folder's, or a store's where the data is already."""
 
-    def __init__(self, count, properties=2, tags=1, members=0, days=2, seed=20261122):
+    def __init__(
+        self, count, properties=2, tags=1, members=0, days=2, seed=20261122, place=None, store="file"
+    ):
         generator = random.Random(seed)
-        self.days = days
+        self.days, self.place, self.store = days, place, store
         self.ids = [str(uuid.UUID(int=generator.getrandbits(128), version=4)) for _ in range(count)]
         self.children = (properties, tags, members)
 
@@ -44,7 +47,7 @@ class Images:
 
     def add(self, database, datadir):
         """Puts them beside what is there."""
-        for image in self.ids:
+        for image in self.ids if self.place is None else ():
             with open(os.path.join(datadir, image), "wb") as file:
                 file.write(DATA)
         database.execute(self.statements(datadir))
@@ -53,6 +56,7 @@ class Images:
         now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0, tzinfo=None)
         deleted = f"'{now - datetime.timedelta(days=self.days)}.000000'"
         created = f"'{now - datetime.timedelta(days=30)}.000000'"
+        place = self.place or f"file://{datadir}/"
         gone = f"{created}, {deleted}, {deleted}, TRUE"
         rows = {
             "images": lambda image: [
@@ -61,7 +65,7 @@ class Images:
                 f" 'sha512', '{'ab' * 64}'"
             ],
             "image_locations": lambda image: [
-                f"'{image}', 'file://{datadir}/{image}', {gone}, '{{\"store\": \"file\"}}',"
+                f"'{image}', '{place}{image}', {gone}, '{{\"store\": \"{self.store}\"}}',"
                 " 'pending_delete'"
             ],
             "image_properties": lambda image: [
