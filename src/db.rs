@@ -6,6 +6,7 @@
 //! `revert_*`: `schema` creates them, `own` has their statements.
 
 mod audit;
+mod backlog;
 mod connect;
 mod connections;
 mod control;

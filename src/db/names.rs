@@ -1,6 +1,6 @@
 //! Names of statements for log lines.
 
-use super::{lists, orders, own, statements, whole};
+use super::{backlog, lists, orders, own, statements, whole};
 
 macro_rules! named {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -19,7 +19,8 @@ pub(super) fn of(sql: &str) -> &'static str {
         lists: LIST_PENDING_NEWEST LIST_PENDING_OLDEST LIST_RECENT_NEWEST LIST_RECENT_OLDEST
             LIST_HELD_NEWEST LIST_HELD_OLDEST LIST_UNHELD_NEWEST LIST_UNHELD_OLDEST END_OF_NEWEST END_OF_OLDEST
             SAMPLE_OF_NEWEST SAMPLE_OF_OLDEST SUM_WAITING SUM_RECENT SUM_HELD SUM_UNHELD WAITING_LOCATIONS
-            RECENT_LOCATIONS HELD_LOCATIONS UNHELD_LOCATIONS CANDIDATES RECENT_CANDIDATES CANDIDATES_OF_OWNER DELETED_AT LIST_DUE COUNT_DUE OUTLOOK
+            RECENT_LOCATIONS HELD_LOCATIONS UNHELD_LOCATIONS CANDIDATES RECENT_CANDIDATES CANDIDATES_OF_OWNER DELETED_AT;
+        backlog: LIST_DUE COUNT_DUE OUTLOOK
             ORDER_OF_OTHERS END_OF_STRETCH REMNANTS_UNTIL REMNANTS;
         orders: ORDERS IS_PAUSED BEGIN_ORDER BEGIN_CLAIMS PAUSE RESUME ACCEPT USE_UP
             KEEP_SCRUB_TIME SHORTEN_SCRUB_TIME KEEP_RETENTION PASS_BEGAN PASS_ENDED LOCK_IMAGES
@@ -41,6 +42,7 @@ mod tests {
         let source = [
             include_str!("statements.rs"),
             include_str!("lists.rs"),
+            include_str!("backlog.rs"),
             include_str!("orders.rs"),
             include_str!("own.rs"),
             include_str!("whole.rs"),

@@ -336,7 +336,7 @@ pub(super) fn tally<D: Dialect>(
     Ok(Tally { images: count.max(0).cast_unsigned(), bytes })
 }
 
-/// A row of [`super::lists::LIST_DUE`].
+/// A row of [`super::backlog::LIST_DUE`].
 pub(super) fn due<D: Dialect>(row: &D::Row) -> Result<DueImage, RepoError> {
     let id = D::text(row, "id").map_err(repo_error)?.unwrap_or_default();
     Ok(DueImage {
@@ -348,7 +348,7 @@ pub(super) fn due<D: Dialect>(row: &D::Row) -> Result<DueImage, RepoError> {
     })
 }
 
-/// The row of [`super::lists::OUTLOOK`].
+/// The row of [`super::backlog::OUTLOOK`].
 pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     let count = |column| tally::<D>(row, column, "pending_bytes").map(|tally| tally.images);
     Ok(Outlook {

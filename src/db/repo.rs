@@ -26,13 +26,13 @@ use super::connections::Connections;
 use super::deadline::is_late;
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, repo_error};
-use super::lists;
 use super::pooled::PooledConnection;
 use super::read;
 use super::statement::Statement;
 use super::statements::{self as sql, LOCATION_SLOTS};
 use super::tables::SqlTables;
 use super::transaction::{begin, begin_with, commit};
+use super::{backlog, lists};
 use crate::domain::audit::AuditEntry;
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::location::Location;
@@ -302,7 +302,7 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         after: i32,
         limit: u32,
     ) -> Result<Vec<DueImage>, RepoError> {
-        let statement = due(lists::LIST_DUE, after, before).bind(i64::from(limit));
+        let statement = due(backlog::LIST_DUE, after, before).bind(i64::from(limit));
         let (mut due, mut bad) = (Vec::new(), None);
         let take = &mut |row: &D::Row| match read::due::<D>(row) {
             Ok(image) => due.push(image),
@@ -320,12 +320,12 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         stretch: Stretch,
     ) -> Result<Remnants, RepoError> {
         let after = after.map_or("", ImageId::as_str);
-        let end = Statement::new(lists::END_OF_STRETCH).bind(after);
+        let end = Statement::new(backlog::END_OF_STRETCH).bind(after);
         let end = end.bind(i64::from(stretch.images.saturating_sub(1)));
         let end = self.page_of_ids(end).await?.pop();
         let statement = match &end {
-            Some(end) => Statement::walk(lists::REMNANTS_UNTIL).bind(after).bind(end.as_str()),
-            None => Statement::walk(lists::REMNANTS).bind(after),
+            Some(end) => Statement::walk(backlog::REMNANTS_UNTIL).bind(after).bind(end.as_str()),
+            None => Statement::walk(backlog::REMNANTS).bind(after),
         };
         let statement = statement.bind(before).bind(before).bind(i32::from(unscrubbed));
         let ids = self.page_of_ids(statement.bind(i64::from(stretch.found))).await?;
@@ -335,7 +335,7 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
     }
 
     async fn count_due(&self, before: Timestamp) -> Result<Tally, RepoError> {
-        let rows = self.fetch(due(lists::COUNT_DUE, 0, before)).await?;
+        let rows = self.fetch(due(backlog::COUNT_DUE, 0, before)).await?;
         rows.first().map_or(Ok(Tally::default()), |row| read::tally::<D>(row, "images", "bytes"))
     }
 

@@ -9,9 +9,9 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::{SqlRepo, far_past};
+use crate::db::backlog;
 use crate::db::dialect::Dialect;
 use crate::db::error::repo_error;
-use crate::db::lists;
 use crate::db::statement::Statement;
 use crate::domain::repo::{ImageRepo, PendingQuery, RepoError, ScrubRepo};
 use crate::domain::time::Timestamp;
@@ -95,19 +95,19 @@ impl<D: Dialect> SqlRepo<D> {
         }))
     }
 
-    /// The row of [`lists::OUTLOOK`].
+    /// The row of [`backlog::OUTLOOK`].
     pub(super) async fn outlook_after(
         &self,
         id: Option<&str>,
         before: [Timestamp; 3],
         since: Timestamp,
     ) -> Result<Vec<D::Row>, RepoError> {
-        let statement = Statement::walk(lists::OUTLOOK);
+        let statement = Statement::walk(backlog::OUTLOOK);
         let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
         self.fetch(statement.bind(since).bind(since).bind(id).bind(id)).await
     }
 
-    /// Notes the order of what waits: of the row of [`lists::OUTLOOK`], and of what it leaves out.
+    /// Notes the order of what waits: of the row of [`backlog::OUTLOOK`], and of what it leaves out.
     pub(super) async fn see_order(&self, row: &D::Row, since: Timestamp) -> Result<(), RepoError> {
         note(&self.seen.pending, SeenOrder::read::<D>(row, since).map_err(repo_error)?);
         if last_seen(&self.seen.others, SEEN_ANEW).is_none()
@@ -120,6 +120,6 @@ impl<D: Dialect> SqlRepo<D> {
 
     /// Of the images with a location after this one.
     pub(super) async fn order_of_others(&self, location: i32) -> Result<Vec<D::Row>, RepoError> {
-        self.fetch(Statement::walk(lists::ORDER_OF_OTHERS).bind(location)).await
+        self.fetch(Statement::walk(backlog::ORDER_OF_OTHERS).bind(location)).await
     }
 }

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use super::{SqlRepo, begin, due, far_past};
+use crate::db::backlog;
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
-use crate::db::lists;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
@@ -96,7 +96,7 @@ impl<D: Dialect> SqlRepo<D> {
         }
         self.position(&nobody).await?;
         self.list_due(far_past(), i32::MAX, 1).await?;
-        self.fetch(due(lists::COUNT_DUE, i32::MAX, far_past())).await?;
+        self.fetch(due(backlog::COUNT_DUE, i32::MAX, far_past())).await?;
         self.remnants(far_past(), Some(&nobody), true, Stretch { images: 1, found: 1 }).await?;
         self.outlook_after(Some(NOBODY), [far_past(); 3], far_past()).await?;
         self.locations_of(std::slice::from_ref(&nobody), &mut |_| {}).await?;
