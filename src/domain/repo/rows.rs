@@ -42,7 +42,7 @@ pub struct DueImage {
     pub location: i32,
 }
 
-/// The limits of one call of [`ScrubRepo::remnants`].
+/// The limits of one call of [`super::ScrubRepo::remnants`].
 #[derive(Debug, Clone, Copy)]
 pub struct Stretch {
     /// Images to examine.
