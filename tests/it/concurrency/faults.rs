@@ -3,6 +3,7 @@
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
+use glance_revert::domain::lock::LockTrial;
 use glance_revert::domain::pending::Children;
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::principal::Admin;
@@ -60,7 +61,7 @@ async fn a_database_that_is_down_at_start_is_waited_for(kind: Kind) {
     let body: serde_json::Value = refused.json().await.unwrap();
     assert_eq!(body["error"]["reason"], "db.unavailable");
     let line = service.said("the database is unavailable; retrying").await;
-    assert!(line["error"].as_str().unwrap().contains("does not serve"), "{line}");
+    assert!(line["error"].as_str().unwrap().contains("unavailable"), "{line}");
     let _proxy = Proxy::start_on(port, &world.db.url()).await;
     service.said("the database is available").await;
     service.ready(StatusCode::OK).await;
@@ -256,6 +257,8 @@ async fn a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open
     // One connection for the lock, and one for the rest, so that it is known who has which.
     let config = DatabaseConfig::parse(&proxy.url(&world.db.url()), "").unwrap();
     let database = Database::open(&config, 2).unwrap();
+    // once, and in a transaction of its own
+    assert_eq!(database.lock.trial().await.unwrap(), LockTrial::Works);
     let reverter = world.reverter(&database);
     let (mut cuts, mut wrong) = (0, Vec::new());
     for message in 0..MESSAGES {
