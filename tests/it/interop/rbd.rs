@@ -137,7 +137,10 @@ async fn an_image_whose_snapshot_in_ceph_was_lost_comes_back_repaired() {
     }
     let reverted = cloud.service.revert(&id).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
-    assert!(reverted.warnings.starts_with("location 1 was repaired: the location's snapshot"), "{reverted:?}");
+    assert!(
+        reverted.warnings.starts_with("location 1 was repaired: the location's snapshot"),
+        "{reverted:?}"
+    );
     assert_eq!(pool.snaps(&id), json!(["snap!"]));
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }
