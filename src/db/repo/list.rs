@@ -40,7 +40,7 @@ impl<D: Dialect> SqlRepo<D> {
         let since = self.first_change(query, unscrubbed_after).await?;
         let mut query = query.clone();
         if !is_filtered && query.held.is_none() {
-            self.shorten(&mut query, since).await?;
+            self.shorten(&mut query).await?;
         }
         let since = match query.sort {
             // what was deleted later changed later
@@ -98,15 +98,11 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(Some(rows).filter(|_| is_whole))
     }
 
-    /// Finds a bound of the page. All pending images changed at `since` or later, if it is given.
-    async fn shorten(
-        &self,
-        query: &mut PendingQuery,
-        since: Option<Timestamp>,
-    ) -> Result<(), RepoError> {
+    /// Finds a bound of the page.
+    async fn shorten(&self, query: &mut PendingQuery) -> Result<(), RepoError> {
         let mut end = self.sampled_end(query).await?;
         if end.is_none() {
-            let statement = end_of_page(query, since, 1);
+            let statement = end_of_page(query, 1);
             end = self.fetch(statement).await?.first().and_then(at::<D>);
             end = end.and_then(|end| past(query, end));
         }
@@ -150,7 +146,7 @@ impl<D: Dialect> SqlRepo<D> {
         let mut query = PendingQuery::default();
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
             query.sort = sort;
-            self.fetch(end_of_page(&query, None, 0)).await?;
+            self.fetch(end_of_page(&query, 0)).await?;
             self.fetch(sample(&query, far_past(), 0)).await?;
             for since in [None, Some(far_past())] {
                 self.fetch(pending(&query, None, since)).await?;
@@ -160,12 +156,11 @@ impl<D: Dialect> SqlRepo<D> {
     }
 }
 
-fn end_of_page(query: &PendingQuery, since: Option<Timestamp>, rows: i32) -> Statement {
+fn end_of_page(query: &PendingQuery, rows: i32) -> Statement {
     let statement = match query.sort {
         PendingSort::NewestFirst => Statement::walk(lists::END_OF_NEWEST),
         PendingSort::OldestFirst => Statement::walk(lists::END_OF_OLDEST),
     };
-    let statement = statement.bind(since.unwrap_or_else(far_past));
     bind_filters(statement, query).bind(i64::from(rows)).bind(last_of(query))
 }
 
