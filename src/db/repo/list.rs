@@ -43,6 +43,8 @@ impl<D: Dialect> SqlRepo<D> {
             self.shorten(&mut query).await?;
         }
         let since = match query.sort {
+            // of a name there may be a page in all that waits, which the index leads to one by one
+            PendingSort::NewestFirst if query.name.is_some() => None,
             // what was deleted later changed later
             PendingSort::NewestFirst => since.map(|at| query.deleted_after.unwrap_or(at).max(at)),
             PendingSort::OldestFirst => since,
