@@ -83,6 +83,7 @@ macro_rules! waits_of_few {
 
 pub(super) const LIST_PENDING_NEWEST: &str = list_pending!("DESC", "<", "", waits_of_many!());
 pub(super) const LIST_PENDING_OLDEST: &str = list_pending!("ASC", ">", "", waits_of_many!());
+
 /// Images that changed since a time, which an index of Glance's finds.
 macro_rules! changed {
     () => {
@@ -91,8 +92,9 @@ macro_rules! changed {
 }
 
 pub(super) const LIST_RECENT_NEWEST: &str = list_pending!("DESC", "<", changed!(), waits_of_few!());
-/// The same, hidden from the index: where all that waits is wanted, it lies all over the table, and to
-/// walk over the table takes less time.
+
+/// The same, hidden from the index: it would lead to each waiting image on its own, all over the table,
+/// and a walk over the table takes less time.
 macro_rules! changed_in_a_walk {
     () => {
         "CASE WHEN i.updated_at >= ? THEN 1 ELSE 0 END = 1 AND "
@@ -124,8 +126,8 @@ pub(super) const LIST_UNHELD_OLDEST: &str =
 macro_rules! end_of_page {
     ($order:literal, $past:literal) => {
         concat!(
-            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM images i WHERE ",
-            "i.status = 'pending_delete' AND ",
+            "SELECT COALESCE(i.deleted_at, i.updated_at) AS at FROM images i \
+             WHERE i.status = 'pending_delete' AND ",
             fits!($past),
             " ORDER BY COALESCE(i.deleted_at, i.updated_at) ",
             $order,

@@ -254,7 +254,7 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
     ) -> Result<(), RepoError> {
         let since = match &filter.owner {
             Some(_) => None,
-            None => self.first_change(&PendingQuery::default(), unscrubbed_after).await?,
+            None => self.first_change(unscrubbed_after).await?,
         };
         self.read_candidates(filter, unscrubbed_after, since, i64::MAX, take).await
     }

@@ -97,8 +97,12 @@ async fn tell_of_tls(mut stream: TcpStream, peer: SocketAddr) {
         unencrypted; if it had a token, revoke that token.";
     let error = RequestError::Invalid(told.to_owned());
     let answer = unreadable::answer(&error.into(), peer.ip(), false, None);
-    // The peer may be gone or not reading: a few bytes fit into any socket's buffer.
-    let _ = timeout(LINGER, stream.write_all(&answer)).await;
+    // a few bytes fit into any socket's buffer
+    match timeout(LINGER, stream.write_all(&answer)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%peer, %error, "the client left without the answer"),
+        Err(_) => debug!(%peer, "the client does not read the answer"),
+    }
     close(stream).await;
 }
 
@@ -107,10 +111,13 @@ async fn tell_of_tls(mut stream: TcpStream, peer: SocketAddr) {
 /// of its 413 or 431.
 async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let discard = async {
-        // The peer may be gone already.
-        let _ = stream.shutdown().await;
+        if let Err(error) = stream.shutdown().await {
+            debug!(%error, "the client was gone before the connection was closed");
+        }
         let mut scratch = [0; 1024];
         while let Ok(Ok(1..)) = timeout(QUIET, stream.read(&mut scratch)).await {}
     };
-    let _ = timeout(LINGER, discard).await;
+    if timeout(LINGER, discard).await.is_err() {
+        debug!("the client goes on sending to a closed connection");
+    }
 }

@@ -28,27 +28,27 @@ impl<D: Dialect> SqlRepo<D> {
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Vec<D::Row>, RepoError> {
         let is_filtered = query.owner.is_some() || query.name.is_some();
+        let is_newest = query.sort == PendingSort::NewestFirst;
+        let mut query = query.clone();
         if query.held.is_some() {
             self.tables.must_be_there().await?;
-        } else if !is_filtered
-            && query.sort == PendingSort::NewestFirst
-            && self.seen.pending().is_some_and(|order| order.is_kept)
-            && let Some(rows) = self.page_of_recent(query, unscrubbed_after).await?
-        {
-            return Ok(rows);
+        } else if !is_filtered {
+            let sampled = self.sampled_end(&query).await?;
+            if is_newest
+                && self.seen.pending().is_some_and(|order| order.is_kept)
+                && let Some(rows) = self.page_of_recent(&query, sampled, unscrubbed_after).await?
+            {
+                return Ok(rows);
+            }
+            self.shorten(&mut query, sampled).await?;
         }
-        let since = self.first_change(query, unscrubbed_after).await?;
-        let mut query = query.clone();
-        if !is_filtered && query.held.is_none() {
-            self.shorten(&mut query).await?;
-        }
-        let since = match query.sort {
-            // of a name there may be a page in all that waits, which the index leads to one by one
-            PendingSort::NewestFirst if query.name.is_some() => None,
-            // what was deleted later changed later
-            PendingSort::NewestFirst => since.map(|at| query.deleted_after.unwrap_or(at).max(at)),
-            PendingSort::OldestFirst => since,
-        };
+        // Glance has an index on projects, and holds are ours. A page of a name may lie anywhere, and
+        // the index on changes leads to what is newest alone.
+        let has_way =
+            query.owner.is_some() || query.held.is_some() || (is_newest && query.name.is_some());
+        let since = if has_way { None } else { self.first_change(unscrubbed_after).await? };
+        // what was deleted later changed later
+        let since = since.map(|at| query.deleted_after.filter(|_| is_newest).unwrap_or(at).max(at));
         let rows = self.try_fetch(pending(&query, unscrubbed_after, since), None).await;
         if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
             self.tables.doubt();
@@ -73,7 +73,8 @@ impl<D: Dialect> SqlRepo<D> {
         if query.held.is_some() {
             self.tables.must_be_there().await?;
         }
-        let since = self.first_change(query, unscrubbed_after).await?;
+        let has_way = query.owner.is_some() || query.held.is_some();
+        let since = if has_way { None } else { self.first_change(unscrubbed_after).await? };
         let mut each = |row: &D::Row| {
             let row = read::waiting::<D>(row, by_location);
             read::warn_of_bad(row.as_ref().err());
@@ -87,10 +88,10 @@ impl<D: Dialect> SqlRepo<D> {
     async fn page_of_recent(
         &self,
         query: &PendingQuery,
+        sampled: Option<Timestamp>,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Option<Vec<D::Row>>, RepoError> {
-        let end = self.sampled_end(query).await?;
-        let Some(since) = end.max(query.deleted_after) else { return Ok(None) };
+        let Some(since) = sampled.max(query.deleted_after) else { return Ok(None) };
         // images that were scrubbed recently also changed recently, but were deleted long ago: they
         // are skipped
         let page = PendingQuery { deleted_after: Some(since), ..query.clone() };
@@ -100,9 +101,13 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(Some(rows).filter(|_| is_whole))
     }
 
-    /// Finds a bound of the page.
-    async fn shorten(&self, query: &mut PendingQuery) -> Result<(), RepoError> {
-        let mut end = self.sampled_end(query).await?;
+    /// Finds a bound of the page, if the sample did not.
+    async fn shorten(
+        &self,
+        query: &mut PendingQuery,
+        sampled: Option<Timestamp>,
+    ) -> Result<(), RepoError> {
+        let mut end = sampled;
         if end.is_none() {
             let statement = end_of_page(query, 1);
             end = self.fetch(statement).await?.first().and_then(at::<D>);

@@ -1,6 +1,6 @@
-//! In what order the images that wait have changed. Glance has an index on changes, and none on what
-//! waits: nearly all images of a large table were scrubbed before the first of those that wait
-//! changed, and the index leads past them.
+//! When the images that wait first changed. Nearly all images of a large table were scrubbed before
+//! that, and their rows alone tell it: no location of theirs has to be looked for. The newest page is
+//! found by Glance's index on changes; all else skips them within a walk.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::db::backlog;
 use crate::db::dialect::Dialect;
 use crate::db::error::repo_error;
 use crate::db::statement::Statement;
-use crate::domain::repo::{ImageRepo, PendingQuery, RepoError, ScrubRepo};
+use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo};
 use crate::domain::time::Timestamp;
 
 /// What was seen of the order is believed for so long. Meanwhile a row that somebody writes by hand,
@@ -73,16 +73,11 @@ fn note(order: &Mutex<Option<SeenOrder>>, seen: SeenOrder) {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// All that waits and fits changed at this time or later. `None` where another index of Glance's,
-    /// or a table of ours, leads to it, and where rows do not tell.
+    /// All that waits changed at this time or later. `None` where rows do not tell.
     pub(super) async fn first_change(
         &self,
-        query: &PendingQuery,
         unscrubbed_after: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, RepoError> {
-        if query.owner.is_some() || query.held.is_some() {
-            return Ok(None);
-        }
         if self.seen.all().is_none() {
             let now = self.now().await?;
             self.outlook([now; 3], now).await?;
