@@ -30,6 +30,7 @@ export function signOut() {
 async function ask(refused) {
   const again = session !== null;
   api.forget();
+  byId("opening")?.remove();
   session = await open({
     title: again ? "Sign in again" : "glance-revert",
     lock: true,
