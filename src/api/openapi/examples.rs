@@ -160,6 +160,7 @@ pub(crate) fn plan() -> Value {
         "until": "2026-11-30T13:20:00Z",
         "images": 1,
         "bytes": 64,
+        "complete": true,
         "limited": false,
         "message": null,
         "groups": [{

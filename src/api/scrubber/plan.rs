@@ -45,6 +45,9 @@ pub struct ScrubPlan {
     pub images: u64,
     /// Sum of the images' sizes in bytes. An image with several copies counts once.
     pub bytes: u64,
+    /// False if the tables are so large that some leftovers of interrupted deletions were not searched
+    /// for in time. Passes find them later, a few at a time.
+    pub complete: bool,
     /// Whether this is over the limit of a pass: a pass would destroy nothing.
     pub limited: bool,
     /// The reason, in words; null if it is not limited.
@@ -136,6 +139,7 @@ impl From<Plan> for ScrubPlan {
             until: isotime(plan.until),
             images,
             bytes,
+            complete: plan.is_complete,
             limited: plan.limited.is_some(),
             message: plan.limited.map(|limited| format!("{limited}.")),
             groups: plan.groups.into_iter().map(Into::into).collect(),

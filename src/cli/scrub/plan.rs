@@ -42,6 +42,12 @@ pub(super) fn tell(plan: &Plan) -> Result<(), CliError> {
             line(format!("  {id}: {why}"))?;
         }
     }
+    if !plan.is_complete {
+        complain(
+            &"The tables are so large that some leftovers of interrupted deletions were not searched for \
+             in time. Passes find them later, a few at a time.",
+        );
+    }
     if let Some(limited) = plan.limited {
         complain(&limited);
         complain(&go_on(limited.due.images));

@@ -21,6 +21,8 @@ const MOST_REMNANTS: usize = 1000;
 /// No index of Glance's finds remnants, so a pass searches this long, and the next one continues
 /// there.
 const LOOK: Duration = Duration::from_secs(1);
+/// A plan searches this long: whole large tables would take minutes.
+const LONG_LOOK: Duration = Duration::from_secs(5);
 /// Images read at a time.
 const BATCH: usize = 64;
 /// Images looked at in one go.
@@ -105,17 +107,18 @@ impl Scrubber {
         Ok(found)
     }
 
-    /// The first remnants of all.
+    /// The first remnants, and whether these are all.
     pub(super) async fn first_remnants(
         &self,
         horizon: &Horizon,
-    ) -> Result<Vec<ImageId>, RepoError> {
+    ) -> Result<(Vec<ImageId>, bool), RepoError> {
+        let began = Instant::now();
         let mut found = Vec::new();
         let mut after = self.stretch(horizon, None, &mut found).await?;
-        while after.is_some() && found.len() < MOST_REMNANTS {
+        while after.is_some() && found.len() < MOST_REMNANTS && began.elapsed() < LONG_LOOK {
             after = self.stretch(horizon, after.as_ref(), &mut found).await?;
         }
-        Ok(found)
+        Ok((found, after.is_none()))
     }
 
     async fn stretch(

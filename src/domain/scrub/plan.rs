@@ -40,6 +40,9 @@ pub struct Plan {
     pub next: Vec<PlannedImage>,
     /// Images that are due, but that a pass leaves alone.
     pub stopped: Vec<Stopped>,
+    /// Whether all images were searched. In very large tables a plan gives up on those that only a
+    /// search of every row finds: what interrupted deletions left. Later passes find them.
+    pub is_complete: bool,
     /// Why a pass that had to destroy all this at once would destroy nothing.
     pub limited: Option<Limited>,
 }
@@ -108,8 +111,8 @@ impl Scrubber {
             }
             ControlFlow::Continue(())
         };
-        Survey::new(self, &times.own).each(&first, note).await?;
-        Ok(draft.finish(now, until, judged.err()))
+        let is_complete = Survey::new(self, &times.own).each(&first, note).await?;
+        Ok(Plan { is_complete, limited: judged.err(), ..draft.finish(now, until) })
     }
 
     fn planned(&self, work: &Work, placed: &[Placed], facts: Option<&Facts>) -> PlannedImage {
@@ -178,7 +181,7 @@ impl PlanDraft {
         }
     }
 
-    fn finish(self, now: Timestamp, until: Timestamp, limited: Option<Limited>) -> Plan {
+    fn finish(self, now: Timestamp, until: Timestamp) -> Plan {
         let groups = self.groups.into_iter().map(|((project, store), (tally, first_at))| {
             PlanGroup { project, store, tally, first_at }
         });
@@ -194,7 +197,8 @@ impl PlanDraft {
             other_groups: self.other_groups,
             next: self.next.into_sorted_vec(),
             stopped: self.stopped.into_values().collect(),
-            limited,
+            is_complete: true,
+            limited: None,
         }
     }
 }

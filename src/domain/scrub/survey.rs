@@ -41,22 +41,23 @@ impl<'a> Survey<'a> {
     }
 
     /// Calls `note` for each image, those of the first chapter first, until it has had enough.
+    /// Returns whether all images that are due were found.
     pub(super) async fn each(
         mut self,
         first: &Chapter,
         mut note: impl FnMut(Found) -> ControlFlow<()> + Send,
-    ) -> Result<(), RepoError> {
+    ) -> Result<bool, RepoError> {
         let (mut ids, mut next) = (first.ids(), first.next());
         loop {
             if self.each_of(&ids, &mut note).await?.is_break() {
-                return Ok(());
+                return Ok(false);
             }
             let Some(after) = next else { break };
             let chapter = self.scrubber.chapter(self.horizon, after).await?;
             (ids, next) = (chapter.ids(), chapter.next());
         }
-        let remnants = self.scrubber.first_remnants(self.horizon).await?;
-        self.each_of(&remnants, &mut note).await.map(drop)
+        let (remnants, is_all) = self.scrubber.first_remnants(self.horizon).await?;
+        Ok(self.each_of(&remnants, &mut note).await?.is_continue() && is_all)
     }
 
     async fn each_of(

@@ -18,6 +18,7 @@ use crate::support::world::{HOUR, World};
 on_each_database! {
     what_became_due_at_once_waits_until_somebody_accepts_the_number,
     the_plan_is_what_the_pass_then_destroys_and_writes_nothing,
+    a_plan_that_gave_up_its_search_says_so,
     a_clock_that_is_ahead_makes_nothing_due_early,
     what_is_lost_next_is_counted,
 }
@@ -201,6 +202,19 @@ async fn the_plan_is_what_the_pass_then_destroys_and_writes_nothing(kind: Kind) 
     let after = plan(&scrubber, Duration::ZERO).await;
     assert_eq!(after.total.images, 0, "{after:?}");
     assert_eq!(after.stopped[0].obstacle.word(), "failed_lately", "{after:?}");
+}
+
+async fn a_plan_that_gave_up_its_search_says_so(kind: Kind) {
+    let world = World::new(kind).await;
+    world.crowd(&ids("due", 1001), &ago(HOUR * 30)).await;
+    let scrubber = scrubber(&world, HOUR * 24, LIMITS, Duration::ZERO);
+    let planned = plan(&scrubber, Duration::ZERO).await;
+    assert_eq!((planned.total.images, planned.is_complete), (1001, true));
+
+    let ended = "UPDATE image_locations SET status = 'deleted' WHERE image_id LIKE 'due-%'";
+    world.db.execute(ended).await;
+    let planned = plan(&scrubber, Duration::ZERO).await;
+    assert_eq!((planned.total.images, planned.is_complete), (1000, false));
 }
 
 async fn a_clock_that_is_ahead_makes_nothing_due_early(kind: Kind) {

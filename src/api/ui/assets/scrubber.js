@@ -100,6 +100,9 @@ export function showPlan() {
 function plan(found) {
   if (!found) return [h("p", {}, "Nothing: this process scrubs nothing.")];
   const told = [h("p", { class: "figure" }, `${images(found.images)}, ${bytes(found.bytes)}`)];
+  if (!found.complete) {
+    told.push(h("p", { class: "muted" }, "There may be more: leftovers of interrupted deletions, for which passes go on searching."));
+  }
   if (found.message) told.push(h("p", { class: "problem" }, found.message));
   if (found.groups.length > 0) {
     told.push(
