@@ -39,7 +39,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct CinderStore {
     id: StoreId,
-    /// `None` if no user is configured.
+    /// `None` if the configuration has no user.
     client: Option<CinderClient>,
     transition_timeout: Duration,
 }

@@ -1,9 +1,9 @@
-//! The S3 store: one bucket of Amazon's S3, of Ceph's RGW, or of another service that speaks alike.
+//! The S3 store: one bucket of Amazon S3, Ceph's RGW, or another compatible service.
 //!
-//! `glance_store`'s driver calls a missing bucket, a key behind a delete marker and an absent key
-//! all "not found". Here absence is proved by listing the bucket, and what a versioned bucket
-//! keeps is said to be kept. Host, bucket and keys are the configuration's; a row only names an
-//! object.
+//! `glance_store`'s driver reports a missing bucket, a key behind a delete marker and an absent key
+//! all as "not found". This store proves absence by listing the bucket, and reports data that a
+//! versioned bucket keeps as retained. Host, bucket and keys come from the configuration; a row
+//! only names an object.
 
 mod bulk;
 mod client;
@@ -48,13 +48,13 @@ pub struct S3Store {
     client: S3Client,
     keys: Option<Credentials>,
     any_name: bool,
-    /// Whether the keys that a row carries may be used where the configuration has none.
+    /// Whether the keys in a row may be used if the configuration has none.
     may_use_keys_of_rows: bool,
     limit: Duration,
     bulk: Bulk,
 }
 
-/// What one location asks for.
+/// The object of a location, and the call in progress.
 pub(in crate::store) struct Object {
     key: String,
     call: Call,
@@ -125,8 +125,8 @@ impl S3Store {
         }
     }
 
-    /// What a 404 means. A HEAD says the same of a missing bucket and of a missing key, and has no
-    /// body to tell.
+    /// Interprets a 404: a HEAD answers the same for a missing bucket and a missing key, without a
+    /// body that would distinguish them.
     async fn absence(&self, object: &Object, is_marked: bool) -> Result<Presence, Fault> {
         if self.client.lists(&object.key, &object.call).await? {
             let text = "the bucket lists the object but does not serve it";
@@ -154,7 +154,7 @@ impl S3Store {
         }
     }
 
-    /// Deletes what was seen, and looks whether it went.
+    /// Deletes an object that was seen, and checks that it is gone.
     async fn remove(&self, object: &Object) -> Deletion {
         let removed = match self.client.delete(&object.key, &object.call).await {
             Ok(response) if response.status().is_success() => response,
@@ -165,7 +165,8 @@ impl S3Store {
         seen.unwrap_or_else(Fault::after_deletion)
     }
 
-    /// What a removal that was confirmed has left. One that left a delete marker said so, as a rule.
+    /// The state after a confirmed deletion. A deletion that left a delete marker usually says so
+    /// (`is_marked`).
     async fn look_after(&self, object: &Object, is_marked: bool) -> Result<Deletion, Fault> {
         if !is_marked {
             let after = self.client.head(&object.key, &object.call).await?;
@@ -178,7 +179,7 @@ impl S3Store {
                 _ => return Err(answered(after, &object.call).await),
             }
         }
-        // With versions suspended there is a marker and nothing behind it.
+        // If versioning is suspended, there is a marker but no version behind it.
         match self.client.keeps_versions(&object.key, true, &object.call).await {
             Ok(true) => Ok(Deletion::Retained(RETAINED.to_owned())),
             Ok(false) => Ok(Deletion::Deleted),
@@ -221,7 +222,7 @@ impl Store for S3Store {
                 self.client.lists("", &call).await?;
                 Ok(())
             }
-            // Without keys of its own, the store can only be seen to answer.
+            // Without keys of its own, the store can only check that the service answers.
             (StatusCode::OK | StatusCode::FORBIDDEN, None) => Ok(()),
             _ => Err(answered(response, &call).await.into()),
         }
@@ -314,15 +315,15 @@ fn size(response: &Response) -> Result<u64, Fault> {
     })
 }
 
-/// Whether a GET would answer 403, `InvalidObjectState`. A copy that was restored for some days counts
-/// for nothing: the image is to be there after them too.
+/// Whether a GET would answer 403 `InvalidObjectState`. A temporarily restored copy does not count,
+/// because Glance must be able to read the image after it expires.
 fn is_archived(response: &Response) -> bool {
     let class = header(response.headers(), "x-amz-storage-class");
     let is_moved = response.headers().contains_key("x-amz-archive-status");
     is_moved || class.is_some_and(|class| ["GLACIER", "DEEP_ARCHIVE"].contains(&class))
 }
 
-/// Whether the service will say no the next time too.
+/// Whether a retry would fail in the same way.
 fn is_lasting(fault: &Fault) -> bool {
     matches!(fault, Fault::Answered(status, _) if !is_busy(*status))
 }

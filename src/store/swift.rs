@@ -1,10 +1,10 @@
 //! The Swift store: containers of `OpenStack` Swift, or of Ceph's RGW by its Swift API.
 //!
-//! `glance_store`'s driver calls a missing container "not found", believes that a static large
-//! object is gone whose deletion was refused in the body of a 200, and takes a manifest away whose
-//! segments it could not delete. Here absence is proved by the container, bodies are read, and a
-//! manifest goes last. Servers, accounts and credentials are the configuration's; a row only names
-//! an object.
+//! `glance_store`'s driver reports a missing container as "not found", treats a static large object
+//! as deleted although the body of the 200 reports a refusal, and deletes a manifest although
+//! deleting its segments failed. This store proves absence by listing the container, reads the
+//! bodies, and deletes a manifest last. Servers, accounts and credentials come from the
+//! configuration; a row only names an object.
 
 mod access;
 mod bulk;
@@ -41,10 +41,10 @@ use crate::net::{Response, announced_length, header};
 #[derive(Debug)]
 pub struct SwiftStore {
     id: StoreId,
-    /// The one that new images go to first.
+    /// New images go to the first one.
     accounts: Vec<Arc<Account>>,
     container: String,
-    /// Whether all images are in the one container.
+    /// Whether all images are in a single container.
     is_one_container: bool,
     multi_tenant: bool,
     any_file_name: bool,
@@ -53,17 +53,17 @@ pub struct SwiftStore {
     bulk: Bulk,
 }
 
-/// What an object is, by the headers of its own.
+/// The kind of an object, according to its own headers.
 #[derive(Debug)]
 enum Shape {
     Plain {
         size: u64,
     },
-    /// A static large object: its manifest has the list of its segments.
+    /// A static large object: its manifest lists its segments.
     Fixed {
         size: u64,
     },
-    /// A dynamic one: its segments are those with its name and a number.
+    /// A dynamic large object: its segments are the objects with its name and a number.
     Dynamic,
 }
 
@@ -99,8 +99,8 @@ impl SwiftStore {
         })
     }
 
-    /// The object that a URI names, if it is one of this store's, and how much of it names the
-    /// store.
+    /// The object that a URI names, if it is in this store, and the length of the part that names
+    /// the store.
     fn find(&self, uri: &StoreUri) -> Option<(Target, usize)> {
         let uri = SwiftUri::parse(uri)?;
         if !uri.is_in_container(&self.container, self.multi_tenant) {
@@ -117,7 +117,7 @@ impl SwiftStore {
             Place::Reference(reference) => {
                 self.accounts.iter().find(|account| account.reference == reference)
             }
-            // Keys change, and users may: the project tells the account.
+            // Keys change, and users may change too; the project identifies the account.
             Place::Login(address, project) => self.accounts.iter().find(|account| {
                 account.address == address && (project.is_none() || account.project == project)
             }),
@@ -159,14 +159,14 @@ impl SwiftStore {
         }
     }
 
-    /// What it means that an object is not found: the same of a missing container.
+    /// Interprets a 404 for an object: a missing container answers the same.
     async fn absence(&self, target: &Target) -> Result<Presence, Fault> {
-        // The object itself is the first of all that begin with its name.
+        // Of all names that begin with the object's, the object itself is listed first.
         let query = format!("format=json&limit=1&prefix={}", quoted(&target.object));
         let path = Path { container: &target.container, object: None, query: &query };
         let answer = self.client.ask(Method::GET, target, path).await?;
         if answer.status() == StatusCode::NOT_FOUND && self.multi_tenant {
-            // The container was the image's own; the account is what must be there.
+            // The container belonged to this image alone, so only the account must exist.
             let account = Path { container: "", object: None, query: "" };
             success(self.client.ask(Method::HEAD, target, account).await?)?;
             return Ok(Presence::Absent);
@@ -188,7 +188,7 @@ impl SwiftStore {
         self.client.ask(Method::HEAD, target, path).await
     }
 
-    /// What stands for the store itself.
+    /// The target for checks of the store as a whole.
     fn whole(&self) -> Result<Target, Fault> {
         let account = self.accounts.first().ok_or_else(|| {
             Fault::Login("no account is configured: set swift_store_auth_address".to_owned())
@@ -213,18 +213,18 @@ impl Store for SwiftStore {
         self.find(uri).map(|(_, length)| length)
     }
 
-    /// Neither a region nor the file that has a reference stands in the URI.
+    /// The URI contains neither the region nor the file that defines the reference.
     fn tells_apart(&self, _uri: &StoreUri) -> bool {
         false
     }
 
-    /// The account: each can be away by itself.
+    /// The account: one account can be unavailable while the others work.
     fn part(&self, uri: &StoreUri) -> String {
         self.find(uri).map(|(target, _)| target.account.reference.clone()).unwrap_or_default()
     }
 
-    /// In the store, since users of one account change; and in the account, which several stores
-    /// can have.
+    /// One key for the store, because users of one account change, and one for the account, because
+    /// several stores can share it.
     fn objects(&self, uri: &StoreUri) -> Objects {
         let Some(object) = uri::opened(uri) else { return Objects::default() };
         let of_account = self.find(uri).filter(|(target, _)| target.owner.is_none());
@@ -316,7 +316,7 @@ impl Store for SwiftStore {
         deletion
     }
 
-    /// The images of other projects are in containers of their own.
+    /// In multi-tenant mode each image has a container of its own.
     fn at_once(&self) -> usize {
         if self.multi_tenant { 1 } else { self.bulk.at_once() }
     }
@@ -330,8 +330,8 @@ impl Store for SwiftStore {
     }
 }
 
-/// Reads the headers of a HEAD or a GET. A dynamic large object is only believed to be Glance's
-/// if its segments are its own: whoever can write a manifest could name others' objects in it.
+/// Reads the headers of a HEAD or GET response. Accepts a dynamic large object only if its manifest
+/// names its own segments: whoever can write a manifest could name other objects in it.
 fn shape(answer: &Response, target: &Target) -> Result<Shape, Fault> {
     let headers = answer.headers();
     if let Some(manifest) = named(headers, "x-object-manifest")? {

@@ -1,5 +1,5 @@
-//! Deleting many objects of a service over HTTP: looked at side by side, then deleted with one
-//! request where that proves as much, and side by side where it does not.
+//! Deletes many objects of a service over HTTP: checks them concurrently, then deletes those that
+//! allow it with one request, and the others concurrently, one request each.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,18 +13,18 @@ use super::http_fault::Fault;
 use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, StoreId, StoreUri};
 
-/// Requests at a time, whatever `scrub_pool_size`.
+/// Maximum number of concurrent requests, whatever `scrub_pool_size` says.
 pub(super) const SIDE_BY_SIDE: usize = 16;
-/// Services take a thousand and more; an answer about so many is sure to come in time.
+/// Objects per request. Services accept a thousand or more; a smaller request is answered in time.
 const MOST: usize = 500;
 
-/// What a look at an object says of how it has to go.
+/// How an object can be deleted, according to the check.
 pub(super) enum Found<O> {
-    /// It may go together with others.
+    /// Together with others.
     Plain(O),
-    /// It has to go alone.
+    /// Only alone.
     Odd(O),
-    /// Nothing is to be sent.
+    /// Not at all: the result is already known.
     Told(Deletion),
 }
 
@@ -33,14 +33,14 @@ pub(super) enum Found<O> {
 pub(super) trait Together: Sync {
     type Object: Send + Sync;
 
-    /// How long all looks may take.
+    /// Time limit for all checks together.
     fn limit(&self) -> Duration;
 
-    /// Changes nothing.
+    /// Checks one object. Changes nothing.
     async fn look(&self, image: &ImageId, uri: &StoreUri) -> Found<Self::Object>;
 
-    /// Deletes plain objects. One result for each, in order; `None` for one that was not touched, and
-    /// has to go alone.
+    /// Deletes plain objects. Returns one result for each, in order; `None` for an object that was
+    /// not touched and must be deleted alone.
     async fn remove_together(&self, plain: &[&Self::Object]) -> Vec<Option<Deletion>>;
 
     async fn remove_alone(&self, object: Self::Object) -> Deletion;
@@ -89,7 +89,7 @@ pub(super) trait Together: Sync {
     }
 }
 
-/// Whether a service's request for many objects is of use.
+/// Whether the service's request for many objects is usable.
 #[derive(Debug, Default)]
 pub(super) struct Bulk {
     given_up: OnceLock<()>,
@@ -100,15 +100,15 @@ impl Bulk {
         self.given_up.get().is_some()
     }
 
-    /// For as long as this process lives; said once.
+    /// Stops using it until this process ends; logged once.
     pub(super) fn give_up(&self, store: &StoreId, why: &str) {
         if self.given_up.set(()).is_ok() {
             tracing::info!(%store, why, "its objects are deleted one by one, not many at once");
         }
     }
 
-    /// How many objects to begin with at once. One by one it is only as many as are asked for side by
-    /// side, so that a service that goes away does not keep the others waiting.
+    /// How many objects to start at once. If they are deleted one by one, only as many as there are
+    /// concurrent requests, so that a service that becomes unavailable does not delay the rest.
     pub(super) fn at_once(&self) -> usize {
         if self.is_given_up() { SIDE_BY_SIDE } else { MOST }
     }

@@ -15,7 +15,7 @@ use crate::net::{self, Client, Response, retried, secret_header};
 use crate::store::http_client::{RETRIES, service_user};
 use crate::store::http_fault::{Fault, is_busy};
 
-/// A volume, or a page of one.
+/// Limits the body of a response: a volume, or one page of volumes.
 const LONGEST_BODY: usize = 1024 * 1024;
 /// The newer name of the type, which catalogs have beside or instead of `volumev3`.
 const BLOCK_STORAGE: &str = "block-storage";

@@ -16,7 +16,7 @@ use self::library::{Handle, Rbd, SOURCE_REMOVING, Text, TrashInfo};
 pub(super) use self::image::Image;
 pub(super) use self::library::{Ceph, LoadError};
 
-/// An error number of the system's, positive.
+/// A positive error number of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Errno(pub(super) i32);
 
@@ -61,11 +61,12 @@ impl Cluster {
     /// The cluster's id, once connected.
     pub(super) fn fsid(&self) -> Result<String, Errno> {
         let mut text = [0; 64];
-        // SAFETY: the buffer is as long as is said, longer than an id with its NUL, and was zeroed.
+        // SAFETY: the buffer has the length that is passed, is longer than an id with its NUL, and
+        // is zeroed.
         check(unsafe {
             (self.ceph.rados.rados_cluster_fsid)(self.handle, text.as_mut_ptr(), text.len())
         })?;
-        // SAFETY: what was written ends with NUL, and so does the buffer.
+        // SAFETY: both the written text and the buffer end with NUL.
         Ok(unsafe { copied(text.as_ptr()) })
     }
 
@@ -89,7 +90,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // SAFETY: the handle was made by rados_create and is used no more: pools keep the cluster.
+        // SAFETY: the handle was made by rados_create and is not used again: pools keep the cluster
+        // alive.
         unsafe { (self.ceph.rados.rados_shutdown)(self.handle) }
     }
 }
@@ -99,9 +101,9 @@ impl Drop for Cluster {
 pub(super) struct Trashed {
     /// The image's id, which identifies it.
     pub(super) id: CString,
-    /// Its name before.
+    /// The image's name before it was moved to the trash.
     pub(super) name: String,
-    /// It is in the trash because its removal has begun, so parts of it may be gone.
+    /// The image is in the trash because its removal has begun, so parts of it may be gone.
     pub(super) removing: bool,
 }
 
@@ -138,7 +140,7 @@ impl Pool {
         })
     }
 
-    /// The same by the image's id: images in the trash have no name.
+    /// Opens an image by its id: images in the trash have no name.
     pub(super) fn open_trashed(
         self: &Rc<Self>,
         id: &CStr,
@@ -198,7 +200,7 @@ impl Pool {
         Ok(trash)
     }
 
-    /// Moves an image into the trash, where it may be purged at once.
+    /// Moves an image into the trash, from where it may be purged at once.
     pub(super) fn trash_move(&self, name: &CStr) -> Result<(), Errno> {
         // SAFETY: the pool lives; the name is a C text.
         check(unsafe { (self.rbd().rbd_trash_move)(self.handle, name.as_ptr(), 0) })?;
@@ -215,8 +217,8 @@ impl Pool {
     /// Removes an image and its data. `progress` is called now and then, from any thread.
     pub(super) fn remove(&self, name: &CStr, progress: &(dyn Fn() + Sync)) -> Result<(), Errno> {
         unsafe extern "C" fn tell(_done: u64, _all: u64, progress: *mut c_void) -> c_int {
-            // SAFETY: this is the address that was handed over below, of a reference that lives
-            // until the call returns; a panic ends the process at this border.
+            // SAFETY: the pointer is the one passed below, to a reference that lives until the call
+            // returns; a panic ends the process at this boundary.
             let progress = unsafe { *progress.cast::<&(dyn Fn() + Sync)>() };
             progress();
             0
@@ -234,7 +236,8 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // SAFETY: the handle was made by rados_ioctx_create and is used no more: images keep it.
+        // SAFETY: the handle was made by rados_ioctx_create and is not used again: images keep the
+        // pool alive.
         unsafe { (self.cluster.ceph.rados.rados_ioctx_destroy)(self.handle) }
     }
 }
@@ -249,7 +252,7 @@ fn pointer(text: Option<&CStr>) -> Text {
 ///
 /// `text` points to a text that ends with NUL.
 unsafe fn copied(text: *const c_char) -> String {
-    // SAFETY: the caller says so.
+    // SAFETY: required of the caller.
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 

@@ -82,7 +82,7 @@ fn next<T: DeserializeOwned>(input: &mut BufReader<io::Stdin>) -> io::Result<Opt
     serde_json::from_str(&line).map(Some).map_err(io::Error::other)
 }
 
-/// Waits for it; not for longer than [`IDLE`].
+/// Waits for input for at most [`IDLE`].
 fn is_there_input() -> io::Result<bool> {
     let limit = Timespec::try_from(IDLE).map_err(io::Error::other)?;
     let stdin = io::stdin();

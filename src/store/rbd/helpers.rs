@@ -53,7 +53,7 @@ struct Helper {
     since: Instant,
 }
 
-/// A helper for one task.
+/// A helper reserved for one task.
 #[derive(Debug)]
 pub(super) struct Hired {
     helpers: Arc<Helpers>,
@@ -62,13 +62,13 @@ pub(super) struct Hired {
 }
 
 impl Helpers {
-    /// `program` is this binary; nothing is started yet.
+    /// `program` is this binary. Starts nothing yet.
     pub(super) fn new(program: PathBuf, settings: Settings) -> Self {
         let idle = Mutex::default();
         Self { program, settings, permits: Arc::new(Semaphore::new(HELPERS)), idle }
     }
 
-    /// Asks one question.
+    /// Sends one request to a helper.
     pub(super) async fn ask(self: &Arc<Self>, request: &Request) -> Result<Reply, Trouble> {
         let mut hired = self.hire().await?;
         hired.ask(request).await.map(|(reply, _)| reply)
@@ -152,7 +152,8 @@ impl Helper {
         self.input.flush().await
     }
 
-    /// The error describes the end of the helper, as the end of a sentence.
+    /// Sends the request and reads the reply. The error says how the helper ended, as the end of a
+    /// sentence.
     async fn ask(
         &mut self,
         request: &Request,

@@ -1,8 +1,8 @@
 //! `DeleteObjects`: up to 1,000 objects with one request.
 //!
-//! The service's own list of what it deleted is believed where it can mean one thing only: each object
-//! was seen before, the bucket never had versions, and one object of the list was looked for
-//! afterwards and is not there. Otherwise each one is looked for, or goes alone.
+//! The response is trusted only where it is unambiguous: each object was seen before, the bucket
+//! never had versioning, and one of the deleted objects was looked for afterwards and is gone.
+//! Otherwise each object is checked or deleted individually.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Together for S3Store {
 
     async fn look(&self, _image: &ImageId, uri: &StoreUri) -> Found<Object> {
         match self.find(uri).await {
-            // XML has no place for control characters
+            // XML cannot represent control characters.
             Ok(object) if object.key.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Found::Plain(object)
             }
@@ -61,12 +61,12 @@ impl Together for S3Store {
 }
 
 impl S3Store {
-    /// With time of its own for what comes next.
+    /// The object with a new time limit for the next request.
     fn renewed(&self, object: &Object) -> Object {
         Object { key: object.key.clone(), call: self.call(object.call.keys.clone()) }
     }
 
-    /// Whether what is deleted now is gone, so far as the bucket itself tells.
+    /// Whether deletions are final, according to the bucket's versioning.
     async fn may_delete_many(&self) -> bool {
         if self.bulk.is_given_up() || self.keys.is_none() {
             return false;
@@ -83,7 +83,7 @@ impl S3Store {
         false
     }
 
-    /// What the service's list says of each object.
+    /// The result for each object, from the response to `DeleteObjects`.
     async fn confirmed(&self, plain: &[&Object], answer: &DeleteObjectsResponse) -> Vec<Deletion> {
         let mut told: HashMap<&str, Result<bool, &str>> = HashMap::new();
         for one in &answer.deleted {
@@ -121,7 +121,7 @@ impl S3Store {
     }
 }
 
-/// An error of one key, as a DELETE of it alone would have had it.
+/// The result for one key's error code: the same as for a DELETE of that object alone.
 fn refused(code: &str) -> Deletion {
     let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     let is_denied = code == "AccessDenied";

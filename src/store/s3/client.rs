@@ -11,19 +11,19 @@ use crate::net::{self, Client, RequestBuilder, Response, header, retried};
 use crate::store::http_client::RETRIES;
 use crate::store::http_fault::{Fault, is_busy};
 
-/// How long a signature is good for; a request is sent at once.
+/// How long a signature is valid; requests are sent immediately.
 pub(super) const SIGNED_FOR: Duration = Duration::from_mins(5);
-/// A listing of some versions of one key, or an error.
+/// Limits the body of a response: a page of one key's versions, or an error.
 const LONGEST_BODY: usize = 256 * 1024;
 
-/// Speaks to one bucket.
+/// Sends requests to one bucket.
 #[derive(Debug)]
 pub(super) struct S3Client {
     pub(super) http: Client,
     pub(super) bucket: Bucket,
 }
 
-/// Where one call stands: who asks, and until when.
+/// The credentials and the deadline of one call.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) keys: Option<Credentials>,
@@ -85,14 +85,14 @@ impl S3Client {
         DeleteObjectsResponse::parse(&body).map_err(|error| unreadable(&error))
     }
 
-    /// Whether the bucket lists the key. That it can be listed at all shows that it is there.
+    /// Whether the bucket lists the key. A successful listing proves that the bucket exists.
     pub(super) async fn lists(&self, key: &str, call: &Call) -> Result<bool, Fault> {
         let mut action = self.bucket.list_objects_v2(call.keys.as_ref());
         action.with_prefix(key);
         action.with_max_keys(1);
         let body = self.listing(action.sign(SIGNED_FOR), call).await?;
         let listed = ListObjectsV2::parse_response(&body).map_err(|error| unreadable(&error))?;
-        // The key itself is the first of those that begin with it.
+        // Of all keys that begin with this one, the key itself is listed first.
         Ok(listed.contents.first().is_some_and(|object| object.key == key))
     }
 
@@ -131,7 +131,7 @@ async fn sent(request: RequestBuilder, call: &Call) -> Result<Response, Fault> {
     answer.map_err(Fault::unanswered)
 }
 
-/// The answer as a fault, with the word in its body that says which.
+/// Turns an error response into a fault, with the error code from its body.
 pub(super) async fn answered(response: Response, call: &Call) -> Fault {
     let status = response.status();
     let region = header(response.headers(), "x-amz-bucket-region").map(|region| {

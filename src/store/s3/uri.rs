@@ -1,9 +1,9 @@
-//! The URI grammar of the S3 store: `s3://[ACCESS:SECRET@]host[:port][/prefix]/bucket/key`, in which
-//! nothing is escaped.
+//! The URI grammar of the S3 store: `s3://[ACCESS:SECRET@]host[:port][/prefix]/bucket/key`, in
+//! which nothing is escaped.
 //!
-//! Glance takes the last two parts for bucket and key and asks the configured host, whatever host
-//! the URI has. Here all of it must be the configured one: what is left for a row to choose is
-//! the key.
+//! Glance takes the last two parts as bucket and key and sends the request to the configured host,
+//! whatever host the URI names. This store requires that host, prefix and bucket are the configured
+//! ones, so a row can only choose the key.
 
 use rusty_s3::Credentials;
 
@@ -13,16 +13,16 @@ use crate::store::as_python_reads;
 
 const SCHEMES: [&str; 3] = ["s3://", "s3+http://", "s3+https://"];
 
-/// The bucket of the configuration, as it stands in URIs.
+/// The configured bucket, as written in URIs.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
-    /// `host[:port][/prefix]/bucket/`, with the port that the scheme implies and without it.
+    /// `host[:port][/prefix]/bucket/`, with and without the scheme's default port.
     spellings: Vec<String>,
-    /// `host[:port][/prefix]`, in one spelling.
+    /// `host[:port][/prefix]`, normalized.
     host: String,
 }
 
-/// What is left of a URI that lies in the bucket.
+/// The parts of a URI in this bucket.
 #[derive(Debug)]
 pub(super) struct Inside<'u> {
     /// Characters of the URI that name the bucket.
@@ -49,8 +49,8 @@ impl Place {
         Self { spellings: authorities.into_iter().map(spell).collect(), host }
     }
 
-    /// What `glance_store` opens: the last two parts, whatever the bucket, at the configured host,
-    /// whatever the URI's.
+    /// The object that `glance_store` opens: the last two parts of the URI, in any bucket, at the
+    /// configured host.
     pub(super) fn opened(&self, uri: &StoreUri) -> Option<String> {
         let rest = SCHEMES.iter().find_map(|scheme| uri.as_str().strip_prefix(scheme))?;
         let path = as_python_reads(rest);
@@ -59,8 +59,8 @@ impl Place {
         Some(format!("s3:{}:{bucket}/{key}", self.host))
     }
 
-    /// Takes a URI apart that lies in this bucket; `None` where it lies elsewhere. The secret may
-    /// hold any character, so the place is looked for from behind.
+    /// Parses a URI in this bucket; `None` if it is elsewhere. The secret may contain any
+    /// character, so the search starts at the end.
     pub(super) fn find<'u>(&self, uri: &'u StoreUri) -> Option<Inside<'u>> {
         let rest = SCHEMES.iter().find_map(|scheme| uri.as_str().strip_prefix(scheme))?;
         self.spellings.iter().find_map(|spelling| {
@@ -75,7 +75,8 @@ impl Place {
     }
 }
 
-/// Splits around the host, which is the same in any case, the prefix and the bucket, which are not.
+/// Splits around `spelling`, in which the host is case-insensitive and the prefix and bucket are
+/// not.
 fn split_at_place<'u>(rest: &'u str, spelling: &str) -> Option<(&'u str, &'u str)> {
     let host = spelling.find('/')?;
     let matches = |found: &str| {
@@ -83,7 +84,7 @@ fn split_at_place<'u>(rest: &'u str, spelling: &str) -> Option<(&'u str, &'u str
             && found[..host].eq_ignore_ascii_case(&spelling[..host])
             && found[host..] == spelling[host..]
     };
-    // The key has no slash, so the place ends at the last one.
+    // The key has no slash, so the bucket ends at the last one.
     let (head, key) = rest.rsplit_once('/')?;
     let head = &rest[..=head.len()];
     let start = head.len().checked_sub(spelling.len())?;
@@ -97,7 +98,7 @@ fn has_port(authority: &str) -> bool {
 }
 
 impl Inside<'_> {
-    /// The object's key, if it is one to touch. Doubtful forms are refused: Glance writes none.
+    /// The object's key. Refuses doubtful forms, which Glance never writes.
     pub(super) fn key(&self) -> Result<&str, &'static str> {
         if self.key.is_empty() {
             return Err("it names no object");
@@ -114,7 +115,7 @@ impl Inside<'_> {
         Ok(self.key)
     }
 
-    /// The keys that the row carries, if it does.
+    /// The keys in the row, if it has any.
     pub(super) fn credentials(&self) -> Option<Credentials> {
         let (access, secret) = self.userinfo?.split_once(':')?;
         let whole = !access.is_empty() && !secret.is_empty();

@@ -1,4 +1,4 @@
-//! What a bucket keeps of a key: versions, the marks that hide them, and the rules that end them.
+//! A key's versions, the delete markers that hide them, and the lifecycle rules that expire them.
 
 use chrono::{DateTime, TimeDelta};
 use instant_xml::FromXml;
@@ -9,7 +9,7 @@ use super::client::{Call, S3Client, SIGNED_FOR, answered, unreadable};
 use crate::domain::time::Timestamp;
 use crate::store::http_fault::Fault;
 
-/// Versions asked for at a time; one has some 2 KiB where its key is a long one.
+/// Versions per page. A version with a long key takes about 2 KiB.
 const VERSIONS: &str = "50";
 
 /// The newest data of a key.
@@ -17,27 +17,27 @@ const VERSIONS: &str = "50";
 pub(super) struct Newest {
     pub(super) version: String,
     pub(super) size: u64,
-    /// When a mark began to hide it; `None` where nothing does.
+    /// When a delete marker began to hide it; `None` if nothing hides it.
     pub(super) hidden_since: Option<String>,
 }
 
-/// What a GET of a key finds.
+/// The result of a GET of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Latest {
-    /// Data, of this version.
+    /// Data, with this version id.
     Data(String),
-    /// A mark of a deletion, of this version.
+    /// A delete marker, with this version id.
     Mark(String),
     Nothing,
 }
 
-/// What ends versions that are not the latest any more.
+/// What expires noncurrent versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// A rule, so many days after they were hidden.
+    /// A lifecycle rule, this number of days after they became noncurrent.
     After(i64),
     Never,
-    /// The rules may not be read.
+    /// Unknown: reading the rules is not permitted.
     Unseen,
 }
 
@@ -45,15 +45,15 @@ pub(super) enum Ends {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Versioned {
     On,
-    /// They were on.
+    /// Versioning was enabled before.
     Suspended,
     Never,
 }
 
 impl S3Client {
-    /// Whether the bucket keeps older versions of the key; a mark of its deletion, if one was seen,
-    /// holds no data. Without a mark, a service that knows no versions keeps none, nor does a bucket
-    /// that never had them on.
+    /// Whether the bucket keeps older data of the key; `is_marked` says that a delete marker, which
+    /// has no data itself, was seen. Without a marker, nothing is kept by a service that does not
+    /// implement versions, or by a bucket that never enabled them.
     pub(super) async fn keeps_versions(
         &self,
         key: &str,
@@ -74,8 +74,8 @@ impl S3Client {
         }
     }
 
-    /// The newest data of a key, hidden or not. The key's own versions come first of all that begin
-    /// with it, the newest first.
+    /// The newest data of a key, hidden or not. The listing has the key's own versions before those
+    /// of longer keys, the newest first.
     pub(super) async fn newest(&self, key: &str, call: &Call) -> Result<Option<Newest>, Fault> {
         let (mut from, mut hidden_since) = (None, None);
         loop {
@@ -100,7 +100,7 @@ impl S3Client {
         }
     }
 
-    /// What a GET would find.
+    /// What a GET would return.
     pub(super) async fn latest(&self, key: &str, call: &Call) -> Result<Latest, Fault> {
         let page = self.versions(key, None, call).await?;
         let mark = page.marks.into_iter().find(|mark| mark.key == key && mark.is_latest);
@@ -112,7 +112,7 @@ impl S3Client {
         })
     }
 
-    /// Removes a mark of a deletion, which holds no data; sent once.
+    /// Removes a delete marker, which has no data; sent once.
     pub(super) async fn remove_mark(
         &self,
         key: &str,
@@ -125,7 +125,7 @@ impl S3Client {
         if answer.status().is_success() { Ok(()) } else { Err(answered(answer, call).await) }
     }
 
-    /// What ends the versions of a key.
+    /// What expires the noncurrent versions of a key.
     pub(super) async fn ends(&self, key: &str, call: &Call) -> Result<Ends, Fault> {
         let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
         action.query_mut().insert("lifecycle", "");
@@ -143,7 +143,7 @@ impl S3Client {
         Ok(days.map_or(Ends::Never, Ends::After))
     }
 
-    /// Whether versions are, or once were, on.
+    /// Whether versioning is, or ever was, enabled.
     pub(super) async fn versioning(&self, call: &Call) -> Result<Versioned, Fault> {
         let mut action = GetObject::new(&self.bucket, call.keys.as_ref(), "");
         action.query_mut().insert("versioning", "");
@@ -162,7 +162,7 @@ impl S3Client {
         })
     }
 
-    /// One page of what is kept of all that begins with the key, behind that version of it.
+    /// One page of the versions of all keys that begin with this one, after the given version.
     async fn versions(
         &self,
         key: &str,
@@ -183,17 +183,17 @@ impl S3Client {
     }
 }
 
-/// A time as S3 prints it.
+/// Parses a time as S3 writes it.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc())
 }
 
-/// The earliest moment at which a rule may take what is hidden since then.
+/// The earliest moment at which a rule may expire data that has been hidden since then.
 pub(super) fn end(since: Timestamp, days: i64) -> Option<Timestamp> {
     since.checked_add_signed(TimeDelta::try_days(days)?)
 }
 
-/// `ListObjectVersions`, as far as it matters.
+/// The needed fields of a `ListObjectVersions` response.
 #[derive(Debug, FromXml)]
 #[xml(rename = "ListVersionsResult", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Versions {
@@ -208,7 +208,7 @@ struct Versions {
 }
 
 impl Versions {
-    /// Where the rest of the key's own versions begin, if there may be more.
+    /// Where the next page begins, if the key may have more versions.
     fn next(self, key: &str) -> Option<String> {
         let is_more = self.is_truncated == Some(true) && self.next_key.as_deref() == Some(key);
         self.next_version.filter(|_| is_more)
@@ -241,7 +241,7 @@ struct DeleteMark {
     at: String,
 }
 
-/// `GetBucketVersioning`: no status where versions were never on.
+/// A `GetBucketVersioning` response: no status if versioning was never enabled.
 #[derive(Debug, FromXml)]
 #[xml(rename = "VersioningConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Versioning {
@@ -249,7 +249,7 @@ struct Versioning {
     status: Option<String>,
 }
 
-/// The same as moto calls it.
+/// The same response as moto names it.
 #[derive(Debug, FromXml)]
 #[xml(rename = "GetBucketVersioningResponse", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct MotosVersioning {
@@ -257,7 +257,7 @@ struct MotosVersioning {
     status: Option<String>,
 }
 
-/// `GetBucketLifecycleConfiguration`, as far as it ends versions.
+/// The rules of a `GetBucketLifecycleConfiguration` response that expire versions.
 #[derive(Debug, FromXml)]
 #[xml(rename = "LifecycleConfiguration", ns("http://s3.amazonaws.com/doc/2006-03-01/"))]
 struct Lifecycle {
@@ -276,7 +276,8 @@ struct LifecycleRule {
 }
 
 impl LifecycleRule {
-    /// Glance's objects have no tags; a rule that is for some of them only may be for this one.
+    /// Whether the rule may apply to this key. Filters other than prefixes are ignored, so a rule
+    /// for tagged objects, which Glance's are not, may apply too.
     fn is_for(&self, key: &str) -> bool {
         let of_filter = self.filter.as_ref().and_then(|filter| filter.prefix.as_ref());
         let mut prefixes = self.prefix.iter().chain(of_filter);
@@ -298,12 +299,12 @@ struct Noncurrent {
     days: Option<i64>,
 }
 
-/// The answers of services that have no versions.
+/// Whether this is the answer of a service that does not implement versions.
 fn knows_no_versions(fault: &Fault) -> bool {
     matches!(fault, Fault::Answered(status, _) if [400, 405, 501].contains(&status.as_u16()))
 }
 
-/// A refusal of the question after versions, in a bucket that may have some.
+/// The fault if the bucket may have versions but listing them is denied.
 fn unseen(fault: Fault) -> Fault {
     let Fault::Answered(status, text) = fault else { return fault };
     let text = format!(

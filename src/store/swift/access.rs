@@ -15,15 +15,14 @@ use crate::net::{Client, header, root_cause, secret_header};
 use crate::store::http_client::service_user;
 use crate::store::http_fault::Fault;
 
-/// One account that can be logged in at.
+/// A configured account and its login.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) reference: String,
     pub(super) address: Address,
-    /// The project (of tempauth: the account) whose data it is, where that is known.
+    /// The project (of tempauth: the account) that owns the data, if known.
     pub(super) project: Option<String>,
-    /// How many objects its Swift deletes with one request, once that is known; 1 if it has no such
-    /// request.
+    /// How many objects its Swift deletes with one request, once known; 1 if it has no bulk delete.
     pub(super) bulk: OnceCell<usize>,
     login: Login,
 }
@@ -43,7 +42,7 @@ struct Endpoint {
     region: Option<String>,
 }
 
-/// Swift's own login.
+/// Swift's own login (v1).
 #[derive(Debug)]
 struct V1 {
     http: Client,
@@ -59,10 +58,10 @@ struct V1Session {
     storage_url: String,
 }
 
-/// A token, and the account that it opens.
+/// A token and the URL of its account.
 pub(super) struct Access {
     pub(super) token: HeaderValue,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(super) storage_url: String,
     session: Kept,
 }
@@ -79,7 +78,7 @@ impl std::fmt::Debug for V1Session {
 }
 
 impl Account {
-    /// Connects to nothing. `Err` is what is wrong with the address.
+    /// Connects to nothing. The error says what is wrong with the address.
     pub(super) fn new(
         account: &SwiftAccount,
         config: &SwiftConfig,
@@ -128,7 +127,7 @@ impl Account {
         match (&self.login, &refused.session) {
             (Login::Keystone { user, .. }, Kept::Keystone(session)) => user.forget(session),
             (Login::V1(v1), Kept::V1(session)) => v1.forget(session),
-            // A session is of its own account's kind.
+            // Unreachable: a session is of the same kind as its account's login.
             (Login::Keystone { .. }, Kept::V1(_)) | (Login::V1(_), Kept::Keystone(_)) => {}
         }
     }

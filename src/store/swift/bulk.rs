@@ -1,7 +1,8 @@
-//! Swift's bulk delete: many plain objects with one request, or one for each where it has none.
+//! Swift's bulk delete: many plain objects with one request, or one request for each object if the
+//! server has no bulk delete.
 //!
-//! Only one plain object in a container that keeps nothing goes this way, after a look at it. What is
-//! absent, large or kept goes alone.
+//! Used only for plain objects that were seen, in containers that keep no versions. Absent objects,
+//! large objects and those in versioned containers are handled one by one.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::domain::store::{Deletion, StoreUri};
 use crate::store::http_fault::{Fault, is_busy};
 use crate::store::together::{Found, SIDE_BY_SIDE, Together};
 
-/// What Swift takes where it does not say how many.
+/// Swift's limit if `/info` names none.
 const USUAL_MOST: usize = 1000;
 
 #[async_trait]
@@ -58,7 +59,7 @@ impl Together for SwiftStore {
 }
 
 impl SwiftStore {
-    /// Whether it is there, and is all of its data.
+    /// Whether the object exists and is not a large object.
     async fn is_plain(&self, target: &Target) -> Result<bool, Fault> {
         let answer = self.client.ask(Method::HEAD, target, target.path()).await?;
         match answer.status() {
@@ -70,7 +71,7 @@ impl SwiftStore {
         }
     }
 
-    /// Of the containers of these, those that are sure to keep nothing.
+    /// The containers of these targets that certainly keep no versions.
     async fn forgetful(&self, targets: &[&Target]) -> HashSet<String> {
         let by_name: HashMap<_, _> = targets.iter().map(|one| (&one.container, *one)).collect();
         let asks = by_name.into_values().map(|target| async move {
@@ -86,7 +87,7 @@ impl SwiftStore {
         answers.filter_map(std::future::ready).collect().await
     }
 
-    /// One result for each, in order.
+    /// Returns one result for each target, in order.
     async fn remove_plain(&self, targets: &[&Target]) -> Vec<Deletion> {
         let Some(first) = targets.first() else { return Vec::new() };
         let most = if self.bulk.is_given_up() { 1 } else { self.most_of(first).await };
@@ -116,7 +117,7 @@ impl SwiftStore {
         target.account.bulk.get_or_try_init(ask).await.copied().unwrap_or(1)
     }
 
-    /// `None` where the request was refused as a whole.
+    /// `None` if Swift refused the request as a whole.
     async fn remove_at_once(&self, first: &Target, some: &[&Target]) -> Option<Vec<Deletion>> {
         let line = |one: &&Target| format!("/{}/{}\n", quoted(&one.container), quoted(&one.object));
         let lines: String = some.iter().map(line).collect();
@@ -138,8 +139,8 @@ impl SwiftStore {
 }
 
 impl BulkReport {
-    /// What became of each of these. Of those that were deleted it has only the number: without all of
-    /// the others, nothing is known of any.
+    /// The result for each target. Swift reports only the number of deleted objects, so the result
+    /// of an object without an error is known only if the numbers add up.
     fn of(&self, targets: &[&Target]) -> Vec<Deletion> {
         let name = |path: &str| {
             let path = percent_decode_str(path).decode_utf8_lossy();

@@ -1,4 +1,4 @@
-//! Requests to Swift, each with the token of its account, and what of the answers is needed.
+//! Requests to Swift, each with its account's token, and parsing of the responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +15,17 @@ use crate::net::{self, Client, RequestBuilder, Response, header, retried};
 use crate::store::http_client::RETRIES;
 use crate::store::http_fault::{Fault, is_busy};
 
-/// All that RFC 3986 reserves is quoted, so that no name is more than one part of a path.
+/// Quotes everything that RFC 3986 reserves, so that a name is always one path segment.
 const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// A page of a listing has 10,000 objects at most, and a manifest of a static large object 8 MiB.
+/// Limits the body of a response: a page of a listing has at most 10,000 objects, and the manifest
+/// of a static large object 8 MiB.
 const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
-/// Speaks to every account.
+/// Sends requests to all accounts of a store.
 #[derive(Debug)]
 pub(super) struct SwiftClient {
     pub(super) http: Client,
-    /// For one request.
+    /// The time limit of one request.
     pub(super) limit: Duration,
 }
 
@@ -32,18 +33,18 @@ pub(super) struct SwiftClient {
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Target {
     pub(super) account: Arc<Account>,
-    /// The URL of its owner's account, where it is not in ours.
+    /// The URL of the owner's account, if it is not the configured account.
     pub(super) owner: Option<Address>,
     pub(super) container: String,
     pub(super) object: String,
 }
 
-/// What a request is about.
+/// The path and query of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path<'p> {
     pub(super) container: &'p str,
     pub(super) object: Option<&'p str>,
-    /// Behind the `?`; quoted.
+    /// The part after the `?`, quoted.
     pub(super) query: &'p str,
 }
 
@@ -59,12 +60,12 @@ pub(super) struct Listed {
     pub(super) content_type: String,
     #[serde(default)]
     pub(super) last_modified: String,
-    /// In listings of versions alone.
+    /// Only in listings of versions.
     #[serde(default)]
     pub(super) version_id: Option<String>,
 }
 
-/// What `/info` says, as far as it matters.
+/// The needed fields of `/info`.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Info {
     pub(super) bulk_delete: Option<BulkDelete>,
@@ -114,7 +115,7 @@ impl Path<'_> {
 }
 
 impl SwiftClient {
-    /// Asks what changes nothing, again if need be; of the newest copy where there are several.
+    /// Sends an idempotent request, with retries.
     pub(super) async fn ask(
         &self,
         method: Method,
@@ -128,7 +129,7 @@ impl SwiftClient {
         retried(RETRIES, ask, Fault::may_pass).await
     }
 
-    /// Sends once; a second time with a new token, if the first one is not good any more.
+    /// Sends once; a second time with a new token if Swift no longer accepts the first one.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -146,7 +147,7 @@ impl SwiftClient {
         self.send_with_token(target, request).await
     }
 
-    /// Deletes many objects, whose quoted paths are the lines; sent like any other deletion.
+    /// Deletes many objects, one quoted path per line. Sent once, like every deletion.
     pub(super) async fn bulk_delete(
         &self,
         target: &Target,
@@ -160,7 +161,7 @@ impl SwiftClient {
         self.send_with_token(target, request).await
     }
 
-    /// What this Swift can do, if it says so.
+    /// The capabilities that this Swift reports.
     pub(super) async fn info(&self, target: &Target) -> Result<Info, Fault> {
         let access = self.access(target).await?;
         let Some(url) =
@@ -205,8 +206,9 @@ impl SwiftClient {
         sent.map_err(Fault::unanswered)
     }
 
-    /// Makes an object of what Swift has already; sent once. A version goes to its place only where no
-    /// object is; a copy cannot ask for that, since Swift holds the condition against its source.
+    /// Creates an object from data that Swift already has; sent once. Restoring a version requires
+    /// that no object exists. A copy cannot require that, because Swift applies the condition to
+    /// the copy's source.
     pub(super) async fn put(
         &self,
         target: &Target,
@@ -225,7 +227,7 @@ impl SwiftClient {
         self.sent(request.header(header, value)).await
     }
 
-    /// All of a container's objects that begin with `prefix`, page by page.
+    /// All objects of a container that begin with `prefix`, page by page.
     pub(super) async fn list(
         &self,
         target: &Target,
@@ -241,7 +243,7 @@ impl SwiftClient {
             let query = format!("format=json&prefix={prefix}&marker={marker}{versions}");
             let path = Path { container, object: None, query: &query };
             let page = self.page(success(self.ask(Method::GET, target, path).await?)?).await?;
-            // With several versions of one name, a marker by name goes past all of them.
+            // If one name has several versions, a marker by name skips the rest of them.
             let Some(first) = page.first() else { return Ok(all) };
             if all.last().is_some_and(|last| first.name <= last.name) {
                 return Err(Fault::Unclear("a page of a listing repeats earlier names".to_owned()));
@@ -250,7 +252,7 @@ impl SwiftClient {
         }
     }
 
-    /// A page of a listing; one of nothing may have no body at all.
+    /// A page of a listing; an empty page may have no body.
     pub(super) async fn page(&self, answer: Response) -> Result<Vec<Listed>, Fault> {
         match answer.status() {
             StatusCode::NO_CONTENT => Ok(Vec::new()),
@@ -259,7 +261,7 @@ impl SwiftClient {
     }
 }
 
-/// A header that names objects: any bytes, quoted or not, as Swift takes it.
+/// A header that names objects, quoted or not, decoded as Swift decodes it.
 pub(super) fn named(headers: &HeaderMap, header: &str) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get(header) else { return Ok(None) };
     let name = percent_decode(value.as_bytes()).decode_utf8();
@@ -267,7 +269,7 @@ pub(super) fn named(headers: &HeaderMap, header: &str) -> Result<Option<String>,
     Ok(Some(name.map_err(|_| unreadable())?.into_owned()))
 }
 
-/// An answer that is no success, as a fault.
+/// Turns a response other than success into a fault.
 pub(super) fn success(answer: Response) -> Result<Response, Fault> {
     if answer.status().is_success() { Ok(answer) } else { Err(answered(&answer)) }
 }
@@ -279,7 +281,7 @@ pub(super) fn answered(answer: &Response) -> Fault {
     Fault::Answered(answer.status(), words(answer.status(), &transaction))
 }
 
-/// A status with Swift's name for the transaction, and what to look at.
+/// The status with Swift's transaction id, and advice.
 fn words(status: StatusCode, transaction: &str) -> String {
     let named = if transaction.is_empty() { String::new() } else { format!(" ({transaction})") };
     let hint = match status.as_u16() {
@@ -308,7 +310,7 @@ pub(super) async fn json<T: for<'d> Deserialize<'d>>(
         .map_err(|_| Fault::Unclear("Swift's answer is not the expected JSON".to_owned()))
 }
 
-/// One part of a path, or a value in a query.
+/// Quotes one path segment or one query value.
 pub(super) fn quoted(text: &str) -> String {
     utf8_percent_encode(text, QUOTED).to_string()
 }

@@ -12,8 +12,8 @@ use crate::domain::image::ImageId;
 use crate::domain::store::{Deletion, Presence};
 use crate::store::http_fault::Fault;
 
-/// The result of `?multipart-manifest=delete` and `?bulk-delete`, whose status is 200 before they
-/// begin.
+/// The body of a `?multipart-manifest=delete` or `?bulk-delete` response. Swift sends its status,
+/// 200, before it deletes anything.
 #[derive(Debug, Deserialize)]
 pub(super) struct BulkReport {
     #[serde(rename = "Number Deleted", default)]
@@ -27,7 +27,7 @@ pub(super) struct BulkReport {
     pub(super) errors: Vec<(String, String)>,
 }
 
-/// What was found before anything was deleted.
+/// The state before the deletion.
 enum Seen {
     Absent(Presence),
     There { shape: Shape, keeping: Keeping },
@@ -41,7 +41,8 @@ impl SwiftStore {
         };
         let (shape, keeping) = match seen {
             Seen::Absent(Presence::Hidden(how)) => return Deletion::Retained(how),
-            // With no manifest, only a name that nothing else has says what a segment is of.
+            // Without a manifest, only a name that no other object has proves whose segments these
+            // are.
             Seen::Absent(_) if target.object != image.as_str() => return Deletion::Gone,
             Seen::Absent(_) => return self.remove_left_segments(target).await,
             Seen::There { shape, keeping } => (shape, keeping),
@@ -64,7 +65,7 @@ impl SwiftStore {
                 left.unwrap_or_else(Fault::after_deletion)
             }
             Ok(other) => other,
-            // With the segments gone, whatever became of the manifest, the data is not as it was.
+            // The segments are deleted, so the data has changed whatever happened to the manifest.
             Err(fault) if segments > 0 => {
                 Deletion::Partial(format!("the segments are deleted: {}", fault.message()))
             }
@@ -85,11 +86,12 @@ impl SwiftStore {
         }
     }
 
-    /// Glance deletes a manifest even where it failed to delete segments, and never looks again.
+    /// Deletes segments that remain without a manifest: Glance deletes the manifest even if
+    /// deleting segments failed, and never tries again.
     async fn remove_left_segments(&self, target: &Target) -> Deletion {
         let parts = match segments::parts(&self.client, target).await {
             Ok(parts) => parts,
-            // The image's own container is away with all that was in it.
+            // The image's own container is gone, with everything in it.
             Err(Fault::Answered(StatusCode::NOT_FOUND, _)) if self.multi_tenant => {
                 return Deletion::Gone;
             }
@@ -107,7 +109,7 @@ impl SwiftStore {
                 "other objects that begin with its name are left"
             );
         }
-        // One by one: what is left of an interrupted deletion is a run again.
+        // One by one, so that the segments of an interrupted deletion remain consecutive.
         match self.remove_segments(target, run, 1).await {
             Ok(0) => Deletion::Gone,
             Ok(_) => Deletion::Deleted,
@@ -118,14 +120,14 @@ impl SwiftStore {
     pub(super) async fn remove_object(&self, target: &Target) -> Result<Deletion, Fault> {
         let answer = self.client.send(Method::DELETE, target, target.path()).await?;
         match answer.status() {
-            // Somebody else was faster; it was there a moment ago.
+            // Somebody else deleted it: it existed a moment ago.
             StatusCode::NOT_FOUND => Ok(Deletion::Deleted),
             status if status.is_success() => Ok(Deletion::Deleted),
             _ => Err(answered(&answer)),
         }
     }
 
-    /// All that a manifest stands for, if it is segments and nothing else.
+    /// Deletes the segments of a manifest, if it covers nothing but segments.
     async fn remove_parts(&self, target: &Target) -> Result<usize, Deletion> {
         let parts = segments::parts(&self.client, target).await.map_err(Fault::before_deletion)?;
         if let Some(stranger) = parts.stranger {
@@ -135,8 +137,9 @@ impl SwiftStore {
         self.remove_segments(target, parts.segments, AT_A_TIME).await
     }
 
-    /// Segments, the last one first, until none of them is listed any more; how many there were. It
-    /// ends with the first that stays, and so does the manifest, by which they are found again.
+    /// Deletes segments, the last one first, until none is listed; returns their number. Stops at
+    /// the first segment that cannot be deleted: the manifest then remains, and with it the way to
+    /// find the segments again.
     async fn remove_segments(
         &self,
         target: &Target,
@@ -184,16 +187,16 @@ impl SwiftStore {
         }
     }
 
-    /// Manifest and segments of a static large object, by Swift itself.
+    /// Deletes the manifest and segments of a static large object; Swift does both.
     async fn remove_fixed(&self, target: &Target) -> Result<Deletion, Fault> {
         let path = Path { query: "multipart-manifest=delete", ..target.path() };
         let answer = success(self.client.send(Method::DELETE, target, path).await?)?;
-        // Swift sends blanks while it works, at most a thousand deletions.
+        // Swift sends blanks while it works, for at most a thousand deletions.
         let report: BulkReport = json(answer, self.client.limit * 20).await?;
         Ok(report.deletion())
     }
 
-    /// The container that a multi-tenant Glance made for this image alone.
+    /// Removes the container that a multi-tenant Glance made for this image alone.
     pub(super) async fn remove_container(&self, target: &Target) {
         let path = Path { container: &target.container, object: None, query: "" };
         let outcome = match self.client.send(Method::DELETE, target, path).await {

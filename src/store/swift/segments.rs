@@ -12,27 +12,27 @@ use crate::domain::store::Presence;
 use crate::net::{announced_length, header};
 use crate::store::http_fault::Fault;
 
-/// Segments asked about, or deleted, at a time.
+/// Segments checked or deleted concurrently.
 pub(super) const AT_A_TIME: usize = 8;
-/// Digits of a segment's number, at least: `<object>-00001`.
+/// Minimum number of digits in a segment's number: `<object>-00001`.
 const DIGITS: usize = 5;
-/// Static large objects in static large objects; Swift allows as many.
+/// Maximum nesting of static large objects; Swift has the same limit.
 const DEEPEST: usize = 10;
 
-/// One object that is a part of another one.
+/// An object that is part of another one.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
     pub(super) container: String,
     pub(super) object: String,
     bytes: u64,
-    /// MD5, in hexadecimal; empty where it is not told.
+    /// MD5, in hexadecimal; empty if Swift does not report it.
     hash: String,
 }
 
 /// A line of a static large object's manifest.
 #[derive(Debug, Deserialize)]
 struct Line {
-    /// `/container/object`; nothing where the data is in the manifest itself.
+    /// `/container/object`; empty if the data is in the manifest itself.
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -43,17 +43,17 @@ struct Line {
     sub_slo: bool,
 }
 
-/// What the manifest of a dynamic large object stands for.
+/// The objects that the manifest of a dynamic large object covers.
 pub(super) struct Parts {
-    /// In their order.
+    /// In order.
     pub(super) segments: Vec<Segment>,
-    /// An object of the same prefix that is no segment as Glance names them.
+    /// An object with the same prefix that is not named like one of Glance's segments.
     pub(super) stranger: Option<String>,
 }
 
 impl Parts {
-    /// Those from the first one on without a gap: all that the numbers alone show to be segments of
-    /// one object.
+    /// The segments up to the first gap. Without a manifest, only consecutive numbers prove that
+    /// segments belong together.
     pub(super) fn run(self, target: &Target) -> Vec<Segment> {
         let numbered = self.segments.into_iter().zip(1..);
         let is_next =
@@ -67,12 +67,12 @@ fn segment_name(target: &Target, number: usize) -> String {
     format!("{}-{number:0DIGITS$}", target.object)
 }
 
-/// Lists what a dynamic large object consists of.
+/// Lists the objects of a dynamic large object.
 pub(super) async fn parts(client: &SwiftClient, target: &Target) -> Result<Parts, Fault> {
     let prefix = format!("{}-", target.object);
     let listed = client.list(target, &target.container, &prefix, false).await?;
-    // A deletion that was interrupted leaves gaps among the last ones that it came to, no others: a
-    // number far above how many there are is a date, or anybody's.
+    // An interrupted deletion leaves gaps only among the segments that it deleted concurrently. A
+    // number far above the count of objects is a date, or somebody else's object.
     let highest = listed.len() + AT_A_TIME;
     let is_segment = |listed: &str| {
         let number = listed.strip_prefix(&prefix).and_then(|number| number.parse().ok());
@@ -98,7 +98,7 @@ pub(super) async fn dynamic(client: &SwiftClient, target: &Target) -> Result<Pre
     if let Some(stranger) = stranger {
         return Ok(Presence::Damaged(format!("{stranger:?} is not one of its segments")));
     }
-    // No segment at all is what Glance makes of an image of no bytes; of any other its size tells.
+    // An image without data has no segments; a missing segment of another image shows in its size.
     for (segment, number) in segments.iter().zip(1_usize..) {
         let expected = segment_name(target, number);
         if segment.object != expected {
@@ -147,7 +147,7 @@ pub(super) async fn fixed(
     whole(client, target, segments, size).await
 }
 
-/// Checks each segment itself: a listing can name what is lost.
+/// Checks each segment itself, because a listing can name lost objects.
 async fn whole(
     client: &SwiftClient,
     target: &Target,

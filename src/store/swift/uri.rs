@@ -1,5 +1,5 @@
-//! The grammar of `swift://`, `swift+http://`, `swift+https://` and `swift+config://` URIs, as
-//! `glance_store` has written them over the years, and which of them lie in a configured store.
+//! The grammar of `swift://`, `swift+http://`, `swift+https://` and `swift+config://` URIs, in all
+//! forms that `glance_store` has written, and how a URI is matched to a configured store.
 //!
 //! ```text
 //! swift+config://<reference>/<container>/<object>
@@ -7,14 +7,14 @@
 //! swift+https://<storage host>/v1/<account>/<container>_<object>/<object>      (multi-tenant)
 //! ```
 //!
-//! Users and keys are quoted, containers and objects are not. A key may hold a raw `/`.
+//! Users and keys are quoted, containers and objects are not. A key may contain a raw `/`.
 
 use percent_encoding::percent_decode_str;
 
 use crate::domain::store::StoreUri;
 use crate::store::as_python_reads;
 
-/// A URI, taken apart.
+/// A parsed URI.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SwiftUri<'u> {
     pub(super) place: Place<'u>,
@@ -29,17 +29,17 @@ pub(super) struct SwiftUri<'u> {
 pub(super) enum Place<'u> {
     /// In the account of this reference.
     Reference(&'u str),
-    /// At an address that is logged in at, in the account of this project, if one is named.
+    /// At this login address, in the account of this project if one is named.
     Login(Address, Option<String>),
 }
 
-/// Host, port and path, so that two that mean the same are equal. The scheme and the version of
-/// Keystone's API are left out: ours, not a row's, say how a server is reached.
+/// Host, port and path, normalized so that equivalent addresses are equal. It lacks the scheme and
+/// the version of Keystone's API: the configuration, not a row, says how to reach a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address(String);
 
 impl Address {
-    /// Takes what follows `://`.
+    /// Takes the part after `://`.
     pub(super) fn new(https: bool, text: &str) -> Self {
         let text = text.trim_matches('/');
         let (authority, path) = text.split_once('/').unwrap_or((text, ""));
@@ -58,17 +58,17 @@ impl Address {
         Self::new(scheme.eq_ignore_ascii_case("https"), rest)
     }
 
-    /// What stands before the last `/`, and what after it.
+    /// Splits at the last `/`.
     pub(super) fn split_account(&self) -> Option<(&str, &str)> {
         self.0.rsplit_once('/').filter(|(_, account)| !account.is_empty())
     }
 }
 
 impl<'u> SwiftUri<'u> {
-    /// `None` where it is no such URI, or one that cannot be sent as it is.
+    /// `None` if this is not a Swift URI, or if it cannot be sent unchanged.
     pub(super) fn parse(uri: &'u StoreUri) -> Option<Self> {
         let text = uri.as_str();
-        // Python cuts a URI at these, and takes control characters out.
+        // Python cuts a URI at `?` and `#`, and removes control characters.
         if text.contains(['?', '#']) || text.contains(char::is_control) {
             return None;
         }
@@ -78,7 +78,7 @@ impl<'u> SwiftUri<'u> {
         }
         let (rest, object) = rest.rsplit_once('/')?;
         let (rest, container) = rest.rsplit_once('/')?;
-        // A URL with these in its path means another path.
+        // In a URL, these would change the path.
         if [container, object].iter().any(|name| ["", ".", ".."].contains(name)) {
             return None;
         }
@@ -91,8 +91,8 @@ impl<'u> SwiftUri<'u> {
         Some(Self { place, container, object, length: text.len() - object.len() })
     }
 
-    /// Whether the container is the one of this name, or one that is named after the object
-    /// besides: `swift_store_multiple_containers_seed`, and always for owners' accounts.
+    /// Whether the container has this name, or this name with a suffix from the object's name:
+    /// `swift_store_multiple_containers_seed`, and always in multi-tenant mode.
     pub(super) fn is_in_container(&self, name: &str, multi_tenant: bool) -> bool {
         let Some(suffix) = self.container.strip_prefix(name) else { return false };
         let object = self.object.to_ascii_lowercase();
@@ -119,7 +119,7 @@ fn login(https: bool, text: &str) -> Option<Place<'_>> {
     has_host.then(|| Place::Login(Address::new(https, address), project))
 }
 
-/// What `glance_store` asks an account for: the last two parts.
+/// The container and object that `glance_store` requests: the last two parts.
 pub(super) fn opened(uri: &StoreUri) -> Option<String> {
     let (scheme, rest) = uri.as_str().split_once("://")?;
     if !["swift", "swift+http", "swift+https", "swift+config"].contains(&scheme) {

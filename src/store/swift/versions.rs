@@ -1,4 +1,4 @@
-//! Containers that keep deleted data, in three ways that Swift has had over the years.
+//! Containers that keep deleted data, in the three ways that Swift has had.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
@@ -7,19 +7,19 @@ use super::client::{Listed, SwiftClient, Target, answered, named};
 use crate::domain::store::Deletion;
 use crate::store::http_fault::Fault;
 
-/// Marks a deletion in a listing: it holds no data.
+/// The content type of an entry that marks a deletion; it has no data.
 const MARK: &str = "swift_versions_deleted=1";
 
 /// How a container keeps deleted data, according to its headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Keeping {
     Nothing,
-    /// Beside the objects (`X-Versions-Enabled`). Turned off, it keeps what it has.
+    /// In the same container (`X-Versions-Enabled`). If disabled later, it keeps existing versions.
     Versions,
-    /// In another container, under names of their own.
+    /// In another container, under other names.
     Archive {
         container: String,
-        /// Whether a deletion takes the newest one back out (`X-Versions-Location`).
+        /// Whether a deletion restores the newest version (`X-Versions-Location`).
         pops: bool,
     },
 }
@@ -37,7 +37,7 @@ impl Keeping {
         Ok(Self::Nothing)
     }
 
-    /// Where the data of a deleted object is kept, if it is.
+    /// How the container keeps the data of a deleted object; `None` if it does not.
     pub(super) async fn kept(
         &self,
         client: &SwiftClient,
@@ -47,7 +47,7 @@ impl Keeping {
         Ok(versions.iter().any(|one| !is_mark(one)).then_some(how))
     }
 
-    /// What is kept of an object, marks of its deletions included, and as what.
+    /// The kept versions of an object, including delete markers, and how they are kept.
     pub(super) async fn versions(
         &self,
         client: &SwiftClient,
@@ -63,7 +63,7 @@ impl Keeping {
                 (versions, format!("{how} of it"))
             }
             Self::Archive { container, .. } => {
-                // As `swift.common.middleware.versioned_writes` names them.
+                // The names that `swift.common.middleware.versioned_writes` uses.
                 let prefix = format!("{:03x}{object}/", object.len());
                 let versions = client.list(target, container, &prefix, false).await?;
                 (versions, format!("the container keeps older versions in {container}"))
@@ -71,7 +71,7 @@ impl Keeping {
         })
     }
 
-    /// What a confirmed deletion has left.
+    /// The state after a confirmed deletion.
     pub(super) async fn look_after(
         &self,
         client: &SwiftClient,
@@ -95,7 +95,7 @@ impl Keeping {
     }
 }
 
-/// Whether it stands for a deletion.
+/// Whether this version marks a deletion.
 pub(super) fn is_mark(version: &Listed) -> bool {
     version.content_type.contains(MARK)
 }

@@ -28,7 +28,7 @@ impl Image {
 
     /// Fills the buffer from `offset` on; returns less only at the end.
     pub(in super::super) fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
-        // SAFETY: the image is open; the buffer is as long as is said.
+        // SAFETY: the image is open; the buffer has the length that is passed.
         let read = unsafe {
             let target = buffer.as_mut_ptr().cast();
             (self.rbd().rbd_read)(self.handle, offset, buffer.len(), target)
@@ -55,9 +55,9 @@ impl Image {
     pub(in super::super) fn is_grouped(&self) -> Result<bool, Errno> {
         let mut group = GroupInfo { name: null_mut(), pool: NO_POOL };
         let size = size_of::<GroupInfo>();
-        // SAFETY: the image is open; `group` is a place to write to, of the size that is said.
+        // SAFETY: the image is open; `group` is a place to write to, of the size that is passed.
         check(unsafe { (self.rbd().rbd_get_group)(self.handle, &raw mut group, size) })?;
-        // SAFETY: the call before wrote it; its text is freed once, here.
+        // SAFETY: the previous call wrote it; its text is freed once, here.
         check(unsafe { (self.rbd().rbd_group_info_cleanup)(&raw mut group, size) })?;
         Ok(group.pool != NO_POOL)
     }
@@ -77,7 +77,7 @@ impl Image {
         self.snap(self.rbd().rbd_snap_set, snap)
     }
 
-    /// Whether the snapshot cannot be removed.
+    /// Whether the snapshot is protected from removal.
     pub(in super::super) fn is_protected(&self, snap: &CStr) -> Result<bool, Errno> {
         let mut protected = 0;
         // SAFETY: the image is open; the name is a C text; `protected` is a place to write to.
@@ -97,7 +97,7 @@ impl Image {
         self.snap(self.rbd().rbd_snap_protect, snap)
     }
 
-    /// The opposite; refused while it has clones of the old kind.
+    /// Ends the protection of a snapshot; refused while it has clones of the old kind.
     pub(in super::super) fn unprotect(&self, snap: &CStr) -> Result<(), Errno> {
         self.snap(self.rbd().rbd_snap_unprotect, snap)
     }
@@ -120,9 +120,9 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // SAFETY: the handle was made by one of the open functions and is used no more. What it
-        // answers changes nothing: read-only images have nothing to write, and every change to
-        // another was confirmed by itself.
+        // SAFETY: the handle was made by one of the open functions and is not used again. The
+        // result does not matter: a read-only image has nothing to write, and each change to a
+        // writable one was confirmed by its own call.
         unsafe { (self.rbd().rbd_close)(self.handle) };
     }
 }

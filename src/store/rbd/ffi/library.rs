@@ -1,4 +1,4 @@
-//! The functions, found by name.
+//! Loads Ceph's libraries and looks up the functions by name.
 
 use std::error::Error as _;
 use std::ffi::{c_char, c_int, c_void};
@@ -11,7 +11,7 @@ use libloading::Library;
 #[error("{text}", text = said(.0))]
 pub(in super::super) struct LoadError(#[from] libloading::Error);
 
-/// The loader's own message comes after libloading's.
+/// Shows the loader's own message after libloading's.
 fn said(error: &libloading::Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
@@ -62,9 +62,9 @@ macro_rules! functions {
 
         impl $name {
             fn load() -> Result<Self, libloading::Error> {
-                // SAFETY: Ceph's initialisers ask nothing of their caller. Each type is written
-                // after the header's declaration of the function of that name. The library is
-                // never closed, so the addresses are good for the life of the process.
+                // SAFETY: Ceph's initialisers have no preconditions. Each type follows the header's
+                // declaration of the function with that name. The library is never closed, so the
+                // addresses stay valid until the process ends.
                 unsafe {
                     let library: &'static Library = Box::leak(Box::new(Library::new($file)?));
                     Ok(Self { $( $function: *library.get(stringify!($function))?, )+ })
@@ -119,7 +119,7 @@ pub(in super::super) struct Ceph {
 }
 
 impl Ceph {
-    /// Loads them permanently.
+    /// Loads both for the life of the process.
     pub(in super::super) fn load() -> Result<Rc<Self>, LoadError> {
         Ok(Rc::new(Self { rados: Rados::load()?, rbd: Rbd::load()? }))
     }

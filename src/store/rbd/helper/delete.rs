@@ -1,10 +1,10 @@
-//! Destroying an image, in an order that leaves it whole wherever it is refused.
+//! Destroys an image, in an order that leaves the image whole if any step is refused.
 //!
-//! `glance_store` takes the snapshot away and then learns that somebody has the image open. Here the
-//! service has asked for watchers before, and for a group; what came in between makes the removal
-//! fail. The snapshot is not made again then: the image may have been written to since its upload,
-//! so that only a revert, which compares the hash, may do so. One that could not be removed is
-//! protected again.
+//! `glance_store` removes the snapshot before it learns that somebody has the image open. Here the
+//! service has checked for watchers and for a group before; if either appears later, the removal
+//! fails. The snapshot is not recreated then: the image may have been written to since its upload,
+//! so only a revert, which compares the hash, may recreate it. A snapshot that could not be removed
+//! is protected again.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -25,7 +25,8 @@ const ENOTEMPTY: Errno = Errno(39);
 impl Session {
     pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
-        // Otherwise it would be unknown afterwards whether the image is gone or kept.
+        // Counted first: a count afterwards would not tell whether this removal moved the image to
+        // the trash.
         let before = kept(&pool, &names).map_err(at(Step::ListTrash))?;
         let end = match pool.open(&names.image) {
             Ok(image) if image.is_grouped().map_err(at(Step::Inspect))? => {
@@ -39,7 +40,8 @@ impl Session {
                 }
                 Err(end) => end,
             },
-            // Gone since the last call, or its removal was interrupted: librbd finishes that.
+            // The image disappeared since the last call, or its removal was interrupted: librbd
+            // finishes that.
             Err(ENOENT) => remove(&pool, &names, before),
             Err(errno) => return Err(at(Step::OpenImage)(errno)),
         };
@@ -52,7 +54,7 @@ fn free(image: &Image, names: &Names) -> Result<(), End> {
     let Some(snap) = names.snap.as_deref() else { return Ok(()) };
     let was_protected = match image.unprotect(snap) {
         Ok(()) => true,
-        // It was not protected, or does not exist.
+        // The snapshot was not protected, or does not exist.
         Err(EINVAL | ENOENT) => false,
         Err(errno) => return Err(refused(Step::Unprotect, errno)),
     };
@@ -94,7 +96,7 @@ fn remove(pool: &Rc<Pool>, names: &Names, before: usize) -> End {
         },
         Err(ENOTEMPTY) => {
             working();
-            // Snapshots remain, of users or of clones that need them: the same as in glance_store.
+            // Snapshots remain, of users or of clones that need them: do what glance_store does.
             match pool.trash_move(&names.image) {
                 Ok(()) => End::Trashed,
                 Err(errno) => freed(refused(Step::TrashMove, errno), names),
@@ -122,7 +124,7 @@ fn refused(step: Step, errno: Errno) -> End {
     }
 }
 
-/// The same after the snapshot was removed, if the location names one.
+/// The result of a step that fails after the snapshot, if the location names one, was removed.
 fn freed(end: End, names: &Names) -> End {
     match end {
         End::InUse(why) | End::Refused(why) if names.snap.is_some() => End::SnapGone(why),

@@ -10,11 +10,11 @@ use super::working;
 
 pub(super) const ENOENT: Errno = Errno(2);
 
-/// Ceph's three time-outs. Without them a call waits for ever.
+/// Ceph's three time-outs. Without them a call waits forever.
 const TIMEOUTS: [&CStr; 3] =
     [c"rados_osd_op_timeout", c"rados_mon_op_timeout", c"client_mount_timeout"];
 
-/// A failed step, for the caller.
+/// Turns an error number into the failure of this step.
 pub(super) fn at(step: Step) -> impl FnOnce(Errno) -> Failure {
     move |Errno(errno)| Failure { step, errno }
 }
@@ -53,7 +53,8 @@ impl Session {
         for option in TIMEOUTS {
             cluster.set(option, &seconds).map_err(at(Step::Configure))?;
         }
-        // No cache, because nothing is read twice; and Ceph does not write into the service's log.
+        // No cache, because nothing is read twice; no log, because Ceph's would mix with the
+        // service's.
         for (option, value) in [(c"rbd_cache", c"false"), (c"log_to_stderr", c"false")] {
             cluster.set(option, value).map_err(at(Step::Configure))?;
         }
@@ -69,7 +70,7 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    /// The pool, of the right cluster, and the names in it.
+    /// The pool, after a check that the cluster is the right one, and the names of the image.
     pub(super) fn place(&self, target: &Target) -> Result<(Rc<Pool>, Names), Failure> {
         if target.fsid.as_ref().is_some_and(|fsid| !fsid.eq_ignore_ascii_case(&self.fsid)) {
             return Err(Failure { step: Step::OtherCluster(self.fsid.clone()), errno: 0 });
@@ -103,7 +104,7 @@ impl Session {
         Ok(Reply::Found(found))
     }
 
-    /// Reads the snapshot; if it is lost, the image itself.
+    /// Reads from the snapshot, or from the image itself if the snapshot is lost.
     pub(super) fn read(
         &mut self,
         target: &Target,
@@ -118,12 +119,12 @@ impl Session {
                 None => return Ok(Reply::Absent),
             },
         };
-        // Reading at the end or beyond is an error to librbd.
+        // librbd treats reading at or beyond the end as an error.
         let left = image.size().map_err(at(Step::Read))?.saturating_sub(offset);
         bytes.resize(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK), 0);
         let read = if left == 0 { 0 } else { image.read(offset, bytes).map_err(at(Step::Read))? };
         bytes.truncate(read);
-        // At the end it is closed.
+        // Keeps the image open until its end was read.
         self.reading = (read > 0).then(|| (target.clone(), image));
         Ok(Reply::Chunk(read))
     }
@@ -144,8 +145,9 @@ impl Session {
         opened.map(Some).map_err(at(Step::OpenImage))
     }
 
-    /// The data read after this is the data that [`Session::repair`] gives to Glance, because a
-    /// snapshot does not change. An image in the trash cannot be opened by name.
+    /// Creates the lost snapshot before the data is read. A snapshot does not change, so the data
+    /// read afterwards is the data that [`Session::repair`] gives to Glance. An image in the trash
+    /// cannot be opened by name.
     pub(super) fn pin(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         match pool.open(&names.image) {
@@ -156,7 +158,8 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    /// Creates no snapshot of an image that was not in the trash: its data was not read.
+    /// Restores and protects, as [`super::super::protocol::Request::Repair`] says. Creates no
+    /// snapshot of an image that was not in the trash, because that image's data was not read.
     pub(super) fn repair(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
@@ -199,9 +202,9 @@ impl Session {
     }
 }
 
-/// What remains of an image that could not be opened.
+/// The state of an image that could not be opened.
 enum Remains {
-    /// It is in the trash: its id.
+    /// The image is in the trash, under this id.
     Trashed(CString),
     /// A removal was interrupted: it removes the header before the name.
     Removing,
