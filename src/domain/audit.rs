@@ -134,8 +134,8 @@ impl AuditEntry {
         Self { image: Some(image.into()), ..self }
     }
 
-    /// The end of the hold of its image, which this change brings about. It comes a moment before, so
-    /// that the change is the last that was done to the image.
+    /// The entry for the end of the image's hold, which this change causes. It comes a moment
+    /// earlier, so that the change itself is the image's last entry.
     #[must_use]
     pub fn release_of_hold(&self) -> Self {
         let at = self.at - TimeDelta::microseconds(1);

@@ -82,8 +82,8 @@ pub struct Orders {
     /// The longest `scrub_time` used by a pass, until somebody accepts a shorter one; `None` before
     /// the first pass.
     pub scrub_time: Option<Duration>,
-    /// What is remembered of retention rules that passes went by
-    /// ([`super::retention::KeptText`]); `None` where `scrub_time` says it all.
+    /// The retention rules that passes have applied ([`super::retention::KeptText`]); `None` if
+    /// `scrub_time` says it all.
     pub retention: Option<String>,
     /// The last pass of any process.
     pub last_pass: Option<LastPass>,
@@ -141,7 +141,7 @@ pub trait ControlRepo: Debug + Send + Sync {
     /// Lowers the `scrub_time` in force, unless it is no longer `from`.
     async fn shorten_scrub_time(&self, from: Duration, to: Duration) -> Result<(), RepoError>;
 
-    /// Replaces what is remembered of retention rules, unless it is no longer `from`.
+    /// Replaces the stored retention rules, unless they are no longer `from`.
     async fn keep_retention(&self, from: Option<&str>, to: Option<&str>) -> Result<(), RepoError>;
 
     /// Records that a pass begins on this machine.

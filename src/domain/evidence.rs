@@ -15,7 +15,7 @@ pub use self::verify::{Finding, Verify, verify};
 use super::repo::ImageRepo;
 use super::store::Stores;
 
-/// Looks at locations.
+/// Collects evidence about locations.
 pub(super) struct Evidence<'a> {
     pub(super) repo: &'a dyn ImageRepo,
     pub(super) stores: &'a dyn Stores,

@@ -173,8 +173,8 @@ pub enum State {
     Pending,
     /// `deleted`, and a scrubber has claimed all remaining data.
     Claimed,
-    /// `deleted`, and nothing waits. But locations were ended together with the image, which Glance
-    /// does without touching their data: only the store can tell whether it exists.
+    /// `deleted`, and nothing waits. But its locations were ended together with the image, which
+    /// Glance does without touching their data, so only the store knows whether it exists.
     Unscrubbed,
     /// `deleted`, nothing left.
     Scrubbed,
@@ -197,8 +197,8 @@ pub enum Waiting {
     /// `pending_delete`, with its deletion time.
     Stamped,
     /// `deleted` at exactly the image's time: written by `image_destroy`
-    /// (`glance/db/sqlalchemy/api.py`), which only changes rows. Whoever destroys data stamps the
-    /// location later than the image.
+    /// (`glance/db/sqlalchemy/api.py`), which only changes rows. A scrubber that destroys data
+    /// stamps the location later than the image.
     Ended,
     /// Claimed by a scrubber.
     Claimed,
@@ -222,7 +222,8 @@ impl Image {
                 if mine || claimed || ended { State::Pending } else { State::Empty }
             }
             (ImageStatus::Deleted, true) if mine => State::Pending,
-            // before a claim: one of the image marks them all, one of a removed location does not
+            // Before the claim states: a claim of the image marks all locations, a claim of a
+            // removed location does not.
             (ImageStatus::Deleted, true) if ended => State::Unscrubbed,
             (ImageStatus::Deleted, true) if claimed => State::Claimed,
             (ImageStatus::Deleted, true) => State::Scrubbed,

@@ -39,8 +39,8 @@ impl LocationStatus {
     }
 }
 
-/// `image_locations.value` as stored: a URI, or the cipher text of one where
-/// `metadata_encryption_key` is set. May hold credentials, so it is never printed.
+/// `image_locations.value` as stored: a URI, or its cipher text if `metadata_encryption_key` is
+/// set. May contain credentials, so it is never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct LocationValue(String);
 
@@ -158,7 +158,7 @@ fn outside_and_inside_of_strings(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the string that begins here ends.
+/// The end of the string that begins here.
 fn end_of_string(text: &str) -> usize {
     let mut escaped = false;
     let closing = text.char_indices().skip(1).find(|(_, c)| {

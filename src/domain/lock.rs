@@ -11,10 +11,10 @@ use super::image::ImageId;
 /// The adapter's side of a held lock; dropping it releases the lock a little later.
 #[async_trait]
 pub trait HeldLock: Debug + Send + Sync {
-    /// Releases the lock, and waits until it is free.
+    /// Releases the lock, and returns when it is free.
     async fn release(self: Box<Self>);
 
-    /// Forgets a lock that [`ImageLock::release_all`] has released.
+    /// Drops a lock that [`ImageLock::release_all`] has already released.
     fn forget(self: Box<Self>) {}
 }
 

@@ -66,16 +66,16 @@ pub struct PendingDelete {
 const SAME_DELETE: TimeDelta = TimeDelta::seconds(1);
 
 /// The longest time from a DELETE's locations to its image. An image only becomes `pending_delete`
-/// with a location of its own, so if all stamps are older that location is gone.
+/// with a location of its own, so if all stamps are older, that location's row is gone.
 const SLOWEST_DELETE: TimeDelta = TimeDelta::hours(1);
 
 impl Image {
-    /// Since when a DELETE may be between its transactions; only the time that has passed tells
-    /// whether it died.
+    /// Since when a DELETE may be between its transactions. Only elapsed time shows whether its
+    /// process died.
     pub fn delete_seen_at(&self) -> Option<Timestamp> {
         match self.state() {
             State::Deleting => self.updated_at,
-            // upstream's --restore left it, and no later delete is under way
+            // Left by upstream's --restore; no later delete is in progress.
             State::Broken if self.last_stamp() <= self.deleted_at => None,
             State::Broken => self.last_stamp(),
             State::Live
@@ -125,15 +125,15 @@ impl PendingDelete {
         &self.image
     }
 
-    /// Whether, judging by the rows, the data may have been destroyed: then a location comes back
+    /// Whether, according to the rows, the data may have been destroyed: then a location comes back
     /// only if the store has it.
     pub fn must_be_seen(&self, location: &Location) -> bool {
         self.image.waiting(location) == Some(Waiting::Ended)
     }
 
     /// Locations that were deleted with the image: those that no delete stamped, and those whose
-    /// stamps follow each other closely up to the last one. One that a scrubber has claimed is
-    /// nobody else's any more.
+    /// stamps follow each other closely up to the last one. A claimed location belongs to no other
+    /// deletion.
     pub fn locations_together(&self) -> Vec<&Location> {
         self.stamps().into_iter().take(self.together()).map(|(location, _)| location).collect()
     }
@@ -282,8 +282,8 @@ impl RevertPlan {
         &self.locations
     }
 
-    /// `image_locations.id` of live ones that do not come back: they wait like the others from
-    /// now on.
+    /// `image_locations.id` of live locations that do not come back: from now on they wait like the
+    /// others.
     pub fn left_out(&self) -> Vec<i32> {
         let live = self.image().locations.iter().filter(|location| location.is_live());
         live.map(|location| location.id).filter(|id| !self.locations.contains(id)).collect()

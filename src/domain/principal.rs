@@ -26,10 +26,10 @@ pub struct Principal {
     /// The token's id in the issuer's records: a JWT's `jti`, Keystone's `audit_ids`. Never the
     /// token itself.
     pub token_ids: Vec<String>,
-    /// The issuer's id of the service that passed the call on.
+    /// The issuer's id of the service that forwarded the call.
     pub service: Option<String>,
-    /// The roles any of which would make the caller an admin; empty if it is one, or if roles are
-    /// not the reason.
+    /// The roles of which any one would make the caller an admin; empty if it is an admin, or if
+    /// roles are not the reason.
     pub lacks: Vec<String>,
 }
 

@@ -105,12 +105,12 @@ impl From<PendingSummary> for Candidate {
     }
 }
 
-/// Where an image stands in the list of pending images.
+/// The position of an image in the list of pending images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
     /// There is no such image.
     Unknown,
-    /// No deletion time: not deleted, or not any more.
+    /// No deletion time: not deleted, or no longer.
     Nowhere,
     /// Found; the list itself may not contain it.
     At(PendingMarker),
@@ -121,7 +121,7 @@ pub enum Position {
 pub struct Wholes {
     /// Those that exist.
     pub images: Vec<Result<Image, BadRow>>,
-    /// Those that do not fit into memory together; each alone may.
+    /// Those that do not fit into memory together; each one alone may.
     pub left_out: Vec<ImageId>,
 }
 
@@ -150,9 +150,9 @@ pub trait ImageRepo: Debug + Send + Sync {
     /// for any other image.
     async fn live_locations_of(&self, id: &ImageId) -> Result<Vec<i32>, RepoError>;
 
-    /// Reads existing images with their locations but no other children, for a scrub. Values that
-    /// are never destroyed, or are too long to be, are shortened. Images that do not fit into
-    /// memory together are omitted; alone they fit, or are a bad row.
+    /// Reads existing images with their locations but no other children, for a scrub. Shortens
+    /// values that no scrub needs, or that are too long for one. Omits images that do not fit into
+    /// memory together; read alone, each fits or is a bad row.
     async fn get_many(&self, ids: &[ImageId]) -> Result<Vec<Result<Image, BadRow>>, RepoError>;
 
     /// Carries a revert out in one transaction over the image, its children and, if our own tables
@@ -251,8 +251,8 @@ pub trait ImageRepo: Debug + Send + Sync {
         Ok(())
     }
 
-    /// What retention rules are asked about, of those of these images that exist and can be read. Of
-    /// their tags and properties only the `wanted` ones.
+    /// The facts that retention rules need about these images, if they exist and can be read.
+    /// Includes only the `wanted` tags and properties.
     async fn facts_of(
         &self,
         ids: &[ImageId],
@@ -343,8 +343,9 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
     /// Passes on all locations of these images, unordered.
     async fn locations_of(&self, ids: &[ImageId], take: TakeLocation<'_>) -> Result<(), RepoError>;
 
-    /// Hands on a page, by row id, of the locations that may not be done with: live, or waiting, or ended
-    /// after `before`. Of the last, [`ImageRepo::get_many`] has those that were ended with their image.
+    /// Passes on a page, by row id, of the locations whose data may still be needed: live, waiting,
+    /// or ended after `before`. Of the last kind, [`ImageRepo::get_many`] returns those that were
+    /// ended with their image.
     async fn needed_locations(
         &self,
         before: Timestamp,
@@ -357,8 +358,8 @@ pub trait ScrubRepo: ImageRepo + DatabaseHealth {
 /// Whether the database works.
 #[async_trait]
 pub trait DatabaseHealth: Debug + Send + Sync {
-    /// Whether all that reverts and scrubs write is permitted: runs each statement on an impossible
-    /// image, in a transaction that is rolled back.
+    /// Whether the database permits every write of reverts and scrubs: runs each statement on an
+    /// impossible image, in a transaction that is rolled back.
     async fn rehearse(&self) -> Result<(), RepoError>;
 
     /// Whether the database answers and Glance's tables can be read.

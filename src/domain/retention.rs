@@ -1,7 +1,7 @@
 //! Retention rules: how long a deleted image waits until it may be scrubbed.
 //!
-//! The first rule that fits decides; without one it is Glance's `scrub_time`. All that says when an
-//! image is due asks [`Retention::due_at`].
+//! The first rule that matches decides; if none does, Glance's `scrub_time` does. Everything that
+//! reports when an image is due uses [`Retention::due_at`].
 
 mod facts;
 mod kept;
@@ -19,7 +19,7 @@ pub use self::kept::{InForce, KeptText};
 use super::selection::{NamePattern, SelectionError};
 use super::time::Timestamp;
 
-/// A pattern of names, as it was written.
+/// A name pattern, as written.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob {
@@ -62,7 +62,8 @@ impl PartialEq for Glob {
 
 impl Eq for Glob {}
 
-/// What an image must have for a rule to fit. All of it; what is not set fits every image.
+/// The conditions of a rule. An image must meet all of them; an unset condition matches every
+/// image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
@@ -76,24 +77,24 @@ pub struct Conditions {
     pub tag: Option<String>,
     /// A property and its value.
     pub property: Option<(String, String)>,
-    /// The least size in bytes.
+    /// The minimum size in bytes.
     pub min_size: Option<u64>,
-    /// The greatest size in bytes.
+    /// The maximum size in bytes.
     pub max_size: Option<u64>,
 }
 
 impl Conditions {
-    /// Whether nothing is asked for.
+    /// Whether there are no conditions.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether an image has all of it.
+    /// Whether an image meets all conditions.
     fn fit(&self, image: &Facts) -> bool {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
         };
-        // an image without a size fits no condition on it
+        // an image without a size matches no condition on sizes
         let size = image.size.and_then(|size| u64::try_from(size).ok());
         is(&self.owner, image.owner.as_deref())
             && is(&self.visibility, Some(&image.visibility))
@@ -115,7 +116,7 @@ impl Conditions {
 pub struct Rule {
     /// The section's `<name>`.
     pub name: String,
-    /// Which images.
+    /// Which images it applies to.
     pub conditions: Conditions,
     /// How long they wait.
     pub scrub_time: Duration,
@@ -149,12 +150,12 @@ impl Rules {
         self.0.iter()
     }
 
-    /// The first one that fits.
+    /// The first rule that matches.
     pub fn first(&self, image: &Facts) -> Option<&Rule> {
         self.0.iter().find(|rule| rule.conditions.fit(image))
     }
 
-    /// The tags and properties that they ask for.
+    /// The tags and properties that the rules refer to.
     pub fn labels(&self) -> Labels {
         let mut labels = Labels::default();
         for Conditions { tag, property, .. } in self.0.iter().map(|rule| &rule.conditions) {
@@ -165,7 +166,7 @@ impl Rules {
     }
 }
 
-/// Rules, and `scrub_time` for the images that none of them fits.
+/// Rules, and `scrub_time` for images that no rule matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
     /// How long all others wait.
@@ -175,7 +176,7 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// One time for all images.
+    /// The same time for all images.
     pub fn plain(scrub_time: Duration) -> Self {
         Self { scrub_time, rules: Rules::default() }
     }
@@ -185,7 +186,7 @@ impl Retention {
         self.rules.first(image).map_or(self.scrub_time, |rule| rule.scrub_time)
     }
 
-    /// From when on an image that was deleted at `since` may be scrubbed.
+    /// The time from which an image deleted at `since` may be scrubbed.
     pub fn due_at(&self, image: &Facts, since: Timestamp) -> Timestamp {
         later(since, self.wait(image))
     }
@@ -204,8 +205,8 @@ impl Retention {
         std::iter::once(self.scrub_time).chain(self.rules.iter().map(|rule| rule.scrub_time))
     }
 
-    /// Whether every image waits at least as long as by `other`, as far as the rules show that
-    /// without an image.
+    /// Whether every image waits at least as long as under `other`, as far as the rules alone can
+    /// show it.
     pub fn covers(&self, other: &Self) -> bool {
         let pairs = || self.rules.iter().zip(other.rules.iter());
         let is_same_shape = self.rules.iter().count() == other.rules.iter().count()
@@ -216,7 +217,7 @@ impl Retention {
     }
 }
 
-/// A time after another one, or the last there is.
+/// A time after another one, or the last representable time.
 pub fn later(since: Timestamp, wait: Duration) -> Timestamp {
     let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
     since.checked_add_signed(wait).unwrap_or(Timestamp::MAX)

@@ -85,7 +85,7 @@ pub struct Reverted {
 pub struct Preview {
     /// The image now.
     pub image: Image,
-    /// The retention rule that decides how long it waits; `None` where `scrub_time` does.
+    /// The retention rule that decides how long it waits; `None` if `scrub_time` does.
     pub rule: Option<Rule>,
     /// Why it cannot be reverted, if it cannot.
     pub obstacle: Option<RevertError>,

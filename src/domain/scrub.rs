@@ -1,8 +1,8 @@
-//! Destroying the data of images whose time has come.
+//! Destroys the data of images that are due.
 //!
-//! A pass claims before it destroys: the claim is committed before the first byte goes, and no
-//! revert can win after it. A removed location of a living image is claimed by clearing its
-//! `deleted_at`, since the image's own row must not change for it.
+//! A pass claims before it destroys: the claim is committed before the first byte is deleted, and
+//! no revert can win after that. A removed location of a living image is claimed by clearing its
+//! `deleted_at`, because the image's own row must not change for it.
 
 mod backlog;
 mod backoff;
@@ -57,7 +57,7 @@ use super::retention::{Retention, Rules};
 use super::store::Stores;
 use super::time::{Clock, Timestamp};
 
-/// Hosts that keep their time are within a second of each other.
+/// Hosts with synchronized clocks differ by less than a second.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(1);
 
 /// How often a pass checks whether it is paused.
@@ -72,7 +72,8 @@ pub struct ScrubSettings {
     pub pool_size: usize,
     /// Consecutive missing objects after which a store is skipped for the rest of the pass.
     pub absent_limit: usize,
-    /// Whether Glance delays deletions (`delayed_delete`). If not, what it ends it has destroyed.
+    /// Whether Glance delays deletions (`delayed_delete`). If not, it has destroyed the data of
+    /// locations that it ended.
     pub delayed_delete: bool,
     /// How much one pass may destroy before somebody must accept it.
     pub limits: PassLimits,
@@ -141,14 +142,14 @@ impl Scrubber {
         self
     }
 
-    /// Lets these rules decide how long an image waits, before `scrub_time` does.
+    /// Sets the retention rules, which take precedence over `scrub_time`.
     #[must_use]
     pub fn with_rules(mut self, rules: Rules) -> Self {
         self.retention.rules = rules;
         self
     }
 
-    /// Uses the orders stored there.
+    /// Obeys the orders stored there.
     #[must_use]
     pub fn with_control(mut self, control: Arc<dyn ControlRepo>) -> Self {
         self.control = Some(control);
@@ -162,15 +163,16 @@ impl Scrubber {
         self
     }
 
-    /// Lets the next pass destroy up to so many images, whatever the limits. One pass: it is used up
-    /// also by a pass that finds more. Kept in this process, beside what [`ControlRepo`] keeps for all.
+    /// Lets the next pass of this process destroy up to this many images, whatever the limits.
+    /// Valid for one pass: a pass that finds more uses it up too. Kept in memory; [`ControlRepo`]
+    /// stores the acceptances for all processes.
     pub fn accept(&self, _: &Admin, images: u64) {
         *self.accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(images);
         self.acceptance.notify_one();
     }
 
-    /// Lets [`Self::accepted`] return: somebody has accepted something for whichever process comes
-    /// first.
+    /// Wakes [`Self::accepted`]: somebody has stored an acceptance for the next pass of any
+    /// process.
     pub fn tell_accepted(&self) {
         self.acceptance.notify_one();
     }
@@ -180,33 +182,34 @@ impl Scrubber {
         self.is_limited.load(Ordering::Relaxed)
     }
 
-    /// Waits until somebody has accepted something since the last call.
+    /// Waits for an acceptance since the last call.
     pub async fn accepted(&self) {
         self.acceptance.notified().await;
     }
 
-    /// The time that decides what is due. The database's and this host's clock must both say that
-    /// the time has come: what is destroyed too early is lost, what is destroyed late is not.
+    /// The time that decides what is due: the earlier of the database's and this host's. Data
+    /// destroyed too early is lost; data destroyed late is not.
     async fn present(&self) -> Result<Timestamp, RepoError> {
         Ok(self.repo.now().await?.min(self.clock.now()))
     }
 
-    /// What is due now by what this process has.
+    /// What is due now under this process's own settings.
     async fn horizon(&self) -> Result<Horizon, RepoError> {
         Ok(Horizon::new(self.present().await?, self.retention.clone().into()))
     }
 
-    /// How much would be destroyed by a pass that began in `within`, as far as rows tell.
+    /// How much a pass would destroy that began after `within`, according to the rows.
     pub async fn count_due(&self, within: Duration) -> Result<Tally, RepoError> {
         self.count(&self.horizon().await?.after(within)).await
     }
 
-    /// One pass over everything that is due. Looks at `stop` between locations; what a stopped
-    /// pass leaves is a normal state, and the next pass goes on from it.
+    /// Runs one pass over everything that is due. Checks `stop` between locations; a stopped pass
+    /// leaves a normal state, and the next pass continues from there.
     ///
-    /// Only a database that does not answer ends a pass early: a bad image counts in the report.
+    /// Only a database that does not answer ends a pass early; a bad image is counted in the
+    /// report.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
-        // nothing is destroyed where it could not be brought back
+        // destroy nothing that could not be reverted or recorded
         if stop.run_until_cancelled(self.repo.rehearse()).await.transpose()?.is_none() {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         }
@@ -232,7 +235,7 @@ impl Scrubber {
             stop.cancel();
             std::future::pending::<()>().await;
         };
-        // in this order each time, so that one seed makes one simulation
+        // always polled in this order, so that a seed determines a simulation
         let mut report = tokio::select! {
             biased;
             report = Box::pin(self.pass(&stop)) => report?,
@@ -273,7 +276,7 @@ impl Scrubber {
         Ok(holds.into_iter().map(|Hold { image, hold }| (image, hold)).collect())
     }
 
-    /// What somebody accepted for the next pass of this process.
+    /// The acceptance for the next pass of this process.
     fn acceptance(&self) -> Option<u64> {
         *self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,7 +286,7 @@ impl Scrubber {
         known.take_if(|still| Some(*still) == ours);
     }
 
-    /// One pass is all that was accepted.
+    /// Uses up both acceptances: each is valid for one pass.
     async fn use_up(&self, ours: Option<u64>, kept: Option<&Acceptance>) -> Result<(), RepoError> {
         self.forget_accepted(ours);
         match (&self.control, kept) {
@@ -315,7 +318,7 @@ impl Scrubber {
             return Ok(ScrubReport { limited: Some(limited), ..ScrubReport::default() });
         }
         let left = self.settings.limits.allowance(accepted);
-        // what nobody has counted is not due by a shorter time either
+        // Shorter times apply only to an accepted pass: otherwise nobody has seen what they add.
         let horizon = if accepted.is_some() { times.own } else { times.in_force };
         let mut pass = Pass::new(self, stop, now, horizon, left);
         let span = tracing::info_span!("pass", pass = pass.name());
@@ -327,7 +330,7 @@ impl Scrubber {
     }
 }
 
-/// The difference between the two clocks, in words, if it is too large.
+/// Describes the difference between the two clocks if it is too large.
 pub fn clocks_differ(ours: Timestamp, theirs: Timestamp) -> Option<String> {
     let apart = ours - theirs;
     let side = if apart > TimeDelta::zero() { "ahead of" } else { "behind" };
@@ -340,7 +343,7 @@ pub fn clocks_differ(ours: Timestamp, theirs: Timestamp) -> Option<String> {
     })
 }
 
-/// A time before `now`, or one before which nothing was deleted, that every database can compare with.
+/// `now` minus `time`, or an early time that every database can compare with.
 fn earlier(now: Timestamp, time: Duration) -> Timestamp {
     let never = DateTime::UNIX_EPOCH.naive_utc();
     now.checked_sub_signed(delta(time)).unwrap_or(never).max(never)

@@ -1,4 +1,4 @@
-//! Groups pending images by project, burst and store: 30,000 images on one page.
+//! Groups pending images by project, burst and store, so that 30,000 images fit on one page.
 //!
 //! Rows arrive ordered by project and time, so a group is complete when the next one begins: memory
 //! use does not grow with the backlog.
@@ -68,7 +68,7 @@ pub struct Group {
     pub store: Option<String>,
     /// Size and time span.
     pub span: Span,
-    /// When the first of its images is due; `None` where that is the one that was deleted first.
+    /// When the first of its images is due; `None` if that is the image that was deleted first.
     pub first_due: Option<Timestamp>,
 }
 
@@ -77,7 +77,7 @@ pub struct Group {
 pub struct Summary {
     /// Everything pending; `None` if nothing is.
     pub all: Option<Span>,
-    /// When the first image is due; `None` where that is the one that was deleted first.
+    /// When the first image is due; `None` if that is the image that was deleted first.
     pub first_due: Option<Timestamp>,
     /// The groups with the most images, at most a thousand, the largest first. An image with copies
     /// in several stores is in several groups.
@@ -215,7 +215,7 @@ mod tests {
     use crate::domain::store::{Objects, Placed, Store, StoreUri, Unplaced};
     use std::sync::Arc;
 
-    /// None.
+    /// A configuration without stores.
     #[derive(Debug)]
     struct NoStores;
 
@@ -234,7 +234,7 @@ mod tests {
         }
     }
 
-    /// Of project `p`, so many seconds after the first.
+    /// A row of project `p`, deleted this many seconds after the first.
     fn row(seconds: i64, images: u64) -> WaitingRow {
         WaitingRow {
             owner: Some("p".to_owned()),

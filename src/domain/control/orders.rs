@@ -1,4 +1,4 @@
-//! The orders: each is written, and what it stops is waited for.
+//! Pauses and holds: writes each one and waits until it is effective.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often to check.
 const POLL: Duration = Duration::from_millis(250);
-/// The same if it has to count rows.
+/// The same if a check has to count rows.
 const COUNT_POLL: Duration = Duration::from_secs(1);
 /// Images held in one transaction.
 const PAGE: u32 = 512;
@@ -68,7 +68,7 @@ impl Control {
         self.repo.pause(&term, by).await?;
         let in_hand = self.wait_for_claims(began + PATIENCE).await?;
         let orders = self.repo.orders().await?;
-        // somebody has ended it meanwhile: then what was asked for is told
+        // If somebody ended it meanwhile, return what was asked for.
         let asked = InForce { term, since: now, by: by.principal().subject.clone() };
         let pause = orders.and_then(|orders| orders.pause).unwrap_or(asked);
         Ok(Paused { pause, in_hand })
@@ -178,8 +178,8 @@ impl Control {
         Ok(Term { until: until.unwrap_or(FAR_FUTURE), reason })
     }
 
-    /// Who runs a pass has the lock of passes, and gives it up when nothing is in hand. Where locks
-    /// keep nobody out, and behind a process that died, the rows alone tell.
+    /// Waits for the claims in progress. A pass holds the pass lock and releases it when it has no
+    /// claims. Where locks do not work, or a process died, only the rows tell.
     async fn wait_for_claims(&self, deadline: Instant) -> Result<u64, RepoError> {
         loop {
             if let Some(guard) = self.lock.try_lock_pass().await? {
@@ -232,14 +232,14 @@ impl Control {
     }
 }
 
-/// How far a walk over a selection has come.
+/// The position of a walk over a selection.
 #[derive(Default)]
 struct Walk {
     seen: usize,
     after: Option<PendingMarker>,
 }
 
-/// What is lost next comes first.
+/// The images that are due first come first.
 fn query(filter: &Filter, marker: Option<PendingMarker>) -> PendingQuery {
     PendingQuery {
         owner: filter.owner.clone(),

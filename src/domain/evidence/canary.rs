@@ -1,5 +1,5 @@
-//! Canaries: a living image's data proves that its store is there. An unmounted share is an empty
-//! folder, in which everything is absent.
+//! Canaries: a living image's data proves that its store is reachable. An unmounted share looks
+//! like an empty folder, in which everything is absent.
 
 use crate::domain::image::ImageId;
 use crate::domain::location::Location;
@@ -8,14 +8,14 @@ use crate::domain::store::{Placed, Presence, Stores};
 
 /// Living images checked before a store's "absent" is accepted.
 const CANARIES: usize = 3;
-/// Rows read to find them: per page, and in all.
+/// Rows read to find canaries: per page, and in total.
 const PAGE: u32 = 1000;
 const PAGES: usize = 1000;
 
-/// What a part of a store shows of living images.
+/// What a part of a store has of living images.
 #[derive(Debug, Clone)]
 pub(in crate::domain) enum Canary {
-    /// This live image's data is there.
+    /// This living image's data is there.
     Seen(ImageId, Placed),
     /// No living image has data in this store, so nothing can be checked.
     NoneKnown,

@@ -193,7 +193,7 @@ mod tests {
         image.into_pending_delete(at(), Duration::ZERO).unwrap()
     }
 
-    /// All that up to three locations can be seen to be.
+    /// Every combination of findings for up to three locations.
     fn each_case() -> Vec<Vec<Judged>> {
         let findings = [
             Finding::Present,

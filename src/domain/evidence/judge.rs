@@ -9,9 +9,9 @@ use crate::domain::pending::{PendingDelete, RevertPlan};
 use crate::domain::store::Presence;
 
 impl Evidence<'_> {
-    /// Looks at the locations deleted with the image; falls back to those removed earlier only if
-    /// none of the others has its data. Has repaired what can be, unless nothing is to be changed.
-    /// What is missing is still to be proved, by [`Evidence::prove_absences`].
+    /// Verifies the locations deleted with the image; falls back to those removed earlier only if
+    /// none of the others has its data. Repairs what can be repaired, unless this is a dry run.
+    /// Absences are not proved yet: see [`Evidence::prove_absences`].
     pub(in crate::domain) async fn judge(
         &self,
         pending: &PendingDelete,
@@ -66,7 +66,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Has stores bring back what they have kept of locations that are to come back.
+    /// Lets the stores recover the retained data of locations that will come back.
     pub(in crate::domain) async fn recover(
         &self,
         image: &Image,
@@ -103,12 +103,12 @@ impl Evidence<'_> {
     }
 }
 
-/// What is no surprise of data whose row says that it was destroyed.
+/// The finding for data whose row says that it was destroyed: its absence is expected.
 fn destroyed(finding: Finding) -> Finding {
     if finding == Finding::Missing { Finding::Destroyed } else { finding }
 }
 
-/// The same where no hash is to be compared: then nothing proves it.
+/// The same if no hash is compared, so that nothing can prove the data.
 fn unproved(finding: Finding) -> Finding {
     let text = |what: &str| Finding::Unproved(what.to_owned());
     match destroyed(finding) {

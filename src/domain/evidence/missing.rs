@@ -15,8 +15,8 @@ use crate::domain::store::StoreId;
 pub(in crate::domain) type Doubts = HashMap<(StoreId, String), Option<String>>;
 
 impl Evidence<'_> {
-    /// Accepts "missing" only if the store still has a living image's data; otherwise the share may
-    /// be unmounted, and what is left out of an active image now is scrubbed later.
+    /// Accepts "missing" only if the store still has a living image's data. Otherwise the share may
+    /// be unmounted, and a location left out of an active image now would be scrubbed later.
     pub(in crate::domain) async fn prove_absences(
         &self,
         judged: &mut [Judged],

@@ -42,20 +42,21 @@ pub enum Finding {
     Unchecked,
     /// Proved missing.
     Missing,
-    /// Nobody can read it, but the store keeps it. Where, and how an operator brings it back.
+    /// Nobody can read it, but the store retains it. Says where, and how an operator can recover
+    /// it.
     Hidden(String),
-    /// Nobody can read it, but the store keeps it and can bring it back, once the hash has proved it.
+    /// Nobody can read it, but the store retains it and can recover it once the hash has proved it.
     Kept(Retained),
-    /// The same, and of the right hash.
+    /// Like `Kept`, and the hash is right.
     Recoverable(Retained),
-    /// The store has brought it back.
+    /// The store has recovered it.
     Recovered(Retained),
-    /// Its row says that it was destroyed, and it is not there.
+    /// Its row says that it was destroyed, and it is missing.
     Destroyed,
-    /// Its row says that it was destroyed, and yet something is there that only the hash could prove.
-    /// What.
+    /// Its row says that it was destroyed, but the store has something that only the hash could
+    /// prove. Says what.
     Unproved(String),
-    /// Parts are missing; which.
+    /// Parts are missing; says which.
     Damaged(String),
     /// Present, but the store must repair something before Glance can use it.
     Repairable {
@@ -75,7 +76,7 @@ pub enum Finding {
     WrongChecksum,
     /// Unknown at the moment.
     Unknown(String),
-    /// Cannot be verified at all; why.
+    /// Cannot be verified at all; says why.
     NotVerifiable(String),
 }
 
@@ -142,8 +143,8 @@ fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding
     }
 }
 
-/// The same, and repairs a [`Finding::Repairable`] once the hash proves the data intact, whatever
-/// `how` says.
+/// Verifies the data of one location, and repairs a [`Finding::Repairable`] once the hash proves
+/// the data intact, whatever `how` says.
 pub(super) async fn verify_and_repair(
     stores: &dyn Stores,
     image: &Image,
@@ -177,7 +178,7 @@ async fn look(placed: &Placed, image: &Image, how: Verify) -> Result<Finding, St
     Ok(finding)
 }
 
-/// What the store has kept of data that it hides; with [`Verify::Checksum`], whether it is the image's.
+/// What the store retains of hidden data and, with [`Verify::Checksum`], whether it is the image's.
 async fn kept(
     placed: &Placed,
     image: &Image,
@@ -186,7 +187,7 @@ async fn kept(
 ) -> Result<Finding, StoreError> {
     let kept = match placed.store.retained(&image.id, &placed.uri).await {
         Ok(Some(kept)) => kept,
-        // whoever may not look can at least be told where it is
+        // without permission to look, we can at least report where it is
         Ok(None) | Err(StoreError::Refused(_)) => return Ok(Finding::Hidden(hidden)),
         Err(error) => return Err(error),
     };
@@ -206,7 +207,7 @@ async fn kept(
     Ok(if is_right { Finding::Recoverable(kept) } else { Finding::WrongChecksum })
 }
 
-/// Has the store bring back what was proved to be the image's, and looks whether it is there.
+/// Lets the store recover data that was proved to be the image's, and verifies that it is there.
 pub(in crate::domain) async fn recover(
     stores: &dyn Stores,
     image: &Image,

@@ -1,4 +1,4 @@
-//! What a scrub pass and the gauges read of Glance's rows.
+//! Rows of Glance's tables as a scrub pass and the gauges read them.
 
 use crate::domain::image::ImageId;
 use crate::domain::location::Location;
@@ -36,7 +36,7 @@ pub struct DueImage {
     pub id: Option<ImageId>,
     /// `images.size`.
     pub size: Option<i64>,
-    /// Since when it waits; `None` if it lives, and only locations wait that were removed from it.
+    /// Since when it waits; `None` if the image lives and only locations removed from it wait.
     pub since: Option<Timestamp>,
     /// The first of its locations that make it due.
     pub location: i32,

@@ -1,4 +1,4 @@
-//! What rules are asked about: an image as it was when it was deleted.
+//! The input of retention rules: an image as it was when it was deleted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::domain::time::{FAR_FUTURE, Timestamp};
 /// Prefix of properties that belong to Glance's import tasks and never come back.
 const RESERVED_PROPERTIES: &str = "os_glance_";
 
-/// An image as it was when it was deleted; one that lives, as it is.
+/// An image as it was when it was deleted; a living image, as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// `images.owner`.
@@ -19,13 +19,13 @@ pub struct Facts {
     pub name: Option<String>,
     /// `images.size`.
     pub size: Option<i64>,
-    /// Its tags; of many, those that were asked for.
+    /// Its tags, possibly only the requested ones.
     pub tags: HashSet<String>,
-    /// Its properties; of many, those that were asked for. One without a value is in none.
+    /// Its properties, possibly only the requested ones; without those that have no value.
     pub properties: HashMap<String, String>,
 }
 
-/// The tags, and the names of properties, that are asked for. A tenant can make any number of others.
+/// The tags and property names that rules refer to. A tenant can create any number of others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Tags.
@@ -35,7 +35,7 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Whether nothing is asked for.
+    /// Whether the rules refer to none.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.properties.is_empty()
     }
@@ -47,7 +47,7 @@ impl Labels {
     }
 }
 
-/// The columns of an image that say which of its children went with it.
+/// The columns of an image that decide which children were deleted with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deletion {
     /// `images.status`.
@@ -65,14 +65,14 @@ impl From<&Image> for Deletion {
 }
 
 impl Deletion {
-    /// Whether it took a tag, or a member, along: deleted at exactly the image's time.
+    /// Whether a tag or member with this time was deleted with the image: at exactly its time.
     pub fn is_moment(self, at: Option<Timestamp>) -> bool {
         at.is_some() && at == self.deleted_at
     }
 
     /// The last time at which a property can have been deleted with the image. The DELETE stamps
-    /// every row of them anew when it changes the status, before it stamps the image itself; one
-    /// that died before has deleted none.
+    /// all properties again when it changes the status, before it stamps the image itself; a DELETE
+    /// that died earlier has deleted none.
     pub fn properties_until(self) -> Option<Timestamp> {
         let is_active = self.status == ImageStatus::Active;
         match self.deleted_at {
@@ -91,7 +91,7 @@ impl Deletion {
 }
 
 impl Facts {
-    /// What a revert of the image would show, or what it shows while it lives.
+    /// The facts that a revert of the image would restore; of a living image, its present ones.
     pub fn of(image: &Image) -> Self {
         let mut facts = Self {
             owner: image.owner.clone(),
@@ -106,7 +106,7 @@ impl Facts {
         facts
     }
 
-    /// Forgets all tags and properties but these.
+    /// Drops all other tags and properties.
     pub fn keep(&mut self, wanted: &Labels) {
         self.tags.retain(|tag| wanted.tags.contains(tag));
         self.properties.retain(|name, _| wanted.properties.contains(name));
@@ -119,7 +119,7 @@ impl Facts {
         }
     }
 
-    /// Adds a property if the image had it. One that lives goes before one that was deleted.
+    /// Adds a property if the image had it. A live one overrides a deleted one.
     pub fn add_property(&mut self, deletion: Deletion, property: &Property) {
         let Property { name, value: Some(value), deleted, .. } = property else { return };
         if !deleted {

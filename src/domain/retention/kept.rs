@@ -1,5 +1,5 @@
-//! What is remembered of the rules that passes went by. An image waits as long as the longest of them
-//! says, until somebody accepts less: deadlines only grow without a word.
+//! The rules that earlier passes applied. An image waits as long as the longest of them says, until
+//! somebody accepts a shorter time: deadlines only grow unless somebody agrees.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use serde::{Deserialize, Serialize};
 
 use super::{Facts, Labels, Retention};
 
-/// The longest text that our table holds on every database.
+/// The longest text that our table can store in every database.
 const LONGEST: usize = 48 << 10;
-/// Remembered at once. More are replaced by one time that is as long as the longest of them.
+/// Rules stored at once. If there are more, they are replaced by a single time as long as the
+/// longest of them.
 const MOST: usize = 8;
 
-/// What is remembered, as it is stored. Each change has another number, so that one that came first
-/// is seen even where the database does not tell letters apart.
+/// The rules in force as stored. Each change increments a number, so that concurrent changes are
+/// detected even if the database ignores case in comparisons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptText {
     /// Counts the changes.
     pub change: u64,
-    /// All that an image waits for.
+    /// All retentions that an image has to wait for.
     pub all: Vec<Retention>,
 }
 
 impl KeptText {
-    /// Parses what is stored.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// As it is stored.
+    /// The text to store.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// All that an image waits for: it is due when each of these says so.
+/// All retentions that an image has to wait for: it is due when each of them says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InForce(Arc<[Retention]>);
 
@@ -46,7 +47,7 @@ impl From<Retention> for InForce {
 }
 
 impl InForce {
-    /// `own`, and what was in force before and is not covered by it.
+    /// `own`, and those in force before that it does not cover.
     pub fn of(own: &Retention, kept: &[Retention]) -> Self {
         let mut all: Vec<_> = kept.iter().filter(|one| !own.covers(one)).cloned().collect();
         if !all.iter().any(|one| one.covers(own)) {
@@ -65,12 +66,12 @@ impl InForce {
         &self.0
     }
 
-    /// Whether any rule has to be asked.
+    /// Whether there are any rules.
     pub fn has_rules(&self) -> bool {
         self.0.iter().any(|one| !one.rules.is_empty())
     }
 
-    /// How long an image waits. Of one that nothing is known of, the longest.
+    /// How long an image waits; the longest time if nothing is known about it.
     pub fn wait(&self, image: Option<&Facts>) -> Duration {
         let waits = self.0.iter().map(|one| image.map_or(one.longest(), |image| one.wait(image)));
         waits.max().unwrap_or(Duration::MAX)
@@ -86,7 +87,7 @@ impl InForce {
         self.0.iter().map(Retention::longest).max().unwrap_or(Duration::MAX)
     }
 
-    /// The tags and properties that are asked for.
+    /// The tags and properties that the rules refer to.
     pub fn labels(&self) -> Labels {
         let mut labels = Labels::default();
         self.0.iter().for_each(|one| labels.add(one.rules.labels()));

@@ -142,7 +142,7 @@ fn an_image_waits_for_all_that_was_in_force() {
     assert_eq!(kept.wait(Some(&tagged(&["golden"]))), HOUR * 2160);
     assert_eq!(kept.wait(Some(&tagged(&["ephemeral"]))), WEEK);
     assert_eq!(kept.wait(None), HOUR * 2160, "nothing is known of it");
-    // equal ones are one
+    // equal retentions are stored once
     let same = InForce::of(&plain, std::slice::from_ref(&plain));
     assert_eq!(same, InForce::from(plain.clone()));
     assert_eq!(InForce::of(&golden, &[plain, golden.clone()]).all(), [golden]);

@@ -1,4 +1,4 @@
-//! The images of a selection that are lost first, and how many there are in all.
+//! The images of a selection that are due first, and the size of the whole selection.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,18 +9,18 @@ use crate::domain::repo::{PendingMarker, RepoError};
 use crate::domain::scrub::Tally;
 use crate::domain::selection::{Candidate, Filter, Selection};
 
-/// What a selection has.
+/// The images that a selection matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selected {
-    /// All of it.
+    /// The size of all of them.
     pub tally: Tally,
-    /// The images that are lost first, the first of them first.
+    /// Those that are due first, in that order.
     pub first: Vec<Candidate>,
     is_whole: bool,
 }
 
 impl Selected {
-    /// Images that were named, the ones lost first before the others.
+    /// Named images, those that are due first at the front.
     fn named(mut images: Vec<Candidate>) -> Self {
         images.sort_by_key(|one| (one.deleted_at.is_none(), one.deleted_at));
         let mut tally = Tally::default();
@@ -30,20 +30,20 @@ impl Selected {
         Self { tally, first: images, is_whole: true }
     }
 
-    /// Where one of the first images stands in the list of what waits.
+    /// The position of one of the first images in the list of pending images.
     pub fn place(&self, at: usize) -> Option<PendingMarker> {
         self.first.get(at).and_then(place)
     }
 
-    /// After which image the rest of the selection begins; `None` if there is none.
+    /// The image after which the rest of the selection begins; `None` if there is no rest.
     pub fn next(&self) -> Option<PendingMarker> {
         self.first.last().filter(|_| !self.is_whole).and_then(place)
     }
 }
 
 impl Reverter {
-    /// What a selection has: all of it counted, and the images that are lost first after `after`, so
-    /// many at most. Of ids there are all, in that order.
+    /// Evaluates a selection: counts all of it, and returns at most `most` images, those due first
+    /// after `after`. A selection by id returns all of its images, in that order.
     pub async fn select(
         &self,
         _by: &Admin,
@@ -70,7 +70,7 @@ impl Reverter {
     }
 }
 
-/// A selection under construction: keeps so many of its images, in whatever order they come.
+/// A selection under construction: keeps the first images, in whatever order they arrive.
 #[derive(Debug)]
 struct Sieve<'a> {
     filter: &'a Filter,
@@ -81,12 +81,12 @@ struct Sieve<'a> {
 }
 
 impl<'a> Sieve<'a> {
-    /// For what fits and is lost after `after`.
+    /// Keeps images that match and are due after `after`.
     fn new(filter: &'a Filter, after: Option<&'a PendingMarker>, most: usize) -> Self {
         Self { filter, after, most, tally: Tally::default(), kept: BTreeMap::new() }
     }
 
-    /// Takes an image that may fit.
+    /// Adds an image that may match.
     fn take(&mut self, one: Candidate) {
         let fits = self.filter.fits(one.owner.as_deref(), one.name.as_deref());
         let place =
@@ -99,7 +99,7 @@ impl<'a> Sieve<'a> {
         }
     }
 
-    /// All were taken.
+    /// Finishes the selection.
     fn finish(self) -> Selected {
         let first: Vec<_> = self.kept.into_values().collect();
         let is_whole = first.len() as u64 == self.tally.images;
@@ -107,7 +107,7 @@ impl<'a> Sieve<'a> {
     }
 }
 
-/// Where an image stands in the list of what waits.
+/// The position of an image in the list of pending images.
 fn place(one: &Candidate) -> Option<PendingMarker> {
     one.deleted_at.map(|deleted_at| PendingMarker { deleted_at, id: one.id.clone() })
 }

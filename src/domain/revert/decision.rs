@@ -1,5 +1,5 @@
-//! What is decided of one image: whether it comes back, and what with it. A revert of one and a
-//! revert of many decide by this alone.
+//! The decision about one image: whether it comes back, and with what. Single and bulk reverts use
+//! the same decision.
 
 use super::error::destroyed;
 use super::{RevertError, RevertRequest, Reverted, Reverter};
@@ -8,7 +8,7 @@ use crate::domain::image::{Image, ImageId, State, Waiting};
 use crate::domain::pending::{Children, PendingDelete, RevertPlan};
 use crate::domain::time::Timestamp;
 
-/// A revert, decided.
+/// A revert that was decided on.
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) plan: RevertPlan,
@@ -17,8 +17,9 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// Tells the log of what was brought back for an image whose rows were not, or may not be written. The next revert
-    /// finds it there; nobody deletes it again, since whoever won may need it.
+    /// Logs what was recovered or repaired for an image whose rows were not, or perhaps not,
+    /// written. The next revert finds the data there; nobody deletes it again, because another
+    /// process may need it.
     pub(super) fn tell_unwritten(&self) {
         for judged in &self.judged {
             if let Finding::Recovered(kept) = &judged.finding {
@@ -33,7 +34,7 @@ impl Decision {
         }
     }
 
-    /// What the caller is told once it is carried out.
+    /// The response once the revert is written.
     pub(super) fn reverted(&self, now: Timestamp) -> Reverted {
         Reverted {
             image: self.plan.applied(now),
@@ -44,7 +45,8 @@ impl Decision {
     }
 }
 
-/// What a store began and did not finish. Whoever asks again finds it kept still, or there.
+/// The error for a recovery that a store began but did not finish. A retry finds the data still
+/// retained, or present.
 fn not_recovered(id: &ImageId, judged: &Judged) -> RevertError {
     let location = judged.location.id;
     let (Finding::Unknown(problem) | Finding::NotVerifiable(problem)) = &judged.finding else {
@@ -55,7 +57,7 @@ fn not_recovered(id: &ImageId, judged: &Judged) -> RevertError {
 }
 
 impl Reverter {
-    /// Shows that an image may be reverted, or says why not.
+    /// Checks that an image may be reverted, or says why not.
     pub(super) async fn show_pending(&self, image: Image) -> Result<PendingDelete, RevertError> {
         let id = image.id.clone();
         if image.may_be_scrubbed() {
@@ -71,7 +73,7 @@ impl Reverter {
         pending.map_err(|reason| RevertError::NotPending(id, reason))
     }
 
-    /// Decides on what was seen; `None` where the image has changed meanwhile.
+    /// Decides on the evidence; `None` if the image has changed meanwhile.
     pub(super) async fn decide(
         &self,
         pending: PendingDelete,
@@ -79,7 +81,7 @@ impl Reverter {
         request: &RevertRequest,
     ) -> Result<Option<Decision>, RevertError> {
         let chosen = match choose(&pending, &judged) {
-            // A scrubber that came in between took the data with it: answer by what is there.
+            // A scrubber that intervened took the data: report the image's new state instead.
             Err(RevertError::DataMissing { .. }) if self.has_changed(pending.image()).await? => {
                 return Ok(None);
             }
@@ -92,7 +94,7 @@ impl Reverter {
                 return Ok(None);
             }
             self.evidence().recover(pending.image(), &mut judged, &chosen).await;
-            // one that could not be brought back is told as any other that cannot be had
+            // a location that could not be recovered counts like any other that has no data
             let good = |j: &Judged| !chosen.contains(&j.location.id) || j.finding.is_good();
             if let Some(bad) = judged.iter().find(|j| !good(j)) {
                 return Err(not_recovered(&pending.image().id, bad));
@@ -109,8 +111,8 @@ impl Reverter {
         Ok(now.status != image.status || now.version != image.version)
     }
 
-    /// Looks again after COMMIT, with the image's `live` locations. A DELETE that stood still may have
-    /// gone on, and then the image is reverted again; a scrubber or a purge that knows no lock of ours
+    /// Looks again after COMMIT, at the image's `live` locations. A stalled DELETE may have
+    /// continued; then the image is reverted again. A scrubber or purge that does not use our locks
     /// may have taken data or rows.
     pub(super) async fn is_still_there(
         &self,
@@ -136,7 +138,7 @@ impl Reverter {
         if let Some(gone) = planned.find(|location| !live.contains(location)) {
             let image = self.read(id, Children::NONE).await?;
             let mut locations = image.locations.iter().filter(|location| location.id == *gone);
-            // a user, or a DELETE, came right after us; its data waits
+            // a user, or a DELETE, came right after the commit; its data waits
             if locations.any(|location| image.waiting(location) == Some(Waiting::Stamped)) {
                 return Ok(false);
             }

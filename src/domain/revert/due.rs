@@ -1,4 +1,4 @@
-//! When images that wait may be scrubbed.
+//! When pending images are due.
 
 use std::collections::HashMap;
 
@@ -19,13 +19,14 @@ const BATCH: usize = 64;
 type StoresOf = HashMap<ImageId, Vec<Option<String>>>;
 
 impl Reverter {
-    /// Says how long images wait.
+    /// Sets how long images wait.
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
         Self { retention: Some(retention), ..self }
     }
 
-    /// The rules that decide how long these images wait; of the others `scrub_time` does.
+    /// The rules that decide how long these images wait. Images without a rule wait for
+    /// `scrub_time`.
     pub async fn rules_of(
         &self,
         _by: &Admin,
@@ -39,14 +40,14 @@ impl Reverter {
         Ok(facts.filter_map(|(id, facts)| Some((id, rules.first(&facts)?.clone()))).collect())
     }
 
-    /// The same of an image that was read with its children.
+    /// The rule for an image that was read with its children.
     pub(super) fn rule_of(&self, image: &Image) -> Option<Rule> {
         let rules = &self.retention.as_ref()?.rules;
         rules.first(&Facts::of(image)).cloned()
     }
 
-    /// Where rules decide, the image that was deleted first need not be the first that is due: all that
-    /// waits is read, a page at a time.
+    /// If there are rules, the image that was deleted first need not be the first that is due, so
+    /// all pending images are read, page by page.
     pub(super) async fn note_first_due(
         &self,
         summary: &mut Summary,
@@ -104,7 +105,8 @@ impl Reverter {
     }
 }
 
-/// Notes one image in all and in its groups. One whose stores are not known may be in any.
+/// Notes one image in the total and in its groups. If its stores are not known, it may be in any of
+/// them.
 fn note(
     summary: &mut Summary,
     due: Timestamp,

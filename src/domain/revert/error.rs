@@ -24,14 +24,14 @@ pub enum RevertError {
         /// The findings, one per location.
         findings: Vec<String>,
     },
-    /// Its data was destroyed, as the rows say, and nothing of it may be used.
+    /// Its data was destroyed, according to the rows, and nothing the stores have may be used.
     #[error("the data of image {id} was destroyed: {}", .findings.join("; "))]
     Scrubbed {
         /// The image.
         id: ImageId,
-        /// What was found, a location each.
+        /// The findings, one per location.
         findings: Vec<String>,
-        /// Whether there is something that its hash could prove, if that were asked for.
+        /// Whether a store has something that the hash could prove, if the caller asks for that.
         chance: bool,
     },
     /// No location can be verified, and some never can.
@@ -65,7 +65,7 @@ pub enum RevertError {
 }
 
 impl RevertError {
-    /// Whether there is nothing to be done: the image is back.
+    /// Whether nothing is left to do, because the image is active already.
     pub fn is_back(&self) -> bool {
         matches!(self, Self::NotPending(_, NotPending::AlreadyActive))
     }
@@ -86,7 +86,7 @@ impl RevertError {
     }
 }
 
-/// Reports in the log, too, what another process took right after the commit.
+/// Builds the error and logs what another process took right after the commit.
 pub(super) fn destroyed(id: &ImageId, problem: String) -> RevertError {
     tracing::error!(
         image_id = id.as_str(),

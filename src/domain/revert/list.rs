@@ -1,4 +1,4 @@
-//! What waits: a page of it, or all of it summed up.
+//! The list of pending images and its summary.
 
 use chrono::TimeDelta;
 
@@ -11,11 +11,11 @@ use crate::domain::store::StoreId;
 use crate::domain::summary::{GroupBy, Summary, SummaryDraft};
 use crate::domain::time::Timestamp;
 
-/// What Glance ended without a look at its store is listed for so long: `glance-manage db purge`
-/// takes its rows after 30 days by default.
+/// How long images that Glance ended without a look at their store are listed: `glance-manage db
+/// purge` removes their rows after 30 days by default.
 const LISTED_UNSCRUBBED: TimeDelta = TimeDelta::days(30);
 
-/// Where rows do not tell what is asked for, so many are looked at a time.
+/// Page size where images must be filtered here, because their rows cannot answer the query.
 const PAGE: u32 = 512;
 /// Images whose locations are read at a time.
 const BATCH: usize = 64;
@@ -27,7 +27,7 @@ impl From<&PendingSummary> for PendingMarker {
 }
 
 impl PendingSummary {
-    /// Why the image cannot be reverted, as far as its line tells: its data was not looked at.
+    /// Why the image cannot be reverted, according to its list entry; its data was not examined.
     pub fn obstacle(&self) -> Option<RevertError> {
         let empty = || RevertError::NotPending(self.id.clone(), NotPending::NoLocations);
         let unreadable = self.unreadable.clone().map(|bad| RevertError::Repo(bad.into()));
@@ -36,8 +36,8 @@ impl PendingSummary {
 }
 
 impl Reverter {
-    /// A page of the images that wait; it is the last one if there are fewer than were asked for. Where
-    /// they are sifted by store, all that come before the last one of the page are looked at.
+    /// A page of the pending images; one with fewer images than requested is the last. If images
+    /// are filtered by store, all images before the end of the page are examined.
     pub async fn list(
         &self,
         _by: &Admin,
@@ -69,7 +69,7 @@ impl Reverter {
         Ok(found)
     }
 
-    /// All of what waits, in groups.
+    /// All pending images, in groups.
     pub async fn summary(
         &self,
         _by: &Admin,
@@ -89,7 +89,7 @@ impl Reverter {
         self.repo.now().await
     }
 
-    /// Where an image stands in the list.
+    /// The position of an image in the list.
     pub async fn position(&self, _by: &Admin, id: &ImageId) -> Result<Position, RepoError> {
         self.repo.position(id).await
     }
@@ -114,7 +114,7 @@ impl Reverter {
         for some in page.chunks(BATCH) {
             let ids: Vec<_> = some.iter().map(|one| one.id.clone()).collect();
             let mut images = self.repo.get_many(&ids).await?;
-            // what did not fit into memory beside the others
+            // omitted because it did not fit into memory beside the others
             let is_missing = |id: &&ImageId| {
                 !images.iter().any(|image| image.as_ref().is_ok_and(|image| image.id == **id))
             };

@@ -1,8 +1,8 @@
-//! Taking many deleted images back: each by the rules of one, all of them in few statements.
+//! Bulk reverts: each image follows the rules of a single revert, with few statements for all.
 //!
-//! A batch of images is locked and read together; their stores are asked side by side; what is decided
-//! by then is written in one transaction. An image that cannot come back, or whose row changes
-//! meanwhile, is its own affair.
+//! A batch of images is locked and read together; their stores are asked concurrently; the reverts
+//! that are decided by then are written in one transaction. An image that cannot come back, or
+//! whose row changes meanwhile, does not affect the others.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -23,30 +23,30 @@ use crate::domain::principal::Admin;
 use crate::domain::repo::{RepoError, Revert, Write};
 use crate::domain::time::Timestamp;
 
-/// Images that are locked, read, and written at a time.
+/// Images that are locked, read and written together.
 const BATCH: usize = 64;
 
-/// So long a decided image waits for others to be written with it: a slow store must not keep back
-/// what a quick one has shown.
+/// How long a decided revert waits for others to be written with it: a slow store must not delay
+/// the images of a fast one.
 const COMPANY: Duration = Duration::from_millis(20);
 
-/// Is told what became of an image, by its index among those asked for, as soon as that is known.
+/// Receives each image's result as soon as it is known, with the image's index in the request.
 pub type Tell<'a> = &'a mut (dyn FnMut(usize, Result<Reverted, RevertError>) + Send);
 
-/// Which images, and how.
+/// Which images to revert, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Many<'a> {
-    /// The images, each once; the first ones are the first to come back.
+    /// The images, each once, in the order in which they are to come back.
     pub ids: &'a [ImageId],
-    /// What is asked for each of them.
+    /// The options for all of them.
     pub request: RevertRequest,
-    /// Images whose stores are asked side by side.
+    /// Images whose stores are asked concurrently.
     pub jobs: usize,
 }
 
 impl Reverter {
-    /// Takes many images back. What was not told of when this ends was not touched: `stop` said so, or
-    /// the database does not serve, which is the error.
+    /// Reverts many images. An image without a result when this returns was not touched: `stop` was
+    /// cancelled, or the database failed, which is the returned error.
     pub async fn revert_many(
         &self,
         by: &Admin,
@@ -71,7 +71,7 @@ impl Reverter {
         Ok(())
     }
 
-    /// Asks the stores.
+    /// Collects an image's evidence from its stores.
     async fn look_at<'g>(
         &self,
         held: LockedImage<'g>,
@@ -87,21 +87,21 @@ impl Reverter {
     }
 }
 
-/// An image that is locked, by its index among those asked for.
+/// A locked image, with its index in the request.
 #[derive(Debug, Clone, Copy)]
 struct LockedImage<'g> {
     at: usize,
     guard: &'g ImageGuard,
 }
 
-/// An image whose stores were asked.
+/// An image with evidence from its stores.
 struct JudgedImage<'g> {
     held: LockedImage<'g>,
     pending: PendingDelete,
     judged: Vec<Judged>,
 }
 
-/// A revert that was sent to the database without an answer.
+/// A revert that was sent to the database, which did not answer.
 struct Unanswered {
     decision: Decision,
     now: Timestamp,
@@ -109,7 +109,7 @@ struct Unanswered {
 }
 
 impl Unanswered {
-    /// Whether the image is as this revert would have left it.
+    /// Whether the image looks as this revert would have left it.
     fn was_done(&self, image: &Image) -> bool {
         let live = |id: &i32| image.locations.iter().any(|one| one.id == *id && one.is_live());
         image.state() == State::Live
@@ -125,15 +125,15 @@ struct Run<'a> {
     stop: &'a CancellationToken,
     tell: Tell<'a>,
     unanswered: HashMap<usize, Unanswered>,
-    /// Those that live already; perhaps by an earlier revert of ours.
+    /// Images that are already active, perhaps by an earlier revert of ours.
     active: Vec<(usize, RevertError)>,
 }
 
 impl Run<'_> {
-    /// A batch after the other; those whose lock somebody has.
+    /// Processes all batches; returns the images whose lock somebody else holds.
     async fn all(&mut self, indexes: Vec<usize>) -> Result<Vec<usize>, RepoError> {
         let mut taken = Vec::new();
-        // one at a time is one after the other
+        // with a single job, one image after the other
         let size = if self.many.jobs > 1 { BATCH } else { 1 };
         for some in indexes.chunks(size) {
             if self.stop.is_cancelled() {
@@ -158,7 +158,7 @@ impl Run<'_> {
         }
         let done = self.locked(held).await;
         let done = self.tell_active().await.and(done);
-        // it may be done: whoever asks again is told
+        // each may be done: a repeated request will find out
         let unanswered: Vec<_> = self.unanswered.drain().collect();
         for (at, Unanswered { error, .. }) in unanswered {
             (self.tell)(at, Err(error.into()));
@@ -183,7 +183,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Reads, asks, decides and writes; those whose rows changed meanwhile.
+    /// Reads, asks, decides and writes; returns the images whose rows changed meanwhile.
     async fn attempt<'g>(
         &mut self,
         open: Vec<LockedImage<'g>>,
@@ -222,8 +222,8 @@ impl Run<'_> {
         Ok(again)
     }
 
-    /// So many at a time; those that were shown are written together, and wait for others only for a
-    /// moment.
+    /// Asks the stores of `jobs` images at a time, and writes those that are decided together; a
+    /// decided image waits for others only for a moment.
     async fn ask_stores<'g>(
         &mut self,
         waiting: Vec<(LockedImage<'g>, Image)>,
@@ -252,7 +252,7 @@ impl Run<'_> {
         self.write(seen, again).await
     }
 
-    /// Decides, and writes what was decided.
+    /// Decides, and writes the decided reverts.
     async fn write<'g>(
         &mut self,
         mut seen: Vec<JudgedImage<'g>>,
@@ -300,7 +300,7 @@ impl Run<'_> {
         self.look_again(done, now, again).await
     }
 
-    /// Looks at what was written; those that somebody changed right after it.
+    /// Examines the written images again; returns those that somebody changed right afterwards.
     async fn look_again<'g>(
         &mut self,
         done: Vec<(LockedImage<'g>, Decision)>,
@@ -345,7 +345,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether it was done is seen when the image is read again.
+    /// Leaves a revert without an answer open: reading the image again will show whether it was
+    /// done.
     fn doubt<'g>(
         &mut self,
         held: LockedImage<'g>,
@@ -361,7 +362,7 @@ impl Run<'_> {
         }
     }
 
-    /// Tells why an image does not come back, unless no other would fare better.
+    /// Reports why an image does not come back, unless the error would stop every other image too.
     fn refuse(&mut self, held: LockedImage<'_>, error: RevertError) -> Result<(), RepoError> {
         if let RevertError::Repo(away @ RepoError::Unavailable(_)) = &error {
             return Err(away.clone());
@@ -374,8 +375,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Of images that live already: an earlier revert of ours has its answer given once more, as long
-    /// as nobody has changed them since.
+    /// Answers for images that are already active: if an earlier revert of ours did it and nobody
+    /// has changed the image since, its response is repeated.
     async fn tell_active(&mut self) -> Result<(), RepoError> {
         let active = std::mem::take(&mut self.active);
         let ids = active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned());

@@ -1,4 +1,4 @@
-//! A revert in the audit: what is written of it, and what it answers when it is asked for again.
+//! The audit entry of a revert, and how a repeated request is answered from it.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::time::{Timestamp, isotime};
 
-/// The entry of a revert.
+/// The audit entry of a revert.
 pub(super) fn entry(
     at: Timestamp,
     by: &Admin,
@@ -31,7 +31,7 @@ pub(super) fn entry(
         .with("warnings", reverted.warnings.clone())
 }
 
-/// What that revert answered, if the image is as it left it.
+/// The response of the recorded revert, if the image is still as it left it.
 pub(super) fn repeated(row: &AuditRow, image: Image) -> Option<Reverted> {
     let updated_at = image.updated_at.map(isotime)?;
     let then = row.details.get("updated_at").and_then(Value::as_str);
@@ -56,7 +56,7 @@ pub(super) fn repeated(row: &AuditRow, image: Image) -> Option<Reverted> {
 }
 
 impl Reverter {
-    /// What earlier reverts of ours answered, of those images that nobody has changed since.
+    /// The responses of our earlier reverts of those images that nobody has changed since.
     pub(super) async fn answers_of(
         &self,
         by: &Admin,
@@ -66,7 +66,7 @@ impl Reverter {
             return Ok(HashMap::new());
         };
         let last = match tables.last_of(by, ids).await {
-            // then nobody knows
+            // then the earlier reverts are unknown
             Err(RepoError::TablesMissing | RepoError::Refused(_)) => Vec::new(),
             last => last?,
         };

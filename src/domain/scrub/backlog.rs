@@ -15,20 +15,20 @@ use crate::domain::repo::{DueImage, RepoError, Stretch};
 /// Images whose rows are counted at once: 100,000 take about 10 MiB.
 const CHAPTER: u32 = 102_400;
 
-/// Remnants looked at in one pass. Where times are whole seconds, most of what Glance destroyed
-/// before `delayed_delete` was on looks like them.
+/// Remnants examined in one pass. In databases with whole seconds, most images that Glance
+/// destroyed before `delayed_delete` was enabled look like remnants.
 const MOST_REMNANTS: usize = 1000;
-/// No index of Glance's finds remnants, so a pass searches this long, and the next one continues
-/// there.
+/// How long a pass searches for remnants, which no index of Glance's finds. The next pass continues
+/// from there.
 const LOOK: Duration = Duration::from_secs(1);
 /// A plan searches this long: whole large tables would take minutes.
 const LONG_LOOK: Duration = Duration::from_secs(5);
 /// Images read at a time.
 const BATCH: usize = 64;
-/// Images looked at in one go.
+/// Images examined per query.
 const STRETCH: u32 = 10_000;
 
-/// What is due, or the next part of it.
+/// The images that are due, or the next part of them.
 #[derive(Debug, Default)]
 pub(super) struct Chapter {
     images: Vec<DueImage>,
@@ -36,7 +36,7 @@ pub(super) struct Chapter {
 }
 
 impl Chapter {
-    /// The images that can be worked on.
+    /// The images whose ids are valid.
     pub(super) fn ids(&self) -> Vec<ImageId> {
         self.images.iter().filter_map(|image| image.id.clone()).collect()
     }
@@ -53,12 +53,12 @@ impl Chapter {
     }
 }
 
-/// Where the next look for remnants begins.
+/// Where the next search for remnants begins.
 #[derive(Debug)]
 pub(super) struct Bookmark(Option<ImageId>);
 
 impl Default for Bookmark {
-    /// Anywhere: a process may live for one pass.
+    /// A random position, because a process may run only one pass.
     fn default() -> Self {
         let anywhere = format!("{:016x}", RandomState::new().hash_one(()));
         Self(ImageId::parse(&anywhere).ok())
@@ -66,8 +66,8 @@ impl Default for Bookmark {
 }
 
 impl Scrubber {
-    /// Images that are due, after a location. All of them, or many, since rows that name the same
-    /// data are counted once for a chapter.
+    /// The images that are due after a location: all of them, or a large part, because shared data
+    /// is counted once per chapter.
     pub(super) async fn chapter(
         &self,
         horizon: &Horizon,
@@ -82,7 +82,7 @@ impl Scrubber {
         Ok(chapter)
     }
 
-    /// How much is due, of which the first chapter is read.
+    /// How much is due, including the first chapter.
     pub(super) async fn due(&self, horizon: &Horizon, first: &Chapter) -> Result<Tally, RepoError> {
         match first.next() {
             Some(_) => self.count(horizon).await,
@@ -90,8 +90,8 @@ impl Scrubber {
         }
     }
 
-    /// Remnants that are due: some, found where the last look ended. Small tables
-    /// are looked through every time.
+    /// Some remnants that are due, from where the last search ended. Small tables are searched
+    /// completely every time.
     pub(super) async fn some_remnants(&self, horizon: &Horizon) -> Result<Vec<ImageId>, RepoError> {
         let bookmark = || self.bookmark.lock().unwrap_or_else(PoisonError::into_inner);
         let (began, mut after) = (Instant::now(), bookmark().0.clone());
@@ -107,7 +107,7 @@ impl Scrubber {
         Ok(found)
     }
 
-    /// The first remnants, and whether these are all.
+    /// The first remnants in the table, and whether there are no more.
     pub(super) async fn first_remnants(
         &self,
         horizon: &Horizon,

@@ -1,4 +1,4 @@
-//! Images that failed are left alone for a while, longer each time.
+//! Skips images that failed, for a longer time after each failure.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use crate::domain::time::Timestamp;
 
 const FIRST: TimeDelta = TimeDelta::seconds(60);
 const LONGEST: TimeDelta = TimeDelta::hours(6);
-/// Past so many failing images the fault is not theirs; the rest is simply tried at each pass.
+/// Maximum number of images remembered. If more fail, the cause is not in the images; the others
+/// are simply tried in each pass.
 const REMEMBERED: usize = 10_000;
 
 /// When each failing image may be tried again. Kept in memory: after a restart all are tried.

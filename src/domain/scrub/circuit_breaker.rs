@@ -1,8 +1,8 @@
 //! The circuit breaker of each store: an unmounted share must not make every image `deleted`.
 //!
-//! A store's "absent" is accepted if it has a living image's data at that moment or, if no living
-//! image is there, if it has destroyed or shown something in this pass. Many consecutive absent
-//! objects trip the breaker for the rest of the pass. The alert stays in later passes until the
+//! "Absent" is accepted from a store that has a living image's data at that moment or, if there is
+//! no living image, that has destroyed or shown something in this pass. Many consecutive absent
+//! objects trip the breaker for the rest of the pass. The alert remains in later passes until the
 //! store shows something.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use crate::domain::store::{Placed, StoreId, Stores};
 /// The unit that has its own breaker and proof.
 type Key = (StoreId, String);
 
-/// Why breakers of earlier passes tripped, for as long as their stores have shown nothing.
+/// Why breakers tripped in earlier passes, for stores that have shown nothing since.
 pub(super) type Tripped = BTreeMap<Key, String>;
 
 /// The state of each store in one pass.
@@ -30,7 +30,7 @@ pub(super) struct CircuitBreaker {
 struct Gate {
     asked: bool,
     stopped: Option<String>,
-    /// Absent objects since something was there.
+    /// Consecutive absent objects.
     absent_in_a_row: usize,
     /// Absences that were not accepted.
     doubted: usize,
@@ -46,7 +46,7 @@ pub(super) enum Belief {
     Gone,
     /// The store has shown nothing yet and may be an empty folder. Checked once more at the end.
     Unproved,
-    /// The store is stopped.
+    /// The breaker has tripped.
     Stopped,
 }
 
@@ -55,8 +55,8 @@ impl CircuitBreaker {
         Self { absent_limit, gates: Mutex::default() }
     }
 
-    /// Whether the store may be worked on; asks for its health once a pass, and again after it
-    /// gave no clear answer.
+    /// Whether the pass may work on the store. Checks its health once per pass, and again after an
+    /// unclear result.
     pub(super) async fn admits(&self, placed: &Placed) -> Result<(), String> {
         let mut gates = self.gates.lock().await;
         let gate = gates.entry(placed.part()).or_default();
@@ -67,15 +67,16 @@ impl CircuitBreaker {
         gate.stopped.clone().map_or(Ok(()), Err)
     }
 
-    /// The store gave no clear answer, or refused: a share that goes away in the middle of a pass
-    /// must not have the whole backlog claimed for it.
+    /// Notes an unclear result or a refusal, so that the next call checks the health again: if a
+    /// share disappears during a pass, the rest of the backlog must not be claimed.
     pub(super) async fn in_doubt(&self, placed: &Placed) {
         if let Some(gate) = self.gates.lock().await.get_mut(&placed.part()) {
             gate.asked = false;
         }
     }
 
-    /// The store destroyed something, or has it and would not: it is no unmounted share.
+    /// The store destroyed something, or refused to destroy something that it has: it is not an
+    /// unmounted share.
     pub(super) async fn shown(&self, placed: &Placed) {
         let mut gates = self.gates.lock().await;
         let gate = gates.entry(placed.part()).or_default();
@@ -83,9 +84,8 @@ impl CircuitBreaker {
         gate.absent_in_a_row = 0;
     }
 
-    /// What the store's word that an object is absent is worth. What was `expected`, from a claim
-    /// that is taken up again, does not trip the breaker where a living image shows that the share
-    /// is mounted.
+    /// Judges a store's "absent". An `expected` absence, of a resumed claim, does not trip the
+    /// breaker while a living image shows that the share is mounted.
     pub(super) async fn absent(
         &self,
         placed: &Placed,
@@ -113,7 +113,7 @@ impl CircuitBreaker {
         Ok(belief)
     }
 
-    /// Every store that is stopped or not believed, with the reason, in this pass and since earlier
+    /// Every store that is stopped or not believed, with the reason, from this pass and earlier
     /// ones.
     pub(super) async fn alerts(&self, tripped: &mut Tripped) -> Vec<String> {
         let gates = self.gates.lock().await;
@@ -138,7 +138,7 @@ impl CircuitBreaker {
 }
 
 impl Gate {
-    /// Looks whether a living image's data is there; at the same one as before, if it still is.
+    /// Whether a living image's data is there. Checks the same image as before, if it still exists.
     async fn has_canary(
         &mut self,
         placed: &Placed,
@@ -167,7 +167,7 @@ impl Gate {
         }
     }
 
-    /// What is wrong with so much absence, and what to do.
+    /// Describes suspicious absences, with advice.
     fn absence(&self) -> Option<String> {
         let why = match &self.stopped {
             Some(reason) if self.doubted > 0 || self.absent_in_a_row > 0 => reason.clone(),

@@ -20,13 +20,13 @@ pub(super) struct Claimed<'a> {
 pub(super) struct Destruction {
     pub(super) deleted: Vec<i32>,
     pub(super) gone: u64,
-    /// Of these, what nobody but this pass should have destroyed.
+    /// Of these, the ones that somebody else must have destroyed.
     pub(super) taken: u64,
     pub(super) shared: u64,
     pub(super) retained: u64,
-    /// Bytes went, or may have gone.
+    /// Data was destroyed, or may have been.
     pub(super) touched: bool,
-    /// Why something is left, if anything is.
+    /// Why something remains, if anything does.
     pub(super) left: Option<String>,
     /// Data is absent from a store that has shown nothing yet.
     pub(super) unproved: bool,
@@ -35,14 +35,14 @@ pub(super) struct Destruction {
 }
 
 impl Destruction {
-    /// Whether nothing is left of the image.
+    /// Whether nothing remains of the image.
     pub(super) fn is_whole(&self) -> bool {
         self.left.is_none() && !self.stopped
     }
 }
 
 impl Claimed<'_> {
-    /// Each location that has to go, and where it is.
+    /// Each location to be destroyed, and its store.
     pub(super) fn targets(&self) -> impl Iterator<Item = (&Location, &Placed)> {
         self.work.targets().iter().zip(&self.placed)
     }
@@ -51,13 +51,13 @@ impl Claimed<'_> {
         self.work.targets().iter().any(|location| location.id == row)
     }
 
-    /// Only the pass that made the claim knows that nothing was destroyed, and only while it is
-    /// certain of it.
+    /// Whether the claim may be released. Only the pass that made the claim can know that nothing
+    /// was destroyed, and only if it is certain.
     pub(super) fn may_be_released(&self, outcome: &Destruction) -> bool {
         !outcome.is_whole() && !outcome.touched && self.work.kind() == WorkKind::Due
     }
 
-    /// `audit` is for an image that is destroyed whole.
+    /// `audit` is the entry of an image that is completely destroyed.
     pub(super) fn settled<'s>(
         &'s self,
         outcome: &Destruction,

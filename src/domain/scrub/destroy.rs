@@ -1,4 +1,4 @@
-//! What is done to the claimed data of a batch.
+//! Destroys the claimed data of a batch.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::domain::store::{Deletion, Placed};
 /// A claimed image, and what happened to its data.
 type Outcome<'c> = (Claimed<'c>, Destruction);
 
-/// An image whose only location is to go.
+/// An image whose only location is to be destroyed.
 struct Going<'g, 'c> {
     claimed: &'g Claimed<'c>,
     location: &'g Location,
@@ -32,7 +32,7 @@ pub(super) struct Destroyer<'a> {
 }
 
 impl Destroyer<'_> {
-    /// A batch, `scrub_pool_size` groups at a time.
+    /// Destroys a batch, `scrub_pool_size` groups at a time.
     pub(super) async fn destroy_all<'c>(&self, batch: Vec<Claimed<'c>>) -> Vec<Outcome<'c>> {
         let destroyed = groups(batch).into_iter().map(|group| self.destroy_group(group));
         let destroyed: Vec<_> = destroyed.collect();
@@ -51,7 +51,7 @@ impl Destroyer<'_> {
         }
     }
 
-    /// One image, location by location.
+    /// Destroys one image, location by location.
     async fn destroy<'c>(&self, claimed: Claimed<'c>) -> Outcome<'c> {
         let mut outcome = self.begun(&claimed);
         for (location, placed) in claimed.targets() {
@@ -65,7 +65,8 @@ impl Destroyer<'_> {
                     Err(reason) => outcome.left = Some(stopped(placed, &reason)),
                 }
             }
-            // Whole, its claim can be released; what is destroyed in part has to be finished.
+            // If nothing was destroyed yet, the claim can be released; otherwise the image has to
+            // be finished.
             if outcome.stopped || (outcome.left.is_some() && !outcome.touched) {
                 break;
             }
@@ -73,8 +74,8 @@ impl Destroyer<'_> {
         (claimed, outcome)
     }
 
-    /// Images of one location each, all in one part of a store, which takes them together. What
-    /// becomes of one says nothing of another.
+    /// Destroys images of one location each, all in one part of a store, with one call to the
+    /// store. Their results are independent.
     async fn destroy_together<'c>(&self, group: Vec<Claimed<'c>>) -> Vec<Outcome<'c>> {
         let begun = group.into_iter().map(|claimed| (self.begun(&claimed), claimed));
         let mut all: Vec<_> = begun.collect();
@@ -112,7 +113,8 @@ impl Destroyer<'_> {
         Destruction { touched: self.goes_with_another(claimed), ..Destruction::default() }
     }
 
-    /// Whether the store has to destroy a location's data. If not, what becomes of the row is settled.
+    /// Whether the store has to destroy a location's data. If not, the outcome already says what
+    /// happens to the row.
     fn is_to_go(
         &self,
         claimed: &Claimed<'_>,
@@ -138,7 +140,8 @@ impl Destroyer<'_> {
         false
     }
 
-    /// Whether data of the image goes with another image, which may be destroyed at any moment.
+    /// Whether some of the image's data is destroyed with another image, which may happen at any
+    /// moment.
     fn goes_with_another(&self, claimed: &Claimed<'_>) -> bool {
         claimed.targets().any(|(location, _)| match self.share(claimed, location) {
             Share::GoesWith(row) => !claimed.has(row),
@@ -146,8 +149,8 @@ impl Destroyer<'_> {
         })
     }
 
-    /// Whether other rows need the same data: those of all images as they were counted, those of this
-    /// image as they were under its lock.
+    /// Whether other rows need the same data: rows of all images as they were counted, and this
+    /// image's rows as they were read under its lock.
     fn share(&self, claimed: &Claimed<'_>, location: &Location) -> Share {
         let stores = &*self.scrubber.stores;
         let objects = stores.objects(location);
@@ -237,7 +240,8 @@ impl Destroyer<'_> {
     }
 }
 
-/// Images of one location each that a store takes together, and each other image by itself.
+/// Groups images of one location each that a store can destroy together; every other image is a
+/// group by itself.
 fn groups(batch: Vec<Claimed<'_>>) -> Vec<Vec<Claimed<'_>>> {
     let (mut groups, mut open) = (Vec::new(), BTreeMap::new());
     for claimed in batch {

@@ -1,4 +1,4 @@
-//! What is due at a moment, by all that an image has to wait for.
+//! What is due at a moment, under all retentions that apply.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -25,34 +25,35 @@ impl Horizon {
         Self { now, waits }
     }
 
-    /// The same after a while.
+    /// The horizon after this time has passed.
     pub(super) fn after(&self, wait: Duration) -> Self {
         Self { now: later(self.now, wait), waits: self.waits.clone() }
     }
 
-    /// Whether images have to be asked about one by one.
+    /// Whether retention rules decide, so that each image must be looked at.
     pub(super) fn has_rules(&self) -> bool {
         self.waits.has_rules()
     }
 
-    /// What was deleted later is not due, whatever it is. The database is asked by this time.
+    /// Images deleted later are not due, whatever the rules say. The database is queried with this
+    /// time.
     pub(super) fn latest(&self) -> Timestamp {
         earlier(self.now, self.waits.shortest())
     }
 
-    /// What was deleted at this time or earlier is due, whatever it is.
+    /// Images deleted at this time or earlier are due, whatever the rules say.
     pub(super) fn surely(&self) -> Timestamp {
         earlier(self.now, self.waits.longest())
     }
 
-    /// An image is due if it was deleted at this time or earlier.
+    /// The image is due if it was deleted at this time or earlier.
     pub(super) fn before(&self, image: Option<&Facts>) -> Timestamp {
         earlier(self.now, self.waits.wait(image))
     }
 }
 
 impl Scrubber {
-    /// What rules of the horizon ask of these images; nothing where there are none.
+    /// The facts that the rules need about these images; empty without rules.
     pub(super) async fn facts_of(
         &self,
         horizon: &Horizon,
@@ -64,7 +65,7 @@ impl Scrubber {
         self.repo.facts_of(ids, &horizon.waits.labels()).await
     }
 
-    /// The same of images that were read.
+    /// The same for images that were read.
     pub(super) async fn facts_of_read(
         &self,
         horizon: &Horizon,

@@ -1,6 +1,6 @@
-//! The `scrub_time` and the rules in force: an image waits as long as the longest that a pass of any
-//! process went by, until somebody accepts less. Needs our own tables; without them it is what this
-//! process has.
+//! The `scrub_time` and rules in force: an image waits as long as the longest time that a pass of
+//! any process has applied, until somebody accepts a shorter one. This needs our own tables;
+//! without them the settings of this process apply.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::domain::retention::{Facts, InForce, KeptText, Retention};
 use crate::domain::time::Timestamp;
 
 impl Work {
-    /// Whether it was due by this time already. What a pass has claimed goes on whatever is said since.
+    /// Whether the work was already due by this time. Work that a pass has claimed always counts as
+    /// due.
     fn was_due(&self, before: Timestamp) -> bool {
         match self.kind() {
             WorkKind::Resumed => true,
@@ -28,12 +29,12 @@ impl Work {
     }
 }
 
-/// What a pass or a plan has to go by.
+/// The horizons of a pass or a plan.
 #[derive(Debug, Clone)]
 pub(super) struct Times {
-    /// What is due by what this process has.
+    /// Under this process's own settings.
     pub(super) own: Horizon,
-    /// What is due by all that is in force: never more.
+    /// Under everything in force; never later than `own`.
     pub(super) in_force: Horizon,
     waits: InForce,
     is_shorter: bool,
@@ -42,13 +43,13 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// Of what is due, so many images are due by shorter times alone.
+    /// Describes the images that are due only because of shorter times, if there are any.
     pub(super) fn lowered(&self, images: u64) -> Option<Lowered> {
         let (from, to) = (self.kept, self.scrub_time);
         (images > 0).then_some(Lowered { from, to, images })
     }
 
-    /// Whether the work is due by shorter times alone.
+    /// Whether the work is due only because of shorter times.
     pub(super) fn is_early(&self, work: &Work, image: Option<&Facts>) -> bool {
         self.is_shorter && !work.was_due(self.in_force.before(image))
     }
@@ -58,14 +59,14 @@ impl Times {
     }
 }
 
-/// What our table says of times.
+/// The times in our table.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     scrub_time: Option<Duration>,
     retention: Option<String>,
 }
 
-/// What passes went by; an order that cannot be read keeps everything.
+/// The retentions that passes have applied. If the stored text is unreadable, nothing is due.
 fn kept(orders: &Orders) -> Vec<Retention> {
     match orders.retention.as_deref().map(KeptText::parse) {
         Some(Some(kept)) => kept.all,
@@ -75,7 +76,7 @@ fn kept(orders: &Orders) -> Vec<Retention> {
 }
 
 impl Scrubber {
-    /// What is due at `now`, by what this process has, and by what is in force.
+    /// What is due at `now`, under this process's settings and under everything in force.
     pub(super) fn times(&self, now: Timestamp, orders: Option<&Orders>) -> Times {
         let own = &self.retention;
         let kept = orders.map(kept).unwrap_or_default();
@@ -91,14 +92,14 @@ impl Scrubber {
         }
     }
 
-    /// Whether rules, here or in what passes went by, make some images due earlier than they were.
+    /// Whether rules, configured or in force, make some images due earlier than before.
     pub async fn has_shorter_rules(&self) -> Result<bool, RepoError> {
         let times = self.times(self.present().await?, self.orders().await?.as_ref());
         let has_rules = times.waits.has_rules() || !self.retention.rules.is_empty();
         Ok(times.is_shorter() && has_rules)
     }
 
-    /// How many of the images that are due are so by shorter times alone, as far as rows tell.
+    /// How many images are due only because of shorter times, according to the rows.
     pub(super) async fn lowered(&self, times: &Times, due: Tally) -> Result<u64, RepoError> {
         if !times.is_shorter() || due.images == 0 {
             return Ok(0);
@@ -107,7 +108,7 @@ impl Scrubber {
         Ok(due.images.saturating_sub(before.images))
     }
 
-    /// How much is due as far as rows tell, and why a pass may destroy nothing of it.
+    /// How much is due according to the rows, and why a pass may refuse to destroy it.
     pub async fn forecast(&self) -> Result<(Tally, Option<Limited>), RepoError> {
         let now = self.present().await?;
         let times = self.times(now, self.orders().await?.as_ref());
@@ -123,7 +124,7 @@ impl Scrubber {
         }
     }
 
-    /// What lets an image wait longer than it did is in force from now on. Returns what is stored then.
+    /// Stores longer times, which take effect immediately. Returns what is stored then.
     pub(super) async fn keep_times(
         &self,
         times: &Times,
@@ -147,8 +148,8 @@ impl Scrubber {
         Ok(stored)
     }
 
-    /// Somebody has seen what is due by shorter times, and accepted it: these are in force. What
-    /// somebody else has stored meanwhile stays.
+    /// Puts shorter times into force after somebody accepted what they make due. Keeps what
+    /// somebody else has stored meanwhile.
     pub(super) async fn shorten(&self, times: &Times, stored: &Stored) -> Result<(), RepoError> {
         let Some(control) = self.control.as_ref().filter(|_| times.is_shorter()) else {
             return Ok(());
@@ -167,7 +168,8 @@ impl Scrubber {
         }
     }
 
-    /// Unless somebody else wrote it meanwhile: the next pass sees that. Returns what was to be stored.
+    /// Replaces the stored rules, unless somebody else changed them meanwhile: the next pass sees
+    /// that change. Returns the text that was to be stored.
     async fn replace_retention(
         &self,
         from: Option<&str>,
@@ -182,7 +184,7 @@ impl Scrubber {
         Ok(text)
     }
 
-    /// Tells all others that a pass begins. Nothing depends on it.
+    /// Publishes that a pass begins. Nothing depends on it.
     pub(super) async fn note_beginning(&self) {
         if let Some(control) = &self.control
             && let Err(error) = control.pass_began().await
@@ -191,7 +193,7 @@ impl Scrubber {
         }
     }
 
-    /// Tells all others what came of it.
+    /// Publishes the result of the pass.
     pub(super) async fn note_end(&self, result: &Result<ScrubReport, RepoError>) {
         let result = match result {
             Ok(report) => report.result(),

@@ -4,8 +4,8 @@ use super::work::{Work, WorkKind};
 use crate::domain::image::Image;
 use crate::domain::store::{Placed, Presence, Stores};
 
-/// Whether the data to be destroyed may be all that is left of a living image: none of its live
-/// locations has the whole data.
+/// Whether the data to be destroyed may be all that is left of a living image, because none of its
+/// live locations has the whole data.
 pub(super) async fn may_be(work: &Work, placed: &[Placed], stores: &dyn Stores) -> bool {
     let is_destroyed = |one: &Placed| !one.store.objects(&one.uri).is_empty();
     work.kind() == WorkKind::Leftovers

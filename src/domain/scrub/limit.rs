@@ -41,9 +41,9 @@ impl PassLimits {
     /// No limit at all.
     pub const NONE: Self = Self { images: u64::MAX, bytes: None };
 
-    /// Whether a pass may destroy so much. What is due only since `scrub_time` was lowered is over
-    /// the limit, whatever its number. What was accepted lets so many images through, whatever their
-    /// size and since when they are due.
+    /// Checks whether a pass may destroy what is due. Any number of images that are due only
+    /// because `scrub_time` or a rule was shortened is over the limit. An acceptance permits its
+    /// number of images, whatever their size and whenever they became due.
     pub fn judge(
         self,
         due: Tally,
@@ -58,8 +58,8 @@ impl PassLimits {
         Err(Limited { due, limits: self, lowered, accepted })
     }
 
-    /// What a pass that was let through may destroy: more can have become due since, and what only
-    /// stores can tell of was not counted.
+    /// What an admitted pass may destroy. It may find more than was counted: images that became due
+    /// since, and those that only the stores know about.
     pub(super) fn allowance(self, accepted: Option<u64>) -> Allowance {
         Allowance {
             images: self.images.max(accepted.unwrap_or(0)),
@@ -76,7 +76,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// Whether another image may go, taken off if so.
+    /// Whether another image may be destroyed; if so, subtracts it.
     pub(super) fn take(&mut self, size: Option<i64>) -> bool {
         let mut one = Tally::default();
         one.add(size);
@@ -88,18 +88,18 @@ impl Allowance {
         fits
     }
 
-    /// How many of these may go, in their order.
+    /// How many of these images may be destroyed, in their order.
     pub(super) fn prefix(mut self, sizes: impl Iterator<Item = Option<i64>>) -> usize {
         sizes.take_while(|size| self.take(*size)).count()
     }
 }
 
-/// Images that are due only since `scrub_time` was lowered, or rules make them due earlier.
+/// Images that are due only because `scrub_time` was lowered or a rule is shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lowered {
-    /// The `scrub_time` in force; no longer than `to` where rules alone are shorter.
+    /// The `scrub_time` in force; at most `to` if only rules are shorter.
     pub from: Duration,
-    /// That of this process.
+    /// The `scrub_time` of this process.
     pub to: Duration,
     /// How many.
     pub images: u64,
@@ -117,16 +117,16 @@ impl fmt::Display for Lowered {
     }
 }
 
-/// More is due than a pass may destroy, so it destroyed nothing.
+/// Why a pass destroyed nothing: more is due than it may destroy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limited {
     /// What is due.
     pub due: Tally,
     /// What a pass may destroy.
     pub limits: PassLimits,
-    /// Those of them that are due only since `scrub_time` was lowered.
+    /// Those of them that are due only because times were shortened.
     pub lowered: Option<Lowered>,
-    /// How many images somebody accepted; fewer than are due.
+    /// The number of images that somebody accepted, fewer than are due.
     pub accepted: Option<u64>,
 }
 

@@ -1,14 +1,15 @@
 //! The size of the next batch of claims.
 //!
-//! Claims of one transaction share its cost, most of all where a commit waits for a disk. But a
-//! claimed image is out of every revert's reach, so where data goes slowly few wait for their turn.
+//! Claims in one transaction share its cost, especially where a commit waits for a disk. But a
+//! claimed image cannot be reverted, so where deletion is slow, only a few images should be claimed
+//! at a time.
 
 use std::time::Duration;
 
 const FEWEST: usize = 16;
 const MOST: usize = 64;
-/// A batch that took less time may be followed by a larger one: a service that takes many objects at
-/// once needs about as long for few.
+/// A batch faster than this may be followed by a larger one: a service with bulk deletion takes
+/// about as long for a few objects.
 const QUICK: Duration = Duration::from_secs(1);
 
 /// The size of the next batch.
@@ -24,8 +25,8 @@ impl Pace {
         self.0
     }
 
-    /// How long the last batch took, and whether all of it went well: where a store makes
-    /// trouble, few images are claimed for nothing.
+    /// Adapts to the last batch: its duration, and whether all of it succeeded. If a store fails,
+    /// few images should be claimed in vain.
     pub(super) fn took(&mut self, time: Duration, well: bool) {
         let next = if time < QUICK { self.0 * 2 } else { self.0 / 2 };
         self.0 = if well { next.clamp(FEWEST, MOST) } else { FEWEST };

@@ -1,4 +1,4 @@
-//! One pass: chapters of candidates, batches of claims.
+//! One pass: chapters of candidates, in batches of claims.
 
 mod claim;
 mod settle;
@@ -31,11 +31,11 @@ pub(super) struct Pass<'a> {
     scrubber: &'a Scrubber,
     stop: &'a CancellationToken,
     horizon: Horizon,
-    /// When the pass began, as its name.
+    /// The pass's name: when it began.
     name: String,
     /// What may still be destroyed.
     left: Allowance,
-    /// More could be destroyed than that.
+    /// Whether more is due than it may destroy.
     is_over: bool,
     breaker: CircuitBreaker,
     shared: Option<SharedData>,
@@ -46,7 +46,7 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass at `now` over what is due, at most as much of it as `left` says.
+    /// A pass at `now` over what is due, limited by `left`.
     pub(super) fn new(
         scrubber: &'a Scrubber,
         stop: &'a CancellationToken,
@@ -70,7 +70,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// What its records call it: when it began.
+    /// The pass's name in records: when it began.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -79,13 +79,13 @@ impl<'a> Pass<'a> {
         self.report
     }
 
-    /// `first` is what was due when the pass was judged.
+    /// `first` is the chapter that was read when the limits were checked.
     pub(super) async fn run(&mut self, first: Chapter) -> Result<(), RepoError> {
         self.all_due(first).await?;
         if self.is_over {
             return self.stop_at_limit().await;
         }
-        // only as many as the limit leaves; the others wait for the next pass
+        // claim only as many as the limit allows; the others wait for the next pass
         if !self.report.interrupted {
             let remnants = self.scrubber.some_remnants(&self.horizon);
             match self.stop.run_until_cancelled(remnants).await.transpose()? {
@@ -125,7 +125,7 @@ impl<'a> Pass<'a> {
         self.again().await
     }
 
-    /// More became due during the pass than it was let through for.
+    /// Ends a pass during which more became due than it may destroy.
     async fn stop_at_limit(&mut self) -> Result<(), RepoError> {
         let due = self.scrubber.count(&self.horizon).await?;
         let limits = self.scrubber.settings.limits;
@@ -133,7 +133,7 @@ impl<'a> Pass<'a> {
         self.finish().await
     }
 
-    /// False if the pass was stopped meanwhile.
+    /// Counts the rows that share data. False if the pass was stopped meanwhile.
     async fn count_shared(&mut self, ids: &[ImageId]) -> Result<bool, RepoError> {
         let shared = self.stop.run_until_cancelled(SharedData::of(
             self.scrubber,
@@ -146,7 +146,7 @@ impl<'a> Pass<'a> {
         Ok(self.shared.is_some())
     }
 
-    /// Images that are better looked at alone, or after all others.
+    /// Retries images that must be handled alone, or after all others.
     async fn again(&mut self) -> Result<(), RepoError> {
         let ids = std::mem::take(&mut self.again);
         self.is_last_try = true;
@@ -213,7 +213,7 @@ impl<'a> Pass<'a> {
         let Some(counts) = self.shared.as_mut().filter(|_| !claimed.is_empty()) else {
             return Ok(());
         };
-        // a pass that is stopped here releases what it claimed
+        // a pass that is stopped here releases its claims
         stop.run_until_cancelled(counts.catch_up(scrubber)).await.transpose()?;
         let shares = counts.shares(scrubber, &claimed);
         let destroyer = Destroyer { scrubber, breaker: &self.breaker, shares: &shares, stop };
@@ -221,8 +221,8 @@ impl<'a> Pass<'a> {
         self.settle(outcomes).await
     }
 
-    /// Reads the locked images, and keeps those whose every location can be destroyed: an image
-    /// that we could only half destroy is not begun.
+    /// Reads the locked images, and keeps those of which every location can be destroyed, so that
+    /// no image is left half destroyed.
     async fn read(
         &mut self,
         guards: &HashMap<ImageId, ImageGuard>,
@@ -283,8 +283,8 @@ impl<'a> Pass<'a> {
         Some(all)
     }
 
-    /// Leaves out removed locations of living images that show no data: what was removed may be the
-    /// last copy.
+    /// Omits removed locations of living images whose live locations show no data: a removed
+    /// location may be the last copy.
     async fn without_last_copies(
         &mut self,
         works: Vec<(Work, Vec<Placed>)>,

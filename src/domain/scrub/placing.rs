@@ -1,28 +1,27 @@
-//! Where the data of an image lies, and whether all of it may be destroyed. A pass and its plan ask
-//! the same.
+//! The stores of an image's data, and whether all of it may be destroyed. Used by passes and plans.
 
 use super::work::Work;
 use crate::domain::store::{Placed, Stores};
 
-/// Why an image is not begun.
+/// Why a pass skips an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Obstacle {
     /// Its rows cannot be read.
     Unreadable,
-    /// No store that is configured has one of its locations.
+    /// No configured store matches one of its locations.
     NoStore,
-    /// A store may not touch one of its locations for this image.
+    /// A store must not destroy one of its locations for this image.
     NotAcceptable,
-    /// A store of its is not well.
+    /// One of its stores is unhealthy.
     StoreUnavailable,
-    /// It failed lately, and waits to be tried again.
+    /// It failed recently; a later pass tries it again.
     FailedLately,
     /// Somebody holds it.
     Held,
 }
 
 impl Obstacle {
-    /// The word for programs.
+    /// Its stable name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
@@ -35,8 +34,8 @@ impl Obstacle {
     }
 }
 
-/// Places every location whose data has to go; an image that could only be half destroyed is not
-/// begun. Does no I/O.
+/// Finds the store of every location to be destroyed; an image of which only a part could be
+/// destroyed is skipped. Does no I/O.
 pub(super) fn place(stores: &dyn Stores, work: &Work) -> Result<Vec<Placed>, (Obstacle, String)> {
     let image = &work.image().id;
     let placed = work.targets().iter().map(|location| {

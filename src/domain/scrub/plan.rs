@@ -1,4 +1,4 @@
-//! What the next passes will destroy: the same decisions as a pass, and no writes.
+//! Plans the next passes: the same decisions as in a pass, without writes.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::ops::ControlFlow;
@@ -15,35 +15,35 @@ use crate::domain::retention::{Facts, later};
 use crate::domain::store::Placed;
 use crate::domain::time::Timestamp;
 
-/// Pairs of project and store that are told one by one; there can be any number of projects.
+/// Pairs of project and store listed individually; the number of projects is unbounded.
 const MOST_GROUPS: usize = 1000;
-/// Images that are told one by one.
+/// Images listed individually.
 const MOST_NEXT: usize = 100;
-/// Examples of each obstacle.
+/// Examples per obstacle.
 const MOST_EXAMPLES: usize = 3;
 
-/// What will be destroyed by the end of a time to come.
+/// What the passes until a future time will destroy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// When the plan was made, by the clock that decides what is due.
     pub now: Timestamp,
-    /// What is due at this time is in the plan.
+    /// The plan includes everything that is due at this time.
     pub until: Timestamp,
-    /// All that would be destroyed.
+    /// Everything that would be destroyed.
     pub total: Tally,
-    /// The same by project and store, those whose first image is lost next first. An image with
+    /// The same by project and store, ordered by when their first image is due. An image with
     /// copies in several stores is in several groups.
     pub groups: Vec<PlanGroup>,
-    /// What is in none of the groups, because there were too many.
+    /// What was omitted from the groups because there were too many.
     pub other_groups: Tally,
-    /// The images that are lost next, not all of them.
+    /// The images that are due first, not all of them.
     pub next: Vec<PlannedImage>,
-    /// Images that are due, but that a pass leaves alone.
+    /// Images that are due, but that a pass would skip.
     pub stopped: Vec<Stopped>,
-    /// Whether all images were searched. In very large tables a plan gives up on those that only a
-    /// search of every row finds: what interrupted deletions left. Later passes find them.
+    /// Whether every image was searched. In very large tables a plan stops searching for remnants,
+    /// which no index finds; later passes find them.
     pub is_complete: bool,
-    /// Why a pass that had to destroy all this at once would destroy nothing.
+    /// Why a single pass over all of this would be refused.
     pub limited: Option<Limited>,
 }
 
@@ -52,7 +52,7 @@ pub struct Plan {
 pub struct PlanGroup {
     /// `images.owner`.
     pub project: Option<String>,
-    /// The store; `None` for images of which no data is left.
+    /// The store; `None` for images without any remaining data.
     pub store: Option<String>,
     /// How much.
     pub tally: Tally,
@@ -60,7 +60,7 @@ pub struct PlanGroup {
     pub first_at: Timestamp,
 }
 
-/// One image that would be destroyed. Fields are compared in their order.
+/// One image that would be destroyed. Compared by its fields, in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PlannedImage {
     /// From when on it may be destroyed.
@@ -75,25 +75,26 @@ pub struct PlannedImage {
     pub size: Option<i64>,
     /// The stores that have the data.
     pub stores: Vec<String>,
-    /// Whether the image itself stays, and only locations that were removed from it are scrubbed.
+    /// Whether the image itself lives, and only locations removed from it are scrubbed.
     pub leftovers: bool,
-    /// The retention rule that decides when; `None` where `scrub_time` does.
+    /// The retention rule that decides when; `None` if `scrub_time` does.
     pub rule: Option<String>,
 }
 
-/// Images that a pass would leave alone, for one kind of reason.
+/// Images that a pass would skip, for one kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
     /// The kind.
     pub obstacle: Obstacle,
     /// How much.
     pub tally: Tally,
-    /// The first few: id, and what is in the way.
+    /// The first few: each id with its reason.
     pub examples: Vec<(String, String)>,
 }
 
 impl Scrubber {
-    /// Plans the passes from now until `within` from now. Memory is bounded, whatever waits.
+    /// Plans the passes from now until `within` from now. Memory use is bounded, whatever the
+    /// backlog.
     pub async fn plan(&self, _: &Admin, within: Duration) -> Result<Plan, RepoError> {
         let now = self.present().await?;
         let until = later(now, within);
@@ -126,7 +127,7 @@ impl Scrubber {
         stores.sort();
         stores.dedup();
         PlannedImage {
-            // what is claimed already may go at any time
+            // what is already claimed may be destroyed at any time
             scrub_at: since.map(|at| later(at, wait)).unwrap_or_default(),
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -139,7 +140,7 @@ impl Scrubber {
     }
 }
 
-/// A plan in the making.
+/// A plan under construction.
 #[derive(Default)]
 struct PlanDraft {
     total: Tally,

@@ -13,16 +13,16 @@ use crate::domain::time::{Timestamp, isotime};
 pub struct Destroyed<'a> {
     /// The image as it was before.
     pub image: &'a Image,
-    /// Why it was in the pass. Of a living image only locations went that were removed from it.
+    /// Why it was in the pass. Of a living image, only locations removed from it were destroyed.
     pub kind: WorkKind,
     /// The stores that had the data.
     pub stores: Vec<&'a StoreId>,
-    /// The pass: when it began.
+    /// The pass's name: when it began.
     pub pass: &'a str,
 }
 
 impl Destroyed<'_> {
-    /// The entry of the audit.
+    /// The audit entry.
     pub(super) fn entry(&self, at: Timestamp) -> AuditEntry {
         let image = self.image;
         let operation = match self.kind {

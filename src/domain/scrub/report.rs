@@ -12,50 +12,51 @@ const FAILURES_TOLD: usize = 100;
 /// Counts of one pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ScrubReport {
-    /// Another process runs a pass; this one did nothing.
+    /// Another process was running a pass; this one did nothing.
     pub skipped: bool,
-    /// The scrubber is paused: nothing was done, or nothing more.
+    /// The scrubber was paused: the pass did nothing, or nothing more.
     pub paused: bool,
     /// The pass was told to stop before its end.
     pub interrupted: bool,
-    /// More was due than a pass may destroy: what, of which nothing more was destroyed.
+    /// More was due than the pass may destroy: the amount. It then destroyed nothing, or nothing
+    /// more.
     pub limited: Option<Limited>,
-    /// Images that the pass looked at.
+    /// Images examined.
     pub seen: u64,
     /// Images that were completely scrubbed.
     pub scrubbed: u64,
-    /// Claims of a dead process that were taken up again.
+    /// Claims of a dead process that were resumed.
     pub resumed: u64,
     /// Locations set to `deleted`.
     pub locations_deleted: u64,
     /// Locations whose data was proved absent.
     pub data_gone: u64,
-    /// Locations that somebody else destroyed or settled while this pass had them: lost data, or
-    /// another scrubber at work.
+    /// Locations that somebody else destroyed or settled while this pass had claimed them: lost
+    /// data, or another scrubber.
     pub taken_by_others: u64,
-    /// Locations whose data another image still uses: the row is done with, the data stays.
+    /// Locations whose data another image still uses: the row is settled, the data stays.
     pub data_shared: u64,
-    /// Locations whose data the store still keeps after its removal: a versioned bucket, a trash.
+    /// Locations whose data the store retains after the deletion: a versioned bucket, a trash.
     pub data_retained: u64,
     /// Removed locations of living images that were destroyed.
     pub leftovers: u64,
-    /// Images whose claim was released, their data untouched.
+    /// Images whose claims were released, with their data intact.
     pub claims_released: u64,
-    /// Images in other hands: locked, or changed between two looks.
+    /// Images skipped because they are locked, or changed while the pass looked at them.
     pub contended: u64,
-    /// Images that failed lately and are left alone for now.
+    /// Images skipped because they failed recently.
     pub backed_off: u64,
-    /// Images that are held, and left alone.
+    /// Images skipped because they are held.
     pub held: u64,
-    /// Images left alone because a store of theirs is stopped for this pass.
+    /// Images skipped because one of their stores is stopped for this pass.
     pub deferred: u64,
     /// Images that failed.
     pub failed: u64,
-    /// The first failures, one by one.
+    /// The first failures.
     pub failures: Vec<ScrubFailure>,
-    /// Stores stopped for this pass, each with the reason: somebody should look.
+    /// Stores stopped for this pass, each with the reason; a person should look at them.
     pub alerts: Vec<String>,
-    /// Images that wait after failures, this pass's and earlier ones'.
+    /// Images waiting to be retried, from this pass and earlier ones.
     pub waiting_after_failure: u64,
 }
 
@@ -64,12 +65,12 @@ pub struct ScrubReport {
 pub struct ScrubFailure {
     /// `images.id`.
     pub image: String,
-    /// What was in the way.
+    /// The reason.
     pub reason: String,
 }
 
 impl ScrubReport {
-    /// What others are told of it.
+    /// The result that is published for other processes.
     pub fn result(&self) -> PassResult {
         PassResult {
             outcome: self.outcome().to_owned(),
@@ -84,7 +85,7 @@ impl ScrubReport {
         }
     }
 
-    /// How it ended, in a word.
+    /// How it ended, as a stable name.
     pub fn outcome(&self) -> &'static str {
         match self {
             Self { limited: Some(_), .. } => "limited",

@@ -1,5 +1,5 @@
-//! Counting what is due where rules decide: no database knows them, so what may be due is read a page
-//! at a time, and asked about.
+//! Counts what is due if there are retention rules: no database can evaluate them, so candidates
+//! are read page by page and matched here.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ const PAGE: u32 = 1000;
 /// Images whose rules are looked up for [`Scrubber::count_by_rule`].
 const MOST_ASKED: u64 = 10_000;
 
-/// How many waiting images a rule decides about.
+/// How many pending images wait because of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleTally {
     /// The rule's name.
     pub name: String,
-    /// How long its images wait.
+    /// How long these images wait.
     pub scrub_time: Duration,
     /// Its images.
     pub tally: Tally,
-    /// Whether all that waits was looked at.
+    /// Whether all pending images were counted.
     pub is_all: bool,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Part {
 }
 
 impl Scrubber {
-    /// What is due after a location, of so many images that may be.
+    /// The images that are due after a location, among the next `limit` candidates.
     pub(super) async fn part(
         &self,
         horizon: &Horizon,
@@ -61,13 +61,13 @@ impl Scrubber {
         let is_due = |image: &DueImage| match (image.since, &image.id) {
             (Some(since), Some(id)) => since <= surely || since <= horizon.before(facts.get(id)),
             (None, Some(id)) => removed.contains(id),
-            // nothing can be asked about it; it is told of as it was
+            // without an id it cannot be matched, so it is kept
             (_, None) => true,
         };
         Ok(Part { images: images.into_iter().filter(is_due).collect(), next })
     }
 
-    /// Those of these images of which something is due, or that cannot be read.
+    /// Those of these images that have something due, or cannot be read.
     pub(super) async fn with_work(
         &self,
         horizon: &Horizon,
@@ -86,7 +86,7 @@ impl Scrubber {
         Ok(ids.iter().filter(|id| !idle.contains(id)).cloned().collect())
     }
 
-    /// How much is due, as far as rows tell.
+    /// How much is due, according to the rows.
     pub(super) async fn count(&self, horizon: &Horizon) -> Result<Tally, RepoError> {
         if !horizon.has_rules() {
             return self.repo.count_due(horizon.latest()).await;
@@ -112,10 +112,10 @@ impl Scrubber {
         let [first, second, last] = &horizons;
         let before = [first, second, last].map(Horizon::surely);
         let mut outlook = self.repo.outlook(before, since).await?;
-        // and those of which only rules tell
+        // and the images that only rules can judge
         let mut next = Some(0).filter(|_| now.has_rules());
         while let Some(after) = next {
-            // the waits grow, so that the last one has all
+            // the waits are ascending, so the last one includes everything
             let part = self.part(last, after, PAGE).await?;
             let ids: Vec<_> = part.images.iter().filter_map(|image| image.id.clone()).collect();
             let facts = self.facts_of(last, &ids).await?;
@@ -133,8 +133,8 @@ impl Scrubber {
         Ok(outlook)
     }
 
-    /// How many of the images that wait each rule decides about; of a large backlog, of the first ten
-    /// thousand.
+    /// How many pending images wait because of each rule; only the first ten thousand of a large
+    /// backlog are counted.
     pub async fn count_by_rule(&self, _: &Admin) -> Result<Vec<RuleTally>, RepoError> {
         let rules = &self.retention.rules;
         let mut tallies = vec![Tally::default(); rules.iter().count()];

@@ -1,11 +1,11 @@
-//! Data that another row still needs. Several rows may name the same data, in whatever letters, and the
-//! stores do not know it.
+//! Finds data that another row still needs. Several rows may name the same data, in any spelling,
+//! and the stores do not know it.
 //!
-//! Nothing in the database finds the rows that name an object. So all rows that need their data are
-//! walked over once, before a pass claims anything, and those that name what is due are counted.
-//! From then on the counts are kept up: what the pass settles is taken off, and before each batch
-//! destroys anything, after its claims, rows that came since are added. A revert of another image
-//! changes nothing: its row counts whether it waits or lives.
+//! The database cannot find the rows that name an object. So before a pass claims anything, it
+//! walks once over all rows that need their data and counts those that name an object that is due.
+//! The counts are then kept up to date: settled rows are subtracted, and before a batch is
+//! destroyed, but after its claims, new rows are added. A revert of another image does not change
+//! them, because its row counts both while it waits and while it lives.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -28,25 +28,25 @@ pub(super) struct SharedData {
     /// Hashes of the names, sorted. A list takes a fraction of a map's memory.
     names: Vec<u64>,
     rows: Vec<u32>,
-    /// What was deleted at this time or earlier is due.
+    /// Images deleted at this time or earlier are due.
     before: Timestamp,
     /// The last row that was counted.
     last: i32,
-    /// The same before the batch in hand was claimed.
+    /// The last row that was counted before the current batch was claimed.
     last_before: i32,
 }
 
-/// What becomes of one location of a batch.
+/// Whether a location's data is shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     /// No other row needs its data.
     Own,
-    /// Its data goes with this row of the batch, so that no image is released after its data went
-    /// with another one.
+    /// Its data is destroyed with this row of the batch, so that no claim is released whose data
+    /// was destroyed with another image.
     GoesWith(i32),
-    /// A row that is not done with names the same data.
+    /// A row that still needs the data names it too.
     Needed,
-    /// It was not there when rows were counted.
+    /// It did not exist when the rows were counted.
     Uncounted,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Share {
 pub(super) type Shares = HashMap<i32, Share>;
 
 impl SharedData {
-    /// Walks over all rows, for images that were deleted at `before` or earlier.
+    /// Walks over all rows. Images deleted at `before` or earlier are due.
     pub(super) async fn of(
         scrubber: &Scrubber,
         due: &[ImageId],
@@ -77,7 +77,7 @@ impl SharedData {
         Ok(shared)
     }
 
-    /// Counts the rows that came since.
+    /// Counts the rows that were added since.
     pub(super) async fn catch_up(&mut self, scrubber: &Scrubber) -> Result<(), RepoError> {
         self.last_before = self.last;
         loop {
@@ -105,34 +105,35 @@ impl SharedData {
         }
     }
 
-    /// Of the names under which a row is counted, those of objects that are due.
+    /// The names of a location's objects that are due, as hashes.
     fn due_names(&self, scrubber: &Scrubber, location: &Location) -> Vec<u64> {
         let mut names = hashes(&self.hasher, &named(scrubber.stores.objects(location)));
         names.retain(|name| self.names.binary_search(name).is_ok());
         names
     }
 
-    /// A location is done with.
+    /// Subtracts a location that is settled.
     pub(super) fn settled(&mut self, scrubber: &Scrubber, location: &Location) {
         if self.counts(location) {
             self.count(scrubber, location, -1);
         }
     }
 
-    /// A claim of the batch in hand is released: every row is as it was read.
+    /// Subtracts a location whose claim is released, so that every row is as it was read.
     pub(super) fn released(&mut self, scrubber: &Scrubber, location: &Location) {
         if !self.needs_data(location) && self.counts(location) {
             self.count(scrubber, location, -1);
         }
     }
 
-    /// Whether a location of the batch in hand, as it was read, is among the rows walked over.
+    /// Whether a location of the current batch, as it was read, is among the counted rows.
     fn counts(&self, location: &Location) -> bool {
-        // its claim made it a row that waits
+        // its claim made it a waiting row
         self.needs_data(location) || location.id > self.last_before
     }
 
-    /// One that Glance ended together with its image does not, once it is due.
+    /// Whether the location needs its data. One that Glance ended together with its image does not,
+    /// once it is due.
     fn needs_data(&self, location: &Location) -> bool {
         location.status != LocationStatus::Deleted || location.deleted_at > Some(self.before)
     }
@@ -151,7 +152,7 @@ impl SharedData {
         }
     }
 
-    /// Judges a batch, after its claims.
+    /// Judges the locations of a batch, after its claims.
     pub(super) fn shares(&self, scrubber: &Scrubber, batch: &[Claimed<'_>]) -> Shares {
         let objects = |location: &Location| scrubber.stores.objects(location);
         let all: Vec<_> = batch
@@ -187,9 +188,9 @@ impl SharedData {
     }
 }
 
-/// The rows of an image that need their data still although they may be ended: those that were ended
-/// together with it, without a look at the store. `None` if that is unknown: what cannot be told is not
-/// destroyed. Asked once for an image, which may have any number of ended rows.
+/// The rows of an image that still need their data although they may be ended: Glance ended them
+/// together with the image, without touching the store. `None` if that is unknown; then all of them
+/// count. Called once per image, because an image may have any number of ended rows.
 async fn needed_rows(
     scrubber: &Scrubber,
     image: Option<&ImageId>,
@@ -200,12 +201,12 @@ async fn needed_rows(
     Ok(Some(images.iter().flat_map(|one| one.locations.iter().map(|row| row.id)).collect()))
 }
 
-/// What a row is counted under.
+/// The names under which a row is counted.
 fn named(objects: Objects) -> Vec<String> {
     if objects.names.is_empty() { objects.rough.into_iter().collect() } else { objects.names }
 }
 
-/// What is asked for of a location that is due.
+/// The names that are looked up for a location that is due.
 fn asked(objects: Objects) -> Vec<String> {
     objects.names.into_iter().chain(objects.rough).collect()
 }

@@ -1,4 +1,4 @@
-//! A walk over what is due at a given time that decides for each image as a pass would, and writes
+//! Walks over what is due at a given time, decides for each image as a pass would, and writes
 //! nothing.
 
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 pub(super) enum Found {
     /// A pass would destroy it.
     Ready { work: Box<Work>, placed: Vec<Placed>, facts: Option<Facts> },
-    /// A pass would leave it alone.
+    /// A pass would skip it.
     Stopped { image: String, size: Option<i64>, obstacle: Obstacle, why: String },
 }
 
@@ -40,8 +40,8 @@ impl<'a> Survey<'a> {
         Self { scrubber, horizon, health: HashMap::new() }
     }
 
-    /// Calls `note` for each image, those of the first chapter first, until it has had enough.
-    /// Returns whether all images that are due were found.
+    /// Calls `note` for each image, those of the first chapter first, until `note` stops the walk.
+    /// Returns whether every due image was found.
     pub(super) async fn each(
         mut self,
         first: &Chapter,
@@ -95,8 +95,8 @@ impl<'a> Survey<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Of an image that may be scrubbed already only the store can tell whether there is anything to
-    /// destroy.
+    /// Whether there is anything to destroy. For an image that may be scrubbed already, only the
+    /// store knows.
     async fn has_data(&self, work: &Work) -> bool {
         let image = work.image();
         if image.state() != State::Unscrubbed {
@@ -143,7 +143,7 @@ impl<'a> Survey<'a> {
         Ok(placed)
     }
 
-    /// What is wrong with a store, asked once.
+    /// What is wrong with a store; each store is asked once.
     async fn illness(&mut self, placed: &Placed) -> Option<String> {
         let part = placed.part();
         if let Some(known) = self.health.get(&part) {
@@ -156,9 +156,9 @@ impl<'a> Survey<'a> {
 }
 
 impl Scrubber {
-    /// What is due, and whether a pass may destroy it. Rows are counted first. If they are too many,
-    /// what would truly be destroyed is counted one by one, only as far as needed: images that
-    /// nothing can destroy must not stop the others for ever.
+    /// Counts what is due and checks it against the limits. Rows are counted first. If they exceed
+    /// the limits, the images that can really be destroyed are counted one by one, only as far as
+    /// needed: images that nothing can destroy must not block the others forever.
     pub(super) async fn judge(
         &self,
         times: &Times,

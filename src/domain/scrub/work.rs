@@ -1,4 +1,4 @@
-//! What a pass has to do with one image, and what became of it.
+//! The work of a pass on one image, and its result.
 
 use chrono::{SubsecRound, TimeDelta};
 
@@ -8,7 +8,7 @@ use crate::domain::location::{Location, LocationStatus};
 use crate::domain::lock::ImageGuard;
 use crate::domain::time::Timestamp;
 
-/// One image of a pass. Made by [`Image::into_work`] alone, so nothing else can be scrubbed.
+/// The work on one image. Only [`Image::into_work`] creates it, so nothing else can be scrubbed.
 #[derive(Debug, Clone)]
 pub struct Work {
     image: Image,
@@ -19,16 +19,16 @@ pub struct Work {
 /// Why an image is in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkKind {
-    /// Deleted, with data that waits or with nothing left, and due.
+    /// Deleted and due, with data that waits or with nothing left.
     Due,
-    /// CLAIMED by a pass that did not finish. What that pass destroyed is not known.
+    /// CLAIMED by a pass that did not finish; it is unknown what that pass destroyed.
     Resumed,
     /// LIVE, with locations that were removed long enough ago.
     Leftovers,
 }
 
 impl Image {
-    /// Shows what of the image has to be destroyed, if it was deleted at `before` or earlier.
+    /// Returns what has to be destroyed of the image, if it was deleted at `before` or earlier.
     pub fn into_work(self, before: Timestamp) -> Option<Work> {
         let due = self.waits_since().is_some_and(|at| at <= before);
         let (kind, targets) = match self.state() {
@@ -68,35 +68,35 @@ impl Work {
         &self.image
     }
 
-    /// Why it is here.
+    /// Why the image is in the pass.
     pub fn kind(&self) -> WorkKind {
         self.kind
     }
 
-    /// The locations whose data has to go, as they were read.
+    /// The locations whose data is to be destroyed, as they were read.
     pub fn targets(&self) -> &[Location] {
         &self.targets
     }
 
-    /// Whether the location's data may be gone already: a pass that did not finish had claimed it,
-    /// or the rows leave it open. Then its absence says nothing about the store.
+    /// Whether the location's data may already be gone, because an unfinished pass had claimed it
+    /// or the rows leave it open. Its absence then says nothing about the store.
     pub fn may_be_gone(&self, location: &Location) -> bool {
         location.is_claimed() || self.image.waiting(location) == Some(Waiting::Ended)
     }
 
-    /// Puts this first claim back: every row as it was read.
+    /// The release of this claim, which is not a resumed one: restores every row as it was read.
     pub fn release(&self, stamp: Timestamp) -> Release<'_> {
         Release { status: self.image.status, locations: &self.targets, stamp }
     }
 
-    /// When the locations are settled, at the earliest: later than the image was deleted, so that
-    /// nobody takes them for locations that Glance ended with the image.
+    /// The earliest time for settling the locations: later than the image's deletion, so that they
+    /// are not mistaken for locations that Glance ended with the image.
     pub fn settled_after(&self, now: Timestamp) -> Timestamp {
         self.image.deleted_at.map_or(now, |at| now.max(next_second(at)))
     }
 
-    /// The `updated_at` that a claim writes: later than the row's own even where the database
-    /// keeps whole seconds, so that a claim that was renewed can be told from the first one.
+    /// The `updated_at` that a claim writes: later than the row's own even in databases with whole
+    /// seconds, so that a renewed claim differs from the first one.
     pub fn stamp(&self, now: Timestamp) -> Timestamp {
         let now = now.trunc_subsecs(0);
         self.image.updated_at.map_or(now, |at| now.max(next_second(at)))
@@ -112,38 +112,38 @@ fn next_second(at: Timestamp) -> Timestamp {
 pub struct Claim<'a> {
     /// Its lock.
     pub guard: &'a ImageGuard,
-    /// What is to be done with it.
+    /// The work that is claimed.
     pub work: &'a Work,
     /// See [`Work::stamp`].
     pub stamp: Timestamp,
 }
 
-/// What became of a claimed image.
+/// The result for a claimed image.
 #[derive(Debug)]
 pub struct Settled<'a> {
     /// Its lock.
     pub guard: &'a ImageGuard,
-    /// `image_locations.id` of the locations that are done with.
+    /// `image_locations.id` of the locations that are settled.
     pub deleted: Vec<i32>,
-    /// The claim that is released: not one byte was destroyed.
+    /// The claim to release, if no data was destroyed.
     pub release: Option<Release<'a>>,
-    /// What the audit says of an image that is destroyed whole.
+    /// The audit entry of an image that is completely destroyed.
     pub audit: Option<AuditEntry>,
-    /// Whether nothing is left of what was claimed. If not, the image is destroyed whole only where
-    /// another pass has ended the rest.
+    /// Whether nothing remains of what was claimed. Otherwise the image is completely destroyed
+    /// only if another pass has ended the rest.
     pub is_whole: bool,
 }
 
-/// What became of the rows of a batch.
+/// The result of settling a batch's rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many of the locations waited until then.
+    /// How many of the locations were still waiting.
     pub waited: u64,
-    /// Images of which something was left, and of which nothing waits any more.
+    /// Images that were not completely destroyed here, but of which nothing waits any more.
     pub last: Vec<ImageId>,
 }
 
-/// A claim that is released, and the rows as they were before it.
+/// A claim to release, and the rows as they were before it.
 #[derive(Debug)]
 pub struct Release<'a> {
     /// `images.status`.

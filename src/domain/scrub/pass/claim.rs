@@ -1,4 +1,4 @@
-//! Which images of a batch this pass has for itself: locked, then claimed.
+//! Locks the images of a batch, then claims them.
 
 use std::collections::HashMap;
 

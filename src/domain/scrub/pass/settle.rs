@@ -13,7 +13,7 @@ impl Pass<'_> {
     ) -> Result<(), RepoError> {
         let mut settled = Vec::new();
         for (claimed, outcome) in &outcomes {
-            // before the rows are settled: a record may come twice, and is never missing
+            // Recorded before the rows are written: a record may be repeated, but is never missing.
             if outcome.is_whole() {
                 self.left.take(claimed.work.image().size);
                 self.record(claimed);
@@ -37,7 +37,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Tells the log. The entry of the audit is written with the rows.
+    /// Logs a destroyed image. Its audit entry is written with the rows.
     fn record(&self, claimed: &Claimed<'_>) {
         if let Some(journal) = &self.scrubber.journal {
             journal(&self.destroyed(claimed));
