@@ -1,7 +1,7 @@
 //! The audit table: entries are written in the change's transaction and never modified.
 //!
-//! An entry's id is a UUID of version 7 of its time, to the microsecond. So the order of ids is that of times, and
-//! a page of a span of time is a span of ids.
+//! An entry's id is a version 7 UUID made from its time, to the microsecond. So ids sort by time,
+//! and a page of a time span is a range of ids.
 
 use std::fmt::Display;
 

@@ -66,7 +66,8 @@ macro_rules! pending_tally {
     };
 }
 
-/// When the images of a list first changed, and how many of them were deleted later than they changed.
+/// When the images of a list first changed, and how many of them have a deletion time after their
+/// last change.
 macro_rules! order {
     () => {
         "COUNT(CASE WHEN i.updated_at IS NULL OR i.updated_at < i.deleted_at THEN 1 END) \
@@ -74,8 +75,8 @@ macro_rules! order {
     };
 }
 
-/// The images that are `pending_delete` (their order also has those deleted and `active`), or those
-/// after an id. Without the id MariaDB needs half as long as for a range of its primary key.
+/// The images that are `pending_delete` (the order also covers those deleted but `active`), all or
+/// after an id. Without the id, MariaDB takes half as long as for a range of its primary key.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
     pending_tally!("", "pending", "pending_bytes"),
@@ -92,7 +93,7 @@ pub(super) const OUTLOOK: &str = concat!(
      AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1)) AND (? IS NULL OR i.id > ?)"
 );
 
-/// The order of the images that wait and that [`OUTLOOK`] leaves out, by way of their locations.
+/// The order of the pending images that [`OUTLOOK`] leaves out, found through their locations.
 pub(super) const ORDER_OF_OTHERS: &str = concat!(
     "SELECT ",
     order!(),
@@ -129,7 +130,7 @@ macro_rules! remnants {
 }
 
 pub(super) const REMNANTS_UNTIL: &str = remnants!(" AND i.id <= ?");
-/// The same where no stretch ends before the last image.
+/// The same if no stretch ends before the last image.
 pub(super) const REMNANTS: &str = remnants!("");
 
 #[cfg(test)]

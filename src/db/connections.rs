@@ -86,7 +86,7 @@ impl<D: Dialect> Connections<D> {
         Self { pool, doubt, login: None, in_use: Arc::default(), asking: Arc::default() }
     }
 
-    /// With a login for cases that the driver does not support.
+    /// Adds a login for cases that the driver does not support.
     pub(super) fn with_login(self, login: Login) -> Self {
         Self { login: Some(Arc::new(login)), ..self }
     }
@@ -142,7 +142,7 @@ impl<D: Dialect> Connections<D> {
             };
         let refused = within(REASON_TIMEOUT, D::set_up(&mut connection)).await.err();
         if let Err(error) = within(REASON_TIMEOUT, connection.close()).await {
-            // it was only a test, and is dropped either way
+            // it was only a test, and is dropped in any case
             tracing::debug!(%error, "a connection was not closed in order");
         }
         refused
@@ -173,7 +173,7 @@ impl Doubt {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether the last answer of an idle connection can be older than that.
+    /// Whether the last answer of an idle connection may be older than the break.
     fn covers(&self, idle_for: Duration) -> bool {
         let raised = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         raised.is_some_and(|at| idle_for + LATE_RETURN >= at.elapsed())
@@ -194,7 +194,7 @@ mod tests {
         assert!(!doubt.covers(Duration::from_secs(2)));
     }
 
-    /// Its answer may have been under way while the other connection broke.
+    /// Its answer may have been in transit while the other connection broke.
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_came_back_just_after_another_broke_is_doubted() {
         let doubt = Doubt::default();

@@ -40,7 +40,7 @@ pub(super) struct SqlControl<D: Dialect> {
     tables: Arc<SqlTables<D>>,
 }
 
-/// What is done in one transaction.
+/// The change to make in one transaction.
 enum Order<'a> {
     Pause(&'a Term),
     Resume,
@@ -101,7 +101,8 @@ impl<D: Dialect> SqlControl<D> {
     }
 
     /// Carries out an order; repeats it if another transaction won. If the database refuses the
-    /// audit entries, it works without them: an operator must always be able to stop a scrubber.
+    /// audit entries, carries it out without them: an operator must always be able to stop a
+    /// scrubber.
     async fn carry_out(&self, order: Order<'_>, by: &Admin) -> Result<Done, RepoError> {
         let mut is_audited = true;
         for attempt in 1.. {
@@ -179,7 +180,7 @@ async fn now<D: Dialect>(connection: &mut D::Connection) -> Result<Timestamp, sq
     now.ok_or_else(|| sqlx::Error::Decode("the database returned no time".into()))
 }
 
-/// An answer for each.
+/// Returns a result for each image.
 async fn hold<D: Dialect>(
     transaction: &mut D::Connection,
     ids: &[ImageId],
@@ -238,7 +239,7 @@ fn outcome<D: Dialect>(row: &D::Row) -> Result<HoldOutcome, sqlx::Error> {
     })
 }
 
-/// Whether each was held.
+/// Returns whether each image was held.
 async fn release<D: Dialect>(
     transaction: &mut D::Connection,
     ids: &[ImageId],

@@ -93,8 +93,8 @@ macro_rules! changed {
 
 pub(super) const LIST_RECENT_NEWEST: &str = list_pending!("DESC", "<", changed!(), waits_of_few!());
 
-/// The same, hidden from the index: it would lead to each waiting image on its own, all over the table,
-/// and a walk over the table takes less time.
+/// The same, hidden from the index. The index would read each pending image separately, all over
+/// the table; a walk over the table takes less time.
 macro_rules! changed_in_a_walk {
     () => {
         "CASE WHEN i.updated_at >= ? THEN 1 ELSE 0 END = 1 AND "
@@ -140,7 +140,7 @@ pub(super) const END_OF_NEWEST: &str = end_of_page!("DESC", "<");
 pub(super) const END_OF_OLDEST: &str = end_of_page!("ASC", ">");
 
 /// Pending images of this page or later pages, among this many images of the index on changes. A
-/// page of the same size ends at the last of them or before, whatever their order. The inner LIMIT
+/// page of the same size ends no later than the last of them, whatever their order. The inner LIMIT
 /// bounds the time.
 macro_rules! sample {
     ($order:literal, $past:literal) => {
@@ -161,7 +161,7 @@ macro_rules! sample {
 pub(super) const SAMPLE_OF_NEWEST: &str = sample!("DESC", "<");
 pub(super) const SAMPLE_OF_OLDEST: &str = sample!("ASC", ">");
 
-/// All that waits, as a list has it, and filters.
+/// All pending images that match a list's filters.
 macro_rules! waiting {
     ($among:expr, $waits:expr) => {
         concat!(

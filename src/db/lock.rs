@@ -1,8 +1,8 @@
-//! Advisory locks: one connection holds those of this process, for as long as they are wanted.
+//! Advisory locks: one connection holds all locks of this process.
 //!
 //! Locks of one session do not exclude each other, neither on MariaDB nor on PostgreSQL, so the
-//! process keeps a set of its own in front. SQLite has no named locks: there the set is all, and
-//! the one lock that two processes must not share, that of the pass, is a locked file.
+//! process also keeps its own set of taken names. SQLite has no named locks: there only that set
+//! exists, and the one lock that excludes other processes, the pass lock, is a locked file.
 
 mod session;
 
@@ -30,7 +30,7 @@ pub(super) struct AdvisoryLock {
     beyond: Beyond,
 }
 
-/// What reaches beyond this process.
+/// Locks that also exclude other processes.
 #[derive(Debug)]
 enum Beyond {
     Session(Arc<dyn SessionLock>),
@@ -46,7 +46,7 @@ impl AdvisoryLock {
         Self { taken: Arc::default(), beyond: Beyond::PassFile(pass_file) }
     }
 
-    /// Takes each of the names that is free.
+    /// Takes each of these names that is free.
     async fn try_take(&self, names: &[String]) -> Result<Vec<Option<Box<NamedLock>>>, RepoError> {
         let ours = names.iter().map(|name| Taken::take(&self.taken, name)).collect();
         match &self.beyond {

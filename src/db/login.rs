@@ -23,14 +23,14 @@ use crate::config::DatabaseConfig;
 const PLUGIN: &str = "caching_sha2_password";
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(4);
 const DEFAULT_PORT: u16 = 3306;
-/// Long passwords, the protocol of 4.1, its authentication, plug-ins.
+/// Long passwords, the 4.1 protocol, its authentication, plug-ins.
 const CAPABILITIES: u32 = 0x1 | 0x200 | 0x8000 | 0x0008_0000;
 const UTF8MB4: u8 = 45;
 /// No packet of a login is longer.
 const MAX_PACKET: usize = 1 << 16;
 const NONCE: usize = 20;
 
-/// Who logs in, and where.
+/// The credentials, and the server's address.
 #[derive(Debug)]
 pub(super) struct Login {
     place: ServerAddress,

@@ -1,14 +1,14 @@
 //! Every SQL text on pauses, holds and claims that respect them; [`super::statements`] has those on
 //! Glance's tables. `CURRENT_TIMESTAMP` is UTC on all our connections.
 
-/// Places for images, as many as [`super::statements::IMAGE_SLOTS`].
+/// Placeholders for images, as many as [`super::statements::IMAGE_SLOTS`].
 macro_rules! images {
     () => {
         "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?"
     };
 }
 
-/// Places in [`HOLDS_OF`].
+/// Placeholders in [`HOLDS_OF`].
 pub(super) const HOLD_SLOTS: usize = 8 * super::statements::IMAGE_SLOTS;
 
 /// The pause, acceptance and `scrub_time` in force.
@@ -29,7 +29,7 @@ pub(super) const BEGIN_ORDER: &str = "UPDATE revert_scrubber SET claims = claims
 pub(super) const BEGIN_CLAIMS: &str = "UPDATE revert_scrubber SET claims = claims + 1 WHERE id = 1 \
      AND (paused_until IS NULL OR paused_until <= CURRENT_TIMESTAMP)";
 
-/// Unless a longer pause is in force.
+/// Has no effect if a longer pause is in force.
 pub(super) const PAUSE: &str = "UPDATE revert_scrubber SET claims = claims + 1, paused_until = ?, \
      paused_at = ?, paused_by = ?, pause_reason = ? WHERE id = 1 \
      AND (paused_until IS NULL OR paused_until <= ?)";
@@ -45,14 +45,14 @@ pub(super) const USE_UP: &str = "UPDATE revert_scrubber SET claims = claims + 1,
      accepted_images = NULL, accepted_at = NULL, accepted_by = NULL WHERE id = 1 \
      AND accepted_images = ? AND accepted_at = ?";
 
-/// Unless a longer one is in force.
+/// Has no effect if a longer one is in force.
 pub(super) const KEEP_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time = ? \
      WHERE id = 1 AND (scrub_time IS NULL OR scrub_time < ?)";
 
 pub(super) const SHORTEN_SCRUB_TIME: &str = "UPDATE revert_scrubber SET scrub_time = ? \
      WHERE id = 1 AND scrub_time = ?";
 
-/// Unless somebody else has replaced it; empty where there is nothing.
+/// Has no effect if somebody else has replaced it; an empty text stands for NULL.
 pub(super) const KEEP_RETENTION: &str = "UPDATE revert_scrubber SET retention = ? \
      WHERE id = 1 AND COALESCE(retention, '') = ?";
 

@@ -31,7 +31,7 @@ macro_rules! audit_columns {
     };
 }
 
-/// One row.
+/// The placeholders of one row.
 macro_rules! audit_row {
     () => {
         "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -67,9 +67,9 @@ macro_rules! insert_audit {
 }
 
 pub(super) const INSERT_AUDIT: &str = concat!(insert_audit!(), audit_row!());
-/// For eight at a time.
+/// Eight entries at a time.
 pub(super) const INSERT_AUDIT_8: &str = concat!(insert_audit!(), audit_rows8!());
-/// For a batch.
+/// A batch of entries.
 pub(super) const INSERT_AUDIT_64: &str = concat!(
     insert_audit!(),
     audit_rows8!(),
@@ -89,7 +89,7 @@ pub(super) const INSERT_AUDIT_64: &str = concat!(
     audit_rows8!()
 );
 
-/// One text for each set of filters: a text with optional filters would walk over the table.
+/// One text per combination of filters, because a text with optional filters would scan the table.
 macro_rules! list_audit {
     ($($filter:literal),*) => {
         concat!(

@@ -386,7 +386,7 @@ pub(super) fn held<D: Dialect>(row: &D::Row) -> Result<HeldLocation, RepoError> 
     })
 }
 
-/// The only log line about a row that the list omits.
+/// Logs an unreadable row that the list omits.
 pub(super) fn warn_of_bad(row: Option<&BadRow>) {
     if let Some(problem) = row {
         tracing::warn!(%problem, "the list omits a row");

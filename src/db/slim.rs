@@ -14,7 +14,7 @@ const BUDGET: usize = 4 * 1024 * 1024;
 /// A longer value is not a location of any store that can delete: paths, keys and names are
 /// shorter.
 const LONGEST: usize = 16 * 1024;
-/// Only the scheme of these is needed, since nothing is destroyed under them.
+/// Only the scheme of these is needed, because nothing is destroyed under them.
 const READ_ONLY: [&str; 2] = ["http://", "https://"];
 
 /// Rows of [`super::statements::IMAGES`] as they come.
@@ -28,7 +28,7 @@ pub(super) struct Slim<D: Dialect> {
 }
 
 impl<D: Dialect> Slim<D> {
-    /// Expects this many images.
+    /// Prepares for this many images.
     pub(super) fn new(expected: usize) -> Self {
         let (images, held) = (Vec::new(), Vec::new());
         Self { images, held, is_alone: expected == 1, error: None, dialect: PhantomData }

@@ -7,21 +7,21 @@
 pub(super) const IMAGE_SLOTS: usize = 16;
 /// Places in [`REVERT_LOCATIONS`] and [`LOCATIONS_OF`].
 pub(super) const LOCATION_SLOTS: usize = 64;
-/// 8 places.
+/// 8 placeholders.
 macro_rules! slots8 {
     () => {
         "?,?,?,?,?,?,?,?"
     };
 }
 
-/// 16 places.
+/// 16 placeholders.
 macro_rules! slots16 {
     () => {
         concat!(slots8!(), ",", slots8!())
     };
 }
 
-/// 64 places.
+/// 64 placeholders.
 macro_rules! slots64 {
     () => {
         concat!(
@@ -234,11 +234,11 @@ macro_rules! revert_unless_live {
 }
 
 pub(super) const REVERT_TAGS: &str = revert_at_moment!("image_tags");
-/// For images where some are already live.
+/// For images that already have live tags.
 pub(super) const REVERT_MORE_TAGS: &str = revert_unless_live!("image_tags", "value");
 
 pub(super) const REVERT_MEMBERS: &str = revert_at_moment!("image_members");
-/// For images where some are already live.
+/// For images that already have live members.
 pub(super) const REVERT_MORE_MEMBERS: &str = revert_unless_live!("image_members", "member");
 
 /// An image's row as one text, which is compared after the row is found by its id.

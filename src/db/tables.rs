@@ -61,7 +61,7 @@ impl<D: Dialect> SqlTables<D> {
         }
     }
 
-    /// This host's name.
+    /// The name of this host.
     pub(super) fn host(&self) -> &str {
         &self.host
     }

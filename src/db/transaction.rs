@@ -1,4 +1,4 @@
-//! The two ends of a transaction.
+//! Begins and ends transactions.
 
 use sqlx::{Connection, Transaction};
 

@@ -1,10 +1,10 @@
 //! Every SQL text on several images with their children; [`super::statements`] has those on one
 //! image.
 
-/// Parameters for images in statements on several images with their children.
+/// Placeholders for images in statements on several images with their children.
 pub(super) const WHOLE_SLOTS: usize = 64;
 
-/// 64 times the same.
+/// Repeats a text 64 times.
 macro_rules! times64 {
     ($one:literal) => {
         times64!(@8 times64!(@8 $one))
@@ -21,7 +21,7 @@ macro_rules! time_of_its_image {
     };
 }
 
-/// [`super::statements::IMAGE`] of several.
+/// [`super::statements::IMAGE`] for several images.
 pub(super) const WHOLE_IMAGES: &str = concat!(
     "SELECT ",
     image_columns!(),
@@ -52,7 +52,7 @@ pub(super) const WHOLE_IMAGES: &str = concat!(
     ")"
 );
 
-/// The rows of several images alone.
+/// Only the rows of several images.
 pub(super) const CANDIDATES_BY_ID: &str = concat!(
     "SELECT i.id, i.name, i.owner, i.size, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
@@ -61,7 +61,7 @@ pub(super) const CANDIDATES_BY_ID: &str = concat!(
     ")"
 );
 
-/// What retention rules are asked about; `$labels` are the images' tags and properties.
+/// The facts that retention rules need; `$labels` adds the images' tags and properties.
 macro_rules! facts {
     ($columns:literal, $labels:expr) => {
         concat!(
@@ -78,12 +78,12 @@ macro_rules! facts {
     };
 }
 
-/// Of several images, their rows alone.
+/// For several images, without tags and properties.
 pub(super) const FACTS: &str = facts!("", "");
 
-/// The same with a row for each tag and property that may have been the image's when it was deleted.
-/// Of a value no more than a rule can name. A place for a number says whether properties are wanted,
-/// another one whether tags are.
+/// The same with a row for each tag and property that the image may have had when it was deleted.
+/// Values are cut to the length that a rule can name. One numeric parameter says whether properties
+/// are wanted, another one whether tags are.
 pub(super) const FACTS_AND_LABELS: &str = facts!(
     ", c.kind AS c_kind, c.name AS c_name, c.value AS c_value, c.deleted AS c_deleted, \
      c.deleted_at AS c_deleted_at",
@@ -100,7 +100,7 @@ pub(super) const FACTS_AND_LABELS: &str = facts!(
     )
 );
 
-/// [`super::statements::LIVE_LOCATIONS_OF`] of several images.
+/// [`super::statements::LIVE_LOCATIONS_OF`] for several images.
 pub(super) const LIVE_LOCATIONS_OF_ALL: &str = concat!(
     "SELECT i.id AS image_id, l.id FROM images i JOIN image_locations l ON l.image_id = i.id \
      WHERE i.id IN (",
@@ -109,7 +109,7 @@ pub(super) const LIVE_LOCATIONS_OF_ALL: &str = concat!(
     live_of_image!()
 );
 
-/// [`super::statements::REVERT_IMAGE`] for several.
+/// [`super::statements::REVERT_IMAGE`] for several images.
 pub(super) const REVERT_IMAGES: &str = concat!(
     "UPDATE images SET status = 'active', deleted = FALSE, deleted_at = NULL, updated_at = ?, \
      protected = CASE WHEN ? = 1 THEN TRUE ELSE protected END WHERE id IN (",
@@ -120,7 +120,7 @@ pub(super) const REVERT_IMAGES: &str = concat!(
     ")"
 );
 
-/// [`super::statements::REVERT_LOCATIONS`] of several images.
+/// [`super::statements::REVERT_LOCATIONS`] for several images.
 pub(super) const REVERT_LOCATIONS_OF_ALL: &str = concat!(
     "UPDATE image_locations SET status = 'active', deleted = FALSE, deleted_at = NULL, \
      updated_at = ? WHERE id IN (",
@@ -128,7 +128,7 @@ pub(super) const REVERT_LOCATIONS_OF_ALL: &str = concat!(
     ") AND (status <> 'pending_delete' OR deleted_at IS NOT NULL)"
 );
 
-/// [`super::statements::REVERT_PROPERTIES`] of several images, each up to its own time.
+/// [`super::statements::REVERT_PROPERTIES`] for several images, each up to its own time.
 pub(super) const REVERT_PROPERTIES_OF_ALL: &str = concat!(
     "UPDATE image_properties SET deleted = FALSE, deleted_at = NULL, updated_at = ? \
      WHERE image_id IN (",
@@ -141,7 +141,7 @@ pub(super) const REVERT_PROPERTIES_OF_ALL: &str = concat!(
     is_not_reserved!()
 );
 
-/// Tags or members that were deleted with several images, if none of them is live.
+/// Tags or members deleted with several images, if none of them is live.
 macro_rules! revert_at_moments {
     ($table:literal) => {
         concat!(

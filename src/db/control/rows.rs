@@ -1,4 +1,4 @@
-//! Rows of our own tables, read.
+//! Parses rows of our own tables.
 
 use std::time::Duration;
 

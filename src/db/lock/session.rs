@@ -21,11 +21,11 @@ use crate::telemetry::metric;
 /// granted.
 #[async_trait]
 pub(super) trait SessionLock: std::fmt::Debug + Send + Sync {
-    /// An answer for each name. After an error no lock is held.
+    /// Returns a result for each name. After an error no lock is held.
     async fn try_lock(&self, names: &[String]) -> Result<Vec<bool>, RepoError>;
-    /// Never fails: a broken session has released everything.
+    /// Releases locks. Never fails: a broken session has released everything.
     async fn unlock(&self, names: &[String]);
-    /// The server's name of the session; of a new one if it broke.
+    /// The server's name of the session. Opens a new session if the last one broke.
     async fn name(&self) -> Result<String, RepoError>;
     /// Tests whether they are reliable.
     async fn trial(&self) -> Result<LockTrial, RepoError>;
@@ -36,10 +36,10 @@ const TRIALS: usize = 10;
 /// The same before the first lock, within a request.
 const FIRST_TRIALS: usize = 3;
 
-/// Locks that are taken, or released, in one round trip.
+/// Locks taken or released in one round trip.
 const LOCKS: usize = 16;
 
-/// `LOCKS` times the same text.
+/// Repeats a text `LOCKS` times.
 macro_rules! each_lock {
     ($one:literal) => {
         concat!(
@@ -87,11 +87,11 @@ impl LockDialect for MySql {
     );
     const SESSION: &'static str = "SELECT CONCAT(CONNECTION_ID(), '') AS session";
     const NO_KEY: Value = Value::Text(None);
-    /// MySQL, other than MariaDB, has an error for a name that is NULL.
+    /// MySQL, unlike MariaDB, refuses a name that is NULL.
     const BOUND: usize = 2;
     const GRANTED: &'static str = "1";
 
-    /// Names are the server's, at most 64 characters: 4 + 16 + 1 + 36.
+    /// Names are global on the server and have at most 64 characters: 4 + 16 + 1 + 36.
     fn key(database: &str, name: &str) -> Value {
         let database = hex::encode(&sha256(database)[..8]);
         format!("grv.{database}.{name}").as_str().into()
@@ -122,7 +122,7 @@ impl LockDialect for Postgres {
     const BOUND: usize = 1;
     const GRANTED: &'static str = "t";
 
-    /// Keys are the database's, 64 bits.
+    /// Keys are per database, with 64 bits.
     fn key(_database: &str, name: &str) -> Value {
         let digest = sha256(&format!("glance-revert {name}"));
         let mut key = [0; 8];
@@ -150,7 +150,7 @@ pub(in crate::db) struct Session<D: LockDialect> {
     connection: tokio::sync::Mutex<Option<LockConnection<D>>>,
     /// Set if locks are not reliable.
     unreliable: OnceLock<LockTrial>,
-    /// Set after they were tested.
+    /// Set once they were tested.
     tried: tokio::sync::OnceCell<()>,
 }
 
@@ -183,7 +183,7 @@ impl<D: LockDialect> Session<D> {
     }
 
     /// A broken connection has released all its locks, so the query is repeated on a new one: a
-    /// restart of the database causes no error.
+    /// database restart causes no error.
     async fn ask(&self, statement: Statement) -> Result<Vec<D::Row>, sqlx::Error> {
         let mut held = self.connection.lock().await;
         if let Some(known) = &mut *held {
@@ -216,7 +216,7 @@ impl<D: LockDialect> Session<D> {
         Ok(rows)
     }
 
-    /// From now on only the compare-and-set protects. Logged once.
+    /// Stops relying on locks; only the compare-and-set protects from now on. Logged once.
     fn distrust(&self, found: LockTrial) {
         if self.unreliable.set(found).is_err() {
             return;

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 const SETTLE_ATTEMPTS: usize = 5;
 
 impl<D: Dialect> SqlRepo<D> {
-    /// A revert and its entry; only the revert if the database refuses the entry.
+    /// Writes a revert and its audit entry; only the revert if the database refuses the entry.
     pub(super) async fn revert_audited(
         &self,
         plan: &RevertPlan,
@@ -29,7 +29,7 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
-    /// The same for a batch.
+    /// The same for settling a batch.
     pub(super) async fn settle_audited(
         &self,
         settled: &[Settled<'_>],

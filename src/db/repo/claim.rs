@@ -1,4 +1,4 @@
-//! Claims of the scrubber: one transaction for a batch, an answer for each.
+//! Claims of the scrubber: one transaction per batch, with a result for each claim.
 
 use super::{begin, bind_unchanged, commit, row_as_text};
 use crate::db::deadline::within;
@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 enum Guarded {
     /// The transaction first reads the row of orders, and claims no held image.
     ByOrders,
-    /// There are none, if this is still true before COMMIT.
+    /// The tables are missing, which is checked again before COMMIT.
     ByNobody,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn all<D: Dialect>(
     }
 }
 
-/// Claims several with one statement, if all their rows are unchanged; otherwise one by one.
+/// Makes several claims with one statement if all their rows are unchanged, otherwise one by one.
 async fn attempt<D: Dialect>(
     connection: &mut PooledConnection<D>,
     tables: &SqlTables<D>,
@@ -86,7 +86,7 @@ enum Written {
     Again,
 }
 
-/// One transaction, which changes all of these rows or none.
+/// Runs one transaction, which changes all of these rows or none.
 async fn write<D: Dialect>(
     connection: &mut PooledConnection<D>,
     tables: &SqlTables<D>,

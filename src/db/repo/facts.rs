@@ -1,5 +1,5 @@
-//! What retention rules are asked about, of several images at a time. Their tags and properties are
-//! looked at as they come: a tenant can make any number of them.
+//! The facts that retention rules need, for several images at a time. Tags and properties are
+//! processed as they arrive, because a tenant can create any number of them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +39,7 @@ impl<D: Dialect> SqlRepo<D> {
             })
             .await?;
         }
-        // without a part of its rows another rule may seem to fit
+        // with a row missing, a wrong rule might seem to match
         found.retain(|id: &ImageId, _| !bad.contains(id.as_str()));
         Ok(found)
     }

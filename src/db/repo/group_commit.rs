@@ -55,8 +55,8 @@ impl GroupCommit {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// Writes it, together with others of the queue. This runs in its own task, so that a cancelled
-    /// caller does not stop it: others may be in the same transaction.
+    /// Queues a revert, which is written together with the others in the queue. Runs in its own
+    /// task, so that a cancelled caller does not stop it: others may be in the same transaction.
     pub(super) async fn revert_in_group(
         &self,
         change: Change<'_>,
@@ -73,7 +73,7 @@ impl<D: Dialect> SqlRepo<D> {
         })
     }
 
-    /// One turn. Each caller that joins starts one, so that none is forgotten.
+    /// Takes one turn. Every caller that joins starts one, so that no revert is forgotten.
     async fn write_for_all(self) {
         let _turn = self.group_commit.turn.lock().await;
         let group = self.group_commit.leave();

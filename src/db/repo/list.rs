@@ -42,12 +42,12 @@ impl<D: Dialect> SqlRepo<D> {
             }
             self.shorten(&mut query, sampled).await?;
         }
-        // Glance has an index on projects, and holds are ours. A page of a name may lie anywhere, and
-        // the index on changes leads to what is newest alone.
+        // Glance has an index on projects, and holds are in our own table. A page filtered by name
+        // may lie anywhere, while the index on changes only leads to the newest images.
         let has_way =
             query.owner.is_some() || query.held.is_some() || (is_newest && query.name.is_some());
         let since = if has_way { None } else { self.first_change(unscrubbed_after).await? };
-        // what was deleted later changed later
+        // an image deleted later than that also changed later
         let since = since.map(|at| query.deleted_after.filter(|_| is_newest).unwrap_or(at).max(at));
         let rows = self.try_fetch(pending(&query, unscrubbed_after, since), None).await;
         if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
@@ -62,7 +62,7 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
-    /// All of it.
+    /// Passes on everything that the list contains.
     pub(super) async fn each_waiting(
         &self,
         query: &PendingQuery,
@@ -124,8 +124,8 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(())
     }
 
-    /// A time at which the page ends, if the images that changed last (or, of the pending ones,
-    /// first) show it: at least one page of images was deleted up to then.
+    /// A time by which the page ends, if the last changed images (or the first changed ones of the
+    /// pending images) show it: at least a page of images was deleted by then.
     async fn sampled_end(&self, query: &PendingQuery) -> Result<Option<Timestamp>, RepoError> {
         let first_change = match (query.sort, self.seen.pending()) {
             (PendingSort::NewestFirst, _) => far_past(),
@@ -148,7 +148,7 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(None)
     }
 
-    /// Every statement, for no row.
+    /// Runs every statement of the list without matching a row.
     pub(super) async fn rehearse_list(&self) -> Result<(), RepoError> {
         let mut query = PendingQuery::default();
         for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {

@@ -88,7 +88,8 @@ impl<D: Dialect> SqlRepo<D> {
         if bytes > MOST_OF_SEVERAL { Err(RepoError::TooLarge(id.clone())) } else { Ok(ended) }
     }
 
-    /// `most` of them; a rehearsal wants none. All of them changed `since` that time, if one is given.
+    /// Reads at most `most` candidates; a rehearsal reads none. With `since`, only those that have
+    /// changed since then.
     pub(super) async fn read_candidates(
         &self,
         filter: &Filter,
@@ -180,7 +181,7 @@ impl<D: Dialect> SqlRepo<D> {
         written
     }
 
-    /// The results of all; `None` if one of them, or one of its rows, prevents the others.
+    /// The results of all; `None` if one revert, or one of its rows, blocks the others.
     async fn revert_together(
         &self,
         changes: &[Change<'_>],
@@ -204,10 +205,10 @@ impl<D: Dialect> SqlRepo<D> {
                 self.tables.refused(&error);
                 Ok(None)
             }
-            // a lock of the tables covers each of these images
+            // locking the tables affects all of these images
             Err(error) if lost_race(&error) => Ok((!has_begun).then_some(Write::Stale)),
             written => match written.map_err(repo_error) {
-                // a statement about one of them
+                // a statement about a single image was refused
                 Err(RepoError::Refused(_)) => Ok(None),
                 written => written,
             },

@@ -1,6 +1,7 @@
-//! When the images that wait first changed. Nearly all images of a large table were scrubbed before
-//! that, and their rows alone tell it: no location of theirs has to be looked for. The newest page is
-//! found by Glance's index on changes; all else skips them within a walk.
+//! When the first of the pending images changed. Nearly all images of a large table were scrubbed
+//! before that time; their own rows show it, so their locations need not be read. The newest page
+//! is found by Glance's index on changes; all other queries use the time to skip rows during a
+//! walk.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -16,27 +17,27 @@ use crate::db::statement::Statement;
 use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo};
 use crate::domain::time::Timestamp;
 
-/// What was seen of the order is believed for so long. Meanwhile a row that somebody writes by hand,
-/// with a time of change from before, may be missing from lists.
+/// How long an observed order is trusted. Meanwhile, lists may miss a row that somebody writes by
+/// hand with an earlier change time.
 const BELIEVED: Duration = Duration::from_mins(10);
-/// The walk that finds nothing but an order is done as seldom as that.
+/// How often to run the walk whose only result is an order.
 const SEEN_ANEW: Duration = Duration::from_mins(5);
-/// A delete stamps its rows before it is committed, and by the clock of its own host.
+/// A delete stamps its rows before it commits, by the clock of its own host.
 const STAMPED_BEFORE: TimeDelta = TimeDelta::days(1);
 
-/// How some of the images that wait were last seen.
+/// The last observed order of some pending images.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeenOrder {
     at: Instant,
-    /// All changed when they were deleted, or later, as Glance's writes do. Somebody who writes a time
-    /// of deletion by hand may not think of that.
+    /// Whether each changed when it was deleted or later, as Glance's writes do. A deletion time
+    /// written by hand may break this.
     pub(super) is_kept: bool,
-    /// None of them changed earlier.
+    /// No earlier than this did any of them change.
     pub(super) first_change: Timestamp,
 }
 
 impl SeenOrder {
-    /// The columns of `order!`; without an image, what comes changes after `since`.
+    /// Reads the columns of `order!`; without any image, later ones change after `since`.
     fn read<D: Dialect>(row: &D::Row, since: Timestamp) -> Result<Self, sqlx::Error> {
         let is_kept = D::big(row, "out_of_order")? == Some(0);
         let first_change = D::maybe_time(row, "first_change").unwrap_or_default().unwrap_or(since);
@@ -44,11 +45,11 @@ impl SeenOrder {
     }
 }
 
-/// What the questions after all that waits have seen of its order.
+/// The orders observed by queries over all pending images.
 #[derive(Debug, Default)]
 pub(super) struct SeenOrders {
     pending: Mutex<Option<SeenOrder>>,
-    /// Those that wait with another status than `pending_delete`.
+    /// Of pending images with another status than `pending_delete`.
     others: Mutex<Option<SeenOrder>>,
 }
 
@@ -73,7 +74,7 @@ fn note(order: &Mutex<Option<SeenOrder>>, seen: SeenOrder) {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// All that waits changed at this time or later. `None` where rows do not tell.
+    /// A time since which every pending image has changed; `None` if the rows do not show one.
     pub(super) async fn first_change(
         &self,
         unscrubbed_after: Option<Timestamp>,
@@ -90,7 +91,7 @@ impl<D: Dialect> SqlRepo<D> {
         }))
     }
 
-    /// The row of [`backlog::OUTLOOK`].
+    /// Runs [`backlog::OUTLOOK`].
     pub(super) async fn outlook_after(
         &self,
         id: Option<&str>,
@@ -102,7 +103,8 @@ impl<D: Dialect> SqlRepo<D> {
         self.fetch(statement.bind(since).bind(since).bind(id).bind(id)).await
     }
 
-    /// Notes the order of what waits: of the row of [`backlog::OUTLOOK`], and of what it leaves out.
+    /// Notes the order of the pending images: those in the row of [`backlog::OUTLOOK`], and the
+    /// others.
     pub(super) async fn see_order(&self, row: &D::Row, since: Timestamp) -> Result<(), RepoError> {
         note(&self.seen.pending, SeenOrder::read::<D>(row, since).map_err(repo_error)?);
         if last_seen(&self.seen.others, SEEN_ANEW).is_none()
@@ -113,7 +115,7 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(())
     }
 
-    /// Of the images with a location after this one.
+    /// The order of other pending images with a location after this one.
     pub(super) async fn order_of_others(&self, location: i32) -> Result<Vec<D::Row>, RepoError> {
         self.fetch(Statement::walk(backlog::ORDER_OF_OTHERS).bind(location)).await
     }

@@ -63,7 +63,7 @@ impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// Runs all of them, and names what is refused.
+    /// Runs all of them, and names what the database refuses.
     pub(super) async fn rehearse_all(&self) -> Result<(), RepoError> {
         let rehearsed = async {
             self.rehearse_reads().await?;
@@ -122,8 +122,8 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
-    /// On these tables a failed revert would stay half done. Checked once, until the next
-    /// rehearsal.
+    /// Fails if a table does not support transactions, because a failed revert would then remain
+    /// half done. Checked once, until the next rehearsal.
     pub(super) async fn has_transactions(&self) -> Result<(), RepoError> {
         if self.has_transactions.load(Ordering::Relaxed) {
             return Ok(());
@@ -152,8 +152,7 @@ impl<D: Dialect> SqlRepo<D> {
         Ok(rows.iter().filter_map(|row| D::text(row, "fault").ok().flatten()).collect())
     }
 
-    /// Everything that is missing, one by one, before the database's own message, which names at
-    /// most the first.
+    /// Lists everything that is missing. The database's own message names at most the first.
     async fn explain(&self, text: String) -> RepoError {
         let mut missing = Vec::new();
         if let (true, Some(sql)) = (text.contains("collations"), D::ODD_COLLATIONS) {
