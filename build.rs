@@ -1,5 +1,5 @@
-//! Tells the binary what it was built from: `GLANCE_REVERT_COMMIT` (empty where it is not known)
-//! and `GLANCE_REVERT_VERSION`, the version with it.
+//! Sets the build information: `GLANCE_REVERT_COMMIT` (empty if unknown), and
+//! `GLANCE_REVERT_VERSION`, the version including it.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,14 +17,14 @@ fn main() {
     println!("cargo:rustc-env=GLANCE_REVERT_VERSION={version}");
 }
 
-/// The commit of a release build, with `-dirty` where files differ from it. A debug build has none:
-/// it would be compiled anew for each commit.
+/// The commit of a release build, with `-dirty` if files differ from it. A debug build has none,
+/// because it would be recompiled for each commit.
 fn of_the_repository() -> Option<String> {
     if variable("PROFILE")? != "release" {
         return None;
     }
     let package = variable("CARGO_MANIFEST_DIR")?;
-    // A tarball that was unpacked inside another repository is not that repository's.
+    // A tarball unpacked inside another repository does not belong to that repository.
     let top = git(&package, &["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != Path::new(&package).canonicalize().ok()? {
         return None;
@@ -32,7 +32,7 @@ fn of_the_repository() -> Option<String> {
     let log = git(&package, &["rev-parse", "--git-path", "logs/HEAD"])?;
     for path in [log.as_str(), "src", "build.rs", "Cargo.toml", "Cargo.lock"] {
         let path = Path::new(&package).join(path);
-        // Cargo takes a path that is not there for one that always changes.
+        // Cargo treats a missing path as one that always changes.
         if path.exists() {
             println!("cargo:rerun-if-changed={}", path.display());
         }

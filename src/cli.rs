@@ -1,4 +1,4 @@
-//! The command line: what to do, and with which exit code it ends.
+//! The command line: runs a subcommand and returns its exit code.
 
 mod audit;
 mod check;
@@ -52,7 +52,7 @@ pub struct Cli {
     command: Command,
 }
 
-/// Keeps what every subcommand takes apart from what one of them takes.
+/// The help heading that separates options of every subcommand from options of one.
 const CONFIGURATION: &str = "Configuration and log";
 
 #[derive(Debug, Clone, Args)]
@@ -158,7 +158,7 @@ enum CliError {
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// An error of the operating system.
+    /// A call to the operating system failed.
     #[error("{what}: {error}")]
     System { what: String, error: std::io::Error },
     /// The command line lacks something, or its options contradict each other.
@@ -228,7 +228,8 @@ impl SourceArgs {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // No command for people: it has one caller, and no configuration, log or runtime.
+    // The helper is not a command for people: only this binary starts it, without configuration,
+    // log or runtime.
     if std::env::args_os().nth(1).is_some_and(|first| first == rbd::HELPER) {
         return rbd::serve();
     }
@@ -236,7 +237,7 @@ pub fn main() -> ExitCode {
     let exit = match run(cli) {
         Ok(exit) => exit,
         Err(error) => {
-            // a configuration may have several faults, a line each
+            // A configuration may have several problems, one line each.
             for line in error.to_string().lines() {
                 output::complain(&line);
             }

@@ -1,4 +1,4 @@
-//! Glance's own configuration, read as oslo.config reads it, and ours beside it.
+//! Glance's own configuration, read as oslo.config reads it, plus our own sections.
 //!
 //! [`Config::load`] reads files and environment (rules in [`oslo`]), checks every option and
 //! returns one value; nothing else in the crate reads option files or variables. Each part of

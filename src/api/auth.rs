@@ -22,7 +22,7 @@ use crate::telemetry::metric;
 /// The header of a Keystone token.
 pub(crate) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 
-/// The header of the token of a service that passes a call on.
+/// The header of the token of a service that forwards a call.
 pub(crate) const X_SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 
 /// An admin. Must be a handler's first argument, so that nothing is parsed, read or looked up for

@@ -22,7 +22,7 @@ impl Client {
     /// wrote: every proxy appends the address it sees, so the list is read from its end up to the
     /// first address that is not a trusted proxy.
     ///
-    /// A proxy writes one of the two headers and passes the other on as the client sent it. If they
+    /// A proxy writes one of the two headers and forwards the other as the client sent it. If they
     /// disagree, neither is trusted.
     #[must_use]
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {

@@ -1,5 +1,5 @@
-//! The image document, exactly as Glance shows it (`glance/api/v2/images.py`, `_format_image`),
-//! so that every Glance client can parse the answer of a revert.
+//! The image document, exactly as Glance shows it (`glance/api/v2/images.py`, `_format_image`), so
+//! that every Glance client can parse the response to a revert.
 
 use std::collections::BTreeMap;
 

@@ -95,7 +95,7 @@ impl<T: DeserializeOwned + Default> FromRequest<ApiState> for OptionalBody<T> {
         if !is_json(&parts.headers) {
             return Err(RequestError::MediaType.into());
         }
-        // How openapi-generator's Go client sends no body.
+        // openapi-generator's Go client sends this for an absent body.
         if bytes.trim_ascii() == b"null" {
             return Ok(Self(T::default()));
         }

@@ -1,4 +1,4 @@
-//! `/v2/pending-deletes`: the images that can still be reverted.
+//! `/v2/pending-deletes`: deleted images that can still be reverted.
 
 pub mod hold;
 pub mod hold_many;

@@ -1,4 +1,4 @@
-//! The scrubber, before it destroys anything: its plan, and leave to carry out a large one.
+//! The scrubber's operations: its status and plan, pauses, and the acceptance of a large pass.
 
 pub mod accept;
 pub mod pause;

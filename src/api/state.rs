@@ -88,7 +88,7 @@ impl ApiState {
 
 impl View {
     /// When the scrubber may claim an image deleted at `deleted_at`, and the seconds left until
-    /// then, at least 0. `rule` decides where there is one. `None` while nothing is scrubbed.
+    /// then, at least 0. If there is a `rule`, it decides. `None` while nothing is scrubbed.
     pub(crate) fn scrub_at(
         &self,
         deleted_at: Timestamp,

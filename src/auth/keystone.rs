@@ -3,7 +3,7 @@
 //! Every token is validated by Keystone, since the tokens do not carry roles. A good answer is
 //! cached for `token_cache_time`, at most a minute; errors are never cached.
 //!
-//! A service that works for a user (a long upload, a workflow) passes the user's token on and adds
+//! A service that works for a user (a long upload, a workflow) forwards the user's token and adds
 //! its own as `X-Service-Token`. The rules are keystonemiddleware's (`auth_token`): the user's
 //! token may have expired meanwhile, and access rules, which limit what users call themselves, do
 //! not apply.
@@ -60,7 +60,7 @@ impl KeystoneAuthenticator {
         Ok(Principal { service, ..caller.principal })
     }
 
-    /// The service that passes the call on. `None` without an `X-Service-Token`, or if its holder
+    /// The service that forwards the call. `None` without an `X-Service-Token`, or if its holder
     /// has no service role and that is tolerated: such a token changes nothing.
     async fn service(&self, call: &Call<'_>) -> Result<Option<Principal>, AuthError> {
         let Some(token) = &call.service_token else { return Ok(None) };

@@ -14,7 +14,7 @@ use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
 use crate::domain::tables::OwnTables;
 
-/// Columns of a terminal that has room for times with their year and seconds beside whole ids.
+/// Minimum terminal width for times with year and seconds next to whole ids.
 const WHOLE_TIMES: u16 = 100;
 
 /// Rows read at a time.

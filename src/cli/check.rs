@@ -198,7 +198,7 @@ async fn lowered(app: &App) -> Option<Tried> {
     Some(Tried { what: "scrub_time".to_owned(), verdict: Verdict::Warning, note })
 }
 
-/// How many waiting images each retention rule decides about.
+/// How many pending images wait because of each retention rule.
 async fn rules(app: &App) -> Vec<Tried> {
     let Ok(scrubber) = app.scrubber() else { return Vec::new() };
     let counted = match scrubber.count_by_rule(&Admin::local_operator()).await {

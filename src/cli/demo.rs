@@ -47,7 +47,7 @@ pub(super) async fn run(args: &DemoArgs) -> Outcome {
     let lost = incident::images(args.incident.unwrap_or_default());
     let images = images::write(&folder.path, &lost, now).await?;
     let config = configure(&folder.path, addresses)?;
-    // readers of the output may pause at once
+    // whoever reads the output may use `pause` immediately, which needs the tables
     App::new(config.clone())?.database.schema.sync().await?;
     let server = serve::start(config, Some(listening)).await?;
     introduce(&folder.path, &images, &server)?;

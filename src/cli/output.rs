@@ -58,7 +58,7 @@ pub(super) fn complain(what: &dyn Display) {
 /// Prints a question; the answer follows on the same line.
 pub(super) fn prompt(question: &dyn Display) {
     let mut output = io::stderr().lock();
-    // if it cannot be printed, no answer comes
+    // without a visible question nobody answers
     drop(write!(output, "{}", Printable(question)).and_then(|()| output.flush()));
 }
 

@@ -120,7 +120,7 @@ pub enum DatabaseError {
     /// No database name in the URL or its parameters.
     #[error("the database has no name; write it after the host: ..@host/glance")]
     NoDatabase,
-    /// An unescaped `@`, most likely.
+    /// Most likely because of an unescaped `@`.
     #[error("the host has an `@`; write an `@` in the password as %40")]
     Host,
     /// Several hosts, as libpq takes them.

@@ -142,7 +142,7 @@ pub struct KeystoneConfig {
     pub connect_timeout: Duration,
     /// `http_request_max_retries` (3), at most 100.
     pub retries: u32,
-    /// `service_token_roles` (service): who may pass on the calls of others.
+    /// `service_token_roles` (service): who may forward the calls of others.
     pub service_token_roles: Vec<String>,
     /// `service_token_roles_required` (true).
     pub service_token_roles_required: bool,

@@ -129,7 +129,7 @@ impl Config {
             sections::revert::without_keystone(&mut reader, &revert);
         }
         if issuers.is_empty() {
-            // Nobody could call.
+            // Without a usable Keystone and without issuers, nobody could call the API.
             for problem in &keystone_problems {
                 reader.problem(problem.clone());
             }

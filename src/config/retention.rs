@@ -11,7 +11,7 @@ use super::options::{
 use super::reader::{Reader, Section};
 use crate::domain::retention::{Conditions, Glob, InForce, Retention, Rule, Rules};
 
-/// The longest text that a rule may name: no name or tag of Glance's is longer.
+/// The longest text of a condition; Glance's names and tags are not longer.
 const LONGEST: usize = 255;
 
 /// The values of Glance's `visibility`.

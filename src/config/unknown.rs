@@ -21,7 +21,7 @@ const OF_STORES: [&str; 11] = [
     "store_description",
 ];
 
-/// Our sections that carry a name, by what stands before it.
+/// Our named sections, by their prefix.
 const NAMED: [(&str, &[&[OptionSpec]]); 2] =
     [(REVERT_JWT_PREFIX, &[REVERT_JWT]), (REVERT_RETENTION_PREFIX, &[REVERT_RETENTION])];
 

@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// A number in a file.
+    /// Reloads a number from a file.
     fn number(path: &Path) -> Result<Reloaded<u64, String>, String> {
         Reloaded::load(vec![Source::of_keys("number_file", path)], |contents| {
             let text = String::from_utf8_lossy(contents.of("number_file")).into_owned();
@@ -159,10 +159,10 @@ mod tests {
         }
     }
 
-    /// What is told of something in the place of a file, and how it gets there.
+    /// What is put in the place of a file: how the error describes it, and how to create it.
     type Kind = (&'static str, fn(&Path));
 
-    /// Puts something else in the place of a file.
+    /// Replaces a file by something else.
     fn replace(path: &Path, make: impl FnOnce(&Path)) {
         let beside = path.with_extension("new");
         make(&beside);
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!((reloaded.look(), reloaded.get()), (Look::Taken, 3));
         let before = fs::metadata(at("two")).unwrap().modified().unwrap();
         let begun = Instant::now();
-        // Until the file system's own clock has moved on.
+        // Repeat until the file system's clock has advanced.
         while reloaded.look() == Look::Unchanged {
             assert!(begun.elapsed() < Duration::from_secs(10), "a content's time was believed");
             fs::write(at("two"), "4").unwrap();

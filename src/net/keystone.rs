@@ -55,7 +55,7 @@ pub enum Age {
     /// Only tokens that are valid now.
     Unexpired,
     /// Also tokens that expired within Keystone's `[token] allow_expired_window`: for a call that a
-    /// service passes on long after its caller made it.
+    /// service forwards long after its caller made it.
     ExpiredToo,
 }
 

@@ -1,11 +1,11 @@
 //! A listener: accepts, limits, drains.
 //!
-//! `axum::serve` sets no timers, so a silent client keeps its connection for ever. Here every wait
+//! `axum::serve` sets no timers, so a silent client keeps its connection forever. Here every wait
 //! for a client is limited: for a request's head, for the next request of a kept-alive connection,
 //! and for a client to read its response. The router limits the time of a request as a whole.
 //!
-//! A client that has closed its sending half still gets its response. One that is gone looks the
-//! same until something is written to it, so its request is also carried out.
+//! A client that has closed its sending half still gets its response. A client that is gone looks
+//! the same until something is written to it, so its request is also carried out.
 
 use std::io;
 use std::net::SocketAddr;

@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep};
 
 /// Fails a write with [`io::ErrorKind::TimedOut`] when the peer has accepted no byte for a while.
 /// hyper has no such timer: a client that stops reading would keep its connection, and the response
-/// in memory, for ever.
+/// in memory, forever.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     inner: S,

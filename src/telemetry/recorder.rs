@@ -44,7 +44,7 @@ pub fn init_metrics(started: Timestamp) -> Result<PrometheusHandle, TelemetryErr
 }
 
 /// Moves observations into buckets until `stop`; without it, the memory of a process that nobody
-/// scrapes would grow for ever.
+/// scrapes would grow forever.
 pub async fn keep_up(handle: PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     loop {

@@ -1,4 +1,4 @@
-//! Examples of answers, for the OpenAPI document.
+//! Example responses for the OpenAPI document.
 
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(crate) fn page() -> Value {
     })
 }
 
-/// What waits, by burst and store.
+/// Pending images, by burst and store.
 pub(crate) fn summary() -> Value {
     json!({
         "images": 301,
@@ -118,7 +118,7 @@ pub(crate) fn preview() -> Value {
     })
 }
 
-/// What became of many.
+/// The result of a bulk revert.
 pub(crate) fn bulk_revert() -> Value {
     json!({
         "dry_run": false,
@@ -153,7 +153,7 @@ pub(crate) fn bulk_revert() -> Value {
     })
 }
 
-/// What the scrubber will destroy.
+/// The scrubber's plan.
 pub(crate) fn plan() -> Value {
     json!({
         "now": "2026-11-29T13:20:00Z",
@@ -229,7 +229,7 @@ fn term() -> Value {
     })
 }
 
-/// A pause that was just made.
+/// A new pause.
 pub(crate) fn pause() -> Value {
     json!({"pause": term(), "claims_in_hand": 0})
 }
@@ -267,7 +267,7 @@ pub(crate) fn tended() -> Value {
     })
 }
 
-/// What was done.
+/// A page of the audit.
 pub(crate) fn audit() -> Value {
     json!({
         "audit": [{
@@ -314,7 +314,7 @@ pub(crate) fn versions() -> Value {
     })
 }
 
-/// The head of this document.
+/// The beginning of this document.
 pub(crate) fn openapi() -> Value {
     json!({
         "openapi": "3.0.3",

@@ -13,7 +13,7 @@ use crate::api::openapi::responses::{AdminErrors, BodyErrors};
 use crate::api::state::ApiState;
 use crate::domain::repo::RepoError;
 
-/// No database can count further.
+/// The largest number that every database can store.
 const MOST: u64 = i64::MAX.cast_unsigned();
 
 /// How many images are accepted.

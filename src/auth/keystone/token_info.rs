@@ -1,4 +1,4 @@
-//! What Keystone says about a token, and what the token rules make of it.
+//! What Keystone reports about a token, and how the token rules interpret it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ pub(super) struct TokenRules {
 pub(super) struct TokenInfo {
     pub(super) principal: Principal,
     pub(super) expires_at: Timestamp,
-    /// Whether it may pass on the calls of others.
+    /// Whether it may forward the calls of others.
     pub(super) is_service: bool,
     access_rules: Option<Arc<[AccessRule]>>,
 }

@@ -9,7 +9,7 @@ fn with(more: &Value) -> String {
     usual(&claims(more))
 }
 
-/// Claims with one of them written out as raw text.
+/// Claims in which one is written as raw text.
 fn raw(name: &str, text: &str) -> String {
     let rest = claims(&json!({name: null}));
     usual(&format!("{},\"{name}\":{text}}}", rest.strip_suffix('}').unwrap()))

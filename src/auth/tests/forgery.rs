@@ -1,4 +1,4 @@
-//! Tokens that are cut, bent, respelled or signed by somebody else.
+//! Tokens that are truncated, modified, re-encoded or signed by somebody else.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};

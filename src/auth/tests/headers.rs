@@ -1,4 +1,4 @@
-//! Headers: algorithms, types, key names, and what must not be there.
+//! Headers: algorithms, types, key ids, and forbidden members.
 
 use serde_json::json;
 

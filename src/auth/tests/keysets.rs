@@ -1,4 +1,4 @@
-//! Which keys of a file are taken, and what refuses the whole file.
+//! Which keys of a file are accepted, and what makes the whole file invalid.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair};

@@ -1,4 +1,4 @@
-//! Issuers and tokens of theirs.
+//! Test issuers and their tokens.
 
 use std::fs;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub(super) fn claims(more: &Value) -> String {
     merged(&good, more).to_string()
 }
 
-/// Good claims, then a text that a JSON object could not hold.
+/// Good claims followed by raw text that a JSON object could not represent.
 pub(super) fn claims_and(raw: &str) -> String {
     let good = claims(&json!({}));
     format!("{},{raw}}}", good.strip_suffix('}').unwrap())
@@ -63,7 +63,7 @@ pub(super) fn usual(claims: &str) -> String {
     token(r#"{"alg":"ES256","kid":"ec"}"#, claims, Signer::P256)
 }
 
-/// The keys of [`MAIN`]. The RSA key stands twice, once for each padding.
+/// The keys of [`MAIN`]. The RSA key occurs twice, once for each padding.
 pub(super) fn main_jwks() -> Value {
     json!({"keys": [
         ec_jwk(&KEYS.p256, "P-256", &json!({"kid": "ec", "alg": "ES256", "use": "sig"})),

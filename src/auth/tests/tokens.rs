@@ -1,5 +1,5 @@
-//! Keys and signed tokens, of the tests in the crate and of the integration tests. Keys are made
-//! when the tests run; none is stored.
+//! Keys and signed tokens for unit and integration tests. Keys are generated when the tests run;
+//! none is stored.
 
 use std::sync::LazyLock;
 
@@ -115,7 +115,7 @@ pub(crate) fn ed_jwk(more: &Value) -> Value {
     merged(&json!({"kty": "OKP", "crv": "Ed25519", "x": b64(KEYS.ed.public_key())}), more)
 }
 
-/// The PKCS#1 form of a 2048-bit public key has its modulus at a fixed place.
+/// Finds the modulus by offset, which is fixed in the PKCS#1 form of a 2048-bit public key.
 pub(crate) fn rsa_jwk(more: &Value) -> Value {
     let der = KEYS.rsa.public_key().as_ref();
     assert_eq!(der.len(), 270, "a 2048-bit key with the exponent 65537");
@@ -135,7 +135,7 @@ pub(crate) fn merged(base: &Value, more: &Value) -> Value {
     Value::Object(merged)
 }
 
-/// A token of a header and claims as they are written.
+/// A token with this header and these claims, unmodified.
 pub(crate) fn token(header: &str, claims: &str, signer: Signer) -> String {
     let message = format!("{}.{}", b64(header), b64(claims));
     let signature = b64(signer.sign(&message));

@@ -117,7 +117,7 @@ const IMAGES: [Planned; 6] = [
     },
 ];
 
-/// Writes files and rows; these images lie beside the demo's own.
+/// Writes the data and the rows of all images, `images` in addition to the demo's own.
 pub(super) async fn write(
     folder: &Path,
     lost: &[Lost],

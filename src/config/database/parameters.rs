@@ -11,7 +11,7 @@ enum Effect {
     Read,
     /// Ignored: time-outs, buffers and texts are set by this service, the rest is SQLAlchemy's.
     None,
-    /// Only these values are accepted; they ask for what is the case anyway.
+    /// Only these values are accepted: they request what this service does anyway.
     Only(&'static [&'static str]),
     /// Cannot be honoured; the text says what to do.
     Refused(&'static str),
@@ -28,7 +28,7 @@ const NO_SERVICE: &str =
     "service files are not supported; write the settings of the service into the URL";
 const CANNOT: &str = "is not supported; remove it, or connect in another way";
 
-/// For SQLAlchemy with `PyMySQL`, and other drivers' names for the same.
+/// SQLAlchemy's parameters for `PyMySQL`, and other drivers' names for them.
 const MYSQL: &[(&str, Effect)] = &[
     ("user", Read),
     ("password", Read),

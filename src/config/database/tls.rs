@@ -10,8 +10,8 @@ use super::{DatabaseError, DatabaseTls};
 const MYSQL_MODES: &str = "DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY";
 const POSTGRES_MODES: &str = "disable, allow, prefer, require, verify-ca, verify-full";
 
-/// `PyMySQL`: a CA alone verifies everything; `ssl_verify_cert` and `ssl_verify_identity`, if
-/// given, say what is verified, even nothing; a certificate without a CA only encrypts.
+/// `PyMySQL`: a CA alone turns on all verification; `ssl_verify_cert` and `ssl_verify_identity`, if
+/// given, decide what is verified, even nothing; a certificate without a CA only encrypts.
 pub(super) fn mysql(url: &DatabaseUrl, file: &OptionFile) -> Result<DatabaseTls, DatabaseError> {
     if url.parameter("ssl_disabled").is_some_and(|value| is_true(&value)) {
         return Ok(DatabaseTls::default());

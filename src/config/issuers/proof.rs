@@ -52,7 +52,7 @@ pub struct JwtKeyServer {
     pub access: JwtAccess,
 }
 
-/// A Kubernetes API server that tells whether a token is good.
+/// A Kubernetes API server that validates tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtReviewer {
     /// `api_server` (`https://kubernetes.default.svc`).

@@ -92,7 +92,7 @@ pub(super) fn read(section: &mut Section<'_, '_>) -> CinderConfig {
     }
 }
 
-/// All options or none: `glance_store` falls back to its caller's token.
+/// Requires all options or none: without them `glance_store` uses its caller's token.
 fn login(section: &mut Section<'_, '_>) -> Option<CinderLogin> {
     let auth_address = section.get(&CINDER_STORE.cinder_store_auth_address)?;
     let id = section.get(&CINDER_STORE.cinder_store_application_credential_id);

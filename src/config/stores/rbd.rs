@@ -31,7 +31,7 @@ pub struct RbdConfig {
     pub user: Option<String>,
     /// `rbd_store_ceph_conf`; `None` for Ceph's default places.
     pub ceph_conf: Option<PathBuf>,
-    /// `rados_connect_timeout`; `None` for our own. Glance's default is to wait for ever.
+    /// `rados_connect_timeout`; `None` for our own. Glance's default is to wait forever.
     pub connect_timeout: Option<Duration>,
 }
 

@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// Who logs in with a password, with which one, for what, and the project that is told.
+    /// The user, password, scope and configured project of an account.
     fn password(account: &SwiftAccount) -> (Identifier, String, Scope, Option<String>) {
         let SwiftLogin::Keystone {
             credentials: Credentials::Password { user, password, scope },

@@ -1,4 +1,4 @@
-//! Who is listened to: addresses, proxies, TLS.
+//! `[revert]`: addresses, proxies, TLS.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What is declared of the options, and whether the reader keeps it.
+//! Whether the reader enforces what an option's declaration says.
 
 use super::refused;
 use super::stores::misconfigured;
@@ -23,7 +23,7 @@ fn names_are_unique() {
     }
 }
 
-/// What an option must refuse, and the words for it; `None` for text of a form of its own.
+/// A value that an option must refuse, and the error; `None` for free text.
 fn out_of_range(kind: Kind) -> Option<(String, String)> {
     Some(match kind {
         Kind::Integer(Range { least: i64::MIN, .. }) => {
@@ -45,7 +45,7 @@ fn out_of_range(kind: Kind) -> Option<(String, String)> {
     })
 }
 
-/// A Keystone; without a certificate nobody reads the option of its key.
+/// A Keystone section with a certificate: without one, the key's option is not read.
 const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://k\nauth_type = none\n\
                         certfile = /c\n";
 

@@ -1,4 +1,4 @@
-//! Nothing is destroyed unless somebody said when.
+//! `scrub_time`: without it, nothing is destroyed.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// Glance's files in a folder, one of them upstream's scrubber's.
+/// Loads a folder with Glance's file and upstream's scrubber's.
 fn beside_scrubber(glance: &str, scrubber: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{datadirs, load, refused};
 use crate::config::StoreKind;
 
-/// What is wrong with the stores that cannot be used.
+/// The problems of the stores that cannot be used.
 pub(super) fn misconfigured(text: &str) -> String {
     let mut told = Vec::new();
     for store in load(text).stores {

@@ -50,8 +50,8 @@ pub(super) struct Readiness {
 struct Last {
     answer: Option<(Instant, bool)>,
     rehearsed: Option<Instant>,
-    /// Goes on when a probe has gone: where each of its many statements takes a while, all of them take
-    /// longer than a probe waits.
+    /// Continues after its probe has gone: on a slow database all of its statements together may
+    /// take longer than a probe waits.
     rehearsal: Option<JoinHandle<Result<TablesState, RepoError>>>,
     tables: Option<TablesState>,
 }
@@ -104,7 +104,7 @@ impl Readiness {
         problem.is_none()
     }
 
-    /// Begins one, or waits on for the one that an earlier probe has begun.
+    /// Starts a rehearsal, or waits for the one that an earlier probe started.
     async fn rehearse(
         &self,
         rehearsal: &mut Option<JoinHandle<Result<TablesState, RepoError>>>,
