@@ -1,12 +1,12 @@
-# The service as an image. Two targets:
-#   (default)  the binary, the libraries that it is linked with, CA certificates; no shell
+# The service's image. Two targets:
+#   (default)  the binary, its shared libraries, CA certificates; no shell
 #   debian     the same on Debian with Ceph's client, for rbd
 #
 #   docker build --build-arg COMMIT="$(git rev-parse --short=12 HEAD)" -t glance-revert .
 #   docker build --build-arg COMMIT="$(git rev-parse --short=12 HEAD)" --target debian -t glance-revert:debian .
 #
-# `make image-test` builds and runs both without an engine. An older rust image works from 1.94 on;
-# the two bases must be of one Debian release, since the binary uses that one's libc.
+# `make image-test` builds and runs both without an engine. Rust images from 1.94 on work. Both base
+# images must be of the same Debian release, because the binary uses that release's libc.
 
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
 ARG DEBIAN_IMAGE=docker.io/library/debian:12.15-slim
@@ -17,7 +17,7 @@ ENV CARGO_INCREMENTAL=0 \
     CARGO_TERM_COLOR=never \
     RUSTFLAGS="--remap-path-prefix=/build=. --remap-path-prefix=/usr/local/cargo/registry/src=crates"
 
-# The dependencies alone, on a program that does nothing: this layer is kept until they change.
+# Builds the dependencies with an empty program: this layer is reused until they change.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src benches && \
     echo 'fn main() {}' >src/main.rs && cp src/main.rs benches/load.rs && \
@@ -28,13 +28,13 @@ RUN mkdir -p src benches && \
 COPY build.rs ./
 COPY src src
 ARG COMMIT=""
-# Cargo goes by times, and those of the files may be older than the empty program's.
+# Cargo compares times, and the files may be older than the empty program.
 RUN mkdir benches && echo 'fn main() {}' >benches/load.rs && \
     touch build.rs src/main.rs src/lib.rs && \
     GLANCE_REVERT_COMMIT="${COMMIT}" cargo build --locked --release --bin glance-revert
 
-# All that the final image holds. Debian's records and licences of what is copied come along, so
-# that scanners know the versions; the account exists so that logs and `id` have a name for it.
+# The contents of the final image, with Debian's records and licences of the copied files, so that
+# scanners know the versions, and an account, so that logs and `id` show a name.
 COPY deploy/image/root.sh /root.sh
 RUN sh /root.sh target/release/glance-revert /root-fs
 

@@ -13,14 +13,14 @@ echo 'glance-revert:x:65532:65532:glance-revert:/:/sbin/nologin' >"$root/etc/pas
 echo 'glance-revert:x:65532:' >"$root/etc/group"
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 
-# The loader and the libraries, where the loader looks for them.
+# The loader and the libraries, at the paths where the loader finds them.
 libraries=$(ldd "$binary" | sed -n 's/.*[[:space:]]\(\/[^ ]*\) (0x.*/\1/p')
 for library in $libraries; do
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
 
-# dpkg knows a file by its path before or after /lib became /usr/lib.
+# dpkg knows a file by its path under /lib or under /usr/lib, depending on its package.
 owner() {
     dpkg-query -S "$1" "$(readlink -f "$1")" "${1#/usr}" 2>/dev/null | sed -n '1s/[:,].*//p'
 }

@@ -1,10 +1,9 @@
--- A MariaDB/MySQL user for glance-revert: what it reads and writes, column by column, and nothing
--- else. Set a password and, if you like, a narrower host; run it as an administrator in Glance's
--- database:
+-- A MariaDB/MySQL user for glance-revert with only the columns that it reads and writes. Set a password
+-- and, if you like, a narrower host, then run it as an administrator in Glance's database:
 --
 --     mariadb glance < mariadb.sql
 --
--- then, in the drop-in:
+-- Then write into the drop-in file:
 --
 --     [database]
 --     connection = mysql+pymysql://glance_revert:CHANGE_ME@database.example.org/glance

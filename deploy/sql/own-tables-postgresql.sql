@@ -1,10 +1,10 @@
--- What the role of postgresql.sql may do with the service's own tables: no row of the audit can be
--- changed or deleted by it. After `glance-revert db sync`, as their owner in Glance's database:
+-- Grants on the service's own tables for the role of postgresql.sql, which can neither change nor delete
+-- a row of the audit. Run it after `glance-revert db sync`, as their owner in Glance's database:
 --
 --     psql -d glance -v ON_ERROR_STOP=1 -f own-tables-postgresql.sql
 --
--- Without these tables, or without these grants, images are reverted all the same. Where the tables are
--- and cannot be read, a pause may be in force, so nothing is scrubbed.
+-- Reverts work without these tables and without these grants. If the tables exist but cannot be read,
+-- nothing is scrubbed, because a pause may be in force.
 
 GRANT SELECT ON revert_migrations TO glance_revert;
 

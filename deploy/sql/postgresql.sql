@@ -1,22 +1,21 @@
--- A PostgreSQL role for glance-revert: what it reads and writes, column by column, and nothing
--- else. Set a password; run it as the owner of Glance's tables, who must be allowed to make roles,
--- in Glance's database:
+-- A PostgreSQL role for glance-revert with only the columns that it reads and writes. Set a password,
+-- then run it in Glance's database as the owner of Glance's tables, who must be allowed to create roles:
 --
 --     psql -d glance -v ON_ERROR_STOP=1 -f postgresql.sql
 --
--- then, in the drop-in:
+-- Then write into the drop-in file:
 --
 --     [database]
 --     connection = postgresql+psycopg2://glance_revert:CHANGE_ME@database.example.org/glance
 --
--- `glance-revert check` tries every statement. Advisory locks need no grant. Where CONNECT on the
--- database or USAGE on its schema were taken from PUBLIC, grant them too.
+-- `glance-revert check` tries every statement. Advisory locks need no grant. If CONNECT on the database
+-- or USAGE on its schema was revoked from PUBLIC, grant them too.
 
 CREATE ROLE glance_revert LOGIN PASSWORD 'CHANGE_ME';
 
--- A revert locks these tables for its few milliseconds: `glance-manage db purge` would else delete
--- rows that have just come back. PostgreSQL 17 has a privilege for that; before it the least that
--- allows it is UPDATE on the whole table.
+-- A revert locks these tables for a few milliseconds, so that `glance-manage db purge` does not delete
+-- rows that have just come back. PostgreSQL 17 has a privilege for that. Older versions need UPDATE on
+-- the whole table.
 DO $$ BEGIN
     IF current_setting('server_version_num')::integer >= 170000 THEN
         EXECUTE 'GRANT MAINTAIN ON image_locations, image_properties, image_tags, image_members
