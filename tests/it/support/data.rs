@@ -1,4 +1,4 @@
-//! What servers hold: databases, rows, images, keys, secrets.
+//! Test data: databases, rows, images, keys, secrets.
 
 pub(crate) mod canary;
 pub(crate) mod chance;

@@ -1,4 +1,5 @@
-//! Where the tests run: clock, processes, log, what `tests/run` told, the text of the product.
+//! The tests' environment: clock, processes, log, settings of `tests/run`, source code of the
+//! product.
 
 pub(crate) mod clock;
 pub(crate) mod env;

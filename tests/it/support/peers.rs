@@ -1,4 +1,4 @@
-//! Servers that are not ours, and what stands between them and us.
+//! Other products' servers, and proxies in front of them.
 
 pub(crate) mod ansible;
 pub(crate) mod ceph;

@@ -1,4 +1,4 @@
-//! The product, whole or in part, started in one way each.
+//! The product or parts of it, each with one way to start it.
 
 pub(crate) mod api;
 pub(crate) mod binary;

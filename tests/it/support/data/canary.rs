@@ -1,9 +1,9 @@
-//! The secrets of the tests. Nothing that the product prints may have one of them in it, in any
-//! form; `tests/harness/secrets.py` reads this file to know what to look for.
+//! The secrets of the tests. No output of the product may contain one of them in any encoding;
+//! `tests/harness/secrets.py` reads this file to know what to search for.
 //!
-//! Most have characters that URLs, base64 and configuration files write in other ways.
+//! Most contain characters that are written differently in URLs, base64 and configuration files.
 
-/// Of the database user that the product has in each test.
+/// Of the product's database user in each test.
 pub(crate) const DATABASE_PASSWORD: &str = "c4n4ry/db+pass:w0rd@";
 /// `metadata_encryption_key`, 16 bytes.
 pub(crate) const ENCRYPTION_KEY: &str = "c4n4ry/16+bytes-";
@@ -11,19 +11,19 @@ pub(crate) const ENCRYPTION_KEY: &str = "c4n4ry/16+bytes-";
 pub(crate) const LONG_ENCRYPTION_KEY: &str = "c4n4ry/32+bytes/of+a-key-for-AES";
 /// Of the service user at Keystone.
 pub(crate) const KEYSTONE_PASSWORD: &str = "c4n4ry/keystone+password";
-/// Of an application credential, in the place of a password.
+/// Of an application credential, instead of a password.
 pub(crate) const APPLICATION_CREDENTIAL_SECRET: &str = "c4n4ry/application+credential";
-/// What Keystone gives the service user.
+/// The token that Keystone issues to the service user.
 pub(crate) const SERVICE_TOKEN: &str = "gAAAAAc4n4ry-the-service-s-token";
-/// What a caller of ours got from Keystone.
+/// A token that Keystone issued to a caller.
 pub(crate) const CALLER_TOKEN: &str = "gAAAAAc4n4ry-a-caller-s-token";
-/// What a service that passes calls on got from Keystone.
+/// A token that Keystone issued to a service that forwards calls.
 pub(crate) const PASSING_TOKEN: &str = "gAAAAAc4n4ry-a-passing-service-s-token";
-/// Ours, for a Kubernetes API server or the server with an issuer's keys.
+/// Our token for a Kubernetes API server, or for the server with an issuer's keys.
 pub(crate) const SERVICE_ACCOUNT_TOKEN: &str = "c4n4ry.our/service+account.token";
-/// Of users at Swift.
+/// Of Swift users.
 pub(crate) const SWIFT_KEY: &str = "c4n4ry/swift+key";
-/// Of Glance's user at Keystone, in locations. Glance cannot read back what has a slash in it.
+/// Of Glance's user at Keystone, in locations. Has no slash, because Glance could not parse it.
 pub(crate) const SWIFT_PASSWORD: &str = "c4n4ry+swift=password";
 /// Of an application credential for Swift.
 pub(crate) const SWIFT_CREDENTIAL_SECRET: &str = "c4n4ry/swift+credential";
@@ -35,7 +35,7 @@ pub(crate) const S3_SECRET: &str = "c4n4ry/s3+SECRET";
 pub(crate) const CINDER_PASSWORD: &str = "c4n4ry/cinder+password";
 /// Of an application credential for Cinder.
 pub(crate) const CINDER_CREDENTIAL_SECRET: &str = "c4n4ry/cinder+credential";
-/// What alerts to the webhook are signed with.
+/// The key with which alerts to the webhook are signed.
 pub(crate) const WEBHOOK_SECRET: &str = "c4n4ry/webhook+secret";
-/// Of the webhook's address, as some receivers have no other secret.
+/// In the webhook's URL, because some receivers have no other secret.
 pub(crate) const WEBHOOK_PATH: &str = "c4n4ry-path-of-the-webhook";

@@ -1,6 +1,6 @@
-//! Chance that is the same in every run.
+//! Random choices that are the same in every run.
 
-/// A congruential generator: the same files in every run.
+/// A linear congruential generator.
 #[derive(Debug)]
 pub(crate) struct Chance(pub(crate) u64);
 

@@ -1,4 +1,4 @@
-//! Many deleted images at a time, and what became of each.
+//! Many deleted images at once, and their states afterwards.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use crate::support::world::World;
 
 /// Long ago by every clock.
 pub(crate) const LONG_AGO: &str = "2020-02-02 11:00:00.327000";
-/// A moment that no clock has reached.
+/// In the future by every clock.
 pub(crate) const NOT_YET: &str = "2199-01-01 00:00:00.000000";
 
-/// What the rows of an image and its file show.
+/// The state of an image according to its rows and its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Active with a live location and all its children.
+    /// Active, with a live location and all its children.
     Live { file: bool },
-    /// As its delete left it, children and all.
+    /// As its delete left it, with its children.
     Pending { file: bool },
-    /// In the hands of a scrubber, or of a dead one.
+    /// Claimed by a scrubber, which may be dead.
     Claimed { file: bool },
-    /// The scrubber is done with it.
+    /// Settled by the scrubber.
     Scrubbed { file: bool },
-    /// What must never be seen: the row as it is.
+    /// A state that must never occur; contains the row.
     Wrong(String),
 }
 
@@ -31,12 +31,12 @@ impl Fate {
     pub(crate) const GONE: Self = Self::Scrubbed { file: false };
 }
 
-/// Ids that sort in their order.
+/// Ids in sort order.
 pub(crate) fn ids(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}-{number:04}")).collect()
 }
 
-/// What the file of an image holds.
+/// The content of an image's file.
 pub(crate) fn bytes_of(id: &str) -> Vec<u8> {
     format!("the bytes of {id}").into_bytes()
 }
@@ -46,7 +46,7 @@ fn values<'a>(ids: &'a [String], row: impl Fn(&'a str) -> String) -> String {
 }
 
 impl World {
-    /// Deleted images with a file, two properties, a tag and a member each.
+    /// Deleted images, each with a file, two properties, a tag and a member.
     pub(crate) async fn crowd(&self, ids: &[String], deleted_at: &str) {
         for id in ids {
             std::fs::write(self.datadir().join(id), bytes_of(id)).unwrap();
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// What became of every image whose id begins like this; each read in one statement.
+    /// The state of every image whose id begins like this, each read with one statement.
     pub(crate) async fn fates(&self, prefix: &str) -> BTreeMap<String, Fate> {
         let count = |table: &str, condition: &str| {
             format!("(SELECT COUNT(*) FROM {table} c WHERE c.image_id = i.id AND {condition})")
@@ -118,7 +118,7 @@ impl World {
             .collect()
     }
 
-    /// How many files lie in the store.
+    /// The number of files in the store.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(self.datadir()).unwrap().count()
     }
@@ -134,7 +134,7 @@ fn fate(row: &str, file: bool) -> Fate {
     }
 }
 
-/// How many images of each fate there are, for messages.
+/// The number of images in each state, for messages.
 pub(crate) fn tally(fates: &BTreeMap<String, Fate>) -> BTreeMap<String, usize> {
     let mut tally = BTreeMap::new();
     for fate in fates.values() {

@@ -1,4 +1,4 @@
-//! An empty Glance database of its own for each test.
+//! An empty Glance database for each test.
 
 mod product_user;
 
@@ -23,16 +23,16 @@ use uuid::Uuid;
 pub(crate) use self::product_user::ProductUser;
 use crate::support::{env, log};
 
-// Connections of the tests log no statements: the log is looked through for the secrets that these
-// put into the database.
+// The tests' connections log no statements, because the log is searched for the secrets that these
+// statements contain.
 
 /// Glance's tables for tests without servers.
 const SQLITE_SCHEMA: &str = include_str!("../../../../src/db/demo.sql");
 
-/// Enough for a test that looks on while the product works.
+/// Enough for a test that reads while the product works.
 const CONNECTIONS: u32 = 3;
 
-/// The databases that Glance knows.
+/// The databases that Glance supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
@@ -47,27 +47,27 @@ enum Pool {
     Postgres(PgPool),
 }
 
-/// A new Glance database; it goes away with the value.
+/// A new Glance database, which is dropped with this value.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     kind: Kind,
     server: String,
     owner_url: String,
     pool: Pool,
-    /// SQLite knows no users.
+    /// SQLite has no users.
     user: Option<ProductUser>,
     _folder: TempDir,
 }
 
 impl TestDatabase {
-    /// Makes one: the tables of the real `glance-manage db_sync` where `tests/run` is there, for
-    /// SQLite without it the five tables written by hand.
+    /// Creates it: with the tables of the real `glance-manage db_sync` under `tests/run`; without
+    /// it, SQLite with the five tables written by hand.
     pub(crate) async fn create(kind: Kind) -> Self {
         let server = if kind == Kind::Sqlite { String::new() } else { server_url(kind) };
         Self::create_at(kind, server).await
     }
 
-    /// The same on another server of this kind: its URL, without a database.
+    /// Creates it on another server of this kind, given as a URL without a database.
     pub(crate) async fn create_at(kind: Kind, server: String) -> Self {
         log::install();
         let folder = TempDir::new().unwrap();
@@ -103,7 +103,7 @@ impl TestDatabase {
         if kind == Kind::Mariadb {
             let schema = env::schema().unwrap();
             let tables = fs::read_to_string(schema.join("mariadb.sql")).unwrap();
-            // MySQL's names of checks are the database's, not the table's
+            // MySQL's names of checks are unique per database, not per table
             let tables =
                 Regex::new("CONSTRAINT `CONSTRAINT_[0-9]+` ").unwrap().replace_all(&tables, "");
             database.execute(&tables).await;
@@ -114,36 +114,36 @@ impl TestDatabase {
         database
     }
 
-    /// `[database] connection` for the product: the user of `deploy/sql/`, who may do nothing but
-    /// what is granted there.
+    /// `[database] connection` for the product: the user of `deploy/sql/`, with only the rights
+    /// granted there.
     pub(crate) fn url(&self) -> String {
         self.user.as_ref().map_or_else(|| self.owner_url.clone(), |user| user.url(&self.owner_url))
     }
 
-    /// `[database] connection` for Glance, whose tables these are.
+    /// `[database] connection` for Glance, the owner of these tables.
     pub(crate) fn owner_url(&self) -> String {
         self.owner_url.clone()
     }
 
-    /// Whom the product comes as, where the database knows users.
+    /// The product's user, if the database has users.
     pub(crate) fn user(&self) -> Option<&ProductUser> {
         self.user.as_ref()
     }
 
-    /// Our own tables, made by the product as the owner of the database.
+    /// Creates our own tables with the product, as the owner of the database.
     pub(crate) async fn make_own_tables(&self) {
         let config = DatabaseConfig::parse(&self.owner_url, "").unwrap();
         Database::open(&config, 2).unwrap().schema.sync().await.unwrap();
     }
 
-    /// Lets the product's user use them.
+    /// Grants the product's user access to them.
     pub(crate) async fn grant_own_tables(&self) {
         if let Some(user) = &self.user {
             self.execute(&user.grant_own_tables()).await;
         }
     }
 
-    /// Runs statements, separated by semicolons.
+    /// Runs several statements separated by semicolons.
     pub(crate) async fn execute(&self, sql: &str) {
         let query = raw_sql(AssertSqlSafe(sql.to_owned()));
         match &self.pool {
@@ -171,7 +171,7 @@ impl TestDatabase {
         }
     }
 
-    /// Lets the times of these rows be so many seconds earlier: in place of waiting.
+    /// Makes the times of these rows earlier by this many seconds, instead of waiting.
     pub(crate) async fn earlier(&self, table: &str, condition: &str, seconds: i64) {
         let earlier = |column: &str| match self.kind {
             Kind::Sqlite => format!(
@@ -185,7 +185,7 @@ impl TestDatabase {
         self.execute(&format!("UPDATE {table} SET {columns} WHERE {condition}")).await;
     }
 
-    /// The rows of a query, each value as the database itself writes it; booleans are `1` and
+    /// The rows of a query. Each value is written as by the database itself; booleans are `1` and
     /// `0` everywhere.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let query = raw_sql(AssertSqlSafe(sql.to_owned()));
@@ -206,7 +206,7 @@ impl TestDatabase {
     }
 }
 
-/// A transaction that holds what it wrote.
+/// An open transaction that keeps its locks.
 #[derive(Debug)]
 pub(crate) enum OpenTransaction {
     Mariadb(Transaction<'static, MySql>),
@@ -223,14 +223,14 @@ impl OpenTransaction {
 }
 
 impl Drop for TestDatabase {
-    /// Best effort: what stays goes with the private server.
+    /// Best effort: anything left is deleted with the private server.
     fn drop(&mut self) {
         let force = if self.kind == Kind::Postgres { " WITH (FORCE)" } else { "" };
         let Some(user) = &self.user else { return };
         let (kind, name) = (self.kind, self.owner_url.rsplit('/').next().unwrap_or_default());
         let statements = [format!("DROP DATABASE {name}{force}"), user.drop()];
         let server = self.server.clone();
-        // A thread, because the test's runtime is busy with dropping this.
+        // In a thread, because the test's runtime is busy dropping this.
         let dropper = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let all = async {
@@ -268,7 +268,7 @@ fn template(kind: Kind) -> &'static str {
     if kind == Kind::Postgres { " TEMPLATE glance_template" } else { "" }
 }
 
-/// One statement on the server itself.
+/// Runs a statement on the server itself.
 async fn administer(kind: Kind, server: &str, sql: String) {
     let home = if kind == Kind::Postgres { "postgres" } else { "mysql" };
     let query = raw_sql(AssertSqlSafe(sql));
@@ -304,8 +304,9 @@ async fn connect(kind: Kind, url: &str) -> Pool {
     }
 }
 
-/// From one list of `async fn(Kind)`, a test on each database; the ones that need servers are
-/// ignored by a bare `cargo test`. `with glance:` before the list says that all of them do.
+/// Makes a test on each database from each `async fn(Kind)` of a list. Tests that need servers are
+/// ignored by a plain `cargo test`. `with glance:` before the list says that all of them need
+/// servers.
 macro_rules! on_each_database {
     (with glance: $($case:ident),+ $(,)?) => {
         $crate::support::database::tests_on!(sqlite, Sqlite, [#[ignore = "needs the servers of make test"]], $($case),+);

@@ -1,4 +1,4 @@
-//! Images as a test wants them; what matters to a test stands in the test.
+//! Images for tests; the values that matter are in the test itself.
 
 use glance_revert::domain::image::{
     Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag,
@@ -8,7 +8,7 @@ use glance_revert::domain::time::Timestamp;
 
 pub(crate) const ID: &str = "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222";
 pub(crate) const DATA: &str = "file:///var/lib/glance/images/bfc6e7ec-f6cf-4f92-8276-f2f6afe31222";
-/// Bytes, as the document says.
+/// The size in bytes according to the document.
 pub(crate) const SIZE: usize = 64;
 
 pub(crate) fn time(text: &str) -> Timestamp {

@@ -1,5 +1,5 @@
-//! Hundreds of images as the real Glance leaves them: it makes, uploads, shares, tags and deletes one, whose
-//! rows are then copied.
+//! Hundreds of images with rows of the real Glance: it creates, uploads, shares, tags and deletes
+//! one image, whose rows are then copied.
 
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -8,10 +8,10 @@ use crate::support::database::{Kind, TestDatabase};
 use crate::support::glance::{Glance, GlanceOptions};
 use crate::support::world::World;
 
-/// What each of them is made of.
+/// The content of each image.
 pub(crate) const DATA: &[u8] = b"every bit of an image that comes back, or goes as a whole";
 
-/// The tables, the column that says whose a row is, and the others.
+/// The tables, each with the column of the image's id, and the other columns.
 const TABLES: [(&str, &str, &str); 5] = [
     (
         "images",
@@ -37,14 +37,14 @@ const TABLES: [(&str, &str, &str); 5] = [
 /// The rows of one table.
 type Rows = Vec<Vec<Option<String>>>;
 
-/// The rows of one image that was deleted just now.
+/// The rows of an image that was just deleted.
 #[derive(Debug)]
 struct Mold {
     rows: Vec<Rows>,
     uri: String,
 }
 
-/// One for each database, whatever runs of it there are.
+/// One per database, shared by all tests of this run.
 async fn mold(kind: Kind) -> &'static Mold {
     static MARIADB: OnceCell<Mold> = OnceCell::const_new();
     static POSTGRES: OnceCell<Mold> = OnceCell::const_new();
@@ -57,7 +57,7 @@ async fn mold(kind: Kind) -> &'static Mold {
     mold.get_or_init(|| make(kind)).await
 }
 
-/// A tag and a member were taken away from it long before it was deleted.
+/// A tag and a member were removed from it long before it was deleted.
 async fn make(kind: Kind) -> Mold {
     let database = TestDatabase::create(kind).await;
     let glance =
@@ -92,7 +92,7 @@ async fn make(kind: Kind) -> Mold {
 }
 
 impl World {
-    /// Images that the real Glance has deleted, so many days ago, each with its data.
+    /// Images that the real Glance deleted this many days ago, each with its data.
     pub(crate) async fn deleted_by_glance(&self, kind: Kind, ids: &[String], days: i64) {
         let mold = mold(kind).await;
         for id in ids {
@@ -110,7 +110,7 @@ impl World {
             }
         }
         let list = ids.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
-        // the image last: until then it is not due, and a pass that runs meanwhile leaves it alone
+        // the image last: until then it is not due, so a concurrent pass leaves it alone
         for (table, key, _) in TABLES.iter().rev() {
             let of_these = format!("{key} IN ({list})");
             self.db.earlier(table, &of_these, days * 24 * 3600).await;

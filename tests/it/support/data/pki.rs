@@ -1,4 +1,4 @@
-//! Authorities, certificates and keys, made on the spot.
+//! Authorities, certificates and keys, generated on demand.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
@@ -34,7 +34,7 @@ impl Authority {
         self.server_until(4096)
     }
 
-    /// The same, which expires with this year.
+    /// The same, expiring at the end of this year.
     pub(crate) fn server_until(&self, year: i32) -> Pair {
         let local = |text: &str| text.parse().unwrap();
         let names = vec![
@@ -49,7 +49,7 @@ impl Authority {
         self.issue_until(4096, names)
     }
 
-    /// A certificate that expires with this year.
+    /// A certificate that expires at the end of this year.
     pub(crate) fn issue_until(&self, year: i32, names: Vec<SanType>) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names;

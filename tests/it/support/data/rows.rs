@@ -1,12 +1,12 @@
-//! Rows as Glance leaves them, written by hand where a test needs a moment or a fault that the
-//! real Glance cannot be made to show.
+//! Rows as Glance leaves them, written by hand for moments and faults that the real Glance cannot
+//! produce on demand.
 
 use crate::support::database::TestDatabase;
 
-/// Times of the fixtures; [`crate::support::clock::FixedClock`] stands at noon of the same day.
+/// Times of the fixtures; [`crate::support::clock::FixedClock`] is at noon of the same day.
 pub(crate) const CREATED: &str = "2026-11-20 08:00:00.000000";
-/// When the image of a fixture was deleted: an hour before noon, with a fraction that the
-/// databases keep differently.
+/// When a fixture's image was deleted: an hour before noon, with a fraction that databases store
+/// differently.
 pub(crate) const DELETED: &str = "2026-11-22 11:00:00.327000";
 /// The delete's first transaction.
 pub(crate) const DELETE_BEGAN: &str = "2026-11-22 10:59:59.900000";
@@ -113,8 +113,9 @@ impl Rows<'_> {
             .await;
     }
 
-    /// Images with a location, four properties, a tag and a member each, deleted at one moment;
-    /// few statements, so that there can be many images. `folder` is where their data would be.
+    /// Images with a location, four properties, a tag and a member each, deleted at one moment.
+    /// Uses few statements, so that there can be many images. `folder` is the folder of their
+    /// locations.
     pub(crate) async fn deleted_images(&self, ids: &[String], folder: &str, size: usize) {
         let times = format!("'{CREATED}', '{DELETED}', '{DELETED}', TRUE");
         let each = |row: &dyn Fn(&str) -> String| {
@@ -145,7 +146,8 @@ impl Rows<'_> {
         }
     }
 
-    /// An image with everything, deleted as Glance deletes: what comes back, and what must not.
+    /// An image with all kinds of children, deleted as Glance deletes, including rows that must not
+    /// come back.
     pub(crate) async fn deleted_image(&self, id: &str, location: &str, size: usize) {
         self.image(id, "pending_delete", size, Some(DELETED)).await;
         self.location(id, location, "pending_delete", Some(DELETE_BEGAN)).await;

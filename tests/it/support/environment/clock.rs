@@ -1,4 +1,4 @@
-//! A clock that goes when it is told to.
+//! A clock that the test controls.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use glance_revert::domain::time::{Clock, SystemClock, Timestamp};
 
-/// The machine's.
+/// The machine's clock.
 pub(crate) fn machine() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// Stands at noon of 2026-11-22 until it is moved.
+/// Stands still at noon of 2026-11-22 until it is moved.
 #[derive(Debug)]
 pub(crate) struct FixedClock(Mutex<Timestamp>);
 
@@ -23,7 +23,7 @@ impl Default for FixedClock {
 }
 
 impl FixedClock {
-    /// At another time.
+    /// Stands still at another time.
     pub(crate) fn at(moment: Timestamp) -> Self {
         Self(Mutex::new(moment))
     }

@@ -1,8 +1,8 @@
-//! What `tests/run` tells the tests.
+//! Settings that `tests/run` passes to the tests.
 
 use std::path::PathBuf;
 
-/// The variable's value; `None` where the tests run without servers.
+/// The variable's value; `None` if the tests run without servers.
 #[expect(clippy::disallowed_methods, reason = "the harness speaks to the tests by environment")]
 fn lookup(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -13,27 +13,27 @@ pub(crate) fn required(name: &str) -> String {
     lookup(name).unwrap_or_else(|| panic!("{name} is not set: run this test with tests/run"))
 }
 
-/// Whether what is generated is to be written rather than compared, as insta has it.
+/// Whether to write generated files instead of comparing them, as insta does.
 pub(crate) fn updates_snapshots() -> bool {
     lookup("INSTA_UPDATE").is_some_and(|how| how == "always")
 }
 
-/// How many rounds a race has.
+/// The number of rounds of a race.
 pub(crate) fn rounds(usual: usize) -> usize {
     lookup("GLANCE_REVERT_TEST_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
 }
 
-/// What a run is the same with, where somebody wants one again.
+/// The seed that repeats an earlier run.
 pub(crate) fn seed() -> Option<u64> {
     lookup("GLANCE_REVERT_TEST_SEED").map(|seed| seed.parse().unwrap())
 }
 
-/// libfaketime, to be loaded before a program.
+/// The path of libfaketime, to be preloaded into a program.
 pub(crate) fn faketime() -> String {
     required("GLANCE_REVERT_TEST_FAKETIME")
 }
 
-/// A Python that has Glance.
+/// A Python with Glance installed.
 pub(crate) fn python() -> PathBuf {
     required("GLANCE_REVERT_TEST_PYTHON").into()
 }
@@ -48,7 +48,7 @@ pub(crate) fn schemathesis() -> PathBuf {
     required("GLANCE_REVERT_TEST_SCHEMATHESIS").into()
 }
 
-/// A Python that has Swift.
+/// A Python with Swift installed.
 pub(crate) fn swift() -> PathBuf {
     required("GLANCE_REVERT_TEST_SWIFT").into()
 }
@@ -68,22 +68,22 @@ pub(crate) fn pgbouncer() -> String {
     required("GLANCE_REVERT_TEST_PGBOUNCER")
 }
 
-/// The same with a session for each client.
+/// The same with session pooling per client.
 pub(crate) fn pgbouncer_by_session() -> String {
     required("GLANCE_REVERT_TEST_PGBOUNCER_SESSION")
 }
 
-/// Where all that the product prints is kept, to be looked through at the end.
+/// The folder for all output of the product, which is searched for secrets at the end.
 pub(crate) fn output() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_OUTPUT").map(PathBuf::from)
 }
 
-/// The folder of what `glance-manage db_sync` made, where there is one.
+/// The folder with the schemas that `glance-manage db_sync` created, if there is one.
 pub(crate) fn schema() -> Option<PathBuf> {
     lookup("GLANCE_REVERT_TEST_SCHEMA").map(PathBuf::from)
 }
 
-/// A Python that has Keystone.
+/// A Python with Keystone installed.
 pub(crate) fn keystone_python() -> PathBuf {
     required("GLANCE_REVERT_TEST_KEYSTONE_PYTHON").into()
 }
@@ -93,12 +93,12 @@ pub(crate) fn keystone_prepared() -> PathBuf {
     required("GLANCE_REVERT_TEST_KEYSTONE").into()
 }
 
-/// A Python that has Ansible.
+/// A Python with Ansible installed.
 pub(crate) fn ansible() -> PathBuf {
     required("GLANCE_REVERT_TEST_ANSIBLE").into()
 }
 
-/// A Python that has the `openstack` command.
+/// A Python with the `openstack` command installed.
 pub(crate) fn openstack() -> PathBuf {
     required("GLANCE_REVERT_TEST_OPENSTACK").into()
 }

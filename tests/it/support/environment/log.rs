@@ -1,7 +1,7 @@
 //! The log of the whole test binary, kept in memory.
 //!
-//! One subscriber for all threads, installed before the first request: tracing remembers whether
-//! anybody listens, and subscribers that come and go beside other tests upset that memory.
+//! One subscriber for all threads, installed before the first request: tracing caches whether
+//! anybody listens, and temporary subscribers of concurrent tests would invalidate that cache.
 
 use std::io::{Result, Write};
 use std::sync::{Mutex, Once};
@@ -30,7 +30,7 @@ impl Write for Log {
     }
 }
 
-/// Begins to listen; more calls change nothing.
+/// Starts recording; further calls have no effect.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -45,7 +45,7 @@ pub(crate) fn install() {
     });
 }
 
-/// The lines of one request, but for its audit records.
+/// The log lines of one request, except its audit records.
 pub(crate) fn lines_of(request_id: &str) -> Vec<Value> {
     all_of(request_id).into_iter().filter(|line| line["target"] != audit::TARGET).collect()
 }
@@ -55,7 +55,7 @@ pub(crate) fn audit_of(request_id: &str) -> Vec<Value> {
     all_of(request_id).into_iter().filter(|line| line["target"] == audit::TARGET).collect()
 }
 
-/// Everything that was logged so far.
+/// Everything logged so far.
 pub(crate) fn all() -> Vec<Value> {
     let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()

@@ -1,4 +1,4 @@
-//! Which file of `src/` uses which.
+//! The dependencies between files of `src/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,8 +8,8 @@ use crate::support::source::Source;
 /// `src/db/read.rs` is `["db", "read"]`.
 pub(crate) type Module = Vec<String>;
 
-/// Each file, and the files whose items it names. What a file re-exports belongs to where it is
-/// written. A file may always use what the files above it have (`super::`): it is a part of them.
+/// Each file, and the files whose items it uses. A re-exported item belongs to the file that
+/// defines it. A file may always use its parent modules (`super::`), because it is a part of them.
 #[derive(Debug)]
 pub(crate) struct Modules(BTreeMap<Module, BTreeSet<Module>>);
 
@@ -28,7 +28,7 @@ impl Modules {
         Self(uses)
     }
 
-    /// A way from a file over others back to it, if there is one.
+    /// A dependency cycle, if there is one.
     pub(crate) fn circle(&self) -> Option<Vec<String>> {
         let mut left = self.0.clone();
         loop {
@@ -39,7 +39,7 @@ impl Modules {
                 break;
             }
         }
-        // From here each file uses one that is left.
+        // From here on, each file depends on another one that is left.
         let mut way: Vec<&Module> = vec![left.keys().next()?];
         loop {
             let last = way.last().copied()?;
@@ -81,7 +81,7 @@ fn named(module: &Module, source: &Source, files: &BTreeMap<Module, &Source>) ->
     all.filter_map(|(path, is_export)| Some(Named { path: absolute(&path)?, is_export })).collect()
 }
 
-/// The file in which the item of a path is written.
+/// The file that defines the item of a path.
 fn home(path: &[String], files: &BTreeMap<&Module, Vec<Named>>, depth: usize) -> Option<Module> {
     let known =
         (1..=path.len()).rev().find(|length| files.contains_key(&path[..*length].to_vec()))?;

@@ -1,4 +1,4 @@
-//! All that the product says while it is tested, kept where `tests/run` looks for secrets in it
+//! Keeps all output of the product during tests where `tests/run` searches it for secrets
 //! (`tests/harness/secrets.py`). Without `tests/run` nothing is kept.
 
 use std::fs::{self, File};
@@ -17,17 +17,17 @@ pub(crate) fn path(of: &str) -> Option<PathBuf> {
     env::output().map(|folder| folder.join(format!("{of}-{}", Uuid::new_v4().simple())))
 }
 
-/// A new file for what a process, or this one, is going to say.
+/// A new file for the output of a process, or of this one.
 pub(crate) fn file(of: &str) -> Option<File> {
     path(of).map(|path| File::create(path).unwrap())
 }
 
-/// A process's output that nobody else looks at.
+/// Keeps output of a process that no test reads.
 pub(crate) fn sink(of: &str) -> Stdio {
     file(of).map_or_else(Stdio::null, Stdio::from)
 }
 
-/// Keeps an answer, with all others.
+/// Keeps a response, with all others.
 pub(crate) fn answer(head: &HeaderMap, body: &[u8]) {
     static ANSWERS: LazyLock<Option<Mutex<File>>> =
         LazyLock::new(|| file("answers").map(Mutex::new));
@@ -37,7 +37,7 @@ pub(crate) fn answer(head: &HeaderMap, body: &[u8]) {
     }
 }
 
-/// Keeps what a process has said.
+/// Keeps the output of a process.
 pub(crate) fn keep(of: &str, said: &[&[u8]]) {
     if let Some(path) = path(of) {
         fs::write(path, said.concat()).unwrap();

@@ -15,9 +15,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `program`; `prepare` adds arguments, environment and files. The kernel's
-    /// "parent died" signal is tied to the thread that started the child, so that thread waits
-    /// here until the child is to end.
+    /// Starts `program`; `prepare` adds arguments, environment and files. The kernel's "parent
+    /// died" signal is tied to the thread that started the child, so that thread waits here until
+    /// the child ends.
     pub(crate) fn start(
         program: &str,
         prepare: impl FnOnce(&mut Command) + Send + 'static,
@@ -42,12 +42,12 @@ impl Process {
         Ok(Self { child, stop: Some(stop), keeper: Some(keeper) })
     }
 
-    /// Its number.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.lock().unwrap().id()
     }
 
-    /// How it ended; `None` while it runs.
+    /// Its exit status; `None` while it runs.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap().try_wait().unwrap()
     }

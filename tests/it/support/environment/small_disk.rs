@@ -1,5 +1,5 @@
-//! A disk that a test can fill, in a namespace of its own: it goes with the process that holds it, however
-//! that ends. Only root may make one.
+//! A disk that a test can fill, in its own mount namespace: it disappears with the process that
+//! holds it, however that process ends. Only root can create one.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::support::daemon::until;
 use crate::support::process::Process;
 
-/// Gone when dropped.
+/// Unmounted when dropped.
 #[derive(Debug)]
 pub(crate) struct SmallDisk {
     // Before the folder: fields are dropped in this order.
@@ -21,7 +21,7 @@ pub(crate) struct SmallDisk {
 impl SmallDisk {
     pub(crate) async fn new(megabytes: usize) -> Self {
         let folder = TempDir::new().unwrap();
-        // servers that do not run as root go through it
+        // servers that do not run as root must be able to traverse it
         let opened = std::os::unix::fs::PermissionsExt::from_mode(0o711);
         fs::set_permissions(folder.path(), opened).unwrap();
         let place = folder.path().to_owned();
@@ -38,17 +38,17 @@ impl SmallDisk {
         disk
     }
 
-    /// Where it is for programs that [`Self::enter`] starts.
+    /// Its path for programs that [`Self::enter`] starts.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("disk")
     }
 
-    /// The words that start a program that sees it.
+    /// The command prefix that starts a program with access to it.
     pub(crate) fn enter(&self) -> Vec<String> {
         ["nsenter", "--mount", "--target", &self.holder.id().to_string()].map(str::to_owned).into()
     }
 
-    /// The same place for everybody else.
+    /// Its path from outside of the namespace.
     pub(crate) fn seen_from_outside(&self) -> PathBuf {
         let path = self.path();
         let path = path.strip_prefix("/").unwrap();
@@ -59,7 +59,7 @@ impl SmallDisk {
         self.seen_from_outside().join("ballast")
     }
 
-    /// Not a byte more goes on it.
+    /// Fills the disk completely.
     pub(crate) fn fill(&self) {
         let mut ballast = File::create(self.ballast()).unwrap();
         for size in [1 << 20, 4096, 1] {

@@ -1,9 +1,9 @@
-//! Rust files as a list of tokens: just enough to see paths, functions and their lengths.
+//! A tokenizer for Rust files, just detailed enough to find paths, functions and their lengths.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A word or a sign, and its line. Comments and literals leave none.
+/// A word or sign with its line. Comments and literals produce no tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Token {
     text: String,
@@ -17,12 +17,12 @@ pub(crate) struct Source {
     lines: usize,
 }
 
-/// A folder of this repository.
+/// The path of a file or folder of this repository.
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Every Rust file of a folder of this repository, by its path in it.
+/// Every Rust file of a folder of this repository, with its path in it.
 pub(crate) fn sources(name: &str) -> Vec<(PathBuf, Source)> {
     let root = folder(name);
     let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
@@ -55,7 +55,7 @@ impl Source {
         self.tokens.iter().map(|token| (token.line, token.text.as_str()))
     }
 
-    /// The module behind each `crate::`, with its line; `crate::{a, b::c}` has two.
+    /// The module after each `crate::`, with its line; `crate::{a, b::c}` has two.
     pub(crate) fn crate_paths(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         for at in (0..self.tokens.len()).filter(|at| self.is(*at, "crate")) {
@@ -80,7 +80,7 @@ impl Source {
         found
     }
 
-    /// Without its unit tests.
+    /// The file without its unit tests.
     pub(crate) fn without_tests(&self) -> Self {
         let attribute = ["#", "[", "cfg", "(", "test", ")", "]", "mod"];
         let begins =
@@ -98,7 +98,8 @@ impl Source {
         Self { tokens, lines: self.lines }
     }
 
-    /// Every path of two parts or more, and every one of a `use`; whether others see it from here.
+    /// Every path with at least two parts, and every path of a `use`; and whether it is
+    /// re-exported.
     pub(crate) fn paths(&self) -> Vec<(Vec<String>, bool)> {
         let (mut found, mut at) = (Vec::new(), 0);
         while let Some(token) = self.tokens.get(at) {
@@ -121,7 +122,7 @@ impl Source {
         found
     }
 
-    /// The paths of a `use`, from its next part on; where it ends.
+    /// Collects the paths of a `use` from its next part on; returns where it ends.
     fn use_tree(&self, mut at: usize, before: &[String], found: &mut Vec<Vec<String>>) -> usize {
         let mut path = before.to_vec();
         while let Some(token) = self.tokens.get(at) {
@@ -151,7 +152,7 @@ impl Source {
         at
     }
 
-    /// Lines where `super::super::..` leaves a module `depth` below the crate's root for the root.
+    /// Lines where `super::super::..` reaches the crate's root from a module at this depth.
     pub(crate) fn climbs_out(&self, depth: usize) -> Vec<usize> {
         let inline: Vec<_> = (0..self.tokens.len())
             .filter(|at| self.is(*at, "mod") && self.is(at + 2, "{"))
@@ -170,7 +171,7 @@ impl Source {
         found
     }
 
-    /// Name, first line and number of lines of each function that has a body.
+    /// The name, first line and length in lines of each function that has a body.
     pub(crate) fn functions(&self) -> Vec<(String, usize, usize)> {
         let mut found = Vec::new();
         for at in (0..self.tokens.len()).filter(|at| self.is(*at, "fn")) {
@@ -194,7 +195,7 @@ impl Source {
         self.tokens.get(at).is_some_and(|token| token.text == text)
     }
 
-    /// Where the brace that opens at `open` closes.
+    /// The position of the brace that closes the one at `open`.
     fn closing(&self, open: usize) -> usize {
         let mut depth = 0_usize;
         for at in open..self.tokens.len() {
@@ -222,7 +223,7 @@ fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// How long the next piece is, and whether it is a token.
+/// The length of the next piece, and whether it is a token.
 fn next(rest: &str) -> (usize, bool) {
     let first = rest.chars().next().unwrap_or_default();
     if first.is_whitespace() {
@@ -273,7 +274,7 @@ fn raw_string(rest: &str) -> Option<usize> {
     Some(body.find(&end).map_or(rest.len(), |at| start + at + end.len()))
 }
 
-/// The length of a literal up to its closing quote, which a backslash hides.
+/// The length of a literal up to its closing quote, ignoring escaped quotes.
 fn quoted(rest: &str, quote: char) -> usize {
     let start = rest.find(quote).unwrap_or_default() + 1;
     let mut escaped = false;
@@ -286,7 +287,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     rest.len()
 }
 
-/// A character, and not a lifetime.
+/// The length of a character literal; `None` for a lifetime.
 fn character(rest: &str) -> Option<usize> {
     let mut inner = rest.chars().skip(1);
     let first = inner.next()?;

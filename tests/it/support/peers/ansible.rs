@@ -9,7 +9,7 @@ use crate::support::binary::Run;
 use crate::support::source::folder;
 use crate::support::{env, output};
 
-/// Runs it with these variables of the environment and these arguments.
+/// Runs a playbook with these environment variables and arguments.
 pub(crate) fn play(playbook: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Run {
     let home = TempDir::new().unwrap();
     let mut command = Command::new(env::ansible().parent().unwrap().join("ansible-playbook"));

@@ -1,4 +1,5 @@
-//! A Ceph that the tests share: started by the first one that needs it, gone with the test binary.
+//! A Ceph shared by all tests: started by the first one that needs it, stopped with the test
+//! binary.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +26,8 @@ const START_TIMEOUT: Duration = Duration::from_mins(2);
 static CLUSTER: OnceCell<Ceph> = OnceCell::const_new();
 static USERS: RwLock<()> = RwLock::const_new(());
 
-/// One monitor, one OSD; pools `images` and `volumes`; see `tests/harness/ceph.sh` for its users.
+/// One monitor and one OSD, with the pools `images` and `volumes`; `tests/harness/ceph.sh` has its
+/// users.
 #[derive(Debug)]
 pub(crate) struct Ceph {
     // Before the folder: fields are dropped in this order.
@@ -34,7 +36,7 @@ pub(crate) struct Ceph {
     rgw: OnceCell<Rgw>,
 }
 
-/// S3 in front of the cluster.
+/// The S3 gateway of the cluster.
 #[derive(Debug)]
 pub(crate) struct Rgw {
     _process: Process,
@@ -44,22 +46,22 @@ pub(crate) struct Rgw {
     pub(crate) secret_key: String,
 }
 
-/// The cluster, whole while this lives.
+/// Access to the cluster, which stays healthy as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Shared {
     ceph: &'static Ceph,
     _users: RwLockReadGuard<'static, ()>,
 }
 
-/// The cluster for one test alone, which may freeze it, and must thaw it.
+/// Exclusive access to the cluster. The test may freeze it, and must thaw it.
 #[derive(Debug)]
 pub(crate) struct Alone {
     ceph: &'static Ceph,
     _users: RwLockWriteGuard<'static, ()>,
 }
 
-/// What a test does in Ceph beside the product, over a connection of its own; see `cephbeside.py`.
-/// What it keeps open is closed when this is dropped.
+/// Direct access to Ceph, without the product, over its own connection; see `cephbeside.py`.
+/// Everything that it keeps open is closed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Beside {
     child: Child,
@@ -78,7 +80,7 @@ impl Beside {
         answer.get("is").unwrap_or_else(|| panic!("{call}: {answer}")).clone()
     }
 
-    /// The same for bytes; `null` is none.
+    /// The same for functions that return bytes; `null` means none.
     pub(crate) fn bytes(&self, call: &Value) -> Option<Vec<u8>> {
         Some(BASE64.decode(self.call(call).as_str()?).unwrap())
     }
@@ -91,7 +93,7 @@ impl Drop for Beside {
     }
 }
 
-/// Data as `cephbeside.py` takes it.
+/// Encodes data for `cephbeside.py`.
 pub(crate) fn encoded(data: &[u8]) -> String {
     BASE64.encode(data)
 }
@@ -113,13 +115,13 @@ impl std::ops::Deref for Alone {
 }
 
 impl Ceph {
-    /// Beside other tests.
+    /// Shared access, with other tests running concurrently.
     pub(crate) async fn shared() -> Shared {
         let users = USERS.read().await;
         Shared { ceph: CLUSTER.get_or_init(Self::start).await, _users: users }
     }
 
-    /// When no other test uses it.
+    /// Waits until no other test uses it.
     pub(crate) async fn alone() -> Alone {
         let users = USERS.write().await;
         Alone { ceph: CLUSTER.get_or_init(Self::start).await, _users: users }
@@ -132,12 +134,12 @@ impl Ceph {
         Self { _process: process, folder, rgw: OnceCell::new() }
     }
 
-    /// `ceph.conf`, which names the keyrings too.
+    /// The path of `ceph.conf`, which also names the keyrings.
     pub(crate) fn conf(&self) -> PathBuf {
         self.folder.path().join("ceph.conf")
     }
 
-    /// What Glance needs for a store in the pool `images`.
+    /// Glance's options for a store in the pool `images`.
     pub(crate) fn store_options(&self) -> String {
         format!(
             "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
@@ -146,7 +148,7 @@ impl Ceph {
         )
     }
 
-    /// The object gateway, started by the first test that asks for it.
+    /// The object gateway, started by the first test that needs it.
     pub(crate) async fn rgw(&self) -> &Rgw {
         self.rgw.get_or_init(|| self.start_rgw()).await
     }
@@ -168,7 +170,7 @@ impl Ceph {
         }
     }
 
-    /// A connection as client.admin for the test's own doings.
+    /// A direct connection as client.admin.
     pub(crate) fn beside(&self) -> Beside {
         let mut command = process::Command::new(env::python());
         command.arg(BESIDE).arg(self.conf()).arg("admin").env("PYTHONPATH", self.python_path());
@@ -180,7 +182,7 @@ impl Ceph {
         Beside { child, pipes: Mutex::new(Some((input, output))) }
     }
 
-    /// The folder with Ceph's own modules for Python.
+    /// The folder with Ceph's Python modules.
     pub(crate) fn python_path(&self) -> PathBuf {
         self.folder.path().join("python")
     }
@@ -199,7 +201,7 @@ impl Ceph {
         assert!(sent.success(), "{kill}");
     }
 
-    /// Runs one of Ceph's commands as client.admin; what it prints.
+    /// Runs one of Ceph's commands as client.admin; returns its output.
     pub(crate) async fn run(&self, command: &[&str]) -> String {
         let mut child = Command::new(command[0]);
         child.args(&command[1..]).env("CEPH_CONF", self.conf()).env("HOME", self.folder.path());

@@ -1,5 +1,5 @@
-//! A stub of Cinder's four calls behind a Keystone that is one too: a real Cinder needs a message
-//! queue and volumes.
+//! A stub of Cinder's four calls and of a Keystone: a real Cinder would need a message queue and
+//! volumes.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -17,11 +17,11 @@ use tokio::net::TcpListener;
 
 use crate::support::canary;
 
-/// What the stub does with a deletion.
+/// How the stub handles a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     Away,
-    /// The volume is in this status after so many looks.
+    /// The volume gets this status after some polls.
     Becomes(&'static str),
     Answers(u16),
 }
@@ -31,21 +31,21 @@ pub(crate) enum Ending {
 pub(crate) enum Use {
     Attached,
     Snapshots,
-    /// Known to the driver alone, which finds out while it deletes.
+    /// Known only to the driver, which notices during the deletion.
     Clones,
 }
 
-/// How the stub takes questions.
+/// How the stub handles requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     Kind,
-    /// The user may see single volumes, and no list of them.
+    /// The user may see single volumes, but not list them.
     ForbidsLists,
-    /// The user may do nothing at all.
+    /// The user may do nothing.
     Forbids,
-    /// The project's URL is not known.
+    /// The project's URL is unknown.
     Lost,
-    /// Takes questions and never answers.
+    /// Accepts requests but never answers.
     Silent,
 }
 
@@ -55,9 +55,9 @@ pub(crate) struct Volume {
     pub(crate) status: &'static str,
     pub(crate) data: Vec<u8>,
     pub(crate) used: Option<Use>,
-    /// Of another project than our user's: shown to admins alone.
+    /// In another project than our user's, so only admins see it.
     pub(crate) foreign: bool,
-    /// Whether its metadata has the image's size: Glance writes it, Cinder does not.
+    /// Whether its metadata has the image's size, which Glance writes and Cinder does not.
     pub(crate) tells_size: bool,
 }
 
@@ -66,25 +66,25 @@ pub(crate) struct Cinder {
     /// By id.
     pub(crate) volumes: BTreeMap<String, Volume>,
     pub(crate) ending: Ending,
-    /// Looks at a volume that is being deleted, before the end.
+    /// How often a volume that is being deleted is still shown.
     pub(crate) looks: usize,
     pub(crate) mood: Mood,
-    /// The mood from the look at a volume, or from a deletion on.
+    /// The mood after the first look at a volume, or from a deletion on.
     pub(crate) mood_after_look: Option<Mood>,
     pub(crate) mood_after_deletion: Option<Mood>,
     /// Whether our user is an admin.
     pub(crate) admin: bool,
-    /// Requests that had the right token.
+    /// Number of requests with the right token.
     pub(crate) requests: usize,
     pub(crate) deletes: usize,
     pub(crate) logins: usize,
-    /// The token that was given last; others are refused.
+    /// The last issued token; others are refused.
     pub(crate) token: String,
 }
 
 pub(crate) type Shared = Arc<Mutex<Cinder>>;
 
-/// Listens before it is known by which address it is reached, which its catalog has in it.
+/// Listens before the address is known by which it will be reached, and which its catalog needs.
 pub(crate) struct Listening(TcpListener);
 
 impl Listening {
@@ -97,7 +97,7 @@ impl Listening {
         self.0.local_addr().unwrap().to_string()
     }
 
-    /// Serves no volumes, as one who is reached at `authority`.
+    /// Serves a Cinder without volumes that is reached at `authority`.
     pub(crate) fn serve(self, authority: &str) -> Shared {
         let cinder = Arc::new(Mutex::new(Cinder {
             volumes: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl Listening {
     }
 }
 
-/// How the store is configured for a stub that is reached at `authority`.
+/// The store's configuration for a stub that is reached at `authority`.
 pub(crate) fn config(authority: &str) -> CinderConfig {
     let named = |name: &str| Identifier::Name {
         name: name.to_owned(),
@@ -168,7 +168,7 @@ async fn answer_one(
 }
 
 impl Cinder {
-    /// Tells whom it does not know all that it was told.
+    /// A refused login is answered with everything that it contained.
     fn log_in(&mut self, base: &str, body: &str) -> Response<String> {
         let known = [canary::CINDER_PASSWORD, canary::CINDER_CREDENTIAL_SECRET];
         if !known.iter().any(|secret| body.contains(secret)) {

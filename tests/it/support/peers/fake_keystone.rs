@@ -1,4 +1,5 @@
-//! What no real Keystone does when it is asked to: to be slow, broken, or something else.
+//! A fake Keystone for behaviour that no real one shows on demand: slow, broken, or not a Keystone
+//! at all.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,9 +29,9 @@ pub(crate) enum Reply {
     Token(&'static str, Value),
     /// A page of some other server.
     Html(u16),
-    /// 200 with this for a body, said to be JSON.
+    /// 200 with this body, declared as JSON.
     Text(String),
-    /// The request is taken, and no answer comes.
+    /// Accepts the request but never answers.
     Silence,
 }
 
@@ -38,14 +39,14 @@ pub(crate) enum Reply {
 struct Inner {
     login: Mutex<Reply>,
     validation: Mutex<Reply>,
-    /// What is known of single tokens.
+    /// The responses for single tokens.
     tokens: Mutex<HashMap<String, Known>>,
     logins: AtomicUsize,
     validations: AtomicUsize,
-    /// Validations being answered now, and the most that there were.
+    /// Validations in progress, and the maximum so far.
     open: AtomicUsize,
     most_open: AtomicUsize,
-    /// Each validation needs a permit to be answered.
+    /// Each validation waits for a permit before it is answered.
     gate: Semaphore,
     asked: Mutex<Vec<String>>,
 }
@@ -56,7 +57,7 @@ struct Known {
     expired: bool,
 }
 
-/// Listens on a port of its own; stops when dropped.
+/// Listens on its own port; stops when dropped.
 #[derive(Debug)]
 pub(crate) struct FakeKeystone {
     inner: Arc<Inner>,
@@ -64,7 +65,7 @@ pub(crate) struct FakeKeystone {
     _stop: DropGuard,
 }
 
-/// A login's answer: a token that is good until 13:00 of the clock's day, and a catalog.
+/// The response to a login: a token that is valid until 13:00 of the clock's day, and a catalog.
 pub(crate) fn login_body() -> Value {
     json!({ "token": {
         "expires_at": "2026-11-22T13:00:00.000000Z",
@@ -75,7 +76,7 @@ pub(crate) fn login_body() -> Value {
     }})
 }
 
-/// What Keystone says of an admin's token, to be changed by the tests.
+/// Keystone's response for an admin's token, to be changed by tests.
 pub(crate) fn admin_body() -> Value {
     json!({ "token": {
         "expires_at": "2026-11-22T13:00:00.000000Z",
@@ -89,7 +90,7 @@ pub(crate) fn admin_body() -> Value {
 }
 
 impl FakeKeystone {
-    /// Logs everybody in, and takes every token for an admin's.
+    /// Accepts every login, and every token as an admin's.
     pub(crate) async fn start() -> Self {
         Self::serve(None).await
     }
@@ -136,13 +137,13 @@ impl FakeKeystone {
         *self.inner.validation.lock().unwrap() = reply;
     }
 
-    /// Answers questions about one token with this body.
+    /// Answers validations of one token with this body.
     pub(crate) fn knows(&self, token: &str, body: Value) {
         let known = Known { body, expired: false };
         self.inner.tokens.lock().unwrap().insert(token.to_owned(), known);
     }
 
-    /// The same for a token that expired: only who asks for such ones is told.
+    /// The same for an expired token: only requests that allow expired tokens get the body.
     pub(crate) fn knows_expired(&self, token: &str, mut body: Value) {
         body["token"]["expires_at"] = json!("2026-11-22T11:00:00.000000Z");
         let known = Known { body, expired: true };
@@ -161,7 +162,7 @@ impl FakeKeystone {
         self.inner.most_open.load(Ordering::SeqCst)
     }
 
-    /// Validations wait from now on until they are let through.
+    /// Makes validations wait until they are let through.
     pub(crate) fn hold_validations(&self) {
         self.inner.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
@@ -175,7 +176,7 @@ impl FakeKeystone {
         self.inner.asked.lock().unwrap().clone()
     }
 
-    /// Waits until so many validations have arrived.
+    /// Waits until this many validations have arrived.
     pub(crate) async fn until_validations(&self, number: usize) {
         let arrived = async {
             while self.validations() < number {

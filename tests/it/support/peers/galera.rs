@@ -1,7 +1,7 @@
-//! Nodes of Galera on loopback, of the server's own packages.
+//! Galera nodes on loopback, from the server's own packages.
 //!
-//! No state transfer is made, which wants more programs and minutes: all nodes begin with the same
-//! files and with a history of which each knows what the starts before it have added.
+//! There is no state transfer, which would need more programs and minutes: all nodes start from the
+//! same files and the same history.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::support::proxy::url_by;
 
 const LIBRARY: &str = "/usr/lib/galera/libgalera_smm.so";
 
-/// Of the nodes, the first one first.
+/// The names of the nodes; the first one starts the cluster.
 const NAMES: [&str; 3] = ["one", "two", "three"];
 
 /// Stopped when dropped.
@@ -38,20 +38,20 @@ struct Node {
 }
 
 impl Galera {
-    /// Two nodes, in step. The first one goes on alone where it loses the other.
+    /// Two synchronized nodes. The first one continues alone if it loses the other.
     pub(crate) async fn start() -> Self {
         Self::start_nodes(2).await
     }
 
-    /// So many of them. The first one goes on while it has another one, or had one last. One that was
-    /// left behind does not come back: that takes a state transfer.
+    /// Starts this many nodes. The first one continues as long as another node is left, or was left
+    /// last. A node that was left behind cannot return, because that needs a state transfer.
     pub(crate) async fn start_nodes(count: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let data = |name: &str| folder.path().join(name).join("data");
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal"])
             .args(["--skip-test-db", &format!("--datadir={}", data("one").display())])
-            // whoever starts clears it of what it takes for its own
+            // at its start a node deletes files here that it takes for its own
             .env("TMPDIR", folder.path())
             .stdin(Stdio::null())
             .output()
@@ -81,7 +81,7 @@ impl Galera {
         Self { nodes, folder }
     }
 
-    /// Ends a node without a good-bye to the others.
+    /// Kills a node, so that it sends no good-bye to the others.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].process = None;
     }
@@ -92,7 +92,7 @@ impl Galera {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// The URL of the first node; its user may do everything.
+    /// The URL of the first node, with a user that has all rights.
     pub(crate) async fn url(&self) -> String {
         let password = canary::DATABASE_PASSWORD;
         self.execute(
@@ -108,23 +108,23 @@ impl Galera {
         format!("mysql+pymysql://glance:{password}@127.0.0.1:{}", self.nodes[0].port)
     }
 
-    /// A URL of the first node, by way of another one.
+    /// The same URL with the address of another node.
     pub(crate) fn by(&self, node: usize, url: &str) -> String {
         url_by(self.nodes[node].port, url)
     }
 
-    /// As root, whatever the node thinks of its peers.
+    /// Runs a statement as root, even if the node has lost its peers.
     pub(crate) async fn execute(&self, node: usize, sql: &str) {
         let mut root = self.root(node).await;
         raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut root).await.unwrap();
     }
 
-    /// A session of root's on a node.
+    /// A session as root on a node.
     pub(crate) async fn root(&self, node: usize) -> MySqlConnection {
         root(self.folder.path(), self.nodes[node].name).await.unwrap()
     }
 
-    /// Cuts the second node off, and waits until it knows that it is.
+    /// Isolates the second node, and waits until it notices.
     pub(crate) async fn cut_off(&self) {
         self.execute(1, "SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'").await;
         let folder = self.folder.path();
@@ -141,7 +141,7 @@ impl Galera {
     }
 }
 
-/// Any id will do.
+/// An arbitrary id.
 const HISTORY: &str = "6f9d9a5e-2f6a-11ef-8f1e-4b1f3c0d2a10";
 
 fn free_port() -> u16 {

@@ -1,5 +1,5 @@
-//! An HTTP gateway in front of a store: it notes what is asked, and answers in the store's place
-//! where it is told to.
+//! An HTTP gateway in front of a store: records requests, and answers instead of the store if told
+//! to.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -16,15 +16,15 @@ use reqwest::Client;
 /// What the gateway does with one request.
 #[derive(Debug, Clone)]
 pub(crate) enum Play {
-    /// The store is asked, and its answer passed on.
+    /// Forwards the request and the response.
     Pass,
-    /// The store is not asked.
+    /// Answers itself; the store gets no request.
     Answer(u16, String),
-    /// The store is asked, and its answer is lost.
+    /// Forwards the request, but loses the response.
     Lose,
-    /// The store is asked, and nobody is told for so long.
+    /// Forwards the request, but delays the response.
     Delay(Duration),
-    /// The store is asked, and this is put for that in its answer.
+    /// Forwards the request, and replaces a text in the response.
     Edit(String, String),
 }
 
@@ -37,7 +37,7 @@ struct Inner {
     script: Mutex<Option<Script>>,
 }
 
-/// Listens on a port of its own, for as long as the test runs.
+/// Listens on its own port as long as the test runs.
 #[derive(Clone)]
 pub(crate) struct Gateway {
     authority: String,
@@ -51,7 +51,7 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    /// Stands in front of a server at `host:port`.
+    /// Starts in front of a server at `host:port`.
     pub(crate) async fn before(server: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
@@ -73,17 +73,17 @@ impl Gateway {
         self.authority.clone()
     }
 
-    /// What was asked since the last call: `METHOD /path?query`, without signatures.
+    /// The requests since the last call: `METHOD /path?query`, without signatures.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.inner.asked.lock().unwrap())
     }
 
-    /// From now on; the script is given the request and its body.
+    /// Uses this script from now on; it receives the request line and the body.
     pub(crate) fn play(&self, script: impl Fn(&str, &str) -> Play + Send + Sync + 'static) {
         *self.inner.script.lock().unwrap() = Some(Box::new(script));
     }
 
-    /// Passes everything on again.
+    /// Forwards everything again.
     pub(crate) fn heal(&self) {
         *self.inner.script.lock().unwrap() = None;
     }

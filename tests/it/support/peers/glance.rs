@@ -1,4 +1,4 @@
-//! The real Glance on a test's database and in a folder of its own, served by uWSGI.
+//! The real Glance on a test's database and in its own folder, served by uWSGI.
 
 mod client;
 mod config;
@@ -22,11 +22,11 @@ use crate::support::process::Process;
 
 const PYTHON_FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/peers/python");
 const ADMIN: &str = "admin:admin-project:admin,member,reader";
-/// Two Glances may have picked the same port.
+/// Attempts, because two Glances may have picked the same port.
 const STARTS: usize = 3;
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How Glance keeps data.
+/// Glance's store configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Stores {
     /// `[glance_store] stores`, data in `images`.
@@ -36,7 +36,7 @@ pub(crate) enum Stores {
     Multi,
 }
 
-/// What differs between the Glances of tests.
+/// Settings that differ between tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct GlanceOptions<'a> {
     pub(crate) stores: Stores,
@@ -44,23 +44,23 @@ pub(crate) struct GlanceOptions<'a> {
     pub(crate) encryption_key: Option<&'static str>,
     /// `scrub_time` in seconds.
     pub(crate) scrub_time: u32,
-    /// Whether it deletes at once (`delayed_delete = False`).
+    /// Whether it destroys data immediately (`delayed_delete = False`).
     pub(crate) at_once: bool,
-    /// A folder of more modules for its Python.
+    /// A folder with additional modules for its Python.
     pub(crate) modules: Option<&'a Path>,
-    /// Stores beside those of [`Stores::Multi`]: the name, the type and the options of each.
+    /// Stores in addition to those of [`Stores::Multi`]: the name, type and options of each.
     pub(crate) more: &'a [(&'a str, &'a str, String)],
 }
 
-/// How one of Glance's commands ended.
+/// The result of one of Glance's commands.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) success: bool,
-    /// Both of its outputs.
+    /// Standard output and standard error.
     pub(crate) output: String,
 }
 
-/// A Glance that answers; stopped when dropped.
+/// A running Glance; stopped when dropped.
 #[derive(Debug)]
 pub(crate) struct Glance {
     // Before the folder: fields are dropped in this order.
@@ -89,7 +89,7 @@ impl Glance {
         panic!("Glance did not start:\n{log}")
     }
 
-    /// Kills it, whatever it is doing, and starts it on the same rows and files.
+    /// Kills it, whatever it is doing, and restarts it on the same rows and files.
     pub(crate) async fn kill_and_start_again(&mut self) {
         let port = free_port();
         let folder = self.folder.path().to_owned();
@@ -99,7 +99,7 @@ impl Glance {
         assert!(ready(&self.base, &self.process).await, "Glance did not start again");
     }
 
-    /// A DELETE that stands still after so many of its transactions were committed.
+    /// A DELETE that stops after this many of its transactions were committed.
     pub(crate) async fn delete_and_stop_after(&self, id: &str, commits: u32) -> StalledDelete {
         StalledDelete::begin(self.member_of("p1"), self.folder.path(), id, commits).await
     }
@@ -113,12 +113,12 @@ impl Glance {
         Client::new(&self.base, ADMIN)
     }
 
-    /// A plain user of `project`.
+    /// A regular user of `project`.
     pub(crate) fn member_of(&self, project: &str) -> Client {
         Client::new(&self.base, &format!("user-of-{project}:{project}:member,reader"))
     }
 
-    /// `glance-api.conf`, with its database and stores, for us to be pointed at.
+    /// The path of `glance-api.conf`, with database and stores, for our service.
     pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.path().join("glance-api.conf")
     }
@@ -133,19 +133,20 @@ impl Glance {
         self.run("scrubber", &[]).await
     }
 
-    /// Upstream's `glance-scrubber --restore`.
+    /// Runs upstream's `glance-scrubber --restore`.
     pub(crate) async fn restore(&self, id: &str) -> Finished {
         self.run("scrubber", &["--restore", id]).await
     }
 
-    /// `glance-manage` with these arguments, which must do it.
+    /// Runs `glance-manage` with these arguments, which must succeed.
     pub(crate) async fn manage(&self, arguments: &[&str]) -> String {
         let finished = self.run("manage", arguments).await;
         assert!(finished.success, "{arguments:?}: {}", finished.output);
         finished.output
     }
 
-    /// `glance-manage db purge` of everything that is old enough, then `db purge_images_table`.
+    /// Runs `glance-manage db purge` for everything that is old enough, then `db
+    /// purge_images_table`.
     pub(crate) async fn db_purge(&self, age_in_days: u32) {
         let age = age_in_days.to_string();
         for command in ["purge", "purge_images_table"] {
@@ -200,7 +201,7 @@ fn spawn(folder: &Path, port: u16, modules: Option<&Path>) -> Process {
     .unwrap()
 }
 
-/// Waits until Glance answers; false when it ended first.
+/// Waits until Glance answers; false if it ended first.
 async fn ready(base: &str, process: &Process) -> bool {
     let client = Client::new(base, ADMIN);
     let began = Instant::now();

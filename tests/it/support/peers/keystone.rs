@@ -1,4 +1,4 @@
-//! The real Keystone, served by uWSGI over a copy of the prepared one.
+//! The real Keystone, served by uWSGI on a copy of the prepared one.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -17,22 +17,22 @@ use tokio::sync::OnceCell;
 use crate::support::process::Process;
 use crate::support::{env, keystone_world};
 
-/// Of the user that `keystone-manage bootstrap` makes.
+/// The password of the user that `keystone-manage bootstrap` creates.
 pub(crate) const ADMIN_PASSWORD: &str = "keystone-admin";
-/// Of every user made here.
+/// The password of every user created here.
 pub(crate) const USER_PASSWORD: &str = crate::support::canary::KEYSTONE_PASSWORD;
-/// Two Keystones may have picked the same port.
+/// Attempts, because two Keystones may have picked the same port.
 const STARTS: usize = 3;
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How tokens are made.
+/// The kind of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     Fernet,
     Jws,
 }
 
-/// A Keystone that answers; stopped when dropped, or with the test binary.
+/// A running Keystone; stopped when dropped, or with the test binary.
 #[derive(Debug)]
 pub(crate) struct Keystone {
     // Before the folder: fields are dropped in this order.
@@ -53,7 +53,8 @@ pub(crate) struct User {
 }
 
 impl Keystone {
-    /// The one that all tests of this provider share. They make users and projects of their own.
+    /// The Keystone that all tests of this provider share. They create their own users and
+    /// projects.
     pub(crate) async fn shared(provider: Provider) -> &'static Self {
         static FERNET: OnceCell<Keystone> = OnceCell::const_new();
         static JWS: OnceCell<Keystone> = OnceCell::const_new();
@@ -64,7 +65,7 @@ impl Keystone {
         cell.get_or_init(|| Self::start(provider, Duration::from_hours(1))).await
     }
 
-    /// One of one's own, whose tokens live so long.
+    /// A separate Keystone, whose tokens live this long.
     pub(crate) async fn start(provider: Provider, expiration: Duration) -> Self {
         let folder = TempDir::new().unwrap();
         copy(&env::keystone_prepared(), folder.path());
@@ -87,12 +88,12 @@ impl Keystone {
         panic!("Keystone did not start:\n{log}")
     }
 
-    /// A name that no other test has.
+    /// A name that no other test uses.
     pub(crate) fn name(&self, what: &str) -> String {
         format!("{what}-{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Status and body (`null` where there is none) of any call; `path` begins after `/v3`.
+    /// Makes any call; returns status and body (`null` without a body). `path` begins after `/v3`.
     pub(crate) async fn call(
         &self,
         token: &str,
@@ -126,7 +127,7 @@ impl Keystone {
         token.ok_or(response.status().as_u16())
     }
 
-    /// A token of the user for a scope, `{"project": {"id": ..}}` or the word `unscoped`.
+    /// A token of the user for a scope: `{"project": {"id": ..}}` or the word `unscoped`.
     pub(crate) async fn token(&self, user: &User, scope: Value) -> String {
         let user = json!({ "id": user.id, "password": USER_PASSWORD });
         let identity = json!({ "methods": ["password"], "password": { "user": user } });
@@ -148,7 +149,7 @@ impl Keystone {
         self.log_in(&json!({ "identity": identity, "scope": scope })).await.unwrap()
     }
 
-    /// Makes one of `projects`, `users`, `roles`, ..; gives its id.
+    /// Creates one of `projects`, `users`, `roles`, ..; returns its id.
     pub(crate) async fn create(&self, collection: &str, body: Value) -> String {
         let kind = collection.strip_suffix('s').unwrap();
         let body = json!({ (kind): body });
@@ -167,7 +168,7 @@ impl Keystone {
         User { id: self.create("users", body).await, name }
     }
 
-    /// The id of a role that every Keystone has.
+    /// The id of a predefined role.
     pub(crate) async fn role(&self, name: &str) -> String {
         let answer = self.admin(Method::GET, &format!("/roles?name={name}"), None).await;
         answer["roles"][0]["id"].as_str().unwrap().to_owned()
@@ -179,7 +180,7 @@ impl Keystone {
         self.admin(Method::PUT, &path, None).await;
     }
 
-    /// A new user with a role in a new project: the user, the project's id.
+    /// A new user with a role in a new project: the user, and the project's id.
     pub(crate) async fn user_with(&self, role: &str) -> (User, String) {
         let (user, project) = (self.user().await, self.project().await);
         let role = self.role(role).await;
@@ -187,7 +188,7 @@ impl Keystone {
         (user, project)
     }
 
-    /// Puts a service into the catalog, with a public endpoint.
+    /// Adds a service to the catalog, with a public endpoint.
     pub(crate) async fn publish(&self, service_type: &str, url: &str) {
         let name = self.name("service");
         let service = self.create("services", json!({ "type": service_type, "name": name })).await;
@@ -195,7 +196,7 @@ impl Keystone {
         self.create("endpoints", endpoint).await;
     }
 
-    /// The section `[keystone_authtoken]`, with the login of a user made here.
+    /// The section `[keystone_authtoken]`, with the login of a user created here.
     pub(crate) fn authtoken(&self, user: &User, project: &str) -> String {
         format!(
             "[keystone_authtoken]\nauth_url = {}\nauth_type = password\nusername = {}\n\
@@ -204,15 +205,15 @@ impl Keystone {
         )
     }
 
-    /// The same with another login, as it is read.
+    /// The parsed section, with another login.
     pub(crate) fn config(&self, login: impl Into<Option<Credentials>>) -> KeystoneConfig {
         KeystoneConfig { retries: 3, ..keystone_world::config(&self.url, login) }
     }
 }
 
-/// The login of a user made here.
+/// The login of a user created here.
 pub(crate) fn password_of(user: &User, project: &str) -> Credentials {
-    // The domain is named by its id, as some deployers do.
+    // The domain is given by its id, as some deployers do.
     let domain = Domain::NameOrId("default".to_owned());
     Credentials::Password {
         user: Identifier::Name { name: user.name.clone(), domain },
@@ -255,10 +256,11 @@ fn spawn(folder: &Path, port: u16) -> Process {
         command
             .args(["--http-socket", &format!("127.0.0.1:{port}"), "--need-app"])
             .args(["--module", "keystone.wsgi.api:application", "--enable-threads", "--lazy-apps"])
-            // One request after the other: threads share Keystone's cache in memory, and lose
-            // roles of each other's tokens while one of them clears it.
+            // One request at a time: threads share Keystone's cache in memory, and lose roles of
+            // each other's tokens while one of them clears it.
             .args(["--threads", "1", "--buffer-size", "65535", "--die-on-term"])
-            // uWSGI closes after each answer, and a client that is not told may lose its next call.
+            // uWSGI closes after each response, and a client that does not know this may lose its
+            // next request.
             .args(["--add-header", "Connection: close"])
             .arg("--home")
             .arg(bin.parent().unwrap())
@@ -273,7 +275,7 @@ fn spawn(folder: &Path, port: u16) -> Process {
     .unwrap()
 }
 
-/// Waits until Keystone answers; false when it ended first.
+/// Waits until Keystone answers; false if it ended first.
 async fn ready(http: &reqwest::Client, url: &str, process: &Process) -> bool {
     let began = Instant::now();
     while began.elapsed() < START_TIMEOUT {

@@ -1,4 +1,4 @@
-//! What a Kubernetes API server says of its `ServiceAccounts`' tokens, and how it brings files to pods.
+//! A Kubernetes API server's responses about `ServiceAccount` tokens, and a pod's mounted files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,7 +16,7 @@ pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub(crate) const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 pub(crate) const OPERATOR: &str = "system:serviceaccount:openstack:operator";
 
-/// A token of the cluster's; whose key signed it only the API server could tell.
+/// A token of the cluster; only the API server can verify its signature.
 pub(crate) fn account(more: &Value) -> String {
     let good = json!({"sub": OPERATOR, "aud": [AUDIENCE], "roles": null, "jti": "id-1"});
     let more = merged(&good, more);
@@ -35,7 +35,7 @@ pub(crate) fn good(username: &str) -> Value {
     json!({"authenticated": true, "user": {"username": username}, "audiences": [AUDIENCE]})
 }
 
-/// An API server that vouches for the operator, a verifier, and the folder with our token.
+/// An API server that accepts the operator's token, a verifier, and the folder with our token.
 pub(crate) async fn running() -> (Server, Verifier, TempDir) {
     let server = Server::start().await;
     server.say(PATH, review(&good(OPERATOR)));
@@ -48,7 +48,7 @@ pub(crate) async fn running() -> (Server, Verifier, TempDir) {
     (server, verifier, folder)
 }
 
-/// The section of a verifier that asks this server, as who the folder's files say.
+/// The section of a verifier that uses this server, with the credentials in the folder.
 pub(crate) fn section(server: &Server, folder: &TempDir) -> String {
     format!(
         "[revert_jwt:cluster]\nissuer = {ISSUER}\naudiences = {AUDIENCE}\nmode = tokenreview\n\
@@ -59,8 +59,8 @@ pub(crate) fn section(server: &Server, folder: &TempDir) -> String {
     )
 }
 
-/// A folder of a pod as the kubelet keeps it: each file is a link through `..data`, which leads to
-/// the folder of the latest version, and is turned to the next one at a stroke.
+/// A volume in a pod as the kubelet maintains it: each file is a link through `..data`, which
+/// points to the folder of the latest version and is switched to the next one atomically.
 #[derive(Debug)]
 pub(crate) struct Volume {
     folder: TempDir,
@@ -77,12 +77,12 @@ impl Volume {
         volume
     }
 
-    /// Where a file is found.
+    /// The path of a file.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The next version, of all files.
+    /// Writes the next version of all files.
     pub(crate) fn put(&mut self, files: &[(&str, &str)]) {
         let old = self.version_folder();
         self.version += 1;

@@ -1,4 +1,4 @@
-//! The real `openstack` command, with our plugin installed as an operator installs it.
+//! The real `openstack` command, with our plugin installed like an operator installs it.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::support::{env, output};
 
 const PLUGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/openstackclient");
 
-/// A shell in which `openstack` works, for one user.
+/// A shell in which `openstack` works for one user.
 #[derive(Debug)]
 pub(crate) struct OpenStack {
     folder: TempDir,
@@ -27,7 +27,7 @@ impl OpenStack {
         Self::of(keystone, "admin", ADMIN_PASSWORD, ("OS_PROJECT_NAME", "admin"))
     }
 
-    /// As a user made by a test.
+    /// As a user created by a test.
     pub(crate) fn of_user(keystone: &Keystone, user: &User, project: &str) -> Self {
         Self::of(keystone, &user.name, USER_PASSWORD, ("OS_PROJECT_ID", project))
     }
@@ -43,33 +43,34 @@ impl OpenStack {
             ("OS_USER_DOMAIN_ID", "default".to_owned()),
             ("OS_PROJECT_DOMAIN_ID", "default".to_owned()),
             ("PYTHONPATH", folder.path().join("site").display().to_string()),
-            // else settings and caches of whoever runs the tests
+            // otherwise settings and caches of the user who runs the tests are used
             ("HOME", folder.path().display().to_string()),
         ];
         Self { folder, variables: variables.to_vec() }
     }
 
-    /// With another variable.
+    /// Adds a variable.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
         self
     }
 
-    /// `openstack` with these words, split at blanks; whoever asks is answered by nobody.
+    /// Runs `openstack` with these words, split at blanks. No prompt is answered.
     pub(crate) fn run(&self, words: &str) -> Run {
         let mut command = Command::new(bin("openstack"));
         command.args(words.split_whitespace());
         self.finish(command, "")
     }
 
-    /// The same with `-f json`, which must succeed.
+    /// The same with `-f json`; it must succeed.
     pub(crate) fn json(&self, words: &str) -> Value {
         let run = self.run(&format!("{words} -f json"));
         assert_eq!(run.exit, Some(0), "{words}: {run:?}");
         run.json()
     }
 
-    /// The same on a terminal, on which somebody types this; all that it was sent.
+    /// The same on a terminal, with this input; returns everything that was written to the
+    /// terminal.
     pub(crate) fn on_terminal(&self, words: &str, typed: &str) -> Run {
         let mut command = Command::new("script");
         let openstack = format!("'{}' {words}", bin("openstack").display());
@@ -90,7 +91,7 @@ impl OpenStack {
     }
 }
 
-/// A column of a list that came as JSON.
+/// A column of a JSON list.
 pub(crate) fn column(list: &Value, name: &str) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     list.as_array().unwrap().iter().map(|row| text(&row[name])).collect()
@@ -104,7 +105,7 @@ fn bin(name: &str) -> PathBuf {
     env::openstack().parent().unwrap().join(name)
 }
 
-/// From a copy: setuptools writes beside what it packs.
+/// Installs from a copy, because setuptools writes into the folder that it packs.
 fn install(folder: &Path) {
     let copied = Command::new("cp").arg("-r").arg(PLUGIN).arg(folder.join("plugin")).status();
     assert!(copied.unwrap().success());

@@ -1,4 +1,4 @@
-//! A MariaDB of a test's own, for settings and faults that would change the others' too.
+//! A MariaDB of one test, for settings and faults that would affect other tests too.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -27,12 +27,12 @@ pub(crate) struct PrivateMariadb {
 }
 
 impl PrivateMariadb {
-    /// With these options beside what it needs.
+    /// Starts it with these options in addition to the necessary ones.
     pub(crate) fn start(options: &[&str]) -> Self {
         Self::start_on(None, options)
     }
 
-    /// With all of its data on a disk that can be filled.
+    /// Starts it with all of its data on a disk that can be filled.
     pub(crate) async fn start_on_a_small_disk(options: &[&str]) -> Self {
         Self::start_on(Some(SmallDisk::new(400).await), options)
     }
@@ -48,7 +48,7 @@ impl PrivateMariadb {
             .args(&words[1..])
             .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal"])
             .args(["--skip-test-db", &server.datadir()])
-            // whoever starts clears it of what it takes for its own
+            // at its start the server deletes files here that it takes for its own
             .env("TMPDIR", server.folder.path())
             .stdin(Stdio::null())
             .output()
@@ -58,7 +58,7 @@ impl PrivateMariadb {
         server
     }
 
-    /// What comes before a program that is to see the data.
+    /// The prefix for a program that needs access to the data.
     fn words(&self) -> Vec<String> {
         self.disk.as_ref().map_or_else(Vec::new, SmallDisk::enter)
     }
@@ -69,12 +69,12 @@ impl PrivateMariadb {
         format!("--datadir={}", folder.join("data").display())
     }
 
-    /// Kills it, as a power cut would.
+    /// Kills it, as a power failure would.
     pub(crate) fn kill(&mut self) {
         self.process = None;
     }
 
-    /// On the same data and the same port.
+    /// Restarts it on the same data and port.
     pub(crate) fn start_again(&mut self) {
         let path = |name: &str| self.folder.path().join(name).display().to_string();
         let log = File::options().create(true).append(true).open(path("log")).unwrap();
@@ -108,13 +108,13 @@ impl PrivateMariadb {
         self.disk.as_ref().unwrap()
     }
 
-    /// As root, whatever it thinks of others.
+    /// Runs a statement as root, even in read-only mode.
     pub(crate) async fn execute(&self, sql: &str) {
         let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
         sql.execute(&mut self.root().await).await.unwrap();
     }
 
-    /// A session of root's, once it answers.
+    /// A session as root, once it answers.
     async fn root(&self) -> MySqlConnection {
         let root = MySqlConnectOptions::new().socket(self.folder.path().join("sock"));
         let root = root.username("root").pipes_as_concat(false).disable_statement_logging();
@@ -128,7 +128,7 @@ impl PrivateMariadb {
         }
     }
 
-    /// The URL of the server, once it answers; its user may do everything.
+    /// The URL of the server, once it answers, with a user that has all rights.
     pub(crate) async fn url(&self) -> String {
         let password = canary::DATABASE_PASSWORD;
         let user = format!(

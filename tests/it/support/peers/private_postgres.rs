@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own, for settings and faults that would change the others' too.
+//! A PostgreSQL of one test, for settings and faults that would affect other tests too.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ impl PrivatePostgres {
         Self::start_on(None).await
     }
 
-    /// With all of its data on a disk that can be filled.
+    /// Starts it with all of its data on a disk that can be filled.
     pub(crate) async fn start_on_a_small_disk() -> Self {
         Self::start_on(Some(SmallDisk::new(400).await)).await
     }
@@ -67,7 +67,7 @@ impl PrivatePostgres {
         server
     }
 
-    /// It refuses to run as root.
+    /// The command of a program; the server refuses to run as root.
     fn words(&self, program: &str) -> Vec<String> {
         let mut words = self.disk.as_ref().map_or_else(Vec::new, SmallDisk::enter);
         words.extend(["setpriv", "--pdeathsig", "KILL"].map(str::to_owned));
@@ -84,7 +84,7 @@ impl PrivatePostgres {
         self.disk.as_ref().map_or_else(own, SmallDisk::path).join("data")
     }
 
-    /// Ends it without a good-bye to anybody, as a crash would, and waits for all of its processes.
+    /// Ends it abruptly, like a crash, and waits for all of its processes.
     pub(crate) async fn kill(&mut self) {
         let Some(process) = self.process.take() else { return };
         let pid = rustix::process::Pid::from_raw(process.id().cast_signed()).unwrap();
@@ -92,7 +92,7 @@ impl PrivatePostgres {
         until("PostgreSQL's end", async || process.exit_status()).await;
     }
 
-    /// On the same data and the same port.
+    /// Restarts it on the same data and port.
     pub(crate) fn start_again(&mut self) {
         let mut words = self.words("postgres");
         let program = words.remove(0);
@@ -107,7 +107,7 @@ impl PrivatePostgres {
             for setting in ["listen_addresses=127.0.0.1", "dynamic_shared_memory_type=mmap"] {
                 command.args(["-c", setting]);
             }
-            // small pieces of its log of changes, so that a small disk has place for them
+            // small WAL segments, so that they fit on a small disk
             for setting in ["timezone=UTC", "max_wal_size=64MB", "min_wal_size=32MB", "fsync=off"] {
                 command.args(["-c", setting]);
             }
@@ -130,17 +130,17 @@ impl PrivatePostgres {
         self.disk.as_ref().unwrap()
     }
 
-    /// Whether it serves.
+    /// Whether it accepts queries.
     pub(crate) fn serves(&self) -> bool {
         self.try_psql("postgres", &["-c", "SELECT 1"])
     }
 
-    /// Until it does.
+    /// Waits until it accepts queries.
     pub(crate) async fn answers(&self) {
         until("PostgreSQL", async || self.serves().then_some(())).await;
     }
 
-    /// As its superuser.
+    /// Runs psql as the superuser.
     pub(crate) fn psql(&self, database: &str, arguments: &[&str]) {
         assert!(self.try_psql(database, arguments), "{arguments:?}");
     }
@@ -156,7 +156,7 @@ impl PrivatePostgres {
         asked.unwrap().status.success()
     }
 
-    /// The URL of the server; its user may do everything.
+    /// The URL of the server, with a user that has all rights.
     pub(crate) fn url(&self) -> String {
         let password = percent_encoding::utf8_percent_encode(
             canary::DATABASE_PASSWORD,

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a database or a store, which fails when it is told to.
+//! A TCP proxy in front of a database or a store that fails on demand.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Where the next fault is: before or after this many messages from clients.
+/// The next fault, counted in messages from clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The message does not arrive.
     Unsent(usize),
-    /// The message arrives; its answer does not.
+    /// The message arrives; its response does not.
     Unanswered(usize),
     /// The message does not arrive, and the connections stay open: a server that hangs.
     Frozen(usize),
     /// Neither the message nor any later one arrives: connections are refused from then on.
     Closed(usize),
-    /// The message and all later ones are answered with 403 in the server's place.
+    /// The proxy answers the message and all later ones with 403.
     Forbidden(usize),
 }
 
@@ -37,15 +37,16 @@ struct State {
     /// Whether all messages are answered with 403.
     forbids: Mutex<bool>,
     door: Door,
-    /// How long each piece of an answer is kept back.
+    /// The delay of each piece of a response.
     delay: Mutex<Duration>,
-    /// So many bytes of answers still arrive.
+    /// The number of bytes of responses that still arrive.
     left: Mutex<Option<usize>>,
-    /// Cuts every connection of its time.
+    /// Cuts all present connections.
     cut: Mutex<CancellationToken>,
 }
 
-/// Whether the port listens. A port that does not is kept, so that nobody else listens on it.
+/// Whether the port accepts connections. A closed port stays bound, so that nobody else can listen
+/// on it.
 #[derive(Debug)]
 struct Door {
     is_shut: watch::Sender<bool>,
@@ -53,7 +54,7 @@ struct Door {
     opened: mpsc::UnboundedSender<TcpListener>,
 }
 
-/// Listens on a port of its own, and stops when dropped.
+/// Listens on its own port, and stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     state: Arc<State>,
@@ -61,34 +62,34 @@ pub(crate) struct Proxy {
     _stop: DropGuard,
 }
 
-/// The part `host:port` of a database URL.
+/// The `host:port` of a database URL.
 pub(crate) fn authority(url: &str) -> &str {
     let (_, rest) = url.split_once('@').unwrap();
     rest.split_once('/').unwrap().0
 }
 
-/// A port on which nobody listens.
+/// A port without a listener.
 pub(crate) fn closed_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The database's URL by way of a port.
+/// The database's URL with another port.
 pub(crate) fn url_by(port: u16, url: &str) -> String {
     url.replace(authority(url), &format!("127.0.0.1:{port}"))
 }
 
 impl Proxy {
-    /// Stands in front of the database of this URL.
+    /// Starts in front of the database of this URL.
     pub(crate) async fn start(url: &str) -> Self {
         Self::start_on(0, url).await
     }
 
-    /// On a port that was told to others before.
+    /// Starts on a port that was announced before.
     pub(crate) async fn start_on(port: u16, url: &str) -> Self {
         Self::listen(port, authority(url)).await
     }
 
-    /// Stands in front of a server at `host:port`.
+    /// Starts in front of a server at `host:port`.
     pub(crate) async fn before(target: &str) -> Self {
         Self::listen(0, target).await
     }
@@ -124,36 +125,36 @@ impl Proxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on no connection lives, until [`Proxy::heal`].
+    /// Cuts and refuses all connections until [`Proxy::heal`].
     pub(crate) fn go_down(&self) {
         *self.state.down.lock().unwrap() = true;
         self.state.cut();
     }
 
-    /// From now on each piece of an answer takes so long.
+    /// Delays each piece of a response from now on.
     pub(crate) fn slow_down(&self, delay: Duration) {
         *self.state.delay.lock().unwrap() = delay;
     }
 
-    /// Cuts the connection after so many more bytes of answers.
+    /// Cuts the connection after this many more bytes of responses.
     pub(crate) fn cut_answers_after(&self, bytes: usize) {
         *self.state.left.lock().unwrap() = Some(bytes);
     }
 
-    /// From now on; what was counted before is forgotten.
+    /// Sets the next fault; the count of messages starts again.
     pub(crate) fn fail(&self, fault: Fault) {
         *self.state.fault.lock().unwrap() = Some(fault);
     }
 
-    /// Until a [`Fault::Frozen`] has come.
+    /// Waits until a [`Fault::Frozen`] has occurred.
     pub(crate) async fn frozen(&self) {
         drop(self.state.frozen.subscribe().wait_for(|frozen| *frozen).await);
     }
 
-    /// Serves again. Whether the fault had come.
+    /// Ends all faults. Returns whether the last one had occurred.
     pub(crate) fn heal(&self) -> bool {
         self.state.frozen.send_replace(false);
-        // a good-bye has no answer that could be kept back
+        // a good-bye has no response that could be held back
         *self.state.mute.lock().unwrap() = false;
         *self.state.down.lock().unwrap() = false;
         *self.state.forbids.lock().unwrap() = false;
@@ -198,7 +199,7 @@ async fn accept(
 }
 
 impl Door {
-    /// Binds the port and does not listen: who connects is refused.
+    /// Binds the port without listening, so that connections are refused.
     fn keep(&self, address: SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -210,7 +211,7 @@ impl Door {
         drop(self.is_shut.subscribe().wait_for(|shut| *shut).await);
     }
 
-    /// Until nobody listens any more.
+    /// Waits until nobody listens any more.
     async fn shut(&self) {
         self.is_shut.send_replace(true);
         while self.kept.lock().unwrap().is_none() {
@@ -228,7 +229,7 @@ impl Door {
 
 impl State {
     async fn carry(&self, client: TcpStream) {
-        // A server does not wait kindly for a client that connects and says nothing.
+        // Some servers disconnect clients that connect but say nothing.
         self.thaw().await;
         if *self.down.lock().unwrap() {
             return;
@@ -297,13 +298,13 @@ impl State {
         }
     }
 
-    /// Yields even where nothing is frozen, so that a cut takes effect before anything is written.
+    /// Yields even if nothing is frozen, so that a cut takes effect before anything is written.
     async fn thaw(&self) {
         tokio::task::yield_now().await;
         drop(self.frozen.subscribe().wait_for(|frozen| !frozen).await);
     }
 
-    /// How many of so many bytes of an answer are let through.
+    /// How many of these bytes of a response are let through.
     fn arriving(&self, size: usize) -> usize {
         let mut left = self.left.lock().unwrap();
         let Some(left) = left.as_mut() else { return size };
@@ -312,7 +313,7 @@ impl State {
         arrives
     }
 
-    /// Counts a message; the fault, if this is its moment.
+    /// Counts a message; returns the fault if it is due.
     fn due(&self) -> Option<Fault> {
         let mut fault = self.fault.lock().unwrap();
         let left = match fault.as_mut()? {

@@ -1,4 +1,4 @@
-//! HTTP spoken byte by byte, as no client library would.
+//! HTTP sent byte by byte, as no client library would.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What has to come comes sooner, on a busy machine too; timers of the service are longer.
+/// Long enough for a response on a busy machine; shorter than the service's timers.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
-/// A connection on which anything can be sent.
+/// A connection on which any bytes can be sent.
 #[derive(Debug)]
 pub(crate) struct Raw(TcpStream);
 
@@ -20,34 +20,34 @@ impl Raw {
         Self(TcpStream::connect(address).await.unwrap())
     }
 
-    /// Sends; a server that has closed meanwhile is no failure of the test's.
+    /// Sends bytes; false if the server has closed meanwhile.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).await.is_ok()
     }
 
-    /// No more will be sent.
+    /// Closes the sending half.
     pub(crate) async fn finish(&mut self) {
         drop(self.0.shutdown().await);
     }
 
-    /// Waits until this has come, and nothing else.
+    /// Waits until exactly this has arrived.
     pub(crate) async fn expect(&mut self, text: &str) {
         let mut seen = vec![0; text.len()];
         timeout(AT_ONCE, self.0.read_exact(&mut seen)).await.unwrap().unwrap();
         assert_eq!(String::from_utf8_lossy(&seen), text);
     }
 
-    /// Waits until something has come, and leaves it there.
+    /// Waits until something has arrived, without reading it.
     pub(crate) async fn wait_readable(&self) {
         timeout(AT_ONCE, self.0.readable()).await.unwrap().unwrap();
     }
 
-    /// All answers until the server closes, which it must do in good order.
+    /// All responses until the server closes, which it must do properly.
     pub(crate) async fn answers(&mut self) -> Vec<String> {
         self.answers_within(AT_ONCE).await
     }
 
-    /// The same, for waits that the service is to end.
+    /// The same with a longer wait, which the service must end.
     pub(crate) async fn answers_within(&mut self, limit: Duration) -> Vec<String> {
         let mut seen = Vec::new();
         match timeout(limit, self.0.read_to_end(&mut seen)).await {
@@ -58,8 +58,8 @@ impl Raw {
     }
 }
 
-/// `STATUS`, or `STATUS reason` where the body is our error, of each answer; what is no answer is
-/// told as it is.
+/// For each response `STATUS`, or `STATUS reason` if the body is our error; anything else
+/// unchanged.
 fn answers(mut bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     while !bytes.is_empty() {

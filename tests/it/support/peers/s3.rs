@@ -1,4 +1,4 @@
-//! S3 as the tests themselves use it, beside the product: two real services, and a bucket in one.
+//! Direct access to S3, without the product: two real services, and buckets in them.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -23,7 +23,7 @@ use crate::support::{canary, env, log};
 
 const SIGNED_FOR: Duration = Duration::from_hours(1);
 const START_TIMEOUT: Duration = Duration::from_mins(1);
-/// S3's smallest part but for the last one.
+/// S3's minimum size of a part, except the last one.
 const PART: usize = 5 * 1024 * 1024;
 
 /// A service and an account in it.
@@ -33,7 +33,7 @@ pub(crate) struct Service {
     pub(crate) authority: String,
     pub(crate) access: String,
     pub(crate) secret: String,
-    /// The service stands while this lives.
+    /// Keeps the service running.
     ceph: Option<Arc<Shared>>,
 }
 
@@ -49,14 +49,14 @@ impl Service {
         Self { authority, access, secret, ceph: Some(Arc::new(ceph)) }
     }
 
-    /// moto, which plays Amazon's; it believes every signature.
+    /// moto, which emulates Amazon's S3; it accepts every signature.
     pub(crate) async fn moto() -> Self {
         let (_, authority) = MOTO.get_or_init(start_moto).await;
         let (access, secret) = ("ACCESSKEY".to_owned(), canary::S3_SECRET.to_owned());
         Self { authority: authority.clone(), access, secret, ceph: None }
     }
 
-    /// A new bucket of a name of its own.
+    /// A new bucket with a unique name.
     pub(crate) async fn bucket(&self) -> S3Bucket {
         log::install();
         let name = format!("b-{}", uuid::Uuid::new_v4().simple());
@@ -69,7 +69,7 @@ impl Service {
         bucket
     }
 
-    /// The options of a store over a bucket, for Glance; what is large begins at 5 MiB.
+    /// Glance's options for a store over a bucket; multipart uploads start at 5 MiB.
     pub(crate) fn options(&self, bucket: &str) -> String {
         format!(
             "s3_store_host = http://{}\ns3_store_access_key = {}\ns3_store_secret_key = {}\n\
@@ -79,7 +79,7 @@ impl Service {
         )
     }
 
-    /// The configuration of a store over a bucket, by way of `authority`.
+    /// The configuration of a store that reaches a bucket through `authority`.
     pub(crate) fn config(&self, authority: &str, bucket: &str) -> S3Config {
         let authority = authority.to_owned();
         S3Config {
@@ -114,11 +114,11 @@ async fn start_moto() -> (Process, String) {
     (process, authority)
 }
 
-/// All that the product asks for.
+/// Every action that the product needs.
 pub(crate) const ALL: [&str; 4] =
     ["s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:ListBucketVersions"];
 
-/// A bucket, and the right to do all in it. Its service stands while it lives.
+/// A bucket, with all rights in it. Its service runs as long as this lives.
 #[derive(Debug)]
 pub(crate) struct S3Bucket {
     bucket: Bucket,
@@ -137,7 +137,7 @@ impl S3Bucket {
         self.send(&action, Method::PUT, data.to_vec()).await;
     }
 
-    /// In three parts, as Glance writes what is large.
+    /// Uploads an object in three parts, as Glance does with large ones.
     pub(crate) async fn put_in_parts(&self, key: &str) -> Vec<u8> {
         let data: Vec<u8> = (0..=250).cycle().take(2 * PART + 12345).collect();
         let upload = self.begin_upload(key).await;
@@ -155,7 +155,7 @@ impl S3Bucket {
         data
     }
 
-    /// The id of an upload that is never finished.
+    /// Begins an upload that is never finished; returns its id.
     pub(crate) async fn begin_upload(&self, key: &str) -> String {
         let action = self.bucket.create_multipart_upload(Some(&self.keys), key);
         let body = self.send(&action, Method::POST, Vec::new()).await.text().await.unwrap();
@@ -190,13 +190,13 @@ impl S3Bucket {
         }
     }
 
-    /// Objects, and uploads that were begun.
+    /// The number of objects and unfinished uploads.
     pub(crate) async fn count(&self) -> usize {
         let body = self.of_bucket("uploads", Method::GET, "").await;
         self.keys().await.len() + body.matches("<Upload>").count()
     }
 
-    /// Deletes all that is in it, and the bucket.
+    /// Deletes the bucket and everything in it.
     pub(crate) async fn delete(&self) {
         for key in self.keys().await {
             self.delete_object(&key).await;
@@ -205,12 +205,12 @@ impl S3Bucket {
         self.send(&action, Method::DELETE, Vec::new()).await;
     }
 
-    /// From now on a DELETE only hides.
+    /// Enables versioning, so that a DELETE only hides data.
     pub(crate) async fn keep_versions(&self) {
         self.set_versioning("Enabled").await;
     }
 
-    /// `Enabled`; `Suspended`: what is there stays, what is written from now on has no versions.
+    /// `Enabled`, or `Suspended`: existing versions stay, new objects have none.
     pub(crate) async fn set_versioning(&self, status: &str) {
         let text = format!(
             "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
@@ -219,13 +219,13 @@ impl S3Bucket {
         self.of_bucket("versioning", Method::PUT, &text).await;
     }
 
-    /// One DELETE, as Glance sends it.
+    /// Sends one DELETE, as Glance does.
     pub(crate) async fn delete_object(&self, key: &str) {
         let action = self.bucket.delete_object(Some(&self.keys), key);
         self.send(&action, Method::DELETE, Vec::new()).await;
     }
 
-    /// Removes what was deleted from under its delete marker, so many days after that.
+    /// Adds a lifecycle rule that removes hidden versions after this many days.
     pub(crate) async fn end_versions_after(&self, days: u32) {
         let text = format!(
             "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule>\
@@ -236,7 +236,7 @@ impl S3Bucket {
         self.of_bucket("lifecycle", Method::PUT, &text).await;
     }
 
-    /// The versions of a key that hold data, and the marks of its deletions.
+    /// The versions of a key that have data, and its delete markers.
     pub(crate) async fn versions(&self, key: &str) -> (Vec<String>, Vec<String>) {
         let list = self.of_bucket("versions", Method::GET, "").await;
         let of = |element: &str| {
@@ -252,7 +252,7 @@ impl S3Bucket {
         (of("Version"), of("DeleteMarker"))
     }
 
-    /// Removes every version of a key that holds data, as a rule of the bucket does.
+    /// Removes every version of a key that has data, as a lifecycle rule would.
     pub(crate) async fn end_versions(&self, key: &str) {
         for version in self.versions(key).await.0 {
             let mut action = self.bucket.delete_object(Some(&self.keys), key);
@@ -261,7 +261,7 @@ impl S3Bucket {
         }
     }
 
-    /// Removes the marks of a key's deletions.
+    /// Removes a key's delete markers.
     pub(crate) async fn remove_marks(&self, key: &str) {
         for version in self.versions(key).await.1 {
             let mut action = self.bucket.delete_object(Some(&self.keys), key);
@@ -270,7 +270,7 @@ impl S3Bucket {
         }
     }
 
-    /// Forbids everybody these actions (`s3:DeleteObject`, ..).
+    /// Denies everybody these actions (`s3:DeleteObject`, ..).
     pub(crate) async fn deny(&self, actions: &[&str]) {
         let bucket = format!("arn:aws:s3:::{}", self.name());
         let policy = json!({"Version": "2012-10-17", "Statement": [{
@@ -280,14 +280,14 @@ impl S3Bucket {
         self.of_bucket("policy", Method::PUT, &policy.to_string()).await;
     }
 
-    /// Ends what [`S3Bucket::deny`] began.
+    /// Ends [`S3Bucket::deny`].
     pub(crate) async fn allow(&self) {
         self.of_bucket("policy", Method::DELETE, "").await;
     }
 
     /// A sub-resource of the bucket.
     async fn of_bucket(&self, name: &'static str, method: Method, body: &str) -> String {
-        // Three actions that differ in their method alone.
+        // The actions differ only in their method.
         let url = match method.as_str() {
             "GET" => with(GetObject::new(&self.bucket, Some(&self.keys), ""), name),
             "PUT" => with(PutObject::new(&self.bucket, Some(&self.keys), ""), name),

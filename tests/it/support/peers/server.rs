@@ -1,5 +1,5 @@
-//! A small HTTP server that says what it is told to, and remembers what it was asked: somebody
-//! else's service.
+//! A small HTTP server with scripted responses that records its requests: it stands for another
+//! product's service.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// What is said to whoever asks for a path.
+/// The response for a path.
 #[derive(Debug, Clone)]
 pub(crate) enum Says {
     /// 200 and a JSON document.
@@ -28,13 +28,13 @@ pub(crate) enum Says {
     Text(u16, &'static str, String),
     /// 302 to another place.
     Redirect(String),
-    /// Nothing, for ever.
+    /// Never answers.
     Silence,
-    /// 200, and a body that never ends and comes to nothing.
+    /// 200, and a body that never ends and contains nothing.
     Dribble,
 }
 
-/// What was asked.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
@@ -46,9 +46,9 @@ pub(crate) struct Asked {
 pub(crate) struct Script {
     says: HashMap<String, Says>,
     asked: Vec<Asked>,
-    /// Whether answers wait.
+    /// Whether responses are held back.
     held: watch::Sender<bool>,
-    /// Requests being answered now, and the most that there were.
+    /// Requests in progress, and the maximum so far.
     open: usize,
     most_open: usize,
 }
@@ -67,7 +67,7 @@ impl Server {
         Self::start_on(0).await
     }
 
-    /// On a port that was told to others before.
+    /// Starts on a port that was announced before.
     pub(crate) async fn start_on(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -81,7 +81,7 @@ impl Server {
         Self { address, scheme: "http", script, _stop: stop.drop_guard() }
     }
 
-    /// Over TLS.
+    /// Starts with TLS.
     pub(crate) async fn start_tls(tls: Arc<Tls>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -96,22 +96,22 @@ impl Server {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    /// From now on; paths that nothing was said of are 404.
+    /// Sets the response for a path; other paths are 404.
     pub(crate) fn say(&self, path: &str, says: Says) {
         self.script.lock().unwrap().says.insert(path.to_owned(), says);
     }
 
-    /// Whether answers wait from now on.
+    /// Sets whether responses are held back.
     pub(crate) fn hold(&self, held: bool) {
         self.script.lock().unwrap().held.send_replace(held);
     }
 
-    /// The most requests that were being answered at a time.
+    /// The maximum number of concurrent requests.
     pub(crate) fn most_open(&self) -> usize {
         self.script.lock().unwrap().most_open
     }
 
-    /// What was asked for this path, the oldest first.
+    /// The requests for this path, oldest first.
     pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         let script = self.script.lock().unwrap();
         script.asked.iter().filter(|asked| asked.path == path).cloned().collect()

@@ -1,5 +1,5 @@
-//! A proxy that looks into what a client says to its database, and stops or refuses a statement, or
-//! keeps its answer.
+//! A proxy that inspects what a client sends to its database, and stops or refuses a statement, or
+//! holds its answer back.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,21 +10,21 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::proxy::{authority, url_by};
 
-/// What happens to the statement that is looked for.
+/// What happens to the selected statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// It arrives when [`StatementProxy::let_go`] is called.
+    /// It arrives after [`StatementProxy::let_go`].
     Wait,
-    /// MySQL's error of this number, and its text, are the answer; it does not arrive.
+    /// It does not arrive; the answer is MySQL's error with this number and text.
     Refuse(u16, &'static str),
-    /// After so many others it arrives, and is answered; this becomes of the answer.
+    /// After this many matching statements, the next one arrives, and its answer meets this fate.
     Answer(usize, Fate),
 }
 
-/// What becomes of an answer that the database gave.
+/// What happens to the database's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// The connection is cut before it.
+    /// The connection is cut before the answer.
     Lost,
     /// It waits for [`StatementProxy::let_go`].
     Late,
@@ -35,11 +35,11 @@ struct State {
     target: String,
     rule: Mutex<Option<(&'static str, Rule)>>,
     waiting: watch::Sender<bool>,
-    /// All that clients have said, as text, a message each.
+    /// Everything that clients have sent, as text, one entry per message.
     heard: Mutex<Vec<String>>,
 }
 
-/// Listens on a port of its own, and stops when dropped.
+/// Listens on its own port, and stops when dropped.
 #[derive(Debug)]
 pub(crate) struct StatementProxy {
     state: Arc<State>,
@@ -48,7 +48,7 @@ pub(crate) struct StatementProxy {
 }
 
 impl StatementProxy {
-    /// Stands in front of the database of this URL.
+    /// Starts in front of the database of this URL.
     pub(crate) async fn start(url: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -70,28 +70,28 @@ impl StatementProxy {
         url_by(self.port, url)
     }
 
-    /// The next message with this text waits.
+    /// Holds back the next message with this text.
     pub(crate) fn stop_at(&self, text: &'static str) {
         *self.state.rule.lock().unwrap() = Some((text, Rule::Wait));
     }
 
-    /// Every message with this text is refused.
+    /// Refuses every message with this text.
     pub(crate) fn refuse(&self, text: &'static str, number: u16, words: &'static str) {
         *self.state.rule.lock().unwrap() = Some((text, Rule::Refuse(number, words)));
     }
 
-    /// After so many messages with this text, the answer to the next one meets its fate.
+    /// After this many messages with this text, applies the fate to the answer of the next one.
     pub(crate) fn keep_answer(&self, text: &'static str, after: usize, fate: Fate) {
         self.state.waiting.send_replace(false);
         *self.state.rule.lock().unwrap() = Some((text, Rule::Answer(after, fate)));
     }
 
-    /// Until a message, or an answer, waits or is lost.
+    /// Waits until a message or an answer is held back or lost.
     pub(crate) async fn stopped(&self) {
         drop(self.state.waiting.subscribe().wait_for(|waiting| *waiting).await);
     }
 
-    /// What clients have said since this was asked last.
+    /// What clients have sent since the last call.
     pub(crate) fn heard(&self) -> Vec<String> {
         std::mem::take(&mut self.state.heard.lock().unwrap())
     }
@@ -165,7 +165,7 @@ impl State {
     }
 }
 
-/// An ERR packet, the first of an answer.
+/// An ERR packet, the first one of an answer.
 fn mysql_error(number: u16, words: &str) -> Vec<u8> {
     let mut payload = vec![0xff];
     payload.extend(number.to_le_bytes());

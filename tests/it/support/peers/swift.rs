@@ -1,4 +1,4 @@
-//! A real Swift, and as the tests themselves use it, beside the product.
+//! A real Swift, and direct access to it without the product.
 
 mod keystone;
 
@@ -22,12 +22,13 @@ use crate::support::{canary, log};
 const PYTHON_FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/peers/python");
 const START_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The administrator of the account; the product is `test:reader`, who needs what an ACL grants.
+/// The administrator of the account; the product is `test:reader`, who has only the rights that an
+/// ACL grants.
 const ADMIN: &str = "test:glance";
 pub(crate) const PRODUCT: &str = "test:reader";
 pub(crate) const KEY: &str = canary::SWIFT_KEY;
 
-/// One Swift for all tests of this binary. It is killed with it.
+/// One Swift for all tests of this binary; it ends with the binary.
 #[derive(Debug)]
 pub(crate) struct Swift {
     /// `host:port`; plain HTTP.
@@ -43,7 +44,7 @@ impl Swift {
         SWIFT.get_or_init(|| Self::start(&[])).await
     }
 
-    /// One of one's own; `keystone` are the arguments of its second proxy, a port first.
+    /// A separate Swift; `keystone` are the arguments of its second proxy, beginning with a port.
     async fn start(keystone: &[String]) -> Self {
         log::install();
         let keystone = keystone.to_vec();
@@ -83,14 +84,14 @@ impl Swift {
         Some(answer.headers()["x-auth-token"].to_str().unwrap().to_owned())
     }
 
-    /// All rights in the account `AUTH_test`, or in the user's own.
+    /// All rights in the account `AUTH_test`, or in the user's own account.
     pub(crate) async fn account(&self, user: &str) -> Account {
         let token = self.try_log_in(user).await.unwrap();
         let (own, _) = user.split_once(':').unwrap();
         Account { http: http(), token, url: format!("http://{}/v1/AUTH_{own}", self.authority) }
     }
 
-    /// Takes the one object with this content off its disk, as a disk that is lost does.
+    /// Removes the only object with this content from its disk, like a failed disk.
     pub(crate) fn lose(&self, data: &[u8]) {
         let mut folders = vec![self.folder.path().join("swift/devices/disk/objects")];
         while let Some(folder) = folders.pop() {
@@ -108,7 +109,7 @@ impl Swift {
         panic!("no object has this content");
     }
 
-    /// A new container, in which the product may do everything.
+    /// A new container in which the product may do everything.
     pub(crate) async fn container(&self) -> Container {
         self.container_named(&format!("c-{}", uuid::Uuid::new_v4().simple())).await
     }
@@ -125,7 +126,7 @@ fn http() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// A store over one container, by way of `authority`.
+/// A store that reaches one container through `authority`.
 pub(crate) fn config(authority: &str, container: &str) -> SwiftConfig {
     let login = SwiftLogin::V1 { user: PRODUCT.to_owned(), key: KEY.into() };
     SwiftConfig {
@@ -147,7 +148,7 @@ pub(crate) fn config(authority: &str, container: &str) -> SwiftConfig {
     }
 }
 
-/// An account, and the right to do all in it.
+/// An account, with all rights in it.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     http: Client,
@@ -162,7 +163,7 @@ impl Account {
         self.http.request(method, url).header("X-Auth-Token", &self.token)
     }
 
-    /// Sends; an answer that is no success fails the test.
+    /// Sends a request; any response other than success fails the test.
     pub(crate) async fn done(&self, request: RequestBuilder) -> Response {
         let answer = request.send().await.unwrap();
         let (status, url) = (answer.status(), answer.url().clone());
@@ -172,7 +173,7 @@ impl Account {
         panic!("{url} answers {status}: {}", answer.text().await.unwrap())
     }
 
-    /// The names of the objects of a container, or of the containers; `path` as in a URL.
+    /// The names of a container's objects, or of the containers; `path` as in a URL.
     pub(crate) async fn list(&self, path: &str) -> Vec<String> {
         let (mut names, mut marker) = (Vec::new(), String::new());
         loop {
@@ -189,7 +190,7 @@ impl Account {
     }
 }
 
-/// One container of [`Swift::container`].
+/// A container made by [`Swift::container`].
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
     pub(crate) account: Account,
@@ -221,13 +222,13 @@ impl Container {
     }
 
     pub(crate) async fn put(&self, name: &str, data: &[u8]) {
-        // An empty body has no Content-Length of its own, and Swift wants one.
+        // An empty body has no Content-Length by default, but Swift requires one.
         let length = data.len().to_string();
         let request = self.object(Method::PUT, name, "").header("Content-Length", length);
         self.account.done(request.body(data.to_vec())).await;
     }
 
-    /// A dynamic large object of so many segments, as Glance writes it: its data.
+    /// Uploads a dynamic large object with this many segments, as Glance does; returns its data.
     pub(crate) async fn put_dynamic(&self, name: &str, segments: usize) -> Vec<u8> {
         let mut data = Vec::new();
         for number in 1..=segments {
@@ -239,14 +240,14 @@ impl Container {
         data
     }
 
-    /// The manifest alone.
+    /// Uploads only the manifest.
     pub(crate) async fn put_manifest(&self, name: &str, manifest: &str) {
         let manifest = HeaderValue::from_bytes(manifest.as_bytes()).unwrap();
         let request = self.object(Method::PUT, name, "").header("X-Object-Manifest", manifest);
         self.account.done(request.header("Content-Length", "0")).await;
     }
 
-    /// A static large object of three segments in the same container: its data.
+    /// Uploads a static large object with three segments in the same container; returns its data.
     pub(crate) async fn put_static(&self, name: &str) -> Vec<u8> {
         let (mut data, mut lines) = (Vec::new(), Vec::new());
         for number in 1..=3 {
@@ -265,13 +266,13 @@ impl Container {
         match answer.status().as_u16() {
             200 => Some(answer.bytes().await.unwrap().to_vec()),
             404 => None,
-            // Of a manifest whose segments are not there any more, or go at this moment.
+            // For a manifest whose segments are gone, or are just being deleted.
             409 | 500 => Some(Vec::new()),
             status => panic!("GET of {name} answers {status}"),
         }
     }
 
-    /// One object, whatever it is a part of.
+    /// Deletes one object, even if it is a part of another one.
     pub(crate) async fn delete(&self, name: &str) {
         self.account.done(self.object(Method::DELETE, name, "")).await;
     }
@@ -280,7 +281,7 @@ impl Container {
         self.account.list(&format!("/{}", self.name)).await
     }
 
-    /// With all that is in it.
+    /// Deletes the container with everything in it.
     pub(crate) async fn destroy(&self) {
         for name in self.names().await {
             self.delete(&name).await;

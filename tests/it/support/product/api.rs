@@ -1,4 +1,4 @@
-//! The true router over the fakes, and how to talk to it.
+//! The real router over fakes, and requests to it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::support::output;
 
 pub(crate) const KEYSTONE: &str = "http://keystone.example:5000";
 
-/// The API, and the world that it sees.
+/// The API, and the fakes behind it.
 pub(crate) struct TestApi {
     pub(crate) router: Router,
     pub(crate) repo: Arc<FakeRepo>,
@@ -39,7 +39,7 @@ pub(crate) struct TestApi {
     pub(crate) tables: Arc<FakeTables>,
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -64,7 +64,7 @@ impl Answer {
         self.header("x-openstack-request-id").unwrap()
     }
 
-    /// The one error body, whole, with this status and reason.
+    /// Checks the complete error body, with this status and reason.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, reason: &str) {
         let body: Value = serde_json::from_slice(&self.bytes).unwrap_or_else(|error| {
@@ -90,7 +90,7 @@ impl TestApi {
         Self::with(|_| {})
     }
 
-    /// With other settings than the defaults of a multi-store Glance.
+    /// An API with settings that differ from the defaults of a multi-store Glance.
     pub(crate) fn with(change: impl FnOnce(&mut ApiState)) -> Self {
         crate::support::log::install();
         let repo = Arc::new(FakeRepo::default());
@@ -160,7 +160,8 @@ impl TestApi {
         Self { router, repo, lock, control, store, clock, tables }
     }
 
-    /// Sends as a client on a connection does: with a Host, unless the request has its own.
+    /// Sends a request as a client on a connection does: with a Host, unless the request has its
+    /// own.
     pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
         let host = HeaderValue::from_static("glance-revert.example:9393");
         request.headers_mut().entry(header::HOST).or_insert(host);

@@ -1,4 +1,4 @@
-//! The product's binary, run as an operator runs it.
+//! Runs the product's binary as an operator does.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::output;
 
-/// What a run of the binary gave.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) exit: Option<i32>,
@@ -18,21 +18,21 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Standard output, which must be JSON.
+    /// Standard output, parsed as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 }
 
 impl Run {
-    /// Standard output, each line of which must be JSON.
+    /// Standard output, with each line parsed as JSON.
     pub(crate) fn json_lines(&self) -> Vec<Value> {
         let line = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {self:?}"));
         self.stdout.lines().map(line).collect()
     }
 }
 
-/// Runs the binary. The environment of the test run is not the operator's, so it has none.
+/// Runs the binary with an empty environment, because the test's environment is not an operator's.
 pub(crate) fn glance_revert(arguments: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
     run(command.env_clear().args(arguments).output().unwrap())
@@ -44,12 +44,12 @@ fn run(Output { status, stdout, stderr }: Output) -> Run {
     Run { exit: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
-/// A configuration in a file of its own.
+/// A configuration file in its own folder.
 #[derive(Debug)]
 pub(crate) struct ConfigFile(TempDir);
 
 impl ConfigFile {
-    /// Writes it; `FOLDER` in the text becomes the folder that the file is in.
+    /// Writes the file; `FOLDER` in the text is replaced by its folder.
     pub(crate) fn new(text: &str) -> Self {
         let config = Self(TempDir::new().unwrap());
         let text = text.replace("FOLDER", config.0.path().to_str().unwrap());
@@ -62,7 +62,7 @@ impl ConfigFile {
         std::fs::write(self.file(name), text).unwrap();
     }
 
-    /// A file of the folder.
+    /// The path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -74,7 +74,7 @@ impl ConfigFile {
         glance_revert(&[arguments, &file].concat())
     }
 
-    /// The same, with this on its standard input.
+    /// The same, with this on standard input.
     pub(crate) fn feed(&self, arguments: &[&str], input: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
         command.env_clear().args(arguments).arg("--config-file").arg(self.file("glance.conf"));
@@ -84,12 +84,12 @@ impl ConfigFile {
         run(child.wait_with_output().unwrap())
     }
 
-    /// Runs it on a terminal of so many columns, and gives what that has been sent.
+    /// Runs it on a terminal with this many columns; returns the terminal's output.
     pub(crate) fn run_on_terminal(&self, columns: u16, arguments: &str) -> (Option<i32>, String) {
         self.answer_on_terminal(columns, arguments, "")
     }
 
-    /// The same, with somebody who types this.
+    /// The same, with this typed as input.
     pub(crate) fn answer_on_terminal(
         &self,
         columns: u16,

@@ -1,4 +1,4 @@
-//! The real Glance and the service beside it, on one database.
+//! The real Glance and our service on one database.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use crate::support::database::{Kind, TestDatabase};
 use crate::support::glance::{Client, Glance, GlanceOptions, Stores};
 use crate::support::service::Service;
 
-/// What most images are made of.
+/// The data of most images.
 pub(crate) const SMALL: &[u8] = b"every bit of an image";
 
-/// A Glance, and the service beside it.
+/// A Glance and our service.
 pub(crate) struct Cloud {
     pub(crate) database: TestDatabase,
     pub(crate) glance: Glance,
@@ -22,7 +22,7 @@ impl Cloud {
         Self::start_with(kind, options, "").await
     }
 
-    /// The same with more lines in `[revert]`.
+    /// The same with additional lines in `[revert]`.
     pub(crate) async fn start_with(kind: Kind, options: GlanceOptions<'_>, more: &str) -> Self {
         let database = TestDatabase::create(kind).await;
         let glance = Glance::start(&database, options).await;
@@ -30,7 +30,7 @@ impl Cloud {
         Self { database, glance, service }
     }
 
-    /// With a store `cold` of this type and these options beside the folders.
+    /// Adds a store `cold` with this type and these options to the folders.
     pub(crate) async fn with_cold_store(kind: Kind, store: &str, options: String) -> Self {
         let more = [("cold", store, options)];
         let (stores, more) = (Stores::Multi, more.as_slice());
@@ -38,7 +38,7 @@ impl Cloud {
         Self::start(kind, options).await
     }
 
-    /// What `glance-revert check` prints.
+    /// The output of `glance-revert check`.
     pub(crate) fn check(&self) -> String {
         let files = self.service.config_files().iter();
         let files: Vec<_> = files.map(|file| file.to_str().unwrap()).collect();
@@ -58,14 +58,14 @@ impl Cloud {
         id
     }
 
-    /// Deletes an image, and lets its time come.
+    /// Deletes an image and makes it due.
     pub(crate) async fn delete_for_good(&self, id: &str) {
         self.admin().delete(id).await;
         let sql = format!("UPDATE images SET deleted_at = '2020-01-01 00:00:00' WHERE id = '{id}'");
         self.database.execute(&sql).await;
     }
 
-    /// Deletes an image an hour ago: all that the delete wrote keeps its order.
+    /// Deletes an image as if an hour ago; the times of the delete keep their order.
     pub(crate) async fn delete(&self, id: &str) {
         self.admin().delete(id).await;
         self.database.earlier("images", &format!("id = '{id}'"), 3600).await;
@@ -75,7 +75,7 @@ impl Cloud {
         }
     }
 
-    /// Deletes an image and takes it back: for Glance it is the one from before, bytes included.
+    /// Deletes an image and reverts it; checks that Glance shows it as before, including its bytes.
     pub(crate) async fn comes_back(&self, id: &str, data: &[u8], restored: &str) {
         let before = self.document(id).await;
         self.admin().delete(id).await;
@@ -88,7 +88,7 @@ impl Cloud {
         assert_eq!(self.document(id).await, before);
     }
 
-    /// An image as Glance shows it, but for what a revert is not to bring back.
+    /// An image as Glance shows it, without fields that a revert does not restore.
     pub(crate) async fn document(&self, id: &str) -> Value {
         let (_, mut document) = self.admin().show(id).await;
         let is_kept = |name: &str| name != "updated_at" && !name.starts_with("os_glance_");

@@ -19,10 +19,10 @@ use crate::support::world::{HOUR, World};
 
 const ISSUER: &str = "https://issuer.example";
 const AUDIENCE: &str = "glance-revert";
-/// Whatever a test waits for comes sooner, or never.
+/// Longest wait for anything that must happen.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Looks again and again until there is something.
+/// Polls until there is a result.
 pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -43,7 +43,7 @@ pub(crate) struct Setup {
     log: &'static str,
 }
 
-/// All that the product can say is looked through for secrets.
+/// Everything that the product can log, because it is searched for secrets.
 const ALL: &str = "trace";
 
 impl Setup {
@@ -52,7 +52,7 @@ impl Setup {
         Self { folder, token: String::new(), environment: Vec::new(), log: ALL }
     }
 
-    /// With a variable more in the environment of the binary.
+    /// Adds a variable to the binary's environment.
     pub(crate) fn with_variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.environment.push((name, value.into()));
         self
@@ -74,7 +74,7 @@ impl Setup {
         setup
     }
 
-    /// `scrub_time` goes into `[DEFAULT]`, whole; `revert` are lines for `[revert]`.
+    /// `scrub_time` is a line for `[DEFAULT]`; `revert` are lines for `[revert]`.
     pub(crate) fn with_scrub_time(world: &World, scrub_time: &str, revert: &str) -> Self {
         let setup = Self::new(world, &world.db.url(), "");
         let path = setup.folder.path().join("test.conf");
@@ -85,19 +85,19 @@ impl Setup {
         setup
     }
 
-    /// Says less, for tests of many rounds.
+    /// Logs less, for tests with many rounds.
     pub(crate) fn quiet(self) -> Self {
         Self { log: "info", ..self }
     }
 
-    /// `sections` say who may call; tokens are the test's business.
+    /// `sections` configure who may call; the test makes its own tokens.
     pub(crate) fn with_callers(world: &World, sections: &str) -> Self {
         let setup = Self::empty();
         setup.configure(world, &world.db.url(), sections);
         setup
     }
 
-    /// `rest` goes on in `[revert]`.
+    /// `rest` continues `[revert]`.
     fn configure(&self, world: &World, database: &str, rest: &str) {
         let text = format!(
             "[DEFAULT]\ndelayed_delete = True\nscrub_time = 60\nwakeup_time = 1\n\
@@ -128,7 +128,7 @@ impl Setup {
         output
     }
 
-    /// Starts a command, to be killed.
+    /// Starts a command that the test will kill.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments)
             .stdout(output::sink("spawn"))
@@ -143,7 +143,7 @@ impl Setup {
         self.serve_with_log(output::path("log").unwrap_or_else(own)).await
     }
 
-    /// The same with its log in a place of the test's own.
+    /// The same, with its log in a file of the test.
     pub(crate) async fn serve_with_log(&self, log: PathBuf) -> Service {
         let mut command = self.command(&["serve"]);
         command.stdout(output::sink("serve")).stderr(fs::File::create(&log).unwrap());
@@ -153,7 +153,7 @@ impl Setup {
         service
     }
 
-    /// Starts `serve`; whoever reads its log is gone as soon as it listens.
+    /// Starts `serve`; the reader of its log disappears as soon as it listens.
     pub(crate) async fn serve_without_log(&self) -> Service {
         let mut command = self.command(&["serve"]);
         command.stdout(output::sink("serve")).stderr(Stdio::piped());
@@ -177,7 +177,7 @@ impl Setup {
     }
 }
 
-/// The fields of each line that is a log line.
+/// The fields of each valid log line.
 fn fields<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Value> {
     let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.map(|line| if line["fields"].is_object() { line["fields"].clone() } else { line })
@@ -204,14 +204,14 @@ impl Service {
     pub(crate) async fn said(&self, message: &str) -> Value {
         until(message, async || {
             let text = fs::read_to_string(&self.log).unwrap();
-            // Most of it is of no interest, and there can be much.
+            // Parses only lines that may match, because there can be many.
             fields(text.lines().filter(|line| line.contains(message)))
                 .find(|line| line["message"] == message)
         })
         .await
     }
 
-    /// All that it has logged.
+    /// The whole log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
@@ -222,13 +222,13 @@ impl Service {
         fields(text.lines()).collect()
     }
 
-    /// Reverts over HTTP.
+    /// Sends a revert.
     pub(crate) async fn revert(&self, id: &str) -> Result<reqwest::Response, reqwest::Error> {
         let url = format!("http://{}/v2/images/{id}/actions/revert", self.api);
         self.client.post(url).bearer_auth(&self.token).send().await
     }
 
-    /// Asks for something else, as an admin.
+    /// Sends another request as an admin.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -243,13 +243,13 @@ impl Service {
         format!("Bearer {}", self.token)
     }
 
-    /// Asks the second listener.
+    /// The status of a request to the ops listener.
     pub(crate) async fn probe(&self, path: &str) -> StatusCode {
         let url = format!("http://{}{path}", self.ops);
         self.client.get(url).send().await.unwrap().status()
     }
 
-    /// What the second listener answers.
+    /// The body of a response from the ops listener.
     pub(crate) async fn text(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.ops);
         self.client.get(url).send().await.unwrap().text().await.unwrap()
@@ -263,7 +263,7 @@ impl Service {
         value.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
     }
 
-    /// Waits until `/readyz` answers this.
+    /// Waits until `/readyz` answers with this status.
     pub(crate) async fn ready(&self, status: StatusCode) {
         until("readiness", async || (self.probe("/readyz").await == status).then_some(())).await;
     }
@@ -280,7 +280,7 @@ impl Service {
         assert!(Command::new("sh").args(kill).status().await.unwrap().success());
     }
 
-    /// Waits for the end.
+    /// Waits for its end.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         ended.unwrap().unwrap()

@@ -1,4 +1,4 @@
-//! `glance-revert demo`: a service with a few images, and nothing else to be installed.
+//! `glance-revert demo`: a service with a few images that needs no other installation.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,19 +16,19 @@ pub(crate) const GOLDEN: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c03";
 pub(crate) const KERNEL: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c01";
 /// Has lost its data.
 pub(crate) const LOST: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c04";
-/// The project whose images the incident has.
+/// The project of the incident.
 pub(crate) const INCIDENT: &str = "6c2d9f0e8b7a4d5c9e1f3a2b4c6d8e0f";
 /// Was never deleted.
 pub(crate) const ALIVE: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c06";
 
-/// A demo that serves; killed when dropped.
+/// A running demo; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Demo {
     _child: Child,
     folder: TempDir,
     /// `http://address:port` of the API.
     pub(crate) url: String,
-    /// The same of the second listener.
+    /// The same for the ops listener.
     pub(crate) ops_url: String,
 }
 
@@ -37,7 +37,7 @@ impl Demo {
         Self::start_with(&[]).await
     }
 
-    /// The same with an incident of so many images.
+    /// The same with an incident of this many images.
     pub(crate) async fn incident(images: u32) -> Self {
         Self::start_with(&["--incident", &images.to_string()]).await
     }
@@ -68,17 +68,17 @@ impl Demo {
         Self { _child: child, folder, url, ops_url }
     }
 
-    /// Where its files are.
+    /// The demo's folder.
     pub(crate) fn folder(&self) -> PathBuf {
         self.folder.path().join("demo")
     }
 
-    /// A file with the header that makes a caller an admin.
+    /// A file with the header that authenticates an admin.
     pub(crate) fn header_file(&self) -> PathBuf {
         self.folder().join("admin-header")
     }
 
-    /// What it answers an admin who asks for this.
+    /// The JSON response to an admin's GET.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(format!("{}{path}", self.url));

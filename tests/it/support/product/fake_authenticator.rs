@@ -1,9 +1,10 @@
-//! A verifier that knows tokens by their words.
+//! A verifier that recognises a few fixed tokens.
 
 use async_trait::async_trait;
 use glance_revert::domain::principal::{AuthError, AuthMethod, Authenticator, Call, Principal};
 
-/// Knows the tokens `<prefix>-admin` and `<prefix>-reader`; `<prefix>-down` finds it unavailable.
+/// Recognises the tokens `<prefix>-admin` and `<prefix>-reader`; with `<prefix>-down` it is
+/// unavailable.
 #[derive(Debug)]
 pub(crate) struct FakeAuthenticator(pub(crate) &'static str);
 
@@ -29,7 +30,7 @@ impl Authenticator for FakeAuthenticator {
         }
     }
 
-    /// As the true ones do.
+    /// Like the real verifiers.
     fn needs_remote_call(&self, _: &Call<'_>) -> bool {
         self.0 == "keystone"
     }

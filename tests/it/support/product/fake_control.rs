@@ -1,4 +1,4 @@
-//! Orders in memory.
+//! Pauses and holds in memory.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,13 +17,13 @@ use glance_revert::domain::time::Clock;
 use crate::support::clock::FixedClock;
 use crate::support::fakes::FakeRepo;
 
-/// Tables that are there unless a test takes them away.
+/// The tables exist unless a test removes them.
 #[derive(Debug)]
 pub(crate) struct FakeControl {
     repo: Arc<FakeRepo>,
     clock: Arc<FixedClock>,
     pub(crate) is_missing: Mutex<bool>,
-    /// What a pass has in hand.
+    /// The number of claims in progress.
     pub(crate) in_hand: Mutex<u64>,
     orders: Mutex<Orders>,
     holds: Mutex<BTreeMap<ImageId, InForce>>,

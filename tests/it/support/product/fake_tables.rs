@@ -10,13 +10,13 @@ use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::tables::{OwnTables, TablesState};
 use glance_revert::domain::time::Timestamp;
 
-/// Missing, until a test says something else.
+/// Missing, unless a test says otherwise.
 #[derive(Debug)]
 pub(crate) struct FakeTables {
     pub(crate) state: Mutex<TablesState>,
     /// Newest first.
     pub(crate) audit: Mutex<Vec<AuditRow>>,
-    /// What was asked for last.
+    /// The last query.
     pub(crate) asked: Mutex<Option<AuditQuery>>,
 }
 

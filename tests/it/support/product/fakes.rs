@@ -26,7 +26,7 @@ use glance_revert::domain::time::{Clock, Timestamp};
 
 use crate::support::clock::FixedClock;
 
-/// What a [`FakeRepo`] does instead of serving.
+/// How a [`FakeRepo`] fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RepoFault {
     Unavailable,
@@ -43,9 +43,9 @@ pub(crate) struct FakeRepo {
     pub(crate) fault: Mutex<Option<RepoFault>>,
     /// The database's clock.
     pub(crate) clock: Mutex<Option<Arc<FixedClock>>>,
-    /// How many calls came.
+    /// The number of calls.
     pub(crate) calls: Mutex<usize>,
-    /// Whether somebody else ends the locations of what was reverted.
+    /// Whether somebody else ends the locations of reverted images.
     pub(crate) lost_after_revert: Mutex<bool>,
 }
 
@@ -121,7 +121,7 @@ fn wanted(query: &PendingQuery, image: &PendingSummary) -> bool {
         })
 }
 
-/// For the calls that only the scrubber makes.
+/// For calls that only the scrubber makes.
 fn not_here<T>() -> Result<T, RepoError> {
     Err(RepoError::Refused("the API has no use for this call".to_owned()))
 }
@@ -362,7 +362,7 @@ impl ImageLock for FakeLock {
     }
 }
 
-/// One store called `fast` that has every `file://` URI, and what lies in it.
+/// A single store called `fast` that has every `file://` URI, with its objects.
 #[derive(Debug, Clone)]
 pub(crate) struct FakeStore {
     id: StoreId,

@@ -1,4 +1,4 @@
-//! A fake Keystone, a verifier that asks it, and the whole API in front of it.
+//! A fake Keystone, a verifier that uses it, and the whole API in front of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,10 +82,10 @@ impl World {
         self.verifier.authenticate(&call_with(token)).await
     }
 
-    /// What is made of this answer, by a word.
+    /// How this response is interpreted, in one word.
     pub(crate) async fn judged(&self, body: Value) -> String {
         self.keystone.answer_validations(Reply::Json(200, body));
-        // Another token each time: good answers are kept.
+        // A new token each time, because good answers are cached.
         let token = format!("token-{}", self.keystone.validations());
         match self.ask(&token).await {
             Ok(principal) if principal.is_admin => "admin".to_owned(),
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    /// Through the whole API.
+    /// Makes a call through the whole API.
     pub(crate) async fn call(&self) -> Answer {
         call(&self.verifier, TOKEN).await
     }
@@ -107,7 +107,7 @@ pub(crate) async fn call(verifier: &KeystoneAuthenticator, token: &str) -> Answe
     api.send(request.body(Body::empty()).unwrap()).await
 }
 
-/// What Keystone says of an admin, changed.
+/// Keystone's response about an admin, with changes.
 pub(crate) fn admin_with(change: impl FnOnce(&mut Value)) -> Value {
     let mut body = admin_body();
     change(&mut body["token"]);

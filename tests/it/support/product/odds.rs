@@ -1,5 +1,5 @@
-//! Adapters of the domain that are worse than the real ones: locks that exclude nobody, a store
-//! that often refuses.
+//! Adapters that behave worse than the real ones: locks that exclude nobody, a store that often
+//! refuses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use glance_revert::domain::store::{
     Stores, Unplaced,
 };
 
-/// What named locks are on two nodes of Galera: everybody gets every lock.
+/// Named locks as on two Galera nodes: everybody gets every lock.
 #[derive(Debug)]
 pub(crate) struct LocksOfNobody;
 
@@ -118,7 +118,7 @@ impl Store for RefusingStore {
     }
 }
 
-/// Stores in which something happens just before an object of this image is destroyed.
+/// Stores that run something just before an object of this image is destroyed.
 #[derive(Clone)]
 pub(crate) struct MeanwhileStores {
     pub(crate) inner: Arc<dyn Stores>,

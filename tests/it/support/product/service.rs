@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::output;
 
-/// A service on free ports of loopback, without a scrubber of its own; stops when dropped.
+/// A service on free ports of loopback, without a scrubber; stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
     base: String,
@@ -30,7 +30,7 @@ pub(crate) struct Service {
     folder: TempDir,
 }
 
-/// What the service answered.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -42,8 +42,8 @@ pub(crate) struct Answer {
 }
 
 impl Service {
-    /// Beside a Glance: its own configuration file, and a drop-in as an operator would add it,
-    /// with a database user of the service's own, and more lines in `[revert]`.
+    /// Starts next to a Glance: with Glance's own configuration file, and a drop-in file as an
+    /// operator would add it, with a separate database user and additional lines in `[revert]`.
     pub(crate) async fn start(glance: PathBuf, database: &str, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let issuer = DemoIssuer::generate("https://issuer.test", "glance-revert").unwrap();
@@ -68,22 +68,22 @@ impl Service {
         Self { base, token, http, shutdown, sources, folder }
     }
 
-    /// Where its own files are.
+    /// The folder of its own files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Where it is.
+    /// Its base URL.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// A request of one's own, as an admin.
+    /// Any other request, as an admin.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
     }
 
-    /// Where it is configured.
+    /// Its configuration files.
     pub(crate) fn config_files(&self) -> &[PathBuf] {
         &self.sources.config_files
     }
@@ -115,7 +115,7 @@ impl Service {
         Answer { status, restored, warnings, body: serde_json::from_slice(&body).unwrap() }
     }
 
-    /// One pass, with connections and locks of its own.
+    /// Runs one pass, with its own connections and locks.
     pub(crate) async fn scrub(&self) -> ScrubReport {
         app(&self.sources).scrubber().unwrap().run_once(&CancellationToken::new()).await.unwrap()
     }
@@ -129,7 +129,7 @@ impl Drop for Service {
 
 fn app(sources: &Sources) -> App {
     let config = Config::load(sources).unwrap();
-    // This process is no helper, and cannot become one.
+    // This process is not a helper, and cannot become one.
     let rbd_helper = env!("CARGO_BIN_EXE_glance-revert").into();
     let options = StoreOptions { rbd_helper, ..StoreOptions::from(&config.revert) };
     App::with_store_options(config, &options).unwrap()

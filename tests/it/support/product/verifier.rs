@@ -1,4 +1,4 @@
-//! The verifier of JWTs as an operator configures it, running, with a clock of the test's.
+//! The JWT verifier as an operator configures it, running, with the test's clock.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use crate::support::api::{Answer, TestApi};
 use crate::support::clock::FixedClock;
 use crate::support::tokens::merged;
 
-/// The present of a clock that was not moved, 2026-11-22T12:00:00Z.
+/// The time of an unmoved clock: 2026-11-22T12:00:00Z.
 pub(crate) const NOW: i64 = 1_795_348_800;
-/// What the product is called by issuers.
+/// The audience that issuers use for this service.
 pub(crate) const AUDIENCE: &str = "glance-revert";
 
-/// A verifier, and the task that keeps its keys fresh; stops when dropped.
+/// A verifier, and the task that refreshes its keys; stops when dropped.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) jwt: Arc<JwtAuthenticator>,
@@ -32,7 +32,7 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    /// From the text of `[revert_jwt:<name>]` sections.
+    /// Starts one from the text of `[revert_jwt:<name>]` sections.
     pub(crate) fn start(sections: &str) -> Self {
         Self::try_start(sections).unwrap()
     }
@@ -57,13 +57,13 @@ impl Verifier {
         }
     }
 
-    /// The true router, with this verifier behind it.
+    /// The real router with this verifier.
     pub(crate) fn api(&self) -> TestApi {
         TestApi::with(|state| state.bearer = self.jwt.clone())
     }
 }
 
-/// A guarded request with this value for `Authorization`.
+/// Sends a guarded request with this value of `Authorization`.
 pub(crate) async fn ask(api: &TestApi, authorization: &[u8]) -> Answer {
     let request = Request::get("/v2/pending-deletes").header("authorization", authorization);
     api.send(request.body(Body::empty()).unwrap()).await
@@ -79,7 +79,7 @@ fn issuers(sections: &str) -> Vec<JwtIssuerConfig> {
     Config::load(&sources).unwrap().issuers
 }
 
-/// Claims of an admin that are good for a week, changed by `more`.
+/// Claims of an admin that are valid for a week, with the changes of `more`.
 pub(crate) fn claims(issuer: &str, more: &Value) -> String {
     let good = json!({
         "iss": issuer, "aud": AUDIENCE, "sub": "alice", "iat": NOW - 10, "exp": NOW + 604_800,
@@ -88,7 +88,7 @@ pub(crate) fn claims(issuer: &str, more: &Value) -> String {
     merged(&good, more).to_string()
 }
 
-/// Any call, with this token.
+/// A call with this token.
 pub(crate) fn call_with(token: &str) -> Call<'static> {
     Call::new("GET", "/v2/pending-deletes", Token::new(token))
 }

@@ -1,4 +1,4 @@
-//! Everything between the API and the real database: repo, locks, a file store, a fixed clock.
+//! All layers between the API and the real database: repo, locks, a file store, a fixed clock.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl World {
         Self::with_datadirs(kind, &["images"]).await
     }
 
-    /// With our own tables beside Glance's, and what `deploy/sql/` grants on them.
+    /// Adds our own tables, with the grants of `deploy/sql/`.
     pub(crate) async fn with_tables(kind: Kind) -> Self {
         let world = Self::new(kind).await;
         world.db.make_own_tables().await;
@@ -48,17 +48,17 @@ impl World {
         world
     }
 
-    /// One store over several folders; [`World::datadir`] is the first.
+    /// A store with several folders; [`World::datadir`] is the first one.
     pub(crate) async fn with_datadirs(kind: Kind, names: &[&str]) -> Self {
         Self::around(TestDatabase::create(kind).await, names)
     }
 
-    /// On another server: its URL, without a database.
+    /// On another server, given as a URL without a database.
     pub(crate) async fn at(kind: Kind, server: String) -> Self {
         Self::around(TestDatabase::create_at(kind, server).await, &["images"])
     }
 
-    /// In a database that is there.
+    /// On an existing database.
     pub(crate) fn on(db: TestDatabase) -> Self {
         Self::around(db, &["images"])
     }
@@ -84,18 +84,18 @@ impl World {
         Rows(&self.db)
     }
 
-    /// A connection pool and a lock session of its own, as another process would have.
+    /// A connection pool and a lock session of its own, like another process.
     pub(crate) fn open(&self) -> Database {
         self.open_many(4)
     }
 
-    /// The same, of so many connections.
+    /// The same with this many connections.
     pub(crate) fn open_many(&self, connections: u32) -> Database {
         let config = DatabaseConfig::parse(&self.db.url(), "").unwrap();
         Database::open(&config, connections).unwrap()
     }
 
-    /// The same by way of another address.
+    /// The same with another address.
     pub(crate) fn open_at(url: &str) -> Database {
         Database::open(&DatabaseConfig::parse(url, "").unwrap(), 4).unwrap()
     }
@@ -112,13 +112,13 @@ impl World {
         self.datadir().join(id).exists()
     }
 
-    /// An image of 8 bytes with everything, deleted an hour ago; its file is there.
+    /// An image of 8 bytes with all kinds of children, deleted an hour ago; its file exists.
     pub(crate) async fn deleted_image(&self, id: &str) {
         std::fs::write(self.datadir().join(id), b"contents").unwrap();
         self.rows().deleted_image(id, &self.uri(id), 8).await;
     }
 
-    /// A living image, so that the store can show something.
+    /// A living image, as a canary for the store.
     pub(crate) async fn live_image(&self, id: &str) {
         std::fs::write(self.datadir().join(id), b"contents").unwrap();
         self.rows().image(id, "active", 8, None).await;
@@ -145,7 +145,7 @@ impl World {
         self.scrubber_over(database, Arc::clone(&self.stores))
     }
 
-    /// The same over stores that are worse.
+    /// A scrubber over other stores.
     pub(crate) fn scrubber_over(&self, database: &Database, stores: Arc<dyn Stores>) -> Scrubber {
         let settings = ScrubSettings {
             scrub_time: Duration::from_mins(1),
@@ -180,7 +180,7 @@ impl World {
         self.scrubber(&self.open()).run_once(&CancellationToken::new()).await.unwrap()
     }
 
-    /// Claims images as a pass does that dies before it destroys anything.
+    /// Claims images like a pass that dies before it destroys anything.
     pub(crate) async fn claim(&self, ids: &[&str]) {
         let ids: Vec<_> = ids.iter().map(|id| ImageId::parse(id).unwrap()).collect();
         let (database, now) = (self.open(), self.clock.now());
@@ -193,7 +193,7 @@ impl World {
         }
     }
 
-    /// Ends every session on the test's database but the one that asks.
+    /// Ends every session on the test's database except the current one.
     pub(crate) async fn cut_connections(&self, kind: Kind) {
         let cut = match kind {
             Kind::Sqlite => return,
@@ -210,7 +210,7 @@ impl World {
         self.db.execute(cut).await;
     }
 
-    /// `status deleted` of an image, in words that are the same on every database.
+    /// `status deleted` of an image, in the same words for every database.
     pub(crate) async fn status(&self, id: &str) -> String {
         let sql = format!(
             "SELECT status, CASE WHEN deleted = TRUE THEN 'deleted' ELSE 'kept' END, \

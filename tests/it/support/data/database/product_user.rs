@@ -1,4 +1,4 @@
-//! The user that `deploy/sql/` makes: what the product is given in tests, as in production.
+//! The user that `deploy/sql/` creates: the product has it in tests, as in production.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ const POSTGRES: &str = include_str!("../../../../../deploy/sql/postgresql.sql");
 const OWN_MARIADB: &str = include_str!("../../../../../deploy/sql/own-tables-mariadb.sql");
 const OWN_POSTGRES: &str = include_str!("../../../../../deploy/sql/own-tables-postgresql.sql");
 
-/// A user of one test database, granted what the committed file grants.
+/// A user of one test database, with the grants of the committed file.
 #[derive(Debug)]
 pub(crate) struct ProductUser {
     kind: Kind,
@@ -19,7 +19,7 @@ pub(crate) struct ProductUser {
 }
 
 impl ProductUser {
-    /// One that is not made yet.
+    /// Does not create the user yet.
     pub(super) fn new(kind: Kind) -> Self {
         let name = format!("u_{}", &Uuid::new_v4().simple().to_string()[..12]);
         Self { kind, name }
@@ -33,19 +33,19 @@ impl ProductUser {
             .replace("CHANGE_ME", canary::DATABASE_PASSWORD)
     }
 
-    /// The committed file with what it may do with our own tables.
+    /// The committed file with the grants on our own tables.
     pub(super) fn grant_own_tables(&self) -> String {
         let committed = if self.kind == Kind::Mariadb { OWN_MARIADB } else { OWN_POSTGRES };
         committed.replace("glance_revert", &self.name)
     }
 
-    /// Takes it away again, after its database.
+    /// Drops the user, after its database.
     pub(super) fn drop(&self) -> String {
         let what = if self.kind == Kind::Mariadb { "USER" } else { "ROLE" };
         format!("DROP {what} {}", self.grantee())
     }
 
-    /// The owner's URL, with this user in the owner's place.
+    /// The owner's URL, with this user instead of the owner.
     pub(super) fn url(&self, owner: &str) -> String {
         let (scheme, rest) = owner.split_once("://").unwrap();
         let (_, place) = rest.rsplit_once('@').unwrap();
@@ -53,7 +53,7 @@ impl ProductUser {
         format!("{scheme}://{}:{password}@{place}", self.name)
     }
 
-    /// As GRANT and REVOKE name it.
+    /// The user as in GRANT and REVOKE.
     pub(crate) fn grantee(&self) -> String {
         if self.kind == Kind::Mariadb { format!("'{}'@'%'", self.name) } else { self.name.clone() }
     }

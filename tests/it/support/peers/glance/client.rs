@@ -1,4 +1,4 @@
-//! What a user of Glance can ask of it. A call that fails fails the test, with Glance's answer.
+//! Glance's API as a user calls it. A failed call fails the test, with Glance's response.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,12 +23,12 @@ impl Client {
         Self { http: http.build().unwrap(), base: base.to_owned(), token: token.to_owned() }
     }
 
-    /// Writes the header that makes this user known, for curl.
+    /// Writes the header that identifies this user into a file for curl.
     pub(crate) fn write_header(&self, file: &Path) {
         std::fs::write(file, format!("X-Auth-Token: {}\n", self.token)).unwrap();
     }
 
-    /// A request of one's own; `path` begins with `/v2`.
+    /// Any other request; `path` begins with `/v2`.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.base);
         self.http.request(method, url).header("X-Auth-Token", &self.token)
@@ -67,7 +67,7 @@ impl Client {
         loop {
             let (_, image) = self.show(id).await;
             let stores = image["stores"].as_str().unwrap_or_default();
-            // The task's lock: until it goes, Glance answers a DELETE with 500.
+            // The lock of the import task: while it exists, Glance answers a DELETE with 500.
             let is_busy = !image["os_glance_import_task"].is_null();
             if stores.split(',').any(|has| has == store) && !is_busy {
                 return;
@@ -118,7 +118,7 @@ impl Client {
         done(self.request(Method::DELETE, &format!("/v2/images/{id}"))).await;
     }
 
-    /// Status and document; `null` where the answer is no JSON.
+    /// Status and document; `null` if the response is not JSON.
     pub(crate) async fn show(&self, id: &str) -> (u16, Value) {
         let response = self.request(Method::GET, &format!("/v2/images/{id}")).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap_or_default())
@@ -140,7 +140,7 @@ impl Client {
     }
 }
 
-/// Sends; an answer that is no success fails the test.
+/// Sends a request; any response other than success fails the test.
 async fn done(request: RequestBuilder) -> Response {
     let response = request.send().await.unwrap();
     let (status, url) = (response.status(), response.url().clone());

@@ -1,11 +1,11 @@
-//! The configuration that the real Glance runs with.
+//! The configuration of the real Glance.
 
 use std::fs;
 use std::path::Path;
 
 use super::{GlanceOptions, Stores};
 
-/// Glance's own pipeline, with our filter in the place of `auth_token`.
+/// Glance's own pipeline, with our filter instead of `auth_token`.
 const PASTE: &str = "\
 [pipeline:glance-api-test]
 pipeline = cors http_proxy_to_wsgi versionnegotiation testauth context rootapp
@@ -30,12 +30,12 @@ oslo_config_project = glance
 paste.filter_factory = oslo_middleware:HTTPProxyToWSGI.factory
 ";
 
-/// Makes the folders and writes `glance-api.conf` and its paste file into `folder`.
+/// Creates the folders, and writes `glance-api.conf` and its paste file into `folder`.
 pub(super) fn write(folder: &Path, database: &str, port: u16, options: &GlanceOptions<'_>) {
     for name in ["images", "fast", "slow", "staging", "tasks", "locks", "node"] {
         fs::create_dir_all(folder.join(name)).unwrap();
     }
-    // By this name an old Glance looks for it beside its configuration.
+    // An old Glance searches for it by this name next to its configuration.
     fs::write(folder.join("glance-api-paste.ini"), PASTE).unwrap();
     let path = |name: &str| folder.join(name).display().to_string();
     let (enabled, stores) = stores(options.stores, &path, options.more);
@@ -80,7 +80,7 @@ image_import_plugins = []
     fs::write(folder.join("glance-api.conf"), text).unwrap();
 }
 
-/// What `[DEFAULT]` says of stores, and the sections of them.
+/// The store options of `[DEFAULT]`, and the sections of the stores.
 fn stores(
     stores: Stores,
     path: &impl Fn(&str) -> String,

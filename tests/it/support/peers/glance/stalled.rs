@@ -1,5 +1,5 @@
-//! A DELETE of the real Glance that stands still between two of its transactions
-//! (`python/stall.py` holds it there).
+//! A DELETE of the real Glance that stops between two of its transactions (`python/stall.py` holds
+//! it).
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::Client;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A DELETE that waits to be let go; never, if its Glance is killed.
+/// A DELETE that waits until it may continue, which never happens if its Glance is killed.
 #[derive(Debug)]
 pub(crate) struct StalledDelete {
     go: PathBuf,
@@ -39,7 +39,7 @@ impl StalledDelete {
         Self { go: mark.with_extension("go"), answer }
     }
 
-    /// Lets it go on, and waits for its end.
+    /// Lets it continue, and waits for its end.
     pub(crate) async fn go_on(self) {
         std::fs::write(&self.go, "").unwrap();
         assert_eq!(self.answer.await.unwrap(), Some(204));

@@ -1,4 +1,4 @@
-//! A Swift that asks a real Keystone, and accounts in it.
+//! A Swift that uses a real Keystone, and accounts in it.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::support::proxy::closed_port;
 const PASSWORD: &str = canary::SWIFT_PASSWORD;
 const SIZES: &str = "swift_store_large_object_size = 1\nswift_store_large_object_chunk_size = 1\n";
 
-/// Both, for all tests of this binary.
+/// Both servers, for all tests of this binary.
 struct Cloud {
     keystone: Keystone,
     _swift: Swift,
-    /// Of Swift, with its version.
+    /// Swift's URL, with its version.
     url: String,
 }
 
@@ -34,7 +34,7 @@ impl Cloud {
 
     async fn start() -> Self {
         let keystone = Keystone::start(Provider::Fernet, Duration::from_hours(1)).await;
-        // Where Swift's filter finds whom to ask about tokens.
+        // Swift's filter finds the Keystone for tokens in the catalog.
         keystone.publish("identity", &keystone.url).await;
         let (asker, project) = keystone.user_with("admin").await;
         let project = name_of(&keystone, &project).await;
@@ -52,7 +52,7 @@ async fn name_of(keystone: &Keystone, project: &str) -> String {
     answer["project"]["name"].as_str().unwrap().to_owned()
 }
 
-/// A project with a container `glance`, and its user, who may do all in it.
+/// A project with a container `glance`, and its user, who has all rights in it.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) name: String,
@@ -60,7 +60,7 @@ pub(crate) struct Project {
     pub(crate) container: Container,
     /// `host:port` of Keystone; plain HTTP.
     pub(crate) keystone: String,
-    /// For `glance-swift.conf`.
+    /// The folder of `glance-swift.conf`.
     folder: TempDir,
 }
 
@@ -105,8 +105,8 @@ impl Project {
         config
     }
 
-    /// The options of a store over the container, for Glance: its login stands in locations. What
-    /// is large begins at a segment's 1,024,000 bytes.
+    /// Glance's options for a store over the container, with the login in locations. Large objects
+    /// start at a segment's 1,024,000 bytes.
     pub(crate) fn options(&self) -> String {
         let Self { name, user, container, keystone, .. } = self;
         format!(
@@ -116,8 +116,8 @@ impl Project {
         )
     }
 
-    /// The same with the login in a file, and a reference to it in locations; in a store of several
-    /// glance_store 5.7 knows of no reference that goes without saying.
+    /// The same with the login in a file, and a reference to it in locations. In a multi-store
+    /// configuration, glance_store 5.7 has no default reference.
     pub(crate) fn options_by_reference(&self) -> String {
         let Self { name, user, container, keystone, .. } = self;
         let text = format!(
