@@ -1,4 +1,4 @@
-//! Who may call: Keystone, JWT issuers, `TokenReview`, client certificates.
+//! Callers: Keystone, JWT issuers, `TokenReview`, client certificates.
 
 mod corpus;
 mod jwks;

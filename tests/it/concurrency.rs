@@ -1,4 +1,4 @@
-//! Races, crashes, faults of the network, locks.
+//! Races, crashes, network faults, locks.
 
 mod crash;
 mod faults;

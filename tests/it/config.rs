@@ -1,4 +1,4 @@
-//! oslo.config files, held against oslo's and Glance's own reading of them.
+//! oslo.config files, compared with oslo's and Glance's own parsers.
 
 mod deployers;
 mod oslo;

@@ -1,4 +1,4 @@
-//! What `make fuzz` has kept, through the parsers that it is for.
+//! Runs the parsers on the inputs that `make fuzz` has kept.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use crate::support::env;
 #[path = "../../fuzz/src/parsers.rs"]
 mod parsers;
 
-/// All of it is read by each run of the tests, and by whoever clones the repository.
+/// Limits the kept inputs, which every test run reads and every clone contains.
 const MOST_BYTES: u64 = 256 * 1024;
 
 fn corpus() -> PathBuf {
@@ -29,7 +29,8 @@ fn no_parser_stumbles_over_what_fuzzing_has_kept() {
     each_file(|name, parser, file, data| must_end(name, parser, file, data));
 }
 
-/// What a fuzzer begins with, without its eye for what is new: the same in every run.
+/// Varies the kept inputs as a fuzzer would, but without coverage feedback and the same in every
+/// run.
 #[test]
 fn no_parser_stumbles_over_what_is_near_to_it() {
     let rounds = env::rounds(3);
@@ -58,8 +59,8 @@ fn must_end(name: &str, parser: parsers::Parser, file: &Path, data: &[u8]) {
     assert!(end.is_ok(), "{name}, {}: {shown:?}", file.display());
 }
 
-/// One to four small changes: bytes that mean something, a piece that is away, twice there, or
-/// elsewhere, numbers beyond what fits.
+/// Makes one to four small changes: inserts meaningful bytes, removes, repeats or moves a piece, or
+/// writes numbers that do not fit.
 fn changed(chance: &mut Chance, data: &[u8]) -> Vec<u8> {
     const PIECES: [&[u8]; 16] = [
         b"/",

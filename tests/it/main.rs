@@ -1,4 +1,5 @@
-//! The integration tests: one binary, a folder a part of the product, a file a subject.
+//! The integration tests: one binary, a folder for each part of the product, a file for each
+//! subject.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 

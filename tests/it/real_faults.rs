@@ -1,10 +1,10 @@
-//! Real faults under the real binary: connections that are cut, answers that are lost, late or never come,
-//! processes that are killed or stopped, servers that start again, are full or read-only, clocks that jump.
-//! Rows are those of the real Glance's own deletes; after each fault one checker looks at rows, bytes and the
+//! Real faults of the real binary: cut connections; lost, late or missing answers; killed or
+//! stopped processes; servers that restart, are full or read-only; clocks that jump. The rows come
+//! from the real Glance's own deletes. After each fault, one checker examines rows, bytes and the
 //! audit.
 //!
-//! `make faults` runs them for long: `GLANCE_REVERT_TEST_ROUNDS` says how many rounds each has, and
-//! `GLANCE_REVERT_TEST_SEED` where a run is to go the way of an earlier one.
+//! `make faults` runs them for longer: `GLANCE_REVERT_TEST_ROUNDS` sets the number of rounds of
+//! each test, and `GLANCE_REVERT_TEST_SEED` repeats an earlier run.
 
 mod checker;
 mod processes;

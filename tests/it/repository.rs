@@ -1,4 +1,4 @@
-//! What the repository promises: floors, documents, deployments, examples.
+//! Rules for the repository: layers, documents, deployments, examples.
 
 mod deploy;
 mod docs;

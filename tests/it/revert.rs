@@ -1,4 +1,4 @@
-//! What comes back, and what is listed as able to.
+//! Reverts, and the list of images that can be reverted.
 
 mod bulk;
 mod list;

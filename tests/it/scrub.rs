@@ -1,4 +1,4 @@
-//! What a pass destroys, and what it must not.
+//! What a pass destroys, and what it must not destroy.
 
 mod in_force;
 mod limit;

@@ -1,4 +1,4 @@
-//! Listeners, TLS, signals, hostile peers, secrets.
+//! Listeners, TLS, signals, hostile clients, secrets.
 
 mod attack;
 mod listen;

@@ -1,4 +1,4 @@
-//! Each store on its real server, and all of them on one suite.
+//! Each store with its real server, and all of them in one test suite.
 
 mod ceph_faults;
 mod ceph_harness;

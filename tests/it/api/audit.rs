@@ -1,4 +1,4 @@
-//! Every decision leaves one record, before its answer.
+//! Every decision is recorded once, before its response.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,7 +18,7 @@ use crate::support::log::{all, audit_of};
 
 const GLOBAL: &str = "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a";
 
-/// The one record of an answer, without what every line has.
+/// The record of a request, without the fields that every line has.
 fn record(answer: &Answer) -> Value {
     let mut records = audit_of(answer.request_id());
     assert_eq!(records.len(), 1, "{records:?}");

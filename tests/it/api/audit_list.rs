@@ -1,4 +1,4 @@
-//! The list of what was done.
+//! The audit list over HTTP.
 
 use glance_revert::domain::audit::AuditRow;
 use glance_revert::domain::tables::TablesState;

@@ -1,4 +1,4 @@
-//! Who is let in, in which order, and what the others are told.
+//! Who is admitted, in which order requests are checked, and how others are refused.
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};

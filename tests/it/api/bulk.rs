@@ -41,7 +41,7 @@ fn counts(answer: &Value) -> [u64; 4] {
         .map(|of| answer["counts"][of].as_u64().unwrap())
 }
 
-/// More images cannot come back than a request takes, and yet it ends.
+/// More images fail than fit into one request, and the bulk revert still ends.
 async fn a_selection_is_taken_back_page_by_page_whatever_cannot_come_back(kind: Kind) {
     let (world, service, _setup) = scene(kind, 60).await;
     world.live_image("alive").await;
@@ -87,7 +87,7 @@ async fn a_selection_is_taken_back_page_by_page_whatever_cannot_come_back(kind: 
     assert_eq!((all, seen.len()), ([34, 0, 25, 0], 59));
     seen.sort();
     assert_eq!(seen, ids("m", 59), "each once, and none of a project that only looks alike");
-    // the same request again, without a marker
+    // repeat the request without a marker
     let (_, again) = ask(&service, &of_project(json!({"limit": 1000}))).await;
     assert_eq!((counts(&again), &again["remaining"]), ([0, 0, 25, 0], &json!(0)));
     assert_eq!(again["counts"]["reasons"], json!({"image.data_missing": 25}));
@@ -151,7 +151,7 @@ async fn nothing_is_done_where_the_selection_has_changed(kind: Kind) {
     assert_eq!(counts(&one), [1, 0, 0, 0], "{one}");
 }
 
-/// The client is gone while its request is carried out.
+/// The client disconnects while its request is processed.
 async fn what_a_client_who_left_had_done_is_in_the_log(kind: Kind) {
     let (world, service, _setup) = scene(kind, 400).await;
     let body = json!({"owner": "p1"}).to_string();
@@ -218,7 +218,7 @@ async fn a_request_that_could_mean_everything_or_nothing_is_refused() {
         let message = answer["error"]["message"].as_str().unwrap();
         assert!(message.contains(word), "{body}: {message}");
     }
-    // an owner that the column cannot hold is nobody's
+    // no image has an owner that the column cannot hold
     let (status, answer) = ask(&service, &json!({"owner": "\u{1f40b}'; DROP TABLE images"})).await;
     assert_eq!((status, &answer["results"]), (StatusCode::OK, &json!([])), "{answer}");
     assert!(world.fates("m").await.values().all(|fate| *fate == Fate::WAITS));

@@ -1,4 +1,4 @@
-//! What clients of the last release rely on is still there.
+//! Clients of the last release keep working.
 //!
 //! `openapi/released.json` is the document of that release; a release replaces it.
 
@@ -17,7 +17,7 @@ fn texts(array: &Value) -> BTreeSet<&str> {
     array.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Every promise that `old` makes and `new` breaks.
+/// Every guarantee of `old` that `new` breaks.
 fn broken(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut gone = |what: String, old: BTreeSet<&str>, new: BTreeSet<&str>| {
@@ -62,7 +62,8 @@ fn broken(old: &Value, new: &Value) -> Vec<String> {
         let (was, is) = (&was[name], &is[name]);
         gone(format!("{name} fields"), names(&was["properties"]), names(&is["properties"]));
         gone(format!("{name} words"), texts(&was["enum"]), texts(&is["enum"]));
-        // A field that a request must have is news to old clients, one that an answer may lack too.
+        // A newly required request field breaks old clients, as does a response field that becomes
+        // optional.
         let (asked, told) = if name == "RevertRequest" { (is, was) } else { (was, is) };
         gone(format!("{name} required"), texts(&asked["required"]), texts(&told["required"]));
         for field in names(&was["properties"]) {

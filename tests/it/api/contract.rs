@@ -1,5 +1,5 @@
-//! The served document against the running service: schemathesis makes requests up from it, good
-//! ones and bad ones, and holds every answer against what the document says.
+//! The served document against the running service: schemathesis generates valid and invalid
+//! requests from it, and checks every response against the document.
 
 use std::process::Stdio;
 
@@ -11,15 +11,15 @@ use crate::support::database::Kind;
 use crate::support::env;
 use crate::support::world::World;
 
-/// Of every operation, at most. The requests are the same in each run.
+/// Maximum number of requests per operation. They are the same in each run.
 const EXAMPLES: &str = "60";
 
-/// A page begins after an image that is there, or not at all, and a store is one that is configured: no
-/// schema says which these are.
+/// A marker must be an existing image, and a store a configured one; no schema can say which these
+/// are.
 const KNOWN_MARKER: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n";
 
-/// What no schema says: ids and a selection exclude each other, one time is later than another or has
-/// not passed yet, entries of the audit have ids of their own.
+/// Constraints that no schema expresses: ids and a selection exclude each other, one time is later
+/// than another or in the future, audit entries have their own ids.
 const UNSAID: &str = r#"
 [[operations]]
 include-path-regex = "/actions/(revert|hold|release|pause)$|/hold$"
@@ -32,7 +32,7 @@ include-path = "/v2/audit"
 "query.marker" = "0192f0c4-0000-7000-8000-000000000000"
 "#;
 
-/// That no body at all may also be sent as `null`, as Go's clients do, is said by no schema either.
+/// An absent body may also be sent as `null`, as Go's clients do; no schema expresses that.
 const NO_BODY: &str = "\
 import schemathesis
 
@@ -41,11 +41,11 @@ def filter_case(context, case):
     return case.body is not None
 ";
 
-/// One image that is there also for the operations that take an id: made up ids find nothing.
+/// An existing image for operations that take an id: generated ids match nothing.
 const KNOWN_IMAGE: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n\
      \"path.image_id\" = \"a\"\n";
 
-/// Runs it; gives what it printed, and whether it was content.
+/// Runs schemathesis; returns its output, and whether it succeeded.
 async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (bool, String) {
     let folder = tempfile::TempDir::new().unwrap();
     let config = format!("{config}{UNSAID}");
@@ -56,7 +56,7 @@ async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (b
         .args(["--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES])
         .args(["--checks", "all"])
         .args(["--generation-deterministic", "--continue-on-failure", "--no-color"])
-        // Two tokens at once are refused; tests of ours say so.
+        // Two tokens at once are refused; our own tests cover that.
         .args(["--generation-with-security-parameters", "false"])
         .args(arguments)
         .current_dir(folder.path())
@@ -69,7 +69,7 @@ async fn schemathesis(service: &Service, config: &str, arguments: &[&str]) -> (b
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The statuses that the service answered, by its own log.
+/// The statuses of the service's responses, from its log.
 fn statuses(service: &Service) -> Vec<u64> {
     let lines = service.lines().into_iter();
     let mut found: Vec<_> = lines.filter_map(|line| line["status"].as_u64()).collect();

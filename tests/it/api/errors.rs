@@ -1,4 +1,4 @@
-//! Every status of the table has the one body, says what to do, and keeps secrets.
+//! Every status has the same body, says what to do, and shows no secrets.
 
 use std::time::Duration;
 

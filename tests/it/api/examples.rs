@@ -1,4 +1,4 @@
-//! The document's own examples, replayed against the binary.
+//! The document's examples, sent to the binary.
 
 use glance_revert::api::openapi::{self, Specification};
 use reqwest::header::AUTHORIZATION;
@@ -11,17 +11,17 @@ fn resolved<'a>(document: &'a Value, node: &'a Value) -> &'a Value {
     target.map_or(node, |target| document.pointer(target.trim_start_matches('#')).unwrap())
 }
 
-/// The bodies that an operation shows, or one call without a body.
+/// An operation's example bodies, or one request without a body.
 fn bodies(operation: &Value) -> Vec<Option<Value>> {
     let examples = &operation["requestBody"]["content"]["application/json"]["examples"];
     let shown = examples.as_object().into_iter().flat_map(|named| named.values());
-    // Dry runs first: what they speak of must still be there.
+    // Dry runs first, while their images are still pending.
     let mut shown: Vec<_> = shown.map(|example| Some(example["value"].clone())).collect();
     shown.sort_by_key(|body| body.as_ref().is_none_or(|body| body["dry_run"] != true));
     if shown.is_empty() { vec![None] } else { shown }
 }
 
-/// The examples of the parameters in the query.
+/// The examples of query parameters.
 fn query(operation: &Value) -> Vec<(String, String)> {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     parameters
@@ -41,7 +41,7 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             if operation["operationId"] == "logIn" {
-                // Needs a Keystone; `api::login` has one.
+                // Needs a Keystone: `api::login` tests it.
                 continue;
             }
             for body in bodies(operation) {
@@ -77,8 +77,8 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
     assert_eq!(replayed, 23);
 }
 
-/// Required fields are there, others are known or of the type that additional ones have, and the
-/// schema's own example is of the same shape.
+/// Checks that required fields exist, that other fields are known or of the type of additional
+/// ones, and that the schema's own example has the same shape.
 fn check(document: &Value, schema: &Value, answer: &Value, place: &str) {
     let schema = resolved(document, schema);
     let properties = schema["properties"].as_object().unwrap();

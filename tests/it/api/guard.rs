@@ -20,14 +20,14 @@ const OURS: &str = "glance-revert";
 
 type Header = (&'static str, String);
 
-/// The API behind the true verifier of JWTs, and a header for each kind of caller.
+/// The API with the real JWT verifier, and a header for each kind of caller.
 struct Callers {
     api: TestApi,
     kinds: Vec<(&'static str, Option<Header>, Expected)>,
     _folder: TempDir,
 }
 
-/// What a guarded operation answers.
+/// What a guarded operation must answer.
 #[derive(Clone, Copy)]
 enum Expected {
     Refused(u16, &'static str),
@@ -39,7 +39,7 @@ impl Callers {
         let folder = TempDir::new().unwrap();
         let clock = FixedClock::default().now() + Duration::from_mins(80);
         let issuer = DemoIssuer::generate("https://good.test", OURS).unwrap();
-        // Trusted, and its tokens are for somebody else.
+        // A trusted issuer whose tokens are for another service.
         let careless = DemoIssuer::generate("https://careless.test", "another-service").unwrap();
         let config = config(&folder, &[("good", &issuer), ("careless", &careless)]);
         let api = TestApi::with(|state| {
@@ -88,7 +88,7 @@ fn config(folder: &TempDir, issuers: &[(&str, &DemoIssuer)]) -> Config {
     Config::load(&Sources { config_files: vec![file], config_dirs: vec![], environment }).unwrap()
 }
 
-/// Method, path with its parameters filled in, and the operation itself.
+/// Each operation: its method, its path with parameters filled in, and its document.
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, item)| {
@@ -100,7 +100,7 @@ fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     operations.collect()
 }
 
-/// Sends the first of the operation's own examples, where it takes a body.
+/// Sends the operation's first example, if it has a body.
 async fn call(
     api: &TestApi,
     method: &str,

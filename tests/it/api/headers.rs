@@ -1,4 +1,4 @@
-//! What every answer says to browsers, and the one Host that every request needs.
+//! Security headers of every response, and the one Host that every request needs.
 
 use axum::body::Body;
 use axum::http::{Method, Request};

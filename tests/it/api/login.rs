@@ -1,4 +1,4 @@
-//! `POST /v2/login`, with the real way to a Keystone that is not one.
+//! `POST /v2/login`, through the real client to a fake Keystone.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn post(api: &TestApi, body: &Value) -> Answer {
     api.send(request.body(Body::from(body.to_string())).unwrap()).await
 }
 
-/// An API that lets people sign in, with so many failures a minute.
+/// An API that allows signing in, with this number of failures a minute.
 async fn world(failures: u32) -> (World, TestApi) {
     let world = World::new().await;
     world.keystone.answer_logins(Reply::Token(TOKEN, login_body()));

@@ -1,4 +1,4 @@
-//! What a request leaves behind: one log line, two metrics, no secrets.
+//! The traces of a request: one log line, two metrics, no secrets.
 
 use axum::body::Body;
 use axum::http::{Method, Request};

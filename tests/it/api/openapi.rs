@@ -1,4 +1,4 @@
-//! The committed OpenAPI document, and what generated clients need of it.
+//! The committed OpenAPI document, and what generated clients need from it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -101,7 +101,7 @@ fn response_fields_may_grow_and_images_keep_their_properties() {
     assert_eq!(schemas["Image"]["properties"]["owner"]["nullable"], true);
 }
 
-/// The page at `/docs` writes examples into its form: with a day long past the list looks empty.
+/// The page at `/docs` fills its form with examples: with an old date the list would look empty.
 #[test]
 fn no_filter_of_the_list_has_an_example() {
     let document = openapi::document(Specification::V3_0);

@@ -1,4 +1,4 @@
-//! The list of what can be reverted, and the look at one image.
+//! The list of pending images, and the details of one image.
 
 use axum::http::StatusCode;
 use glance_revert::domain::image::ImageStatus;
@@ -56,7 +56,7 @@ async fn a_line_of_the_list_says_how_long_is_left() {
     assert_eq!(late["pending_deletes"][0]["seconds_left"], 0);
 }
 
-/// Whoever calls with curl reads the answer on a terminal.
+/// Output of curl is read on a terminal.
 #[tokio::test]
 async fn an_answer_is_the_same_json_without_what_a_terminal_acts_upon() {
     let api = TestApi::new();
@@ -153,7 +153,7 @@ async fn a_marker_that_is_no_image_is_refused_and_no_end_of_the_list() {
     }
 }
 
-/// As a script does it that goes by the last id, and takes back what it sees.
+/// Like a script that uses the last id as the marker and reverts the images of each page.
 #[tokio::test]
 async fn a_pager_that_reverts_as_it_goes_misses_no_image() {
     let api = three();

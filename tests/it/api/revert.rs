@@ -1,4 +1,4 @@
-//! The revert by HTTP: the document, the headers, the options.
+//! Reverts over HTTP: the document, the headers, the options.
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::api::{TestApi, admin, revert_uri};
 use crate::support::images::{DATA, ID, location, seed};
 
-/// What the real Glance showed of this image before the delete.
+/// The document of this image from the real Glance, before the delete.
 fn glances_document() -> Value {
     serde_json::from_str(include_str!("../../fixtures/image_document.json")).unwrap()
 }

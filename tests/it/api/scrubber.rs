@@ -1,4 +1,4 @@
-//! The scrubber's plan over HTTP, leave to carry it out, and what it is at.
+//! The scrubber over HTTP: its plan, acceptances, its status.
 
 use std::time::Duration;
 

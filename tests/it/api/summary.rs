@@ -1,4 +1,5 @@
-//! The summary of what waits over HTTP, and the list's filters of visibility, store and fate.
+//! The summary of pending images over HTTP, and the list's filters for visibility, store,
+//! revertible and held.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use crate::support::images::deleted;
 
 const SUMMARY: &str = "/v2/pending-deletes/summary";
 
-/// Two of project p1 in one burst, one of it an hour later.
+/// Two images of project p1 in one burst, and one an hour later.
 fn three() -> TestApi {
     let api = TestApi::new();
     for (id, time) in [("a", "12:00:00"), ("b", "12:00:45"), ("c", "13:00:00")] {

@@ -1,5 +1,4 @@
-//! What a project can write into its own images must cost nobody their revert, nor the scrubber
-//! its pass.
+//! Nothing that a project writes into its own images may prevent others' reverts or a scrub pass.
 
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::pending::{Children, NotPending};
@@ -18,7 +17,7 @@ on_each_database! {
     metadata_that_only_python_reads_stops_neither_revert_nor_scrub,
 }
 
-/// Rows of a child table: `each` gives the values that go before the times.
+/// Inserts rows into a child table: `each` returns the values before the times.
 async fn rows(world: &World, table: &str, columns: &str, at: &str, each: Vec<String>) {
     for some in each.chunks(500) {
         let values: Vec<_> =
@@ -75,7 +74,7 @@ async fn an_image_that_can_never_be_verified_says_so(kind: Kind) {
     let refused = world.revert("a").await.unwrap_err();
     assert!(matches!(refused, RevertError::NotVerifiable { .. }), "{refused}");
 
-    // no hash to compare with
+    // an image without a hash
     world.deleted_image("b").await;
     let refused =
         world.revert_with("b", &RevertRequest::whole(Verify::Checksum)).await.unwrap_err();

@@ -31,7 +31,7 @@ async fn list(api: &TestApi, peer: &str, headers: &[(&str, &str)]) -> Answer {
     api.send(request.body(Body::empty()).unwrap()).await
 }
 
-/// An API at which `HERE` has failed as often as it may.
+/// An API at which `HERE` has used up its attempts.
 async fn used_up() -> TestApi {
     let api = TestApi::with(three_a_minute);
     for _ in 0..3 {
@@ -85,7 +85,7 @@ async fn an_operator_behind_the_same_address_is_not_locked_out() {
 #[tokio::test(start_paused = true)]
 async fn a_limited_client_makes_nobody_else_work() {
     let api = used_up().await;
-    // Not even asked about: it would be good.
+    // The token is good, but not verified.
     list(&api, HERE, &[GOOD_KEYSTONE]).await.assert_error(429, "auth.too_many_failures");
     list(&api, HERE, &[BAD_KEYSTONE]).await.assert_error(429, "auth.too_many_failures");
     list(&api, HERE, &[("x-auth-token", "keystone-down")])

@@ -1,11 +1,11 @@
-//! `/ui`: how the page is served. What it does is tested in a browser, by `tests/ui`.
+//! How `/ui` is served. `tests/ui` tests the page itself in a browser.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
 use crate::support::api::{Answer, TestApi};
 
-/// Of all files together, as they are sent.
+/// Size limit of all files together, as they are sent.
 const MOST: usize = 150_000;
 
 async fn get(api: &TestApi, uri: &str, headers: &[(&str, &str)]) -> Answer {
@@ -20,13 +20,13 @@ fn text(answer: &Answer) -> &str {
     std::str::from_utf8(&answer.bytes).unwrap()
 }
 
-/// What follows each of these in a text, up to the next quote.
+/// The text after each occurrence of `before`, up to the next quote.
 fn quoted(text: &str, before: &str) -> Vec<String> {
     let parts = text.split(before).skip(1);
     parts.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
-/// The page, and all files that it or one of them asks for.
+/// The page, and all files that it loads, directly or not.
 async fn files(api: &TestApi) -> Vec<String> {
     let page = api.get_anonymously("/ui/").await;
     let mut found = quoted(text(&page), "href=\"");

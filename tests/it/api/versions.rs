@@ -1,4 +1,4 @@
-//! What this service says of itself to everybody.
+//! The version document, which needs no token.
 
 use axum::http::StatusCode;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! A corpus of tokens, good and hostile, through the true router: what each is answered, and what
-//! the log says of it. None is stored: keys and tokens are made here.
+//! A corpus of good and hostile tokens, sent through the real router: the response to each, and the
+//! reason in the log. Keys and tokens are generated here; none is stored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,18 +21,18 @@ const PEM: &str = "https://pem.example";
 const STRICT: &str = "https://strict.example";
 const KUBE: &str = "https://kubernetes.default.svc";
 
-/// `admin` for 200, `caller` for 403, `missing` for the 401 that asks for a token; else the reason
-/// that the log has for the one 401 of refused tokens.
+/// `admin` for 200, `caller` for 403, `missing` for the 401 that asks for a token; otherwise the
+/// logged reason of the 401 for refused tokens.
 type Expected = &'static str;
 
-/// What it is, the value of `Authorization`, and what is to come of it.
+/// A description, the value of `Authorization`, and the expected result.
 type Case = (String, Vec<u8>, Expected);
 
 fn case(what: &str, token: impl AsRef<str>, expected: Expected) -> Case {
     (what.to_owned(), format!("Bearer {}", token.as_ref()).into_bytes(), expected)
 }
 
-/// The usual header of the P-256 key, and a claim or more changed; null removes one.
+/// The usual header of the P-256 key and good claims with changes; null removes a claim.
 fn with(more: &Value) -> String {
     token(r#"{"alg":"ES256","kid":"ec"}"#, &claims(MAIN, more), Signer::P256)
 }
@@ -42,22 +42,22 @@ fn headed(header: &str) -> String {
     token(header, &claims(MAIN, &json!({})), Signer::P256)
 }
 
-/// Claims with one of them written out as raw text.
+/// Claims in which one is written as raw text.
 fn raw(name: &str, text: &str) -> String {
     let rest = claims(MAIN, &json!({name: null}));
     let text = format!("{},\"{name}\":{text}}}", rest.strip_suffix('}').unwrap());
     token(r#"{"alg":"ES256","kid":"ec"}"#, &text, Signer::P256)
 }
 
-/// Good claims, and after them what a JSON object could not hold.
+/// Good claims followed by raw text that a JSON object could not represent.
 fn and(text: &str) -> String {
     let good = claims(MAIN, &json!({}));
     let text = format!("{},{text}}}", good.strip_suffix('}').unwrap());
     token(r#"{"alg":"ES256","kid":"ec"}"#, &text, Signer::P256)
 }
 
-/// The verifier, over four issuers: keys of every kind, one key in PEM, `at+jwt` alone, and
-/// RS256 alone with admins by subject.
+/// A verifier with four issuers: keys of every kind; one key in PEM; only `at+jwt`; only RS256,
+/// with admins by subject.
 fn verifier(folder: &TempDir) -> Verifier {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -85,7 +85,7 @@ fn verifier(folder: &TempDir) -> Verifier {
     ))
 }
 
-/// What became of a case, in the words of [`Expected`], and the body of a 401.
+/// The result of a case in the words of [`Expected`], and the body of a 401.
 async fn outcome(api: &TestApi, authorization: &[u8]) -> (String, Option<String>) {
     let answer = ask(api, authorization).await;
     let body = String::from_utf8(answer.bytes.clone()).unwrap();

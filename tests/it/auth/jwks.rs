@@ -1,4 +1,4 @@
-//! Keys that are fetched from an issuer: a fake one, which rotates, fails and lies.
+//! Keys fetched from a fake issuer that rotates them, fails or gives wrong answers.
 
 use futures::future::join_all;
 use glance_revert::domain::time::{Clock, SystemClock};
@@ -37,7 +37,7 @@ fn new_token() -> String {
     token(r#"{"alg":"EdDSA","kid":"new"}"#, &claims(ISSUER, &json!({})), Signer::Ed)
 }
 
-/// A token of a key that no set ever has.
+/// A token signed with a key that is never in the set.
 fn stray_token(number: usize) -> String {
     let header = json!({"alg": "ES256", "kid": format!("stray-{number}")}).to_string();
     token(&header, &claims(ISSUER, &json!({})), Signer::P256)
@@ -67,7 +67,7 @@ fn fetches(idp: &Server) -> usize {
     idp.asked(JWKS).len()
 }
 
-/// Half a minute later: an unknown key may cause a fetch again.
+/// Advances the clock by half a minute, after which an unknown key may trigger a fetch again.
 fn half_a_minute(verifier: &Verifier) {
     verifier.clock.advance(Duration::from_secs(30));
 }
@@ -128,7 +128,7 @@ async fn keys_are_fetched_again_every_five_minutes() {
     let token = old_token();
     until("the second fetch", async || {
         let answer = verifier.answer(&token).await;
-        // an unknown key asks for the fetch itself, but only after the periodic one
+        // an unknown key triggers the fetch itself, but only after the periodic one
         (answer == "unknown_key").then_some(())
     })
     .await;
@@ -279,7 +279,7 @@ async fn the_task_ends_when_it_is_told_to_and_nobody_waits_for_it_then() {
     assert_eq!(fetches(&idp), 2);
 }
 
-/// A verifier by discovery; the issuer is the server itself.
+/// A verifier that uses discovery; the server is the issuer itself.
 fn discovering(idp: &Server, more: &str) -> Verifier {
     let issuer = idp.url("");
     Verifier::start(&format!(

@@ -1,4 +1,4 @@
-//! `X-Auth-Token`, with a Keystone that does what no real one does on demand.
+//! `X-Auth-Token`, with a fake Keystone for behaviour that a real one does not show on demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -199,7 +199,7 @@ async fn our_own_troubles_are_never_the_callers() {
     assert_says_nothing_secret(&answer);
 }
 
-/// Neither the caller nor the log is told what Keystone's body says.
+/// Neither the response nor the log quotes the body of Keystone's response.
 fn assert_says_nothing_secret(answer: &Answer) {
     let lines = log::lines_of(answer.request_id());
     assert!(!lines.is_empty());
@@ -246,7 +246,7 @@ async fn what_cannot_be_a_token_is_not_asked_about() {
     assert!(world.keystone.asked().is_empty());
 }
 
-/// Files of TLS, and a Keystone that wants to see a client's certificate.
+/// TLS files, and a Keystone that requires a client certificate.
 async fn over_tls(folder: &TempDir) -> (FakeKeystone, KeystoneConfig) {
     let authority = Authority::new("ours");
     let put = |name: &str, text: &str| {

@@ -1,4 +1,5 @@
-//! Logging in at a Keystone, and keeping the session: what no real Keystone does on demand.
+//! Logging in to a fake Keystone and reusing the session, for behaviour that a real one does not
+//! show on demand.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `X-Auth-Token` with tokens of a real Keystone, of both kinds that it makes.
+//! `X-Auth-Token` with tokens of a real Keystone, of both kinds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,7 @@ for_each_provider! {
     an_expired_token_is_refused_unless_a_service_passes_the_call_on
 }
 
-/// Our own user, with the role that Keystone wants.
+/// Our own user, with the role that Keystone requires.
 async fn service_user(keystone: &Keystone) -> (User, Credentials) {
     let (user, project) = keystone.user_with("service").await;
     let login = password_of(&user, &project);
@@ -87,12 +87,12 @@ async fn verifier(keystone: &Keystone) -> KeystoneAuthenticator {
     verifier_of(keystone, service_user(keystone).await.1)
 }
 
-/// What callers with this token are told: `200`, or status and reason.
+/// The result for callers with this token: `200`, or status and reason.
 async fn told(verifier: &KeystoneAuthenticator, token: &str) -> String {
     told_with(verifier, token, None).await
 }
 
-/// The same, where a service passes the call on.
+/// The same for a call that a service forwards.
 async fn told_with(
     verifier: &KeystoneAuthenticator,
     token: &str,
@@ -202,7 +202,7 @@ async fn the_role_s_case_does_not_matter(provider: Provider) {
     assert_eq!(told(&verifier, &token).await, "200");
 }
 
-/// Keystone gives such a role only by implying others, and leaves it out of tokens itself.
+/// Keystone grants such a role only by implying others, and omits it from tokens.
 async fn a_role_of_a_domain_makes_no_admin(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let verifier = verifier(keystone).await;
@@ -299,8 +299,8 @@ async fn our_own_token_is_replaced_when_it_was_revoked(provider: Provider) {
     assert_eq!(told(&verifier, &keystone.admin_token().await).await, "200");
     set_enabled(keystone, &user, false).await;
     set_enabled(keystone, &user, true).await;
-    // To Keystone, what is issued in the second of a revocation is revoked, so that even a new
-    // token of ours may be no good for so long.
+    // Keystone treats tokens issued in the second of a revocation as revoked, so even a new token
+    // of ours may be refused for that long.
     let token = keystone.admin_token().await;
     let replaced = async {
         while told(&verifier, &token).await != "200" {
@@ -310,7 +310,7 @@ async fn our_own_token_is_replaced_when_it_was_revoked(provider: Provider) {
     tokio::time::timeout(Duration::from_secs(20), replaced).await.unwrap();
 }
 
-/// An application credential of the user: its id.
+/// Creates an application credential of the user; returns its id.
 async fn credential(
     keystone: &Keystone,
     user: &User,
@@ -416,7 +416,7 @@ async fn a_trust_is_worth_the_roles_that_it_carries(provider: Provider) {
 }
 
 async fn an_expired_token_is_refused_unless_a_service_passes_the_call_on(provider: Provider) {
-    // Long enough for two logins and two questions on a machine that is busy.
+    // Long enough for two logins and two validations on a busy machine.
     let keystone = Keystone::start(provider, Duration::from_secs(6)).await;
     let domain = Domain::NameOrId("Default".to_owned());
     let admin = Credentials::Password {

@@ -17,7 +17,7 @@ use crate::support::log;
 const SERVICE: &str = canary::PASSING_TOKEN;
 const LIST: (Method, &str) = (Method::GET, "/v2/pending-deletes");
 
-/// What Keystone says of a service's own user.
+/// Keystone's response about a service's own user.
 fn service_with(roles: &Value) -> Value {
     let user = json!({ "id": "s1", "name": "nova", "domain": { "id": "default" } });
     admin_with(|token| {
@@ -30,7 +30,7 @@ fn service() -> Value {
     service_with(&json!([{ "name": "member" }, { "name": "service" }]))
 }
 
-/// An admin's application credential that is good for these calls alone.
+/// An admin's application credential that is limited to these calls.
 fn bound_to(rules: &Value) -> Value {
     admin_with(|token| token["application_credential"] = json!({ "access_rules": rules }))
 }
@@ -44,7 +44,7 @@ impl World {
         })
     }
 
-    /// The status, and what the log says of the reason.
+    /// The status, and the logged reason.
     async fn told(&self, service_token: Option<&str>) -> String {
         self.told_of(LIST, service_token).await
     }

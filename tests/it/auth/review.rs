@@ -1,4 +1,4 @@
-//! Kubernetes tokens that an API server is asked about: a fake one, which refuses, fails and lies.
+//! Kubernetes tokens, validated by a fake API server that refuses, fails or gives wrong answers.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! How much work tokens can make a Kubernetes API server do, and for how long its word counts.
+//! Limits on the requests that tokens can cause at a Kubernetes API server, and on how long its
+//! verdicts are cached.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::support::log::lines_of;
 use crate::support::server::{Asked, Says, Server};
 use crate::support::verifier::{NOW, Verifier, ask};
 
-/// So many questions at a time.
+/// Maximum number of concurrent reviews.
 const AT_A_TIME: usize = 16;
 
 fn numbered(number: usize) -> String {
@@ -36,7 +37,7 @@ async fn no_more_than_sixteen_questions_are_under_way() {
         })
         .collect();
     until_asked(&server, AT_A_TIME).await;
-    // Somebody else's question, which begins after all of these, arrives.
+    // A review of another token, which begins after all of these, arrives.
     let other = Verifier::start(&section(&server, &folder));
     let others = tokio::spawn(async move { other.answer(&numbered(1000)).await });
     let is_theirs = |asked: &Asked| String::from_utf8_lossy(&asked.body).contains(&numbered(1000));
@@ -87,7 +88,7 @@ async fn a_failure_is_shared_by_those_who_wait_for_it_and_kept_for_nobody() {
     assert_eq!(verifier.answer(&token).await, "admin");
 }
 
-/// The API server that vouches for a token knows that it has ended; leeway is for our own clock.
+/// The API server that accepts a token knows when it expires; leeway is only for our own clock.
 #[tokio::test]
 async fn a_good_answer_is_not_believed_past_the_tokens_end() {
     let (server, verifier, _folder) = running().await;
@@ -124,7 +125,7 @@ async fn is_given_up(says: Says) {
         assert_eq!(answer.header("retry-after"), Some("5"));
         let cause = lines_of(answer.request_id());
         let cause = cause.iter().find_map(|line| line["cause"].as_str()).unwrap().to_owned();
-        // Either notices first: who waits for the answer, or who reads it.
+        // Either the time-out of the request or that of the body comes first.
         let told = ["it did not answer within 5 seconds", "operation timed out"];
         assert!(told.iter().any(|told| cause.ends_with(told)), "{cause}");
     }

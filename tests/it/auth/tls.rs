@@ -1,5 +1,5 @@
-//! The servers that are asked about keys and tokens, over TLS: handshakes good and bad, and files
-//! that are replaced while they are in use.
+//! Calls to key and token servers over TLS: good and bad handshakes, and files that are replaced
+//! while they are in use.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -24,7 +24,7 @@ use crate::support::verifier::{AUDIENCE, Verifier, ask, claims};
 const JWKS: &str = "/keys";
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-/// A server of TLS that answers every question well, and its files.
+/// A TLS server that answers every request successfully, and its files.
 struct Site {
     server: Server,
     tls: Arc<Tls>,
@@ -50,13 +50,13 @@ impl Site {
         Self { server, tls, folder }
     }
 
-    /// Handshakes from now on show this.
+    /// Uses this certificate for new handshakes.
     fn show(&self, pair: &Pair) {
         put(self.folder.path(), pair);
         self.tls.look();
     }
 
-    /// The tokens that were shown to us, but for those shown twice in a row.
+    /// The tokens that the server received, without repetitions in a row.
     fn tokens(&self, path: &str) -> Vec<String> {
         let asked = self.server.asked(path).into_iter();
         let mut tokens: Vec<_> = asked.map(|asked| asked.authorization.unwrap()).collect();
@@ -70,7 +70,7 @@ fn put(folder: &Path, pair: &Pair) {
     fs::write(folder.join("tls.key"), &pair.key).unwrap();
 }
 
-/// How a server is asked.
+/// The kind of request to the server.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Jwks,
@@ -79,7 +79,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// A section of this name.
+    /// A configuration section with this name.
     fn section(self, name: &str, server: &str, ca_file: &Path, more: &str) -> String {
         let ca_file = ca_file.display();
         let how = match self {
@@ -93,7 +93,7 @@ impl Kind {
         format!("[revert_jwt:{name}]\naudiences = {AUDIENCE}\n{how}\nca_file = {ca_file}\n{more}\n")
     }
 
-    /// A token of an admin's, which no other call gives.
+    /// An admin's token, different for each call.
     fn token(self, server: &str) -> String {
         let signed = |issuer: &str| {
             token(r#"{"alg":"ES256","kid":"one"}"#, &claims(issuer, &json!({})), Signer::P256)
@@ -110,7 +110,7 @@ fn ours() -> String {
     format!("Bearer {}", canary::SERVICE_ACCOUNT_TOKEN)
 }
 
-/// Our token, for sections that need one.
+/// Creates the file with our token, for sections that need one.
 fn token_file(folder: &TempDir) -> String {
     let path = folder.path().join("token");
     fs::write(&path, canary::SERVICE_ACCOUNT_TOKEN).unwrap();
@@ -147,7 +147,7 @@ async fn a_server_whose_certificate_is_good_is_asked() {
     }
 }
 
-/// What is told of a server that shows something that is not to be trusted.
+/// Certificates that must not be trusted, each with the expected error.
 fn bad_pairs(authority: &Authority) -> Vec<(&'static str, Pair, &'static str)> {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let own = Pair { cert: own.cert.pem(), key: own.signing_key.serialize_pem() };
@@ -172,7 +172,7 @@ fn bad_pairs(authority: &Authority) -> Vec<(&'static str, Pair, &'static str)> {
     ]
 }
 
-/// The server is asked for something, to no avail, and the log says why.
+/// A request to the server must fail, and the log must say why.
 async fn is_unavailable(kind: Kind, name: &str, server: &str, ca_file: &Path, words: &str) {
     let folder = TempDir::new().unwrap();
     let name = format!("{name}-{kind:?}").to_lowercase();
@@ -209,7 +209,7 @@ async fn a_server_that_does_not_prove_who_it_is_is_not_asked_and_the_log_says_wh
 const BOTH: [Kind; 2] = [Kind::Jwks, Kind::Review];
 
 impl Kind {
-    /// Asks once; whether there was an answer.
+    /// Makes one request; returns whether it was answered.
     async fn asks(self, verifier: &Verifier, site: &Site) -> bool {
         match self {
             Self::Jwks | Self::Discovery => verifier.jwt.trials().await.remove(0).result.is_ok(),
@@ -260,11 +260,12 @@ async fn files_that_are_written_over_or_moved_into_place_count_from_the_next_que
         fs::write(path.with_extension("new"), text).unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
     };
-    // As `cp -p` and `rsync -t` leave it; of the same length, too.
+    // Preserves the modification time, as `cp -p` and `rsync -t` do; the length is also the same.
     let dated: Replace = |path, text| {
         let before = fs::metadata(path).unwrap();
         let modified = before.modified().unwrap();
-        // a write in the same tick of the file system's clock could not be told from the last one
+        // a write within one tick of the file system's clock would be indistinguishable from the
+        // last one
         while fs::metadata(path).unwrap().ctime_nsec() == before.ctime_nsec() {
             fs::write(path, text).unwrap();
             fs::File::open(path).unwrap().set_modified(modified).unwrap();
@@ -290,7 +291,7 @@ async fn files_that_are_written_over_or_moved_into_place_count_from_the_next_que
     }
 }
 
-/// Signatures, and so certificates, differ by a byte or two.
+/// The lengths of signatures, and so of certificates, differ by a byte or two.
 fn authorities_of_one_length() -> [Authority; 3] {
     let first = Authority::new("ours");
     let alike = || {
@@ -344,7 +345,7 @@ async fn files_that_are_broken_for_a_moment_leave_the_old_ones_in_use() {
     }
 }
 
-/// How often the log said that an old file stays in use.
+/// How often the log said that the old file stays in use.
 fn warnings(section: &str) -> usize {
     let about = |line: &serde_json::Value| {
         line["section"] == section && line["message"].as_str().unwrap().contains("stays in use")

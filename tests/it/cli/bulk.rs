@@ -1,4 +1,4 @@
-//! `glance-revert revert` of many images: what it shows, asks, tells and counts.
+//! Bulk reverts on the command line: what `glance-revert revert` shows, asks, reports and counts.
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn a_project_comes_back_only_if_somebody_said_so() {
     assert!(refused.stdout.starts_with("70 images, "), "{refused:?}");
     assert!(refused.stdout.ends_with("and 60 more\n"), "{refused:?}");
     assert!(refused.stderr.contains("70 images match; use --yes"), "{refused:?}");
-    // nobody answers on the terminal either
+    // on the terminal, too, nobody answers
     let (exit, seen) = config.run_on_terminal(80, "revert --owner p1");
     assert_eq!(exit, Some(1), "{seen}");
     assert!(seen.contains("Revert 70 images? [y/N] "), "{seen}");
@@ -92,7 +92,7 @@ async fn ids_come_from_standard_input_too_and_the_last_line_counts_by_reason() {
     let missing = lines.lines().find(|line| line.contains("m-0001")).unwrap();
     let missing: serde_json::Value = serde_json::from_str(missing).unwrap();
     assert_eq!(missing["reason"], "image.data_missing");
-    // a report is never written over
+    // an existing report is never overwritten
     let refused = config.run(&["revert", "m-0004", "--report", path]);
     assert_eq!(refused.exit, Some(1));
     assert!(refused.stderr.contains("--report"), "{refused:?}");

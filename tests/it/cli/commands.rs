@@ -1,4 +1,4 @@
-//! The subcommands on a Glance database: what they do, what they print, how they end.
+//! The subcommands on a Glance database: what they do, what they print, and their exit codes.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::world::World;
 const DAY: u64 = 86_400;
 const ISSUER: &str = "https://issuer.example.org";
 
-/// Glance's configuration and ours, whole: `check` has nothing to complain of.
+/// A complete configuration of Glance and ours, which passes `check`.
 fn configured(world: &World, scrub_time: u64) -> ConfigFile {
     let config = ConfigFile::new(&format!(
         "[DEFAULT]\ndelayed_delete = True\nscrub_time = {scrub_time}\n\
@@ -29,7 +29,7 @@ fn configured(world: &World, scrub_time: u64) -> ConfigFile {
     config
 }
 
-/// An image that was deleted an hour ago by the clock that the binary goes by.
+/// An image that was deleted an hour ago by the clock that the binary uses.
 async fn deleted_an_hour_ago(world: &World, id: &str) {
     world.deleted_image(id).await;
     let hour_ago = SystemClock.now() - Duration::from_hours(1);

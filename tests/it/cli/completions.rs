@@ -1,4 +1,4 @@
-//! `completions`: what a shell makes of the script.
+//! `completions`: the script in a real shell.
 
 use std::process::Command;
 
@@ -11,14 +11,14 @@ fn script(shell: &str) -> String {
     run.stdout
 }
 
-/// What bash offers for a line that ends where it is to be completed.
+/// The completions that bash offers for the last word of a line.
 fn offered(words: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("glance-revert");
     std::fs::write(&file, script("bash")).unwrap();
     let read = Command::new("bash").arg("-n").arg(&file).output().unwrap();
     assert!(read.status.success() && read.stderr.is_empty(), "{read:?}");
-    // As bash itself does: the function that `complete` names, with the words of the line.
+    // Like bash itself: call the function that `complete` names, with the words of the line.
     let ask = r#"source "$1"; shift
         entry=$(complete -p glance-revert); entry=${entry#*-F }; function=${entry%% *}
         COMP_WORDS=(glance-revert "$@"); COMP_CWORD=$#

@@ -1,4 +1,4 @@
-//! The demo as somebody has it who reads the README: on a terminal, with what others left behind.
+//! The demo as a reader of the README runs it: on a terminal, with leftovers of earlier runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::support::binary::glance_revert;
 use crate::support::daemon::{DEADLINE, until};
 use crate::support::demo::INCIDENT;
 
-/// A demo in a temporary folder of its own choice.
+/// A demo that chooses its own temporary folder.
 struct Demo {
     child: Child,
     api: String,
@@ -41,7 +41,7 @@ async fn demo(temporary: &Path, log: &str) -> Demo {
 }
 
 impl Demo {
-    /// The folder that the README would name for this port.
+    /// The folder that the README names for this port.
     fn folder(&self, temporary: &Path) -> PathBuf {
         let port = self.api.rsplit(':').next().unwrap();
         temporary.join(format!("glance-revert-demo-{port}"))
@@ -65,7 +65,7 @@ async fn the_token_beside_a_port_is_the_one_that_this_port_takes_whatever_was_le
     for demo in [&first, &second] {
         assert_eq!(demo.status(temporary.path()).await, StatusCode::OK);
     }
-    // killed, so its folder stays
+    // a killed demo leaves its folder
     first.child.kill().await.unwrap();
     assert!(first.folder(temporary.path()).exists());
     let third = demo(temporary.path(), "third").await;

@@ -1,17 +1,17 @@
-//! The command line where something is wrong: the exit code, what is named, and what must never
-//! be printed, whatever happens.
+//! Failures of the command line: the exit code, the message, and secrets that must never be
+//! printed.
 
 use std::net::TcpListener;
 use std::process::Command;
 
 use crate::support::binary::{ConfigFile, Run, glance_revert};
 
-/// In the password of the database's URL.
+/// A password in the database's URL.
 const PASSWORD: &str = "pw-4f8d1c";
-/// 16 bytes, as AES wants.
+/// A key of 16 bytes, as AES requires.
 const KEY: &str = "key-93a7-b5e2-c1";
 
-/// An address where nothing listens, until something else takes the port.
+/// An address without a listener, unless another program takes the port meanwhile.
 fn dead_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -37,7 +37,7 @@ fn a_database_that_does_not_answer_is_told_from_a_failure() {
     let commands = [&["list"][..], &["show", "a"], &["revert", "a"], &["scrub"]];
     let configs = ["mysql+pymysql", "postgresql+psycopg2"].map(with_database);
     let cases = configs.iter().flat_map(|config| commands.map(|command| (config, command)));
-    // each waits for the database as long as a person would
+    // in parallel, because each waits for the database as long as in real use
     std::thread::scope(|scope| {
         for (config, command) in cases {
             scope.spawn(move || {

@@ -1,4 +1,4 @@
-//! The words of the command line, pinned: operators and their scripts learn them by heart.
+//! Snapshots of the help texts, on which operators and their scripts rely.
 
 use crate::support::binary::glance_revert;
 
@@ -22,7 +22,7 @@ pub(crate) const SUBCOMMANDS: [&str; 17] = [
     "demo",
 ];
 
-/// Those that have subcommands of their own.
+/// Subcommands of subcommands.
 pub(crate) const NESTED: [[&str; 2]; 3] = [["db", "sync"], ["db", "trim-audit"], ["db", "version"]];
 
 pub(crate) fn help(arguments: &[&str]) -> String {
@@ -31,7 +31,7 @@ pub(crate) fn help(arguments: &[&str]) -> String {
     run.stdout
 }
 
-/// The subcommands that the help lists, but for `help` itself.
+/// The subcommands in the help, except `help` itself.
 fn listed() -> Vec<String> {
     let help = help(&[]);
     let (_, commands) = help.split_once("Commands:\n").unwrap();

@@ -1,4 +1,4 @@
-//! `scrub --hold-lock`: what stops the scrubber where nothing was prepared.
+//! `scrub --hold-lock`, which stops every scrubber without any preparation.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -12,7 +12,7 @@ on_each_database! {
     a_lock_that_was_lost_is_told_and_taken_again,
 }
 
-/// One image is due.
+/// A world with one image that is due.
 async fn world(kind: Kind) -> (World, ConfigFile) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -28,7 +28,7 @@ async fn world(kind: Kind) -> (World, ConfigFile) {
     (world, config)
 }
 
-/// The command while it runs.
+/// The running command.
 struct Holder {
     child: Child,
     told: BufReader<ChildStdout>,
@@ -52,7 +52,7 @@ impl Holder {
         line
     }
 
-    /// As Ctrl-C does; its exit code, and what it complained of.
+    /// Interrupts it like Ctrl-C; returns its exit code and errors.
     fn interrupt(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
@@ -79,7 +79,7 @@ async fn no_pass_begins_while_the_lock_is_held(kind: Kind) {
     assert!(!world.has_data("a"));
 }
 
-/// SQLite's lock is a file's, which no server takes away.
+/// SQLite's lock is a file lock, which no server can take away.
 async fn a_lock_that_was_lost_is_told_and_taken_again(kind: Kind) {
     if kind == Kind::Sqlite {
         return;

@@ -1,4 +1,4 @@
-//! The list of a bad night: sums, groups, orders and filters at a terminal.
+//! The list at a terminal: groups, orders and filters.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ const GOOD: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c01";
 const LOST: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c02";
 const PROJECT: &str = "c9a1f0d2e3b44c55a6778899aabbccdd";
 
-/// Two images of one project; rows tell that the second one cannot come back.
+/// Two images of one project; according to the rows, the second one cannot be reverted.
 async fn world() -> (World, ConfigFile) {
     let world = World::new(Kind::Sqlite).await;
     for id in [GOOD, LOST] {

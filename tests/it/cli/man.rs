@@ -1,4 +1,4 @@
-//! The manual pages that packages carry.
+//! The manual pages for packages.
 
 use std::fs;
 use std::path::Path;
@@ -7,17 +7,17 @@ use std::process::Command;
 use super::help::SUBCOMMANDS;
 use crate::support::binary::glance_revert;
 
-/// What `man` has of its own; other requests would be left out of the page without a word.
+/// The macros of `man`; unknown ones would be dropped from the page silently.
 const MACROS: [&str; 11] =
     [".TH", ".SH", ".SS", ".TP", ".PP", ".RS", ".RE", ".br", ".ie", ".el", ".IP"];
 
-/// The page as a terminal shows it, where there is a program for that.
+/// The page as a terminal shows it, if a program for that is installed.
 fn rendered(page: &Path) -> Option<String> {
     let mandoc = Command::new("mandoc").args(["-T", "utf8", "-W", "error"]).arg(page).output();
     let groff = || Command::new("groff").args(["-man", "-Tutf8", "-ww"]).arg(page).output();
     let shown = mandoc.or_else(|_| groff()).ok()?;
     assert!(shown.status.success() && shown.stderr.is_empty(), "{shown:?}");
-    // Bold letters are written twice, one over the other.
+    // Bold letters are overstruck: printed twice in the same place.
     let mut letters = String::new();
     for letter in String::from_utf8(shown.stdout).unwrap().chars() {
         if letter == '\u{8}' {

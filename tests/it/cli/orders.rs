@@ -97,7 +97,7 @@ async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
     assert_eq!(summed["groups"][0]["images"], 1, "{summed}");
 }
 
-/// A `scrub_time` that somebody made shorter, or a file that another replica does not have.
+/// Somebody lowered `scrub_time`, or a replica lacks a file.
 #[tokio::test]
 async fn a_lowered_scrub_time_is_told_everywhere_and_destroys_nothing_before_it_is_accepted() {
     let world = World::with_tables(Kind::Sqlite).await;
@@ -147,7 +147,7 @@ async fn ids_to_hold_and_to_release_come_from_standard_input_too() {
     let held = config.feed(&["hold", "-"], "a\nb\tnobody\n");
     assert_eq!((held.exit, held.stdout.as_str()), (Some(1), "2 of 3 images held\n"), "{held:?}");
     world.revert("a").await.unwrap();
-    // the revert has ended the hold of the other one
+    // the revert has ended the other image's hold
     let released = config.feed(&["release", "b", "-"], "a\n");
     assert_eq!((released.exit, released.stdout.as_str()), (Some(0), "1 of 2 images released\n"));
     let nothing = config.feed(&["release", "-"], "\n");

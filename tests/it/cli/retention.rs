@@ -1,4 +1,4 @@
-//! Retention rules as an operator sees them: every command, call and metric says the same.
+//! Retention rules as an operator sees them: commands, API and metrics agree.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const RULES: &str = "min_scrub_time = 3600\nfirst_pass_delay = 3600\n\
     [revert_retention:golden]\norder = 10\nname = golden*\nscrub_time = 7776000\n\
     [revert_retention:ci]\norder = 20\ntag = ephemeral\nscrub_time = 7200\n";
 
-/// What is said of each image: when it is due, and which rule says so.
+/// For each image, when it is due, and the rule that decides it.
 type Said = BTreeMap<String, (Value, Value)>;
 
 fn said<'a>(images: impl IntoIterator<Item = &'a Value>) -> Said {
@@ -103,7 +103,7 @@ async fn commands_calls_and_metrics_say_the_same_of_when_an_image_is_due() {
     }
 }
 
-/// The name of a rule that cannot be meant is told, and nothing begins.
+/// An invalid rule name is reported, and nothing starts.
 #[tokio::test]
 async fn a_rule_that_cannot_be_meant_stops_every_pass() {
     let world = World::new(Kind::Sqlite).await;

@@ -1,4 +1,4 @@
-//! What a person sees: the binary on a real terminal, and texts that were written to deceive one.
+//! The output on a real terminal, including texts that try to deceive the reader.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -13,14 +13,14 @@ use crate::support::crowd::{LONG_AGO, ids};
 use crate::support::database::Kind;
 use crate::support::world::World;
 
-/// Sets a title and the clipboard, erases its line, forges another, turns text around.
+/// Sets a title and the clipboard, erases its line, forges another one, reverses text.
 const HOSTILE: &str = "evil\u{1b}]0;X\u{7}\u{1b}]52;c;eA==\u{1b}\\\u{1b}[2K\r\nsecond row\u{9b}2J\u{85}\
      \u{202e}fdp.\u{2066}x\u{2069}\u{2028}\u{7f}";
 const GOOD: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c01";
 const BAD: &str = "5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c02";
 const PROJECT: &str = "c9a1f0d2e3b44c55a6778899aabbccdd";
 
-/// Two images; whatever a project member can write into the second one is hostile.
+/// Two images; everything that a project member can write into the second one is hostile.
 async fn world() -> (World, ConfigFile) {
     let world = World::new(Kind::Sqlite).await;
     for id in [GOOD, BAD] {
@@ -53,7 +53,7 @@ async fn world() -> (World, ConfigFile) {
     (world, config)
 }
 
-/// No line has anything but what is printed.
+/// Every line has only printable characters.
 fn assert_printable(text: &str) {
     for line in text.lines() {
         assert_eq!(printable(line), line);
@@ -140,10 +140,10 @@ async fn a_revert_on_a_terminal_is_a_line_an_image_and_no_audit_record() {
     assert!(world.status(GOOD).await.starts_with("active"));
 }
 
-/// Bytes of an image; its file has a hole.
+/// The size of an image; its file is sparse.
 const SIZE: u64 = 1_073_741_824_000;
 
-/// Names of projects and stores as long as they are in clouds; more images than need a bar.
+/// Long names of projects and stores, and enough images for a progress bar.
 #[tokio::test]
 async fn the_commands_of_the_night_fit_80_columns_and_colour_nothing() {
     let world = World::with_tables(Kind::Sqlite).await;
@@ -185,7 +185,7 @@ async fn the_commands_of_the_night_fit_80_columns_and_colour_nothing() {
     }
 }
 
-/// The second image's data is in a store that does not answer until the test lets it.
+/// The second image's store does not answer until the test allows it.
 #[tokio::test]
 async fn reverts_are_told_one_by_one_and_ctrl_c_lets_the_one_in_hand_finish() {
     let (world, config) = world().await;

@@ -1,4 +1,4 @@
-//! Processes of the real binary beside each other, and killed at random points.
+//! Concurrent processes of the real binary, killed at random points.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ on_each_database! {
 const SKIPPED: i32 = 75;
 const KILLS: usize = 32;
 
-/// Numbers that differ from run to run; a failure is told with its seed.
+/// Random numbers that differ between runs; a failure reports its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -30,7 +30,7 @@ impl Dice {
         Self(seed | 1)
     }
 
-    /// 0 up to, and without, `end`.
+    /// From 0 up to, excluding, `end`.
     fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -54,10 +54,10 @@ async fn a_second_pass_says_that_it_was_skipped(kind: Kind) {
     assert_eq!(world.files(), 0);
 }
 
-/// Images of which a process said that they are active again.
+/// Images that a process reported as active again.
 type Kept = BTreeSet<String>;
 
-/// `serve` scrubs and answers, the command line scrubs and reverts, all on the same images.
+/// `serve` scrubs and serves reverts, the command line scrubs and reverts, all on the same images.
 async fn two_processes_scrub_and_revert_side_by_side_without_harm(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("p", 300);
@@ -104,7 +104,7 @@ async fn two_processes_scrub_and_revert_side_by_side_without_harm(kind: Kind) {
     assert_kept(&world, "p", &kept).await;
 }
 
-/// Exactly these are active, and their bytes are those that were uploaded.
+/// Checks that exactly these images are active, with the uploaded bytes.
 async fn assert_kept(world: &World, prefix: &str, kept: &Kept) {
     let fates = world.fates(prefix).await;
     let live: Kept =
@@ -115,13 +115,13 @@ async fn assert_kept(world: &World, prefix: &str, kept: &Kept) {
     }
 }
 
-/// Ids in no order, as Glance's are: images deleted later come in between.
+/// Ids in random order, as in Glance: images deleted later sort between others.
 fn scattered(prefix: &str, count: usize) -> Vec<String> {
     let id = |_| format!("{prefix}-{}", &uuid::Uuid::new_v4().simple().to_string()[..20]);
     (0..count).map(id).collect()
 }
 
-/// A pass is killed when so many more files are gone, or when it has just begun.
+/// Kills a pass after this many files are gone, or right after its start.
 async fn kill_a_pass(world: &World, setup: &Setup, after: usize) {
     let goal = world.files().saturating_sub(after);
     let mut pass = setup.spawn(&["scrub"]);
@@ -129,7 +129,7 @@ async fn kill_a_pass(world: &World, setup: &Setup, after: usize) {
         (world.files() <= goal || pass.try_wait().unwrap().is_some()).then_some(())
     })
     .await;
-    // An error is a pass that has ended already.
+    // An error means that the pass has already ended.
     drop(pass.start_kill());
     pass.wait().await.unwrap();
 }
@@ -153,7 +153,7 @@ async fn passes_killed_at_random_points_leave_nothing_stuck_and_nothing_lost(kin
     }
     let waiting = world.files();
     assert!(waiting > kept.len() + 4, "the kills came too late to be of interest");
-    // The server may need a moment to see that the last process is gone.
+    // The server may need a moment to notice that the last process is gone.
     let report = until("the last pass", async || {
         let pass = setup.run(&["scrub", "--json"]).await;
         (pass.status.code() != Some(SKIPPED)).then_some(pass)
@@ -173,7 +173,8 @@ async fn passes_killed_at_random_points_leave_nothing_stuck_and_nothing_lost(kin
     assert_eq!(world.files(), kept.len() + young.len() + 1);
 }
 
-/// The service is killed while it answers: what it answered holds, the rest is all or nothing.
+/// The service is killed while it answers: what it answered holds; every other revert is complete
+/// or undone.
 async fn reverts_killed_at_random_points_are_whole_or_undone(kind: Kind) {
     let world = World::new(kind).await;
     let setup = Setup::new(&world, &world.db.url(), "scrubber = false");
@@ -193,7 +194,8 @@ async fn reverts_killed_at_random_points_are_whole_or_undone(kind: Kind) {
     assert!(cut > KILLS, "hardly any revert was cut off: {cut}");
 }
 
-/// Reverts eight at a time, kills the service after so many answers; the images answered 200.
+/// Runs eight reverts at a time and kills the service after this many responses; returns the images
+/// with a 200.
 async fn reverts_until_killed(service: &mut Service, images: &[String], answers: usize) -> Kept {
     let mut kept = Kept::new();
     {
@@ -209,7 +211,7 @@ async fn reverts_until_killed(service: &mut Service, images: &[String], answers:
             assert_eq!(answer.unwrap().status(), StatusCode::OK);
             kept.insert(id);
         }
-        // One look, so that the next ones are under way.
+        // Poll once, so that the next requests are sent.
         futures::future::poll_immediate(running.next()).await;
         let pid = service.child.id().unwrap().to_string();
         let kill =

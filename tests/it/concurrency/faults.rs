@@ -1,4 +1,4 @@
-//! A database that is away, goes away, hangs or comes back, under a service that runs.
+//! A database that is down, goes down, hangs or comes back under a running service.
 
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
@@ -69,7 +69,7 @@ async fn a_database_that_is_down_at_start_is_waited_for(kind: Kind) {
     assert_eq!(world.fates("a").await[&images[0]], Fate::WAITS);
 }
 
-/// A password was changed: nothing is wrong with a statement.
+/// The password was changed; no statement is at fault.
 async fn a_login_that_is_refused_is_a_database_that_is_away(kind: Kind) {
     let world = World::new(kind).await;
     let (scheme, rest) = world.db.url().split_once("://").map(own).unwrap();
@@ -139,7 +139,7 @@ async fn a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck(kind: Kind
     let proxy = Proxy::start(&world.db.url()).await;
     let database = open(&proxy.url(&world.db.url()));
     let (scrubber, stop) = (world.scrubber(&database), CancellationToken::new());
-    // what a pass destroyed before it was cut off is believed to be gone
+    // the next pass accepts the absence of data that the interrupted pass destroyed
     world.live_image("alive").await;
     let mut cuts = 0;
     for message in (0..MESSAGES).step_by(2) {
@@ -162,7 +162,7 @@ async fn a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck(kind: Kind
     assert!(cuts > 10, "{cuts}");
 }
 
-/// The server hangs in the middle of the revert's transaction, for ever.
+/// The server hangs forever in the middle of the revert's transaction.
 async fn a_database_that_hangs_is_given_up_and_nothing_is_half_done(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = Proxy::start(&world.db.url()).await;
@@ -170,7 +170,7 @@ async fn a_database_that_hangs_is_given_up_and_nothing_is_half_done(kind: Kind) 
     let images = ids("h", 4);
     world.crowd(&images, LONG_AGO).await;
     revert(&reverter, &images[0]).await.unwrap();
-    // Lock, read, BEGIN, the image; the next is a child.
+    // Lock, read, BEGIN, image; the next statement is for a child.
     proxy.fail(Fault::Frozen(4));
     let answer = revert(&reverter, &images[1]).await;
     assert!(answer.as_ref().is_err_and(is_away), "{answer:?}");
@@ -180,7 +180,7 @@ async fn a_database_that_hangs_is_given_up_and_nothing_is_half_done(kind: Kind) 
     until("the image that hung", async || revert(&reverter, &images[1]).await.ok()).await;
 }
 
-/// The server's numbers for the connections to the test's database.
+/// The server's ids of the connections to the test's database.
 async fn sessions(world: &World, kind: Kind) -> Vec<String> {
     let sql = if kind == Kind::Postgres {
         "SELECT CAST(pid AS TEXT) FROM pg_stat_activity WHERE datname = current_database()"
@@ -190,8 +190,8 @@ async fn sessions(world: &World, kind: Kind) -> Vec<String> {
     world.db.rows(sql).await.into_iter().map(|mut row| row.remove(0).unwrap()).collect()
 }
 
-/// A restart of the server, as its clients see it: it says good-bye on each connection. Those of
-/// the test itself, which were there before, stay.
+/// Simulates a restart of the server: ends every connection except those that the test itself
+/// opened before.
 async fn end_sessions(world: &World, kind: Kind, before: &[String]) {
     let mut ended = 0;
     for id in sessions(world, kind).await.iter().filter(|id| !before.contains(id)) {
@@ -228,7 +228,7 @@ async fn connections_that_the_server_ended_cost_at_most_one_answer(kind: Kind) {
     together(&reverter, &images[16..]).await;
 }
 
-/// A request that is cut off while it asks for the lock has nobody left who could give it up.
+/// Nobody is left to release the lock of a request that is cancelled while it takes the lock.
 async fn a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_processes(kind: Kind) {
     let world = World::new(kind).await;
     let (here, there) = (world.open(), world.open());
@@ -237,7 +237,7 @@ async fn a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_proces
     for number in 0..5 {
         let id = ImageId::parse(&format!("l-{number}")).unwrap();
         let mut asking = Box::pin(here.lock.try_lock(&id));
-        // Polled until the question is on its way, and no further.
+        // Poll until the statement is sent, but no further.
         for _ in 0..=number {
             if futures::future::poll_immediate(&mut asking).await.is_some() {
                 break;
@@ -250,14 +250,14 @@ async fn a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_proces
     }
 }
 
-/// On MariaDB whoever reads in a transaction that was left open is shown the past.
+/// On MariaDB, reads in a transaction that was left open see old rows.
 async fn a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = Proxy::start(&world.db.url()).await;
-    // One connection for the lock, and one for the rest, so that it is known who has which.
+    // One connection for the lock and one for everything else, so that each one's use is known.
     let config = DatabaseConfig::parse(&proxy.url(&world.db.url()), "").unwrap();
     let database = Database::open(&config, 2).unwrap();
-    // once, and in a transaction of its own
+    // once, and in its own transaction
     assert_eq!(database.lock.trial().await.unwrap(), LockTrial::Works);
     let reverter = world.reverter(&database);
     let (mut cuts, mut wrong) = (0, Vec::new());
@@ -286,13 +286,13 @@ async fn a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open
         }
         cuts += 1;
     }
-    // With an open transaction the test's database could not be dropped.
+    // The test's database could not be dropped with an open transaction.
     drop((reverter, database));
     assert_eq!(wrong, Vec::<String>::new());
     assert!((8..MESSAGES).contains(&cuts), "{cuts}");
 }
 
-/// Of sessions that nobody speaks in.
+/// The open transactions of idle sessions.
 async fn open_transactions(world: &World, kind: Kind) -> String {
     let sql = match kind {
         Kind::Postgres => {

@@ -1,5 +1,5 @@
-//! Nodes of a real Galera: what no lock of either excludes, a node that lags, one that is cut off, stands
-//! still, or ends.
+//! Nodes of a real Galera cluster: races that no node's locks exclude, and a node that lags, is
+//! isolated, freezes or ends.
 
 use std::time::Duration;
 
@@ -27,17 +27,17 @@ use crate::support::galera::Galera;
 use crate::support::statements::StatementProxy;
 use crate::support::world::World;
 
-/// `GLANCE_REVERT_TEST_ROUNDS` has another number, up to so many.
+/// `GLANCE_REVERT_TEST_ROUNDS` sets another number, up to this one.
 const ROUNDS: usize = 8;
 const MOST_ROUNDS: usize = 200;
 
-/// The product on both nodes; the test's own eyes are on the first one, and see what the other one
-/// has committed.
+/// The product on both nodes. The test itself observes the first node, which sees what the other
+/// one has committed.
 struct Cluster {
     here: Database,
     there: Database,
     world: World,
-    // After the database in it: fields are dropped in this order.
+    // Dropped after the database on it: fields are dropped in this order.
     galera: Galera,
 }
 
@@ -47,7 +47,7 @@ impl Cluster {
         let url = galera.url().await;
         galera.execute(0, "SET GLOBAL wsrep_sync_wait = 1").await;
         let world = World::at(Kind::Mariadb, url).await;
-        // the second node has the user and the database of the first one by then
+        // by then the user and the database of the first node exist on the second one
         galera.execute(1, "SET SESSION wsrep_sync_wait = 1; SELECT 1").await;
         let (here, there) = (world.open(), open(&galera.by(1, &world.db.url())));
         Self { here, there, world, galera }
@@ -67,8 +67,8 @@ fn is_away(error: &RevertError) -> bool {
     matches!(error, RevertError::Repo(RepoError::Unavailable(_)))
 }
 
-/// A pause, a hold, a bulk revert and the audit, each on another node than the one before; then a node
-/// stands still for longer than the others wait for it, and another one ends.
+/// A pause, a hold, a bulk revert and the audit, each on another node than the one before; then one
+/// node freezes for longer than the others wait for it, and another one ends.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn galera_orders_and_bulk_reverts_hold_on_all_nodes_whichever_is_lost() {
@@ -83,7 +83,7 @@ async fn galera_orders_and_bulk_reverts_hold_on_all_nodes_whichever_is_lost() {
     let nodes = [0, 1, 2].map(|node| open(&galera.by(node, &world.db.url())));
     orders_hold(&world, &nodes).await;
 
-    // a zombie: whoever spoke with it is away, and it does no harm when it is back
+    // a frozen node: its clients lose the database, and it does no harm when it resumes
     galera.signal(2, Signal::STOP);
     let images = ids("z", 20);
     world.crowd(&images, LONG_AGO).await;
@@ -121,7 +121,7 @@ async fn orders_hold(world: &World, nodes: &[Database; 3]) {
     assert!(world.has_data(&images[0]), "its hold was answered by another node");
     controls[0].release(&admin, &held).await.unwrap();
 
-    // a bulk revert on one node beside a pass on another one
+    // a bulk revert on one node, concurrent with a pass on another one
     let raced = ids("b", 20);
     world.crowd(&raced, NOT_YET).await;
     let beside = scrubber(world, &nodes[1], PassLimits::NONE);
@@ -132,7 +132,7 @@ async fn orders_hold(world: &World, nodes: &[Database; 3]) {
     assert!(back >= 20, "{back}");
 }
 
-/// Answers may be lost while the others find out that a node is.
+/// Requests may fail until the other nodes notice that a node is gone.
 async fn all_come_back(world: &World, database: &Database, images: &[String]) {
     until("all of them to come back", async || {
         (bulk(world, database, images).await == images.len()).then_some(())
@@ -140,7 +140,7 @@ async fn all_come_back(world: &World, database: &Database, images: &[String]) {
     .await;
 }
 
-/// How many came back.
+/// Runs a bulk revert; returns how many images came back.
 async fn bulk(world: &World, database: &Database, images: &[String]) -> usize {
     let ids: Vec<_> = images.iter().map(|id| ImageId::parse(id).unwrap()).collect();
     let many = Many { ids: &ids, request: RevertRequest::whole(Verify::Exists), jobs: 8 };
@@ -160,7 +160,7 @@ async fn galera_reverts_on_one_node_against_passes_on_the_other_lose_no_bytes() 
     race::race(&cluster.world, &cluster.here, &cluster.there).await;
 }
 
-/// `serve` on one node, each `scrub` on the other.
+/// `serve` uses one node, each `scrub` the other.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn galera_orders_to_a_process_on_one_node_are_kept_by_passes_of_processes_on_the_other() {
@@ -175,8 +175,8 @@ async fn galera_orders_to_a_process_on_one_node_are_kept_by_passes_of_processes_
     processes.race_pauses(rounds).await;
 }
 
-/// A node that has not applied what the other one has committed waits for it, in place of saying that
-/// it is not there.
+/// A node that has not yet applied the other's commit must wait for it instead of answering "not
+/// found".
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn galera_a_node_that_lags_takes_back_what_was_deleted_on_the_other() {

@@ -1,4 +1,4 @@
-//! Reverts that wait for one another come back in one transaction.
+//! Concurrent reverts share one transaction.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ on_each_database! {
 
 const IMAGES: usize = 20;
 
-/// As the databases are told. "READ COMMITTED" is none.
+/// COMMIT as sent to the database; "READ COMMITTED" must not match.
 fn commit(kind: Kind) -> &'static str {
     if kind == Kind::Postgres { "COMMIT\0" } else { "COMMIT" }
 }
 
-/// One that stands before its COMMIT, and all others behind it.
+/// One revert that stops before its COMMIT, and all others queued behind it.
 struct Queue {
     world: World,
     proxy: StatementProxy,
@@ -58,7 +58,7 @@ impl Queue {
     }
 }
 
-/// An image's id is said when its row is read, and often in the one statement that does.
+/// How often an image's id was sent once its row is read: one statement contains it several times.
 const ASKED: usize = 3;
 
 fn begin(reverter: &Arc<Reverter>, id: &str) -> JoinHandle<bool> {
@@ -89,7 +89,7 @@ async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
         return;
     }
     let Queue { world, proxy, mut reverts } = Queue::new(kind).await;
-    // the first is being written, the second waits
+    // the first one is being written, the second one waits
     for left in reverts.drain(..2) {
         left.abort();
         assert!(left.await.unwrap_err().is_cancelled());
@@ -100,7 +100,7 @@ async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
     assert_eq!(fates.values().filter(|fate| **fate == Fate::KEPT).count(), IMAGES - 1, "{fates:?}");
 }
 
-/// A constraint of somebody's own, say.
+/// For example because of a constraint that somebody added.
 async fn an_image_that_the_database_refuses_keeps_back_itself_alone(kind: Kind) {
     let refuse: &[&str] = match kind {
         Kind::Sqlite => return,

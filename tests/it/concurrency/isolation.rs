@@ -1,5 +1,5 @@
-//! Databases whose default isolation level is another one than Glance expects: what excludes reverts,
-//! claims and the purge must not hang on it.
+//! Databases whose default isolation level differs from what Glance expects: the exclusion of
+//! reverts, claims and purge must not depend on it.
 
 use super::purge;
 use super::race;
@@ -7,7 +7,7 @@ use crate::support::database::{Kind, TestDatabase};
 use crate::support::private_mariadb::PrivateMariadb;
 use crate::support::world::World;
 
-/// Makes what stands in this database's own place the default of everybody who comes to it.
+/// Makes this the default level of every session on the test's database.
 async fn postgres(level: &str) -> TestDatabase {
     let database = TestDatabase::create(Kind::Postgres).await;
     let name = database.owner_url().rsplit('/').next().unwrap().to_owned();

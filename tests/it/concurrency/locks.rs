@@ -30,7 +30,7 @@ async fn a_lock_excludes_within_the_process_until_it_is_released(kind: Kind) {
     assert!(try_lock(&database, "a").await.is_some());
 }
 
-/// SQLite has no such locks; there the compare-and-set alone stands between processes.
+/// SQLite has no such locks; there only the compare-and-set protects.
 async fn a_lock_excludes_other_processes_until_it_is_released(kind: Kind) {
     let world = World::new(kind).await;
     let (one, other) = (world.open(), world.open());
@@ -47,7 +47,7 @@ async fn a_guard_that_is_dropped_lets_go(kind: Kind) {
     is_free_soon(&database, "a").await;
 }
 
-/// More than fit into one statement.
+/// More locks than fit into one statement.
 async fn several_images_are_locked_and_given_up_at_once_but_for_those_in_other_hands(kind: Kind) {
     let world = World::new(kind).await;
     let (one, other) = (world.open(), world.open());

@@ -1,4 +1,4 @@
-//! Two operators at once, and what comes between an order and its answer.
+//! Two operators at once, and changes between an order and its result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn admin() -> Admin {
     Admin::local_operator()
 }
 
-/// Whole seconds, as every database keeps them.
+/// In whole seconds, which every database can store.
 fn in_days(days: i64) -> Timestamp {
     let day = (SystemClock.now() + TimeDelta::days(days)).and_utc().date_naive();
     day.and_hms_opt(0, 0, 0).unwrap()

@@ -1,5 +1,5 @@
-//! Orders against passes that begin at the same moment: what was answered is kept by every claim
-//! after it, of whichever process.
+//! Orders that race passes: every claim of any process respects an order that was answered before
+//! it.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ on_each_database! {
     orders_are_kept_where_locks_exclude_nobody,
 }
 
-/// `GLANCE_REVERT_TEST_ROUNDS` has another number.
+/// `GLANCE_REVERT_TEST_ROUNDS` sets another number.
 const ROUNDS: usize = 25;
 const IMAGES: usize = 12;
 
@@ -42,14 +42,14 @@ async fn pass(scrubber: &Scrubber) {
     scrubber.run_once(&CancellationToken::new()).await.unwrap();
 }
 
-/// The same moment, and a little later in each round.
+/// Waits, a little longer in each round.
 async fn dawdle(control: &Control, round: usize) {
     for _ in 0..round % 12 {
         control.orders(&admin()).await.unwrap();
     }
 }
 
-/// Holds race a pass over the same images. Answered: they wait. Refused: they are gone.
+/// Holds race a pass over the same images. A held image must stay; a refused one is gone.
 async fn hold_in_races(world: &World, ours: &Database, theirs: &Database) {
     let control = control(world, ours);
     let scrubber = scrubber(world, theirs, PassLimits::NONE);
@@ -85,7 +85,7 @@ async fn hold_in_races(world: &World, ours: &Database, theirs: &Database) {
     assert!(held > 0 && late > 0, "a race that always ends the same way is none: {held}, {late}");
 }
 
-/// Pauses race a pass. After the answer no file goes, and no claim is left.
+/// Pauses race a pass. After the response no file is deleted, and no claim is left.
 async fn pause_in_races(world: &World, ours: &Database, theirs: &Database) {
     let control = control(world, ours);
     let scrubber = scrubber(world, theirs, PassLimits::NONE);
@@ -128,7 +128,7 @@ async fn no_image_is_claimed_after_a_pause_was_answered(kind: Kind) {
     pause_in_races(&world, &world.open(), &world.open()).await;
 }
 
-/// As two nodes of a Galera grant every lock.
+/// Like two Galera nodes, which each grant every lock.
 async fn orders_are_kept_where_locks_exclude_nobody(kind: Kind) {
     let world = World::with_tables(kind).await;
     let (ours, theirs) = (without_locks(world.open()), without_locks(world.open()));

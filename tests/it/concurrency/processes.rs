@@ -1,4 +1,5 @@
-//! Orders over HTTP to one process against passes of others: the binary, as it is run, on one database.
+//! Orders over HTTP to one process that race passes of other processes: the real binary on one
+//! database.
 
 use futures::future::join;
 use reqwest::{Method, StatusCode};
@@ -15,11 +16,11 @@ on_each_database! {
     no_process_claims_an_image_after_another_one_answered_a_pause,
 }
 
-/// `GLANCE_REVERT_TEST_ROUNDS` has another number.
+/// `GLANCE_REVERT_TEST_ROUNDS` sets another number.
 const ROUNDS: usize = 8;
 const IMAGES: usize = 12;
 
-/// `serve`, which takes the orders, and the configuration of each `scrub` beside it.
+/// `serve`, which takes the orders, and the configuration of the concurrent `scrub` processes.
 pub(super) struct Processes<'a> {
     world: &'a World,
     serve: Service,
@@ -28,7 +29,7 @@ pub(super) struct Processes<'a> {
 }
 
 impl<'a> Processes<'a> {
-    /// Each on its own URL of one database.
+    /// Each uses its own URL of the same database.
     pub(super) async fn start(world: &'a World, serve: &str, scrub: &str) -> Self {
         let serve = Setup::new(world, serve, "scrubber = false").quiet().serve().await;
         let scrub = Setup::new(world, scrub, "").quiet();
@@ -50,13 +51,13 @@ impl<'a> Processes<'a> {
         document
     }
 
-    /// One pass by a process of its own.
+    /// Runs one pass in its own process.
     async fn pass(&self) {
         let output = self.scrub.run(&["scrub"]).await;
         let said = String::from_utf8_lossy(&output.stderr);
         let is_paused = said.contains("the scrubber is paused");
         let is_expected = match output.status.code() {
-            // 75: before it began
+            // 75: the pass did not begin
             Some(0 | 75) => true,
             Some(1) => is_paused,
             _ => false,
@@ -64,7 +65,7 @@ impl<'a> Processes<'a> {
         assert!(is_expected, "{}: {said}", output.status);
     }
 
-    /// Holds race a pass over the same images. Answered: they wait. Refused: they are gone.
+    /// Holds race a pass over the same images. A held image must stay; a refused one is gone.
     pub(super) async fn race_holds(&self, rounds: usize) {
         let mut moment = Moment::default();
         let (mut held, mut late) = (0, 0);
@@ -104,7 +105,7 @@ impl<'a> Processes<'a> {
         assert!(held > 0 && late > 0, "no race: {held} held, {late} too late");
     }
 
-    /// Pauses race a pass. After the answer no file goes, and no claim is left.
+    /// Pauses race a pass. After the response no file is deleted, and no claim is left.
     pub(super) async fn race_pauses(&self, rounds: usize) {
         let mut moment = Moment::default();
         let (mut waiting, mut gone) = (0, 0);
@@ -135,8 +136,8 @@ impl<'a> Processes<'a> {
     }
 }
 
-/// When an order is given: so many questions after a pass was started, as bring it about when the images
-/// are claimed. Found out in the first round; each round shows whether it was too early or too late.
+/// When to give an order: after this many statements of the pass, so that it coincides with the
+/// claims. The first round measures it; each round then adjusts it.
 #[derive(Debug, Default)]
 struct Moment {
     questions: usize,
@@ -155,7 +156,7 @@ impl Moment {
                 })
                 .await;
             }
-            // surely before the pass
+            // certainly before the pass
             1 => {}
             _ => {
                 for _ in 0..self.questions {

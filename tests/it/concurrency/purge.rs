@@ -1,4 +1,4 @@
-//! The real `glance-manage db purge` during a revert: what was reverted is safe from it.
+//! The real `glance-manage db purge` during a revert: a reverted image is safe from it.
 
 use std::time::Duration;
 
@@ -19,8 +19,7 @@ async fn a_purge_that_began_during_a_revert_takes_nothing_of_what_came_back(kind
     during_a_revert(TestDatabase::create(kind).await, kind).await;
 }
 
-/// The revert stands before its COMMIT, the purge waits for its rows (or has ended): only then does the
-/// COMMIT go on.
+/// Stops the revert before its COMMIT, until the purge waits for its rows (or has ended).
 pub(crate) async fn during_a_revert(database: TestDatabase, kind: Kind) {
     let stores = Stores::Multi;
     let options = GlanceOptions { stores, scrub_time: 3600, ..GlanceOptions::default() };
@@ -41,10 +40,10 @@ pub(crate) async fn during_a_revert(database: TestDatabase, kind: Kind) {
     panic!("glance-manage never came in time");
 }
 
-/// glance-manage may take longer to start than a revert waits for an answer.
+/// glance-manage may take longer to start than a revert waits for a response.
 const ATTEMPTS: usize = 5;
 
-/// Whether the purge waited for the revert.
+/// Returns whether the purge waited for the revert.
 async fn purged_during_a_revert(cloud: &Cloud, kind: Kind, proxy: Option<&StatementProxy>) -> bool {
     let id = cloud.image("fast", SMALL).await;
     cloud.admin().add_tag(&id, "kept").await;
@@ -53,7 +52,7 @@ async fn purged_during_a_revert(cloud: &Cloud, kind: Kind, proxy: Option<&Statem
     service_answers(cloud).await;
 
     if let Some(proxy) = proxy {
-        // "READ COMMITTED" is none
+        // "READ COMMITTED" must not match
         proxy.stop_at(if kind == Kind::Postgres { "COMMIT\0" } else { "COMMIT" });
     }
     let reverted = cloud.service.revert(&id);
@@ -77,13 +76,13 @@ async fn purged_during_a_revert(cloud: &Cloud, kind: Kind, proxy: Option<&Statem
         assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
         assert_eq!(cloud.document(&id).await, before);
     } else if waited {
-        // SQLite's one writer may have been the purge.
+        // On SQLite, the single writer may have been the purge.
         assert_eq!((kind, reverted.status), (Kind::Sqlite, 409), "{reverted:?}");
     }
     waited
 }
 
-/// Its connections are made before anything waits.
+/// Makes the service open its connections before anything blocks.
 async fn service_answers(cloud: &Cloud) {
     assert_eq!(cloud.service.get("/v2/pending-deletes").await.status, 200);
 }
@@ -92,7 +91,7 @@ async fn waits_for_rows(database: &TestDatabase, kind: Kind) {
     let waiting = match kind {
         Kind::Sqlite => return,
         Kind::Mariadb => {
-            // InnoDB's own table of waits is not renewed while it is asked again and again
+            // InnoDB's own table of waits is not refreshed while it is queried repeatedly
             "SELECT info FROM information_schema.processlist WHERE db = DATABASE() \
              AND time_ms > 300 AND info LIKE 'DELETE FROM image%'"
         }

@@ -1,5 +1,5 @@
-//! Reverts against scrub passes that begin at the same moment, a thousand images on each
-//! database. Whoever wins, an active image has its bytes, and every caller was told the truth.
+//! Reverts race scrub passes, a thousand images on each database. Whoever wins, an active image has
+//! its bytes, and every caller got the truth.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ on_each_database! {
 
 const ROUNDS: usize = 50;
 const IMAGES: usize = 20;
-/// Reverts under way at a time.
+/// Number of concurrent reverts.
 const CALLERS: usize = 4;
-/// Passes of each of two scrubbers in a round.
+/// Passes of each of the two scrubbers per round.
 const PASSES: usize = 5;
 
-/// What callers were told, by image.
+/// The result of each caller, by image.
 type Answers = BTreeMap<String, Result<(), RevertError>>;
 
 async fn pass(scrubber: &Scrubber, start: &Barrier) -> ScrubReport {
@@ -42,7 +42,8 @@ async fn pass(scrubber: &Scrubber, start: &Barrier) -> ScrubReport {
     scrubber.run_once(&CancellationToken::new()).await.unwrap()
 }
 
-/// So that one scrubber lists while another one has claims. Released, and resumed.
+/// Several passes, so that one scrubber lists while the other has claims. Returns the released and
+/// the resumed claims.
 async fn passes(scrubber: &Scrubber, start: &Barrier) -> (u64, u64) {
     let (mut released, mut resumed) = (0, 0);
     start.wait().await;
@@ -54,7 +55,7 @@ async fn passes(scrubber: &Scrubber, start: &Barrier) -> (u64, u64) {
     (released, resumed)
 }
 
-/// Reverts from the last image to the first, so that the pass, which goes the other way, is met.
+/// Reverts from the last image to the first, against the direction of the pass.
 async fn reverts(reverter: &Reverter, ids: &[String], start: &Barrier) -> Answers {
     start.wait().await;
     let one = |id: String| async move {
@@ -79,8 +80,8 @@ fn is_about_the_scrub(error: &RevertError) -> bool {
     )
 }
 
-/// After everything has ended: 200 is a whole active image with its bytes, and any other answer
-/// was given of an image that the scrubber has destroyed.
+/// The check at the end: a 200 means a complete active image with its bytes, and any other response
+/// an image that the scrubber has destroyed.
 #[derive(Debug, Default)]
 struct Verdict {
     kept: usize,
@@ -104,7 +105,7 @@ impl Verdict {
         }
     }
 
-    /// A race that always ends the same way is none.
+    /// Fails if one side always wins, because then there was no race.
     fn assert_raced(&self) {
         eprintln!("{self:?}");
         assert_eq!(self.kept + self.scrubbed, ROUNDS * IMAGES);
@@ -122,7 +123,7 @@ pub(crate) async fn one_pass_a_round(world: &World) {
     race(world, &world.open(), &world.open()).await;
 }
 
-/// Two nodes of Galera: each grants every lock.
+/// Like two Galera nodes, which each grant every lock.
 async fn the_compare_and_set_alone_decides_where_locks_exclude_nobody(kind: Kind) {
     let world = World::new(kind).await;
     race(&world, &without_locks(world.open()), &without_locks(world.open())).await;
@@ -132,7 +133,7 @@ fn without_locks(database: Database) -> Database {
     Database { lock: Arc::new(LocksOfNobody), ..database }
 }
 
-/// Reverts of one process against the passes of another.
+/// Reverts of one process against the passes of another one.
 pub(crate) async fn race(world: &World, here: &Database, there: &Database) {
     let (reverter, scrubber) = (world.reverter(here), world.scrubber(there));
     let mut verdict = Verdict::default();
@@ -149,8 +150,8 @@ pub(crate) async fn race(world: &World, here: &Database, there: &Database) {
     verdict.assert_raced();
 }
 
-/// Two scrubbers and the reverts of a third process at once, no locks, and a store that refuses
-/// a third of the deletes: a claim that is released meets one that was resumed, and a revert.
+/// Two scrubbers and the reverts of a third process at once, without locks and with a store that
+/// refuses a third of the deletions: released claims, resumed claims and reverts meet.
 async fn claims_that_are_released_resumed_and_reverted_at_once_lose_no_bytes(kind: Kind) {
     let world = World::new(kind).await;
     let stores: Arc<dyn Stores> = Arc::new(RefusingStores::new(Arc::clone(&world.stores), 3));
@@ -172,7 +173,7 @@ async fn claims_that_are_released_resumed_and_reverted_at_once_lose_no_bytes(kin
         released += first.0 + second.0;
         resumed += first.1 + second.1;
         let waiting = after_the_storm(&world, &prefix, &answers).await;
-        // Whoever was told "in progress" of an image that was released asks again.
+        // Callers who got "in progress" for an image whose claim was released try again.
         answers.extend(reverts(&reverter, &waiting, &Barrier::new(1)).await);
         world.clock.advance(HOUR);
         assert_eq!(world.scrub().await.alerts.len(), 0);
@@ -195,7 +196,7 @@ fn scrubber(world: &World, database: &Database, stores: &Arc<dyn Stores>) -> Scr
     Scrubber::new(repo, lock, Arc::clone(stores), world.clock.clone(), settings)
 }
 
-/// Checks what two scrubbers left; the images that wait again.
+/// Checks the images after both scrubbers; returns those that are pending again.
 async fn after_the_storm(world: &World, prefix: &str, answers: &Answers) -> Vec<String> {
     let fates = world.fates(prefix).await;
     for (id, fate) in &fates {

@@ -1,4 +1,4 @@
-//! Clients that take their time, many of them, against the real process.
+//! Many slow clients against the real process.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::support::world::World;
 const GOOD: &[u8] = b"GET /versions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const HALF: &[u8] = b"GET /versions HTTP/1.1\r\nHost: x\r\nX-Ha";
 const GREEDY: &[u8] = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
-/// The service waits ten seconds for a head, and `request_timeout` for a body.
+/// Longer than the ten seconds for a request's head, and than `request_timeout` for a body.
 const LONGER: Duration = Duration::from_secs(40);
 
 async fn serve(world: &World, revert: &str) -> (Setup, Service) {
@@ -34,7 +34,7 @@ async fn clients(service: &Service, count: usize, first: &[u8]) -> Vec<Raw> {
     join_all((0..count).map(one)).await
 }
 
-/// How each of them ended, all the same.
+/// How the clients' connections ended; all must end the same way.
 async fn all_end(clients: Vec<Raw>) -> Vec<String> {
     let mut ends = join_all(
         clients.into_iter().map(async |mut client| client.answers_within(LONGER).await.join(", ")),
@@ -60,7 +60,7 @@ async fn five_hundred_slow_clients_keep_nobody_from_the_answers() {
     let silent = clients(&service, 125, b"").await;
     let half = clients(&service, 125, HALF).await;
     let dribbling = clients(&service, 125, body.as_bytes()).await;
-    // Each would be sent megabytes, and reads nothing.
+    // Each client would receive megabytes, but reads nothing.
     let greedy = clients(&service, 125, &GREEDY.repeat(100)).await;
     for client in &greedy {
         client.wait_readable().await;

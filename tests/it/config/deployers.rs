@@ -1,4 +1,4 @@
-//! Files in the form in which each deployer writes them, read by the command that its page names.
+//! Configuration files as each deployer writes them, read with the command of the deployer's page.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::source::folder;
 
-/// Name of page and folder, the database's host, and its stores: `id:type`.
+/// The name of page and folder, the database's host, and the stores as `id:type`.
 const DEPLOYERS: &[(&str, &str, &[&str])] = &[
     ("kolla", "10.0.0.250", &["file:file", "rbd:rbd", "s3:s3"]),
     ("openstack-ansible", "172.29.236.9", &["file:file", "http:http"]),
@@ -26,7 +26,7 @@ const DEPLOYERS: &[(&str, &str, &[&str])] = &[
     ("devstack", "127.0.0.1", &["fast:file"]),
 ];
 
-/// A copy of a deployer's files, whose paths below `ROOT` are those of the copy.
+/// A copy of a deployer's files, in which paths below `ROOT` point to the copy.
 fn copy(name: &str) -> TempDir {
     let root = TempDir::new().unwrap();
     copy_folder(&folder(&format!("tests/fixtures/deployers/{name}")), root.path(), root.path());
@@ -47,7 +47,7 @@ fn copy_folder(from: &Path, to: &Path, root: &Path) {
     }
 }
 
-/// What the page says to run, on the copy.
+/// The options of the page's command, applied to the copy.
 fn sources(page: &str, root: &Path) -> Sources {
     let command = page.lines().find(|line| line.starts_with("glance-revert check")).unwrap();
     let below = |path: &str| root.join(path.trim_start_matches('/'));

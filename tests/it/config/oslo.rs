@@ -1,5 +1,5 @@
-//! Our reading of configuration files and of database URLs against the real oslo.config and the
-//! real SQLAlchemy, of the Python that `GLANCE_REVERT_TEST_PYTHON` names.
+//! Compares our parsers of configuration files and database URLs with the real oslo.config and
+//! SQLAlchemy, of the Python that `GLANCE_REVERT_TEST_PYTHON` names.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,10 +21,10 @@ struct Case {
     options: Vec<(&'static str, String, &'static str)>,
 }
 
-/// What the option `renamed` was called before.
+/// Former names of the option `renamed`.
 const OLD_NAMES: &[&str] = &["old", "old-er"];
 
-/// The lines of which files are made by chance.
+/// Lines for randomly generated files.
 const LINES: &[&str] = &[
     "[DEFAULT]",
     "[default]",
@@ -74,11 +74,11 @@ const LINES: &[&str] = &[
     "[a]b]",
 ];
 
-/// Lines that spoil a file, at least in most places.
+/// Lines that make a file invalid in most places.
 const DEFECTS: &[&str] =
     &["[]", "[a", "[a] # c", "x", "= 1", ": 1", "  x = 4", "# c\n  more", "\u{a0}odd", "\n\tmore"];
 
-/// Values that each type is asked to read.
+/// Values that are parsed as each type.
 const VALUES: &[&str] = &[
     "",
     "true",
@@ -152,7 +152,7 @@ const URLS: &[&str] = &[
     "://h/d",
 ];
 
-/// Mostly well-formed, so that not every file ends at its first line.
+/// Mostly well-formed, so that files do not always fail at the first line.
 fn generated(chance: &mut Chance) -> String {
     let mut text = String::from(if chance.below(20) == 0 { "" } else { "[DEFAULT]\n" });
     for _ in 0..=chance.below(9) {
@@ -194,7 +194,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// One file with every value for every type.
+/// A file with every value for every type.
 fn typed() -> Case {
     let mut text = String::from("[DEFAULT]\n");
     let mut options = Vec::new();
@@ -202,7 +202,7 @@ fn typed() -> Case {
         for (index, value) in VALUES.iter().enumerate() {
             let name = format!("{kind}{index}");
             text.extend([&name, " = ", value, "\n"]);
-            // Ours are durations: a sign is refused on purpose, and so is `1_000`.
+            // Ours are durations, which deliberately refuse a sign and `1_000`.
             if kind != "float" || !value.contains(['-', '_']) {
                 options.push(("DEFAULT", name, kind));
             }
@@ -292,7 +292,7 @@ fn theirs(cases: &[Case]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Both gave the same value, or both refused.
+/// Whether both returned the same value, or both refused.
 fn agree(ours: &Value, theirs: &Value) -> bool {
     match (ours.get("value"), theirs.get("value")) {
         (Some(Value::Array(ours)), Some(Value::Array(theirs)))

@@ -1,6 +1,6 @@
-//! Files with which Glance starts, and what becomes of them here: a part that cannot be used is
-//! left alone and told of; only what could make a wrong image active, or destroy the wrong thing,
-//! stops everything.
+//! Configurations with which Glance starts, and how this service treats them: a part that cannot be
+//! used is skipped and reported; only what could activate a wrong image or destroy wrong data
+//! prevents the start.
 
 use glance_revert::auth::DemoIssuer;
 
@@ -11,20 +11,20 @@ use crate::support::world::World;
 
 const ISSUER: &str = "https://issuer.example.org";
 
-/// What becomes of a file.
+/// How a file is treated.
 enum Becomes {
-    /// `check` finds no option wrong.
+    /// `check` reports no wrong option.
     Good,
     /// `serve` starts, and `check` has a row for this part that names this option.
     Broken(&'static str, &'static str),
-    /// Nothing starts; the text that says why.
+    /// Nothing starts; the error contains this text.
     Refused(&'static str),
 }
 
 use Becomes::{Broken, Good, Refused};
 
-/// Name, what is added to a file that is good, and what becomes of it. `FOLDER` is a folder with
-/// images and account files in it.
+/// A name, lines that are added to a valid file, and the expected treatment. `FOLDER` is a folder
+/// with images and account files.
 const FILES: &[(&str, &str, Becomes)] = &[
     (
         "an S3 store without a bucket",
@@ -227,12 +227,12 @@ fn configured(world: &World, more: &str) -> ConfigFile {
     config
 }
 
-/// The row of a part in the table of `check`, whose note may go over several lines.
+/// A part's row in the table of `check`, whose note may span several lines.
 fn row<'a>(run: &'a Run, part: &str) -> Option<&'a str> {
     run.stdout.lines().map(str::trim_start).find(|line| line.starts_with(&format!("{part} ")))
 }
 
-/// What is wrong with what became of a file; `None` where it is as it should be.
+/// The difference from the expected treatment, if there is one.
 fn wrong(run: &Run, becomes: &Becomes) -> Option<String> {
     let told = format!("{} {}", run.stdout, run.stderr);
     let is_right = match becomes {
@@ -261,7 +261,7 @@ async fn a_part_that_cannot_be_used_is_left_alone_and_told_of() {
     assert!(found.is_empty(), "{} of {}:\n{}", found.len(), FILES.len(), found.join("\n"));
 }
 
-/// A Swift of which half is written, and a row of an image that is there.
+/// A half-configured Swift, and an image with a location in it.
 #[tokio::test]
 async fn a_revert_and_a_pass_leave_what_is_in_such_a_store_and_say_which_option_it_is() {
     let world = World::new(Kind::Sqlite).await;
@@ -283,7 +283,7 @@ async fn a_revert_and_a_pass_leave_what_is_in_such_a_store_and_say_which_option_
     assert!(world.status("b").await.starts_with("deleted"), "the other one's can");
 }
 
-/// What libpq is told to look at is looked at here: tables of another schema are not Glance's.
+/// Like libpq, the service reads the schema of the URL: tables of another schema are not Glance's.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn a_schema_that_the_url_names_is_the_schema_that_is_read() {
@@ -301,7 +301,7 @@ async fn a_schema_that_the_url_names_is_the_schema_that_is_read() {
     assert!(run.exit != Some(0) && !run.stdout.contains("\"a\""), "{run:?}");
 }
 
-/// The files are ones with which the real Glance starts, but for those that nothing starts with.
+/// The real Glance starts with these files, except with those that nothing starts with.
 #[tokio::test]
 #[ignore = "needs the Python environment of make test"]
 async fn glance_starts_with_each_of_these_files_too() {

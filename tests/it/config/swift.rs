@@ -1,4 +1,4 @@
-//! Our reading of `glance-swift.conf` against the parser of the real `glance_store`, of the Python
+//! Compares our parser of `glance-swift.conf` with that of the real `glance_store`, of the Python
 //! that `GLANCE_REVERT_TEST_PYTHON` names.
 
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::support::env;
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/ask_swift.py");
 const FILES: usize = 500;
 
-/// What every file begins with, so that a section is an account whatever follows.
+/// The beginning of every file, which makes each section a complete account.
 const BEGIN: &str = "[DEFAULT]\nauth_address = http://k/v3\nuser = p:u\nkey = d\n[ref1]\n";
 
-/// The lines of which files are made by chance.
+/// Lines for randomly generated files.
 const LINES: &[&str] = &[
     "[ref2]",
     "[Ref1]",
@@ -58,7 +58,7 @@ const LINES: &[&str] = &[
     "key = \u{e9}\u{a0}",
 ];
 
-/// Lines that spoil a file, at least in most places.
+/// Lines that make a file invalid in most places.
 const DEFECTS: &[&str] = &[
     "[DEFAULT]",
     "[]",
@@ -124,7 +124,8 @@ fn theirs(files: &[std::path::PathBuf]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The same keys, or both refused; what has no key is refused by us alone, who need one.
+/// Whether both returned the same keys, or both refused. A section without a key is refused only by
+/// us, who need one.
 fn agree(ours: &Value, theirs: &Value) -> bool {
     let refused = |read: &Value| read.get("error").is_some();
     let has_empty = theirs.as_object().unwrap().values().any(|key| key == "");

@@ -1,5 +1,5 @@
-//! The options that are read here against the real Glance's own, of the Python that
-//! `GLANCE_REVERT_TEST_PYTHON` names: what was renamed there, and what a reference stands for.
+//! Compares the options that we read with the real Glance's, of the Python that
+//! `GLANCE_REVERT_TEST_PYTHON` names: former names, and defaults that references use.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::support::env;
 
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/ask_glance.py");
 
-/// The tables of options that are not ours, by their section; cinder's driver is asked by itself.
+/// The tables of options that are not ours, by section; cinder's driver is loaded separately.
 const TABLES: &[(&str, &[&[OptionSpec]])] = &[
     ("DEFAULT", &[sections::DEFAULT]),
     ("database", &[sections::DATABASE]),
@@ -33,14 +33,14 @@ const TABLES: &[(&str, &[&[OptionSpec]])] = &[
     ),
 ];
 
-/// What the real Glance says.
+/// What the real Glance reports.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Upstream {
-    /// By section and name, the names that an option had.
+    /// Former names of options, by section and name.
     old_names: BTreeMap<String, BTreeMap<String, Vec<String>>>,
-    /// Of `[DEFAULT]`, as text.
+    /// Defaults of `[DEFAULT]`, as text.
     defaults: BTreeMap<String, String>,
-    /// Of each file, why Glance does not start with it; nothing where it does.
+    /// For each file, why Glance does not start with it; `None` if it starts.
     pub(crate) starts: Vec<Option<String>>,
 }
 

@@ -1,5 +1,6 @@
-//! Each option that names a file with keys, certificates, a token or more options: what is no file
-//! of a usual size is an error that names it, and never a wait.
+//! Each option that names a file with keys, certificates, a token or more options: if the path is
+//! not a regular file of reasonable size, the result is an error that names the option, and never a
+//! hang.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::support::pki::Authority;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// The options, and what says that it is this one.
+/// The options, and the text by which an error names each one.
 const OPTIONS: [(&str, &str); 21] = [
     ("tls_cert_file", "[revert] tls_cert_file = FILE"),
     ("tls_key_file", "[revert] tls_key_file = FILE"),
@@ -55,7 +56,7 @@ const CINDER: &str = "[glance_store]\nstores = cinder\n\
 const S3: &str = "[glance_store]\nstores = s3\ns3_store_host = https://127.0.0.1:1\n\
                   s3_store_bucket = b\ns3_store_access_key = k\ns3_store_secret_key = s\n";
 
-/// A configuration that is good but for the file that the option names.
+/// A configuration that is valid except for the file that the option names.
 fn configuration(option: &str) -> String {
     let file = option.split(' ').next_back().unwrap();
     let set = format!("{file} = FOLDER/file\n");
@@ -112,14 +113,14 @@ fn folder_of(option: &str) -> ConfigFile {
     config
 }
 
-/// All that `check` says of what it refuses.
+/// The errors of `check` for a configuration that it refuses.
 fn refused(config: &ConfigFile) -> String {
     let (succeeded, text) = checked(config);
     assert!(!succeeded, "{text}");
     text
 }
 
-/// Whether `check` succeeds, and all that it says; a panic where it does not end.
+/// Whether `check` succeeds, and its output; panics if it does not end.
 fn checked(config: &ConfigFile) -> (bool, String) {
     let mut check = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
     check.env_clear().args(["check", "--config-file"]).arg(config.file("glance.conf"));
@@ -182,7 +183,7 @@ async fn a_link_to_nothing_is_an_error_that_names_the_option() {
     .await;
 }
 
-/// The file is not named by an option: it is looked for where it usually is.
+/// This file is not named by an option but found at its default path.
 fn scrubber_file(make: fn(&Path)) -> String {
     let config = folder_of("jwks_file");
     config.put("file", &DemoIssuer::generate("https://i", "a").unwrap().jwks());

@@ -1,4 +1,4 @@
-//! The audit: written with each change, by whom, once; and what it is good for.
+//! The audit: each change writes one entry with its author; and the uses of the audit.
 
 use std::time::Duration;
 
@@ -274,7 +274,7 @@ async fn without_the_tables_images_come_back_and_the_audit_says_what_to_do(kind:
     assert!(matches!(listed, Err(RepoError::TablesMissing)), "{listed:?}");
     let again = world.reverter(&database).revert(&alice(), &id("a"), &whole()).await;
     assert!(matches!(again, Err(RevertError::NotPending(_, NotPending::AlreadyActive))));
-    // who started before finds them
+    // a process that started before finds them
     world.db.make_own_tables().await;
     world.db.grant_own_tables().await;
     world.reverter(&database).revert(&alice(), &id("b"), &whole()).await.unwrap();
@@ -300,7 +300,7 @@ async fn a_table_that_is_gone_keeps_no_image_away(kind: Kind) {
 async fn what_a_user_wrote_is_cut_to_its_column_and_keeps_no_image_away(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.deleted_image("a").await;
-    // utf8mb3 has no place for more
+    // utf8mb3 cannot store longer characters
     let name = "\u{20ac}".repeat(255);
     world.db.execute(&format!("UPDATE images SET name = '{name}' WHERE id = 'a'")).await;
     let who = Principal::new("issuer", &"\u{1f600}\0".repeat(300), AuthMethod::Jwt);
@@ -382,7 +382,7 @@ async fn an_answer_that_got_lost_is_given_again_while_nobody_changed_the_image(k
     world.db.execute("UPDATE images SET updated_at = '2026-11-22 12:04:00' WHERE id = 'a'").await;
     let refused = reverter.revert(&alice(), &id("a"), &whole()).await.unwrap_err();
     assert!(matches!(refused, RevertError::NotPending(_, NotPending::AlreadyActive)));
-    // one that was always active
+    // an image that was always active
     world.live_image("alive").await;
     let refused = reverter.revert(&alice(), &id("alive"), &whole()).await.unwrap_err();
     assert!(matches!(refused, RevertError::NotPending(_, NotPending::AlreadyActive)));
@@ -411,7 +411,7 @@ async fn the_command_line_lists_and_trims(kind: Kind) {
     for id in ["a", "b"] {
         world.deleted_image(id).await;
     }
-    // in one transaction
+    // both in one transaction
     let answer = ours.run(&["revert", "a", "b"]);
     assert_eq!(answer.exit, Some(0), "{answer:?}");
     let lines = ours.run(&["audit", "--json"]).json_lines();
@@ -427,7 +427,7 @@ async fn the_command_line_lists_and_trims(kind: Kind) {
     let impossible = ours.run(&["audit", "--image", "a b"]);
     assert_eq!(impossible.exit, Some(1), "{impossible:?}");
 
-    // old ones go, and that they went is told
+    // old entries are deleted, and the deletion is recorded
     let old = "INSERT INTO revert_audit (id, created_at, operation, outcome, actor, source) VALUES \
                ('00000000-0001-7000-8000-000000000000', '1970-01-01 00:00:00', 'x', 'success', 'y', 'api')";
     world.db.execute(old).await;
@@ -443,14 +443,14 @@ async fn the_command_line_lists_and_trims(kind: Kind) {
     }
 }
 
-/// Stands before its COMMIT.
+/// Stops before the COMMIT.
 async fn an_entry_is_there_when_the_change_is_and_not_before(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.deleted_image("a").await;
     let proxy = StatementProxy::start(&world.db.url()).await;
     let database = World::open_at(&proxy.url(&world.db.url()));
     let reverter = world.reverter(&database);
-    // its connections are made before anything waits
+    // opens its connections before anything blocks
     reverter.preview(&alice(), &id("a")).await.unwrap();
     proxy.stop_at(if kind == Kind::Postgres { "COMMIT\0" } else { "COMMIT" });
     let (admin, image, request) = (alice(), id("a"), whole());
@@ -485,7 +485,7 @@ async fn entries_that_may_not_be_written_keep_no_image_away(kind: Kind) {
     world.revert("c").await.unwrap();
 }
 
-/// Without the tables it is the question whether they are there.
+/// Without the tables it sends the query whether they exist.
 async fn a_revert_says_two_statements_more(kind: Kind) {
     let (without, with) = (World::new(kind).await, World::with_tables(kind).await);
     let mut messages = Vec::new();
@@ -503,7 +503,7 @@ async fn a_revert_says_two_statements_more(kind: Kind) {
     let heard = |revert: usize, text: &str| {
         messages[revert].iter().filter(|message| message.contains(text)).count()
     };
-    // a text is sent when it is prepared; afterwards the execution alone
+    // the text is sent only when a statement is prepared; later only its execution
     assert_eq!(
         (heard(0, "INSERT INTO revert_audit"), heard(0, "table_name = 'revert_migrations'")),
         (0, 1)

@@ -1,4 +1,4 @@
-//! The list of the audit reads a page of an index, however many entries there are.
+//! The audit list reads one page of an index, however many entries there are.
 
 use glance_revert::domain::audit::AuditQuery;
 use glance_revert::domain::image::ImageId;
@@ -21,7 +21,7 @@ tests_on!(
 const COLUMNS: &str = "id, created_at, operation, outcome, image_id, owner, name, actor, \
     actor_name, actor_issuer, actor_method, actor_scope, source, host, request_id, details";
 
-/// Each set of filters, with values of which there are few, in the order of the statement.
+/// Each combination of filters, with rare values, in the statement's order.
 const FILTERS: [&[(&str, &str)]; 8] = [
     &[],
     &[("image_id", "image 000000000077")],
@@ -73,7 +73,7 @@ async fn these_are_the_statements_that_are_sent(kind: Kind) {
     }
 }
 
-/// Nearly all of it is what passes destroyed, as it is where it is large.
+/// Like a large audit in practice, nearly all entries are about images that passes destroyed.
 async fn fill(world: &World, kind: Kind) {
     let numbers = match kind {
         Kind::Mariadb => "SELECT seq AS n FROM seq_1_to_50000",
@@ -102,7 +102,7 @@ async fn fill(world: &World, kind: Kind) {
     world.db.execute(analyze).await;
 }
 
-/// Why a plan is not good enough.
+/// Why a plan is too expensive, if it is.
 fn fault(kind: Kind, plan: &str) -> Option<&'static str> {
     let bad: &[&str] = match kind {
         Kind::Mariadb => &["filesort", "temporary", " ALL "],
@@ -123,11 +123,11 @@ async fn every_list_reads_an_index_in_its_order(kind: Kind) {
             cells.join(" ")
         };
         let plan = rows.iter().map(line).collect::<Vec<_>>().join("\n");
-        // the few entries of one image may be sorted
+        // sorting the few entries of one image is acceptable
         let is_of_image = filters.first().is_some_and(|(column, _)| *column == "image_id");
         let plan = if is_of_image { plan.replace("Sort", "") } else { plan };
         assert_eq!(fault(kind, &plan), None, "{filters:?}:\n{plan}");
-        // the one that finds few of them
+        // the index that finds few entries
         let expected = match filters {
             [] => None,
             [("image_id", _), ..] => Some("revert_audit_of_image"),

@@ -1,4 +1,4 @@
-//! The database user of `deploy/sql/`: what it is granted is enough, and not one column more.
+//! The database user of `deploy/sql/`: its grants are sufficient, and grant no unneeded column.
 
 use glance_revert::db::Database;
 use glance_revert::domain::image::ImageId;
@@ -36,8 +36,7 @@ tests_on!(
 const MARIADB: &str = include_str!("../../../deploy/sql/mariadb.sql");
 const POSTGRES: &str = include_str!("../../../deploy/sql/postgresql.sql");
 
-/// A Glance database; the product's user of it has what the committed file grants, as in all
-/// tests.
+/// A Glance database whose product user has the grants of the committed file, as in all tests.
 struct Granted {
     world: World,
 }
@@ -51,7 +50,7 @@ impl Granted {
         self.world.db.user().unwrap()
     }
 
-    /// `[table, privilege, column]` of everything granted.
+    /// `[table, privilege, column]` of each grant.
     async fn columns(&self) -> Vec<[String; 3]> {
         let rows = self
             .world
@@ -67,8 +66,8 @@ impl Granted {
     }
 }
 
-/// Every statement that the product has, but for those that need a revert or a claim to be won;
-/// these are rehearsed.
+/// Runs every statement of the product, except those that need a won revert or claim; these are
+/// rehearsed.
 async fn everything(database: &Database, world: &World) -> Result<(), RepoError> {
     let (repo, now) = (&database.scrub_repo, world.clock.now());
     let id = ImageId::parse("a").unwrap();
@@ -139,7 +138,7 @@ async fn nothing_but_reading_and_updating_columns_is_granted(kind: Kind) {
     );
     let mut whole: Vec<_> =
         granted.world.db.rows(&whole_tables).await.into_iter().flatten().collect();
-    // PostgreSQL allows LOCK TABLE with that; from 17 on with MAINTAIN, which is not in this view
+    // PostgreSQL allows LOCK TABLE with it; from version 17 on with MAINTAIN, which this view lacks
     if kind == Kind::Postgres {
         whole.retain(|cell| cell.as_deref() != Some("UPDATE"));
         whole.retain(|cell| !LOCKED.contains(&cell.as_deref().unwrap()));
@@ -174,15 +173,15 @@ async fn of_our_own_tables_the_audit_is_only_added_to(kind: Kind) {
         "revert_scrubber UPDATE",
     ];
     assert_eq!(pairs("table_privileges").await, expected);
-    // PostgreSQL lists what is granted of a table for each of its columns too
+    // PostgreSQL also lists grants on a table for each of its columns
     let columns = pairs("column_privileges").await;
     assert!(columns.iter().all(|pair| expected.contains(&pair.as_str())), "{columns:?}");
 }
 
-/// What a revert locks on PostgreSQL.
+/// The tables that a revert locks on PostgreSQL.
 const LOCKED: [&str; 4] = ["image_locations", "image_members", "image_properties", "image_tags"];
 
-/// Gives the lock by another privilege than UPDATE, so that this can be had by column.
+/// Grants the lock by another privilege than UPDATE, so that UPDATE can be granted by column.
 async fn grant_locks_otherwise(granted: &Granted) {
     let (user, tables) = (granted.user().grantee(), LOCKED.join(", "));
     let (_, grants) = POSTGRES.split_once("\n\nGRANT").unwrap();

@@ -1,5 +1,5 @@
-//! The tables in memory that the simulation stands on do what SQL does: the same rows, the same calls, the
-//! same answers, the same rows afterwards.
+//! The in-memory tables of the simulation behave like SQL: the same rows and calls give the same
+//! results and the same rows afterwards.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "as in the simulation")]
 
@@ -37,10 +37,10 @@ use crate::support::world::World;
 
 on_each_database! { tables_in_memory_do_what_sql_does }
 
-/// Scenes of three images each.
+/// Number of scenes, with three images each.
 const SCENES: u64 = 30;
 
-/// Never in the way.
+/// A connection that never fails.
 #[derive(Debug)]
 struct Straight;
 
@@ -67,7 +67,7 @@ fn guard(id: &ImageId) -> ImageGuard {
     ImageGuard::new(id.clone(), Box::new(NotHeld))
 }
 
-/// One of the two that have to be equal.
+/// One of the two sides that must be equal.
 struct Side<'a> {
     repo: &'a dyn ScrubRepo,
     control: &'a dyn ControlRepo,
@@ -75,9 +75,9 @@ struct Side<'a> {
 
 async fn tables_in_memory_do_what_sql_does(kind: Kind) {
     let world = World::with_tables(kind).await;
-    // a day ago, as the clocks of holds and pauses are the databases' own
+    // a day ago, because holds and pauses use the databases' own clocks
     let noon = chrono::SubsecRound::trunc_subsecs(SystemClock.now() - TimeDelta::days(1), 0);
-    // no row has this fraction
+    // a fraction that no row has
     let noon = noon + TimeDelta::microseconds(7);
     for seed in 0..SCENES {
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -85,7 +85,7 @@ async fn tables_in_memory_do_what_sql_does(kind: Kind) {
         let tables = Arc::new(Database::new(1, whole_seconds, Without::default()));
         let rows = scene(&mut chance, noon, whole_seconds);
         store(&world, &tables, &rows).await;
-        // it remembers in what order it saw rows, and these are other ones
+        // it remembers the observed order of rows, and these are other rows
         let database = world.open();
         let sql = Side { repo: &*database.scrub_repo, control: &*database.control };
         let clock = Arc::new(SystemClock);
@@ -122,7 +122,7 @@ fn ids() -> Vec<ImageId> {
     ["image-1", "image-2", "image-3"].iter().map(|id| ImageId::parse(id).unwrap()).collect()
 }
 
-/// Rows in whatever state, of an hour before noon; many at the same moment.
+/// Random rows of the hour before noon; many have the same time.
 fn scene(chance: &mut Chance, noon: Timestamp, whole_seconds: bool) -> Vec<Change> {
     let mut rows = Vec::new();
     let mut number = 0;
@@ -203,7 +203,7 @@ fn text(at: Option<Timestamp>) -> String {
     at.map_or("NULL".to_owned(), |at| format!("'{}'", at.format("%Y-%m-%d %H:%M:%S%.6f")))
 }
 
-/// The same rows on both sides.
+/// Writes the same rows to both sides.
 async fn store(world: &World, tables: &Database, rows: &[Change]) {
     let mut sql = String::new();
     for row in rows {
@@ -269,7 +269,7 @@ async fn store(world: &World, tables: &Database, rows: &[Change]) {
     assert_eq!(put, Ok(Some(())));
 }
 
-/// What can be told of an image on both sides; children in order.
+/// The comparable parts of an image, with children in order.
 fn image(mut image: Image) -> String {
     image.locations.sort_by_key(|location| location.id);
     image.properties.sort_by_key(|one| one.name.clone());
@@ -294,7 +294,7 @@ fn image(mut image: Image) -> String {
     )
 }
 
-/// Every question.
+/// The results of every query.
 async fn questions(side: &Side<'_>, before: Timestamp) -> String {
     let mut all = String::new();
     let repo = side.repo;
@@ -318,7 +318,7 @@ async fn questions(side: &Side<'_>, before: Timestamp) -> String {
         let facts = repo.facts_of(&ids(), &wanted).await.unwrap();
         let facts = facts.into_iter().map(|(id, facts)| {
             let properties: BTreeMap<_, _> = facts.properties.clone().into_iter().collect();
-            // a property in memory has no value of its own
+            // properties have no value in memory
             let properties: Vec<_> = properties.into_keys().collect();
             let tags: BTreeSet<_> = facts.tags.clone().into_iter().collect();
             (id, (facts.owner, facts.name, facts.visibility, facts.size, tags, properties))
@@ -354,7 +354,7 @@ async fn questions(side: &Side<'_>, before: Timestamp) -> String {
     all
 }
 
-/// One call that writes; what it answered.
+/// Makes one call that writes; returns its result.
 async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp) -> String {
     let (repo, admin) = (side.repo, Admin::local_operator());
     let now = chrono::SubsecRound::trunc_subsecs(noon, 0);
@@ -374,7 +374,7 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
                 let plan = pending.plan(together, Children::ALL, false);
                 let audit = AuditEntry::new(now, REVERT_IMAGE, Actor::from(&admin)).about(&found);
                 answers.push(repo.revert(&guard(&id), &plan, now, &audit).await.unwrap());
-                // what was read is not there any more
+                // the rows that were read no longer exist
                 answers.push(repo.revert(&guard(&id), &plan, now, &audit).await.unwrap());
             }
             format!("{answers:?}")
@@ -433,7 +433,7 @@ async fn act_on(side: &Side<'_>, act: usize, before: Timestamp, noon: Timestamp)
     }
 }
 
-/// All rows of Glance's tables, a line each.
+/// All rows of Glance's tables, one per line.
 fn dump(tables: &Tables) -> Vec<String> {
     let mut lines: Vec<_> = tables
         .images

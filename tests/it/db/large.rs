@@ -1,5 +1,4 @@
-//! What large tables make of the list and of a pass: ways around a walk over all rows, with the same
-//! answers.
+//! Large tables: lists and passes avoid walks over all rows, with the same results.
 
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
@@ -25,7 +24,7 @@ tests_on!(
     what_came_back_is_looked_at_by_its_image
 );
 
-/// Seven images that were deleted a minute apart, `g` last.
+/// Seven images, deleted a minute apart, `g` last.
 async fn world(kind: Kind) -> World {
     let world = World::new(kind).await;
     for (minute, id) in (10..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
@@ -41,8 +40,7 @@ async fn set_deleted(world: &World, id: &str, at: &str) {
     world.db.execute(&format!("UPDATE image_locations SET {set} WHERE image_id = '{id}'")).await;
 }
 
-/// All pages of the list, each on the same connection as the question after the order of rows, if
-/// that is asked.
+/// All pages of the list, all on one connection. `asks`: queries the order of the rows first.
 async fn listed(world: &World, sort: PendingSort, limit: u32, asks: bool) -> String {
     let database = world.open();
     if asks {
@@ -66,8 +64,8 @@ async fn listed(world: &World, sort: PendingSort, limit: u32, asks: bool) -> Str
 
 async fn the_newest_are_the_same_with_and_without_the_index_on_changes(kind: Kind) {
     let world = world(kind).await;
-    // a claim that was released, a delete that was sent again, an image that Glance ended, and
-    // others that changed since and do not wait
+    // a released claim, a DELETE that was sent again, an image that Glance ended, and images that
+    // changed since then but are not pending
     let later = "updated_at = '2026-11-22 11:50:00.000000'";
     world.db.execute(&format!("UPDATE images SET {later} WHERE id = 'b'")).await;
     world.db.execute("UPDATE images SET status = 'deleted' WHERE id IN ('d', 'e')").await;
@@ -86,7 +84,7 @@ async fn the_newest_are_the_same_with_and_without_the_index_on_changes(kind: Kin
     }
 }
 
-/// Somebody put a deadline off by hand, and did not touch `updated_at`.
+/// Somebody postponed the scrub by editing `deleted_at`, without touching `updated_at`.
 async fn a_time_of_deletion_that_somebody_wrote_hides_no_image(kind: Kind) {
     let world = world(kind).await;
     for set in ["deleted_at = '2026-11-22 11:40:00.000000'", "updated_at = NULL"] {
@@ -98,7 +96,7 @@ async fn a_time_of_deletion_that_somebody_wrote_hides_no_image(kind: Kind) {
     }
 }
 
-/// SQLite compares times as text, and takes them as they come.
+/// SQLite compares times as text, and stores them as they are written.
 async fn pages_end_where_times_lack_their_last_digits(kind: Kind) {
     let world = world(kind).await;
     for (minute, id) in (10..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
@@ -121,8 +119,8 @@ async fn pages_end_where_times_lack_their_last_digits(kind: Kind) {
 const TIMES: &str = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-01 08:00:00.000000', \
      '2026-11-01 08:00:00.000000'";
 
-/// More than are looked at in one go: images that were scrubbed, one that has no location left, and
-/// one of which only a location is left that the delete never saw.
+/// More images than one stretch examines: scrubbed ones, one without any location, and one with
+/// only a location that the delete never saw.
 async fn what_no_waiting_location_leads_to_is_found_behind_thousands_of_images(kind: Kind) {
     let world = World::new(kind).await;
     scrubbed(&world, 12_000, TIMES).await;
@@ -151,7 +149,7 @@ async fn scrubbed(world: &World, count: u32, times: &str) {
     }
 }
 
-/// More than are looked at first for the end of a page.
+/// More images than the first sample for the end of a page.
 async fn pages_are_whole_where_all_that_changed_last_was_scrubbed(kind: Kind) {
     let world = world(kind).await;
     let times = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-22 11:30:00.000000', \
@@ -165,8 +163,8 @@ async fn pages_are_whole_where_all_that_changed_last_was_scrubbed(kind: Kind) {
     }
 }
 
-/// By its statistics all images are deleted, and the index on that leads to the few that are not: to
-/// those that came back, for each of them.
+/// If its statistics say that all images are deleted, PostgreSQL would use the index on `deleted`
+/// and read all reverted images, for each of them.
 async fn what_came_back_is_looked_at_by_its_image(kind: Kind) {
     let world = World::new(kind).await;
     let (series, times) = ("FROM generate_series(1, 5000) AS n", TIMES);

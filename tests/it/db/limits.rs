@@ -1,5 +1,5 @@
-//! What a database's own limits end: statements, transactions, connections. Each is told as a
-//! database that is away, in words that say which limit it was, and leaves the image as it was.
+//! Statements, transactions and connections that a database's own limits end. Each is reported as
+//! an unavailable database, with a message that names the limit, and leaves the image unchanged.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn away(answer: Result<(), RevertError>) -> String {
     }
 }
 
-/// One revert stands before its COMMIT; another one, with the limit, waits for its rows.
+/// One revert stops before its COMMIT; another one, under the limit, waits for its rows.
 async fn a_statement_that_is_ended_for_its_time_is_named_with_the_limit(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -86,7 +86,7 @@ async fn a_statement_that_is_ended_for_its_time_is_named_with_the_limit(kind: Ki
     assert_eq!(world.status("a").await, "active kept no time");
 }
 
-/// The service stood still in the middle of a revert.
+/// The service was frozen in the middle of a revert.
 async fn a_transaction_that_is_ended_for_its_time_is_named_with_the_limit(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -116,14 +116,14 @@ async fn users_who_share_too_few_connections_are_told_so(kind: Kind) {
     let world = World::at(kind, server.url().await).await;
     world.db.execute("SET GLOBAL max_user_connections = 1").await;
     let (database, id) = (world.open(), ImageId::parse("a").unwrap());
-    // the locks have one to themselves
+    // locks have a connection of their own
     let error = database.lock.try_lock(&id).await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("db_pool_size"), "{error}");
     assert!(error.to_string().contains("max_user_connections"), "{error}");
 }
 
-/// A database that refuses one of these would else be found out in the middle of a pass.
+/// Otherwise a database that refuses one of these would be noticed only during a pass.
 async fn what_is_counted_and_listed_for_a_pass_is_rehearsed_too(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -135,14 +135,14 @@ async fn what_is_counted_and_listed_for_a_pass_is_rehearsed_too(kind: Kind) {
         "FROM image_locations l WHERE l.image_id IN",
     ] {
         proxy.refuse(statement, 1142, "SELECT command denied");
-        // one that was prepared is not sent again
+        // a statement that was already prepared is not sent again
         let refused = open(&proxy.url(&world.db.url())).health.rehearse().await;
         assert!(matches!(refused, Err(RepoError::Refused(_))), "{statement}: {refused:?}");
         proxy.let_go();
     }
 }
 
-/// `/readyz` does it every half minute, on a database of any size.
+/// `/readyz` does it every half minute, on databases of any size.
 async fn a_rehearsal_walks_over_no_table(kind: Kind) {
     const IMAGES: usize = 2000;
     let server = PrivateMariadb::start(&[]);
@@ -163,7 +163,7 @@ async fn a_rehearsal_walks_over_no_table(kind: Kind) {
     assert!(walk >= IMAGES, "{walk} rows");
 }
 
-/// By all clients of the server, which is the test's own.
+/// Rows read by all clients of the server, which belongs to the test.
 async fn rows_read(world: &World) -> usize {
     let sql = "SHOW GLOBAL STATUS WHERE variable_name IN ('Handler_read_next', \
                'Handler_read_rnd_next')";

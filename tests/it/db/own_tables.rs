@@ -1,4 +1,5 @@
-//! Our own tables: made once, by whoever may, and found by everybody who started before.
+//! Our own tables: created once, by whoever has the right, and found by processes that started
+//! earlier.
 
 use std::process::Command;
 
@@ -76,7 +77,7 @@ async fn db_sync_makes_the_tables_once(kind: Kind) {
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
 
-/// A job before the first installation has no file of anybody's.
+/// Before the first installation a job has no other files.
 async fn db_sync_needs_no_more_than_the_address_of_the_database(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     let mut command = Command::new(env!("CARGO_BIN_EXE_glance-revert"));
@@ -98,7 +99,7 @@ async fn the_printed_statements_make_the_same_tables(kind: Kind) {
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
 
-/// A text that was released never changes: its checksum is in the databases.
+/// A released text never changes: databases store its checksum.
 #[test]
 fn the_statements_are_those_that_were_released() {
     for url in ["mysql+pymysql://u:p@127.0.0.1/g", "postgresql://u:p@127.0.0.1/g"] {
@@ -120,7 +121,7 @@ async fn many_who_make_the_tables_at_once_all_succeed(kind: Kind) {
     }
 }
 
-/// On MariaDB each table is committed by itself; the others have all or nothing.
+/// MariaDB commits each table by itself; the others are atomic.
 async fn what_was_begun_and_not_ended_is_ended_by_the_next(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     database.make_own_tables().await;
@@ -193,7 +194,7 @@ async fn a_user_who_may_not_make_tables_is_told_what_to_do(kind: Kind) {
     }
 }
 
-/// The tables are made, and nobody has thought of the service's own user.
+/// The tables were created without grants for the service's own user.
 async fn tables_without_grants_keep_no_image_away(kind: Kind) {
     let world = World::new(kind).await;
     world.db.make_own_tables().await;
@@ -207,7 +208,7 @@ async fn tables_without_grants_keep_no_image_away(kind: Kind) {
     };
     let config = config(&world.db.url());
     let check = line(&config.run(&["check"]));
-    // MariaDB does not show a table to who may not read it
+    // MariaDB hides a table from users who may not read it
     let expected = match kind {
         Kind::Mariadb => "own tables warning missing",
         Kind::Postgres | Kind::Sqlite => "own tables BROKEN cannot be used: ",

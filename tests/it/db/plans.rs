@@ -1,4 +1,4 @@
-//! How the databases go about questions on our own tables and Glance's together, where Glance's are large.
+//! Query plans for joins of our own tables with large tables of Glance.
 
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{PendingQuery, PendingSort};
@@ -24,7 +24,7 @@ tests_on!(
 const LATE: &str = "'2199-01-01 00:00:00'";
 const EARLY: &str = "'1970-01-01 00:00:00'";
 
-/// What is said to a database for the lists of what is held, and for unrecorded scrubs.
+/// The statements for lists of held images, and for unrecorded scrubs.
 async fn texts() -> Vec<(String, Vec<&'static str>)> {
     let world = World::with_tables(Kind::Mariadb).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -63,7 +63,8 @@ fn with_values(text: &str, values: &[&str]) -> String {
     values.iter().fold(text.to_owned(), |text, value| text.replacen('?', value, 1))
 }
 
-/// A year of images that were scrubbed and recorded, 50 of them within a day; five that wait are held.
+/// A year of images that were scrubbed and recorded, 50 of them within a day; five pending images
+/// are held.
 async fn fill(world: &World, kind: Kind) {
     let numbers = match kind {
         Kind::Mariadb => "SELECT seq AS n FROM seq_1_to_40000",
@@ -75,7 +76,7 @@ async fn fill(world: &World, kind: Kind) {
             format!("TIMESTAMP '2026-11-22 12:00:00' - ({expression}) * INTERVAL '1 hour'")
         }
     };
-    // 24 hours have 50 of 40,000
+    // 50 of 40,000 are within 24 hours
     let age = if kind == Kind::Mariadb { "n DIV 2" } else { "n / 2" };
     let (deleted, settled) = (days(&format!("{age} + 5")), days(age));
     let id = "CONCAT('image ', n)";
@@ -110,7 +111,7 @@ async fn fill(world: &World, kind: Kind) {
     }
 }
 
-/// What a plan must not do with tables that are large.
+/// Why a plan is too expensive for large tables, if it is.
 fn fault(kind: Kind, plan: &str) -> Option<&str> {
     let walks = |line: &&str| match kind {
         Kind::Mariadb => ["i", "l", "w", "a"].iter().any(|table| {
@@ -135,8 +136,8 @@ async fn the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day(ki
             cells.join(" ")
         };
         let plan = rows.iter().map(line).collect::<Vec<_>>().join("\n");
-        // MariaDB walks the images for a list of the held, as for every list, where the character sets of
-        // Glance's column and of ours differ
+        // for held images MariaDB walks over the images, as for every list, if the character sets
+        // of Glance's column and ours differ
         if kind != Kind::Mariadb || !text.contains("revert_holds") {
             assert_eq!(fault(kind, &plan), None, "{statement}\n{plan}");
         }

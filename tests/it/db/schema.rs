@@ -1,4 +1,4 @@
-//! The schema written by hand for tests without servers, against the real one.
+//! Compares the hand-written schema for tests without servers with the real one.
 
 use std::collections::BTreeSet;
 

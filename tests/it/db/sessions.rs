@@ -1,5 +1,5 @@
-//! What a database's configuration, or what stands in front of it, does to sessions: settings that
-//! are forced on them, locks that are refused, readers and writers that are turned away.
+//! How a database's configuration, or a proxy, affects sessions: enforced settings, refused locks,
+//! refused reads and writes.
 
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
@@ -74,7 +74,7 @@ async fn a_filter_with_characters_that_the_columns_lack_finds_nothing(kind: Kind
     }
 }
 
-/// The answer of Percona's cluster in strict mode, word for word; no package of it is to be had.
+/// The literal error of Percona's cluster in strict mode, for which no package is available.
 async fn where_named_locks_are_refused_the_compare_and_set_stands_alone(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -90,7 +90,7 @@ async fn where_named_locks_are_refused_the_compare_and_set_stands_alone(kind: Ki
     assert!(world.has_data("a") && !world.has_data("b"));
 }
 
-/// 1180 came out of a node's write-set replication.
+/// 1180 occurred when a node failed to replicate a write-set.
 async fn a_commit_that_failed_says_that_the_outcome_is_not_known(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -120,13 +120,13 @@ async fn a_user_without_connections_left_is_a_database_that_is_away(kind: Kind) 
     let user = world.db.user().unwrap().grantee();
     world.db.execute(&format!("ALTER USER {user} WITH MAX_USER_CONNECTIONS 1")).await;
     let (database, id) = (world.open(), ImageId::parse("a").unwrap());
-    // the locks have one to themselves
+    // locks have a connection of their own
     let error = database.lock.try_lock(&id).await.unwrap_err();
     assert!(matches!(error, RepoError::Unavailable(_)), "{error}");
     assert!(error.to_string().contains("db_pool_size"), "{error}");
 }
 
-/// A server of its own: these settings are for all of its clients.
+/// Uses its own server, because these settings affect all clients.
 async fn what_a_server_forces_on_its_clients_is_undone(kind: Kind) {
     let server = PrivateMariadb::start(&[
         "--sql-mode=ORACLE",
@@ -189,7 +189,7 @@ async fn destroys_nothing(world: &World, database: &Database) {
     assert_eq!(world.status("a").await, "pending_delete deleted time");
 }
 
-/// All of them, though the database names at most the first.
+/// All missing grants, although the database's message names at most the first.
 async fn what_may_not_be_read_is_named_and_nothing_is_destroyed(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;

@@ -1,5 +1,5 @@
-//! MySQL, whose logins and settings are not MariaDB's, and `PgBouncer`, which shares sessions out by
-//! transaction.
+//! MySQL, whose logins and settings differ from MariaDB's, and `PgBouncer`, which shares sessions
+//! between transactions.
 
 use futures::future::join_all;
 use glance_revert::config::DatabaseConfig;
@@ -34,8 +34,8 @@ async fn reverts_and_scrubs(world: &World, database: &Database) {
     assert!(world.has_data("a") && !world.has_data("b"));
 }
 
-/// The user is new, so nothing of it is in MySQL's cache, and there is no TLS; later the cache
-/// has lost it, as after a restart.
+/// The user is new, so MySQL's cache does not have it, and there is no TLS; later the cache is
+/// cleared, as by a restart.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn mysql_is_logged_in_to_without_tls_though_it_has_forgotten_the_user() {

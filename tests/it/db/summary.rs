@@ -1,4 +1,4 @@
-//! What waits, summed up by project, burst and store; and the list, sifted by what rows do not tell.
+//! Pending images summarized by project, burst and store; and list filters that rows cannot answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const PROJECT: GroupBy = GroupBy { project: true, burst: false, store: false };
 const BURST: GroupBy = GroupBy { project: false, burst: true, store: false };
 const STORE: GroupBy = GroupBy { project: false, burst: false, store: true };
 
-/// An image of 8 bytes without a file, deleted at a time of 2026-11-22.
+/// An image of 8 bytes without a file, deleted at this time on 2026-11-22.
 async fn deleted(world: &World, id: &str, owner: &str, time: &str) {
     let at = format!("2026-11-22 {time}.000000");
     world.rows().image(id, "pending_delete", 8, Some(&at)).await;
@@ -40,7 +40,7 @@ async fn summed(world: &World, query: &PendingQuery, by: GroupBy) -> Summary {
     reverter.summary(&Admin::local_operator(), query, by).await.unwrap()
 }
 
-/// `project store images first-last` of each group.
+/// Each group as `project store images first-last`.
 fn told(summary: &Summary) -> Vec<String> {
     let group = |group: &glance_revert::domain::summary::Group| {
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
@@ -93,7 +93,7 @@ async fn a_project_is_summed_up_with_all_that_its_list_has(kind: Kind) {
     }
     world.db.execute("UPDATE images SET visibility = 'community' WHERE id = 'd'").await;
     world.live_image("alive").await;
-    // a second DELETE of Glance's makes this of the first one's rows
+    // Glance leaves such a row after a second DELETE
     world.db.execute("UPDATE images SET status = 'deleted' WHERE id = 'b'").await;
     let all = PendingQuery { limit: 10, ..PendingQuery::default() };
     let whole = summed(&world, &all, PROJECT).await;
@@ -108,7 +108,7 @@ async fn a_project_is_summed_up_with_all_that_its_list_has(kind: Kind) {
     assert_eq!(summed(&world, &nobody, PROJECT).await.all, None);
 }
 
-/// Stores `one` and `two`, a folder each; `both` has a copy in each.
+/// Stores `one` and `two`, a folder each; `both` has a copy in each of them.
 async fn two_stores(kind: Kind) -> World {
     let mut world = World::with_datadirs(kind, &["images", "more"]).await;
     let store = |id: &str, folder: &str| StoreConfig {
@@ -130,7 +130,7 @@ async fn two_stores(kind: Kind) -> World {
     let more =
         |id: &str| format!("file://{}", world.datadir().with_file_name("more").join(id).display());
     world.rows().location("both", &more("both"), "pending_delete", at).await;
-    // a second row of the same store, and a place that no store has
+    // a second row in the same store, and a location outside of every store
     world.rows().location("both", &world.uri("both-2"), "pending_delete", at).await;
     world.rows().image("d", "pending_delete", 8, at).await;
     world.rows().location("d", "file:///elsewhere/d", "pending_delete", at).await;

@@ -1,6 +1,6 @@
-//! Beside the real Glance: it creates, uploads, shares, tags and deletes over its API; what we
-//! revert must be for it the image from before, and what we scrub must be gone as
-//! `glance-scrubber` leaves it.
+//! Together with the real Glance, which creates, uploads, shares, tags and deletes images over its
+//! API. For Glance, a reverted image must equal the image before its deletion, and a scrubbed image
+//! must be gone as after `glance-scrubber`.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,8 @@ async fn start(kind: Kind, stores: Stores, key: Option<&'static str>, scrub_time
     Cloud::start(kind, options).await
 }
 
-/// An active image with everything; of tags and members one each was removed in January.
+/// An active image with properties, tags and members; one tag and one member were removed in
+/// January.
 async fn full_image(cloud: &Cloud, stores: Stores) -> String {
     let owner = cloud.glance.member_of("p1");
     let image = json!({
@@ -73,7 +74,7 @@ async fn full_image(cloud: &Cloud, stores: Stores) -> String {
     id
 }
 
-/// Tags are a set in Glance, and a revert is a change.
+/// Ignores the order of tags, which Glance does not define, and the time of the change.
 fn comparable(mut document: Value) -> Value {
     let mut tags: Vec<_> = document["tags"].as_array().unwrap().clone();
     tags.sort_by_key(ToString::to_string);
@@ -112,7 +113,8 @@ async fn everything_comes_back(kind: Kind, stores: Stores, key: Option<&'static 
     assert_eq!(cloud.glance.member_of("friend").show(&id).await.0, 200);
     assert_eq!(cloud.glance.member_of("revoked").show(&id).await.0, 404);
 
-    // with tables of our own, which SQLite has unasked, a lost answer can be had again
+    // With our own tables, which on SQLite are created by default, a lost response can be requested
+    // again.
     let again = cloud.service.revert(&id).await;
     match kind {
         Kind::Sqlite => assert_eq!((again.status, &again.body["status"]), (200, &json!("active"))),
@@ -166,7 +168,8 @@ async fn what_is_scrubbed_is_left_as_glance_scrubber_leaves_it(kind: Kind) {
     owner.delete(&ours).await;
     all_are_due(&cloud.database, kind).await;
     let report = cloud.service.scrub().await;
-    // MariaDB's times are whole seconds: what upstream destroyed within one may be asked for as well
+    // MariaDB's times have whole seconds: images that upstream destroyed within one second may be
+    // examined too.
     let asked = if kind == Kind::Mariadb { report.data_gone } else { 0 };
     assert!(asked <= 1, "{report:?}");
     assert_eq!((report.scrubbed, report.failed), (1 + asked, 0), "{report:?}");
@@ -183,7 +186,7 @@ async fn what_is_scrubbed_is_left_as_glance_scrubber_leaves_it(kind: Kind) {
     assert_eq!(cloud.service.revert(&theirs).await.status, 409);
 }
 
-/// MySQL rounds times to whole seconds: what was deleted just now may be due only in a moment.
+/// MySQL rounds times to whole seconds, so an image deleted just now may become due a moment later.
 async fn all_are_due(database: &TestDatabase, kind: Kind) {
     if kind != Kind::Mariadb {
         return;
@@ -196,7 +199,7 @@ async fn all_are_due(database: &TestDatabase, kind: Kind) {
     .await;
 }
 
-/// Every row of an image, without its id and with times as there or not there.
+/// Every row of an image, without its id, and with times only as present or absent.
 async fn rows_of(database: &TestDatabase, id: &str) -> Vec<Vec<Vec<Option<String>>>> {
     let mut all = Vec::new();
     for (table, column, key) in [

@@ -1,5 +1,5 @@
-//! The night as an operator has it who calls the API with tools of OpenStack's: a real Keystone knows the
-//! caller and where the service is, a real Glance deletes the images and shows them again.
+//! An operator's night with OpenStack's tools: a real Keystone knows the caller and the service's
+//! endpoint, a real Glance deletes the images and shows them again.
 
 use std::fs;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::support::glance::{GlanceOptions, Stores};
 use crate::support::keystone::{Keystone, Provider};
 use crate::support::openstack::{OpenStack, column, set};
 
-/// A name as a member of a project may give it.
+/// A name that a project member may set.
 const HOSTILE: &str = "web-3 \u{1b}]0;X\u{7}\u{1b}[2J\r\nrow\u{202e}";
 const SHOWN: &str = "web-3 \\u001b]0;X\\u0007\\u001b[2J\\r\\nrow\\u202e";
 const MISSING: &str = "image.data_missing";
 
-/// A cloud whose Keystone knows where everything is.
+/// A cloud whose Keystone has every endpoint.
 async fn cloud(keystone: &Keystone) -> Cloud {
     let (ours, project) = keystone.user_with("service").await;
     let options = GlanceOptions { stores: Stores::Multi, scrub_time: 3600, ..Default::default() };
@@ -29,7 +29,7 @@ async fn cloud(keystone: &Keystone) -> Cloud {
     cloud
 }
 
-/// An image of a project, deleted by Glance.
+/// Creates an image of a project and deletes it in Glance.
 async fn deleted(cloud: &Cloud, project: &str, name: &str) -> String {
     let owner = cloud.glance.member_of(project);
     let image = json!({"name": name, "disk_format": "raw", "container_format": "bare"});
@@ -162,7 +162,7 @@ async fn the_playbook_of_the_night_brings_a_project_back() {
     assert_eq!(cloud.admin().show(&back).await.1["protected"], false);
     assert!(is_paused().await, "until somebody has looked at the one that is lost");
 
-    // those that cannot come back are the first of all, and more than a request tries
+    // the first images cannot come back, and they are more than one request tries
     let gone = [deleted(&cloud, "mail", "gone").await, deleted(&cloud, "mail", "gone").await];
     let behind = [deleted(&cloud, "mail", "behind").await, deleted(&cloud, "mail", "behind").await];
     for id in &gone {

@@ -1,5 +1,5 @@
-//! The commands of clients/openstackclient, as the real `openstack` runs them, beyond one night: many
-//! images, and what is refused.
+//! The commands of clients/openstackclient in the real `openstack`, in addition to `night`: many
+//! images, and refusals.
 
 use crate::support::crowd::{Fate, NOT_YET, ids};
 use crate::support::daemon::{Service, Setup};
@@ -8,7 +8,7 @@ use crate::support::keystone::{Keystone, Provider};
 use crate::support::openstack::{OpenStack, column, set};
 use crate::support::world::World;
 
-/// A service that asks the shared Keystone, whose catalog does not have it; and how it is called.
+/// A service that uses the shared Keystone but is not in its catalog; and how to call it.
 async fn unlisted(keystone: &Keystone, count: usize) -> (World, Setup, Service, OpenStack) {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("m", count), NOT_YET).await;

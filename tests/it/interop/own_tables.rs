@@ -1,4 +1,4 @@
-//! Our own tables beside the real Glance's: `glance-manage` is not disturbed by them.
+//! Our own tables next to the real Glance's: they do not disturb `glance-manage`.
 
 use serde_json::json;
 
@@ -30,7 +30,7 @@ async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
 
     cloud.glance.manage(&["db", "sync"]).await;
     if kind != Kind::Postgres {
-        // upstream has it for the others alone
+        // upstream offers this only for the other databases
         cloud.glance.manage(&["db", "check"]).await;
     }
     assert_eq!(version(&cloud).await, expected);
@@ -76,7 +76,7 @@ async fn what_another_scrubber_destroys_is_told_and_nothing_else_is(kind: Kind) 
     let finished = cloud.glance.run_scrubber().await;
     assert!(finished.success, "{}", finished.output);
     assert!(row().contains("unknown without"), "{}", row());
-    // when the tables were made is known to the second
+    // the creation time of the tables has whole seconds
     cloud.database.earlier("images", &format!("id = '{early}'"), 2).await;
     cloud.database.earlier("image_locations", &format!("image_id = '{early}'"), 2).await;
 
@@ -103,7 +103,7 @@ async fn what_another_scrubber_destroys_is_told_and_nothing_else_is(kind: Kind) 
     assert!(row().contains("warning"), "{}", row());
 }
 
-/// The log that follows has times.
+/// The log lines after it begin with times.
 async fn version(cloud: &Cloud) -> Option<String> {
     let printed = cloud.glance.manage(&["db", "version"]).await;
     printed.lines().next().map(str::to_owned)

@@ -1,5 +1,6 @@
-//! Beside the real Glance with a pool of a real Ceph, alone and beside a folder: what comes back has
-//! the same bytes, what is scrubbed leaves no object, and what was lost of it is made again.
+//! Together with the real Glance and a pool of a real Ceph, alone and next to a file store:
+//! reverted images have the same bytes, scrubbed images leave no object, and lost parts are
+//! recreated.
 
 use serde_json::{Value, json};
 
@@ -10,20 +11,20 @@ use crate::support::glance::{GlanceOptions, Stores};
 
 const OTHER: &[u8] = b"not a bit of an image";
 
-/// The pool `images`, as it is seen beside Glance and the service.
+/// Direct access to the pool `images`.
 struct Pool {
     ceph: Shared,
     beside: Beside,
 }
 
-/// What an image in Ceph is called there.
+/// The names of an image in Ceph.
 struct Names {
     image: String,
-    /// Ceph's own id of it, which its objects are named with.
+    /// Ceph's own id of it, which is in the names of its objects.
     inner: String,
 }
 
-/// A Glance whose store `cold` is the pool `images`.
+/// A cloud whose Glance has the pool `images` as its store `cold`.
 async fn with_pool(kind: Kind) -> (Cloud, Pool) {
     let ceph = Ceph::shared().await;
     let modules = ceph.python_path();
@@ -48,7 +49,7 @@ impl Pool {
         Names { image: id.to_owned(), inner }
     }
 
-    /// What the pool has of an image: its name, its entry in the trash, its objects.
+    /// What the pool still has of an image: its name, its entry in the trash, its objects.
     async fn left(&self, names: &Names) -> Vec<String> {
         let mut left = Vec::new();
         for command in [
@@ -63,7 +64,7 @@ impl Pool {
         left
     }
 
-    /// Its snapshots, with `!` where they are protected.
+    /// Its snapshots, with `!` for protected ones.
     fn snaps(&self, id: &str) -> Value {
         self.beside.call(&json!(["snaps", "images", id]))
     }
@@ -72,7 +73,7 @@ impl Pool {
         self.beside.call(&json!(["change_snap", "images", id, change, "snap"]));
     }
 
-    /// Somebody writes to an image, past its snapshot.
+    /// Writes to an image directly, after its snapshot.
     fn write(&self, id: &str, data: &[u8]) {
         self.beside.call(&json!(["write", "images", id, encoded(data)]));
     }
@@ -82,7 +83,7 @@ impl Pool {
 #[ignore = "needs Ceph; make test"]
 async fn images_in_ceph_s_pool_come_back_and_leave_nothing() {
     let (cloud, pool) = with_pool(Kind::Mariadb).await;
-    // More objects of Ceph's than one.
+    // Large enough for more than one of Ceph's objects.
     let large: Vec<u8> = (0..=250).cycle().take((20 << 20) + 3).collect();
     let (mut ids, mut all_names) = (Vec::new(), Vec::new());
     for data in [SMALL, &large] {
@@ -162,7 +163,7 @@ async fn an_image_in_a_group_of_ceph_s_that_was_written_to_comes_back_as_it_was_
     pool.beside.call(&json!(["ungroup", "images", id]));
 }
 
-/// As a crash leaves it between the snapshot and its protection, or somebody who made it by hand.
+/// Left by a crash between creating and protecting the snapshot, or created by hand.
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn a_snapshot_in_ceph_that_was_made_of_other_bits_brings_no_image_back() {

@@ -1,5 +1,6 @@
-//! Beside the real Glance: what stores have kept of images whose data was destroyed, by our scrubber, by
-//! upstream's or by Glance itself, comes back after its hash was compared, and nothing else does.
+//! Together with the real Glance: images whose data was destroyed, by our scrubber, by upstream's
+//! or by Glance itself, come back from data that the stores retained, but only after its hash was
+//! compared.
 
 mod rbd;
 mod s3;
@@ -10,19 +11,19 @@ use serde_json::json;
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::service::Answer;
 
-/// Of the size of [`SMALL`].
+/// As long as [`SMALL`].
 const OTHER: &[u8] = b"other bit of an image";
 
-/// Who destroyed the data.
+/// What destroyed the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Destroyer {
     Ours,
     Upstream,
-    /// Glance itself, at once (`delayed_delete = False`).
+    /// Glance itself (`delayed_delete = False`).
     Glance,
 }
 
-/// Deletes an image and has its data destroyed.
+/// Deletes an image and lets its data be destroyed.
 async fn destroy(cloud: &Cloud, id: &str, by: Destroyer) {
     match by {
         Destroyer::Glance => cloud.admin().delete(id).await,
@@ -41,13 +42,13 @@ async fn destroy(cloud: &Cloud, id: &str, by: Destroyer) {
     assert_eq!(cloud.database.rows(&status).await, [[Some("deleted".to_owned())]]);
 }
 
-/// The refusal of a revert, by its reason and its message.
+/// The status, reason and message of a refused revert.
 fn refusal(answer: &Answer) -> (u16, &str, &str) {
     let error = &answer.body["error"];
     (answer.status, error["reason"].as_str().unwrap_or(""), error["message"].as_str().unwrap_or(""))
 }
 
-/// That nothing brings it back, and that nothing was brought back in trying.
+/// Checks that no revert brings the image back, and that trying recovers no data.
 async fn stays_gone(cloud: &Cloud, id: &str, because: &str) {
     for verify in ["exists", "none", "checksum"] {
         let answer = cloud.service.revert_with(id, &json!({"verify": verify})).await;
@@ -61,7 +62,8 @@ async fn stays_gone(cloud: &Cloud, id: &str, because: &str) {
     assert_eq!(cloud.admin().show(id).await.0, 404);
 }
 
-/// That it is refused until its whole data is to be compared, and then is what it was before.
+/// Checks that a revert without `checksum` is refused, and that one with it restores the image as
+/// it was.
 async fn comes_back_whole(cloud: &Cloud, id: &str, before: &serde_json::Value, restored: &str) {
     for verify in ["exists", "none"] {
         let answer = cloud.service.revert_with(id, &json!({"verify": verify})).await;

@@ -1,11 +1,11 @@
-//! Beside the real Glance with a bucket, alone and beside a folder: what comes back has the same
-//! bytes, what is scrubbed leaves nothing, and what is lost in one store is there in the other.
+//! Together with the real Glance and a bucket, alone and next to a file store: reverted images have
+//! the same bytes, scrubbed images leave nothing, and data lost in one store is still in the other.
 
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
 use crate::support::s3::{ALL, S3Bucket, Service};
 
-/// A Glance whose store `cold` is a bucket of Ceph's.
+/// A Glance whose store `cold` is a bucket of Ceph's gateway.
 async fn with_ceph(kind: Kind) -> (Cloud, S3Bucket) {
     with_bucket(&Service::rgw().await, kind).await
 }

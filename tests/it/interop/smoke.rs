@@ -1,5 +1,5 @@
-//! The harness itself: the real Glance starts on each database, and what it does to its rows is
-//! what the product is built on.
+//! The harness itself: the real Glance starts on each database, and writes the rows on which the
+//! product's rules are based.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn delete_writes_the_rows_we_rely_on(kind: Kind, stores: Stores, key: Opti
     assert_eq!(plain, key.is_none(), "the location is encrypted where there is a key");
 }
 
-/// An active image with properties, tags and members, some of each removed again.
+/// An active image with properties, tags and members, of which some were removed again.
 async fn shared_image(glance: &Glance, stores: Stores) -> String {
     let owner = glance.member_of("p1");
     let image = owner
@@ -145,7 +145,7 @@ async fn what_upstreams_tools_do(kind: Kind) {
     assert_eq!(gone.status().as_u16(), 404, "the purge took the active image too");
 }
 
-/// `<column> <deleted> <deleted or kept>` of every row, in the order of the column.
+/// `<column> <deleted> <deleted or kept>` for every row, ordered by the column.
 async fn rows(database: &TestDatabase, table: &str, column: &str) -> Vec<String> {
     let sql = format!(
         "SELECT {column}, deleted, CASE WHEN deleted_at IS NULL THEN 'kept' ELSE 'deleted' END \

@@ -1,16 +1,18 @@
-//! Beside the real Glance with a container of a Swift that asks a real Keystone, alone and beside
-//! a folder: what comes back has the same bytes, and what is scrubbed leaves nothing, no segment.
+//! Together with the real Glance and a container of a Swift that uses a real Keystone, alone and
+//! next to a file store: reverted images have the same bytes, and scrubbed images leave no object
+//! and no segment.
 
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
 use crate::support::swift::Project;
 
-/// Glance makes it a large object of no segments.
+/// Glance makes a large object without segments of it.
 const NOTHING: &[u8] = b"";
-/// Of Glance's segments here. What is no multiple of it glance_store 5.7 cannot upload.
+/// The size of Glance's segments in this test. glance_store 5.7 cannot upload a size that is no
+/// multiple of it.
 const SEGMENT: usize = 1_024_000;
 
-/// A Glance whose store `cold` is a container; its login stands in its options, and so in every
+/// A Glance whose store `cold` is a container. Its login is in the store's options, and so in every
 /// location.
 async fn with_login_in_locations(kind: Kind) -> (Cloud, Project) {
     let project = Project::create().await;
@@ -23,7 +25,7 @@ async fn with_reference(kind: Kind) -> (Cloud, Project) {
     (Cloud::with_cold_store(kind, "swift", project.options_by_reference()).await, project)
 }
 
-/// What lies in the container of an image, by name.
+/// The names of an image's objects in the container.
 async fn objects(project: &Project, id: &str) -> Vec<String> {
     let names = project.container.names().await.into_iter();
     names.filter(|name| name.starts_with(id)).collect()
@@ -34,7 +36,7 @@ fn data(segments: usize) -> Vec<u8> {
 }
 
 async fn images_of_each_size_come_back_and_leave_nothing(cloud: Cloud, project: Project) {
-    // More segments than Swift lists on a page.
+    // More segments than Swift lists on one page.
     let large = data(11);
     let mut ids = Vec::new();
     for (data, count) in [(SMALL, 1), (&large, 12), (NOTHING, 1)] {

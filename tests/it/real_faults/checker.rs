@@ -1,4 +1,4 @@
-//! What must hold of rows, bytes and the audit, whatever broke: one checker after every fault.
+//! The invariants of rows, bytes and the audit after any fault: one checker for all tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,26 +6,26 @@ use crate::support::crowd::Fate;
 use crate::support::mold::DATA;
 use crate::support::world::World;
 
-/// What callers were told, and what they asked for.
+/// What callers requested, and the responses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
-    /// Images whose time has come.
+    /// Images that are due.
     pub(super) due: BTreeSet<String>,
-    /// Images that somebody asked for.
+    /// Images for which somebody requested a revert.
     pub(super) asked: BTreeSet<String>,
-    /// Images that somebody was told are back.
+    /// Images reported as reverted.
     pub(super) back: BTreeSet<String>,
-    /// The reasons that were given for the others.
+    /// The reported reasons for the others.
     pub(super) refused: Vec<(String, String)>,
 }
 
-/// What is there.
+/// The actual state.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) fates: BTreeMap<String, Fate>,
-    /// What the store holds of them.
+    /// The images' files in the store.
     pub(super) files: BTreeMap<String, Vec<u8>>,
-    /// Operation and image of each entry of the audit.
+    /// Operation and image of each audit entry.
     pub(super) audit: BTreeSet<(String, String)>,
 }
 
@@ -52,7 +52,7 @@ impl Seen {
         Self { fates, files, audit: audit.collect() }
     }
 
-    /// What is wrong, a line each. Two whole passes came after whatever broke.
+    /// The violations, one per line. Two complete passes ran after the fault.
     pub(super) fn problems(&self, told: &Told) -> Vec<String> {
         let mut problems = Vec::new();
         for (id, fate) in &self.fates {
@@ -111,7 +111,7 @@ impl Seen {
     }
 }
 
-/// The checker finds what it is there for.
+/// Tests that the checker detects violations.
 mod tests {
     use super::*;
 

@@ -1,5 +1,5 @@
-//! What can happen to the product's own process: killed, stopped for longer than anybody waits, led astray by
-//! its clock, its log on a full disk.
+//! Faults of the product's own process: killed, stopped for longer than any time-out, misled by its
+//! clock, with its log on a full disk.
 
 use std::time::Duration;
 
@@ -29,9 +29,9 @@ tests_on!(
     faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time
 );
 
-/// Within so long a round is done if nothing breaks.
+/// A round without faults ends within this time.
 const A_ROUND: Duration = Duration::from_millis(700);
-/// The product's longest wait is a minute.
+/// The product's longest time-out is a minute.
 const BEYOND_EVERY_TIMEOUT: Duration = Duration::from_secs(65);
 
 async fn a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_end(kind: Kind) {
@@ -56,7 +56,7 @@ async fn a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_en
     assert!(cut > 0, "all kills came too late");
 }
 
-/// Its sessions are dropped meanwhile, so its locks are others'; then it goes on with what it had in hand.
+/// Its database sessions end meanwhile, so others take its locks; then it resumes its work.
 async fn a_service_that_stood_still_while_others_worked_does_no_harm(kind: Kind) {
     let mut scene = Scene::new(kind).await;
     let mut chance = chance();
@@ -70,7 +70,7 @@ async fn a_service_that_stood_still_while_others_worked_does_no_harm(kind: Kind)
             service.signal("STOP").await;
             scene.world.cut_connections(kind).await;
             scene.quiet_pass().await;
-            // in a long run alone
+            // only in long runs
             if round % 10 == 2 {
                 tokio::time::sleep(BEYOND_EVERY_TIMEOUT).await;
             }
@@ -85,7 +85,7 @@ async fn a_service_that_stood_still_while_others_worked_does_no_harm(kind: Kind)
     }
 }
 
-/// Forward by longer than images wait, then back by as much.
+/// The clock jumps forward by more than `scrub_time`, then back again.
 async fn faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time(kind: Kind) {
     let (folder, mut chance) = (TempDir::new().unwrap(), chance());
     let clock = folder.path().join("clock");
@@ -104,7 +104,7 @@ async fn faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time(k
             for jump in ["+10d", "-10d", "+0"] {
                 a_moment(&mut chance, A_ROUND).await;
                 std::fs::write(&clock, jump).unwrap();
-                // a pass or two by this clock
+                // time for a pass or two by this clock
                 tokio::time::sleep(Duration::from_millis(1500)).await;
             }
         };

@@ -1,4 +1,4 @@
-//! The product at work on images that the real Glance has deleted, and the look at what became of them.
+//! Runs the product on images that the real Glance has deleted, and examines the results.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,30 +18,31 @@ use crate::support::world::World;
 /// Images are due three days after they were deleted.
 const SCRUB_TIME: &str = "259200";
 const LONG_DUE: i64 = 10;
-/// Images of a round that are due, that are asked for one by one, that are asked for at once, and
-/// that nobody asks for.
+/// Images of a round that are due, that are reverted one by one, that are reverted in bulk, and
+/// that nobody requests.
 const DUE: usize = 8;
 const ONE_BY_ONE: usize = 5;
 const TOGETHER: usize = 9;
 const LEFT: usize = 2;
 const SKIPPED: i32 = 75;
-/// What a service may have open more than at its start: its connections to the database.
+/// Descriptors that a service may have open in addition to those at its start: its database
+/// connections.
 const MORE_DESCRIPTORS: usize = 24;
 
-/// Where a round goes on from what an earlier run of the same seed did.
+/// Random choices that continue those of earlier rounds with the same seed.
 pub(super) fn chance() -> Chance {
     let seed = env::seed().unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 1);
     eprintln!("GLANCE_REVERT_TEST_SEED={seed}");
     Chance(seed)
 }
 
-/// A database, a store, and the product beside them.
+/// A database, a store, and the product.
 pub(super) struct Scene {
     pub(super) world: World,
     pub(super) kind: Kind,
-    /// By whatever stands between the product and its database.
+    /// Through the proxy between the product and its database, if there is one.
     pub(super) setup: Setup,
-    /// Past it.
+    /// Without the proxy.
     direct: Setup,
     rounds: BTreeMap<String, Told>,
 }
@@ -67,13 +68,13 @@ impl Scene {
         scene
     }
 
-    /// The same with a variable in the environment of the product.
+    /// Adds a variable to the product's environment.
     pub(super) fn with_variable(mut self, name: &'static str, value: String) -> Self {
         self.setup = self.setup.with_variable(name, value);
         self
     }
 
-    /// Makes the images of a round.
+    /// Creates the images of a round.
     pub(super) async fn prepare(&mut self, prefix: &str) {
         let ids = ids(prefix);
         self.world.deleted_by_glance(self.kind, &ids[..DUE], LONG_DUE).await;
@@ -82,8 +83,8 @@ impl Scene {
         self.rounds.insert(prefix.to_owned(), Told { due, ..Told::default() });
     }
 
-    /// Everything at once, while whatever is to break breaks: reverts one by one, of images that are
-    /// due too, and many at once; the service's passes go on beside it.
+    /// Does everything at once during the fault: single reverts, also of images that are due, and a
+    /// bulk revert, while the service's passes run.
     pub(super) async fn work(&self, service: &Service, prefix: &str) -> Answers {
         let ids = ids(prefix);
         let (due, rest) = ids.split_at(DUE);
@@ -101,7 +102,7 @@ impl Scene {
         Answers { one_by_one, together, bulk }
     }
 
-    /// Remembers what was asked and answered.
+    /// Records the requests and responses.
     pub(super) fn note(&mut self, prefix: &str, answers: Answers) {
         let told = self.rounds.get_mut(prefix).unwrap();
         told.asked.extend(answers.together.iter().cloned());
@@ -130,13 +131,14 @@ impl Scene {
         }
     }
 
-    /// Whether all of the round's answers came and were good ones, but for what was due.
+    /// Whether all responses of the round arrived and were successful, except for images that are
+    /// due.
     pub(super) fn was_undisturbed(&self, prefix: &str) -> bool {
         self.rounds[prefix].back.iter().filter(|id| !self.rounds[prefix].due.contains(*id)).count()
             == ONE_BY_ONE + TOGETHER
     }
 
-    /// Two passes of processes that nothing disturbs, then the look at everything.
+    /// Runs two passes without faults, then checks everything.
     pub(super) async fn settles(&mut self) {
         for _ in 0..2 {
             self.quiet_pass().await;
@@ -147,7 +149,7 @@ impl Scene {
     pub(super) async fn quiet_pass(&self) {
         let pass = until("a pass", async || {
             let pass = self.direct.run(&["scrub", "--json"]).await;
-            // the server may need a moment to see that a process is gone
+            // the server may need a moment to notice that a process is gone
             (pass.status.code() != Some(SKIPPED)).then_some(pass)
         })
         .await;
@@ -164,7 +166,7 @@ impl Scene {
         assert!(problems.is_empty(), "{when}{}", problems.join("\n"));
     }
 
-    /// Everything that still exists comes back, and is whole.
+    /// Reverts everything that still exists, and checks that it is complete.
     pub(super) async fn rest_comes_back(&mut self) {
         for (prefix, told) in &mut self.rounds {
             let seen = Seen::of(&self.world, prefix).await;
@@ -177,11 +179,11 @@ impl Scene {
             told.back.extend(exist);
         }
         self.check("after all came back: ").await;
-        // what was checked need not be looked at again
+        // rounds that were checked need no second check
         self.rounds.clear();
     }
 
-    /// Nothing is left of a service that ends: no helper, no descriptor, no session, no lock.
+    /// Checks that a service that ends leaves nothing: no helper, descriptor, session or lock.
     pub(super) async fn ends(&mut self, mut service: Service, descriptors: usize) {
         let pid = service.child.id().unwrap();
         until("descriptors to be closed", async || {
@@ -194,7 +196,7 @@ impl Scene {
         self.is_free().await;
     }
 
-    /// No session of the product's, and no lock of anybody's.
+    /// Checks that the product has no session, and nobody a lock.
     pub(super) async fn is_free(&self) {
         let user = &self.world.db.user().unwrap().name;
         let sessions = if self.kind == Kind::Postgres {
@@ -217,7 +219,7 @@ impl Scene {
     }
 }
 
-/// What the callers of a round were answered; `None` where no answer came.
+/// The responses to the callers of a round; `None` where no response came.
 #[derive(Debug)]
 pub(super) struct Answers {
     one_by_one: Vec<(String, Option<(StatusCode, Value)>)>,
@@ -226,17 +228,17 @@ pub(super) struct Answers {
 }
 
 impl Told {
-    /// Only what is documented may be said; of an image whose time has not come only that the database
-    /// does not serve, or that somebody has it.
+    /// Records a refusal, which must be a documented one; for an image that is not due only an
+    /// unavailable database or a taken lock is allowed.
     fn refuse(&mut self, id: String, status: StatusCode, error: &Value) {
         let reason = error["reason"].as_str().unwrap_or("none").to_owned();
-        // single answers and the results of many have the same reasons
+        // single responses and bulk results have the same reasons
         let is_known = matches!(
             (status.as_u16(), &*reason),
             (503 | 409, "db.unavailable" | "image.scrub_in_progress" | "image.already_active")
                 | (409, "image.already_scrubbed" | "image.data_missing")
                 | (408, "request.timeout")
-                // the clock of whoever looks at the token has jumped
+                // the clock of the token's verifier has jumped
                 | (401, _)
         );
         assert!(is_known, "{id}: {status} {error}");
@@ -252,7 +254,7 @@ fn parsed(id: &str) -> ImageId {
     ImageId::parse(id).unwrap()
 }
 
-/// `None` where none came.
+/// Returns status and body; `None` if no response came.
 async fn answer(answer: Result<Response, reqwest::Error>) -> Option<(StatusCode, Value)> {
     let answer = answer.ok()?;
     let status = answer.status();
@@ -275,7 +277,7 @@ fn children_of(pid: u32) -> String {
     tasks.filter_map(|task| children(task.unwrap()).ok()).collect()
 }
 
-/// A moment within a span that depends on the seed.
+/// A random time within a span, determined by the seed.
 pub(super) async fn a_moment(chance: &mut Chance, most: Duration) {
     let micros = usize::try_from(most.as_micros()).unwrap();
     tokio::time::sleep(Duration::from_micros(chance.below(micros) as u64)).await;

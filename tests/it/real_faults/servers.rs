@@ -1,4 +1,4 @@
-//! What can happen to the database itself, and what may stand in front of it.
+//! Faults of the database server itself, and of proxies in front of it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::support::world::World;
 
 const A_ROUND: Duration = Duration::from_millis(700);
 
-/// A service on a server of the test's own.
+/// A service on the test's own server.
 struct Stand {
     scene: Scene,
     service: Service,
@@ -30,7 +30,7 @@ impl Stand {
         Self::on(TestDatabase::create_at(kind, server).await, kind, None).await
     }
 
-    /// The product comes by way of `url`.
+    /// The product connects through `url`.
     async fn on(database: TestDatabase, kind: Kind, url: Option<String>) -> Self {
         database.make_own_tables().await;
         database.grant_own_tables().await;
@@ -43,7 +43,7 @@ impl Stand {
         Self { scene, service, descriptors, chance: chance() }
     }
 
-    /// A round in which this breaks after a moment, and is whole again when it ends.
+    /// Runs a round during which this fault begins after a moment and ends with the round.
     async fn round(&mut self, prefix: &str, breaks: impl AsyncFnOnce()) {
         self.scene.prepare(prefix).await;
         let faults = async {
@@ -54,9 +54,9 @@ impl Stand {
         self.scene.note(prefix, answers);
     }
 
-    /// Rounds in which nothing can be written on a disk. How many of them it disturbed.
+    /// Runs rounds with a full disk; returns how many of them it disturbed.
     async fn rounds_on_a_full_disk(&mut self, disk: &SmallDisk, prefixes: &[String]) -> usize {
-        // what is due is to be found when the disk is full
+        // the pass must find the due images only when the disk is full
         self.service.signal("STOP").await;
         for prefix in prefixes {
             self.scene.prepare(prefix).await;
@@ -78,7 +78,7 @@ impl Stand {
         self.scene.rest_comes_back().await;
     }
 
-    /// Rounds in which nothing fails.
+    /// Runs rounds in which nothing may fail.
     async fn serves_the_same(mut self, level: &str) {
         for round in 0..env::rounds(1) {
             let prefix = format!("i{round}");
@@ -131,7 +131,7 @@ async fn postgres_that_starts_again_in_the_middle_of_everything_costs_nothing() 
     stand.ends().await;
 }
 
-/// The one who writes has become a replica, and later there is one who writes again.
+/// The primary has become a replica; later it is the primary again.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn mariadb_that_becomes_read_only_is_away_until_it_is_not() {
@@ -170,7 +170,7 @@ async fn postgres_that_becomes_read_only_is_away_until_it_is_not() {
     stand.ends().await;
 }
 
-/// Nothing can be written; what is there can still be read.
+/// Nothing can be written, but existing data can be read.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn full_disk_of_mariadb_destroys_nothing_without_its_entry_in_the_audit() {
@@ -179,7 +179,7 @@ async fn full_disk_of_mariadb_destroys_nothing_without_its_entry_in_the_audit() 
     let mut stand = Stand::at(Kind::Mariadb, server.url().await).await;
     let mut disturbed = 0;
     for round in 0..env::rounds(1) {
-        // each entry of the audit takes place that is not there
+        // each audit entry needs space that is not there
         let parts: Vec<_> = (0..8).map(|part| format!("d{round}p{part}")).collect();
         disturbed += stand.rounds_on_a_full_disk(server.disk(), &parts).await;
         stand.checks().await;
@@ -198,7 +198,7 @@ async fn full_disk_of_postgres_destroys_nothing_without_its_entry_in_the_audit()
         let parts: Vec<_> = (0..3).map(|part| format!("d{round}p{part}")).collect();
         disturbed += stand.rounds_on_a_full_disk(server.disk(), &parts).await;
         until("the server", async || {
-            // one that could not write its log of changes has given up
+            // a server that could not write its redo log has ended itself
             if server.has_ended() {
                 server.start_again();
             }
@@ -234,7 +234,8 @@ async fn postgres_at_other_isolation_levels_is_served_the_same() {
     }
 }
 
-/// A session for each transaction, and a session for each client. Sessions are `PgBouncer`'s own, and stay.
+/// Session pooling per transaction, and per client. The server sessions belong to `PgBouncer` and
+/// stay.
 #[tokio::test]
 #[ignore = "needs the servers of make test"]
 async fn sid_servers_pgbouncer_in_both_modes_is_served_the_same() {

@@ -1,4 +1,4 @@
-//! What can happen between the product and its database.
+//! Faults of the connection between the product and its database.
 
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ tests_on!(
     a_service_whose_commits_are_answered_late_never_or_not_heard_does_no_harm
 );
 
-/// So many messages a round sends, about.
+/// Approximate number of messages in a round.
 const MESSAGES: usize = 150;
-/// Longer than the product waits for an answer of its database.
+/// Longer than the product waits for its database.
 const TOO_LATE: Duration = Duration::from_secs(18);
-/// For a COMMIT that does not come.
+/// How long to wait for a COMMIT that does not come.
 const NOT_ANY_MORE: Duration = Duration::from_secs(25);
 
 async fn through_a_proxy(kind: Kind) -> (Scene, Proxy) {
@@ -71,12 +71,13 @@ async fn a_service_whose_connections_fail_at_any_message_does_no_harm(kind: Kind
     scene.ends(service, descriptors).await;
 }
 
-/// As the databases are told. "READ COMMITTED" is none.
+/// COMMIT as sent to the database; "READ COMMITTED" must not match.
 fn commit(kind: Kind) -> &'static str {
     if kind == Kind::Postgres { "COMMIT\0" } else { "COMMIT" }
 }
 
-/// The COMMIT of a claim, a settling, a revert, a bulk revert, a record: whichever it is, it was made.
+/// The COMMIT may be that of a claim, a settlement, a revert, a bulk revert or a pass record; each
+/// has taken effect.
 async fn a_service_whose_commits_are_answered_late_never_or_not_heard_does_no_harm(kind: Kind) {
     let world = World::with_tables(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -90,7 +91,7 @@ async fn a_service_whose_commits_are_answered_late_never_or_not_heard_does_no_ha
     for round in 0..rounds {
         let prefix = format!("c{round}");
         scene.prepare(&prefix).await;
-        // one of five too late, the others not at all or soon
+        // one round in five answers too late, the others never or soon
         let how = round % 5;
         let fate = if how % 2 == 0 { Fate::Lost } else { Fate::Late };
         proxy.keep_answer(commit(kind), chance.below(7), fate);
@@ -100,7 +101,7 @@ async fn a_service_whose_commits_are_answered_late_never_or_not_heard_does_no_ha
             tokio::time::sleep(delay).await;
             proxy.let_go();
         };
-        // on a slow machine less may be left to write than was chosen
+        // a slow machine may have fewer COMMITs left than were chosen
         let late = timeout(NOT_ANY_MORE, late);
         let (answers, late) = tokio::join!(scene.work(&service, &prefix), late);
         proxy.let_go();

@@ -1,5 +1,5 @@
-//! What `deploy/` ships, held against the code: configurations that can be read, one version, metrics
-//! that exist. `make deploy-check` renders and validates the rest.
+//! Compares `deploy/` with the code: valid configurations, one version, existing metrics. `make
+//! deploy-check` renders and validates the rest.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(folder(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Whether a file's name has this ending.
+/// Whether a file name ends like this.
 fn ends(name: &str, ending: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, found)| found == ending)
 }
@@ -28,7 +28,7 @@ fn yaml(name: &str) -> Value {
     yaml_serde::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Every file below `deploy/`, by its path in the repository.
+/// The path of every file below `deploy/`.
 fn shipped() -> Vec<String> {
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from("deploy")]);
     while let Some(next) = folders.pop() {
@@ -45,8 +45,7 @@ fn shipped() -> Vec<String> {
     found
 }
 
-/// The texts of a document that are configurations: under a key that ends in `.conf`, and the
-/// chart's `config`.
+/// Configurations inside a document: values of keys that end in `.conf`, and the chart's `config`.
 fn embedded(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Mapping(mapping) => {
@@ -64,7 +63,7 @@ fn embedded(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Configurations and where they are; systemd's files have the same ending.
+/// All configurations with their paths; systemd's files, which also end in `.conf`, are excluded.
 fn configurations() -> Vec<(String, String)> {
     let mut all = Vec::new();
     let of_systemd =
@@ -113,7 +112,7 @@ fn every_configuration_that_is_shipped_can_be_read() {
     }
 }
 
-/// The options that containers of a document are given in their environment.
+/// The options that a document sets in its containers' environments.
 fn environments(value: &Value, found: &mut Vec<(String, String)>) {
     match value {
         Value::Mapping(mapping) => {
@@ -155,7 +154,7 @@ fn every_option_in_a_containers_environment_is_one() {
     assert!(seen > 2, "only {seen} options were found");
 }
 
-/// The containers of a document that run our service.
+/// The containers of a document that run this service.
 fn ours<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     match value {
         Value::Mapping(mapping) => {
@@ -172,7 +171,7 @@ fn ours<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
     }
 }
 
-/// `kubectl exec .. glance-revert scrub` without arguments must not miss what `serve` has read.
+/// `kubectl exec .. glance-revert scrub` without arguments must read the same files as `serve`.
 #[test]
 fn every_deployment_has_its_files_where_they_are_looked_for() {
     const DEFAULTS: [&str; 2] = ["/etc/glance/glance-api.conf", "/etc/glance/glance.conf.d/"];
@@ -209,7 +208,7 @@ fn what_is_mounted_into_openstack_helms_pod_is_what_the_other_overlays_mount() {
     assert_eq!(found, [read("deploy/kubernetes/config/glance-revert.conf")]);
 }
 
-/// The words after a prefix, wherever a line has it.
+/// The word after each occurrence of a prefix.
 fn words_after(text: &str, prefix: &str) -> Vec<String> {
     let rests = text.lines().filter_map(|line| line.split_once(prefix)).map(|(_, rest)| rest);
     let end = |c: char| c.is_whitespace() || c == '"' || c == '`';
@@ -231,7 +230,7 @@ fn every_file_names_the_version_of_the_package() {
         ("docs/install/README.md", "-t glance-revert:"),
         ("deploy/helm/glance-revert/ci/openstack-helm-rbd.yaml", "tag: "),
     ] {
-        // A zero stands for the beginning of a line.
+        // A NUL marks the beginning of a line.
         let text = format!("\n{}", read(file)).replace('\n', "\n\u{0}");
         let found = words_after(&text, prefix);
         assert!(!found.is_empty(), "{file} has no {prefix:?}");
@@ -250,7 +249,7 @@ fn the_alerts_are_the_same_wherever_they_are() {
     assert_eq!(yaml("deploy/helm/glance-revert/files/alerts.yaml"), alerts);
 }
 
-/// Names that look like metrics; a histogram's series are its metric's.
+/// Names that look like metrics; a histogram's series count as its metric.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let is_metric =

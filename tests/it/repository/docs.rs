@@ -1,4 +1,4 @@
-//! What the documents say, held against the code.
+//! Compares the documents with the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::help::SUBCOMMANDS;
 use crate::support::source::folder;
 
-/// What stands beside the book.
+/// Documents outside the book.
 const BESIDE: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
@@ -25,7 +25,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(folder(name)).unwrap()
 }
 
-/// Every page of the book but its table of contents, as `docs/stores/s3.md`.
+/// Every page of the book except its table of contents, for example `docs/stores/s3.md`.
 fn pages() -> BTreeSet<String> {
     let (mut found, mut folders) = (BTreeSet::new(), vec!["docs".to_owned()]);
     while let Some(next) = folders.pop() {
@@ -46,7 +46,7 @@ fn documents() -> BTreeSet<String> {
     BESIDE.into_iter().map(str::to_owned).chain(pages()).collect()
 }
 
-/// The part of a page below a heading, up to the next one of its level or above.
+/// The part of a page below a heading, up to the next heading of the same or a higher level.
 fn section(page: &str, heading: &str) -> String {
     let text = read(page);
     let (_, rest) = text
@@ -57,14 +57,14 @@ fn section(page: &str, heading: &str) -> String {
     below.split("\n## ").next().unwrap().to_owned()
 }
 
-/// The first cells of a section's tables, without their backticks.
+/// The first cells of a section's tables, without backticks.
 fn first_cells(section: &str) -> Vec<String> {
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     let cells = rows.filter_map(|row| row.split('|').nth(1));
     cells.map(|cell| cell.trim().trim_matches('`').to_owned()).collect()
 }
 
-/// Every text in double quotes that looks like a reason: `word.word_word`.
+/// Every quoted text that looks like a reason: `word.word_word`.
 fn reasons_of_the_code() -> BTreeSet<String> {
     let files = [
         "api/error/table",
@@ -144,7 +144,7 @@ fn the_docs_list_every_operation_and_no_other() {
     assert_eq!(listed, known);
 }
 
-/// `a/b/../c` without the dots.
+/// Resolves the dots of `a/b/../c`.
 fn plain(path: &str) -> String {
     let mut parts = Vec::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
@@ -157,7 +157,7 @@ fn plain(path: &str) -> String {
     parts.join("/")
 }
 
-/// What a document links to inside the repository: the link, the file, the heading.
+/// A document's links inside the repository: the link, the file, the heading.
 fn links(document: &str) -> Vec<(String, String, String)> {
     let text = read(document);
     let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -195,8 +195,8 @@ fn the_book_has_every_page_once_and_links_to_pages_alone() {
     assert_eq!(listed.len(), pages.len(), "a page stands in docs/SUMMARY.md twice");
     for page in &pages {
         for (link, file, _) in links(page) {
-            // Other files of the repository are not in the book, but for pictures: name them in
-            // backticks.
+            // Only pages and pictures are in the book: name other files in backticks instead of
+            // linking to them.
             let is_picture = file.starts_with("docs/images/") && folder(&file).exists();
             assert!(pages.contains(&file) || is_picture, "{page} links to {link}");
         }
@@ -209,7 +209,7 @@ fn the_readme_can_be_read_in_a_few_minutes() {
     assert!(lines <= 150, "README.md has {lines} lines");
 }
 
-/// As the forges make them: lower case, blanks to dashes, no punctuation.
+/// Anchors as Git forges generate them: lower case, blanks become dashes, no punctuation.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {

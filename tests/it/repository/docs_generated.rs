@@ -1,5 +1,5 @@
-//! The parts of the docs that are written by the code. `INSTA_UPDATE=always` writes them, as it
-//! writes snapshots; otherwise they must be there already.
+//! The parts of the docs that are generated from the code. `INSTA_UPDATE=always` writes them, like
+//! snapshots; otherwise they must be up to date.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -32,7 +32,7 @@ fn table(options: &[&[OptionSpec]]) -> String {
     table
 }
 
-/// The headings of docs/configuration.md, and what stands below each.
+/// The headings of docs/configuration.md, and the options below each.
 const OPTIONS: [(&str, &[&[OptionSpec]]); 14] = [
     ("## `[revert]`", sections::REVERT),
     ("## `[revert_jwt:<name>]`", &[sections::REVERT_JWT]),
@@ -50,7 +50,7 @@ const OPTIONS: [(&str, &[&[OptionSpec]]); 14] = [
     ("### Stores of type cinder", &[sections::CINDER_STORE]),
 ];
 
-/// Holds a page against what the code writes from it.
+/// Compares a page with what the code generates from it.
 fn generated(page: &str, write: impl FnOnce(&str) -> String) {
     let text = fs::read_to_string(folder(page)).unwrap();
     let wanted = write(&text);
@@ -61,7 +61,7 @@ fn generated(page: &str, write: impl FnOnce(&str) -> String) {
     }
 }
 
-/// The page with another table below a heading, in the place of the first one there.
+/// The page with another table in place of the first one below a heading.
 fn with_table(page: &str, heading: &str, head: &str, table: &str) -> String {
     let at = page.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
     let from = at + page[at..].find(&format!("\n{head}")).unwrap() + 1;
@@ -129,7 +129,7 @@ fn docs_have_the_help_of_every_subcommand() {
     });
 }
 
-/// The text after the labels is by hand: what `/metrics` says, and then more.
+/// The text after the labels is written by hand; it begins with the help text of `/metrics`.
 #[test]
 fn docs_have_every_metric_in_the_words_of_the_code() {
     let page = fs::read_to_string(folder("docs/metrics.md")).unwrap();

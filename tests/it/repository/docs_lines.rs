@@ -1,9 +1,9 @@
-//! The command lines of the docs, run on the demo as a reader would.
+//! Runs the commands of the docs on the demo, as a reader would.
 
 use super::lines::{Stage, blocks};
 use crate::support::demo::{Demo, GOLDEN};
 
-/// Runs the blocks one after the other; each line must succeed.
+/// Runs the matching blocks in order; each line must succeed.
 async fn run(page: &str, having: &str) {
     let demo = Demo::start().await;
     let stage = stage(&demo).say("IMAGE_ID", GOLDEN);
@@ -12,7 +12,7 @@ async fn run(page: &str, having: &str) {
     }
 }
 
-/// In the demo's folder.
+/// A stage in the demo's folder.
 pub(super) fn stage(demo: &Demo) -> Stage {
     let place = demo.folder();
     let config = ["glance-api.conf", "glance-revert.conf"].map(|file| place.join(file));

@@ -1,5 +1,5 @@
-//! The night of docs/operations.md, gone through as it stands there: at a terminal, over the API, in a
-//! container, and beside the real Glance.
+//! Runs the steps of docs/operations.md as written: at a terminal, over the API, in a container,
+//! and with the real Glance.
 
 use std::fs;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::support::demo::{Demo, INCIDENT};
 use crate::support::glance::GlanceOptions;
 use crate::support::source::folder;
 
-/// When the deletions of the page began.
+/// The time on the page at which the deletions began.
 const SINCE: &str = "2026-11-22T10:00:00Z";
-/// Where Glance is, on the page.
+/// Glance's address on the page.
 const GLANCE: &str = "http://127.0.0.1:9292";
-/// How many images the drill of the page loses.
+/// The number of images in the page's drill.
 const IMAGES: u32 = 300;
 
-/// The page, in parts by its headings; the first is what stands before all of them.
+/// The page, split at its headings; the first part is the text before them.
 fn parts() -> Vec<String> {
     let page = fs::read_to_string(folder("docs/operations.md")).unwrap();
     page.split("\n## ").map(str::to_owned).collect()
 }
 
-/// The blocks of the parts whose heading is one of the steps, or another one.
+/// The blocks of the page's numbered steps.
 fn steps() -> Vec<String> {
     let is_step = |part: &&String| part.starts_with(|c: char| c.is_ascii_digit());
     let blocks: Vec<_> = parts().iter().filter(is_step).flat_map(|part| blocks_of(part)).collect();
@@ -42,12 +42,12 @@ fn below(heading: &str) -> Vec<String> {
     blocks_of(part.unwrap_or_else(|| panic!("the page has no {heading:?}")))
 }
 
-/// 45 minutes ago, which the job of the demo's incident is not, and what was deleted on purpose is.
+/// 45 minutes ago: between the images that were deleted on purpose and the incident.
 fn since() -> String {
     isotime(SystemClock.now() - Duration::from_mins(45))
 }
 
-/// A demo with the incident, and where its lines are run.
+/// A demo with the incident, and a stage for commands.
 async fn incident() -> (Demo, Stage) {
     let demo = Demo::incident(IMAGES).await;
     let stage = stage(&demo)
@@ -57,7 +57,8 @@ async fn incident() -> (Demo, Stage) {
     (demo, stage)
 }
 
-/// What became of the incident: what came back, what waits still, whether the scrubber runs.
+/// Checks the end of the incident: which images came back, which are still pending, and that the
+/// scrubber runs.
 async fn assert_is_over(demo: &Demo) {
     let left = demo.get(&format!("/v2/pending-deletes?owner={INCIDENT}")).await;
     let left = left["pending_deletes"].as_array().unwrap();

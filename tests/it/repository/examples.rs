@@ -1,4 +1,4 @@
-//! The scripts of examples/, run as an admin would.
+//! Runs the scripts of examples/ as an admin would.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -85,7 +85,7 @@ async fn a_list_of_images_gives_a_report() {
     assert_eq!(done.code, 1);
 }
 
-/// 300 images by as many connections took a minute: each began with a handshake, and with a process.
+/// With one connection per image, 300 images took a minute: each needed a handshake and a process.
 #[tokio::test]
 async fn a_list_of_images_takes_one_connection_and_each_id_has_its_line() {
     let demo = Demo::start().await;
@@ -108,7 +108,7 @@ async fn a_list_of_images_takes_one_connection_and_each_id_has_its_line() {
     assert_eq!(back.code, 0, "what is back already is no failure");
 }
 
-/// Passes bytes on, and counts who comes.
+/// Forwards bytes, and counts connections.
 async fn counting_proxy(target: &str) -> (SocketAddr, Arc<AtomicUsize>) {
     let (target, count) = (target.to_owned(), Arc::new(AtomicUsize::new(0)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -142,7 +142,7 @@ async fn the_scrubber_is_watched_by_its_metrics() {
     assert_eq!(late.code, 1, "{}", late.output);
 }
 
-/// Answers each connection with these metrics.
+/// Answers each connection with this text.
 async fn metrics_server(text: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -167,7 +167,7 @@ async fn the_watcher_of_the_scrubber_fails_where_a_pass_raised_an_alert() {
     }
 }
 
-/// kubectl itself is stood in for; what it is asked for is what is looked at.
+/// A fake kubectl records how it is called.
 #[tokio::test]
 async fn a_serviceaccounts_token_is_asked_for_with_our_audience() {
     let work = TempDir::new().unwrap();

@@ -1,11 +1,11 @@
-//! The floors of the crate: what a module may know, and how large its parts may grow.
+//! The layers of the crate, and the size limits of its files and functions.
 
 use std::path::{Path, PathBuf};
 
 use crate::support::modules::Modules;
 use crate::support::source::{Source, folder, sources};
 
-/// From the ground up. A module uses its own floor's code and that of the floors below.
+/// From the bottom up. A module may use its own layer and those below.
 const FLOORS: [&[&str]; 11] = [
     &["domain"],
     &["files"],
@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 11] = [
     &["main"],
 ];
 
-/// Who may know of a crate that ties its user to one way of talking to the world.
+/// Modules that may use a crate that is specific to one protocol or technology.
 const KEPT_APART: [(&str, &[&str]); 10] = [
     ("axum", &["api", "server"]),
     ("clap", &["cli"]),
@@ -42,7 +42,7 @@ fn floor(module: &str) -> usize {
     found.unwrap_or_else(|| panic!("src/{module} has no floor; give it one in FLOORS"))
 }
 
-/// `src/db/read.rs` is a part of `db`, two modules deep.
+/// The module of a path and its depth: `src/db/read.rs` is in `db`, two modules deep.
 fn place(path: &Path) -> (String, usize) {
     let mut parts: Vec<_> = path.iter().map(|part| part.to_str().unwrap()).collect();
     let last = parts.pop().unwrap();
@@ -50,7 +50,7 @@ fn place(path: &Path) -> (String, usize) {
     (parts[0].to_owned(), parts.len())
 }
 
-/// What a file of `module`, `depth` modules deep, must not say.
+/// The forbidden references in a file of `module`, `depth` modules deep.
 fn trespasses(module: &str, depth: usize, source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     for (line, used) in source.crate_paths() {
@@ -87,7 +87,7 @@ fn no_module_looks_up_or_sideways() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// All files but the unit tests, which may know everything.
+/// All files except unit tests, which may use everything.
 fn without_tests() -> Vec<(PathBuf, Source)> {
     let is_test =
         |path: &Path| path.ends_with("tests.rs") || path.iter().any(|part| part == "tests");

@@ -1,4 +1,4 @@
-//! The command lines of the docs, and commands that stand in for what is elsewhere.
+//! Runs commands of the docs, with stand-ins for programs that are not available.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,13 +11,13 @@ use tokio::process::Command;
 use crate::support::daemon::DEADLINE;
 use crate::support::source::folder;
 
-/// The blocks of shell of a text.
+/// The shell blocks of a text.
 pub(super) fn blocks_of(text: &str) -> Vec<String> {
     let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     blocks.map(str::to_owned).collect()
 }
 
-/// The page's blocks of shell that have this text.
+/// The page's shell blocks that contain this text.
 pub(super) fn blocks(page: &str, having: &str) -> Vec<String> {
     let text = fs::read_to_string(folder(page)).unwrap();
     let found: Vec<_> =
@@ -26,7 +26,7 @@ pub(super) fn blocks(page: &str, having: &str) -> Vec<String> {
     found
 }
 
-/// Stands in for kubectl: what is asked of the pod is done here.
+/// A stand-in for kubectl that runs the pod's command here.
 const KUBECTL: &str = "\
 #!/bin/sh
 case $* in
@@ -37,21 +37,22 @@ shift 6
 exec glance-revert \"$@\"
 ";
 
-/// Where lines are run: a folder, and the commands that they find.
+/// Where commands run: a folder, and the programs on their path.
 pub(super) struct Stage {
     commands: TempDir,
     place: PathBuf,
-    /// What stands in the docs, and what is meant here.
+    /// Texts of the docs, and their replacements.
     said: Vec<(String, String)>,
 }
 
 impl Stage {
-    /// In this folder, where Glance's files are found without being named as on its hosts: these.
+    /// A stage in this folder. `config` are Glance's files, which on real hosts are found by
+    /// default.
     pub(super) fn new(place: &Path, config: &[PathBuf]) -> Self {
         let commands = TempDir::new().unwrap();
         let files = config.iter().map(|file| format!(" --config-file {}", file.display()));
         let files = files.collect::<String>();
-        // A lock that is held until Ctrl-C, is held until somebody has read that it is.
+        // `--hold-lock` runs until Ctrl-C, so it is interrupted after its first output.
         let binary = format!(
             "#!/bin/sh\n\
              run() {{ exec {0} \"$@\"; }}\n\
@@ -65,7 +66,7 @@ impl Stage {
              esac\n",
             env!("CARGO_BIN_EXE_glance-revert"),
         );
-        // Left to itself curl is content with any status.
+        // Without this option curl succeeds whatever the status is.
         let curl = "#!/bin/sh\nPATH=/usr/bin:/bin exec curl --fail-with-body \"$@\"\n";
         for (name, text) in [("glance-revert", &*binary), ("curl", curl), ("kubectl", KUBECTL)] {
             let file = commands.path().join(name);
@@ -75,13 +76,13 @@ impl Stage {
         Self { commands, place: place.to_owned(), said: Vec::new() }
     }
 
-    /// Has this mean that.
+    /// Replaces a text of the docs.
     pub(super) fn say(mut self, said: &str, meant: &str) -> Self {
         self.said.push((said.to_owned(), meant.to_owned()));
         self
     }
 
-    /// Runs a block; each line must succeed. What it has printed.
+    /// Runs a block, of which each line must succeed; returns its output.
     pub(super) async fn run(&self, block: &str) -> String {
         let replaced = |text: String, (said, meant): &(String, String)| text.replace(said, meant);
         let script = self.said.iter().fold(block.to_owned(), replaced);

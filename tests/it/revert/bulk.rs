@@ -1,4 +1,4 @@
-//! Many images taken back at once: each by the rules of one, and its fault its own.
+//! Bulk reverts: each image follows the rules of a single revert, and failures are independent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,7 +53,7 @@ tests_on!(
 
 type Answers = BTreeMap<String, Result<Reverted, RevertError>>;
 
-/// What was told, in its order, and how it ended.
+/// The results in the order in which they were reported, and how the revert ended.
 struct Run {
     order: Vec<String>,
     answers: Answers,
@@ -157,7 +157,7 @@ async fn scenery(kind: Kind) -> World {
     World::with_datadirs(kind, &["images", "more"]).await
 }
 
-/// One of each kind among a hundred good ones.
+/// One image of each kind among a hundred good ones.
 async fn scene(world: &World) -> Vec<String> {
     let mut all = ids("s", 100);
     world.crowd(&all, LONG_AGO).await;
@@ -168,7 +168,7 @@ async fn scene(world: &World) -> Vec<String> {
     }
     std::fs::remove_file(world.datadir().join("gone")).unwrap();
     world.claim(&["claimed"]).await;
-    // a copy without data, one removed earlier, and one that was revived by upstream's --restore
+    // a copy without data, one that was removed earlier, and one that upstream's --restore revived
     let nowhere = world.uri("half").replace("/images/", "/more/");
     world.rows().location("half", &nowhere, "pending_delete", Some(DELETE_BEGAN)).await;
     world.rows().location("older", &world.uri("older"), "pending_delete", Some(REMOVED)).await;
@@ -238,7 +238,7 @@ async fn a_dry_run_of_many_writes_nothing(kind: Kind) {
     assert!(before == dump(&world).await);
 }
 
-/// All that a revert could change.
+/// Everything that a revert could change.
 async fn dump(world: &World) -> Vec<Vec<Option<String>>> {
     let text = |column: &str| format!("COALESCE(CONCAT({column}, ''), '')");
     let mut all = Vec::new();
@@ -251,7 +251,8 @@ async fn dump(world: &World) -> Vec<Vec<Option<String>>> {
     all
 }
 
-/// Two copies of one scene, one reverted at once, one image by image: the same answers, the same rows.
+/// Two copies of one scene, one reverted in bulk, one image by image: the same results, the same
+/// rows.
 async fn what_many_answer_is_what_each_alone_would(kind: Kind) {
     let (together, alone) = (scenery(kind).await, scenery(kind).await);
     let all = scene(&together).await;
@@ -270,7 +271,7 @@ async fn what_many_answer_is_what_each_alone_would(kind: Kind) {
     assert!(dump(&together).await == dump(&alone).await);
 }
 
-/// An empty mount point.
+/// The store is an empty mount point.
 async fn absence_is_not_believed_of_many_where_living_images_are_absent_too(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("u", 70);
@@ -293,7 +294,7 @@ async fn images_that_take_much_memory_come_back_beside_the_others(kind: Kind) {
     let mut images = ids("b", 20);
     world.crowd(&images, LONG_AGO).await;
     let value = "x".repeat(60_000);
-    // 6 MiB is little for one and much beside others; 18 MiB is too much for one
+    // 6 MiB fit alone but not beside others; 18 MiB do not fit even alone
     for (id, properties) in [("big", 100), ("twin", 100), ("huge", 300)] {
         world.deleted_image(id).await;
         for number in 0..properties {
@@ -346,7 +347,7 @@ fn is_about_the_scrub(error: &RevertError) -> bool {
     )
 }
 
-/// Half of them are due; the pass goes one way, the reverts the other.
+/// Half of the images are due. The pass and the reverts run in opposite directions.
 async fn many_reverts_against_passes_never_leave_an_active_image_without_bytes(kind: Kind) {
     const ROUNDS: usize = 10;
     let world = World::new(kind).await;
@@ -421,7 +422,7 @@ async fn two_who_take_the_same_images_back_are_both_told_that_they_are(kind: Kin
     assert!(fates.values().all(|fate| *fate == Fate::KEPT), "{:?}", tally(&fates));
 }
 
-/// Somebody's transaction, open for as long as it takes.
+/// Somebody else's transaction, open for the whole time.
 async fn a_row_that_somebody_has_keeps_back_its_own_image_alone(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("l", 100);

@@ -1,4 +1,4 @@
-//! The list on each database: rows that Glance never writes, and what can come back.
+//! The list on each database: which images it contains, and rows that Glance never writes.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ async fn world_with(kind: Kind, ids: &[&str]) -> World {
     world
 }
 
-/// All that is listed, two at a time.
+/// The whole list, read in pages of two.
 async fn listed(world: &World) -> Vec<PendingSummary> {
     let query = PendingQuery { sort: PendingSort::OldestFirst, ..PendingQuery::default() };
     listed_of(world, &query).await
@@ -53,7 +53,7 @@ async fn listed_of(world: &World, query: &PendingQuery) -> Vec<PendingSummary> {
     }
 }
 
-/// What each database can be made to hold that no Glance writes, and no program reads.
+/// Writes values that a database accepts but Glance never writes and no program can read.
 async fn spoil(world: &World, kind: Kind, id: &str) {
     let set = match kind {
         Kind::Sqlite => "size = 'large', created_at = '0000-00-00 00:00:00'",
@@ -79,7 +79,7 @@ async fn a_row_that_cannot_be_read_is_listed_beside_the_others(kind: Kind) {
 
 async fn a_row_without_a_place_in_the_order_hides_no_other(kind: Kind) {
     let world = world_with(kind, &["a", "b", "c"]).await;
-    // only SQLite's columns take a text for a time, or a number for an id
+    // only SQLite's columns accept text as a time, or a number as an id
     if kind == Kind::Sqlite {
         let spoiled = "UPDATE images SET deleted_at = '2026-13-45' WHERE id = 'b'";
         world.db.execute(spoiled).await;
@@ -88,7 +88,7 @@ async fn a_row_without_a_place_in_the_order_hides_no_other(kind: Kind) {
     assert!(found.iter().any(|one| one.id.as_str() == "c"), "{found:?}");
 }
 
-/// More of them than a page has, and the first in its order.
+/// More such rows than fit on a page, at the beginning of the order.
 async fn rows_without_a_place_in_the_order_end_no_list_however_many_they_are(kind: Kind) {
     let world = world_with(kind, &["a", "b", "c", "d", "e", "f", "g"]).await;
     if kind == Kind::Sqlite {
@@ -131,7 +131,7 @@ async fn what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders(
         let id = ImageId::parse(held).unwrap();
         control.hold(&Admin::local_operator(), &id, None, None).await.unwrap();
     }
-    // its end has passed
+    // a hold that has ended
     let ended = "UPDATE revert_holds SET held_until = '2020-01-01' WHERE image_id = 'i-0004'";
     world.db.execute(ended).await;
     let text = async |query: PendingQuery| {
@@ -174,8 +174,8 @@ async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
     }
 }
 
-/// Images that were deleted at the same moment, or in the same second, go by their ids; between two
-/// pages others come back, the one that the marker names among them.
+/// Images deleted at the same moment, or in the same second, are ordered by id. Between two pages
+/// others are reverted, among them the one that the marker names.
 async fn no_image_is_skipped_or_shown_twice_while_others_leave(kind: Kind) {
     let world = World::new(kind).await;
     let moments = [LONG_AGO, "2020-02-02 11:00:00.327001", "2020-02-02 11:00:01.000000"];

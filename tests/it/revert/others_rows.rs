@@ -1,5 +1,5 @@
-//! Rows that the real Glance leaves when a DELETE of its is cut short, sent again, or stands still
-//! while the image is reverted, and those of other hands than a DELETE's.
+//! Rows that the real Glance leaves when its DELETE is cut short, sent again, or stalls while the
+//! image is reverted; and rows that other programs write.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ on_each_database! { with glance:
     an_image_whose_deletion_time_is_lost_is_listed_and_scrubbed,
 }
 
-/// Glance's stamps are compared with the clock at once, so that no test waits for a grace.
+/// Uses no grace period, so that no test has to wait for one.
 async fn start(kind: Kind, stores: Stores) -> Cloud {
     let options = GlanceOptions { stores, scrub_time: 3600, ..GlanceOptions::default() };
     Cloud::start_with(kind, options, "delete_grace = 0\n").await
@@ -64,7 +64,7 @@ async fn listed(cloud: &Cloud) -> Vec<Value> {
     body["pending_deletes"].as_array().unwrap().iter().map(|image| image["id"].clone()).collect()
 }
 
-/// Lets every time of an image be so many seconds earlier.
+/// Makes every time of an image earlier by this many seconds.
 async fn age(cloud: &Cloud, id: &str, seconds: i64) {
     for (table, key) in [
         ("images", "id"),
@@ -77,8 +77,8 @@ async fn age(cloud: &Cloud, id: &str, seconds: i64) {
     }
 }
 
-/// The image as Glance shows it. Which location is the first is the database's whim once rows were
-/// written to.
+/// The image as Glance shows it. Locations are sorted, because databases may return them in another
+/// order once rows were written.
 async fn document(cloud: &Cloud, id: &str) -> Value {
     let mut document = cloud.document(id).await;
     document["locations"].as_array_mut().unwrap().sort_by_key(|one| one["url"].to_string());
@@ -90,7 +90,7 @@ async fn document(cloud: &Cloud, id: &str) -> Value {
     document
 }
 
-/// What waits is listed and comes back: for Glance it is the one from `before`.
+/// Checks that the image is listed and comes back, and that Glance shows it as `before`.
 async fn comes_back(cloud: &Cloud, id: &str, before: &Value) -> String {
     assert_eq!(listed(cloud).await, [json!(id)]);
     let preview = cloud.service.get(&format!("/v2/pending-deletes/{id}")).await.body;
@@ -104,7 +104,7 @@ async fn comes_back(cloud: &Cloud, id: &str, before: &Value) -> String {
     reverted.warnings
 }
 
-/// The image is due, and a pass leaves nothing of it.
+/// Makes the image due, and checks that a pass destroys all of it.
 async fn is_scrubbed(cloud: &Cloud, id: &str) {
     age(cloud, id, 7200).await;
     let plan = cloud.service.get("/v2/scrubber/plan").await.body;
@@ -165,7 +165,7 @@ async fn a_delete_that_goes_on_after_a_revert_leaves_an_image_that_comes_back_ag
         assert_eq!(reverted.status, 200, "after {commits}: {reverted:?}");
         assert_eq!(document(&cloud, &id).await, before, "after {commits}");
         delete.go_on().await;
-        // the second stamp of a location is an UPDATE of its own
+        // the second stamp of a location has its own UPDATE
         let left = if commits == 1 { rows(&cloud, &id).await } else { left.to_owned() };
         assert_eq!(rows(&cloud, &id).await, left, "after {commits}");
 
@@ -190,13 +190,14 @@ async fn all_copies_come_back_from_a_slow_delete_with_every_property(kind: Kind)
     let cloud = start(kind, Stores::Multi).await;
     let id = image(&cloud, Stores::Multi).await;
     let before = document(&cloud, &id).await;
-    // Both locations and the properties are stamped; the image's own time comes over a minute later.
+    // Both locations and the properties are stamped; the image's own time follows over a minute
+    // later.
     let delete = cloud.glance.delete_and_stop_after(&id, 5).await;
     age(&cloud, &id, 65).await;
     delete.go_on().await;
     assert_eq!(comes_back(&cloud, &id, &before).await, "");
 
-    // Both locations are stamped; properties and image come over a minute later.
+    // Both locations are stamped; properties and image follow over a minute later.
     let delete = cloud.glance.delete_and_stop_after(&id, 4).await;
     age(&cloud, &id, 65).await;
     delete.go_on().await;
@@ -247,7 +248,7 @@ async fn a_deactivated_image_that_its_owner_deleted_is_scrubbed_when_it_is_due(k
     is_scrubbed(&cloud, &id).await;
 }
 
-/// By hand: no way to such rows is known.
+/// Rows written by hand: no way in which Glance writes them is known.
 async fn a_live_location_of_a_deleted_image_is_verified_and_scrubbed_like_the_others(kind: Kind) {
     let cloud = start(kind, Stores::Multi).await;
     cloud.image("slow", DATA).await;
@@ -273,7 +274,7 @@ async fn a_live_location_of_a_deleted_image_is_verified_and_scrubbed_like_the_ot
     is_scrubbed(&cloud, &id).await;
 }
 
-/// By hand, too.
+/// Written by hand, too.
 async fn an_image_whose_deletion_time_is_lost_is_listed_and_scrubbed(kind: Kind) {
     let cloud = start(kind, Stores::Single).await;
     let id = image(&cloud, Stores::Single).await;

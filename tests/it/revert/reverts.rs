@@ -1,4 +1,4 @@
-//! What a revert brings back, what it leaves, and why it refuses, on every database.
+//! What a revert restores, what it leaves out, and why it refuses, on every database.
 
 use futures::StreamExt;
 use futures::stream;
@@ -118,7 +118,7 @@ async fn nothing_is_written_when_the_data_is_missing(kind: Kind) {
     assert_eq!(world.live("image_tags", "value", "a").await, "");
 }
 
-/// An empty mount point.
+/// The store is an empty mount point.
 async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "more"]).await;
     let elsewhere = |id: &str| world.uri(id).replace("/images/", "/more/");
@@ -243,7 +243,7 @@ async fn a_delete_between_its_transactions_is_left_alone_until_it_counts_as_dead
     assert_eq!(reverted.image.tags.len(), 1);
 }
 
-/// By the database's clock, whatever ours says.
+/// By the database's clock, whatever this host's clock says.
 async fn half_a_minute_ago(world: &World) -> String {
     let now = world.open().repo.now().await.unwrap();
     (now - Duration::from_secs(30)).format("%Y-%m-%d %H:%M:%S.000000").to_string()
@@ -256,7 +256,7 @@ async fn refusal(world: &World) -> NotPending {
     }
 }
 
-/// MariaDB thinks otherwise.
+/// MariaDB's comparison ignores case.
 async fn words_that_differ_in_case_alone_are_different_words(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -271,7 +271,7 @@ async fn words_that_differ_in_case_alone_are_different_words(kind: Kind) {
     assert_eq!(tags.len(), 2);
 }
 
-/// `deleted_at` is that of the delete that upstream's --restore took back.
+/// `deleted_at` is still that of the delete which upstream's --restore undid.
 async fn a_delete_of_a_repaired_image_is_left_alone_until_it_counts_as_dead(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -310,7 +310,7 @@ async fn a_scrubbed_image_is_a_conflict(kind: Kind) {
     world.deleted_image("a").await;
     world.db.execute("UPDATE images SET status = 'deleted'").await;
     world.db.execute("UPDATE image_locations SET status = 'deleted'").await;
-    // its data is there all the same, and nobody has compared its hash
+    // its data exists, but nobody has compared the hash
     let refused = world.revert("a").await.unwrap_err();
     assert!(matches!(refused, RevertError::Scrubbed { chance: true, .. }), "{refused:?}");
     assert_eq!(refused.reason(), "image.already_scrubbed");
@@ -364,7 +364,8 @@ async fn an_image_with_hundreds_of_children_comes_back_whole(kind: Kind) {
     assert_eq!((restored.properties, restored.tags, restored.members), (152, 151, 151));
 }
 
-/// Three attempts are all that a revert has: none of many at once may be lost to the others.
+/// A revert tries only three times: concurrent reverts of other images must not use up these
+/// attempts.
 async fn reverts_of_many_images_at_once_do_not_stand_in_each_others_way(kind: Kind) {
     const AT_ONCE: u32 = 12;
     let world = World::new(kind).await;

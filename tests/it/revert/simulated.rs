@@ -1,4 +1,4 @@
-//! What the simulation (`tests/simulation/`) found, with real databases.
+//! Cases that the simulation (`tests/simulation/`) found, on real databases.
 
 use glance_revert::domain::pending::NotPending;
 use glance_revert::domain::revert::RevertError;
@@ -24,7 +24,7 @@ async fn copy(world: &World, status: &str, deleted_at: Option<&str>) {
     world.rows().location("a", &uri, status, deleted_at).await;
 }
 
-/// The DELETE stamped what it had seen, and ended the other one with the image.
+/// The DELETE stamped the location that it had seen, and ended the other one with the image.
 async fn a_location_that_came_during_a_slow_delete_keeps_no_other_out(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "copies"]).await;
     std::fs::write(world.datadir().join("a"), b"contents").unwrap();
@@ -38,7 +38,7 @@ async fn a_location_that_came_during_a_slow_delete_keeps_no_other_out(kind: Kind
     assert_eq!(locations, format!("{LIVE}, {LIVE}, pending_delete deleted time"));
 }
 
-/// Deactivated and then deleted by its owner, an image is `deleted` with all of its data.
+/// An image that was deactivated and then deleted by its owner is `deleted`, with all of its data.
 async fn a_removed_copy_that_a_scrubber_has_begun_with_keeps_no_image_out(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "copies"]).await;
     std::fs::write(world.datadir().join("a"), b"contents").unwrap();
@@ -51,7 +51,7 @@ async fn a_removed_copy_that_a_scrubber_has_begun_with_keeps_no_image_out(kind: 
     assert_eq!(world.locations("a").await, format!("{LIVE}, pending_delete deleted no time"));
 }
 
-/// A trigger comes between the revert and its second look.
+/// A trigger changes rows between the revert and its second look.
 #[tokio::test]
 async fn a_copy_that_is_removed_right_after_the_revert_is_not_called_destroyed() {
     let world = World::with_datadirs(Kind::Sqlite, &["images", "copies"]).await;

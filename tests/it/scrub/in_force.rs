@@ -1,4 +1,4 @@
-//! The `scrub_time` in force, and the last pass: what all processes know of each other.
+//! The `scrub_time` in force, and the last pass: what all processes share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,7 +113,7 @@ async fn what_only_a_store_can_tell_of_is_not_destroyed_early_either(kind: Kind)
     let database = world.open();
     pass(&replica(&world, &database, WEEK)).await;
     crowd(&world, "new", 2, DAY * 2).await;
-    // what Glance's image_destroy writes: both with one time
+    // as Glance's image_destroy writes: both with one time
     world.db.execute("UPDATE image_locations SET status = 'deleted'").await;
     world.db.execute("UPDATE images SET status = 'deleted'").await;
     let lowered = replica(&world, &database, HOUR);
@@ -156,7 +156,7 @@ async fn the_last_pass_is_told_with_its_times_its_machine_and_what_came_of_it(ki
     pass(&scrubber).await;
     let result = orders(&theirs).await.last_pass.unwrap().result.unwrap();
     assert_eq!((result.outcome.as_str(), result.scrubbed), ("limited", 0), "{result:?}");
-    // one whose turn it is not leaves no trace
+    // a process without the pass lock leaves no trace
     let before = orders(&theirs).await.last_pass;
     let held = theirs.lock.try_lock_pass().await.unwrap().unwrap();
     assert!(pass(&scrubber).await.skipped);

@@ -1,4 +1,4 @@
-//! Before it is destroyed: what is due by whose clock, how much at once, and what the plan says of it.
+//! What is due by whose clock, the limits of a pass, and the plan.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn ago(time: Duration) -> String {
     text(SystemClock.now() - time)
 }
 
-/// By the machine's clock, put forward.
+/// A scrubber with the machine's clock, put forward.
 fn scrubber(world: &World, scrub_time: Duration, limits: PassLimits, ahead: Duration) -> Scrubber {
     let clock = Arc::new(ShiftedClock::default());
     clock.advance(ahead);
@@ -53,7 +53,7 @@ async fn plan(scrubber: &Scrubber, within: Duration) -> Plan {
     scrubber.plan(&Admin::local_operator(), within).await.unwrap()
 }
 
-/// What a pass or a plan says of how much is due.
+/// How much is due, according to a pass or a plan.
 fn due(report: &ScrubReport) -> Option<u64> {
     report.limited.map(|limited| limited.due.images)
 }
@@ -101,7 +101,7 @@ async fn bytes_can_be_limited_too() {
 async fn what_only_a_store_can_tell_of_stays_within_the_limit_of_bytes_too() {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("a", 3), &ago(HOUR * 2)).await;
-    // what Glance's image_destroy writes: both with one time
+    // as Glance's image_destroy writes: both with one time
     world.db.execute("UPDATE image_locations SET status = 'deleted'").await;
     world.db.execute("UPDATE images SET status = 'deleted'").await;
     let bytes: u64 = ids("a", 2).iter().map(|id| format!("the bytes of {id}").len() as u64).sum();
@@ -135,7 +135,7 @@ async fn an_acceptance_outlives_a_pass_that_another_process_had_the_turn_of() {
     assert_eq!(pass(&scrubber).await.scrubbed, 3);
 }
 
-/// All that a pass may write.
+/// Everything that a pass may write.
 async fn rows(world: &World) -> Vec<Vec<Vec<Option<String>>>> {
     let mut all = Vec::new();
     for table in ["images", "image_locations"] {
@@ -148,8 +148,8 @@ async fn rows(world: &World) -> Vec<Vec<Vec<Option<String>>>> {
     all
 }
 
-/// Everything that a pass meets: due, not due, in a store that nobody has, removed from a living
-/// image, claimed by a pass that died.
+/// Every kind of image that a pass can meet: due, not due, in an unknown store, removed from a
+/// living image, claimed by a pass that died.
 async fn mixed(kind: Kind) -> World {
     let world = World::new(kind).await;
     world.crowd(&ids("due", 3), &ago(HOUR * 30)).await;

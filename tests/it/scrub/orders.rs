@@ -41,13 +41,13 @@ fn id(text: &str) -> ImageId {
     ImageId::parse(text).unwrap()
 }
 
-/// Orders by a process of its own.
+/// Orders from another process.
 pub(crate) fn control(world: &World, database: &Database) -> Control {
     let reverter = Arc::new(world.reverter(database));
     Control::new(Arc::clone(&database.control), Arc::clone(&database.lock), reverter)
 }
 
-/// A scrubber in a process of its own.
+/// A scrubber in another process.
 pub(crate) fn scrubber(world: &World, database: &Database, limits: PassLimits) -> Scrubber {
     let settings = ScrubSettings {
         scrub_time: Duration::from_mins(1),

@@ -1,5 +1,5 @@
-//! What others write and destroy around a pass: rows of members, another scrubber, a share that is not
-//! mounted, the last copy of a living image.
+//! Changes by others around a pass: rows that members write, another scrubber, an unmounted share,
+//! the last copy of a living image.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ on_each_database! {
     a_pass_that_waits_for_the_database_hears_a_stop,
 }
 
-/// Something is done each time just before an object is destroyed.
+/// A scrubber whose stores run `act` each time just before an object is destroyed.
 fn meanwhile(
     world: &World,
     act: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
@@ -43,7 +43,7 @@ fn meanwhile(
     world.scrubber_over(&world.open(), Arc::new(stores))
 }
 
-/// The same, a statement of somebody else's.
+/// The same with a statement of somebody else.
 fn meanwhile_sql(world: &Arc<World>, sql: String) -> Scrubber {
     let other = Arc::clone(world);
     let act = move || {
@@ -57,7 +57,7 @@ async fn run(scrubber: &Scrubber) -> ScrubReport {
     scrubber.run_once(&CancellationToken::new()).await.unwrap()
 }
 
-/// An empty folder is where the share should be mounted.
+/// Leaves an empty folder in place of the mounted share.
 fn unmount(world: &World) {
     std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
     std::fs::create_dir(world.datadir()).unwrap();
@@ -68,7 +68,7 @@ fn mount(world: &World) {
     std::fs::rename(world.datadir().with_extension("away"), world.datadir()).unwrap();
 }
 
-/// Each of them is what a download of the living image reads.
+/// Each of these paths leads to the data of the living image.
 async fn data_that_a_living_image_names_by_any_path_that_glance_opens_stays(kind: Kind) {
     let world = World::new(kind).await;
     let folder = world.datadir();
@@ -98,7 +98,7 @@ async fn data_that_a_living_image_names_by_any_path_that_glance_opens_stays(kind
     assert_eq!((report.scrubbed, report.data_shared), (6, 6), "{report:?}");
 }
 
-/// The row of another image is written while the first one's data is being destroyed.
+/// Another image's row is written while the first one's data is being destroyed.
 async fn data_that_another_image_names_since_the_pass_began_stays(kind: Kind) {
     let world = Arc::new(World::new(kind).await);
     for number in 0..17 {
@@ -115,7 +115,7 @@ async fn data_that_another_image_names_since_the_pass_began_stays(kind: Kind) {
     assert!(world.has_data("a16"));
 }
 
-/// Removed and added again, over and over.
+/// A location that was removed and added again many times.
 async fn rows_of_one_image_that_name_one_file_are_one_deletion(kind: Kind) {
     let world = World::new(kind).await;
     for number in 0..6 {
@@ -132,7 +132,7 @@ async fn rows_of_one_image_that_name_one_file_are_one_deletion(kind: Kind) {
     assert_eq!(std::fs::read_dir(world.datadir()).unwrap().count(), 0);
 }
 
-/// Together more than MariaDB takes in one statement (16 MiB).
+/// Together they exceed MariaDB's limit for one statement (16 MiB).
 async fn long_locations_that_members_wrote_stop_no_pass(kind: Kind) {
     let world = World::new(kind).await;
     let long = format!("http://127.0.0.1:9/{}", "x".repeat(60_000));
@@ -147,7 +147,7 @@ async fn long_locations_that_members_wrote_stop_no_pass(kind: Kind) {
     assert!(!world.has_data("a140-b"));
 }
 
-/// Beside others it does not fit; it is looked at alone.
+/// It does not fit beside others, so it is handled alone.
 async fn an_image_with_too_many_locations_fails_alone(kind: Kind) {
     let world = World::new(kind).await;
     for id in ["a", "b", "c"] {
@@ -216,7 +216,7 @@ async fn a_share_that_goes_away_behind_a_living_image_ends_no_image(kind: Kind) 
     assert_eq!(waiting.len(), 24);
 }
 
-/// The one that is gone is looked at first, when the store has shown nothing yet.
+/// The missing object is examined first, before the store has shown anything.
 async fn what_is_gone_is_believed_once_the_store_has_destroyed_something(kind: Kind) {
     let world = World::new(kind).await;
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
@@ -240,7 +240,7 @@ async fn a_breaker_that_tripped_is_told_until_the_store_shows_something(kind: Ki
     assert_eq!((third.scrubbed, third.alerts.len()), (1, 0), "{third:?}");
 }
 
-/// What the alert says an operator can do.
+/// The procedure that the alert recommends.
 async fn a_truly_lost_store_is_settled_once_an_image_lives_in_it(kind: Kind) {
     let world = World::new(kind).await;
     for number in 0..10 {
@@ -253,7 +253,7 @@ async fn a_truly_lost_store_is_settled_once_an_image_lives_in_it(kind: Kind) {
     assert_eq!((report.scrubbed, report.data_gone), (10, 10), "{report:?}");
 }
 
-/// The live file is lost, or cut short.
+/// The live file is missing, or truncated.
 async fn the_last_copy_of_a_living_image_stays(kind: Kind) {
     for lost in [true, false] {
         let world = World::with_datadirs(kind, &["images", "second"]).await;
@@ -302,7 +302,7 @@ async fn data_that_was_gone_before_is_told(kind: Kind) {
     assert_eq!(report.alerts.len(), 1, "{report:?}");
 }
 
-/// Somebody holds the table.
+/// Somebody has locked the table.
 async fn a_pass_that_waits_for_the_database_hears_a_stop(kind: Kind) {
     let (hold, holds, waits) = match kind {
         Kind::Sqlite => return,

@@ -15,7 +15,7 @@ on_each_database! {
     an_image_whose_second_copy_cannot_be_destroyed_stays_claimed_until_it_can,
 }
 
-/// An image of two copies, `images/a` and `second/a`.
+/// An image with two copies, `images/a` and `second/a`.
 async fn copied(kind: Kind) -> (World, PathBuf, PathBuf) {
     let world = World::with_datadirs(kind, &["images", "second"]).await;
     world.deleted_image("a").await;
@@ -27,7 +27,7 @@ async fn copied(kind: Kind) -> (World, PathBuf, PathBuf) {
     (world, first, second)
 }
 
-/// Nothing destroys a link: the store refuses.
+/// The store refuses to destroy a link.
 fn replace_by_a_link(file: &PathBuf) -> PathBuf {
     let away = file.with_file_name("away");
     std::fs::rename(file, &away).unwrap();

@@ -1,5 +1,5 @@
-//! Two passes that each have a part of one image, as where a lock was lost: whoever ends the last location
-//! of the image records it.
+//! Two passes that each settle a part of one image, as after a lost lock: the pass that ends the
+//! image's last location records the image.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ impl HalfPass {
         Self { database, guard, work }
     }
 
-    /// Ends one of the locations, and fails at the other.
+    /// Ends one of the locations, and fails at the other one.
     async fn end(&self, world: &World, location: usize) -> Ended {
         let now = world.clock.now();
         let entry = AuditEntry::new(now, "scrubImage", Actor::scrubber()).about(self.work.image());

@@ -1,4 +1,4 @@
-//! What a pass destroys, what it leaves, and what it does when a store or a row is bad.
+//! What a pass destroys and what it leaves, and how it treats bad stores and bad rows.
 
 use std::sync::Arc;
 
@@ -178,7 +178,7 @@ async fn data_of_an_image_that_can_still_be_reverted_stays(kind: Kind) {
     assert!(world.has_data("a"));
 }
 
-/// BROKEN, and a DELETE that died between its transactions.
+/// A BROKEN image, and a DELETE that died between its transactions.
 async fn data_of_an_image_that_can_be_repaired_stays(kind: Kind) {
     for (status, deleted_at) in [("active", Some(DELETED)), ("pending_delete", None)] {
         let world = World::new(kind).await;
@@ -192,7 +192,7 @@ async fn data_of_an_image_that_can_be_repaired_stays(kind: Kind) {
     }
 }
 
-/// Added after the pass asked which data other rows name.
+/// The location is added after the pass has counted the rows that name the data.
 async fn data_that_was_removed_and_added_again_stays(kind: Kind) {
     let world = Arc::new(World::new(kind).await);
     world.live_image("a").await;
@@ -216,7 +216,7 @@ async fn data_that_was_removed_and_added_again_stays(kind: Kind) {
     assert!(world.has_data("a"));
 }
 
-/// Something happens just before an image is locked.
+/// Locks that change something just before an image is locked.
 #[derive(Debug)]
 struct Meanwhile {
     lock: Arc<dyn ImageLock>,
@@ -236,7 +236,7 @@ impl ImageLock for Meanwhile {
     }
 }
 
-/// Another image's row, which the canary comes across.
+/// The canary check encounters another image's bad row.
 async fn absence_is_told_beside_a_row_that_cannot_be_read(kind: Kind) {
     let world = World::new(kind).await;
     world.live_image("bad").await;
@@ -247,7 +247,7 @@ async fn absence_is_told_beside_a_row_that_cannot_be_read(kind: Kind) {
     assert_eq!((report.scrubbed, report.data_gone), (1, 1), "{report:?}");
 }
 
-/// Of all databases SQLite alone keeps such a value.
+/// Only SQLite can store such a value.
 async fn a_location_that_is_no_text_stops_no_pass(kind: Kind) {
     if kind != Kind::Sqlite {
         return;
@@ -265,7 +265,7 @@ async fn a_location_that_is_no_text_stops_no_pass(kind: Kind) {
     assert_eq!((report.scrubbed, report.failed, report.data_gone), (1, 1, 1), "{report:?}");
 }
 
-/// A link that an operator put in a file's place: nothing is destroyed, so nothing is claimed.
+/// An operator has replaced a file by a link: nothing is destroyed, so the claim is released.
 async fn a_file_that_is_none_is_released(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
@@ -287,7 +287,7 @@ async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
     let unmount: Progress = Arc::new(move |_| drop(std::fs::rename(&from, &to)));
     let scrubber = world.scrubber(&world.open()).with_progress(unmount);
     let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
-    // The second batch is the last one: of 32, or of 16 where the first was slow.
+    // The second batch is the last one: 32 images, or 16 if the first one was slow.
     assert!([16, 32].contains(&report.claims_released), "{report:?}");
     assert_eq!((report.scrubbed, report.deferred), (16, 40 - report.claims_released), "{report:?}");
     assert_eq!((report.failed, report.alerts.len()), (report.claims_released, 1), "{report:?}");
@@ -295,7 +295,7 @@ async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
     assert_eq!(claimed.len(), 16);
 }
 
-/// One store, two shares, of which one is not mounted.
+/// One store with two shares, of which one is not mounted.
 async fn absence_in_a_directory_is_not_believed_for_the_sake_of_another(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "more"]).await;
     world.live_image("alive").await;
@@ -398,7 +398,7 @@ async fn a_store_that_is_away_is_left_alone(kind: Kind) {
     assert_eq!(world.status("a").await, PENDING);
 }
 
-/// An empty folder where the share should be mounted.
+/// An empty folder in place of the mounted share.
 async fn absence_is_not_believed_while_a_living_image_is_absent_too(kind: Kind) {
     let world = World::new(kind).await;
     world.live_image("alive").await;

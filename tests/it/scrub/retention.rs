@@ -1,4 +1,4 @@
-//! Retention rules: what is due when, and that all who tell it say the same.
+//! Retention rules: when each image is due, and that every report agrees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ fn named(pattern: &str) -> Conditions {
     Conditions { name: Some(Glob::parse(pattern).unwrap()), ..Conditions::default() }
 }
 
-/// A scrubber that goes by these times, and a reverter that tells of them.
+/// A scrubber and a reverter with these retention times.
 fn product(
     world: &World,
     database: &Database,
@@ -89,7 +89,7 @@ async fn crowd(world: &World, prefix: &str, count: usize, ago: Duration) {
     world.crowd(&ids(prefix, count), &text(SystemClock.now() - ago)).await;
 }
 
-/// Two hours for `ephemeral`, ninety days for what is called `golden`, and a week for the rest.
+/// Two hours for `ephemeral`, ninety days for images called `golden`, and a week for the rest.
 fn usual() -> Retention {
     let rules = vec![
         rule("golden", DAY * 90, named("golden*")),
@@ -99,10 +99,10 @@ fn usual() -> Retention {
     Retention { scrub_time: DAY * 7, rules: rules.into() }
 }
 
-/// The pass goes by a clock that stands still: one second before, nothing is due, and then it is.
+/// With a fixed clock: one second earlier nothing is due, then the image is.
 async fn everybody_says_the_same_of_when_an_image_is_due(kind: Kind) {
     let world = World::new(kind).await;
-    // all of it is over by the database's own clock
+    // all of these times are in the past for the database's own clock
     let deleted = world.clock.now() - DAY * 100;
     let clock = Arc::new(FixedClock::at(deleted));
     for id in ["golden-0000", "ci-0000", "large-0000", "rest-0000"] {
@@ -154,7 +154,7 @@ async fn everybody_says_the_same_of_when_an_image_is_due(kind: Kind) {
     let whole = reverter.summary(&admin, &PendingQuery::default(), GroupBy::default()).await;
     assert_eq!(whole.unwrap().first_due, Some(deleted + HOUR * 2));
 
-    // each in its turn, to the second, by the pass, the gauges and the forecast alike
+    // each image in turn, to the second, in the pass, the gauges and the forecast
     let second = Duration::from_secs(1);
     for (gone, (id, _, wait)) in expected.iter().enumerate() {
         let until = deleted + *wait - second - clock.now();
@@ -176,7 +176,7 @@ async fn everybody_says_the_same_of_when_an_image_is_due(kind: Kind) {
     }
 }
 
-/// What an image may have, in this database's words.
+/// Properties that an image may have, in SQL of this database.
 const CHANGES: [&str; 12] = [
     "UPDATE images SET owner = 'p2' WHERE id = ?",
     "UPDATE images SET owner = NULL WHERE id = ?",
@@ -188,7 +188,7 @@ const CHANGES: [&str; 12] = [
     "UPDATE image_tags SET value = 'Ephemeral' WHERE image_id = ?",
     "UPDATE image_properties SET value = 'x' WHERE image_id = ? AND name = 'a'",
     "UPDATE image_tags SET deleted = FALSE, deleted_at = NULL WHERE image_id = ?",
-    // cut short, ended without a look at the store, and claimed by a pass that died
+    // cut short, ended without a call to the store, and claimed by a pass that died
     "UPDATE images SET status = 'deleted' WHERE id = ?",
     "UPDATE image_locations SET deleted_at = NULL WHERE image_id = ? AND image_id IN \
      (SELECT id FROM images WHERE status = 'deleted')",
@@ -218,7 +218,7 @@ fn chosen(chance: &mut Chance) -> Retention {
     Retention { scrub_time: hours(chance), rules: rules.into() }
 }
 
-/// Random images and rules: what the pass's query finds is what the function says of each image alone.
+/// Random images and rules: the pass's query must find the images that the function calls due.
 async fn no_due_image_is_ever_missed(kind: Kind) {
     let world = World::new(kind).await;
     let mut chance = Chance(17);
@@ -257,7 +257,7 @@ async fn no_due_image_is_ever_missed(kind: Kind) {
         let found: BTreeSet<_> = planned(&scrubber, Duration::ZERO).await.into_keys().collect();
         assert_eq!(found, expected, "{retention:?}");
         let counted = scrubber.count_due(Duration::ZERO).await.unwrap();
-        // an image whose locations Glance has ended is found by another way
+        // an image whose locations Glance has ended is found in another way
         assert!(counted.images <= expected.len() as u64, "{retention:?}");
     }
     assert!((100..1100).contains(&seen), "{seen}: neither all nor nothing");
@@ -328,7 +328,7 @@ async fn a_rule_that_is_gone_lets_its_images_wait_until_somebody_accepts_less(ki
     assert_eq!(pass(&plain).await.scrubbed, 2);
     let orders = database.control.orders().await.unwrap().unwrap();
     assert_eq!((orders.retention, orders.scrub_time), (None, Some(DAY * 7)));
-    // a longer rule, or a new one for longer, asks nobody
+    // a longer rule, or a new rule with a longer time, needs no acceptance
     for retention in [golden, Retention::plain(DAY * 8)] {
         pass(&product(&world, &database, machine(), &retention).0).await;
     }
@@ -337,7 +337,7 @@ async fn a_rule_that_is_gone_lets_its_images_wait_until_somebody_accepts_less(ki
     assert!(orders.retention.unwrap().contains("golden"), "it was never given up");
 }
 
-/// Glance ended it without a look at its store, and by its rule it may come back still.
+/// Glance ended it without a call to the store, and by its rule it may still be reverted.
 async fn data_that_an_ended_image_may_need_by_its_rule_stays(kind: Kind) {
     let world = World::new(kind).await;
     let database = world.open();

@@ -1,4 +1,4 @@
-//! Nothing is destroyed by surprise: the binary, with the configurations that people have.
+//! Nothing is destroyed by surprise: the binary with configurations as people write them.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::support::daemon::{Service, Setup, until};
 use crate::support::database::Kind;
 use crate::support::world::World;
 
-/// So many images have been due for years.
+/// This number of images has been due for years.
 async fn with_due(count: usize) -> World {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("due", count), LONG_AGO).await;
     world
 }
 
-/// Glance's configuration, as `scrub` and `check` read it; `text` goes on in `[DEFAULT]`.
+/// Glance's configuration, as `scrub` and `check` read it; `text` continues `[DEFAULT]`.
 fn configured(world: &World, text: &str) -> ConfigFile {
     ConfigFile::new(&format!(
         "[database]\nconnection = {}\n[glance_store]\nstores = file\n\
@@ -29,13 +29,13 @@ fn configured(world: &World, text: &str) -> ConfigFile {
     ))
 }
 
-/// The lines of `serve` with this message.
+/// The log lines of `serve` with this message.
 fn said<'a>(lines: &'a [Value], message: &str) -> Vec<&'a Value> {
     let is_so = |line: &&Value| line["message"].as_str().is_some_and(|m| m.contains(message));
     lines.iter().filter(is_so).collect()
 }
 
-/// What nobody meant.
+/// Configurations that do not set `scrub_time`.
 const NOT_SAID: [&str; 4] = ["", "scrub_time =\n", "scrub_tme = 604800\n", "scrub_time = 60\n"];
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn upstreams_own_file_counts_and_the_greater_time_holds() {
     assert_eq!(world.files(), 1);
 }
 
-/// The records of destroyed images among the lines.
+/// The records of destroyed images among the log lines.
 fn records(run: &Run) -> Vec<&str> {
     run.stderr.lines().filter(|line| line.contains("destroyed")).collect()
 }
@@ -178,7 +178,7 @@ async fn the_service_refuses_tells_how_to_go_on_and_goes_on() {
     let (status, body) = call(&service, accept).await;
     assert_eq!((status, body), (StatusCode::OK, json!({"images": 4})));
     until("the accepted pass", async || (world.files() == 0).then_some(())).await;
-    // a batch is recorded when all of it is destroyed
+    // records are written when the whole batch is destroyed
     until("the records", async || {
         let lines = service.lines();
         let records = said(&lines, "destroyed");

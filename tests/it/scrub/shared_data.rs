@@ -1,5 +1,5 @@
-//! Two images that name the same data: whoever is destroyed, the other one keeps what it can still
-//! ask for, and in the end nothing is left.
+//! Two images that name the same data: if one is scrubbed, the other keeps the data that it may
+//! need, and in the end nothing is left.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::support::odds::MeanwhileStores;
 use crate::support::rows::{DELETED, REMOVED};
 use crate::support::world::World;
 
-/// Where there is a key, locations may be encrypted, and are not compared as they are stored.
+/// With a key, locations may be encrypted, so they cannot be compared as stored.
 const KEYS: [Option<&str>; 2] = [None, Some("thisisa16bytekey")];
 
 on_each_database! {
@@ -60,7 +60,7 @@ fn stores(datadirs: Vec<PathBuf>, key: Option<&str>) -> Arc<dyn Stores> {
     )
 }
 
-/// Somebody else has the lock of `b` when the scrubber asks.
+/// Locks of which somebody else holds that of `b`.
 #[derive(Debug)]
 struct AllButB(Arc<dyn ImageLock>);
 
@@ -148,7 +148,7 @@ async fn an_image_whose_data_went_with_another_of_its_batch_is_not_released(kind
     }
 }
 
-/// Glance took the keys out of the S3 locations of living images, and left those that wait.
+/// Glance removed the keys from the S3 locations of living images, but not from pending ones.
 async fn data_that_was_added_again_in_other_letters_stays(kind: Kind) {
     for key in KEYS {
         let mut world = World::new(kind).await;
@@ -173,7 +173,7 @@ async fn data_that_a_living_image_names_in_other_letters_stays(kind: Kind) {
     }
 }
 
-/// `a` is due. `b` names its file, and was ended by Glance without a look at the store.
+/// `a` is due. `b` names its file, and was ended by Glance without a call to the store.
 async fn shared_with_ended(kind: Kind, ended: &str) -> World {
     let mut world = World::new(kind).await;
     world.stores = stores(vec![world.datadir()], None);
@@ -190,7 +190,7 @@ async fn an_image_that_was_ended_lately_keeps_the_data_that_it_shares(kind: Kind
     assert!(world.has_data("a"));
 }
 
-/// Both are due, and whichever comes first takes the data with it.
+/// Both are due, and the first one takes the data with it.
 async fn an_image_that_was_ended_long_ago_keeps_nobodys_data(kind: Kind) {
     let world = shared_with_ended(kind, DELETED).await;
     let report = world.scrub().await;
@@ -198,7 +198,7 @@ async fn an_image_that_was_ended_long_ago_keeps_nobodys_data(kind: Kind) {
     assert!(!world.has_data("a"), "nobody needs it");
 }
 
-/// Its row was ended later than the image was deleted: a scrubber has looked at the store.
+/// Its row was ended later than the image was deleted, so a scrubber has already handled it.
 async fn an_image_that_was_scrubbed_lately_keeps_nobodys_data(kind: Kind) {
     let world = shared_with_ended(kind, DELETED).await;
     let lately = "deleted_at = '2026-11-22 11:59:55.000000'";

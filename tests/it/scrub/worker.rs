@@ -1,4 +1,4 @@
-//! What stands around a pass: what happens after a bug.
+//! The loop around passes: it survives a bug.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ async fn with_a_due_image(kind: Kind) -> World {
     world
 }
 
-/// A scrubber that goes by the machine's clock, put forward.
+/// A scrubber with the machine's clock, put forward.
 fn scrubber(world: &World, ahead: Duration) -> (Scrubber, Arc<ShiftedClock>) {
     let clock = Arc::new(ShiftedClock::default());
     clock.advance(ahead);

@@ -1,17 +1,17 @@
-//! Bytes that no honest client sends, against the real process: each gets the answer that it is
-//! meant to get, in time, and nothing of it is taken for another request.
+//! Malformed requests to the real process: each gets the intended response in time, and none is
+//! interpreted as a second request.
 
 use crate::support::daemon::{Service, Setup};
 use crate::support::database::Kind;
 use crate::support::raw::Raw;
 use crate::support::world::World;
 
-/// A good request that asks for the end; its answer shows that the server is still in step.
+/// A good last request; its response shows that the connection is still in sync.
 const LAST: &str = "GET /versions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-/// What no request may reach: only a smuggled one would be answered with 405.
+/// A request that must never be processed; if it were smuggled in, the response would be 405.
 const SMUGGLED: &str = "BREW /versions HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// One attack: what is sent, and all answers until the server closes.
+/// One attack: the bytes to send, and all responses until the server closes.
 struct Case {
     name: &'static str,
     sent: Vec<u8>,
@@ -22,12 +22,12 @@ fn case(name: &'static str, sent: impl AsRef<[u8]>, answers: &'static [&'static 
     Case { name, sent: sent.as_ref().to_vec(), answers }
 }
 
-/// A head of a `GET /versions` with these lines more, and a good request behind it.
+/// A `GET /versions` with these additional header lines, followed by a good request.
 fn with(name: &'static str, lines: &str, answers: &'static [&'static str]) -> Case {
     case(name, format!("GET /versions HTTP/1.1\r\nHost: x\r\n{lines}\r\n{LAST}"), answers)
 }
 
-/// The request line, a good Host, and a good request behind it.
+/// This request line with a good Host, followed by a good request.
 fn line(name: &'static str, line: &[u8], answers: &'static [&'static str]) -> Case {
     case(name, [line, b"\r\nHost: x\r\n\r\n", LAST.as_bytes()].concat(), answers)
 }
@@ -40,7 +40,7 @@ async fn serve(revert: &str) -> (World, Setup, Service) {
     (world, setup, service)
 }
 
-/// All at the same time, each on a connection of its own.
+/// Runs all cases concurrently, each on its own connection.
 async fn attack(service: &Service, cases: Vec<Case>) {
     let outcomes = cases.into_iter().map(async |case| {
         let mut client = Raw::connect(&service.api).await;
@@ -371,7 +371,7 @@ async fn pipelined_requests_are_answered_in_order_up_to_the_first_that_cannot_be
     .await;
 }
 
-/// Interactive: what is asked for is sent only then.
+/// Interactive: the body is sent only after the server asks for it.
 #[tokio::test]
 async fn a_body_is_asked_for_only_if_it_is_wanted_and_is_not_waited_for_for_ever() {
     let (_world, _setup, service) = serve("lock_wait = 1\nrequest_timeout = 2\n").await;

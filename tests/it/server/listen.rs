@@ -1,4 +1,4 @@
-//! The listener against clients that are slow, silent, greedy or in the way of a shutdown.
+//! The listener with clients that are slow, silent or greedy, or that delay a shutdown.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Long for a machine that is busy, far below the limits that a test sets to "never".
+/// Long for a busy machine, but far below the limits that a test sets to "never".
 const DEADLINE: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_hours(1);
 const SOON: Duration = Duration::from_millis(300);
@@ -47,7 +47,7 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A client that was answered and keeps its connection.
+    /// A client that was answered and keeps its connection open.
     async fn connect_and_ask(&self) -> TcpStream {
         let mut client = self.connect().await;
         ask(&mut client).await;
@@ -59,7 +59,7 @@ impl Server {
     }
 }
 
-/// No timer fires by itself: a test sets the one that it is about.
+/// Limits that never apply; each test sets the one that it is about.
 fn patient() -> Limits {
     Limits {
         max_connections: 100,
@@ -87,14 +87,14 @@ async fn read_until(client: &mut TcpStream, end: &str) -> String {
     String::from_utf8(seen).unwrap()
 }
 
-/// All that comes until the server closes in good order.
+/// Everything that arrives until the server closes the connection properly.
 async fn read_to_close(client: &mut TcpStream) -> String {
     let mut seen = String::new();
     timeout(DEADLINE, client.read_to_string(&mut seen)).await.expect("still open").unwrap();
     seen
 }
 
-/// What hyper would answer without a body has the body and the headers that all answers have.
+/// Checks that an error which hyper would answer without a body has our body and headers.
 fn assert_our_error(answer: &str, status: u16, reason: &str) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -186,7 +186,7 @@ async fn an_answer_reaches_a_client_that_is_still_sending() {
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("too much"), "{answer}");
 }
 
-/// `printf .. | nc` does this, and every client that calls shutdown(2) when it has asked.
+/// `printf .. | nc` does this, and every client that calls shutdown(2) after its request.
 #[tokio::test]
 async fn a_client_that_has_closed_its_half_gets_its_answer() {
     let gate = Gate::new();
@@ -210,7 +210,7 @@ async fn handlers_know_the_address_of_the_client() {
     assert!(answer.ends_with(&client.local_addr().unwrap().to_string()), "{answer}");
 }
 
-/// An answer without end, which tells when it is dropped.
+/// An endless response, which reports when it is dropped.
 fn endless(dropped: &CancellationToken) -> Body {
     let guard = dropped.clone().drop_guard();
     Body::from_stream(stream::unfold(guard, async |guard| {
@@ -263,7 +263,7 @@ async fn silent_clients_at_the_limit_make_room_when_their_time_is_over() {
     server.connect_and_ask().await;
 }
 
-/// A handler that says when it has begun, and goes on when it is told to.
+/// A handler that reports when it begins, and continues when it is told to.
 #[derive(Clone)]
 struct Gate {
     begun: Arc<Notify>,
@@ -314,7 +314,7 @@ async fn a_drain_answers_the_request_in_flight_and_closes_its_connection() {
 async fn a_drain_closes_idle_and_silent_connections_at_once() {
     let server = Server::start(Router::new(), patient()).await;
     let mut silent = server.connect().await;
-    // Accepted after the silent one: the listener knows both.
+    // Accepted after the silent one, so the listener has both.
     let mut idle = server.connect_and_ask().await;
     server.stop.cancel();
     assert_eq!(read_to_close(&mut idle).await, "");

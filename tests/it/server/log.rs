@@ -1,4 +1,4 @@
-//! With `debug` lines a revert and a pass can be followed to each statement and each answer of a store.
+//! With `debug` lines, a revert and a pass can be followed to each statement and each store call.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::support::daemon::Setup;
 use crate::support::database::Kind;
 use crate::support::world::World;
 
-/// The value of a field of the first span that has it.
+/// The value of a field in the first span that has it.
 fn of_spans<'a>(line: &'a Value, field: &str) -> Option<&'a Value> {
     line["spans"].as_array()?.iter().find_map(|span| span.get(field))
 }
 
-/// The values that lines with this message have in this field.
+/// The values of this field in lines with this message.
 fn told<'a>(lines: &[&'a Value], message: &str, field: &str) -> BTreeSet<&'a str> {
     let lines = lines.iter().filter(|line| line["message"] == message);
     lines.filter_map(|line| line[field].as_str()).collect()

@@ -1,4 +1,4 @@
-//! The real process when its log cannot be written: the disk is full, or its reader is gone.
+//! The real process when it cannot write its log: the disk is full, or the reader is gone.
 
 use reqwest::StatusCode;
 

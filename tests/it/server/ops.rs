@@ -26,11 +26,11 @@ enum Database {
     Answers,
     Fails,
     Hangs,
-    /// Whoever tries everything waits for long.
+    /// A full rehearsal takes long.
     Slow,
 }
 
-/// A database that can only be pinged.
+/// A database that only answers pings.
 #[derive(Debug)]
 struct PingDatabase {
     database: Mutex<Database>,
@@ -123,7 +123,7 @@ impl Ops {
     }
 }
 
-/// All that a revert may say is much to try, where each statement takes a while.
+/// A rehearsal has many statements, each of which takes a while here.
 #[tokio::test(start_paused = true)]
 async fn a_database_that_takes_longer_to_try_out_than_a_probe_waits_becomes_ready() {
     let ops = Ops::with(Database::Slow);

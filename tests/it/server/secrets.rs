@@ -1,7 +1,7 @@
-//! A service that has every kind of secret, and gets into every kind of trouble with it.
+//! A service with every kind of secret, in every kind of trouble.
 //!
-//! What is printed and answered here, and by all other tests, is also looked through for these
-//! secrets in other forms: `tests/harness/secrets.py`.
+//! The output and responses of this and all other tests are also searched for these secrets in
+//! other encodings: `tests/harness/secrets.py`.
 
 use std::fs;
 
@@ -42,7 +42,7 @@ const SECRETS: [&str; 10] = [
 
 const VOLUME: &str = "cinder://volumes/5d1c0000-0000-4000-8000-00000000000a";
 
-/// A service over TLS, with a Keystone, and images in an S3 and a Cinder that are away.
+/// A service over TLS, with a Keystone, and images in an S3 and a Cinder that are unavailable.
 struct Cloud {
     setup: Setup,
     service: Service,
@@ -97,7 +97,7 @@ impl Cloud {
         Self { setup, service, keystone, client, printed, _world: world, _folder: folder }
     }
 
-    /// Asks as a user of Keystone; gives the status.
+    /// Sends a request as a user of Keystone; returns the status.
     async fn ask(&mut self, method: Method, path: &str, token: &str) -> u16 {
         let url = format!("https://{}{path}", self.service.api);
         let request = self.client.request(method, url).header("X-Auth-Token", token);
@@ -110,7 +110,7 @@ impl Cloud {
         status
     }
 
-    /// A Keystone that tells everything it was told.
+    /// Uses a Keystone that repeats every secret it has received.
     async fn ask_while_keystone_babbles(&mut self) {
         let babble = |status, token: &str| {
             let told = format!("Could not find token: {token}, {}", canary::SERVICE_TOKEN);
@@ -126,7 +126,7 @@ impl Cloud {
         assert_eq!(self.ask(Method::GET, "/v2/pending-deletes", &token).await, 503);
     }
 
-    /// What an operator runs when things go wrong.
+    /// The commands that an operator runs when things go wrong.
     async fn look_around(&mut self) {
         for command in [
             &["check"][..],
@@ -173,7 +173,7 @@ async fn a_service_in_trouble_keeps_its_secrets() {
     cloud.assert_no_secret();
 }
 
-/// With a key, locations in the clear are rows that cannot be read.
+/// With a key configured, rows with plain locations are unreadable.
 #[tokio::test]
 async fn a_service_that_cannot_read_its_rows_keeps_its_secrets() {
     let credential = format!("{CREDENTIAL} {}", canary::APPLICATION_CREDENTIAL_SECRET);

@@ -1,5 +1,5 @@
-//! The secrets that are ours alone: what we show to an API server and to a Swift, and what users
-//! put into the locations of the http store. All whom we ask repeat what they were told.
+//! Our own secrets: tokens that we send to an API server and to a Swift, and credentials that users
+//! put into http locations. Every server here repeats what it has received.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ use crate::support::world::World;
 
 const KEYS: &str = "/keys";
 
-/// A token that is good at any time; who signed it, only the API server could tell.
+/// A token that never expires; only the API server can verify its signature.
 fn callers_token(issuer: &str) -> String {
     let claims = json!({
         "iss": issuer, "aud": "glance-revert", "sub": OPERATOR, "exp": 4_070_908_800_u64,
@@ -27,7 +27,7 @@ fn callers_token(issuer: &str) -> String {
     token(r#"{"alg":"RS256","kid":"theirs"}"#, &claims.to_string(), Signer::RsaPkcs1)
 }
 
-/// Says 403 and 201, each with everything that it was told.
+/// Responses 403 and 201 that repeat everything that was received.
 fn babble(token: &str) -> [Says; 2] {
     let told = format!("{token}: no such token, says {}", canary::SERVICE_ACCOUNT_TOKEN);
     let status = json!({"authenticated": true, "error": told, "user": {"username": told}});
@@ -99,7 +99,7 @@ async fn what_we_show_to_others_stays_out_of_all_that_is_printed() {
         let output = setup.run(command).await;
         printed.push(String::from_utf8([output.stdout, output.stderr].concat()).unwrap());
     }
-    // All of them were shown to those whom they are for.
+    // Each secret was sent to the server that it is for.
     let shown = Some(format!("Bearer {}", canary::SERVICE_ACCOUNT_TOKEN));
     for path in [KEYS, kubernetes::PATH] {
         assert_eq!(server.asked(path)[0].authorization, shown);

@@ -1,4 +1,4 @@
-//! The true signals, sent by this process to itself.
+//! Real signals, sent by this process to itself.
 
 use std::process::Command;
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn send_to_self(signal: &str) {
     assert!(sent.unwrap().success());
 }
 
-/// The one test that may do this: the signals reach every listener in the process.
+/// The only test that may do this: the signals reach every listener in the process.
 #[tokio::test]
 async fn the_process_survives_a_hangup_and_is_asked_twice_to_stop() {
     let shutdown = shutdown_signal().unwrap();

@@ -1,4 +1,4 @@
-//! The listener over TLS: handshakes good and bad, client certificates, new files under traffic.
+//! The listener over TLS: good and bad handshakes, client certificates, new files under traffic.
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail the test")]
 
@@ -44,7 +44,7 @@ const SOON: Duration = Duration::from_millis(300);
 const CLOSE: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const KEEP: &[u8] = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
 
-/// No timer fires by itself.
+/// Limits that never apply.
 fn patient() -> Limits {
     Limits {
         max_connections: 100,
@@ -61,7 +61,7 @@ struct Server {
     tls: Arc<Tls>,
     address: SocketAddr,
     stop: CancellationToken,
-    /// Lets a request to `/slow` end.
+    /// Lets a request to `/slow` complete.
     gate: Arc<Semaphore>,
     task: JoinHandle<Drained>,
 }
@@ -96,7 +96,7 @@ impl Server {
         Self { authority, folder, tls, address, stop, gate, task }
     }
 
-    /// A client that trusts us.
+    /// A client that trusts our certificate.
     fn client(&self) -> Client {
         Client::trusting(&self.authority)
     }
@@ -111,7 +111,7 @@ fn put(folder: &TempDir, pair: &Pair) {
     std::fs::write(folder.path().join("tls.key"), &pair.key).unwrap();
 }
 
-/// How a client does its handshake.
+/// The options of a client's handshake.
 struct Client {
     roots: RootCertStore,
     identity: Option<Pair>,
@@ -151,7 +151,7 @@ impl Client {
         timeout(DEADLINE, handshake).await.expect("the handshake does not end")
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on a new connection.
     async fn ask(&self, server: &Server) -> Result<String, Error> {
         let mut stream = self.connect(server).await?;
         stream.write_all(CLOSE).await?;
@@ -243,7 +243,7 @@ async fn handshakes_that_never_end_keep_nobody_out() {
     }
     ask_and_keep(&mut settled).await;
     server.client().ask(&server).await.unwrap();
-    // The oldest ones made room.
+    // The oldest handshakes were cancelled to make room.
     assert_eq!(read_to_close(&mut half_open[0]).await.unwrap(), "");
     ask_and_keep(&mut settled).await;
 }
@@ -257,7 +257,7 @@ async fn a_drain_answers_what_is_in_flight_and_waits_for_no_handshake() {
     let mut busy = server.client().connect(&server).await.unwrap();
     busy.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     busy.flush().await.unwrap();
-    // Answered after the slow request was sent, on a connection accepted after it.
+    // Accepted and answered after the slow request was sent.
     server.client().ask(&server).await.unwrap();
 
     server.stop.cancel();
@@ -335,7 +335,7 @@ fn files_that_cannot_be_used_at_the_start_are_refused_by_name() {
     assert!(refused().contains("has no private key in PEM"), "{}", refused());
 }
 
-/// Refused in the handshake, or (TLS 1.3) at the first read.
+/// Checks that the client is refused, in the handshake or (TLS 1.3) at the first read.
 async fn assert_refused(client: Client, server: &Server, why: &str) {
     for only in [&TLS13, &TLS12] {
         let identity = client.identity.as_ref().map(clone);
@@ -429,7 +429,7 @@ async fn a_new_authority_of_clients_counts_from_the_next_look() {
     assert_refused(server.client().showing(before.issue(vec![dns("a")])), &server, "old").await;
 }
 
-/// A configuration whose API has TLS, and files to go with it.
+/// A configuration with TLS for the API, and the certificate's files.
 fn config_with_tls(pair: &Pair) -> ConfigFile {
     let config = ConfigFile::new(
         "[database]\nconnection = sqlite:///FOLDER/empty.db\n\

@@ -1,4 +1,4 @@
-//! Which certificate a client showed: the audit record says so, and nothing else does.
+//! The client's certificate appears in the audit record, and nowhere else.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::support::api::TestApi;
 use crate::support::log::{audit_of, lines_of};
 use crate::support::pki::{Authority, Pair, dns, email, uri};
 
-/// The true router behind a listener that takes clients' certificates.
+/// The real router behind a listener that accepts client certificates.
 struct Service {
     url: String,
     ours: Authority,
@@ -66,7 +66,8 @@ impl Service {
         client.build().unwrap()
     }
 
-    /// Asks with this token; the audit record, all other lines, and what was answered.
+    /// Sends a request with this token; returns the audit record, all other log lines, and the
+    /// response.
     async fn ask(&self, client: &Client, token: &str, status: StatusCode) -> (Value, String) {
         let answer = client.get(&self.url).bearer_auth(token).send().await.unwrap();
         assert_eq!(answer.status(), status);
@@ -93,11 +94,11 @@ fn hex(half: u8) -> impl Iterator<Item = char> {
     char::from_digit(half.into(), 16).into_iter()
 }
 
-/// Asks as a client that shows a certificate with these names; what the record says of them.
+/// Sends a request with a certificate that has these names; returns the names in the record.
 async fn names(service: &Service, names: Vec<SanType>) -> Value {
     let pair = service.clients.issue(names);
     let client = service.client(Some(&pair));
-    // The second request comes on the same connection.
+    // The second request uses the same connection.
     for (token, status) in [
         ("jwt-admin", StatusCode::OK),
         ("no", StatusCode::UNAUTHORIZED),
@@ -160,7 +161,7 @@ async fn who_shows_no_certificate_has_none_in_the_record() {
     assert_eq!(names(&service, vec![dns("a.example")]).await, json!("dns:a.example"));
 }
 
-/// Who is turned away in the handshake asks for nothing, so there is no record.
+/// A client refused in the handshake sends no request, so there is no record.
 #[tokio::test]
 async fn nobody_can_make_up_a_certificate() {
     let service = Service::start(ClientCertificates::Optional, vec![]).await;

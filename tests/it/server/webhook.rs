@@ -1,4 +1,4 @@
-//! Alerts that are sent: signed, once, and never in the way.
+//! Alerts to the webhook: signed, sent once, and never blocking.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,20 +22,20 @@ use crate::support::daemon::{Service, Setup, until};
 use crate::support::database::Kind;
 use crate::support::world::World;
 
-/// What was posted.
+/// The received requests.
 type Posts = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// Somebody who receives alerts on loopback.
+/// A receiver of alerts on loopback.
 #[derive(Debug, Clone)]
 struct Receiver {
     posts: Posts,
     answer: StatusCode,
-    /// Before it answers.
+    /// How long it waits before it answers.
     delay: Duration,
 }
 
 impl Receiver {
-    /// Where it listens.
+    /// Starts listening; returns its URL.
     async fn listen(answer: StatusCode, delay: Duration) -> (Self, String) {
         let receiver = Self { posts: Posts::default(), answer, delay };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -55,7 +55,7 @@ impl Receiver {
         self.posts.lock().unwrap().len()
     }
 
-    /// The first alert of a kind; its signature is right.
+    /// The first alert of a kind, after a check of its signature.
     async fn received(&self, event: &str) -> Value {
         let (headers, body) = until(event, async || {
             let posts = self.posts.lock().unwrap();
@@ -74,7 +74,7 @@ impl Receiver {
     }
 }
 
-/// Five images too many for a pass, and the service.
+/// A service with five images more than a pass may destroy.
 async fn started(url: &str, more: &str) -> (World, Service, Setup) {
     let (world, setup) = limited(url, more).await;
     let service = setup.serve().await;
@@ -119,7 +119,7 @@ async fn a_tripped_limit_is_posted_once_and_its_signature_tells_by_whom() {
     }
 }
 
-/// As by cron, where no service scrubs.
+/// As if run by cron, without a service that scrubs.
 #[tokio::test]
 async fn a_pass_of_the_command_line_that_was_refused_is_posted_until_one_goes_through() {
     let (receiver, url) = Receiver::listen(StatusCode::NO_CONTENT, Duration::ZERO).await;

@@ -1,4 +1,4 @@
-//! The RBD store beside a Ceph that hangs, and a helper that is killed.
+//! The RBD store with a Ceph that hangs, and a helper that is killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +55,7 @@ async fn daemons_that_hang_are_given_up_and_nothing_is_believed() {
         let new = store(&ceph, 2);
         let health = new.health().await;
         let deletion = new.delete(&id, &uri).await;
-        // One that is connected needs no monitor for what is there.
+        // A connected helper needs no monitor to stat an image.
         let seen = (daemon == "osd").then_some(connected.stat(&id, &uri).await);
         ceph.signal(daemon, "CONT");
         assert!(matches!(health, Err(StoreError::Unreachable(_))), "{daemon}: {health:?}");
@@ -110,7 +110,7 @@ async fn a_helper_in_ceph_s_hands_ends_with_the_service() {
     writeln!(input, "{health}").unwrap();
     line.clear();
     output.read_line(&mut line).unwrap();
-    // As when the service is killed: both ends go, while librbd waits for the frozen OSD.
+    // As if the service were killed: both pipes close while librbd waits for the frozen OSD.
     drop((input, output));
     let ended = until("the helper's end", async || child.try_wait().unwrap()).await;
     ceph.signal("osd", "CONT");
@@ -155,7 +155,7 @@ async fn a_helper_killed_at_any_moment_tells_no_lie_and_the_next_one_finishes() 
         }
         left.push((store, id, uri));
     }
-    // A killed client is missed after half a minute; until then its images are in use.
+    // Ceph notices a killed client after half a minute; until then its images are in use.
     for (store, id, uri) in left {
         until("the deletion", async || {
             let deletion = store.delete(&id, &uri).await;

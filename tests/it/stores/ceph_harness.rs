@@ -1,4 +1,4 @@
-//! The Ceph that other tests stand on.
+//! Tests of the Ceph that other tests use.
 
 use crate::support::canary;
 use crate::support::ceph::Ceph;

@@ -1,4 +1,4 @@
-//! The RBD store beside a real Ceph: what is in use, what is lost, what is not allowed.
+//! The RBD store with a real Ceph: images in use, lost parts, missing permissions.
 
 use futures::TryStreamExt;
 use glance_revert::config::RbdConfig;
@@ -16,7 +16,7 @@ use crate::support::ceph::{Beside, Ceph, Shared, encoded};
 const DATA: &[u8] = b"every bit of an image";
 const OTHER: &[u8] = b"not a bit of an image";
 
-/// The pool `images`, and the store of one of Ceph's users in it.
+/// The pool `images`, and a store for one of Ceph's users in it.
 struct World {
     ceph: Shared,
     beside: Beside,
@@ -30,7 +30,7 @@ impl World {
         Self { beside: ceph.beside(), ceph, store }
     }
 
-    /// An image as Glance uploads it.
+    /// Creates an image as Glance uploads it.
     fn image(&self) -> Image {
         let id = ImageId::parse(&uuid::Uuid::new_v4().to_string()).unwrap();
         self.beside.call(&json!(["put", "images", id.as_str(), encoded(DATA)]));
@@ -38,7 +38,7 @@ impl World {
         Image { uri: StoreUri::parse(&uri).unwrap(), id }
     }
 
-    /// Its snapshots, with `!` where they are protected.
+    /// Its snapshots, with `!` for protected ones.
     fn snaps(&self, image: &Image) -> Value {
         self.beside.call(&json!(["snaps", "images", image.id.as_str()]))
     }
@@ -102,7 +102,7 @@ fn store(config: &RbdConfig) -> RbdStore {
     RbdStore::new(StoreId("ceph".to_owned()), config, &options)
 }
 
-/// The helper's own answer to one request.
+/// The helper's response to one request.
 fn ask_helper(ceph: &Ceph, request: &Value) -> Value {
     let settings =
         json!({"conf": ceph.conf(), "user": "glance", "timeout": {"secs": 20, "nanos": 0}});
@@ -221,7 +221,7 @@ async fn a_snapshot_that_was_lost_is_made_again() {
     assert_eq!(world.delete(&lost).await, Deletion::Deleted, "and it is no obstacle");
 }
 
-/// What came in after the look: the request that follows it is sent alone.
+/// Sends only the request that follows the check, as if the image was opened in between.
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
 async fn a_removal_that_is_refused_after_its_snapshot_went_makes_none_of_unknown_bits() {

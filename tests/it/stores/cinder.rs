@@ -1,4 +1,4 @@
-//! What only the Cinder store has, against a stub of Cinder's calls. The rest is in `suite`.
+//! Behaviour that only the Cinder store has, with a stub of Cinder's API. The rest is in `suite`.
 
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn a_deletion_that_was_begun_is_waited_for_and_not_asked_for_again() {
     assert_eq!(place.with(|cinder| cinder.deletes), 0);
 }
 
-/// A proxy that has lost Cinder answers 404 to everything.
+/// A proxy that has lost its Cinder answers 404 to everything.
 #[tokio::test]
 async fn a_404_of_one_who_knows_no_volumes_at_all_is_no_end_of_a_deletion() {
     for mood in [Mood::Lost, Mood::Forbids] {
@@ -170,7 +170,7 @@ async fn absence_is_not_believed_where_the_volumes_cannot_be_listed() {
     assert!(matches!(deletion, Deletion::Refused(_)), "{deletion:?}");
 }
 
-/// As Glance leaves them behind when it goes from one store to several: in users' projects.
+/// After a change from one store to several, Glance leaves volumes in users' projects.
 #[tokio::test]
 async fn absence_without_a_store_s_name_is_believed_only_of_one_who_sees_all_projects() {
     let mut place = place("available", Ending::Away).await;

@@ -1,4 +1,4 @@
-//! The file store: what it destroys, what it never does, and what it says of it.
+//! The file store: what it destroys, what it never touches, and its results.
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
@@ -21,7 +21,7 @@ const ID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const OTHER: &str = "0a1b2c3d-0000-4000-8000-000000000002";
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A data directory `images` with traps in it, and files around it that must survive.
+/// A data directory `images` with traps in it, and files outside of it that must survive.
 struct World {
     root: TempDir,
 }
@@ -128,10 +128,10 @@ fn assert_refused(deletion: &Deletion, of: &str) {
     assert!(matches!(deletion, Deletion::Refused(_)), "{of:?}: {deletion:?}");
 }
 
-/// URIs that are not this image's file in the data directory; `{}` is the folder around it.
+/// URIs that do not name this image's file in the data directory; `{}` is the folder around it.
 fn hostile() -> Vec<String> {
     [
-        // out by `..`
+        // leaves by `..`
         "file://{}/images/../outside/ID",
         "file://{}/images/./../outside/ID",
         "file://{}/images//../outside/ID",
@@ -162,7 +162,7 @@ fn hostile() -> Vec<String> {
         "file://{}/images/magic{}/outside/ID",
         "file://{}/images/links/ID",
         "file://{}/images/links/self/ID",
-        // no regular file
+        // not a regular file
         "file://{}/images",
         "file://{}/images/",
         "file://{}/images/folders/ID",
@@ -178,7 +178,7 @@ fn hostile() -> Vec<String> {
         "file://{}/images/ID/../OTHER",
         "file://{}/images/links/OTHER",
         "file://{}/images/0A1B2C3D-0000-4000-8000-000000000001",
-        // what urlparse cuts off or takes out
+        // characters that urlparse cuts off or removes
         "file://{}/images/ID?x",
         "file://{}/images/ID#x",
         "file://{}/images/what?x/ID",
@@ -228,7 +228,7 @@ async fn no_hostile_location_destroys_anything() {
     }
 }
 
-/// Paths of all that a path can consist of, through traps and by detours.
+/// Random paths made of every possible component, through traps and detours.
 #[tokio::test]
 async fn no_path_that_chance_makes_destroys_anything_but_the_image_s_own_file() {
     let pieces = [

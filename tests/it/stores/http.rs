@@ -1,4 +1,4 @@
-//! The http store: who it talks to, and what it makes of the answers.
+//! The http store: which hosts it contacts, and how it interprets responses.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use crate::support::canary;
 use crate::support::pki::Authority;
 use crate::support::server::{Says, Server as WebServer};
 
-/// Answers every connection with one fixed text and keeps what was asked.
+/// Answers every connection with one fixed text, and records the requests.
 struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -49,7 +49,7 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// One that may ask here.
+    /// A store that may contact this server.
     fn store(&self) -> HttpStore {
         store(&[&self.address.to_string()])
     }
@@ -101,7 +101,7 @@ async fn a_delete_never_connects() {
         assert_eq!(store.delete(&image(), &uri).await, Deletion::NotOurs);
     }
     assert_eq!(server.requests(), Vec::<String>::new());
-    // The same server does count: a listed host that is asked shows up.
+    // The server does record requests: a request to a listed host shows up.
     server.store().stat(&image(), &uri).await.unwrap();
     assert_eq!(server.requests().len(), 1);
 }
@@ -110,7 +110,7 @@ async fn a_delete_never_connects() {
 async fn a_host_that_is_not_listed_is_never_asked() {
     let server = Server::answering(&head_of("200 OK", "Content-Length: 7\r\n"));
     let another_port = format!("127.0.0.1:{}", server.address.port() ^ 1);
-    // The host alone is its port 80: nobody listed what else it serves.
+    // A host without a port means port 80 only, because nobody listed its other services.
     let alone = "127.0.0.1";
     for hosts in
         [&[][..], &["localhost"], &["127.0.0.10"], &["27.0.0.1"], &[&another_port], &[alone]]
@@ -216,7 +216,7 @@ async fn a_body_that_is_cut_short_is_an_error() {
 
 #[tokio::test]
 async fn a_silent_server_is_given_up() {
-    // Connections are completed by the kernel and never accepted.
+    // The kernel completes connections, but nobody accepts them.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let options = options(&[&address.to_string()], Duration::from_millis(50));
@@ -261,7 +261,7 @@ fn an_entry_of_http_verify_hosts_that_is_no_host_is_refused() {
     assert!(built(&HttpConfig::default(), &options(&good, Duration::from_secs(1))).is_ok());
 }
 
-/// A web server with a certificate of an authority that nobody else knows, and its certificate.
+/// A web server whose certificate is from an otherwise unknown authority, and that certificate.
 async fn over_tls(folder: &TempDir) -> (WebServer, PathBuf) {
     let authority = Authority::new("ours");
     let file = |name: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! Whole passes over stores that take many objects at once: what is asked for, and what is left.
+//! Complete passes over stores with bulk deletion: the requests, and the results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const DATA: &[u8] = b"contents";
 /// Long enough for a loaded machine, short enough to wait for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
-/// A store beside the product.
+/// Direct access to a store, without the product.
 pub(crate) enum Beside {
     S3(S3Bucket),
     Swift(Container),
@@ -50,7 +50,7 @@ impl Beside {
     }
 }
 
-/// Images that are due, and a living one, in one store behind a gateway.
+/// Images that are due and a living one, in one store behind a gateway.
 pub(crate) struct Scene {
     pub(crate) gateway: Gateway,
     pub(crate) beside: Beside,
@@ -116,7 +116,7 @@ impl Scene {
         (self.stores.all().remove(0), uris.collect())
     }
 
-    /// A pass of a process that knows of no earlier failure.
+    /// Runs a pass of a process without knowledge of earlier failures.
     pub(crate) async fn scrub(&self) -> ScrubReport {
         self.scrub_until(&CancellationToken::new()).await
     }
@@ -128,7 +128,7 @@ impl Scene {
         report
     }
 
-    /// Rows say of every image what became of its object; how many images are waiting, claimed and
+    /// Checks that the rows match the objects; returns how many images are pending, claimed and
     /// destroyed.
     pub(crate) async fn assert_true(&self) -> (usize, usize, usize) {
         let there = self.beside.names().await;
@@ -152,7 +152,7 @@ impl Scene {
         (waiting, claimed, destroyed)
     }
 
-    /// A later pass, with everything in order, ends what is left.
+    /// Checks that a later pass without faults finishes the rest.
     pub(crate) async fn assert_is_finished(&self) {
         self.gateway.heal();
         let report = self.scrub().await;
@@ -161,7 +161,7 @@ impl Scene {
     }
 }
 
-/// What a pass asks for beside one look at each image, and how many batches it had.
+/// The number of requests of a pass in addition to one check per image, and the number of batches.
 async fn asked_beside_the_looks(scene: &Scene) -> (usize, usize) {
     scene.gateway.asked();
     let report = scene.scrub().await;
@@ -172,11 +172,11 @@ async fn asked_beside_the_looks(scene: &Scene) -> (usize, usize) {
     (asked.len() - images, batches)
 }
 
-/// Requests for so many images, an image, where they are all one batch.
+/// Requests per image if all images are one batch.
 async fn requests_of_a_batch(scene: &Scene) -> f64 {
     let (store, uris) = scene.placed();
     let wanted: Vec<_> = uris.iter().map(|(id, uri)| (id, uri)).collect();
-    // a login, and what is asked once
+    // a login, and requests that are sent once
     let (first, rest) = wanted.split_at(2);
     for some in [first, rest] {
         scene.gateway.asked();
@@ -192,7 +192,8 @@ async fn requests_of_a_batch(scene: &Scene) -> f64 {
 async fn a_bucket_is_asked_little_more_than_once_an_image() {
     let each = requests_of_a_batch(&Scene::s3(66).await).await;
     assert!(each <= 1.1, "{each}");
-    // the bucket's health; its versions, the deletion and a look at the first of each batch
+    // the bucket's health; its versions, the deletion, and a check of the first object of each
+    // batch
     let (asked, batches) = asked_beside_the_looks(&Scene::s3(48).await).await;
     assert_eq!(asked, 2 + 3 * batches, "{batches}");
     assert!((1..=3).contains(&batches), "{batches}");
@@ -203,7 +204,7 @@ async fn a_bucket_is_asked_little_more_than_once_an_image() {
 async fn a_container_is_asked_little_more_than_once_an_image() {
     let each = requests_of_a_batch(&Scene::swift(34).await).await;
     assert!(each <= 1.5, "{each}");
-    // login, the container's health, what Swift can do; the container and the deletion of each batch
+    // login, the container's health, `/info`; the container and the deletion of each batch
     let (asked, batches) = asked_beside_the_looks(&Scene::swift(32).await).await;
     assert_eq!(asked, 3 + 2 * batches, "{batches}");
     assert!((1..=2).contains(&batches), "{batches}");
@@ -251,7 +252,7 @@ async fn a_stop_is_heard_before_anything_of_a_batch_is_deleted() {
     let stop = CancellationToken::new();
     let ours = stop.clone();
     scene.gateway.play(move |asked, _| {
-        // the looks have begun; the bucket itself has been asked before
+        // the checks of objects have begun; the bucket was checked before
         if asked.starts_with("HEAD") && asked.matches('/').count() == 2 {
             ours.cancel();
         }

@@ -1,4 +1,4 @@
-//! What rows say after a deletion of many objects at once that went wrong.
+//! The rows after a bulk deletion that failed.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use crate::stores::many_at_once::{Beside, LIMIT, Scene};
 use crate::support::gateway::Play;
 
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
-/// Longer than a store is waited for.
+/// Longer than the store's time-out.
 const TOO_LONG: Duration = LIMIT.saturating_add(Duration::from_secs(2));
 
-/// The keys in the body of a `DeleteObjects`.
+/// The keys in the body of a `DeleteObjects` request.
 fn keys(body: &str) -> Vec<&str> {
     body.split("<Key>").skip(1).map(|rest| rest.split('<').next().unwrap()).collect()
 }
@@ -31,14 +31,15 @@ fn is_bulk(asked: &str) -> bool {
     asked.starts_with("POST")
 }
 
-/// A bucket with twelve images that are due, in which `DeleteObjects` goes like this.
+/// A bucket with twelve images that are due, in which `DeleteObjects` behaves like this.
 async fn bucket_that(play: impl Fn(&str) -> Play + Send + Sync + 'static) -> Scene {
     let scene = Scene::s3(12).await;
     scene.gateway.play(move |asked, body| if is_bulk(asked) { play(body) } else { Play::Pass });
     scene
 }
 
-/// A pass leaves so many images waiting, claimed, destroyed, and the next one ends them all.
+/// Checks that a pass leaves this number of images pending, claimed and destroyed, and that the
+/// next pass finishes all.
 async fn assert_leaves(scene: &Scene, left: (usize, usize, usize)) {
     let report = scene.scrub().await;
     assert_eq!(scene.assert_true().await, left, "{report:?}");
@@ -113,7 +114,7 @@ async fn objects_go_one_by_one_where_it_cannot_be_seen_whether_the_bucket_has_ve
     assert!(!scene.gateway.asked().iter().any(|one| is_bulk(one)));
 }
 
-/// A container with twelve images that are due, in which the bulk delete goes like this.
+/// A container with twelve images that are due, in which the bulk delete behaves like this.
 async fn container_that(play: impl Fn(&str) -> Play + Send + Sync + 'static) -> Scene {
     let scene = Scene::swift(12).await;
     scene.gateway.play(move |asked, body| if is_bulk(asked) { play(body) } else { Play::Pass });

@@ -1,4 +1,4 @@
-//! The RBD store and its helper, without a Ceph: a helper that cannot be run, dies, or hangs.
+//! The RBD store and its helper without a Ceph: a helper that cannot be run, dies, or hangs.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -23,7 +23,8 @@ struct World {
 }
 
 impl World {
-    /// A helper that is this shell script; it has read the settings, and finds `$folder` made.
+    /// A store whose helper is this shell script; the script has read the settings, and `$folder`
+    /// exists.
     fn with_helper(script: &str, timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let helper = folder.path().join("helper");
@@ -76,7 +77,7 @@ async fn a_helper_that_cannot_be_run_says_which() {
 #[tokio::test]
 async fn a_machine_without_ceph_s_libraries_says_what_to_install() {
     let folder = tempfile::tempdir().unwrap();
-    // The loader looks here first, and finds no library.
+    // The loader searches here first, and finds an invalid library.
     std::fs::write(folder.path().join("librados.so.2"), "no library").unwrap();
     let helper = folder.path().join("helper");
     let binary = env!("CARGO_BIN_EXE_glance-revert");

@@ -1,4 +1,4 @@
-//! From a row of `image_locations` to its store.
+//! Finding the store of a row of `image_locations`.
 
 use std::path::PathBuf;
 
@@ -149,7 +149,7 @@ fn encrypted_and_plain_values_name_the_same_place() {
     assert_eq!(place(&no_key, CIPHER, Some("shelf")), Err(Unplaced::Unreadable(7)));
 }
 
-/// One of each kind, as Glance's own files have them.
+/// A store of each type, as in Glance's own files.
 const EVERY_STORE: &str = "[DEFAULT]
 enabled_backends = shelf:file, bucket:s3, cloud:swift, ceph:rbd, block:cinder
 [database]
@@ -249,7 +249,7 @@ fn a_configuration_that_cannot_work_says_what_to_set() {
     }
 }
 
-/// A good store of each type, and beside it one of the same type that nobody can use.
+/// A good store of each type, and an unusable one of the same type.
 const HALF_WRITTEN: &str = "
 [DEFAULT]
 enabled_backends = shelf:file, lost:file, bucket:s3, hole:s3, objects:swift, torn:swift, old:floppy
@@ -296,7 +296,7 @@ fn what_is_or_may_be_in_a_store_that_cannot_be_used_is_left_alone() {
         (object, None, Ok("bucket")),
         (object, Some("hole"), Err(("hole", "s3_store_bucket"))),
         (account, Some("objects"), Ok("objects")),
-        // It may be in either, and nothing that the good one says of it would be proof.
+        // It may be in either store, and the good one cannot prove its absence.
         (account, None, Err(("torn", "swift_store_auth_address"))),
         (path, Some("old"), Err(("old", "enabled_backends"))),
         ("http://example.org/x", None, Ok("http")),

@@ -1,4 +1,4 @@
-//! The S3 store: whose keys it uses, what it makes of answers that no healthy service gives.
+//! The S3 store: which keys it uses, and how it interprets responses of faulty services.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -22,10 +22,10 @@ const ID: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 const ACCESS: &str = "AKIDEXAMPLE";
 const SECRET: &str = canary::S3_SECRET;
 
-/// Status, a header or nothing, body.
+/// Status, a header or an empty text, body.
 type Answer = (u16, &'static str, &'static str);
 
-/// What a service is told to answer, in order, and what it was asked.
+/// The responses of a service, in order, and the requests that it received.
 #[derive(Clone, Default)]
 struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
@@ -42,7 +42,7 @@ async fn play(State(script): State<Script>, method: Method) -> Response {
     }
 }
 
-/// A store over a service that plays this script.
+/// A store whose service gives these responses.
 async fn scripted(answers: &[Answer]) -> (S3Store, StoreUri, Script) {
     let script = Script::default();
     script.answers.lock().unwrap().extend(answers);
@@ -146,7 +146,7 @@ async fn a_removal_that_was_confirmed_and_not_looked_after_is_in_doubt() {
         let (store, uri, _) = scripted(&[there, (204, "", ""), error, error, error]).await;
         let deletion = store.delete(&image(), &uri).await;
         assert!(matches!(deletion, Deletion::Uncertain(_)), "{after}: {deletion:?}");
-        // What a mark was left for is not served any more.
+        // The version that a marker was left for is no longer served.
         let marked = (204, "x-amz-delete-marker: true", "");
         let (store, uri, _) = scripted(&[there, marked, error, error, error]).await;
         let deletion = store.delete(&image(), &uri).await;
@@ -187,7 +187,7 @@ async fn keys_of_a_row_are_used_only_where_the_operator_lists_the_host() {
         assert!(store.claims(&location).is_some());
         store.accepts(&image(), &location)
     };
-    // The host alone is the port of its scheme.
+    // A host without a port means the port of its scheme.
     let refused = accepted(None, &["other.example.org", "s3.example.org"]);
     let error = refused.unwrap_err();
     assert!(matches!(error, StoreError::NotVerifiable(_)), "{error:?}");
@@ -238,7 +238,7 @@ async fn the_keys_of_old_rows_work_and_wrong_ones_are_refused() {
     let unknown = S3Keys { access: "NOBODY".into(), secret: secret.as_str().into() };
     for keys in [wrong_secret, unknown] {
         let stranger = store(&of_bucket(Some(keys)), &[host]);
-        // Those of the row are not tried: the configuration has some.
+        // The row's keys are not used, because the configuration has keys.
         let seen = stranger.stat(&image(), &own).await;
         assert!(matches!(seen, Err(StoreError::Refused(_))), "{seen:?}");
         let told = seen.unwrap_err().to_string();
@@ -252,7 +252,7 @@ async fn the_keys_of_old_rows_work_and_wrong_ones_are_refused() {
     assert_eq!(bucket.count().await, 0);
 }
 
-/// Passes on what is asked for below a path, without the path: a gateway before the service.
+/// A gateway in front of the service: forwards requests below a path, without that path.
 async fn below(path: &'static str, service: String) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
@@ -271,7 +271,7 @@ async fn below(path: &'static str, service: String) -> String {
     authority
 }
 
-/// The rows are those of Glance's driver, which takes what stands before the bucket for the host.
+/// The rows are those of Glance's driver, which treats everything before the bucket as the host.
 #[tokio::test]
 #[ignore = "needs moto; make test"]
 async fn a_service_below_a_path_is_asked_there_for_everything() {

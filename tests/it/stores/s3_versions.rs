@@ -1,5 +1,5 @@
-//! The S3 store and a bucket's versions: what is kept is said to be kept, what is not is not, and
-//! what cannot be seen is not known.
+//! The S3 store with versioned buckets: retained data is reported as retained, other data as gone,
+//! and what cannot be checked as unknown.
 
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
@@ -8,10 +8,10 @@ use glance_revert::store::s3::S3Store;
 
 use crate::support::s3::{S3Bucket, Service};
 
-/// More than a page of a listing has.
+/// More than fits on a page of a listing.
 const MANY: usize = 60;
 
-/// A bucket, a store over it and the location of one image.
+/// A bucket, a store for it, and the location of one image.
 struct Place {
     bucket: S3Bucket,
     store: S3Store,
@@ -69,7 +69,7 @@ async fn more_marks_than_a_page_has_are_looked_behind(service: &Service) {
         if is_kept {
             place.put().await;
         }
-        // A neighbour that begins with the same letters, and is kept.
+        // A kept object whose key begins with the same letters.
         place.bucket.put(&format!("{}0", place.id), b"another").await;
         for _ in 0..MANY {
             place.bucket.delete_object(place.id.as_str()).await;

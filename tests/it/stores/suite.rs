@@ -1,8 +1,8 @@
-//! One list of cases that every store must pass, whatever it is made of.
+//! One list of cases that every store must pass.
 //!
-//! A store joins with a file of its own in `store_suite/`: it implements [`Stand`] over a real
-//! server, and ends with [`store_suite!`], which names the cases that it runs and, with the reason,
-//! those that a store of its kind cannot have. Each case is in one of the two lists.
+//! A store takes part with its own file in `suite/`: it implements [`Stand`] on a real server, and
+//! ends with [`store_suite!`], which lists the cases that it runs and, with the reason, those that
+//! this kind of store cannot have. Each case is in one of the two lists.
 
 mod cases;
 mod ceph;
@@ -41,7 +41,7 @@ const CASES: [&str; 22] = [
     "what_the_store_keeps_hidden_is_said_to_be",
 ];
 
-/// The tests of one store. `start` makes its stand; the attributes go to each test.
+/// The tests of one store. `start` creates its stand; the attributes apply to each test.
 macro_rules! store_suite {
     (
         $attributes:tt $start:path;

@@ -1,4 +1,4 @@
-//! The Swift store: what other stores do not have. The rest is in `suite`.
+//! Behaviour that only the Swift store has. The rest is in `suite`.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -34,7 +34,7 @@ fn store(config: &SwiftConfig) -> SwiftStore {
     .unwrap()
 }
 
-/// A container and a store over it.
+/// A container and a store for it.
 pub(crate) struct Place {
     pub(crate) container: Container,
     authority: String,
@@ -47,7 +47,7 @@ pub(crate) async fn place() -> Place {
     over(server.container().await, &server.authority)
 }
 
-/// A store over the container by way of `authority`.
+/// A store that reaches the container through `authority`.
 pub(crate) fn over(container: Container, authority: &str) -> Place {
     let authority = authority.to_owned();
     let config = swift::config(&authority, &container.name);
@@ -289,7 +289,7 @@ async fn images_in_many_containers_are_found_in_theirs() {
     assert_eq!(store.stat(&id, &uri).await, Ok(present(DATA)));
     assert_eq!(store.delete(&id, &uri).await, Deletion::Deleted);
     let missing = place.uri_in(&format!("{}_{}", config.container, &id.as_str()[..3]), &id);
-    // To whom may not make containers, one that is not there is a forbidden one.
+    // Swift answers 403 for a missing container to a user who may not create containers.
     assert!(matches!(store.stat(&id, &missing).await, Err(StoreError::Refused(_))));
     for other in ["zz", ""] {
         assert_eq!(
@@ -337,7 +337,7 @@ async fn an_account_is_reached_by_way_of_a_real_keystone_and_its_catalog() {
     let data = project.container.put_dynamic(id.as_str(), 2).await;
     let store = store(&project.config());
     let Project { name, keystone, .. } = &project;
-    // As older Glances wrote it: another user, another key, another version.
+    // As older versions of Glance wrote it: another user, another key, another version.
     let here = uri(&format!("swift+http://{name}%3Aglance:old@{keystone}/v2.0/glance/{id}"));
     assert_eq!(store.health().await, Ok(()));
     assert_eq!(store.stat(&id, &here).await, Ok(present(&data)));
@@ -347,7 +347,7 @@ async fn an_account_is_reached_by_way_of_a_real_keystone_and_its_catalog() {
     assert_eq!(store.claims(&foreign), None);
 }
 
-/// A Swift that takes no token a second time, and counts logins.
+/// A Swift that accepts no token twice, and counts logins.
 async fn forgetful(State(logins): State<Arc<AtomicUsize>>, request: Request) -> Response<String> {
     let header = |headers: &HeaderMap, name: &str| {
         headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
@@ -381,7 +381,7 @@ async fn a_token_that_is_refused_is_renewed_once() {
     assert_eq!(logins.load(Ordering::SeqCst), 2, "the second one is kept");
 }
 
-/// A Swift whose every page of a listing is the first one.
+/// A Swift that returns the first page of every listing again and again.
 async fn stuck(request: Request) -> Response<String> {
     let host = request.headers()["host"].to_str().unwrap();
     let answer = Response::builder()

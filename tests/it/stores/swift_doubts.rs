@@ -1,6 +1,5 @@
-//! Where Swift's answers mean something else than they seem to: names that no header should have,
-//! disks that are lost, containers that keep or bring back what is deleted, and what only looks like
-//! a segment.
+//! Misleading responses of Swift: names that do not fit into headers, failed disks, containers that
+//! keep or restore deleted data, and objects that only look like segments.
 
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::store::{Deletion, Presence, Store, StoreError};
@@ -13,7 +12,7 @@ use crate::support::swift::{Container, Swift};
 
 const DATA: &[u8] = b"every bit of an image";
 
-/// A container whose name no ASCII has.
+/// A container with a non-ASCII name.
 async fn umlauts() -> Container {
     let name = format!("c-\u{fc}\u{2603}-{}", uuid::Uuid::new_v4().simple());
     Swift::shared().await.container_named(&name).await
@@ -63,7 +62,7 @@ async fn what_the_container_lists_and_no_disk_has_is_in_doubt() {
     assert!(place.store.read(&id, &place.uri(&id)).await.is_err());
     let deletion = place.delete(&id).await;
     assert!(matches!(deletion, Deletion::Refused(_)), "{deletion:?}");
-    // A neighbour that begins with the same letters is no sign of it.
+    // An object whose name begins with the same letters is no proof.
     let (absent, neighbour) = (image(), |id: &ImageId| format!("{id}0"));
     place.container.put(&neighbour(&absent), DATA).await;
     assert_eq!(place.stat(&absent).await, Ok(Presence::Absent));
@@ -124,7 +123,7 @@ async fn versions_that_were_turned_off_are_still_kept() {
     assert!(matches!(place.stat(&id).await, Ok(Presence::Hidden(_))));
 }
 
-/// Every version of an object that has data.
+/// Removes every version of an object that has data.
 async fn remove_versions(container: &Container, name: &str) {
     let query = format!("/{}?versions&format=json&prefix={name}", container.name);
     let listing = container.account.request(Method::GET, &query);
@@ -174,7 +173,7 @@ async fn a_date_among_the_segments_of_a_manifest_is_none() {
     assert_eq!(place.container.names().await, before);
 }
 
-/// Nothing but their numbers says whose these are: so what is left of them has no gap.
+/// Only their numbers show whose segments these are, so an interrupted deletion must leave no gap.
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
 async fn segments_without_a_manifest_go_in_the_end_wherever_that_is_interrupted() {

@@ -1,5 +1,6 @@
-//! The grammar of every store's locations, by chance: nothing that a row can hold makes it panic, what
-//! may be touched is claimed, an object is the same however it is spelled, and two are never one.
+//! Random locations for the grammar of every store: no value in a row causes a panic, acceptable
+//! locations are claimed, and two spellings name the same object exactly if Glance opens the same
+//! one.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ fn all(any_file_name: bool) -> HashMap<String, Arc<dyn Store>> {
     stores.all().into_iter().map(|store| (store.id().0.clone(), store)).collect()
 }
 
-/// What locations are made of, and what they are not.
+/// Pieces of locations, valid and invalid.
 const PIECES: [&str; 54] = [
     "/",
     "/",
@@ -169,7 +170,7 @@ fn nothing_that_a_row_can_hold_makes_a_store_panic_and_what_is_accepted_is_claim
     assert!(claimed > 10_000 && accepted > 10, "chance came to {claimed} and {accepted}");
 }
 
-/// A name that any store may have, and that no two have in common.
+/// A name that any store accepts, different from all others.
 fn name(chance: &mut Chance, at: usize) -> String {
     const LETTERS: [&str; 14] =
         ["a", "B", "0", "-", "_", ".", "~", "+", "\u{fc}", "%", "%41", " ", ",", "'"];
@@ -186,7 +187,7 @@ fn lower(quoted: &str) -> String {
     first + &rest.collect::<String>()
 }
 
-/// Each way to spell one object of each store.
+/// Every spelling of one object in each kind of store.
 fn spellings(kind: &str, name: &str) -> Vec<String> {
     let quoted = utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
     match kind {
@@ -229,7 +230,7 @@ fn an_object_is_the_same_however_it_is_spelled_and_two_are_never_one() {
                 let uri = StoreUri::parse(&text).unwrap();
                 assert!(store.claims(&uri).is_some(), "{kind} does not know {text}");
                 assert_eq!(store.accepts(&image, &uri), Ok(()), "{text}");
-                // the one within the store
+                // the name within the store
                 let object = store.objects(&uri).names.pop().unwrap();
                 let first = known.entry(object.clone()).or_insert_with(|| name.clone());
                 assert_eq!(*first, name, "{text} and {first} are both {object}");

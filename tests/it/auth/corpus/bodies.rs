@@ -8,7 +8,7 @@ pub(super) fn cases() -> Vec<Case> {
     [shapes(), times(), issuers(), audiences(), subjects(), kinds(), roles(), accounts()].concat()
 }
 
-/// Every value of one claim with its answer.
+/// A case for each value of one claim, with its expected result.
 fn each(name: &str, values: Vec<(Value, &'static str)>) -> Vec<Case> {
     let one = |(value, expected): (Value, &'static str)| {
         let token =

@@ -1,4 +1,4 @@
-//! Schemes, forms, headers, keys and signatures.
+//! Schemes, encodings, headers, keys and signatures.
 
 use super::{
     Case, KUBE, MAIN, PEM, STRICT, Signer, b64, case, claims, ec_jwk, headed, json, merged, token,
@@ -273,7 +273,7 @@ fn signatures() -> Vec<Case> {
     let good = Signer::P256.sign(&message);
     let with = |signature: &[u8]| format!("{message}.{}", b64(signature));
     let flipped: Vec<u8> = good.iter().enumerate().map(|(i, b)| b ^ u8::from(i == 40)).collect();
-    // s and n - s sign the same message; that is ECDSA, and no forgery
+    // With ECDSA, both s and n - s sign the message, so this is not a forgery.
     let twin = [&good[..32], &difference(&P256_ORDER, &good[32..])].concat();
     let order = P256_ORDER.as_slice();
     let zero = [0_u8; 32];

@@ -1,4 +1,4 @@
-//! In the trash of a pool of Ceph's.
+//! In the trash of a Ceph pool.
 
 use serde_json::json;
 
@@ -21,8 +21,8 @@ async fn with_pool(kind: Kind, by: Destroyer) -> (Cloud, Shared) {
     (Cloud::start(kind, options).await, ceph)
 }
 
-/// An image that goes to the trash when it is deleted, since somebody has made a snapshot of it; and
-/// how Glance shows it.
+/// An image that moves to the trash when it is deleted, because somebody made another snapshot; and
+/// its document in Glance.
 async fn snapped_image(cloud: &Cloud, ceph: &Shared) -> (String, serde_json::Value) {
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().add_tag(&id, "t").await;
@@ -31,7 +31,7 @@ async fn snapped_image(cloud: &Cloud, ceph: &Shared) -> (String, serde_json::Val
     (id, before)
 }
 
-/// The id in the trash.
+/// The image's id in the trash.
 async fn trashed(ceph: &Shared, id: &str) -> Option<String> {
     let list = ceph.run(&["rbd", "trash", "ls", "--all", "images"]).await;
     let line = list.lines().find(|line| line.contains(id))?;

@@ -1,4 +1,4 @@
-//! In buckets: of Ceph's gateway and of moto.
+//! In buckets of Ceph's gateway and of moto.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::support::s3::{S3Bucket, Service};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// A Glance whose store `cold` is a bucket with versions.
+/// A Glance whose store `cold` is a versioned bucket.
 async fn with_versions(s3: &Service, kind: Kind, by: Destroyer) -> (Cloud, S3Bucket) {
     let (cloud, bucket) = with_bucket(s3, kind, by, None).await;
     bucket.keep_versions().await;
@@ -35,7 +35,7 @@ async fn with_bucket(
     (Cloud::start(kind, options).await, bucket)
 }
 
-/// An image in the bucket with all that an image can have.
+/// An image in the bucket with properties, tags and members.
 async fn rich_image(cloud: &Cloud) -> (String, serde_json::Value) {
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().add_tag(&id, "t").await;
@@ -50,7 +50,7 @@ async fn an_image_that_was_destroyed_comes_back(s3: &Service, kind: Kind, by: De
     let (cloud, bucket) = with_versions(s3, kind, by).await;
     let (id, before) = rich_image(&cloud).await;
     let other = cloud.image("cold", SMALL).await;
-    // a second time there is a mark more
+    // the second time there is another marker
     for _ in 0..2 {
         destroy(&cloud, &id, by).await;
         assert_eq!(bucket.keys().await, [other.as_str()]);
@@ -98,7 +98,7 @@ async fn what_is_not_the_images_stays_where_it_is(s3: &Service) {
                     i.os_hash_value = s.os_hash_value";
     cloud.database.execute(remember).await;
 
-    // somebody else's data of the same size is newer
+    // a newer object of somebody else with the same size
     bucket.put(&id, OTHER).await;
     let there = cloud.service.revert_with(&id, &checksum).await;
     assert_eq!(refusal(&there).1, "image.already_scrubbed", "{there:?}");

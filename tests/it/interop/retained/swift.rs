@@ -1,4 +1,4 @@
-//! In containers, of each of the three kinds that keep something.
+//! In containers, for each of the three ways that keep versions.
 
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::support::database::Kind;
 use crate::support::glance::{GlanceOptions, Stores};
 use crate::support::swift::Project;
 
-/// Of Glance's segments here.
+/// The size of Glance's segments in this test.
 const SEGMENT: usize = 1_024_000;
 
 async fn with_container(kind: Kind, by: Destroyer) -> (Cloud, Project) {
@@ -24,7 +24,7 @@ async fn with_container(kind: Kind, by: Destroyer) -> (Cloud, Project) {
     (Cloud::start(kind, options).await, project)
 }
 
-/// A container beside that of the images.
+/// A second container, for the versions.
 async fn archive(project: &Project) {
     let account = &project.container.account;
     account.done(account.request(Method::PUT, "/archive")).await;
@@ -99,7 +99,7 @@ async fn a_container_s_other_data_is_neither_taken_nor_overwritten() {
     assert_eq!(container.names().await, Vec::<String>::new());
 }
 
-/// Its manifest is a version, and each of its segments is another one.
+/// Its manifest is one version, and each of its segments is another one.
 #[tokio::test]
 #[ignore = "needs Swift and Keystone; make test"]
 async fn a_container_s_large_objects_are_said_to_be_kept_and_are_left_to_the_operator() {

@@ -1,4 +1,4 @@
-//! The cases. Each is given a stand of its own, and asks the product through `Stores` alone.
+//! The cases. Each has its own stand, and uses the product only through `Stores`.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use crate::support::proxy::Fault;
 pub(super) const LIMIT: Duration = Duration::from_secs(3);
 
 const DATA: &[u8] = b"every bit of an image";
-/// More requests than any store makes for one call.
+/// More requests than any store sends in one call.
 const MOMENTS: usize = 40;
 
 fn location(value: &str, store: Option<&str>) -> Location {
@@ -38,7 +38,7 @@ fn placed(stand: &dyn Stand, name: &str) -> Placed {
     stand.stores().place(&location(&stand.uri(name), None)).unwrap()
 }
 
-/// A new image with data, and its place.
+/// Stores a new image, and resolves its location.
 async fn stored(stand: &dyn Stand, data: &[u8]) -> (ImageId, Placed) {
     let id = new_image();
     stand.put(id.as_str(), data).await;
@@ -62,7 +62,7 @@ async fn read(id: &ImageId, placed: &Placed) -> Result<Option<Vec<u8>>, StoreErr
     }
 }
 
-/// Reads, and finds `expected` or, where nothing can be read, that this is said.
+/// Checks that reading returns `expected`, or that the store says that it cannot read.
 async fn assert_read(stand: &dyn Stand, id: &ImageId, placed: &Placed, expected: Option<&[u8]>) {
     let found = read(id, placed).await;
     if stand.proof() == Verify::Checksum {
@@ -76,7 +76,7 @@ fn present(data: &[u8]) -> Presence {
     Presence::Present { size: u64::try_from(data.len()).unwrap() }
 }
 
-/// The image as Glance has it in its database, with the size and the hash of `data`.
+/// The image as in Glance's database, with the size and the hash of `data`.
 fn image_of(id: &ImageId, data: &[u8]) -> Image {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, data);
     Image {
@@ -223,7 +223,7 @@ pub(super) async fn a_server_that_is_down_is_said_to_be(stand: &dyn Stand) {
     assert_eq!(finding(stand, &id, DATA).await, Finding::Present);
 }
 
-/// Whether the word agrees with what is there.
+/// Whether the store's result matches the actual data.
 async fn is_true(stand: &dyn Stand, id: &ImageId, data: &[u8], deletion: &Deletion) -> bool {
     let left = stand.look(id.as_str()).await;
     match deletion {
@@ -234,16 +234,16 @@ async fn is_true(stand: &dyn Stand, id: &ImageId, data: &[u8], deletion: &Deleti
     }
 }
 
-/// Lets the same deletion fail at its first, its second, .. message, until it has no more.
+/// Lets the same deletion fail at its first message, then at its second, and so on.
 async fn at_each_moment(stand: &dyn Stand, fault: impl Fn(usize) -> Fault) {
     at_each_moment_of(stand, fault, Size::Small).await;
 }
 
-/// What a deletion is of.
+/// The size of the deleted object.
 #[derive(Clone, Copy)]
 enum Size {
     Small,
-    /// As [`Stand::put_large`] makes it.
+    /// As [`Stand::put_large`] writes it.
     Large,
 }
 
@@ -279,14 +279,15 @@ pub(super) async fn a_connection_that_fails_at_any_moment_tells_no_lie(stand: &d
     at_each_moment(stand, Fault::Unanswered).await;
 }
 
-/// A server that goes away, or forbids all, between two messages of one deletion, and stays so.
+/// A server that disappears, or forbids everything, between two messages of one deletion, and stays
+/// that way.
 pub(super) async fn a_server_lost_from_any_moment_on_tells_no_lie(stand: &dyn Stand) {
     at_each_moment(stand, Fault::Closed).await;
     at_each_moment(stand, Fault::Forbidden).await;
 }
 
-/// Lets a deletion of several objects fail at its first, its second, .. message; each time in a store
-/// that knows nothing of the last one.
+/// Lets a deletion of several objects fail at its first message, then at its second, and so on;
+/// each time with a store without knowledge of the last one.
 pub(super) async fn several_objects_fail_at_any_moment_and_no_lie_is_told<S: Stand>(
     start: impl AsyncFn() -> S,
 ) {
@@ -297,7 +298,7 @@ pub(super) async fn several_objects_fail_at_any_moment_and_no_lie_is_told<S: Sta
     }
 }
 
-/// Whether the fault had come.
+/// Returns whether the fault occurred.
 async fn several_fail(stand: &dyn Stand, fault: Fault) -> bool {
     let mut several = Vec::new();
     for _ in 0..3 {
@@ -311,7 +312,7 @@ async fn several_fail(stand: &dyn Stand, fault: Fault) -> bool {
         let deletion = deletion.unwrap();
         assert!(is_true(stand, id, DATA, &deletion).await, "{fault:?}: {deletion:?}");
         assert!(had_come || deletion == Deletion::Deleted, "{fault:?}: {deletion:?}");
-        // what hung may go on at this moment
+        // a request that hung may continue at this moment
         let began = Instant::now();
         let mut again = delete(id, placed).await;
         while !matches!(again, Deletion::Deleted | Deletion::Gone) {
@@ -323,7 +324,7 @@ async fn several_fail(stand: &dyn Stand, fault: Fault) -> bool {
     had_come
 }
 
-/// The same of an object of several parts, each of which is a message of its own.
+/// The same for an object of several parts, each of which has its own message.
 pub(super) async fn a_large_object_fails_at_any_moment_and_no_lie_is_told(stand: &dyn Stand) {
     for fault in [Fault::Unsent, Fault::Unanswered, Fault::Closed, Fault::Forbidden] {
         at_each_moment_of(stand, fault, Size::Large).await;
@@ -342,7 +343,7 @@ pub(super) async fn a_slow_server_is_waited_for(stand: &dyn Stand) {
     assert!(matches!(deletion, Deletion::Deleted | Deletion::NotOurs), "{deletion:?}");
 }
 
-/// Lets the same question, and then the same deletion, be answered a bit further each time.
+/// Cuts the responses to the same read, and then to the same deletion, a bit later each time.
 pub(super) async fn an_answer_cut_short_is_no_answer(stand: &dyn Stand) {
     let (id, placed) = stored(stand, DATA).await;
     assert_eq!(stat(&id, &placed).await, Ok(present(DATA)));

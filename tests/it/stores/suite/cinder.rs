@@ -1,4 +1,4 @@
-//! The Cinder store: volumes in a stub of Cinder's calls, which keep an image's size.
+//! The Cinder store: volumes with an image's size, in a stub of Cinder's API.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ struct Volumes {
     stores: Arc<dyn Stores>,
     /// How [`Stand::hold`] uses a volume.
     held_by: Use,
-    /// What stands before a volume's id in a location.
+    /// The part of a location before the volume's id.
     prefix: &'static str,
 }
 
@@ -33,7 +33,7 @@ async fn start() -> Volumes {
     Volumes { cinder, proxy, stores, held_by: Use::Attached, prefix: "cinder://" }
 }
 
-/// Cinder chooses a volume's id; here it is the opposite of the image's.
+/// Cinder chooses a volume's id; here it is the image's id reversed.
 fn volume_of(image: &str) -> String {
     Uuid::from_u128(!Uuid::parse_str(image).unwrap().as_u128()).to_string()
 }
@@ -45,7 +45,7 @@ fn set_used(cinder: &Shared, volume: &str, used: Option<Use>) {
     volume.used = used;
 }
 
-/// Gives the volume free when dropped.
+/// Releases the volume when dropped.
 struct User(Shared, String);
 
 impl Drop for User {

@@ -1,4 +1,4 @@
-//! The http store: a server of plain files, from which Glance only reads.
+//! The http store: a server of static files, from which Glance only reads.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

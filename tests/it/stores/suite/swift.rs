@@ -15,7 +15,7 @@ struct SwiftStand {
     container: Container,
     proxy: Proxy,
     stores: Arc<dyn Stores>,
-    /// Of a large object: more than a page of a listing has.
+    /// Segments of a large object: more than a page of a listing has.
     segments: usize,
 }
 
