@@ -1,4 +1,4 @@
-//! What other services answer.
+//! Responses of other services.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ pub(super) fn key_server(data: &[u8]) {
     });
 }
 
-/// A Kubernetes API server. Good answers are believed for a while, so each token is another one.
+/// A Kubernetes API server. Uses a new token each time, because good answers are cached.
 pub(super) fn token_review(data: &[u8]) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -34,7 +34,7 @@ pub(super) fn token_review(data: &[u8]) {
     });
 }
 
-/// Keystone, of a token and of our own login.
+/// Keystone's responses about a token and to our own login.
 pub(super) fn keystone(data: &[u8]) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -69,7 +69,7 @@ pub(super) fn swift(data: &[u8]) {
     });
 }
 
-/// Cinder. Its deletions are waited for, so nothing is deleted.
+/// Cinder. Deletes nothing, because the store waits for the end of deletions.
 pub(super) fn cinder(data: &[u8]) {
     with(|world| {
         let uri = StoreUri::parse("cinder://volumes/5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c03").unwrap();
@@ -79,7 +79,7 @@ pub(super) fn cinder(data: &[u8]) {
     });
 }
 
-/// The process that librbd runs in.
+/// The process that runs librbd.
 pub(super) fn rbd_helper(data: &[u8]) {
     with(|world| {
         world.folder.write("rbd-helper.reply", data);
@@ -88,7 +88,7 @@ pub(super) fn rbd_helper(data: &[u8]) {
     });
 }
 
-/// All that is asked of a store, with the same answers each time.
+/// Every call to a store, with the same responses each time.
 fn use_store(world: &World, store: &dyn Store, uri: &str, data: &[u8]) {
     let (uri, image) = (StoreUri::parse(uri).unwrap(), ImageId::parse(IMAGE).unwrap());
     assert!(store.claims(&uri).is_some() && store.accepts(&image, &uri) == Ok(()));

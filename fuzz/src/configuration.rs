@@ -1,4 +1,4 @@
-//! What an operator writes.
+//! Input of an operator.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use glance_revert::config::{Config, DatabaseConfig, Sources};
 use super::world::{Folder, with};
 use super::{first_line, text};
 
-/// A file beside one that is enough by itself.
+/// A file in addition to one that is sufficient by itself.
 pub(super) fn oslo_config(data: &[u8]) {
     with(|world| {
         let file = world.folder.write("fuzz.conf", data);
@@ -27,7 +27,7 @@ pub(super) fn database_url(data: &[u8]) {
     }
 }
 
-/// The files that these name: `my.cnf`, `.pgpass`, accounts of Swift.
+/// Files that options name: `my.cnf`, `.pgpass`, Swift's accounts.
 pub(super) fn option_file(data: &[u8]) {
     with(|world| {
         let path = world.folder.write("options", data);
@@ -54,7 +54,7 @@ fn load(config_files: Vec<PathBuf>) -> Result<Config, String> {
 }
 
 impl Folder {
-    /// Writes a file anew.
+    /// Overwrites a file.
     pub(super) fn write(&self, name: &str, data: &[u8]) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, data).unwrap();

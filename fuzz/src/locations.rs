@@ -1,4 +1,4 @@
-//! What stands in `image_locations`.
+//! Values in `image_locations`.
 
 use aes::Aes128;
 use aes::cipher::block_padding::NoPadding;
@@ -14,7 +14,7 @@ use super::{first_line, text};
 
 const IMAGE: &str = "0a1b2c3d-0000-4000-8000-000000000001";
 
-/// The name of a store, which the row's metadata tells, and on the next line the value.
+/// On the first line the name of a store, as in the row's metadata, and on the next one the value.
 pub(super) fn uri(data: &[u8]) {
     let (store, value) = first_line(data);
     let store = serde_json::json!({ "store": text(store) }).to_string();
@@ -22,7 +22,7 @@ pub(super) fn uri(data: &[u8]) {
     ask_of(&text(value), None);
 }
 
-/// Cipher text as it is; what it is the base64 of; and the plain text of a row that Glance wrote.
+/// Cipher text as it is; bytes encoded as base64; and the plain text of a row.
 pub(super) fn encrypted(data: &[u8]) {
     ask_of(&text(data), None);
     ask_of(&URL_SAFE.encode(data), None);

@@ -1,5 +1,5 @@
-//! One of the parsers under libFuzzer: `PARSER` in the environment names it. A run that holds more
-//! than 64 MiB beyond what was held before it ends like a panic.
+//! Runs one of the parsers under libFuzzer; `PARSER` in the environment names it. A run that
+//! retains more than 64 MiB counts as a crash.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ fuzz_target!(init: {
     let name = std::env::var("PARSER").expect("PARSER names one of fuzz/corpus");
     let parser = parsers::PARSERS.into_iter().find(|(known, _)| *known == name);
     let (_, parser) = parser.expect("PARSER names one of fuzz/corpus");
-    // What is made once is nobody's memory.
+    // Memory that is allocated once does not count.
     parser(b"");
     PARSER.set(parser).expect("once");
 }, |data: &[u8]| {

@@ -1,7 +1,8 @@
-//! Every parser of the product behind one kind of function: it takes bytes, and must neither panic,
-//! nor hang, nor hold much memory, whatever they are. Reached by what the product has in public.
+//! Every parser of the product as a function of bytes, which must neither panic, nor hang, nor use
+//! much memory, whatever its input. Uses only the product's public functions.
 //!
-//! `make fuzz` makes bytes up for them, and `make test` gives them all that `corpus/` has kept.
+//! `make fuzz` generates inputs for them, and `make test` runs them on everything that `corpus/`
+//! has kept.
 
 mod answers;
 mod configuration;
@@ -35,12 +36,12 @@ pub(crate) const PARSERS: [(&str, Parser); 17] = [
     ("request", requests::request),
 ];
 
-/// Bytes as text, and where they are none, with what stands for it.
+/// Bytes as text, with a placeholder for invalid UTF-8.
 fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).into_owned()
 }
 
-/// The first line, and all after it.
+/// The first line, and the rest.
 fn first_line(data: &[u8]) -> (&[u8], &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n');
     end.map_or((data, b""), |end| (&data[..end], &data[end + 1..]))

@@ -1,4 +1,4 @@
-//! A service that answers with what it was given, over real HTTP, on the runtime of who asks.
+//! A service over real HTTP that returns the given responses, on the caller's runtime.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,17 +12,17 @@ use tokio::task::LocalSet;
 
 use super::text;
 
-/// Between two answers.
+/// Separates responses.
 const NEXT: &[u8] = b"\n====\n";
-/// Those that are not asked for again, which would take its time.
+/// Statuses that cause no retries, which would take time.
 const STATUSES: [u16; 14] = [200, 201, 202, 204, 206, 301, 400, 401, 403, 404, 405, 409, 410, 501];
 
-/// The answers that are still to be given.
+/// The remaining responses.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answers(Rc<RefCell<VecDeque<Vec<u8>>>>);
 
 impl Answers {
-    /// Takes several, each `status`, headers, an empty line and a body.
+    /// Parses several responses, each with `status`, headers, an empty line and a body.
     pub(super) fn give(&self, data: &[u8]) {
         let mut answers = self.0.borrow_mut();
         answers.clear();
@@ -39,7 +39,7 @@ impl Answers {
     }
 }
 
-/// Listens on a port of its own for as long as `local` runs.
+/// Listens on its own port as long as `local` runs.
 pub(super) async fn listen(local: &LocalSet, answers: Answers) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -78,7 +78,7 @@ async fn serve(stream: TcpStream, here: SocketAddr, answers: Answers) -> std::io
     }
 }
 
-/// Logging in always works, but where it is itself what is looked at.
+/// A successful login, unless the login itself is fuzzed.
 fn login(first: &str, here: SocketAddr) -> Option<Vec<u8>> {
     let answer = if first.starts_with("POST /good/v3/auth/tokens") {
         let endpoint = |path: &str| {

@@ -1,4 +1,4 @@
-//! What a caller sends, to the whole API over a small database.
+//! A caller's request to the whole API over a small database.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

@@ -1,4 +1,4 @@
-//! Tokens that are proved here, and the keys for it.
+//! Tokens that are verified locally, and keys.
 
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
@@ -11,12 +11,12 @@ use glance_revert::domain::principal::{AuthError, Authenticator, Call, Token};
 use super::world::{World, with};
 use super::{first_line, text};
 
-/// A token, whole.
+/// A complete token.
 pub(super) fn jwt(data: &[u8]) {
     authenticate(&text(data));
 }
 
-/// A head, and on the next line claims, signed with the issuer's key.
+/// A header on the first line and claims on the next one, signed with the issuer's key.
 pub(super) fn claims(data: &[u8]) {
     let (head, claims) = first_line(data);
     authenticate(&with(|world| signed(world, head, claims)));
@@ -39,7 +39,7 @@ fn authenticate(token: &str) {
     });
 }
 
-/// What `jwks_file` and `public_key_file` name.
+/// The contents of `jwks_file` and `public_key_file`.
 pub(super) fn key_file(data: &[u8]) {
     with(|world| {
         let path = world.folder.write("keys", data);

@@ -1,5 +1,5 @@
-//! What the parsers are reached through: one configuration with a store of each kind, the services
-//! that it names, and a small database.
+//! The environment of the parsers: one configuration with a store of each kind, the services that
+//! it names, and a small database.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub(super) const KEY: &str = "thisisa16bytekey";
 const LIMIT: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_hours(24);
 
-/// All of it, on one thread.
+/// Everything, on one thread.
 pub(super) struct World {
     pub(super) runtime: Runtime,
     local: LocalSet,
@@ -55,14 +55,14 @@ pub(super) struct World {
     router: Router,
 }
 
-/// Where files are.
+/// The folder of all files.
 pub(super) struct Folder(TempDir);
 
 thread_local! {
     static WORLD: World = World::new();
 }
 
-/// Does something with the thread's own world.
+/// Runs something with the thread's own world.
 pub(super) fn with<T>(work: impl FnOnce(&World) -> T) -> T {
     WORLD.with(work)
 }
@@ -74,7 +74,7 @@ impl Folder {
 }
 
 impl World {
-    /// Runs it, and the services beside it.
+    /// Runs a future together with the services.
     pub(super) fn run<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(self.local.run_until(work))
     }
@@ -148,7 +148,7 @@ fn key_set(signer: &EcdsaKeyPair) -> String {
     .to_string()
 }
 
-/// Writes the configuration, the folder of images and what stands in for this binary's helper.
+/// Writes the configuration, the images' folder and a stand-in for the helper of this binary.
 fn configure(folder: &Folder, address: SocketAddr) -> Config {
     fs::create_dir(folder.path("images")).unwrap();
     let here = folder.0.path().display();
@@ -215,7 +215,7 @@ jwks_file = {here}/callers.json
     folder.write("accounts.conf", accounts.as_bytes());
     let helper = folder.write(
         "rbd-helper",
-        // Two lines come in, settings and a question.
+        // The input has two lines, settings and a request.
         b"#!/bin/sh\nread settings\nread question\nexec /bin/cat \"$0.reply\"\n",
     );
     fs::set_permissions(helper, fs::Permissions::from_mode(0o700)).unwrap();

@@ -1,4 +1,4 @@
-//! Who does something in a world: users, operators, scrubbers, strangers, and chance itself.
+//! The actors of a world: users, operators, scrubbers, strangers, and random events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::objects::{Mount, STORES};
 use crate::process::Process;
 use crate::world::World;
 
-/// Images of a world. No bookmark of a pass comes before them.
+/// The images of a world. No bookmark of a pass sorts before them.
 pub(crate) const IMAGES: [&str; 4] = ["image-1", "image-2", "image-3", "image-4"];
-/// What each actor does at most.
+/// Maximum number of actions of each actor.
 const STEPS: u64 = 7;
 
 fn image(chance: &mut Chance) -> &'static str {
@@ -32,7 +32,7 @@ fn id(image: &str) -> ImageId {
     ImageId::parse(image).unwrap()
 }
 
-/// Between two actions: mostly little, now and then until something is due.
+/// Waits between two actions: usually for a short time, sometimes until something is due.
 async fn idle(chance: &mut Chance) {
     let millis = match chance.below(100) {
         0..55 => chance.below(40),
@@ -60,7 +60,7 @@ pub(crate) async fn user(world: Arc<World>, number: u64) {
     }
 }
 
-/// Somebody who brings images back, in a process for each call, or in one of several calls.
+/// Reverts images, either with a new process for each call or with one process for several calls.
 pub(crate) async fn operator(world: Arc<World>, number: u64) {
     let mut chance = Chance::of(world.seed, &[word("operator"), number]);
     let mut process = Process::start(&world);
@@ -161,7 +161,7 @@ async fn resume(world: &World, product: &crate::process::Product) {
     let _ = product.control.resume(&Admin::local_operator()).await;
 }
 
-/// A process that runs passes, and another one when it has died.
+/// A process that runs passes, replaced by a new one when it dies.
 pub(crate) async fn scrubber(world: Arc<World>, number: u64) {
     let mut chance = Chance::of(world.seed, &[word("scrubber"), number]);
     let mut left = STEPS;
@@ -177,7 +177,7 @@ pub(crate) async fn scrubber(world: Arc<World>, number: u64) {
                 let report = product.scrubber.run_once(&stop).await;
                 process.world.truth.tell(|| format!("process {} {report:?}", process.number));
             };
-            // What comes in its way ends with it.
+            // The disturbance ends with the pass.
             tokio::select! {
                 biased;
                 _ = process.run(passes) => {}
@@ -187,7 +187,7 @@ pub(crate) async fn scrubber(world: Arc<World>, number: u64) {
     }
 }
 
-/// What comes in the way of a pass.
+/// Disturbs a pass.
 async fn trouble(
     world: &Arc<World>,
     process: &Process,
@@ -201,7 +201,7 @@ async fn trouble(
             stop.cancel();
         }
         1 => world.locks.lose(process.number),
-        // it stands still, and the world goes on
+        // the process freezes, and the world goes on
         2..6 => {
             let time = Duration::from_millis(chance.below(400_000));
             process.freeze(time, chance.permille(700));
@@ -220,7 +220,7 @@ async fn trouble(
     std::future::pending::<()>().await;
 }
 
-/// Those who know nothing of the product.
+/// Programs that do not know the product.
 pub(crate) async fn stranger(world: Arc<World>) {
     let mut chance = Chance::of(world.seed, &[word("stranger")]);
     for _ in 0..STEPS / 2 {
@@ -255,7 +255,7 @@ pub(crate) async fn weather(world: Arc<World>) {
     }
 }
 
-/// Whether nothing is left to be done with an image.
+/// Whether nothing is left to do for an image.
 pub(crate) fn is_settled(state: State) -> bool {
     matches!(state, State::Live | State::Scrubbed | State::Other)
 }

@@ -1,4 +1,4 @@
-//! Answers of the product, held against what is so.
+//! Compares the product's results with the actual state.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::objects::object;
 use crate::process::{Process, Product};
 use crate::world::World;
 
-/// Reverts one image, and checks the answer.
+/// Reverts one image, and checks the result.
 pub(crate) async fn revert(process: &Process, product: &Product, image: &str) {
     let (id, request) = (ImageId::parse(image).unwrap(), RevertRequest::whole(Verify::Exists));
     let began = process.world.elapsed();
@@ -41,7 +41,7 @@ pub(crate) fn is_whole(world: &World, row: &LocationRow) -> bool {
     objects.whole.contains(&object(&row.value))
 }
 
-/// Locations that were deleted with their image, are nobody's, and have their data.
+/// Locations that were deleted with their image, are not claimed, and have their data.
 pub(crate) fn waiting(world: &World, image: &str) -> Vec<LocationRow> {
     world.database.latest(|tables| {
         let Some(row) = tables.images.get(image) else { return Vec::new() };
@@ -66,7 +66,7 @@ pub(crate) fn waiting(world: &World, image: &str) -> Vec<LocationRow> {
     })
 }
 
-/// Holds an answer against what is so.
+/// Compares a result with the actual state.
 pub(crate) fn check(
     process: &Process,
     image: &str,
@@ -92,7 +92,7 @@ pub(crate) fn check(
     }
 }
 
-/// An image that is called active can be downloaded.
+/// Checks that an image reported as active can be downloaded.
 fn brought_back(process: &Process, image: &str, began: Duration, reverted: &Reverted) {
     let (world, truth) = (&process.world, &process.world.truth);
     let looked =
@@ -125,7 +125,7 @@ fn brought_back(process: &Process, image: &str, began: Duration, reverted: &Reve
     }
 }
 
-/// A refusal is true of some moment after the lock was taken.
+/// Checks that a refusal was correct at some moment after the lock was taken.
 fn refused(process: &Process, image: &str, began: Duration, error: &RevertError) {
     let (world, truth) = (&process.world, &process.world.truth);
     let locked = truth.seen.lock().unwrap().locked.get(&process.number).copied();

@@ -1,7 +1,7 @@
-//! Chance that is all decided by a seed. Each question has a name, so that the answer does not depend on
-//! what else was asked, or in which order.
+//! Random choices that a seed determines. Each choice has a name, so that it does not depend on
+//! which other choices were made, or in which order.
 
-/// Mixes bits well: `splitmix64`.
+/// `splitmix64`, which mixes bits well.
 fn mix(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,12 +16,12 @@ pub(crate) fn word(text: &str) -> u64 {
     })
 }
 
-/// Answers, one after the other.
+/// A sequence of choices.
 #[derive(Debug, Clone)]
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// Of this name.
+    /// The choices with this name.
     pub(crate) fn of(seed: u64, name: &[u64]) -> Self {
         Self(name.iter().fold(mix(seed), |hash, part| mix(hash ^ part.wrapping_mul(3))))
     }
@@ -31,17 +31,17 @@ impl Chance {
         mix(self.0)
     }
 
-    /// Less than that.
+    /// A number below the bound.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// So many times in a thousand.
+    /// True this many times in a thousand.
     pub(crate) fn permille(&mut self, many: u64) -> bool {
         self.below(1000) < many
     }
 
-    /// One of them.
+    /// One element.
     pub(crate) fn pick<'t, T>(&mut self, all: &'t [T]) -> Option<&'t T> {
         if all.is_empty() {
             return None;

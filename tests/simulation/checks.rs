@@ -1,4 +1,4 @@
-//! What must hold of a transaction, and of an object that goes.
+//! The invariants of transactions and of destroyed objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::truth::Truth;
 use crate::world::{SCRUB_TIME, World};
 
 impl Truth {
-    /// An object is destroyed for an image by the product, at this moment.
+    /// The product destroys an object of an image at this moment.
     pub(crate) fn destroys(&self, world: &World, process: usize, image: &str, name: &str) {
         self.tell(|| format!("process {process} destroys {name} of {image}"));
         let problem =
@@ -65,7 +65,7 @@ impl Truth {
         let other = others.iter().find(|row| !is_later(row));
         let why = other.map(|other| format!("row {} of {} needs it", other.id, other.image));
         drop(seen);
-        // a location that came between the last look and the deletion
+        // a location that was added between the last look and the deletion
         self.seen.lock().unwrap().strange.extend(later);
         why
     }
@@ -74,7 +74,7 @@ impl Truth {
         self.objects.lock().unwrap().whole.contains(&object(&row.value))
     }
 
-    /// Claims of images whose hold, or pause, was answered.
+    /// Checks that no image is claimed after its hold, or a pause, was answered.
     fn check_claim(&self, commit: &Commit<'_>, images: &BTreeSet<String>) {
         let now = self.now();
         let mut seen = self.seen.lock().unwrap();
@@ -95,7 +95,7 @@ impl Truth {
         }
     }
 
-    /// The change of an image, and its entry, are one transaction.
+    /// Checks that an image's change and its audit entry are in one transaction.
     fn check_audit(&self, commit: &Commit<'_>, id: &str, operation: &str) {
         let is_its = |change: &Change| {
             matches!(change, Change::Audit(_, Some(row))
@@ -106,7 +106,7 @@ impl Truth {
         }
     }
 
-    /// What came back, and what did not.
+    /// Which children came back, and which did not.
     fn check_children(&self, commit: &Commit<'_>, id: &str) {
         let old = |number: i32| {
             commit.before.iter().find_map(|change| match change {
@@ -123,7 +123,7 @@ impl Truth {
             let was = old(*number).filter(|_| row.image == id && row.kind != ChildKind::Property);
             if let Some(was) = was
                 && let Cause::User(at) = was.cause
-                // where times are whole seconds, nobody can tell two of one second apart
+                // with whole seconds, two times within one second are indistinguishable
                 && Some(at) != moment
             {
                 self.fail(format!(
@@ -137,7 +137,7 @@ impl Truth {
         }
     }
 
-    /// A location that a user removed comes back only where no other has its data.
+    /// A location that a user removed comes back only if no other one has its data.
     fn check_locations(&self, commit: &Commit<'_>, id: &str) {
         let since = self.elapsed().saturating_sub(Duration::from_mins(2));
         if self.turned_since(since) || self.seen.lock().unwrap().strange.contains(id) {
@@ -174,7 +174,7 @@ impl Truth {
         }
     }
 
-    /// What is done with is not there any more.
+    /// The data of a settled location is gone.
     fn check_settled(&self, commit: &Commit<'_>) {
         let since = self.elapsed().saturating_sub(Duration::from_mins(3));
         let has_turned = self.turned_since(since);

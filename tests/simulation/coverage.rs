@@ -1,12 +1,12 @@
-//! Which event met which state, and which of these must not get lost.
+//! Counts which events met which states, and which of these combinations must occur.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::truth::{STATES, Visits};
 
-/// What 10,000 seeds visit often: states, by event. Transactions go by their statement, answers by their
-/// reason; the rest of the table takes two who come at one moment.
+/// What 10,000 seeds visit often: states, by event. Transactions are named after their statement,
+/// results after their reason. The other combinations need two actors at exactly the same moment.
 const REACHED: &[(&str, &str)] = &[
     ("add_child", "Live Broken"),
     ("add_location", "Live Broken"),
@@ -55,7 +55,7 @@ pub(crate) fn unvisited(visits: &Visits) -> Vec<String> {
     lost
 }
 
-/// How often which event met which state.
+/// How often each event met each state.
 pub(crate) fn table(visits: &Visits) -> String {
     let mut text = format!("{:<30}", "");
     for state in STATES {

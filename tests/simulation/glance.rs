@@ -1,4 +1,5 @@
-//! What Glance and its users write, transaction by transaction: `docs/development/tables.md` has which.
+//! The writes of Glance and its users, transaction by transaction: `docs/development/tables.md`
+//! lists them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct Glance {
     pub(crate) node: usize,
 }
 
-/// How often a transaction that lost a race is tried.
+/// Attempts of a transaction that loses a race.
 const ATTEMPTS: usize = 3;
 
 impl Glance {
@@ -51,7 +52,7 @@ impl Glance {
         self.world.database.read(self.node, ask)
     }
 
-    /// As `GET` finds it.
+    /// The image as `GET` finds it.
     fn shown(&self, id: &str) -> Option<ImageRow> {
         let is_shown = |row: &&ImageRow| !row.deleted && row.status != ImageStatus::PendingDelete;
         self.read(|tables| tables.images.get(id).filter(is_shown).cloned())
@@ -61,7 +62,8 @@ impl Glance {
         self.read(|tables| tables.locations_of(id).filter(|row| !row.deleted).cloned().collect())
     }
 
-    /// Between two transactions: mostly nothing, now and then a stall.
+    /// Waits between two transactions: usually not at all, sometimes for a long time. False if the
+    /// process dies.
     pub(crate) async fn between(&self, chance: &mut Chance) -> bool {
         if self.world.is_quiet() {
             return true;
@@ -72,11 +74,10 @@ impl Glance {
             _ => chance.below(200_000),
         };
         sleep(Duration::from_millis(wait)).await;
-        // it dies
         !chance.permille(self.world.odds.crash / 2)
     }
 
-    /// Another image, with data in one or two stores.
+    /// Creates an image with data in one or two stores.
     pub(crate) fn create(&self, id: &str, chance: &mut Chance) {
         let now = self.world.stored_now();
         let rows: Vec<_> = STORES
@@ -138,12 +139,12 @@ impl Glance {
         }
     }
 
-    /// DELETE: four transactions, of which each may be the last, or a minute late.
+    /// DELETE: four transactions, each of which may be the last one, or a minute late.
     pub(crate) async fn delete(&self, id: &str, chance: &mut Chance) {
         let Some(image) = self.shown(id).filter(|row| !row.protected) else { return };
         let locations: Vec<_> = self.live_locations(id).iter().map(|row| row.id).collect();
         let is_deactivated = image.status == ImageStatus::Deactivated;
-        // Nothing waits of what has no location, or is deactivated: it ends at once.
+        // An image without locations, or a deactivated one, does not wait: it ends at once.
         let waits = !locations.is_empty() && !is_deactivated;
         let moment = self.world.stored_now();
         if waits {
@@ -160,7 +161,7 @@ impl Glance {
         self.destroy_image(id, moment);
     }
 
-    /// The first two.
+    /// The first two transactions.
     fn stamp(&self, event: &'static str, locations: &[i32], moment: Timestamp) -> bool {
         let now = self.world.stored_now();
         self.write(event, |transaction| {
@@ -174,12 +175,12 @@ impl Glance {
                     row.cause = Cause::Delete(moment);
                 },
             );
-            // a row that is gone fails the request
+            // a missing row fails the request
             (found == locations.len()).then_some(())
         })
     }
 
-    /// The third: the status, and every property, also those that are deleted.
+    /// The third transaction: the status, and every property, including deleted ones.
     fn change_status(&self, id: &str, status: ImageStatus, moment: Timestamp) -> bool {
         let now = self.world.stored_now();
         self.write("delete.3", |transaction| {
@@ -204,7 +205,8 @@ impl Glance {
         })
     }
 
-    /// The fourth, `image_destroy`: the image, its tags and members, and what of its locations lives.
+    /// The fourth transaction, `image_destroy`: the image, its tags and members, and its live
+    /// locations.
     fn destroy_image(&self, id: &str, moment: Timestamp) {
         let now = self.world.stored_now();
         self.write("delete.4", |transaction| {
@@ -240,7 +242,7 @@ impl Glance {
         });
     }
 
-    /// PATCH that removes a location, if another one lives.
+    /// PATCH that removes a location, if another one is live.
     pub(crate) fn remove_location(&self, id: &str, chance: &mut Chance) {
         let Some(image) = self.shown(id) else { return };
         let live = self.live_locations(id);
@@ -265,12 +267,13 @@ impl Glance {
         });
     }
 
-    /// PATCH that adds one: that of another image, or of this one once more, in other letters.
+    /// PATCH that adds a location: another image's, or this image's own again in another spelling.
     pub(crate) fn add_location(&self, id: &str, chance: &mut Chance) {
         if self.shown(id).is_none_or(|row| row.status != ImageStatus::Active) {
             return;
         }
-        // a location that is lost, or waits, is as good as any: Glance asks only whether it is there
+        // Glance accepts lost and pending locations too, because it checks only whether the data
+        // exists
         let all = self.read(|tables| {
             tables.locations.values().map(|row| row.value.clone()).collect::<Vec<_>>()
         });
@@ -283,7 +286,7 @@ impl Glance {
         }
     }
 
-    /// `copy-image`: the data is copied into another store, and a location is added.
+    /// `copy-image`: copies the data into another store, and adds a location.
     pub(crate) async fn copy_image(&self, id: &str, chance: &mut Chance) {
         let Some(store) = chance.pick(&STORES) else { return };
         let live = self.live_locations(id);
@@ -316,7 +319,7 @@ impl Glance {
         });
     }
 
-    /// A tag, a member or a property goes, or comes back.
+    /// Removes or restores a tag, a member or a property.
     pub(crate) fn change_child(&self, id: &str, chance: &mut Chance) {
         if self.shown(id).is_none_or(|row| row.status != ImageStatus::Active) {
             return;
@@ -335,7 +338,7 @@ impl Glance {
             gone.cause = Cause::User(now);
             self.set_child("remove_child", &gone);
         } else if !all.iter().any(is_live) {
-            // a tag is a new row; a property keeps its time
+            // a tag gets a new row; a property keeps its time
             let is_new = row.kind == ChildKind::Tag;
             let mut back = if is_new { self.new_child(id, row.kind, &row.word) } else { row };
             back.deleted = false;

@@ -1,5 +1,6 @@
-//! The domain's own rules in a world that one seed decides: what others write, what breaks, who dies, in which
-//! order. A failure prints its seed, and `SEED=.. make simulate` tells what happened.
+//! The domain's code in a simulated world that a seed determines: what others write, what fails,
+//! who dies, and in which order. A failure prints its seed, and `SEED=.. make simulate` shows what
+//! happened.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "each check is about some of the states")]
@@ -29,12 +30,12 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// Seeds of each test; `SEEDS` says another number.
+/// Number of seeds of each test; `SEEDS` sets another one.
 fn seeds() -> u64 {
     number("SEEDS").unwrap_or(10_000)
 }
 
-/// For whoever runs it with `--nocapture`.
+/// Prints something for runs with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "what was visited is worth seeing")]
 fn show(what: &str) {
     println!("{what}");
@@ -63,14 +64,14 @@ fn a_seed_tells_the_same_story_each_time() {
     }
 }
 
-/// A product without one of its rules is found out, by what it does.
+/// Checks that the invariants detect a product without one of its rules.
 fn is_found(mutant: Mutant, by: &str) {
     let Outcome { failures, .. } = many(seeds(), mutant, |failure| failure.contains(by));
     show(&format!("{failures:?}"));
     assert!(!failures.is_empty(), "it goes unnoticed");
 }
 
-/// The same without a part of its statements.
+/// The same for a product that lacks a part of its statements.
 fn is_found_without(part: impl Fn(&mut Without), by: &str) {
     let mut mutant = Mutant::default();
     part(&mut mutant.without);

@@ -1,4 +1,4 @@
-//! Two stores, and the ways in which they lie.
+//! Two stores, and the ways in which they give wrong answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,26 +19,26 @@ pub(crate) const STORES: [&str; 2] = ["fast", "slow"];
 /// Bytes of every image.
 pub(crate) const SIZE: u64 = 8;
 
-/// How a store is reached.
+/// The condition of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Mount {
-    /// As it should be.
+    /// Healthy.
     #[default]
     Up,
-    /// An empty folder: healthy, and nothing is in it.
+    /// An empty folder: healthy, but without objects.
     Empty,
-    /// It does not answer.
+    /// Not answering.
     Down,
 }
 
-/// What lies in the stores.
+/// The objects in the stores.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     pub(crate) whole: BTreeSet<String>,
     pub(crate) damaged: BTreeSet<String>,
-    /// Destroyed by somebody else than the product.
+    /// Objects destroyed by somebody other than the product.
     pub(crate) taken: BTreeSet<String>,
-    /// Still there, and a store has said that it destroyed them.
+    /// Objects that still exist although a store reported them destroyed.
     pub(crate) phantoms: BTreeSet<String>,
     pub(crate) mounts: BTreeMap<&'static str, Mount>,
 }
@@ -50,7 +50,7 @@ impl Objects {
     }
 }
 
-/// The object that a URI names, however it is spelled: `fast/name`.
+/// The object that a URI names in any spelling: `fast/name`.
 pub(crate) fn object(uri: &str) -> String {
     let (_, rest) = uri.split_once("://").unwrap_or_default();
     rest.replace("/./", "/")
@@ -112,7 +112,7 @@ impl Stores for SimStores {
 }
 
 impl SimStore {
-    /// On the way to the store, or back.
+    /// The way to the store, or back.
     async fn cross(&self, call: &'static str, side: u8) {
         let mut chance = self.process.chance(call, side);
         self.process.take_time(&mut chance).await;
@@ -141,7 +141,7 @@ impl SimStore {
         }
     }
 
-    /// What the request does, at the moment in which the store works on it.
+    /// The effect of the request, when the store processes it.
     fn destroy(&self, image: &ImageId, uri: &StoreUri) -> Deletion {
         let (process, world) = (&self.process, &self.process.world);
         let name = object(uri.as_str());
@@ -169,7 +169,7 @@ impl SimStore {
             return if way == 3 { Deletion::Uncertain(text()) } else { Deletion::Gone };
         }
         if way == 4 {
-            // a success without effect
+            // reports success without effect
             world.objects.lock().unwrap().phantoms.insert(name);
             return Deletion::Deleted;
         }
@@ -239,7 +239,7 @@ impl Store for SimStore {
         self.cross("delete", 0).await;
         let deletion = self.destroy(image, uri);
         self.cross("delete", 1).await;
-        // A mutant of the product does not know that something was touched.
+        // One mutant of the product does not notice that data was touched.
         let is_blind = self.process.world.truth.is_blind();
         match deletion {
             Deletion::Partial(why) | Deletion::Uncertain(why) if is_blind => Deletion::Refused(why),

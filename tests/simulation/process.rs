@@ -1,4 +1,4 @@
-//! One process: its clock, its way to the database, and how it ends.
+//! One process: its clock, its connection to the database, and its death.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -26,9 +26,9 @@ pub(crate) struct Process {
     pub(crate) number: usize,
     pub(crate) node: usize,
     pub(crate) clock: Arc<HostClock>,
-    /// It is dead.
+    /// Cancelled when it dies.
     pub(crate) dead: CancellationToken,
-    /// It stands still until then.
+    /// It is frozen until then.
     frozen: Mutex<Option<Instant>>,
     calls: Mutex<BTreeMap<(&'static str, u8), u64>>,
 }
@@ -51,7 +51,7 @@ impl Process {
         })
     }
 
-    /// Its answers to a call, the next ones each time.
+    /// The choices for one call, different each time.
     pub(crate) fn chance(&self, call: &'static str, side: u8) -> Chance {
         let mut calls = self.calls.lock().unwrap();
         let count = calls.entry((call, side)).or_default();
@@ -59,7 +59,7 @@ impl Process {
         Chance::of(self.world.seed, &[self.number as u64, word(call), u64::from(side), *count])
     }
 
-    /// Stops it for a while, as SIGSTOP does. Its sessions may be gone by then.
+    /// Freezes it for a while, like SIGSTOP. It may lose its sessions meanwhile.
     pub(crate) fn freeze(&self, time: Duration, loses_locks: bool) {
         *self.frozen.lock().unwrap() = Some(Instant::now() + time);
         if loses_locks {
@@ -67,7 +67,7 @@ impl Process {
         }
     }
 
-    /// Takes as long as it takes.
+    /// Takes a random time.
     pub(crate) async fn take_time(&self, chance: &mut Chance) {
         if self.world.is_quiet() {
             return sleep(Duration::from_millis(1)).await;
@@ -105,7 +105,7 @@ impl Process {
         Ok(())
     }
 
-    /// The product's parts.
+    /// Builds the product's parts.
     pub(crate) fn product(self: &Arc<Self>) -> Product {
         let world = &self.world;
         let database_clock = Arc::new(HostClock { world: Arc::clone(world), ahead: 0.into() });
@@ -137,7 +137,7 @@ impl Process {
     }
 }
 
-/// What a process has.
+/// The product's parts in one process.
 #[derive(Debug)]
 pub(crate) struct Product {
     pub(crate) reverter: Arc<Reverter>,
@@ -174,7 +174,7 @@ impl Line for Process {
 }
 
 impl Process {
-    /// Does it, unless the process dies before the end: `None`. Death comes at a moment of its own.
+    /// Runs something; `None` if the process dies before the end, at a random moment.
     pub(crate) async fn run<T>(&self, act: impl Future<Output = T>) -> Option<T> {
         let mut chance = self.chance("death", 0);
         let dies = !self.world.is_quiet() && chance.permille(self.world.odds.crash);
@@ -196,7 +196,7 @@ impl Process {
         done
     }
 
-    /// Its clock is set.
+    /// Sets its clock.
     pub(crate) fn set_clock(&self, ahead: i64) {
         self.clock.ahead.store(ahead, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! One seed, and many.
+//! Runs one seed, or many.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -22,10 +22,10 @@ use crate::process::{Process, Product};
 use crate::truth::Visits;
 use crate::world::{GRACE, Mutant, World};
 
-/// Stamps of one DELETE are no further apart.
+/// The stamps of one DELETE are at most this far apart.
 const SAME_DELETE: TimeDelta = TimeDelta::seconds(1);
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) failures: Vec<String>,
@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
     pub(crate) visits: Visits,
 }
 
-/// One world, from its beginning to its end.
+/// Runs one world from beginning to end.
 pub(crate) fn one(seed: u64, mutant: Mutant, is_told: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -51,7 +51,7 @@ pub(crate) fn one(seed: u64, mutant: Mutant, is_told: bool) -> Outcome {
     Outcome { failures, told, visits: std::mem::take(&mut known.visits) }
 }
 
-/// So many worlds, on all processors, until one fails in a way that counts.
+/// Runs this many worlds on all processors, until one fails in a way that counts.
 pub(crate) fn many(seeds: u64, mutant: Mutant, counts: impl Fn(&String) -> bool + Sync) -> Outcome {
     let (next, has_failed, all) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::default());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -115,7 +115,7 @@ async fn live(world: &Arc<World>) {
     }
 }
 
-/// Nothing goes wrong any more, and nobody does anything but the product.
+/// Ends all faults and all actors except the product.
 async fn end(world: &Arc<World>) {
     world.is_quiet.store(true, Ordering::Relaxed);
     for store in STORES {
@@ -139,7 +139,7 @@ async fn end(world: &Arc<World>) {
     nothing_is_lost(world);
 }
 
-/// Everything that still exists comes back.
+/// Reverts everything that still exists.
 async fn bring_back(world: &World, process: &Process, product: &Product) {
     for image in IMAGES {
         let began = world.elapsed();
@@ -166,7 +166,8 @@ async fn bring_back(world: &World, process: &Process, product: &Product) {
                     tables.locations.get(&row.id).is_some_and(LocationRow::is_live)
                 })
             };
-            // stamps that lie apart are of two DELETEs, or of a slow one: then one copy has to do
+            // stamps that are further apart belong to two DELETEs, or to a slow one: then one copy
+            // suffices
             let is_last = |row: &LocationRow| {
                 row.status == LocationStatus::PendingDelete
                     && row.deleted_at.zip(last).is_some_and(|(at, last)| last - at <= SAME_DELETE)
@@ -183,7 +184,7 @@ async fn bring_back(world: &World, process: &Process, product: &Product) {
     }
 }
 
-/// Nothing is stuck after them.
+/// Nothing is stuck after two passes.
 async fn two_passes(world: &World, product: &Product) {
     let admin = Admin::local_operator();
     world.truth.seen.lock().unwrap().paused = None;
@@ -212,7 +213,7 @@ async fn two_passes(world: &World, product: &Product) {
         let Some(found) = found else { continue };
         let state = found.state();
         let due = found.waits_since().is_some_and(|at| at + TimeDelta::minutes(4) <= before);
-        // of an image that lives; others wait until they are due, or alive
+        // a claim of a living image's location must be gone; others wait until they are due or alive
         let is_claimed = state == State::Live && found.locations.iter().any(Location::is_claimed);
         if is_claimed || (due && !actors::is_settled(state)) {
             world.truth.fail(format!("{image} is stuck as {state:?} after two passes"));
@@ -220,7 +221,7 @@ async fn two_passes(world: &World, product: &Product) {
     }
 }
 
-/// Every destruction is recorded, and no living image is without its data.
+/// Every destruction is recorded, and every living image has its data.
 fn nothing_is_lost(world: &World) {
     let destroyed = world.truth.seen.lock().unwrap().destroyed.clone();
     let strange = world.truth.seen.lock().unwrap().strange.clone();
@@ -230,7 +231,7 @@ fn nothing_is_lost(world: &World) {
             let is_its = tables.audit.values().any(|row| {
                 row.image_id.as_ref() == Some(image) && row.operation.starts_with("scrub")
             });
-            // of an image that is deactivated, the rest has to wait
+            // the rest of a deactivated image has to wait
             let is_unfinished = tables.locations_of(image).any(LocationRow::is_claimed);
             if !is_its && !is_unfinished && !strange.contains(image) {
                 problems.push(format!("{image} was destroyed, and no entry says so"));

@@ -1,4 +1,5 @@
-//! Those who know nothing of the product: upstream's scrubber, `db purge`, somebody in a store.
+//! Programs that do not know the product: upstream's scrubber, `db purge`, somebody who deletes
+//! objects.
 
 use chrono::TimeDelta;
 use glance_revert::domain::image::{Image, ImageStatus, State};
@@ -12,7 +13,7 @@ use crate::objects;
 use crate::world::{SCRUB_TIME, World};
 
 impl Glance {
-    /// `glance-manage db purge` of what was deleted so long ago.
+    /// `glance-manage db purge` of rows that were deleted this long ago.
     pub(crate) fn purge(&self, age: TimeDelta) {
         let before = self.world.now() - age;
         self.write("purge", |transaction| {
@@ -122,20 +123,20 @@ impl World {
         }
     }
 
-    /// Somebody deletes an object of an image in its store.
+    /// Somebody deletes an image's object in one store.
     pub(crate) fn take_by_hand(&self, image: &str, store: &str) {
         self.truth.tell(|| format!("somebody takes {store}/{image}"));
         self.truth.seen.lock().unwrap().strange.insert(image.to_owned());
         self.take(&format!("{store}/{image}"));
     }
 
-    /// Makes an object of another one; whether it was there, and the new one was not.
+    /// Copies an object; true if the source existed and the target did not.
     pub(crate) fn copy(&self, source: &str, name: &str) -> bool {
         let mut objects = self.objects.lock().unwrap();
         objects.whole.contains(source) && objects.whole.insert(name.to_owned())
     }
 
-    /// In which state each image is.
+    /// The state of an image.
     pub(crate) fn state_of(&self, id: &str) -> Option<State> {
         self.database.latest(|tables| tables.image_with_locations(id).map(|image| image.state()))
     }

@@ -1,4 +1,4 @@
-//! What must hold, whatever happens: it sees every transaction and every object that goes.
+//! The invariants: this observes every transaction and every destroyed object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -27,10 +27,10 @@ pub(crate) const STATES: [State; 9] = [
     State::Other,
 ];
 
-/// How often an event met a state.
+/// How often each event met each state.
 pub(crate) type Visits = BTreeMap<(&'static str, usize), u64>;
 
-/// What is known of a world from outside.
+/// Knowledge about a world from outside.
 #[derive(Debug)]
 pub(crate) struct Truth {
     pub(crate) odds: Odds,
@@ -38,40 +38,40 @@ pub(crate) struct Truth {
     start: Instant,
     /// Milliseconds by which the database's clock has jumped.
     jumped: AtomicI64,
-    /// The product does not hear that a store has touched something.
+    /// Whether the product does not notice that a store has touched data.
     is_blind: AtomicBool,
     pub(crate) objects: Arc<Mutex<Objects>>,
     pub(crate) seen: Mutex<Seen>,
 }
 
-/// What was seen.
+/// The observations.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) failures: Vec<String>,
     pub(crate) told: Vec<String>,
     pub(crate) visits: Visits,
-    /// When each transaction was committed.
+    /// The time of each commit.
     commits: Vec<Duration>,
-    /// The states of each image, and since when.
+    /// The states of each image, and their times.
     pub(crate) history: BTreeMap<String, Vec<(Duration, State)>>,
     pub(crate) born: BTreeMap<i32, Duration>,
-    /// When a process claimed an image.
+    /// When each process claimed an image.
     pub(crate) claimed: BTreeMap<(usize, String), Duration>,
-    /// Images whose hold was answered, and until when it runs.
+    /// Images whose hold was answered, and its end.
     pub(crate) held: BTreeMap<String, Timestamp>,
-    /// The same of a pause.
+    /// The same for a pause.
     pub(crate) paused: Option<Timestamp>,
     pub(crate) locked: BTreeMap<usize, Duration>,
     pub(crate) looked: BTreeMap<(usize, String), Duration>,
-    /// When a store last became an empty folder, or none any more.
+    /// When a store last became an empty folder, or was repaired.
     turned: Option<Duration>,
     /// When the clock last jumped.
     pub(crate) jumped: Option<Duration>,
-    /// Images that strangers wrote to.
+    /// Images to which strangers wrote.
     pub(crate) strange: BTreeSet<String>,
     /// Objects that the product destroyed.
     pub(crate) gone: BTreeSet<String>,
-    /// Images of which it did.
+    /// The images of these objects.
     pub(crate) destroyed: BTreeSet<String>,
 }
 
@@ -92,7 +92,7 @@ impl Truth {
         self.is_blind.load(Ordering::Relaxed)
     }
 
-    /// Since the beginning, whatever clocks say.
+    /// Time since the beginning, whatever clocks say.
     pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
@@ -109,13 +109,13 @@ impl Truth {
         self.seen.lock().unwrap().jumped = Some(self.elapsed());
     }
 
-    /// Something does not hold.
+    /// Reports a violation.
     pub(crate) fn fail(&self, what: String) {
         self.tell(|| format!("FAILED: {what}"));
         self.seen.lock().unwrap().failures.push(what);
     }
 
-    /// For whoever reads what happened.
+    /// Adds to the story of the run, if it is printed.
     pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
         if self.is_told {
             let line = format!("{:>12.3} {}", self.elapsed().as_secs_f64(), what());
@@ -136,7 +136,7 @@ impl Truth {
         self.seen.lock().unwrap().looked.insert((process, image.to_owned()), at);
     }
 
-    /// A share went away or came back.
+    /// A share disappeared or came back.
     pub(crate) fn mounted(&self, store: &'static str, mount: Mount) {
         let mut objects = self.objects.lock().unwrap();
         let old = objects.mounts.insert(store, mount).unwrap_or_default();
@@ -147,23 +147,23 @@ impl Truth {
         self.tell(|| format!("store {store} is {mount:?}"));
     }
 
-    /// When a transaction was committed, by its number.
+    /// The time of a commit, by its number.
     pub(crate) fn committed_at(&self, number: usize) -> Option<Duration> {
         self.seen.lock().unwrap().commits.get(number).copied()
     }
 
-    /// A node may be so far behind.
+    /// The maximum lag of a node.
     pub(crate) fn lag(&self) -> Duration {
         if self.odds.nodes > 1 { Duration::from_mins(1) } else { Duration::ZERO }
     }
 
-    /// Whether a store became an empty folder, or none any more, since then: between two looks at it
-    /// nobody can know.
+    /// Whether a store became an empty folder, or was repaired, since then: nobody can know what
+    /// happens between two looks at it.
     pub(crate) fn turned_since(&self, since: Duration) -> bool {
         self.seen.lock().unwrap().turned.is_some_and(|at| at >= since)
     }
 
-    /// Whether an image was in such a state at some time since then.
+    /// Whether an image was in such a state at any time since then.
     pub(crate) fn was(&self, id: &str, since: Duration, is: impl Fn(State) -> bool) -> bool {
         let seen = self.seen.lock().unwrap();
         let Some(history) = seen.history.get(id) else { return false };
@@ -172,7 +172,7 @@ impl Truth {
     }
 }
 
-/// The images that a transaction touched.
+/// The images that a transaction changed.
 fn touched(commit: &Commit<'_>) -> BTreeSet<String> {
     let image = |change: &Change| match change {
         Change::Image(id, _) | Change::Hold(id, _) => Some(id.clone()),

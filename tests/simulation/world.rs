@@ -1,4 +1,4 @@
-//! The world of one seed: a database, stores, time, and what may go wrong in it.
+//! The world of one seed: a database, stores, time, and the possible faults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,22 +13,22 @@ use crate::truth::Truth;
 use chrono::TimeDelta;
 use glance_revert::domain::time::{Clock, Timestamp};
 
-/// How long after its deletion an image is left alone.
+/// The world's `scrub_time`.
 pub(crate) const SCRUB_TIME: Duration = Duration::from_mins(10);
-/// How long a DELETE may stand still before it counts as dead.
+/// How long a DELETE may make no progress before it counts as dead.
 pub(crate) const GRACE: Duration = Duration::from_mins(1);
 
-/// What may happen in a world, decided by its seed. Numbers are of a thousand.
+/// The events that may occur in a world, determined by its seed. Numbers are per thousand.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a trouble of its own")]
 pub(crate) struct Odds {
     pub(crate) nodes: usize,
     pub(crate) whole_seconds: bool,
-    /// Calls of the database that break, or whose answer is lost.
+    /// Database calls that fail, or whose answer is lost.
     pub(crate) broken: u64,
-    /// Requests to a store that do not go well.
+    /// Store requests that fail.
     pub(crate) store: u64,
-    /// Steps that take their time.
+    /// Steps that take long.
     pub(crate) slow: u64,
     /// Actions of a process that end with its death.
     pub(crate) crash: u64,
@@ -57,12 +57,12 @@ impl Odds {
     }
 }
 
-/// What is left out of the product, to see whether somebody notices.
+/// The rules that are omitted from the product, to test whether the checks notice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mutant {
-    /// Of its statements.
+    /// Omitted rules of its statements.
     pub(crate) without: Without,
-    /// It does not hear that a store has touched something.
+    /// Whether it does not notice that a store has touched data.
     pub(crate) is_blind: bool,
 }
 
@@ -74,7 +74,7 @@ pub(crate) struct World {
     pub(crate) locks: Arc<Locks>,
     pub(crate) objects: Arc<Mutex<Objects>>,
     pub(crate) truth: Arc<Truth>,
-    /// Nothing goes wrong any more.
+    /// Whether faults have ended.
     pub(crate) is_quiet: AtomicBool,
     ids: AtomicI32,
     processes: AtomicUsize,
@@ -88,7 +88,7 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// Must be called inside a runtime whose time is paused.
+    /// Must be called inside a runtime with paused time.
     pub(crate) fn new(seed: u64, mutant: Mutant, is_told: bool) -> Arc<Self> {
         let odds = Odds::of(seed);
         let database = Arc::new(Database::new(odds.nodes, odds.whole_seconds, mutant.without));
@@ -108,7 +108,7 @@ impl World {
         })
     }
 
-    /// Since the beginning, whatever clocks say.
+    /// Time since the beginning, whatever clocks say.
     pub(crate) fn elapsed(&self) -> Duration {
         self.truth.elapsed()
     }
@@ -118,12 +118,12 @@ impl World {
         self.truth.now()
     }
 
-    /// The same as a column keeps it.
+    /// The database's time as a column stores it.
     pub(crate) fn stored_now(&self) -> Timestamp {
         self.database.stored(self.now())
     }
 
-    /// A row that was not there before.
+    /// The id of a new row.
     pub(crate) fn new_row(&self) -> i32 {
         self.ids.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -132,7 +132,7 @@ impl World {
         self.processes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Another answer each time.
+    /// Different choices each time.
     pub(crate) fn chance(&self, name: &'static str) -> Chance {
         let mut names = self.names.lock().unwrap();
         let count = names.entry(name).or_default();
@@ -140,7 +140,7 @@ impl World {
         Chance::of(self.seed, &[word(name), *count])
     }
 
-    /// A node hears of what others have committed: mostly soon, now and then late.
+    /// A node receives others' commits, usually soon, sometimes late.
     pub(crate) fn hear(&self, node: usize) {
         if self.odds.nodes == 1 {
             return;
@@ -163,7 +163,7 @@ impl World {
 #[derive(Debug)]
 pub(crate) struct HostClock {
     pub(crate) world: Arc<World>,
-    /// Milliseconds ahead of the database's.
+    /// Milliseconds by which it is ahead of the database's clock.
     pub(crate) ahead: AtomicI64,
 }
 

@@ -1,4 +1,4 @@
-//! Pauses, holds and the audit: `src/db/control.rs` and `src/db/tables.rs`.
+//! Pauses, holds and the audit, like `src/db/control.rs` and `src/db/tables.rs`.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::repo::{MemoryRepo, add_entries};
 use super::row::OrdersRow;
 use super::tables::{Change, Tables, Transaction};
 
-/// An order that lost a race is given again so often.
+/// Attempts of an order that loses a race.
 const ATTEMPTS: usize = 20;
 
 /// Orders and the audit, in memory.
@@ -29,7 +29,7 @@ const ATTEMPTS: usize = 20;
 pub(crate) struct MemoryControl(pub(crate) std::sync::Arc<MemoryRepo>);
 
 impl MemoryControl {
-    /// An order, and its entries, which say what it did.
+    /// Carries out an order, and writes its audit entries.
     async fn order<T: Send>(
         &self,
         call: &'static str,
@@ -51,7 +51,7 @@ impl MemoryControl {
 }
 
 impl MemoryControl {
-    /// An UPDATE of the row of orders that is no order.
+    /// Changes the row of orders without an order.
     async fn note(
         &self,
         call: &'static str,
@@ -88,7 +88,7 @@ fn runs(pause: Option<&InForce>, now: Timestamp) -> bool {
     pause.is_some_and(|pause| pause.term.until > now)
 }
 
-/// An image as its entry names it.
+/// An image as an audit entry names it.
 fn named(tables: &Tables, id: &ImageId) -> AuditedImage {
     let row = tables.images.get(id.as_str());
     let name = row.map(|row| format!("name of {}", row.id));

@@ -1,4 +1,4 @@
-//! Advisory locks: they belong to a session, and a session can be lost.
+//! Advisory locks, which belong to a session that can be lost.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,16 @@ use glance_revert::domain::repo::RepoError;
 
 use super::MemoryRepo;
 
-/// The lock of passes.
+/// The name of the pass lock.
 const PASS: &str = "pass";
 
-/// Who has which lock, on each node: nodes do not know of each other's.
+/// The holders of the locks, separately for each node, because nodes do not share locks.
 #[derive(Debug, Default)]
 pub(crate) struct Locks(Mutex<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
-    /// By node and name: the process, and the number of the taking.
+    /// By node and name: the process, and a number for this acquisition.
     by_name: BTreeMap<(usize, String), (usize, u64)>,
     takings: u64,
 }
@@ -45,13 +45,13 @@ impl Locks {
         }
     }
 
-    /// The session of a process is gone: everybody may have its locks, and it does not know.
+    /// Ends the session of a process: others may take its locks, and the process does not know it.
     pub(crate) fn lose(&self, process: usize) {
         self.0.lock().unwrap().by_name.retain(|_, (its, _)| *its != process);
     }
 }
 
-/// The locks as one process has them.
+/// The locks as seen by one process.
 #[derive(Debug)]
 pub(crate) struct MemoryLock {
     pub(crate) locks: Arc<Locks>,

@@ -1,6 +1,6 @@
-//! Glance's tables, our own beside them, and the locks, in memory: what `src/db` does in SQL, statement by
-//! statement. Transactions are executed at one moment; who waits, fails or dies is decided outside, by
-//! a [`Line`].
+//! Glance's tables, our own tables and the locks in memory: what `src/db` does in SQL, statement by
+//! statement. Each transaction takes effect at one moment; a [`Line`] decides who waits, fails or
+//! dies.
 
 mod control;
 mod locks;
@@ -25,69 +25,69 @@ pub(crate) use self::repo::MemoryRepo;
 pub(crate) use self::row::{Cause, ChildKind, ChildRow, ImageRow, LocationRow};
 pub(crate) use self::tables::{Change, Tables, Transaction};
 
-/// The way from a process to its database.
+/// The connection from a process to its database.
 #[async_trait]
 pub(crate) trait Line: Debug + Send + Sync {
-    /// Before anything is asked: takes its time, or breaks.
+    /// Called before a request: takes time, or fails.
     async fn ask(&self, call: &'static str) -> Result<(), RepoError>;
 
-    /// After it was done: takes its time, or loses the answer.
+    /// Called after it was processed: takes time, or loses the answer.
     async fn answer(&self, call: &'static str) -> Result<(), RepoError>;
 
-    /// An image was looked at again, after COMMIT.
+    /// Called when an image was examined again after COMMIT.
     fn looked_again(&self, _image: &str) {}
 
-    /// The node of the database.
+    /// The database node that this process uses.
     fn node(&self) -> usize {
         0
     }
 
-    /// A word for the process.
+    /// The number of the process.
     fn process(&self) -> usize {
         0
     }
 }
 
-/// Rules of the statements that can be left out, to see whether somebody notices.
+/// Rules of the statements that can be omitted, to test whether the checks notice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
 pub(crate) struct Without {
-    /// Bytes go before the claim is written.
+    /// Omits: the claim is written before bytes are destroyed.
     pub(crate) claim_first: bool,
-    /// A claim has no stamp of its own.
+    /// Omits: each claim has its own stamp.
     pub(crate) stamp: bool,
-    /// A hold is no part of the compare-and-set.
+    /// Omits: holds are part of the compare-and-set.
     pub(crate) hold: bool,
-    /// The audit is written after the change, in a transaction of its own.
+    /// Omits: the audit entry is written in the change's transaction.
     pub(crate) audit_inside: bool,
-    /// Tags and members that were deleted shortly before the image count as deleted with it.
+    /// Omits: tags and members belong to the delete only if their time is exactly the image's.
     pub(crate) moment: bool,
-    /// An image is read before its lock is taken, and not after it.
+    /// Omits: an image is read after its lock is taken.
     pub(crate) look_after_lock: bool,
-    /// What was destroyed meanwhile is not looked for after COMMIT.
+    /// Omits: the image is examined again after COMMIT.
     pub(crate) second_look: bool,
-    /// A living image can always show that its store is there.
+    /// Omits: absence is believed only if a living image's data is there.
     pub(crate) canary: bool,
 }
 
-/// One transaction that was committed.
+/// A committed transaction.
 #[derive(Debug)]
 pub(crate) struct Commit<'a> {
     /// What it was.
     pub(crate) event: &'static str,
-    /// Who made it.
+    /// The process that made it.
     pub(crate) process: usize,
-    /// The rows before, in the order of their changes.
+    /// The rows before, in the order of the changes.
     pub(crate) before: &'a [Change],
     /// The rows after.
     pub(crate) after: &'a [Change],
-    /// All rows, after it.
+    /// All rows after it.
     pub(crate) tables: &'a Tables,
 }
 
-/// Sees every transaction.
+/// Observes every transaction.
 pub(crate) trait Watch: Debug + Send + Sync {
-    /// Told of each, in the order in which they were committed.
+    /// Called for each transaction, in commit order.
     fn committed(&self, commit: &Commit<'_>);
 }
 
@@ -95,17 +95,17 @@ pub(crate) trait Watch: Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct Database {
     cluster: Mutex<Cluster>,
-    /// Whether times are kept in whole seconds.
+    /// Whether times are stored in whole seconds.
     pub(crate) whole_seconds: bool,
-    /// What is left out of the rules.
+    /// The omitted rules.
     pub(crate) without: Without,
 }
 
 #[derive(Debug)]
 struct Cluster {
-    /// What each node has seen.
+    /// The rows that each node knows.
     nodes: Vec<Node>,
-    /// What was committed, in order; only where there are several nodes.
+    /// The committed changes in order; only with several nodes.
     log: Vec<Vec<Change>>,
     latest: Tables,
     watch: Option<Arc<dyn Watch>>,
@@ -117,12 +117,12 @@ struct Node {
     applied: usize,
 }
 
-/// Another node had changed a row first.
+/// Another node has changed a row first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LostRace;
 
 impl Database {
-    /// With so many nodes, of which each has a word in COMMIT.
+    /// Creates a database with this number of nodes, which certify each COMMIT.
     pub(crate) fn new(nodes: usize, whole_seconds: bool, without: Without) -> Self {
         let several = if nodes > 1 { nodes } else { 0 };
         let nodes = (0..several).map(|_| Node::default()).collect();
@@ -130,28 +130,28 @@ impl Database {
         Self { cluster: Mutex::new(cluster), whole_seconds, without }
     }
 
-    /// From now on `watch` sees what is committed.
+    /// Reports each commit to `watch` from now on.
     pub(crate) fn watched_by(&self, watch: Arc<dyn Watch>) {
         self.lock().watch = Some(watch);
     }
 
-    /// A time as a column keeps it.
+    /// A time as the database stores it.
     pub(crate) fn stored(&self, at: Timestamp) -> Timestamp {
         at.trunc_subsecs(if self.whole_seconds { 0 } else { 6 })
     }
 
-    /// What a node knows.
+    /// Reads the rows that a node knows.
     pub(crate) fn read<T>(&self, node: usize, ask: impl FnOnce(&Tables) -> T) -> T {
         let cluster = self.lock();
         ask(cluster.nodes.get(node).map_or(&cluster.latest, |node| &node.tables))
     }
 
-    /// What is so, whatever a node knows.
+    /// Reads the latest rows, whatever a node knows.
     pub(crate) fn latest<T>(&self, ask: impl FnOnce(&Tables) -> T) -> T {
         ask(&self.lock().latest)
     }
 
-    /// One transaction on a node. `None` rolls it back.
+    /// Runs one transaction on a node. `None` rolls it back.
     pub(crate) fn transaction<T>(
         &self,
         (event, node, process): (&'static str, usize, usize),
@@ -180,7 +180,7 @@ impl Database {
                 Transaction::undo(&mut cluster.nodes[node].tables, before);
                 return Err(LostRace);
             }
-            // what is behind it in the log comes before it here too
+            // earlier commits in the log reach this node first
             cluster.catch_up(node, |_| true);
             for change in &after {
                 cluster.latest.apply(change.clone());
@@ -195,12 +195,12 @@ impl Database {
         Ok(Some(done))
     }
 
-    /// A node hears of all transactions.
+    /// Applies all commits to a node.
     pub(crate) fn catch_up(&self, node: usize) {
         self.lock().catch_up(node, |_| true);
     }
 
-    /// A node hears of the next transactions, by their number, as long as `has_come` says so.
+    /// Applies the next commits to a node, as long as `has_come` accepts their number.
     pub(crate) fn catch_up_while(&self, node: usize, has_come: impl Fn(usize) -> bool) {
         self.lock().catch_up(node, has_come);
     }

@@ -1,4 +1,4 @@
-//! What `src/db/lists.rs` asks, of rows in memory.
+//! The queries of `src/db/lists.rs` and `src/db/backlog.rs`, on rows in memory.
 
 use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::location::LocationStatus;
@@ -71,7 +71,7 @@ pub(super) fn count_due(tables: &Tables, before: Timestamp) -> Tally {
     tally
 }
 
-/// `REMNANTS`, and where they end.
+/// `REMNANTS`, and where the stretch ends.
 pub(super) fn remnants(
     tables: &Tables,
     before: Timestamp,
@@ -109,7 +109,7 @@ pub(super) fn remnants(
     Remnants { ids, next }
 }
 
-/// What `LIST_PENDING` lists, whatever its filters.
+/// Whether `LIST_PENDING` lists an image, apart from filters.
 fn waits(tables: &Tables, image: &ImageRow, unscrubbed_after: Timestamp) -> bool {
     match image.status {
         ImageStatus::PendingDelete => true,

@@ -1,4 +1,4 @@
-//! Lists and reverts: `src/db/repo.rs`.
+//! Lists and reverts, like `src/db/repo.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub(crate) struct MemoryRepo {
     pub(super) line: Arc<dyn Line>,
     /// The clock of the database's host.
     pub(super) clock: Arc<dyn Clock>,
-    /// Claims that are written only when the bytes are gone.
+    /// Claims that are written only after the bytes are destroyed.
     pub(super) late_claims: Mutex<Vec<(Work, Timestamp)>>,
     planned: Mutex<BTreeMap<String, Vec<i32>>>,
     /// Images as they were before their lock was taken.
@@ -44,7 +44,7 @@ impl MemoryRepo {
         Self { database, line, clock, late_claims, planned, stale }
     }
 
-    /// For a product that reads before it locks.
+    /// For a mutant that reads before it locks.
     pub(super) fn remember(&self, id: &ImageId) {
         if self.database.without.look_after_lock {
             let read = |tables: &super::Tables| tables.whole_image(id.as_str(), Children::ALL);
@@ -53,7 +53,7 @@ impl MemoryRepo {
         }
     }
 
-    /// A question, there and back.
+    /// Runs a query, with the faults of the connection.
     pub(super) async fn ask<T>(
         &self,
         call: &'static str,
@@ -64,7 +64,8 @@ impl MemoryRepo {
         self.line.answer(call).await.map(|()| answer)
     }
 
-    /// A transaction, there and back; `None` for one that was rolled back, or lost at COMMIT.
+    /// Runs a transaction, with the faults of the connection; `None` if it was rolled back, or lost
+    /// at COMMIT.
     pub(super) async fn write<T>(
         &self,
         call: &'static str,
@@ -84,7 +85,7 @@ impl MemoryRepo {
         self.database.transaction((call, node, process), act)
     }
 
-    /// The entries of a change that was made without them.
+    /// Writes the entries of a change separately, for a mutant.
     pub(super) async fn write_audit_apart(
         &self,
         entries: Vec<&AuditEntry>,
@@ -125,14 +126,14 @@ impl MemoryRepo {
     }
 }
 
-/// The row is as it was read.
+/// Whether the row is unchanged since it was read.
 pub(super) fn is_unchanged(row: &super::ImageRow, image: &Image) -> bool {
     row.status == image.status
         && printed(row.deleted_at) == image.version.deleted_at
         && printed(row.updated_at) == image.version.updated_at
 }
 
-/// The entries of reverts, which end the holds of their images.
+/// Adds the audit entries of reverts, which also end the holds of their images.
 fn add_reverts(transaction: &mut Transaction<'_>, entries: &[&AuditEntry], now: Timestamp) {
     for entry in entries {
         let id = entry.image.as_ref().map(|image| image.id.to_string()).unwrap_or_default();
@@ -144,7 +145,7 @@ fn add_reverts(transaction: &mut Transaction<'_>, entries: &[&AuditEntry], now: 
     add_entries(transaction, entries);
 }
 
-/// Writes entries, the later ones with the greater ids.
+/// Writes audit entries; later ones have greater ids.
 pub(super) fn add_entries(transaction: &mut Transaction<'_>, entries: &[&AuditEntry]) {
     for entry in entries {
         let number = transaction.tables().audit.len();
@@ -177,7 +178,7 @@ fn must_be_locked(guard: &ImageGuard, id: &ImageId) -> Result<(), RepoError> {
     if guard.id() == id { Ok(()) } else { Err(RepoError::NotLocked(id.clone())) }
 }
 
-/// Whether it is written with others where it can be.
+/// Whether the statements for several images can write this one.
 fn is_plain(plan: &RevertPlan) -> bool {
     let image = plan.image();
     let has_live = image.tags.iter().any(|tag| !tag.deleted)
@@ -189,7 +190,7 @@ fn held(row: &LocationRow) -> HeldLocation {
     HeldLocation { image: ImageId::parse(&row.image).ok(), location: row.location() }
 }
 
-/// A page of locations, by row.
+/// Passes on a page of locations, by row id.
 pub(super) fn hand_on<'r>(
     rows: impl Iterator<Item = &'r LocationRow>,
     limit: u32,

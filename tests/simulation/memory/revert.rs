@@ -1,4 +1,4 @@
-//! A revert in its transaction: `src/db/repo/revert.rs`.
+//! A revert in its transaction, like `src/db/repo/revert.rs`.
 
 use chrono::TimeDelta;
 use glance_revert::domain::image::ImageStatus;
@@ -11,7 +11,7 @@ use super::row::{Cause, ChildKind, ChildRow, LocationRow};
 use super::tables::Transaction;
 
 impl MemoryRepo {
-    /// Whether every statement finds the rows that were planned.
+    /// Whether every statement matches the planned rows.
     pub(super) fn revert_in(
         &self,
         transaction: &mut Transaction<'_>,
@@ -101,7 +101,7 @@ impl MemoryRepo {
     }
 }
 
-/// What a product would take that goes by nearness.
+/// Whether a mutant that compares times only approximately takes this row.
 pub(super) fn is_near(row: &ChildRow, moment: Timestamp) -> bool {
     let is_near = |at: Timestamp| at <= moment && moment - at <= TimeDelta::minutes(1);
     row.deleted && row.deleted_at.is_some_and(is_near)

@@ -1,4 +1,4 @@
-//! The rows.
+//! Rows of the tables.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use glance_revert::domain::image::{
 use glance_revert::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use glance_revert::domain::time::Timestamp;
 
-/// Who deleted a row. No column: only the simulation knows.
+/// Who deleted a row. Not a column: only the simulation knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Cause {
     /// Nobody, or the product.
     #[default]
     Nobody,
-    /// A user, who took it off a living image.
+    /// A user, who removed it from a living image.
     User(Timestamp),
     /// A DELETE of the image.
     Delete(Timestamp),
-    /// Somebody who is no part of Glance's API.
+    /// Somebody other than Glance's API.
     Stranger,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct LocationRow {
     pub(crate) cause: Cause,
 }
 
-/// What a row of a child's table is.
+/// The kind of a child row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ChildKind {
     Property,
@@ -88,7 +88,7 @@ pub(crate) fn printed(at: Option<Timestamp>) -> String {
 }
 
 impl ImageRow {
-    /// The image, without children.
+    /// The image without children.
     pub(super) fn image(&self) -> Image {
         Image {
             id: ImageId::parse(&self.id).unwrap(),
@@ -129,7 +129,7 @@ impl ImageRow {
 }
 
 impl LocationRow {
-    /// The location.
+    /// The row as a location.
     pub(crate) fn location(&self) -> Location {
         Location {
             id: self.id,
@@ -141,12 +141,12 @@ impl LocationRow {
         }
     }
 
-    /// Live, as a row.
+    /// Whether the row is live.
     pub(crate) fn is_live(&self) -> bool {
         self.status == LocationStatus::Active && !self.deleted
     }
 
-    /// With the mark of a claim.
+    /// Whether the row has the mark of a claim.
     pub(crate) fn is_claimed(&self) -> bool {
         self.status == LocationStatus::PendingDelete && self.deleted_at.is_none()
     }
@@ -177,7 +177,7 @@ impl ChildRow {
 }
 
 impl LocationRow {
-    /// A new one.
+    /// A new live location.
     pub(crate) fn live(id: i32, image: &str, value: &str) -> Self {
         Self {
             id,

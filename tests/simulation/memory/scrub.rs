@@ -1,4 +1,4 @@
-//! What a pass asks and writes: `src/db/repo/claim.rs` and its neighbours.
+//! The queries and writes of a pass, like `src/db/repo/claim.rs` and its neighbours.
 
 use async_trait::async_trait;
 use glance_revert::domain::audit::AuditEntry;
@@ -15,7 +15,7 @@ use super::repo::{MemoryRepo, add_entries, hand_on, is_unchanged};
 use super::row::LocationRow;
 use super::tables::{Change, Tables, Transaction};
 
-/// A settlement that lost a race is written again so often.
+/// Attempts of a settlement that loses a race.
 const SETTLE_ATTEMPTS: usize = 5;
 
 /// How the transaction of a claim ended.
@@ -26,7 +26,7 @@ enum Claimed {
 }
 
 impl MemoryRepo {
-    /// `BEGIN_CLAIMS` and all of these claims, or none of it.
+    /// `BEGIN_CLAIMS` and all of these claims, or none of them.
     async fn claim_in_one(
         &self,
         works: &[(&Work, Timestamp)],
@@ -187,7 +187,7 @@ fn is_part(one: &Settled<'_>) -> bool {
     !one.is_whole && one.audit.is_some()
 }
 
-/// Images of which another pass has ended what this one left.
+/// Images of which another pass has ended everything that this one left.
 fn last_of(tables: &Tables, settled: &[Settled<'_>]) -> Vec<ImageId> {
     let waits = |id: &ImageId| {
         let mut rows = tables.locations_of(id.as_str());
@@ -212,7 +212,7 @@ fn begin_claims(transaction: &mut Transaction<'_>, now: Timestamp) -> bool {
     !is_paused
 }
 
-/// Whether a hold runs.
+/// Whether a hold is in force.
 pub(super) fn is_held(tables: &Tables, id: &str, now: Timestamp) -> bool {
     tables.holds.get(id).is_some_and(|hold| hold.term.until > now)
 }

@@ -20,7 +20,7 @@ pub(crate) struct Tables {
     pub(crate) audit: BTreeMap<String, AuditRow>,
 }
 
-/// A row as it is from now on; none for one that is deleted.
+/// The new value of a row; `None` for a deleted one.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "few live at a time")]
 pub(crate) enum Change {
@@ -33,7 +33,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Whether two transactions that make these changes are in each other's way.
+    /// Whether two transactions with these changes conflict.
     pub(crate) fn is_of_the_same_row(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Image(one, _), Self::Image(two, _))
@@ -55,7 +55,7 @@ fn put<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, value: Option<V>) -
 }
 
 impl Tables {
-    /// Changes a row; what undoes that.
+    /// Changes a row; returns the change that undoes it.
     pub(super) fn apply(&mut self, change: Change) -> Change {
         match change {
             Change::Image(id, row) => {
@@ -76,7 +76,7 @@ impl Tables {
         }
     }
 
-    /// The locations of an image, by row.
+    /// The locations of an image, by row id.
     pub(crate) fn locations_of<'t>(
         &'t self,
         image: &'t str,
@@ -93,7 +93,7 @@ impl Tables {
         self.children.values().filter(move |row| row.kind == kind && row.image == image)
     }
 
-    /// An image with its locations, those left out that are done with.
+    /// An image with its locations, except settled ones.
     pub(crate) fn image_with_locations(&self, id: &str) -> Option<Image> {
         let row = self.images.get(id)?;
         let mut image = row.image();
@@ -106,7 +106,7 @@ impl Tables {
         Some(image)
     }
 
-    /// The whole image, as `IMAGE` reads it.
+    /// The whole image as `IMAGE` reads it.
     pub(crate) fn whole_image(&self, id: &str, wanted: Children) -> Option<Image> {
         let mut image = self.image_with_locations(id)?;
         let moment = image.deleted_at;
@@ -130,7 +130,7 @@ impl Tables {
     }
 }
 
-/// A transaction that is being executed.
+/// A running transaction.
 #[derive(Debug)]
 pub(crate) struct Transaction<'t> {
     tables: &'t mut Tables,
@@ -154,7 +154,7 @@ impl<'t> Transaction<'t> {
         self.before.push(self.tables.apply(change));
     }
 
-    /// `UPDATE image_locations`; how many rows it finds.
+    /// `UPDATE image_locations`; returns the number of matched rows.
     pub(crate) fn update_locations(
         &mut self,
         is_wanted: impl Fn(&LocationRow) -> bool,
@@ -170,7 +170,7 @@ impl<'t> Transaction<'t> {
         count
     }
 
-    /// `UPDATE` of a child's table; how many rows it finds.
+    /// `UPDATE` of a child table; returns the number of matched rows.
     pub(crate) fn update_children(
         &mut self,
         is_wanted: impl Fn(&ChildRow) -> bool,
@@ -186,7 +186,7 @@ impl<'t> Transaction<'t> {
         count
     }
 
-    /// `UPDATE images` of one; whether it finds the row.
+    /// `UPDATE images` of one image; returns whether the row matched.
     pub(crate) fn update_image(
         &mut self,
         id: &str,
@@ -204,7 +204,7 @@ impl<'t> Transaction<'t> {
         Self::undo(self.tables, self.before);
     }
 
-    /// What undoes it, and what it did.
+    /// The changes that undo it, and its changes.
     pub(super) fn changes(self) -> (Vec<Change>, Vec<Change>) {
         (self.before, self.after)
     }

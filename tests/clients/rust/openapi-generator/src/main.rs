@@ -15,7 +15,7 @@ fn variable(name: &str) -> String {
     env::var(name).expect(name)
 }
 
-/// The status and the reason of a call that was refused.
+/// The status and reason of a refused call.
 fn refusal<T, E>(answer: Result<T, Error<E>>) -> (u16, String) {
     match answer {
         Err(Error::ResponseError(refused)) => {
@@ -27,7 +27,7 @@ fn refusal<T, E>(answer: Result<T, Error<E>>) -> (u16, String) {
     }
 }
 
-/// Stop, see, plan, bring back, release, prove.
+/// The steps of an operator's night: stop, see, plan, bring back, release, prove.
 async fn night(admin: &Configuration) {
     let (project, kernel) = (variable("GLANCE_REVERT_PROJECT"), variable("GLANCE_REVERT_KERNEL"));
     let lost: i64 = variable("GLANCE_REVERT_LOST").parse().unwrap();

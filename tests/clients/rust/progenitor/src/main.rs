@@ -4,7 +4,7 @@ use std::env;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
-// A copy of openapi/openapi.json, laid here by tests/clients/run.
+// A copy of openapi/openapi.json, made by tests/clients/run.
 progenitor::generate_api!(spec = "openapi.json", interface = Builder);
 
 fn variable(name: &str) -> String {
@@ -16,7 +16,7 @@ fn client(headers: HeaderMap) -> Client {
     Client::new_with_client(&variable("GLANCE_REVERT_URL"), http)
 }
 
-/// The status and the reason of a call that was refused.
+/// The status and reason of a refused call.
 fn refusal<T>(answer: Result<ResponseValue<T>, Error<types::Error>>) -> (u16, String) {
     match answer {
         Err(Error::ErrorResponse(refused)) => {
@@ -27,7 +27,7 @@ fn refusal<T>(answer: Result<ResponseValue<T>, Error<types::Error>>) -> (u16, St
     }
 }
 
-/// Stop, see, plan, bring back, release, prove.
+/// The steps of an operator's night: stop, see, plan, bring back, release, prove.
 async fn night(admin: &Client) {
     let (project, kernel) = (variable("GLANCE_REVERT_PROJECT"), variable("GLANCE_REVERT_KERNEL"));
     let lost: i64 = variable("GLANCE_REVERT_LOST").parse().unwrap();
