@@ -15,7 +15,7 @@ import yaml
 
 import rules
 
-# The oldest that Kubernetes's own project still mends, about, and the newest that is known here.
+# About the oldest version that the Kubernetes project still maintains, and the newest known one.
 KUBERNETES = ("1.32", "1.37")
 OTHER_GROUPS = ("monitoring.coreos.com", "gateway.networking.k8s.io")
 CHART = "deploy/helm/glance-revert"
@@ -38,7 +38,7 @@ def run(*command, **options):
 
 
 def step(name, *command, **options):
-    """Runs a tool that says itself what is wrong."""
+    """Runs a tool that reports its own errors."""
     done = run(*command, **options)
     report(name, [] if done.returncode == 0 else [done.stdout + done.stderr])
 
@@ -84,7 +84,7 @@ def openstack_helm():
 
 def renderings():
     """Name, what renders it, checkov's rules that do not hold for it."""
-    # The base is no rendering of its own: it has no namespace, and nothing of Glance's.
+    # The base is not rendered by itself: it has no namespace, and nothing of Glance.
     yield "kustomize overlays/standalone", lambda: kustomization("overlays/standalone"), {}
     yield "kustomize overlays/glance-operator", lambda: kustomization("overlays/glance-operator"), {}
     yield "kustomize examples/sidecar", lambda: kustomization("examples/sidecar"), BESIDE_GLANCE
@@ -144,7 +144,7 @@ def rendering(version, script, render, skipped):
         return [errors or "renders nothing"]
     manifests = documents(text)
     misshapen = [*validated(manifests), *of_other_groups(manifests, script)]
-    # The rules count on what the schemas say.
+    # The rules rely on what the schemas check.
     return misshapen or [*rules.problems(manifests, version), *linted(text, skipped)]
 
 

@@ -1,5 +1,5 @@
-// Holds resources of other API groups against the schemas of their definitions. Reads a JSON list
-// of them, prints a line for each that does not fit.
+// Validates resources of other API groups against the schemas of their definitions. Reads a JSON list of
+// resources, and prints a line for each invalid one.
 
 import { readFileSync } from "node:fs";
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";

@@ -3,7 +3,7 @@
 import configparser
 
 OURS = {"app.kubernetes.io/name": "glance-revert"}
-# openstack-helm's Service and budget of glance-api select on these.
+# openstack-helm's Service and disruption budget of glance-api select these labels.
 GLANCES = {"application", "component"}
 DROP_IN = "/etc/glance/glance.conf.d/glance-revert.conf"
 DEFAULT_PLACES = ("/etc/glance/glance-api.conf", "/etc/glance/glance.conf.d/")
@@ -61,7 +61,7 @@ def mounted(spec, container):
     if volumes != mounts:
         yield f"mounts and volumes differ: {volumes ^ mounts}"
     paths = [mount["mountPath"] for mount in container["volumeMounts"]]
-    # A command in the pod has no arguments of ours, and must read what the service has read.
+    # A command in the pod has no arguments, and must read the same files as the service.
     if container["args"] != ["serve"]:
         yield f"serve is told of files: {container['args']}"
     if DROP_IN not in paths:

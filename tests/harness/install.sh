@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the servers need and a fresh Debian does not have; sourced by tests/run.
+# Installs what the servers need on a fresh Debian; sourced by tests/run.
 
 export PATH=$PATH:/usr/sbin:/sbin
 
-# glance-scrubber --restore wants pgrep; uWSGI is compiled against Python's headers.
+# glance-scrubber --restore needs pgrep; uWSGI is compiled with Python's headers.
 install_packages() {
     local missing=()
     command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null ||
@@ -19,8 +19,8 @@ install_packages() {
     apt_install "${missing[@]}"
 }
 
-# Sets $ceph where there is all that its tests need; a machine may have no such packages, or those
-# of another Python.
+# Sets $ceph if everything that its tests need is available; a machine may lack its packages, or have those of
+# another Python.
 install_ceph() {
     ceph=
     if ! has_ceph && [[ $EUID -eq 0 ]]; then
@@ -42,7 +42,7 @@ has_ceph() {
     PYTHONPATH=/usr/lib/python3/dist-packages "$venv/bin/python" -c 'import rados, rbd' 2>/dev/null
 }
 
-# Sets GLANCE_REVERT_TEST_FAKETIME where it is to be had.
+# Sets GLANCE_REVERT_TEST_FAKETIME if it is available.
 install_faketime() {
     local found
     found=$(find_faketime)
@@ -57,7 +57,7 @@ install_faketime() {
 
 find_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' || true; }
 
-# A Python for tools alone, where nothing else of the tests is wanted.
+# A Python only for tools, if nothing else of the tests is needed.
 install_python() {
     find_python >/dev/null && return
     [[ $EUID -eq 0 ]] || die "no Python 3.10 or newer with headers and venv"
@@ -65,7 +65,7 @@ install_python() {
     apt_install python3 python3-dev python3-venv
 }
 
-# Debian starts the servers that it installs; ours are private, so it is told not to.
+# Debian starts servers when it installs them; this prevents it, because ours are private.
 apt_install() {
     local policy=/usr/sbin/policy-rc.d ours='' status=0 log
     log=$(mktemp)
@@ -85,7 +85,7 @@ apt_install() {
     [[ $status -eq 0 ]] || die "apt-get could not install $*"
 }
 
-# The first Python that can make a virtual environment and compile against itself.
+# The first Python that can create virtual environments and compile extensions.
 find_python() {
     local python
     for python in python3 /usr/bin/python3; do
@@ -101,9 +101,9 @@ PY
     return 1
 }
 
-# Makes the virtual environment of tests/requirements/$1.txt, named after all that decides what is
-# in it; sets $venv, and $stamp, which names its content. The marker is written last: an interrupted
-# install has none and is made anew. `flock` keeps two runs from making the same one.
+# Creates the virtual environment of tests/requirements/$1.txt, named after everything that determines its
+# content; sets $venv, and $stamp, which names its content. The marker is written last, so an interrupted
+# installation is repeated. `flock` keeps two runs from creating the same one.
 make_venv() {
     local python requirements=$root/tests/requirements/$1.txt
     python=$(find_python) || die "no Python 3.10 or newer with headers and venv"
@@ -122,7 +122,7 @@ make_venv() {
     ) 9>"$cache/lock-$1"
 }
 
-# All that a run of Python tools alone needs of the system.
+# The system packages for runs that only need Python tools.
 install_python() {
     find_python >/dev/null && return
     [[ $EUID -eq 0 ]] || die "not root; install python3, python3-dev and python3-venv"

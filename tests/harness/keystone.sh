@@ -1,24 +1,24 @@
 # shellcheck shell=bash
-# A bootstrapped Keystone: its database, and keys of every kind, made by the real keystone-manage
-# and kept in the cache; sourced by tests/run. The tests start servers over copies of it.
+# A bootstrapped Keystone: its database, and keys of every kind, created by the real keystone-manage and kept
+# in the cache; sourced by tests/run. The tests start servers on copies of it.
 
 make_keystone() {
-    # `make_venv` sets these; Glance's are still needed.
+    # `make_venv` sets these, but Glance's are still needed.
     local venv stamp prepared script=$root/tests/harness/keystone.sh
     make_venv keystone
     prepared=$cache/keystone-$stamp-$(sha256sum <"$script" | cut -c1-12)
     if [[ ! -d $prepared ]]; then
         say "preparing a Keystone"
         bootstrap_keystone "$work/keystone"
-        # A rename: another run sees all of it or nothing, and the first one wins.
+        # Renamed atomically: another run sees all of it or nothing, and the first one wins.
         cp -r "$work/keystone" "$prepared.$$"
         mv -T "$prepared.$$" "$prepared" 2>/dev/null || rm -rf "$prepared.$$"
     fi
     export GLANCE_REVERT_TEST_KEYSTONE=$prepared GLANCE_REVERT_TEST_KEYSTONE_PYTHON=$venv/bin/python
 }
 
-# The paths are relative, since keystone-manage runs in the folder, as do the servers over its copies.
-# Without a cache Keystone takes some 200 ms for each call.
+# The paths are relative, because keystone-manage and the servers on its copies run in the folder. Without a
+# cache Keystone needs about 200 ms for each call.
 bootstrap_keystone() {
     local folder=$1
     (umask 077 && mkdir -p "$folder/jws/public" "$folder/jws/private")

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# An empty Glance database of each kind, made by the real `glance-manage db_sync` and kept in the
-# cache; sourced by tests/run.
+# An empty Glance database of each kind, created by the real `glance-manage db_sync` and kept in the cache;
+# sourced by tests/run.
 
-# Sets $schema, by the Glance in $venv.
+# Sets $schema, with the Glance in $venv.
 make_schema() {
     local bin version
     bin=$(postgres_bin)
@@ -11,14 +11,14 @@ make_schema() {
     if [[ ! -d $schema ]]; then
         say "making the schemas of Glance"
         sync_schemas "$work/schema-$stamp"
-        # A rename: another run sees all of it or nothing, and the first one wins.
+        # Renamed atomically: another run sees all of it or nothing, and the first one wins.
         cp -r "$work/schema-$stamp" "$schema.$$"
         mv -T "$schema.$$" "$schema" 2>/dev/null || rm -rf "$schema.$$"
     fi
     export GLANCE_REVERT_TEST_SCHEMA=$schema
 }
 
-# What each test's database on PostgreSQL is copied from.
+# The template of each test's database on PostgreSQL.
 load_template() {
     local bin
     bin=$(postgres_bin)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Private database servers on loopback; sourced by tests/run. They die with their parent, so
-# tests/run itself must start them, never a subshell of it.
+# Private database servers on loopback; sourced by tests/run. They die with their parent, so tests/run must
+# start them itself, never in a subshell.
 
-# Nothing they keep is to survive, so nothing is synced to the disk, but for a bench.
+# Their data need not survive, so nothing is synced to the disk, except for a bench.
 mariadb_fast=(--innodb-flush-method=nosync --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0)
 postgres_fast=(-c fsync=off -c synchronous_commit=off -c full_page_writes=off)
 if [[ -n ${GLANCE_REVERT_TEST_DURABLE-} ]]; then
@@ -17,7 +17,7 @@ postgres_bin() {
     [[ -x $folder/initdb ]] && printf '%s\n' "$folder"
 }
 
-# Named after this process; what a killed run left is taken away by the next one.
+# Named after this process; the next run removes what a killed run left.
 make_work_folder() {
     local parent=${TMPDIR:-/tmp} old pid
     for old in "$parent"/glance-revert-test.*; do
@@ -31,7 +31,7 @@ make_work_folder() {
     password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 }
 
-# Below the range that the kernel takes ports of outgoing connections from.
+# Below the range of ports that the kernel uses for outgoing connections.
 free_port() {
     "$venv/bin/python" - <<'PY'
 import random, socket
@@ -47,7 +47,7 @@ while True:
 PY
 }
 
-# Waits until `$3...` succeeds, for 60 s at most, while process `$2` lives; else shows log `$1`.
+# Waits until `$3...` succeeds, for at most 60 s, as long as process `$2` lives; otherwise shows log `$1`.
 wait_for() {
     local log=$1 pid=$2 tries=300
     shift 2
@@ -82,7 +82,7 @@ SQL
 
 mariadb_client() { mariadb --no-defaults --socket="$work/mariadb/sock" --user=root "$@"; }
 
-# PostgreSQL refuses to run as root: the options that make setpriv run it as another user.
+# PostgreSQL refuses to run as root: options for setpriv to run it as another user.
 postgres_user() {
     local user=nobody
     as_user=()
@@ -101,7 +101,7 @@ start_postgres() {
     (cd / && setpriv "${as_user[@]}" "$bin/initdb" --pgdata="$folder/data" --username=glance --auth=scram-sha-256 \
         --pwfile="$folder/password" --encoding=UTF8 --no-locale --no-sync) >"$folder/install.log" 2>&1 ||
         { tail -n 40 "$folder/install.log" >&2; die "initdb failed"; }
-    # mmap: files of a killed server then lie in its folder, not in /dev/shm.
+    # mmap: the files of a killed server then are in its folder, not in /dev/shm.
     cd /
     setpriv "${as_user[@]}" --pdeathsig QUIT "$bin/postgres" -D "$folder/data" -k "$folder" -p "$port" \
         -c listen_addresses=127.0.0.1 "${postgres_fast[@]}" -c max_connections=300 \
@@ -114,7 +114,7 @@ start_postgres() {
     export GLANCE_REVERT_TEST_POSTGRES="postgresql+psycopg2://glance:$password@127.0.0.1:$port"
 }
 
-# By process id, and waits: nothing of them is left when this returns.
+# Stops them by process id, and returns when all are gone.
 stop_servers() {
     local server
     for server in "${servers[@]}"; do
@@ -126,7 +126,7 @@ stop_servers() {
     servers=()
 }
 
-# Waits for a process (or a group, `-pid`) that was asked to end, 10 s at most, then kills it.
+# Waits up to 10 s for a process (or a group, `-pid`) that was asked to end, then kills it.
 insist() {
     local tries=100
     while kill -0 -- "$1" 2>/dev/null && ((--tries > 0)); do sleep 0.1; done

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Servers that Debian stable does not have: MySQL, and a PgBouncer that keeps prepared statements;
-# sourced by tests/run. They come from packages of Debian unstable, unpacked into a folder of the
-# cache and run from there with their own libraries: nothing is installed.
+# Servers that Debian stable does not have: MySQL, and a PgBouncer that keeps prepared statements; sourced by
+# tests/run. Their packages from Debian unstable are unpacked into a folder of the cache and run there with
+# their own libraries: nothing is installed.
 
-# Sets $sid, the folder; empty where it cannot be had, and then the tests are reported as ignored.
+# Sets $sid, the folder; empty if it is not available, and the tests are then reported as ignored.
 install_sid() {
     local stamp
     stamp=$(sha256sum <"$root/tests/harness/sid.sh" | cut -c1-12)
@@ -22,7 +22,7 @@ install_sid() {
     say "no MySQL and no newer PgBouncer here: their tests are reported as ignored"
 }
 
-# A mirror's list of unstable may be past its date; its signature is checked all the same.
+# A mirror's list of unstable may be expired; its signature is still checked.
 unpack_sid() {
     command -v mmdebstrap >/dev/null || apt_install mmdebstrap || return
     mmdebstrap --variant=extract --include=mysql-server-core,pgbouncer \
@@ -30,7 +30,7 @@ unpack_sid() {
     rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale" "$1/var"
 }
 
-# Where this machine takes its own packages from.
+# The source of this machine's own packages.
 debian_mirror() {
     local mirrors
     mirrors=$(sed -nE 's/^URIs: *([^ ]+\/debian)\/?( .*)?$/\1/p; s/^deb +(\[[^]]*\] +)?([^ ]+\/debian)\/? .*/\2/p' \
@@ -38,14 +38,14 @@ debian_mirror() {
     printf '%s\n' "${mirrors%%$'\n'*}"
 }
 
-# The words that run a program of $sid.
+# The command prefix that runs a program of $sid.
 from_sid() {
     local libraries
     libraries=$(find "$sid"/usr/lib/*-linux-gnu -maxdepth 1 -type d | paste -sd :)
     in_sid=("$(echo "$sid"/usr/lib/*-linux-gnu/ld-linux-*.so.*)" --library-path "$libraries" "$sid/usr/sbin/$1")
 }
 
-# With TLS for who asks for it; `caching_sha2_password` is the default.
+# With TLS for clients that request it; `caching_sha2_password` is the default.
 start_mysql() {
     local folder=$work/mysql port mysql
     mkdir "$folder"
@@ -65,21 +65,21 @@ SQL
         --mysqlx=OFF --skip-name-resolve --skip-log-bin --innodb-flush-method=nosync \
         --innodb-flush-log-at-trx-commit=0 --innodb-doublewrite=0 </dev/null >"$folder/log" 2>&1 &
     servers+=("KILL $!")
-    # Over the socket a password may be told, and from then on the server knows it: the tests' own
-    # clients cannot tell it without TLS.
+    # Over the socket a password may be sent in plain text, and then the server has it in its cache: the
+    # tests' own clients cannot send it without TLS.
     wait_for "$folder/log" $! "$venv/bin/python" -c \
         "import pymysql; pymysql.connect(unix_socket='$folder/sock', user='glance', password='$password')"
     export GLANCE_REVERT_TEST_MYSQL="mysql+pymysql://glance:$password@127.0.0.1:$port"
     export GLANCE_REVERT_TEST_MYSQL_SOCKET=$folder/sock
 }
 
-# In front of PostgreSQL: one whose sessions are shared by transaction, which no lock survives, and one
-# that gives each client a session.
+# Two instances in front of PostgreSQL: one shares sessions between transactions, which loses every lock, and
+# one gives each client a session.
 start_pgbouncers() {
     local folder=$work/pgbouncer mode
     mkdir "$folder"
     (umask 077 && printf '"glance" "%s"\n' "$password" >"$folder/users")
-    # It does not run as root, and others need not be able to read the cache.
+    # It does not run as root, and other users may not be able to read the cache.
     from_sid pgbouncer
     mkdir "$folder/lib"
     "${in_sid[0]}" --list "${in_sid[@]:1}" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | xargs cp -Lt "$folder/lib"

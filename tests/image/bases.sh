@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The base images, made from Debian's packages; sourced by tests/image/run.
+# Builds the base images from Debian's packages; sourced by tests/image/run.
 
 # The default of an ARG of the Dockerfile.
 base_name() { sed -n "s/^ARG $1=//p" "$root/Dockerfile"; }
 
-# Commits a Debian of the Dockerfile's release as image $1, with the packages $2 (a,b,c) and the
-# folder $3 laid over it. One that was made this week is kept, and so are the layers built on it.
+# Commits a Debian of the Dockerfile's release as image $1, with the packages $2 (a,b,c) and the files of
+# folder $3. An image from this week is reused, and so are the layers built on it.
 make_base() {
     local name=$1 packages=$2 over=$3 container tar=$work/base.tar
     local label="made=$(date -u +%G-%V) $packages ${over:+$(rustc --version)}"
@@ -22,7 +22,7 @@ make_base() {
     rm "$tar"
 }
 
-# The images that the Dockerfile begins with, under its names.
+# The base images of the Dockerfile, under its names.
 make_bases() {
     local rust wanted have sysroot
     rust=$(base_name RUST_IMAGE)

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What must be true of the images; sourced by tests/image/run.
+# The checks of the images; sourced by tests/image/run.
 
 readonly binary=/usr/local/bin/glance-revert
 readonly deleted_image=5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c03
 
-# Makes a container of image $1; sets $container, $fs (its files) and $inside, the command that runs
-# another one in it as a cluster would: Glance's uid, a root file system that is read-only, a /tmp,
-# the machine's names and network.
+# Creates a container of image $1; sets $container, $fs (its files) and $inside, a command prefix that runs
+# another command in it as a cluster would: with Glance's uid, a read-only root file system, a /tmp, and the
+# machine's names and network.
 enter() {
     image=$1
     container=$(buildah_ from --pull-never "$image")
@@ -36,7 +36,7 @@ expect() {
 
 config() { jq -c ".Docker.config$1" <<<"$inspected"; }
 
-# What the image says of itself.
+# The image's metadata.
 check_config() {
     local inspected
     inspected=$(buildah_ inspect --type image "$image")
@@ -49,7 +49,7 @@ check_config() {
     expect --version "$("${inside[@]}" $binary --version)" "glance-revert $version ($commit)"
 }
 
-# Host names are found, so the libraries that libc needs for that are there.
+# Host names can be resolved, so the libraries that libc needs for that exist.
 check_names() {
     local told
     told=$(OS_DATABASE__CONNECTION=mysql+pymysql://nobody@localhost:1/none "${inside[@]}" $binary check || true)
@@ -57,7 +57,7 @@ check_names() {
         die "$image: localhost is not found: $told"
 }
 
-# A whole life: start, health, a revert over HTTP, the stop.
+# A whole life cycle: start, health, a revert over HTTP, stop.
 check_life() {
     local told header answer ops api began=$SECONDS
     told=$(mktemp -p "$work")
@@ -81,7 +81,7 @@ check_life() {
     ! "${inside[@]}" $binary healthcheck --live --address "$ops" 2>/dev/null || die "$image: still live"
 }
 
-# Nothing to work with for whoever gets in, and small.
+# Small, and without tools for an intruder.
 check_minimal() {
     local found bytes compressed
     enter "$1"
@@ -99,7 +99,7 @@ check_minimal() {
     leave
 }
 
-# The one with Ceph's client: it can be loaded.
+# The image with Ceph's client: it can be loaded.
 check_debian() {
     local bytes
     enter "$1"
@@ -114,7 +114,7 @@ check_debian() {
     leave
 }
 
-# The same sources give the same bytes.
+# The same sources produce the same bytes.
 check_reproducible() {
     local first second
     enter glance-revert

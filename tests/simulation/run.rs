@@ -213,7 +213,7 @@ async fn two_passes(world: &World, product: &Product) {
         let Some(found) = found else { continue };
         let state = found.state();
         let due = found.waits_since().is_some_and(|at| at + TimeDelta::minutes(4) <= before);
-        // a claim of a living image's location must be gone; others wait until they are due or alive
+        // a living image must have no claimed location; others wait until they are due or alive
         let is_claimed = state == State::Live && found.locations.iter().any(Location::is_claimed);
         if is_claimed || (due && !actors::is_settled(state)) {
             world.truth.fail(format!("{image} is stuck as {state:?} after two passes"));

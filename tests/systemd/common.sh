@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the probes have in common; they source it inside the namespace.
+# Functions that the probes share; they source it inside the namespace.
 
 image=5b1d1c4e-0e0f-4a53-8f0a-2f6d1a7b9c03
 demo=/var/lib/glance/demo
@@ -20,7 +20,7 @@ until_true() {
     done
 }
 
-# The demo writes a small Glance, which then is the host's own.
+# The demo writes a small Glance, which becomes the host's own.
 make_glance() {
     mkdir -p /var/lib/glance /etc/glance/glance.conf.d
     glance-revert demo --folder "$demo" >/tmp/demo &

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs inside the namespace, as a unit of its systemd: what must be true of the Debian package from the first
-# installation to the purge. /1 and /2 have the package twice, the second as a later revision.
+# Runs inside the namespace, as a unit of its systemd: checks the Debian package from the first installation
+# to the purge. /1 and /2 have the package, the second one as a later revision.
 set -euo pipefail
 # shellcheck source=tests/systemd/common.sh
 source /common.sh
@@ -25,7 +25,7 @@ done
 echo "installs, and starts nothing"
 
 make_glance demo.conf
-# an operator's change of the file that may be changed
+# an operator edits the configuration file
 sed -i 's/^#lock_wait = .*/lock_wait = 7/' "$added"
 grep -qx 'lock_wait = 7' "$added" || fail "the sample has no lock_wait"
 setpriv --reuid glance --regid glance --clear-groups glance-revert check || fail "check"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes a folder the root of this namespace and systemd its first process: enter.sh FOLDER.
+# Makes a folder the root of this namespace, and starts systemd as its first process: enter.sh FOLDER.
 set -eu
 fs=$1
 
@@ -10,7 +10,7 @@ mount -t proc proc "$fs/proc"
 mount -t sysfs sysfs "$fs/sys"
 mount -t tmpfs tmpfs "$fs/run"
 mount -t tmpfs tmpfs "$fs/tmp"
-# As much of /dev as PrivateDevices= copies from.
+# The parts of /dev that PrivateDevices= copies.
 mount -t tmpfs tmpfs "$fs/dev"
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$fs/dev/"
 mkdir "$fs/dev/shm" "$fs/dev/pts" "$fs/dev/mqueue" "$fs/dev/hugepages"

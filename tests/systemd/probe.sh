@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs inside the namespace, as a unit of its systemd: what must be true of our units.
+# Runs inside the namespace, as a unit of its systemd: checks our units.
 set -euo pipefail
 # shellcheck source=tests/systemd/common.sh
 source /common.sh

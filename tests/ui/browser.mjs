@@ -1,4 +1,4 @@
-// A headless Chromium, and what every page that is opened in it must keep to.
+// A headless Chromium, and checks for every page that is opened in it.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -16,20 +16,20 @@ export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
-    // Scrollbars take their place, as they do for people; grey text makes smaller pictures.
+    // Scrollbars are visible, as for people; grey text makes smaller pictures.
     ignoreDefaultArgs: ["--hide-scrollbars"],
     args: ["--disable-lcd-text", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", ...quiet],
   });
 }
 
-/** A page of its own session; `problems` has what a good page never does. */
+/** A page with its own session; `problems` collects errors. */
 export async function open(browser, service, options = WIDE) {
   const context = await browser.newContext({ reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("console", (message) => {
-    // An answer of 4xx, and a service that is away, are told in the page.
+    // A 4xx response, or an unavailable service, is reported in the page.
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) page.problems.push(message.text());
   });
   page.on("request", (request) => {
@@ -41,14 +41,14 @@ export async function open(browser, service, options = WIDE) {
   });
   const isWritten = process.env.GLANCE_REVERT_UI !== undefined;
   if (isWritten) await context.route((url) => url.pathname.startsWith("/ui/"), fromFolder);
-  // What a redirection leads to cannot be replaced.
+  // The target of a redirection cannot be replaced.
   await page.goto(`${service.url}/ui${isWritten ? "/" : ""}`);
   return page;
 }
 
-/** While the page is being written: its files as they are now, with the headers of those in the binary. */
+/** While the page is being developed: its present files, with the headers of those in the binary. */
 async function fromFolder(route) {
-  // A test may end before its icon was asked for.
+  // A test may end before its icon was requested.
   await replaced(route).catch(() => {});
 }
 
@@ -60,7 +60,7 @@ async function replaced(route) {
   await route.fulfill({ response, body: login ? body.replace(/data-login="\w+"/, login) : body });
 }
 
-/** Pastes the token, by keyboard: the field has the focus. */
+/** Pastes the token by keyboard, because the field has the focus. */
 export async function signIn(page, token) {
   await page.getByLabel("Token").waitFor();
   await page.keyboard.insertText(token);
@@ -74,7 +74,7 @@ export const dialog = (page) => page.locator("dialog[open]");
 export const selected = (page, count) => page.locator("#selected").getByText(count instanceof RegExp ? count : `${count} selected`).waitFor();
 export const inDialog = (page, name) => dialog(page).getByRole("button", { name });
 
-/** Nothing that it did was refused by its own policy, and nothing went wrong in it. */
+/** Its own policy refused nothing, and there were no errors. */
 export async function assertClean(page) {
   assert.deepEqual(page.problems, []);
   assert.deepEqual(await page.evaluate(() => window.violations), []);
@@ -82,7 +82,7 @@ export async function assertClean(page) {
   assert.deepEqual(kept, [0, 0, "", ""]);
 }
 
-/** axe-core has nothing to say, nor is anything wider than the window. */
+/** axe-core reports nothing, and nothing is wider than the window. */
 export async function assertForEverybody(page, what) {
   await page.evaluate(AXE);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -92,14 +92,14 @@ export async function assertForEverybody(page, what) {
   assert.ok(over <= 0, `${what}: ${over} px wider than the window`);
 }
 
-/** The name of what has the keyboard, near enough to what a screen reader says. */
+/** The name of the focused element, close enough to what a screen reader says. */
 const focused = () => {
   const element = document.activeElement;
   const named = element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
   return `${element.getAttribute("role") ?? element.localName}: ${named.trim().replace(/\s+/g, " ")}`;
 };
 
-/** Presses Tab until what has this name has the keyboard. */
+/** Presses Tab until the element with this name has the focus. */
 export async function tabTo(page, name, key = "Tab") {
   const seen = [];
   for (let presses = 0; presses < 80; presses += 1) {

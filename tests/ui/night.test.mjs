@@ -1,4 +1,4 @@
-// The operator's night, from the first look to the audit: by keyboard alone, and by mouse.
+// The operator's night, from the first look to the audit, by keyboard only and by mouse.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -68,7 +68,7 @@ for (const [shape, options] of SHAPES) {
     assert.deepEqual({ ...service.status(ids[0]) }, { status: "active", protected: 1 });
     assert.equal(service.status(ids[39]).status, "pending_delete");
 
-    // What could not come back is still there, selected, and can be kept.
+    // The image that could not come back is still there, selected, and can be held.
     await selected(page, "1 image");
     await page.getByRole("button", { name: "Hold…" }).click();
     await dialog(page).getByLabel("Reason").fill("looking for its file");
@@ -117,7 +117,7 @@ for (const [shape, options] of [["a wide window", WIDE], ["a phone", PHONE]]) {
     const page = await open(browser, service, options);
     const { keyboard } = page;
     await signIn(page, service.token);
-    // The first image has the keyboard, once there are any.
+    // The first image gets the focus, once there is one.
     await page.waitForFunction(() => document.activeElement.matches("#rows .row"));
 
     await tabTo(page, /^button: Pause…/, "Shift+Tab");

@@ -1,5 +1,4 @@
-// What comes between: texts that mean harm, two tabs, a service that goes away, a token that ends, and
-// very many images.
+// Unusual situations: hostile texts, two tabs, an unavailable service, an expired token, and very many images.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -147,7 +146,7 @@ test("a token that is no good is told so, and one that ends is asked for again w
   await page.keyboard.press("Enter");
   await row(page, "mine-0").getByRole("checkbox").click();
   await page.getByText(/token until/).waitFor();
-  // Its end, as the service tells it.
+  // Its end, according to the service.
   await page.route("**/v2/pending-deletes/actions/revert", (route) => route.fulfill({ status: 401, json: { error: { code: 401, reason: "auth.token_invalid", message: "It has expired." } } }), { times: 1 });
   await page.getByRole("button", { name: "Revert…" }).click();
   await page.getByRole("heading", { name: "Sign in again" }).waitFor();
@@ -197,7 +196,7 @@ test("30,000 images are scrolled without a stall, and a second's tick changes co
   await page.getByText(/^30,00[45] images .* as of/).waitFor({ timeout: 60_000 });
   assert.ok((await rows(page).count()) < 80);
 
-  // Every frame of a ride from end to end is one that was drawn in time, and has rows in it.
+  // Each frame of a scroll from end to end was drawn in time, and contains rows.
   const ride = await page.evaluate(async () => {
     const scroller = document.getElementById("rows");
     const frame = () => new Promise(requestAnimationFrame);

@@ -1,4 +1,4 @@
-// How soon the page is there, in a browser that has never seen it.
+// Measures the time to the first paint in a browser with an empty cache.
 
 import { launch, open } from "./browser.mjs";
 import { Service } from "./service.mjs";
@@ -9,7 +9,7 @@ const service = await Service.demo();
 const browser = await launch();
 const times = [];
 for (let round = 0; round < ROUNDS; round += 1) {
-  // a page of its own session has nothing in its cache
+  // a page with its own session has an empty cache
   const page = await open(browser, service);
   const paint = await page.waitForFunction(
     () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
@@ -19,7 +19,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
 }
 await browser.close();
 await service.stop();
-// the browser itself warms up in the first
+// the first one warms up the browser itself
 const sorted = times.slice(1).sort((a, b) => a - b);
 const shown = [["median", sorted[Math.floor(sorted.length / 2)]], ["slowest", sorted.at(-1)]];
 console.log(`first paint, ms: ${shown.map(([word, time]) => `${word} ${Math.round(time)}`).join(", ")}`);

@@ -1,4 +1,4 @@
-// The pictures of docs/: the page in the middle of a night.
+// The pictures of docs/: the page during an operator's night.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const BINARY = process.env.GLANCE_REVERT_BIN;
 
-/** Asks until there is an answer that is not nothing. */
+/** Polls until there is a result. */
 export async function until(what, ask, seconds = 30) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -25,7 +25,7 @@ export async function until(what, ask, seconds = 30) {
 const started = new Set();
 
 export class Service {
-  /** Of whatever a test has left. */
+  /** Stops everything that a test has left running. */
   static stopAll() {
     for (const service of started) {
       service.child.kill("SIGKILL");
@@ -52,13 +52,13 @@ export class Service {
     this.url = `http://${this.url}`;
   }
 
-  /** Ends it and leaves what it wrote. */
+  /** Stops it, but keeps its files. */
   async down() {
     this.child.kill("SIGTERM");
     await this.ended;
   }
 
-  /** Starts it again on what it wrote, at the same address; `settings` are more sections. */
+  /** Starts it again on its files, at the same address; `settings` are additional sections. */
   async up(settings = "") {
     const files = ["glance-api.conf", "glance-revert.conf"].map((name) => join(this.folder, name));
     const text = readFileSync(files[1], "utf8");
@@ -79,7 +79,7 @@ export class Service {
     return { status: answer.status, body: await answer.json() };
   }
 
-  /** How an image stands in Glance's table. */
+  /** The status of an image in Glance's table. */
   status(id) {
     const database = this.#open();
     const row = database.prepare("SELECT status, protected FROM images WHERE id = ?").get(id);
@@ -131,7 +131,7 @@ export class Service {
 /** A time as SQLAlchemy writes it into SQLite. */
 const stamp = (time) => new Date(time).toISOString().replace("T", " ").replace("Z", "000");
 
-/** A Keystone as far as signing in goes: one user, who is an admin of one project. */
+/** The part of Keystone that signing in needs: one user, who is an admin of one project. */
 export async function keystone(password, token) {
   const expires = new Date(Date.now() + 3_600_000).toISOString();
   const body = {

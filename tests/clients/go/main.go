@@ -54,7 +54,7 @@ func run() error {
 	return revert(nobody, admin, api, golden, alive)
 }
 
-// night stops the scrubber, sees, plans, brings back, releases and proves.
+// night stops the scrubber, lists, plans, brings back, releases and checks the audit.
 func night(admin context.Context, api *client.APIClient, project, kernel string, lost int64) error {
 	request := client.NewTermRequest()
 	request.SetReason("deleted by mistake")

@@ -15,7 +15,7 @@ const { GLANCE_REVERT_GOLDEN: golden = '', GLANCE_REVERT_ALIVE: alive = '' } = p
 const { GLANCE_REVERT_PROJECT: project = '', GLANCE_REVERT_KERNEL: kernel = '' } = process.env;
 const lost = Number(process.env.GLANCE_REVERT_LOST);
 
-/** The status and the reason of a call that is refused. */
+/** The status and reason of a refused call. */
 async function refusal(call: Promise<unknown>): Promise<[number, string]> {
     try {
         await call;
@@ -45,7 +45,7 @@ const preview = await pending.getPendingDelete({ imageId: golden });
 assert.equal(preview.revertible, true);
 assert.equal(preview.locations[0]?.data, 'present');
 
-// The night: stop, see, plan, bring back, release, prove.
+// The steps of an operator's night: stop, see, plan, bring back, release, prove.
 const scrubber = new ScrubberApi(admin);
 const paused = await scrubber.pauseScrubber({ termRequest: { reason: 'deleted by mistake' } });
 assert.equal(paused.claimsInHand, 0);
