@@ -7,7 +7,7 @@ from osc_lib import exceptions
 from glance_revert_client.text import printable
 
 SERVICE_TYPE = "image-revert"
-# What the service answers at most in a page, and takes at most in a request.
+# The service's limits of a page and of a request.
 PAGE = 1000
 
 
@@ -18,7 +18,7 @@ class Client:
                 f"The catalog has no {interface} endpoint of the type {SERVICE_TYPE}: add one, or say "
                 "--os-image-revert-endpoint, or set OS_IMAGE_REVERT_ENDPOINT."
             )
-        # Paths of the API begin with the version, as do its links to further pages.
+        # Paths of the API begin with the version, and so do its links to further pages.
         self.base = endpoint.rstrip("/").removesuffix("/v2")
         self.session = session
 

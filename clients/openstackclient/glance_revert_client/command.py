@@ -5,7 +5,7 @@ from osc_lib.command import command
 
 from glance_revert_client.text import shown
 
-# Formats that escape by themselves; in these values stay as the service answers them.
+# These formats escape by themselves, so values stay as the service returned them.
 _FOR_PROGRAMS = ("json", "yaml")
 
 

@@ -10,7 +10,7 @@ from glance_revert_client.client import PAGE
 from glance_revert_client.command import Lister
 from glance_revert_client.text import images, printable
 
-# Images of a plan that are shown one by one.
+# Number of images of a plan that are listed individually.
 SHOWN = 10
 COLUMNS = ("ID", "Outcome", "Reason", "Message", "Restored", "Warnings")
 
@@ -102,7 +102,7 @@ class RevertImages(Lister):
             raise exceptions.CommandError("Which images? Name some, or say --owner, --since or --until.")
         request = {**selection, **request}
         asks = not (parsed_args.yes or parsed_args.dry_run)
-        # Not one image more than were shown.
+        # No image more than was shown.
         count = self.ask(request) if asks else None
         if asks and not count:
             return

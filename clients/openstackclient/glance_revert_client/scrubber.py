@@ -22,7 +22,7 @@ class PauseScrubber(ShowOne):
     def take_action(self, parsed_args):
         until = options.end(parsed_args)
         paused = self.client.post("/v2/scrubber/actions/pause", until=until, reason=parsed_args.reason)
-        # Data of images that were claimed before is going or gone.
+        # Data of images that were claimed before may already be destroyed.
         self.failed = paused["claims_in_hand"] > 0
         return self.dict2columns({**paused["pause"], "claims_in_hand": paused["claims_in_hand"]})
 

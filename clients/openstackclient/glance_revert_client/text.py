@@ -4,7 +4,7 @@ import re
 
 from cliff.columns import FormattableColumn
 
-# The same as the service's own command line: controls, line ends, and marks that turn text around.
+# The same as in the service's own command line: controls, line ends, and bidirectional marks.
 _ACTED_UPON = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u206f]"
 )

@@ -1,12 +1,12 @@
-// The public API, and nothing else. The token is held here, in memory, and goes nowhere but into a
-// header of a request to this service.
+// Uses only the public API. The token is kept here, in memory, and is sent only in headers of requests to this
+// service.
 
-/** The folder above `/ui/`, also behind a proxy that adds to the path. */
+/** The folder above `/ui/`, also behind a proxy that adds a path prefix. */
 const BASE = new URL("../", document.baseURI);
 
 const UNREACHABLE = "unreachable";
 
-/** A failure, in the service's own words where it has some. */
+/** An error, with the service's own message if it has one. */
 export class ApiError extends Error {
   constructor(status, detail = {}) {
     super(detail.message ?? `The service answered ${status}.`);
@@ -15,7 +15,7 @@ export class ApiError extends Error {
     this.requestId = detail.request_id ?? "";
   }
 
-  /** Whether it may go away by itself. */
+  /** Whether it may be temporary. */
   get passes() {
     return this.reason === UNREACHABLE || [408, 429, 502, 503, 504].includes(this.status);
   }
@@ -23,16 +23,16 @@ export class ApiError extends Error {
 
 class Api extends EventTarget {
   #header = null;
-  /** Milliseconds that the service's clock is ahead of this one. */
+  /** Milliseconds by which the service's clock is ahead of this one. */
   #ahead = 0;
-  /** Asked for a token when one is refused; resolves when there is another. */
+  /** Called when a token is refused; resolves when there is another one. */
   onRefused = null;
 
   get isSignedIn() {
     return this.#header !== null;
   }
 
-  /** Takes a token into use. */
+  /** Starts using the token. */
   use(kind, token) {
     this.#header = kind === "bearer" ? ["authorization", `Bearer ${token}`] : ["x-auth-token", token];
   }
@@ -54,7 +54,7 @@ class Api extends EventTarget {
     return this.call("POST", path, body, options);
   }
 
-  /** Sends a request. A refused token is asked for anew, and the request sent once more. */
+  /** Sends a request. If the token is refused, asks for a new one and sends the request again. */
   async call(method, path, body, { signal } = {}) {
     for (;;) {
       const used = this.#header;
@@ -62,7 +62,7 @@ class Api extends EventTarget {
         return await this.send(method, path, body, { signal });
       } catch (error) {
         if (error.status !== 401 || !this.onRefused) throw error;
-        // Meanwhile there may be another one.
+        // Meanwhile there may be a new one.
         if (used === this.#header) await this.onRefused(error);
       }
     }
@@ -92,7 +92,10 @@ class Api extends EventTarget {
     return value;
   }
 
-  /** All entries of a list, page by page; each page goes to `take` too, which may say `false` to stop. */
+  /**
+   * All entries of a list, page by page. Each page is also passed to `take`, which may return `false` to
+   * stop.
+   */
   async pages(path, key, take, options) {
     for (let next = path; next; ) {
       const page = await this.get(next, options);
@@ -103,7 +106,7 @@ class Api extends EventTarget {
 
   #adjust(date) {
     const time = Date.parse(date ?? "");
-    // The header has whole seconds: half of one is the best guess of the rest.
+    // The header has whole seconds, so half a second is the best estimate of the rest.
     if (!Number.isNaN(time)) this.#ahead = time + 500 - Date.now();
     if (Math.abs(this.#ahead) < 1500) this.#ahead = 0;
   }

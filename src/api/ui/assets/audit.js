@@ -58,7 +58,7 @@ async function read(path) {
   byId("audit-save").hidden = shown.length === 0;
 }
 
-/** A table of entries; `short` leaves out what is the same for one image. */
+/** A table of entries; `short` omits columns that are the same for one image. */
 export function entries(caption, audit, { short: isShort = false } = {}) {
   const heads = ["When", "What", "Image", "Project", "Who", "From", "Details"];
   const left = isShort ? [2, 3] : [];

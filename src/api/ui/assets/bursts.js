@@ -1,4 +1,4 @@
-// The bursts: deletions of one project with no gap over a minute. A click shows one alone.
+// The bursts: deletions of one project with no gap over a minute. A click shows only that burst.
 
 import { api } from "./api.js";
 import { announce, byId, foreign, h } from "./dom.js";
@@ -6,12 +6,12 @@ import { bytes, images, number, span, window } from "./format.js";
 import { urgency } from "./grid.js";
 import { state } from "./state.js";
 
-/** More are told as a number. */
+/** If there are more, only their number is shown. */
 const MOST = 200;
 
 const list = byId("bursts");
 let shown = [];
-/** The countdowns: a text node each, and what it counts for. */
+/** The countdowns: a text node each, and the time that it counts down to. */
 let counted = [];
 
 export function start() {
@@ -30,7 +30,7 @@ export async function load() {
     scrubAt: group.first_scrub_at === null ? Infinity : Date.parse(group.first_scrub_at),
   }));
   const still = state.burst && shown.find((burst) => isSame(burst, state.burst));
-  // A burst that has grown or shrunk is the same to whoever looks at it.
+  // A burst that has grown or shrunk is still the same one for the reader.
   if (state.burst) state.burst = still ?? null;
   fill(summary);
 }
@@ -67,7 +67,7 @@ function make(burst) {
   return element;
 }
 
-/** Tells how long each has. */
+/** Updates the countdowns. */
 function count() {
   if (document.hidden) return;
   for (const { burst, element, first } of counted) {

@@ -1,4 +1,4 @@
-// One image: what would come back with it, whether its data is there, what was done to it.
+// One image: what a revert would restore, whether its data is there, and its audit entries.
 
 import { api } from "./api.js";
 import { button, open, problem } from "./dialog.js";
@@ -26,7 +26,7 @@ export function show(row) {
       );
       api.get(`/v2/audit?limit=20&image_id=${encodeURIComponent(row.id)}`).then(
         ({ audit }) => audit.length > 0 && history.replaceChildren(entries("What was done to it", audit, { short: true })),
-        // Without tables there is no audit to read.
+        // Without the service's own tables there is no audit to read.
         () => {},
       );
     },

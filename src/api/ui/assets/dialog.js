@@ -1,4 +1,4 @@
-// Windows over the page. The browser's own <dialog> keeps the focus inside, and gives it back.
+// Dialogs. The browser's own <dialog> keeps the focus inside, and restores it afterwards.
 
 import { h } from "./dom.js";
 
@@ -6,8 +6,8 @@ import { h } from "./dom.js";
 let count = 0;
 
 /**
- * Opens a window; resolves with what `close` was given, `undefined` if it was closed otherwise.
- * `fill(body, footer, close)` puts in what belongs there.
+ * Opens a dialog; resolves with the argument of `close`, or `undefined` if it was closed in another way.
+ * `fill(body, footer, close)` adds the content.
  */
 export function open({ title, wide = false, lock = false, fill }) {
   count += 1;
@@ -30,7 +30,7 @@ export function open({ title, wide = false, lock = false, fill }) {
     if (lock) event.preventDefault();
   };
   dialog.addEventListener("cancel", cancel);
-  // Chromium closes on the second Escape whatever `cancel` says.
+  // Chromium closes on the second Escape, even if `cancel` is prevented.
   dialog.addEventListener("keydown", (event) => event.key === "Escape" && cancel(event));
   document.body.append(dialog);
   fill(body, footer, close, heading);
@@ -43,12 +43,12 @@ export function open({ title, wide = false, lock = false, fill }) {
   });
 }
 
-/** A button of a window. */
+/** A button of a dialog. */
 export function button(text, onclick, { kind = null, ...more } = {}) {
   return h("button", { type: "button", class: kind, onclick, ...more }, text);
 }
 
-/** What went wrong, where it was done. */
+/** An error, shown where the action was started. */
 export function problem(error) {
   const id = error.requestId ? h("small", {}, `Request ${error.requestId}`) : null;
   return h("p", { class: "problem", role: "alert" }, error.message, id);

@@ -1,6 +1,6 @@
-// Elements, texts that others wrote, and what is said to screen readers.
+// Elements, untrusted texts, and announcements for screen readers.
 
-/** Makes an element. Children that are strings become text: nothing in this page parses markup. */
+/** Creates an element. Strings become text nodes: nothing in this page parses markup. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,12 +15,12 @@ export function h(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-// Controls, invisible characters, and those that turn the order of a line around.
+// Controls, invisible characters, and characters that change the direction of text.
 const UNSEEN =
   // eslint-disable-next-line no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** A text that somebody else wrote, with all that cannot be seen spelled out. */
+/** An untrusted text, with invisible characters made visible. */
 export function visible(text) {
   return String(text ?? "").replace(
     UNSEEN,
@@ -28,25 +28,25 @@ export function visible(text) {
   );
 }
 
-/** The same, no longer than so many characters. */
+/** The same, cut to a number of characters. */
 export function short(text, most = 200) {
   const shown = visible(text);
   return shown.length > most ? `${shown.slice(0, most)}…` : shown;
 }
 
-/** An element that keeps a foreign text to itself, whatever its direction. */
+/** An element that isolates an untrusted text, whatever its direction. */
 export function foreign(text, most = 200) {
   return h("bdi", {}, short(text, most));
 }
 
-/** Says something to a screen reader, in its own time. */
+/** Announces something to screen readers, when they are idle. */
 export function announce(text) {
   const region = byId("live");
-  // The same words again are news, too.
+  // The same words again must be announced, too.
   region.textContent = region.textContent === text ? `${text}\u00a0` : text;
 }
 
-/** Copies a text; without a secure context by the older way. */
+/** Copies a text; outside of secure contexts with the older method. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -64,7 +64,7 @@ export async function copy(text) {
   announce(`Copied ${text}`);
 }
 
-/** Gives the browser a file to save. */
+/** Offers a file for download. */
 export function download(name, value) {
   const file = new Blob([JSON.stringify(value, null, 2)], { type: "application/json" });
   const link = h("a", { href: URL.createObjectURL(file), download: name });

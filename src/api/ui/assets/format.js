@@ -11,7 +11,7 @@ export function bytes(count) {
     unit += 1;
   }
   const digits = unit === 0 || value >= 100 ? 0 : 1;
-  // A unit stays beside its number.
+  // A unit stays on the line of its number.
   return `${value.toFixed(digits)}\u00a0${UNITS[unit]}`;
 }
 
@@ -24,7 +24,7 @@ export const images = (count) => `${number(count)} ${count === 1 ? "image" : "im
 
 const two = (value) => String(value).padStart(2, "0");
 
-/** A span of seconds, as exact as it matters. */
+/** A span of seconds, with reasonable precision. */
 export function span(seconds) {
   const s = Math.max(0, Math.floor(seconds));
   if (s >= 2 * 86_400) return `${Math.floor(s / 86_400)} d ${two(Math.floor((s % 86_400) / 3600))} h`;
@@ -38,7 +38,10 @@ const day = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(d
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** A moment in the reader's own zone: seconds today, the day too otherwise, the year if it is another. */
+/**
+ * A moment in the reader's time zone: only the time if it is today, otherwise with the day, and with the
+ * year if that differs.
+ */
 export function moment(time) {
   if (!time) return "–";
   const [date, now] = [new Date(time), new Date()];
@@ -68,5 +71,5 @@ const REASONS = {
   "image.not_found": "not found",
 };
 
-/** A reason of the API in few words. */
+/** A short text for a reason of the API. */
 export const reason = (word) => REASONS[word] ?? word;

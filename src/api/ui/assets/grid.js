@@ -1,12 +1,12 @@
-// The table. Of thousands of rows only those in sight are in the document; a second's tick changes
-// the texts of countdowns and nothing else.
+// The table. Of thousands of rows only the visible ones are in the document; each second only the texts of
+// countdowns change.
 
 import { api } from "./api.js";
 import { announce, byId, copy, foreign, h, short } from "./dom.js";
 import { bytes, images, moment, number, reason, span } from "./format.js";
 import { state } from "./state.js";
 
-/** Rows beyond either edge, so that a scroll shows no gap. */
+/** Rows beyond either edge, so that scrolling shows no gap. */
 const MARGIN = 8;
 const HINT =
   "Arrow keys move, Space selects, Shift with arrows selects on, Control A selects all, Enter shows an image, C copies its id.";
@@ -17,7 +17,7 @@ const sizer = h("div", { class: "sizer", role: "presentation" });
 const all = byId("all");
 const narrow = matchMedia("(max-width: 760px)");
 
-/** id -> { element, left, index } of what is in the document. */
+/** id -> { element, left, index } of the rows in the document. */
 const drawn = new Map();
 let active = 0;
 let anchor = 0;
@@ -44,7 +44,7 @@ export function start(open) {
   setInterval(tick, 1000);
 }
 
-/** Puts the focus on the row that has it, or had it. */
+/** Moves the focus to the current row. */
 export function focus() {
   const row = state.shown[active];
   if (row) {
@@ -53,7 +53,7 @@ export function focus() {
   } else byId("search").focus();
 }
 
-/** As `--row` of the style. */
+/** The same as `--row` in the style sheet. */
 const height = () => (narrow.matches ? 84 : 36);
 
 function want() {
@@ -65,7 +65,7 @@ function want() {
   });
 }
 
-/** Other rows than before. */
+/** Shows other rows. */
 function refill() {
   const focused = document.activeElement?.closest?.(".row")?.dataset.id;
   for (const { element } of drawn.values()) element.remove();
@@ -86,7 +86,7 @@ function draw() {
   const last = Math.min(state.shown.length - 1, Math.ceil((scroller.scrollTop + scroller.clientHeight) / size) + MARGIN);
   const wanted = new Set();
   for (let index = first; index <= last; index += 1) wanted.add(index);
-  // The row with the focus stays, or the keyboard would lose its place.
+  // The focused row stays, because otherwise the keyboard would lose its position.
   if (active < state.shown.length) wanted.add(active);
   for (const [id, { element, index }] of drawn) {
     if (wanted.has(index) && state.shown[index]?.id === id) wanted.delete(index);
@@ -141,7 +141,10 @@ function back(row) {
 const held = (hold) =>
   `${hold.until ? `until ${moment(hold.until)}` : "until released"} by ${short(hold.by)}${hold.reason ? `: ${short(hold.reason)}` : ""}`;
 
-/** How urgent so many seconds are, and the word for it. What a pause outlasts is not. */
+/**
+ * The urgency of a number of seconds, and the word for it. Images that are due only after the pause are not
+ * urgent.
+ */
 export function urgency(seconds, at) {
   if (seconds < 2 * 3600 && at < state.pausedUntil) return ["paused", "paused"];
   if (seconds <= 0) return ["due", "due"];
@@ -150,7 +153,7 @@ export function urgency(seconds, at) {
   return ["", ""];
 }
 
-/** The countdown of a row: a text node's data, and an attribute when its urgency changes. */
+/** The countdown of a row: changes a text node, and an attribute if the urgency changes. */
 function count(row, { element, left, badge }) {
   const seconds = Math.floor((row.scrubAt - api.now()) / 1000);
   const text = seconds === Infinity ? "not scrubbed" : seconds <= 0 ? "now" : span(seconds);
@@ -183,7 +186,7 @@ export function selectAll(isSelected = true) {
   announce(`${images(state.selected.size)} selected`);
 }
 
-/** Makes a row the one that has the keyboard, and shows it. */
+/** Makes a row the current one, and scrolls to it. */
 function move(to, { select = false } = {}) {
   const index = Math.max(0, Math.min(to, state.shown.length - 1));
   if (state.shown.length === 0) return;
@@ -254,7 +257,7 @@ function onClick(event) {
     range(anchor, index, true);
     getSelection().removeAllRanges();
   } else if (!getSelection().toString()) toggle(index);
-  // The click has turned the box over already, or another part of the row was meant.
+  // The click has already toggled the checkbox, or was meant for another part of the row.
   for (const { element } of drawn.values()) mark(element);
 }
 

@@ -1,4 +1,4 @@
-// Keeping images from the scrubber, and letting them go.
+// Holds and releases images.
 
 import { api } from "./api.js";
 import { button, field, open } from "./dialog.js";
@@ -7,10 +7,10 @@ import { bytes, images, number, reason } from "./format.js";
 import { endings, reasonField, submit, table } from "./scrubber.js";
 import { state } from "./state.js";
 
-/** As many ids as the API takes at once. */
+/** The maximum number of ids in one request. */
 const BATCH = 1000;
 
-/** Resolves with whether anything was tried. */
+/** Resolves with whether anything was attempted. */
 export async function hold() {
   const chosen = state.chosen();
   const { select, until } = endings([["Until it is released", 0], ["24 hours", 24], ["3 days", 72], ["7 days", 168], ["30 days", 720]], 0);
@@ -27,7 +27,7 @@ export async function hold() {
   });
 }
 
-/** Says what of it is due. */
+/** Shows how many of them are due. */
 export async function release() {
   const chosen = state.chosen().filter((row) => row.hold);
   if (chosen.length === 0) {

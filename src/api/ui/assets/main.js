@@ -1,4 +1,4 @@
-// Puts the page together, and keeps it fresh.
+// Assembles the page, and keeps it up to date.
 
 import { api } from "./api.js";
 import * as audit from "./audit.js";
@@ -13,7 +13,7 @@ import * as scrubber from "./scrubber.js";
 import * as session from "./session.js";
 import { state } from "./state.js";
 
-/** How often the bar looks at the scrubber, and how often a list of moderate length is read anew. */
+/** How often the bar reloads the scrubber's state, and how often a list of moderate length is reloaded. */
 const GLANCE = 10_000;
 const REFRESH = 60_000;
 const MODERATE = 5000;
@@ -51,13 +51,13 @@ function wire() {
   state.addEventListener("rows", scrubber.foresee);
   api.addEventListener("reached", ({ detail }) => reached(detail));
   document.addEventListener("visibilitychange", () => !document.hidden && glance());
-  // A page out of the browser's memory would still have its token.
+  // A page restored from the browser's cache would still have its token.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }
 
 const open = (row) => details.show(row);
 
-/** Does something to the selection, then looks at all of it again. */
+/** Applies an action to the selection, then reloads everything. */
 async function act(action) {
   if (!(await action())) return;
   await refresh();
@@ -70,7 +70,7 @@ function sift(change) {
   announce(`${images(state.shown.length)} shown`);
 }
 
-/** Reads all that is shown. A failure is told, and what was there stays. */
+/** Reloads everything that is shown. An error is reported, and the present content stays. */
 async function refresh() {
   if (isReading) return;
   isReading = true;
@@ -85,7 +85,9 @@ async function refresh() {
   }
 }
 
-/** A look at the scrubber; the list too if it is not large and nobody is in the middle of something. */
+/**
+ * Reloads the scrubber's state; also the list, if it is not large and nobody is in the middle of something.
+ */
 async function glance() {
   if (document.hidden || !api.isSignedIn || isReading) return;
   session.show();
@@ -111,7 +113,7 @@ function reached(isThere) {
   byId("down").hidden = isThere;
 }
 
-/** What went wrong with what is shown, above it. */
+/** An error of the present content, shown above it. */
 function tell(error) {
   const place = byId("trouble");
   const text = error && error.reason !== "unreachable" ? error.message : "";

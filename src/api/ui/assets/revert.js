@@ -1,4 +1,4 @@
-// Bringing images back: what would come back, the question, the work, what became of each.
+// Reverts: the plan, the question, the progress, and the result of each image.
 
 import { api } from "./api.js";
 import { button, open, problem } from "./dialog.js";
@@ -7,15 +7,15 @@ import { bytes, images, number, reason } from "./format.js";
 import { table } from "./scrubber.js";
 import { state } from "./state.js";
 
-/** Images a request: an answer comes every second or so, and a stop is heard as soon. */
+/** Images per request: a response arrives about every second, so a stop takes effect quickly. */
 const BATCH = 250;
-/** Rows that are listed of the results; the file has all. */
+/** Result rows that are shown; the file has all of them. */
 const LISTED = 200;
 
-/** Asks what would come back, and changes nothing. */
+/** Requests a dry run. */
 export const preview = () => show({ title: "Preview", only: true });
 
-/** Shows the plan, asks, and takes the selection back. Resolves with whether anything was tried. */
+/** Shows the plan, asks, and reverts the selection. Resolves with whether anything was attempted. */
 export const revert = () => show({ title: "Revert", only: false });
 
 async function show({ title, only }) {
@@ -76,7 +76,7 @@ function question(body, footer, plan, act) {
 const saveButton = (name, result) =>
   button("Download as JSON", () => download(`glance-revert-${name}-${new Date(api.now()).toISOString()}.json`, result));
 
-/** One selection, in requests of a bounded size. */
+/** One selection, in requests of limited size. */
 class Run {
   #ids;
   #stopper = new AbortController();
@@ -89,7 +89,7 @@ class Run {
     this.#stopper.abort();
   }
 
-  /** Shows its progress and its results; `null` where it was stopped. */
+  /** Shows its progress and its results; `null` if it was stopped. */
   async go(body, options, words) {
     const bar = h("progress", { max: this.#ids.length, value: 0, "aria-label": words });
     const line = h("p", {}, `${words}: 0 of ${number(this.#ids.length)}`);
@@ -109,7 +109,7 @@ class Run {
         if (tried.size === 0) throw new Error("The service tried none of the images.");
       } catch (error) {
         if (this.#stopper.signal.aborted) return null;
-        // What was done is done, and may be sent again: an image that is back already is no failure.
+        // The request may be repeated: an image that was already reverted is not a failure.
         await again(failed, error, left.length);
         failed.replaceChildren();
       }
@@ -123,7 +123,7 @@ class Run {
   }
 }
 
-/** Waits until somebody wants to go on after a failure. */
+/** Waits until the user continues after a failure. */
 function again(place, error, left) {
   announce(error.message);
   return new Promise((resolve) => {
@@ -156,7 +156,7 @@ const OUTCOMES = { reverted: "back", already_reverted: "back already", already_a
 function told(whole) {
   const { results, counts, dry_run: isDry } = whole;
   const reasons = Object.entries(counts.reasons).sort((one, other) => other[1] - one[1]);
-  // What went wrong first: of what went well there is little to say.
+  // Failures first, because successes need little explanation.
   const listed = [...results].sort((one, other) => weight(one) - weight(other)).slice(0, LISTED);
   const word = (result) => (isDry && result.outcome === "reverted" ? "would come back" : OUTCOMES[result.outcome] ?? result.outcome);
   const parts = [h("p", { class: `figure ${counts.failed + counts.unknown > 0 ? "mixed" : "good"}` }, summary(whole))];

@@ -1,4 +1,4 @@
-// The bar on top: what the scrubber is at, what it would destroy next, pause, resume and accept.
+// The bar at the top: the scrubber's state, what it will destroy next, pause, resume and accept.
 
 import { api } from "./api.js";
 import { button, field, open, problem } from "./dialog.js";
@@ -6,7 +6,7 @@ import { announce, byId, foreign, h } from "./dom.js";
 import { bytes, images, moment, reason } from "./format.js";
 import { state } from "./state.js";
 
-/** What `state` of the API means, and how the bar looks then. */
+/** The meaning of the API's `state`, and how the bar looks in it. */
 const STATES = {
   on: ["running", "Scrubbing"],
   paused: ["paused", "Paused"],
@@ -20,7 +20,7 @@ const HOUR = 3600;
 
 let status = null;
 
-/** Reads and shows the state; what belongs to others is kept out of the sentence by `bdi`. */
+/** Loads and shows the state; untrusted texts are isolated with `bdi`. */
 export async function load() {
   status = await api.get("/v2/scrubber");
   const [kind, words] = STATES[status.state] ?? ["idle", status.state];
@@ -32,7 +32,7 @@ export async function load() {
   }
   const line = h("span", {}, ...text.filter((part) => part !== ""));
   const shown = byId("state-text");
-  // A screen reader hears what has changed, not every look.
+  // Screen readers hear only changes.
   if (shown.textContent !== line.textContent) shown.replaceChildren(...line.childNodes);
   byId("bar").dataset.state = kind;
   state.pause(pause ? (pause.until ? Date.parse(pause.until) : Infinity) : 0);
@@ -49,7 +49,10 @@ export async function loadPlan() {
   byId("plan-now").dataset.any = now?.images > 0;
 }
 
-/** What is due within an hour, by the rows that are there: a plan of so many takes the service long. */
+/**
+ * What is due within an hour, according to the loaded rows: for so many images the service needs long to
+ * make a plan.
+ */
 export function foresee() {
   const end = api.now() + HOUR * 1000;
   const due = state.rows.filter((row) => row.scrubAt <= end && !row.hold);
@@ -57,7 +60,7 @@ export function foresee() {
   byId("due-hour").textContent = `${images(due.length)}, ${bytes(size)}`;
 }
 
-/** `null` where nothing is scrubbed. */
+/** `null` if nothing is scrubbed. */
 async function planned(within) {
   try {
     return await api.get(`/v2/scrubber/plan?within=${within}`);
@@ -145,14 +148,14 @@ export function table(caption, heads, rows) {
   );
 }
 
-/** A choice of ends, as RFC 3339; `null` for none. */
+/** Options for the end, as RFC 3339; `null` for none. */
 export function endings(choices, chosen) {
   const select = h("select", {}, ...choices.map(([words, hours]) => h("option", { value: hours, selected: hours === chosen }, words)));
   const until = () => (select.value === "0" ? null : new Date(api.now() + Number(select.value) * HOUR * 1000).toISOString());
   return { select, until };
 }
 
-/** A text of people's own. */
+/** A field for free text. */
 export const reasonField = () => h("input", { maxlength: "1000", autocomplete: "off" });
 
 export async function pause() {
@@ -195,7 +198,7 @@ export async function resume() {
   await Promise.all([load(), loadPlan()]);
 }
 
-/** Lets one pass through that is larger than a pass may be. */
+/** Accepts one pass that is larger than the limits allow. */
 export async function accept() {
   const done = await lettingGo({
     title: "Accept a large pass",
@@ -209,7 +212,10 @@ export async function accept() {
   await Promise.all([load(), loadPlan()]);
 }
 
-/** Shows first what is destroyed then. `yes` has words for the number of images; `null` where there is nothing to do. */
+/**
+ * First shows what would be destroyed. `yes` makes the button's label from the number of images; `null` if
+ * there is nothing to do.
+ */
 function lettingGo({ title, words, no, yes, act }) {
   return open({
     title,
@@ -238,7 +244,7 @@ function lettingGo({ title, words, no, yes, act }) {
   });
 }
 
-/** A button that does something once, and tells where it could not. */
+/** A button that runs an action once, and shows its error. */
 export function submit(text, footer, failed, action) {
   const go = button(
     text,

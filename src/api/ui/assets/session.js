@@ -1,11 +1,11 @@
-// Signing in and out. The token is in the memory of this tab alone: no storage, no cookie, no address.
+// Signing in and out. The token is only in the memory of this tab: not in storage, cookies or URLs.
 
 import { api } from "./api.js";
 import { field, open, problem } from "./dialog.js";
 import { announce, byId, h } from "./dom.js";
 import { moment, span } from "./format.js";
 
-/** How long before its end a token is told of. */
+/** How long before its end the page warns about it. */
 const WARNING = 5 * 60_000;
 
 const hasForm = document.documentElement.dataset.login === "keystone";
@@ -13,7 +13,7 @@ const hasForm = document.documentElement.dataset.login === "keystone";
 let session = null;
 let asking = null;
 
-/** Asks for a token until there is a good one; once for all who need it. */
+/** Asks for a token until there is a good one; concurrent callers share one dialog. */
 export function signIn(refused = null) {
   asking ??= ask(refused).finally(() => {
     asking = null;
@@ -21,7 +21,7 @@ export function signIn(refused = null) {
   return asking;
 }
 
-/** Forgets the token, and all that was shown with it. */
+/** Forgets the token, and everything that was shown with it. */
 export function signOut() {
   api.forget();
   location.reload();
@@ -83,7 +83,7 @@ function fill(body, footer, close, refused) {
   footer.append(hasForm ? other : "", submit);
 }
 
-/** Whether the token is one of an admin. */
+/** Whether the token is an admin's. */
 const prove = () => api.send("GET", "/v2/scrubber");
 
 function explained(error) {
@@ -143,21 +143,21 @@ function loginFields() {
   return { elements, read };
 }
 
-/** What a JWT says of itself; `null` for another kind of token. */
+/** The claims of a JWT; `null` for another kind of token. */
 function claimsOf(token) {
   const parts = token.split(".");
   if (parts.length !== 3) return null;
   try {
     const text = atob(parts[1].replaceAll("-", "+").replaceAll("_", "/"));
     const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0))));
-    // Keystone's own tokens can be JWTs, too: theirs have no issuer.
+    // Keystone's own tokens can be JWTs, too, but have no issuer.
     return claims.iss ? claims : null;
   } catch {
     return null;
   }
 }
 
-/** Tells until when the token is good; called every few seconds. */
+/** Shows until when the token is valid; called every few seconds. */
 export function show() {
   if (!session?.expires) {
     byId("expires").textContent = "";

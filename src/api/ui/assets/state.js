@@ -1,23 +1,23 @@
-// What waits, what of it is shown, and what is selected.
+// The pending images, which of them are shown, and which are selected.
 
 import { api } from "./api.js";
 
-/** More rows are not kept: a burst or a filter then says which. */
+/** Maximum number of rows: beyond it the user has to choose a burst or a filter. */
 const MOST = 50_000;
 
 class State extends EventTarget {
-  /** All images that were read, those lost first before the others. */
+  /** All loaded images, in the order in which they will be scrubbed. */
   rows = [];
-  /** Those that fit the filters. */
+  /** Those that match the filters. */
   shown = [];
   /** Ids. */
   selected = new Set();
-  /** Whether there are more than were read. */
+  /** Whether there are more images than were loaded. */
   isCut = false;
   isLoading = false;
-  /** When the rows were read, by this machine's clock. */
+  /** When the rows were loaded, by this machine's clock. */
   readAt = null;
-  /** Until when nothing is destroyed, whatever is due; 0 for no pause. */
+  /** Until when nothing is destroyed, even if it is due; 0 without a pause. */
   pausedUntil = 0;
   burst = null;
   text = "";
@@ -30,7 +30,7 @@ class State extends EventTarget {
     return this.#byId.get(id);
   }
 
-  /** Reads everything anew. The first time rows appear as they come, later all at once. */
+  /** Reloads everything. The first time rows appear as they arrive, later all at once. */
   async load() {
     this.#generation += 1;
     const generation = this.#generation;
@@ -58,7 +58,7 @@ class State extends EventTarget {
     }
   }
 
-  /** Of what was cut only a burst's images are asked for. */
+  /** If the list is truncated, a burst's images are requested separately. */
   #path() {
     const query = new URLSearchParams({ limit: 1000, sort: "deleted_at:asc" });
     if (this.isCut && this.burst) {
@@ -70,7 +70,7 @@ class State extends EventTarget {
   }
 
   #take(rows, isCut) {
-    // The service's order is that of the deletions; a rule may keep some for longer.
+    // The service orders by deletion time, but rules may keep some images for longer.
     rows.sort((one, other) => one.scrubAt - other.scrubAt);
     this.rows = rows;
     this.isCut = isCut || (this.isCut && this.burst !== null);
