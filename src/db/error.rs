@@ -69,7 +69,7 @@ pub(super) fn has_no_named_locks(error: &sqlx::Error) -> bool {
 
 /// Whether the server has no variable of this name.
 pub(super) fn no_such_setting(error: &sqlx::Error) -> bool {
-    is_one_of(error, &["1193"])
+    is_one_of(error, &["1193", "42704"])
 }
 
 /// An error from COMMIT.
