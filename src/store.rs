@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_without_a_port_is_the_port_of_the_scheme_alone() {
+    fn a_host_without_a_port_means_only_the_schemes_default_port() {
         let is_named = |listed: &str, url: &str| names(listed, &Url::parse(url).unwrap());
         for (listed, url) in [
             ("host", "http://host/x"),

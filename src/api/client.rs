@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_no_trusted_proxy_is_not_believed() {
+    fn forwarding_headers_of_an_untrusted_peer_are_ignored() {
         let headers = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")];
         assert_eq!(told("198.51.100.7", &headers).as_deref(), None);
         assert_eq!(client("198.51.100.7", &headers).address().to_string(), "198.51.100.7");
     }
 
     #[test]
-    fn the_last_address_that_no_trusted_proxy_has_is_the_client() {
+    fn the_last_address_that_is_not_a_trusted_proxy_is_the_client() {
         for (list, expected) in [
             ("192.0.2.1", "192.0.2.1"),
             ("203.0.113.9, 192.0.2.1", "192.0.2.1"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_ends_the_walk() {
+    fn an_entry_that_is_not_an_address_ends_the_walk() {
         for list in ["unknown", "192.0.2.1, unknown", "192.0.2.1, _hidden", "", "192.0.2.1,,"] {
             assert_eq!(told(PROXY, &[("x-forwarded-for", list)]).as_deref(), None, "{list:?}");
         }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn two_headers_that_disagree_are_both_ignored() {
+    fn two_contradictory_headers_are_both_ignored() {
         let agree = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")];
         assert_eq!(told(PROXY, &agree).as_deref(), Some("192.0.2.1"));
         let disagree = [("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.2")];

@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_global_request_id_of_oslos_form_is_taken() {
+    fn a_global_request_id_in_oslos_form_is_accepted() {
         let id = "req-0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a";
         assert_eq!(global_id(id).as_deref(), Some(id));
     }
 
     #[test]
-    fn any_other_global_request_id_is_dropped() {
+    fn any_other_global_request_id_is_ignored() {
         for text in [
             "0a3f8c1e-5f0b-4a43-9d2c-6f1f3c8d7b1a",
             "req-0A3F8C1E-5f0b-4a43-9d2c-6f1f3c8d7b1a",

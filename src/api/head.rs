@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_host_is_refused() {
+    fn anything_but_a_single_host_is_refused() {
         for hosts in [
             &[][..],
             &["a", "b"],

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_up_methods_share_one_label() {
+    fn unknown_methods_share_one_label() {
         assert_eq!(method_label(&Method::POST), "POST");
         assert_eq!(method_label(&Method::from_bytes(b"BREW").unwrap()), "other");
     }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_occurs_twice_is_refused_at_every_depth_and_in_every_spelling() {
+    fn a_duplicate_name_is_refused_at_every_depth_and_in_every_spelling() {
         for text in [r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"b":2,"a":3}]}"#, r#"{"a":1,"\u0061":2}"#]
         {
             assert_eq!(parse_object(text.as_bytes()), Err(JsonFault::Duplicate), "{text}");

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failing_issuer_is_asked_sooner_than_a_good_one_and_never_in_a_hurry() {
+    fn a_failing_issuer_is_retried_sooner_but_with_growing_pauses() {
         let pauses: Vec<_> = [0, 1, 2, 3, 5, 6, 60, u32::MAX].map(|n| pause(n).as_secs()).into();
         assert_eq!(pauses, [300, 1, 2, 4, 16, 30, 30, 30]);
     }

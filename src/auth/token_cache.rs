@@ -119,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_time_nothing_is_kept() {
+    fn a_cache_time_of_zero_caches_nothing() {
         let cache = cache(0);
         cache.put([1; 32], "a", at(0), at(100_000));
         assert!(cache.get(&[1; 32], at(0)).is_none());
     }
 
     #[test]
-    fn what_ended_before_it_was_asked_about_is_not_kept_and_takes_nobodys_place() {
+    fn answers_about_expired_tokens_are_not_cached() {
         let cache = cache(60);
         cache.put([1; 32], "a", at(100_000), at(99_000));
         assert!(cache.lock().is_empty());
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_are_of_this_process_alone() {
+    fn fingerprints_differ_between_processes() {
         let (one, other) = (cache(0), cache(0));
         assert_eq!(one.fingerprint("eyJ"), one.fingerprint("eyJ"));
         assert_ne!(one.fingerprint("eyJ"), other.fingerprint("eyJ"));

@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_length_of_time_is_refused() {
+    fn an_invalid_duration_is_refused() {
         for text in ["", "24", "soon", "-1h", "1 month", "999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }

@@ -104,7 +104,7 @@ mod tests {
     use super::left;
 
     #[test]
-    fn time_left_is_told_in_its_two_largest_units() {
+    fn time_left_is_shown_in_its_two_largest_units() {
         let times = [-5, 0, 59, 60, 3_599, 3_600, 90_061, 864_000].map(Some);
         let told = times.map(left);
         assert_eq!(told, ["due", "due", "59s", "1m", "59m", "1h 0m", "1d 1h", "10d 0h"]);

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_at_all_the_error_says_what_to_do() {
+    fn without_any_configuration_the_error_says_what_to_do() {
         let root = tempfile::tempdir().unwrap();
         let told = sources(&[]).files_below(root.path()).unwrap_err().to_string();
         assert!(

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_goes_before_the_files() {
+    fn the_environment_overrides_the_files() {
         let mut settings = Settings::new(Environment::from_iter([("OS_DEFAULT__A", "env")]));
         settings.add_file(Path::new("x"), "[DEFAULT]\na = file\n").unwrap();
         assert_eq!(value(&settings, "DEFAULT", "a"), "env");

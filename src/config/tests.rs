@@ -77,7 +77,7 @@ fn options_of_glance_are_read_as_glance_reads_them() {
 }
 
 #[test]
-fn all_problems_are_told_together_each_with_its_place() {
+fn all_problems_are_reported_together_each_with_its_place() {
     let text = "[DEFAULT]\nscrub_time = soon\n[revert]\nlock_wait = -1\nlokc_wait = 2\n";
     let environment = [("OS_REVERT__DB_POOL_SIZE", "1"), ("OS_REVERT__BNID", "x")];
     let error = load_with(&[DATABASE, text], &environment).unwrap_err();

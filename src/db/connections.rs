@@ -196,7 +196,7 @@ mod tests {
 
     /// Its answer may have been in transit while the other connection broke.
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_came_back_just_after_another_broke_is_doubted() {
+    async fn a_connection_returned_just_after_another_broke_is_tested() {
         let doubt = Doubt::default();
         doubt.raise();
         tokio::time::advance(Duration::from_millis(60)).await;

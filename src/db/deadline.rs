@@ -26,7 +26,7 @@ mod tests {
     use crate::db::error::connection_broke;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_come_is_an_error() {
+    async fn a_missing_answer_is_an_error() {
         let error = within::<()>(Duration::from_secs(3), std::future::pending()).await.unwrap_err();
         assert!(error.to_string().contains("no answer within 3 s"), "{error}");
         assert!(connection_broke(&error));

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_is_read_from_whatever_python_takes_for_metadata() {
+    fn the_store_is_read_from_metadata_that_only_python_accepts() {
         let deep = format!(r#"{{"x": {}1{}, "store": "fast"}}"#, "[".repeat(500), "]".repeat(500));
         for (text, store) in [
             (r#"{"store": "fast"}"#, Some("fast")),

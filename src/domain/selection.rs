@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_hard_to_match_is_matched_in_no_time() {
+    fn a_complicated_pattern_is_matched_quickly() {
         let name = "a".repeat(255);
         assert!(!fits(&format!("{}b", "*a".repeat(127)), &name));
         assert!(NamePattern::parse("").is_err());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_named_twice_is_meant_once() {
+    fn a_repeated_id_counts_once() {
         let selection = Selection::new(ids(&["b", "a", "b", "B"]), Filter::default()).unwrap();
         let Selection::Images(found) = selection else { panic!("{selection:?}") };
         assert_eq!(found, ids(&["b", "a", "B"]));

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_groups_are_told_and_the_others_counted_in_bounded_memory() {
+    fn the_largest_groups_are_listed_and_the_others_counted_in_bounded_memory() {
         let by = GroupBy { burst: true, ..GroupBy::default() };
         let mut draft = SummaryDraft::new(by, &NoStores);
         for hour in 0..30_000 {

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_a_usual_size_is_an_error_at_first_and_leaves_the_old_value_later() {
+    fn an_unusable_file_is_an_error_at_first_and_keeps_the_old_value_later() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("number");
         let kinds: [Kind; 5] = [
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changes_in_place_by_rename_or_by_its_link_is_made_anew() {
+    fn a_value_is_rebuilt_when_its_file_is_written_renamed_or_relinked() {
         let folder = TempDir::new().unwrap();
         let at = |name: &str| folder.path().join(name);
         for (name, text) in [("one", "1"), ("two", "2"), ("three", "3")] {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn one_looks_at_a_time_and_nobody_waits_for_that_one() {
+    fn one_caller_checks_at_a_time_and_nobody_waits_for_it() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("number");
         fs::write(&path, "1").unwrap();

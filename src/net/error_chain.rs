@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_does_not_fit_is_told_of_in_words() {
+    fn a_mismatched_certificate_is_explained() {
         let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
         let expected = "keys.example".try_into().unwrap();
         let not_for = |presented| CertificateError::NotValidForNameContext { expected, presented };
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn other_causes_are_told_in_their_own_words() {
+    fn other_causes_keep_their_own_message() {
         assert_eq!(told(rustls::Error::DecryptError), None);
         assert_eq!(of_tls(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
         assert_eq!(of_tls(&std::fmt::Error), None);

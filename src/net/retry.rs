@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_may_pass_is_asked_again_and_what_may_not_is_not() {
+    async fn temporary_errors_are_retried_and_others_are_not() {
         assert_eq!(asked(&[Ok(1)]).await, (Ok(1), 1));
         assert_eq!(asked(&[Err(true), Err(true), Ok(1)]).await, (Ok(1), 3));
         assert_eq!(asked(&[Err(true), Err(true), Err(true)]).await, (Err(true), 3));

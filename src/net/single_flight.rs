@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_come_while_it_is_done_share_it_and_later_ones_do_not() {
+    async fn concurrent_callers_share_the_work_and_later_ones_start_anew() {
         let flights = Arc::new(SingleFlight::<&str, usize>::default());
         let begun = Arc::new(AtomicUsize::new(0));
         let go = Arc::new(Notify::new());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_outlives_the_caller_who_began_it() {
+    async fn work_continues_after_the_caller_that_started_it_has_gone() {
         let flights = SingleFlight::<u8, &str>::default();
         let go = Notify::new();
         let go = Arc::new(go);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_swept_out() {
+    fn entries_without_waiting_callers_are_removed() {
         let flights = SingleFlight::<usize, u8>::default();
         for key in 0..1000 {
             drop(flights.shared(&key, || std::future::pending().boxed()));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_to_a_deletion_says_what_became_of_the_data() {
+    fn each_response_to_a_deletion_says_what_happened_to_the_data() {
         for status in [401, 403] {
             assert!(matches!(answered(status).of_deletion(), Deletion::Refused(_)), "{status}");
         }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_asked_again() {
+    fn only_temporary_errors_are_retried() {
         for status in [408, 429, 498, 500, 502, 503, 504] {
             assert!(answered(status).may_pass(), "{status}");
         }

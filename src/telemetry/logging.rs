@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_a_line_without_commands_for_a_terminal_whatever_its_values() {
+    fn a_log_line_stays_one_printable_line_whatever_its_values() {
         let hostile = "a\u{1b}]52;c;x\u{7}\r\n\u{202e}b\u{85}\u{2028}\u{2066}c\u{9b}2J";
         for format in [LogFormat::Text, LogFormat::Json] {
             let line = line_about(hostile, format);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_is_for_our_own_lines_alone() {
+    fn debug_applies_only_to_our_own_lines() {
         let filter = parse_filter(true, None).unwrap().to_string();
         assert!(filter.contains("glance_revert=debug"), "{filter}");
         assert!(filter.contains("sqlx=warn"), "{filter}");

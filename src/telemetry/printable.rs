@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_acts_upon_is_escaped() {
+    fn terminal_control_characters_are_escaped() {
         for (hostile, shown) in [
             ("\u{1b}]0;title\u{7}", "\\u001b]0;title\\u0007"),
             ("\u{1b}[2K\rgone", "\\u001b[2K\\rgone"),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_stays_as_it_is() {
+    fn ordinary_text_is_unchanged() {
         for plain in ["", "debian-12", "höwdy", "日本語", "👩‍👩‍👧", "שלום", "a\\u001bb", "e\u{301}"]
         {
             assert_eq!(Printable(plain).to_string(), plain);

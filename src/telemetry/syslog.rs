@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_says_who_writes_and_that_it_is_for_the_eyes_of_few() {
+    fn a_message_has_the_programs_name_and_a_restricted_facility() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         assert!(Syslog::connect(&path).is_none(), "nobody listens");

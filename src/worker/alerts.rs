@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mass_deletion_is_told_once_and_again_after_it_was_over() {
+    fn a_mass_deletion_is_reported_once_and_again_after_it_ended() {
         let (alerts, mut queue) = Alerts::new(200);
         for images in [0, 200, 201, 300, 250] {
             alerts.deleted(at(5), tally(images));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tripped_limit_is_told_once_until_a_pass_goes_through() {
+    fn an_exceeded_limit_is_reported_once_until_a_pass_runs() {
         let (alerts, mut queue) = Alerts::new(200);
         let limits = PassLimits { images: 1, bytes: None };
         let limited = limits.judge(tally(2), None, None).unwrap_err();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_told_an_hour_before_its_end_and_a_longer_one_anew() {
+    fn a_pause_is_reported_an_hour_before_its_end_and_again_if_extended() {
         let (alerts, mut queue) = Alerts::new(200);
         let pause = |until| InForce {
             term: Term { until, reason: None },
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_into_the_queue_is_dropped_and_nobody_waits() {
+    fn alerts_that_do_not_fit_into_the_queue_are_dropped_without_waiting() {
         let (alerts, mut queue) = Alerts::new(0);
         for hour in 0..20 {
             alerts.deleted(at(hour * 60), tally(1));

@@ -25,14 +25,14 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_parser_stumbles_over_what_fuzzing_has_kept() {
+fn no_parser_fails_on_kept_fuzzing_inputs() {
     each_file(|name, parser, file, data| must_end(name, parser, file, data));
 }
 
 /// Varies the kept inputs as a fuzzer would, but without coverage feedback and the same in every
 /// run.
 #[test]
-fn no_parser_stumbles_over_what_is_near_to_it() {
+fn no_parser_fails_on_variations_of_kept_inputs() {
     let rounds = env::rounds(3);
     let mut chance = Chance(17);
     each_file(|name, parser, file, data| {

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_a_reference_is_kept() {
+    fn keywords_next_to_a_reference_are_kept() {
         assert_eq!(
             turned(json!({"$ref": "#/a", "description": "d"})),
             json!({"allOf": [{"$ref": "#/a"}], "description": "d"})

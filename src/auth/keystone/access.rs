@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_is_what_it_is() {
+    fn everything_else_in_a_pattern_is_literal() {
         assert!(fits("/v2.0/a+b(c", "/v2.0/a+b(c"));
         assert!(!fits("/v2.0/x", "/v2a0/x"));
         assert!(fits("/{open/é", "/{open/é") && !fits("/{open", "/x"));

@@ -262,7 +262,7 @@ async fn service_accounts_are_admins_by_their_exact_subject() {
 }
 
 #[tokio::test]
-async fn the_principal_says_who_and_by_whose_word() {
+async fn the_principal_has_subject_issuer_and_token_ids() {
     let world = World::new();
     let alice = Principal { is_admin: true, ..Principal::new("main", "alice", AuthMethod::Jwt) };
     for (jti, token_ids) in [

@@ -52,7 +52,7 @@ async fn a_signature_must_be_the_keys_own_and_in_its_exact_form() {
 }
 
 #[tokio::test]
-async fn the_compact_form_has_one_spelling() {
+async fn a_token_has_only_one_valid_encoding() {
     let (whole, [header, payload, signature]) = good();
     let bent = |signature: &str| format!("{header}.{payload}.{signature}");
     let same_bytes_other_spelling = {

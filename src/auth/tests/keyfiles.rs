@@ -86,7 +86,7 @@ async fn a_new_file_is_read_after_a_second_and_its_missing_keys_are_gone() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_set_back_does_not_stop_the_rereading() {
+async fn a_clock_that_was_set_back_does_not_stop_reloading() {
     let service = Rotating::new(&[old_key()]);
     service.replace(&jwks(&[new_key()]));
     service.clock.advance(-3600);
@@ -104,7 +104,7 @@ async fn a_file_written_in_place_is_read_again() {
 }
 
 #[tokio::test]
-async fn a_broken_or_missing_file_leaves_the_old_keys_in_force() {
+async fn a_broken_or_missing_file_leaves_the_old_keys_active() {
     let service = Rotating::new(&[old_key()]);
     let too_large = format!("{}{}", jwks(&[new_key()]), " ".repeat(256 * 1024));
     let cut_off = jwks(&[new_key()]).split_off(5);
@@ -127,7 +127,7 @@ async fn a_broken_or_missing_file_leaves_the_old_keys_in_force() {
 }
 
 #[tokio::test]
-async fn a_well_formed_file_without_keys_takes_all_keys_out_of_force() {
+async fn a_valid_file_without_keys_withdraws_all_keys() {
     let service = Rotating::new(&[old_key()]);
     service.replace(&jwks(&[]));
     service.clock.advance(1);

@@ -88,7 +88,7 @@ fn keys_that_are_not_for_us_are_passed_over() {
 }
 
 #[test]
-fn a_key_for_an_algorithm_that_the_issuer_may_not_use_is_passed_over() {
+fn a_key_for_an_algorithm_that_is_not_allowed_is_skipped() {
     let rsa = rsa_jwk(&json!({"alg": "RS256"}));
     let text = json!({"keys": [rsa, ec(&json!({"alg": "ES256"}))]}).to_string();
     assert_eq!(jwks_file(&text, &[Es256]), Ok(vec![Es256]));
@@ -110,7 +110,7 @@ fn secrets_refuse_the_file_and_are_not_shown() {
 }
 
 #[test]
-fn weak_and_broken_keys_refuse_the_file() {
+fn weak_and_broken_keys_invalidate_the_file() {
     let rsa_1024 = b64([&[0xc1_u8][..], &[0x55; 127]].concat());
     let even = b64([&[0xc1_u8][..], &[0x54; 255]].concat());
     refused(keys(&[rsa_jwk(&json!({"n": rsa_1024}))]), "2048 to 8192 bits");
@@ -131,7 +131,7 @@ fn weak_and_broken_keys_refuse_the_file() {
 }
 
 #[test]
-fn two_keys_of_one_name_refuse_the_file() {
+fn two_keys_with_the_same_id_invalidate_the_file() {
     let twins = [ec(&json!({"kid": "a"})), ed_jwk(&json!({"kid": "a"}))];
     refused(keys(&twins), "key \"a\" occurs twice");
     assert_eq!(keys(&[ec(&json!({})), ed_jwk(&json!({}))]), Ok(vec![Es256, EdDsa]));

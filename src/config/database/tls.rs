@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_alone_asks_for_everything() {
+    fn a_ca_alone_turns_on_all_verification() {
         let tls = of_mysql("ssl_ca=/ca.pem", "");
         assert_eq!(tls.ca, Some(PathBuf::from("/ca.pem")));
         assert_eq!(asks(&tls), (true, true, true));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn words_about_verifying_go_before_everything_else() {
+    fn explicit_verification_parameters_override_the_mode() {
         assert_eq!(asks(&of_mysql("ssl_verify_cert=true", "")), (true, true, false));
         assert_eq!(asks(&of_mysql("ssl_ca=/c&ssl_verify_cert=false", "")), (true, false, false));
         assert_eq!(asks(&of_mysql("ssl_verify_identity=1", "")), (true, true, true));

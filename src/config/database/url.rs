@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn an_invalid_url_is_refused() {
         assert_eq!(DatabaseUrl::parse("glance").unwrap_err(), UrlError::Scheme);
         assert_eq!(DatabaseUrl::parse("://u@h/d").unwrap_err(), UrlError::Scheme);
         assert_eq!(DatabaseUrl::parse("mysql://h:word/d").unwrap_err(), UrlError::Port);

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_not_read_again() {
+    fn the_response_is_not_read_back_from_the_database() {
         assert_eq!(expand("$a", |_| Ok("$b".to_owned())).unwrap(), "$b");
     }
 }

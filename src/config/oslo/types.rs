@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn booleans_are_words_of_any_case() {
+    fn booleans_are_case_insensitive_words() {
         assert_eq!(boolean("YES"), Ok(true));
         assert_eq!(boolean("off"), Ok(false));
         assert!(boolean("").is_err());

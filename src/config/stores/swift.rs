@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place_and_without_its_secret() {
+    fn problems_are_reported_with_their_place_and_without_secrets() {
         for (lines, file, told) in [
             ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2%", "[ref1] key"),
             ("swift_store_config_file = FILE", "[ref1]\nkey = hunter2", "auth_address must be set"),

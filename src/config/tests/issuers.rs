@@ -87,7 +87,7 @@ fn weak_issuers_are_refused() {
 }
 
 #[test]
-fn two_issuers_may_not_be_mistaken_for_each_other() {
+fn two_issuers_that_could_be_confused_are_refused() {
     let second =
         "jwks_file = /k\n[revert_jwt:i-dp]\nissuer = https://i\naudiences = a\njwks_file = /k\n";
     assert!(refused(&issuer(second)).contains("is also the issuer of \"idp\""));

@@ -33,7 +33,7 @@ memcached_servers = 10.0.0.1:11211
 ";
 
 #[test]
-fn a_deployers_keystone_section_is_taken_as_it_is() {
+fn a_deployers_keystone_section_works_unchanged() {
     let keystone = keystone(KOLLA);
     let Some(Credentials::Password { user, password, scope }) = &keystone.login else {
         panic!("{:?}", keystone.login);
@@ -56,7 +56,7 @@ fn a_deployers_keystone_section_is_taken_as_it_is() {
 }
 
 #[test]
-fn who_may_pass_calls_on_is_read() {
+fn the_service_roles_are_read() {
     let keystone = keystone(
         "auth_type = none\nservice_token_roles = service, nova\nservice_token_roles_required = False\n",
     );
@@ -87,7 +87,7 @@ fn an_application_credential_and_a_caller_s_own_token_are_ways_to_ask() {
 }
 
 #[test]
-fn a_keystone_section_of_old_or_of_others_is_no_keystone() {
+fn a_keystone_section_with_only_old_or_foreign_options_is_ignored() {
     assert!(load("[keystone_authtoken]\nwww_authenticate_uri = http://k\n").keystone.is_none());
     assert!(load("").keystone.is_none());
 }
@@ -138,7 +138,7 @@ fn each_gap_in_a_keystone_section_is_named() {
 }
 
 #[test]
-fn the_names_of_ten_years_ago_are_names_still() {
+fn old_option_names_still_work() {
     for [user, project] in [["user_name", "tenant_name"], ["user-name", "tenant-name"]] {
         let old = keystone(&format!(
             "auth_plugin = password\n{user} = glance\npassword = pw\n{project} = service\n\
@@ -157,7 +157,7 @@ fn the_names_of_ten_years_ago_are_names_still() {
 }
 
 #[test]
-fn what_glance_takes_for_numbers_is_taken_within_reason() {
+fn numbers_that_glance_accepts_are_accepted_within_limits() {
     let keystone = keystone(
         "auth_type = none\nhttp_request_max_retries = 1000\ntoken_cache_time = -5\n\
          cafile = /nowhere\ncertfile = /nowhere\n",
@@ -176,7 +176,7 @@ fn a_certificate_alone_has_its_key_in_its_own_file() {
 }
 
 #[test]
-fn a_keystone_that_cannot_be_used_is_left_out_beside_an_issuer() {
+fn an_unusable_keystone_is_skipped_if_there_is_an_issuer() {
     let text = "[keystone_authtoken]\nauth_url = http://k\n";
     let issuer = "[revert_jwt:x]\nissuer = x\naudiences = a\npublic_key_file = /k.pem\n";
     let config = load(&format!("{text}{issuer}"));

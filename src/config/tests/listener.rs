@@ -8,7 +8,7 @@ use crate::config::{ClientCertificates, ClientTrust, SubjectName};
 const PROXY_HEADERS: &str = "[oslo_middleware]\nenable_proxy_headers_parsing = True\n";
 
 #[test]
-fn an_address_for_everyone_needs_a_word() {
+fn listening_on_every_address_without_tls_needs_an_option() {
     assert!(refused("[revert]\nbind = 0.0.0.0:9393\n").contains("set allow_plaintext = true"));
     let config = load("[revert]\nbind = [::]:9393\nallow_plaintext = true\nops_bind = 0.0.0.0:1\n");
     assert_eq!(config.listeners.bind.to_string(), "[::]:9393");

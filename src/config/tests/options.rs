@@ -6,7 +6,7 @@ use crate::config::options::{Bound, Kind, OptionSpec, Range, find, nearest};
 use crate::config::sections::{DATABASE, DEFAULT, KEYSTONE_AUTHTOKEN, REVERT, REVERT_JWT, STORES};
 
 #[test]
-fn the_nearest_option_is_the_one_that_was_meant() {
+fn the_nearest_option_is_suggested() {
     assert_eq!(nearest(REVERT, "lockwait"), Some("lock_wait"));
     assert_eq!(nearest(REVERT, "bnid"), Some("bind"));
     assert_eq!(nearest(&[REVERT_JWT], "audience"), Some("audiences"));
@@ -50,7 +50,7 @@ const KEYSTONE: &str = "[keystone_authtoken]\nauth_url = https://k\nauth_type = 
                         certfile = /c\n";
 
 #[test]
-fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
+fn every_option_refuses_other_values_than_documented_and_names_those() {
     let sections: [(&str, &str, &[&[OptionSpec]]); 4] = [
         ("", "revert", REVERT),
         ("", "revert_jwt:x", &[REVERT_JWT]),
@@ -69,7 +69,7 @@ fn every_option_refuses_what_is_not_told_of_it_and_names_what_is() {
 }
 
 #[test]
-fn every_option_of_a_store_refuses_what_is_not_told_of_it_and_names_what_is() {
+fn every_store_option_refuses_other_values_than_documented_and_names_those() {
     let stores = ["file", "http", "rbd", "s3", "swift", "cinder"].into_iter().zip(STORES);
     for (kind, options) in stores {
         for option in *options {

@@ -34,7 +34,7 @@ fn a_rule_may_come_from_the_environment_alone() {
 }
 
 #[test]
-fn a_rule_that_cannot_be_meant_is_refused() {
+fn an_invalid_rule_is_refused() {
     let rule = |options: &str| format!("[revert_retention:r]\n{options}\n");
     let whole = "order = 1\nscrub_time = 7200\n";
     for (text, part) in [
@@ -70,7 +70,7 @@ fn a_rule_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn more_rules_than_can_be_remembered_are_refused() {
+fn more_rules_than_can_be_stored_are_refused() {
     let rule = |number| {
         let tag = "ä".repeat(255);
         format!("[revert_retention:r{number}]\norder = {number}\nscrub_time = 7200\ntag = {tag}\n")

@@ -33,7 +33,7 @@ fn set_nowhere_empty_and_misspelled_are_all_unset() {
 }
 
 #[test]
-fn what_was_probably_meant_is_named() {
+fn a_probable_misspelling_is_named() {
     let told = load("[DEFAULT]\nscrub_tme = 604800\n").glance.scrub_time_warnings.join("\n");
     assert!(told.contains("scrub_tme") && told.contains("1.conf line 2"), "{told}");
     assert!(load("[DEFAULT]\nwakeup_time = 5\n").glance.scrub_time_warnings.is_empty());
@@ -65,7 +65,7 @@ fn of_two_files_the_greater_time_holds_and_both_are_named() {
 }
 
 #[test]
-fn a_file_that_says_the_same_or_nothing_is_no_news() {
+fn an_unchanged_or_empty_file_changes_nothing() {
     for scrubber in ["[DEFAULT]\nscrub_time = 3600\n", "[DEFAULT]\nscrub_time =\n", ""] {
         let config = beside_scrubber("[DEFAULT]\nscrub_time = 3600\n", scrubber).glance;
         assert_eq!(config.scrub_time, ScrubTime::Set(HOUR), "{scrubber}");

@@ -48,7 +48,7 @@ fn a_bucket_is_read_from_its_section() {
 }
 
 #[test]
-fn a_bucket_that_cannot_work_is_told_of_and_one_that_nobody_configured_is_left_out() {
+fn an_unusable_bucket_is_reported_and_an_unconfigured_one_is_omitted() {
     let told = misconfigured(
         "[DEFAULT]\nenabled_backends = cold:s3\n[cold]\ns3_store_host = s3.example.org\n\
          s3_store_access_key = AK\ns3_store_bucket = a/b\ns3_store_bucket_url_format = odd\n",
@@ -74,7 +74,7 @@ fn backends_of_no_type_and_of_glances_own_names_are_refused() {
 }
 
 #[test]
-fn the_dotted_names_of_old_are_types() {
+fn old_dotted_class_names_are_accepted() {
     let config = load(
         "[glance_store]\nstores = glance.store.filesystem.Store, file, glance.store.rbd.Store\n",
     );
@@ -99,7 +99,7 @@ fn a_datadir_beside_datadirs_still_has_data() {
 }
 
 #[test]
-fn datadirs_that_name_no_place_are_told_of() {
+fn datadirs_without_a_path_are_reported() {
     let told = |options: &str| misconfigured(&format!("[glance_store]\n{options}\n"));
     assert!(told("filesystem_store_datadir = images").contains("absolute"));
     assert!(told("filesystem_store_datadir =").contains("is empty"));

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_stores_say_only_good_data_comes_back_and_all_of_one_delete_or_one_of_before() {
+    fn only_good_locations_come_back_all_of_one_delete_or_one_earlier() {
         let (pending, cases) = (pending(), each_case());
         assert_eq!(cases.len(), 1 + 12 + 144 + 1728);
         for judged in cases {

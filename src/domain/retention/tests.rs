@@ -149,7 +149,7 @@ fn an_image_waits_for_all_that_was_in_force() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded_and_never_shorter() {
+fn stored_rules_are_bounded_and_never_become_shorter() {
     let many: Vec<_> = (1..30)
         .map(|number| retention(vec![rule("r", number, tag(&format!("t{number}")))]))
         .collect();
@@ -162,7 +162,7 @@ fn what_is_remembered_is_bounded_and_never_shorter() {
 }
 
 #[test]
-fn what_is_stored_is_read_again_and_anything_else_is_not() {
+fn stored_text_is_parsed_and_other_text_is_refused() {
     let name = Some(Glob::parse("ci-[*]-?").unwrap());
     let conditions = Conditions { name, min_size: Some(7), ..tag("ä\"\\") };
     let kept = KeptText { change: 7, all: vec![retention(vec![rule("r", 3, conditions)])] };

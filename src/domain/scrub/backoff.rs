@@ -55,7 +55,7 @@ mod tests {
     use chrono::NaiveDate;
 
     #[test]
-    fn an_image_that_keeps_failing_waits_longer_each_time_but_never_for_ever() {
+    fn an_image_that_keeps_failing_waits_longer_each_time_up_to_a_limit() {
         let start = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
         let id = ImageId::parse("a").unwrap();
         let mut backoff = Backoff::default();

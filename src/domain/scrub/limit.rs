@@ -175,14 +175,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_lets_so_many_images_through_and_no_more() {
+    fn an_acceptance_permits_its_number_of_images_and_no_more() {
         assert_eq!(judged(20, 1000, Some(20)), Ok(()));
         assert!(judged(21, 1, Some(20)).unwrap_err().contains("only 20 were accepted"));
         assert_eq!(judged(10, 1, Some(2)), Ok(()), "it takes nothing away");
     }
 
     #[test]
-    fn what_is_due_only_since_scrub_time_was_lowered_is_too_much_however_little_it_is() {
+    fn images_due_only_by_a_lowered_scrub_time_exceed_the_limit_whatever_their_number() {
         let (from, to) = (Duration::from_hours(168), Duration::from_hours(1));
         let lowered = Some(Lowered { from, to, images: 1 });
         let judged = |accepted| LIMITS.judge(Tally { images: 2, bytes: 1 }, lowered, accepted);

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for (written, error) in [
             ("", AddressError::NotHttp),
             ("keystone:5000", AddressError::NotHttp),

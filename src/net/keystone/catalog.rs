@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn other_words_are_no_interface() {
+    fn other_words_are_not_an_interface() {
         for word in ["", "URL", "Public", "publicurl", "private"] {
             assert_eq!(Interface::parse(word), None, "{word}");
         }

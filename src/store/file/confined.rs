@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removal_that_was_given_up_leaves_the_file() {
+    fn a_removal_that_timed_out_leaves_the_file() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("x");
         std::fs::write(&file, "data").unwrap();

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn each_errno_says_what_became_of_the_data() {
+    fn each_errno_says_what_happened_to_the_data() {
         for errno in [
             Errno::ACCESS,
             Errno::PERM,

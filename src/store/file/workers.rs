@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_that_hangs_is_given_up_at_the_deadline() {
+    async fn a_hanging_call_ends_at_the_deadline() {
         let workers = Workers::new(Duration::from_millis(20));
         let (let_go, hang) = std::sync::mpsc::channel::<()>();
         let answer = workers.run(move || hang.recv().map_err(|_| Fault::Lost)).await;
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_is_not_begun_after_its_deadline() {
+    async fn work_does_not_start_after_its_deadline() {
         let workers = Workers::new(Duration::ZERO);
         let answer: Result<(), Fault> = workers.run(|| panic!("it was begun")).await;
         assert_eq!(answer, Err(Fault::Late(Duration::ZERO)));

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_location_of_an_object_is_not_read() {
+    fn uris_that_name_no_object_are_not_parsed() {
         for text in [
             "swift+http://u%3Au:pw@http://k/v3/c/o",
             "swift+http://k/v3/c/o?x",

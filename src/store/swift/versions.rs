@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_keeping_is_told_by_its_header() {
+    fn each_way_of_keeping_versions_is_recognised_by_its_header() {
         assert_eq!(Keeping::of(&HeaderMap::new()), Ok(Keeping::Nothing));
         for value in ["True", "False"] {
             assert_eq!(of("x-versions-enabled", value.as_bytes()), Ok(Keeping::Versions));

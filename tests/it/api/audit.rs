@@ -43,7 +43,7 @@ fn from(request: axum::http::request::Builder) -> axum::http::request::Builder {
 }
 
 #[tokio::test]
-async fn a_revert_is_told_whole() {
+async fn a_revert_is_logged_completely() {
     let api = TestApi::with(|state| {
         state.trusted_proxies = Arc::new(["10.0.0.1/32".parse().unwrap()]);
     });
@@ -93,7 +93,7 @@ async fn a_revert_that_fails_says_why() {
 }
 
 #[tokio::test]
-async fn whoever_is_turned_away_is_told_with_the_cause_and_without_the_token() {
+async fn a_refusal_is_recorded_with_its_cause_and_without_the_token() {
     let api = TestApi::with(|state| {
         state.throttle = Arc::new(Throttle::new(NonZeroU32::MIN));
     });
@@ -144,7 +144,7 @@ async fn an_id_that_no_image_can_have_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn reads_are_told_too_and_what_is_open_to_everybody_is_not() {
+async fn reads_are_recorded_too_and_public_operations_are_not() {
     let api = TestApi::new();
     let list = api.get("/v2/pending-deletes").await;
     let record = record(&list);
@@ -158,7 +158,7 @@ async fn reads_are_told_too_and_what_is_open_to_everybody_is_not() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_a_record_all_the_same() {
+async fn a_client_that_disconnects_still_leaves_a_record() {
     let api = TestApi::new();
     *api.repo.fault.lock().unwrap() = Some(RepoFault::Hang);
     let global = "req-11111111-5f0b-4a43-9d2c-6f1f3c8d7b1a";

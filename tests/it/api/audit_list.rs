@@ -41,7 +41,7 @@ fn present(rows: &[&str]) -> TestApi {
 }
 
 #[tokio::test]
-async fn without_the_tables_the_answer_says_how_to_make_them() {
+async fn without_the_tables_the_response_says_how_to_create_them() {
     let answer = TestApi::new().get("/v2/audit").await;
     answer.assert_error(409, "tables.missing");
     assert!(answer.message().contains("glance-revert db sync"), "{}", answer.message());

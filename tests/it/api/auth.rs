@@ -32,7 +32,7 @@ async fn each_header_has_its_own_verifier() {
 }
 
 #[tokio::test]
-async fn without_a_token_the_challenges_say_which_are_taken() {
+async fn without_a_token_the_challenges_name_the_accepted_schemes() {
     let api = TestApi::new();
     for headers in [
         &[][..],
@@ -76,7 +76,7 @@ async fn two_tokens_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn a_verifier_that_does_not_answer_is_no_refusal() {
+async fn an_unavailable_verifier_does_not_refuse_the_token() {
     let answer = list(&TestApi::new(), &[("x-auth-token", "keystone-down")]).await;
     answer.assert_error(503, "auth.unavailable");
     assert_eq!(answer.header("retry-after"), Some("5"));
@@ -84,7 +84,7 @@ async fn a_verifier_that_does_not_answer_is_no_refusal() {
 }
 
 #[tokio::test]
-async fn who_is_no_admin_learns_nothing_and_reads_nothing() {
+async fn a_caller_who_is_not_an_admin_learns_nothing() {
     let api = TestApi::new();
     api.repo.put(seed());
     let uris = [
@@ -135,7 +135,7 @@ async fn every_answer_has_a_request_id_of_its_own() {
 }
 
 #[tokio::test]
-async fn whoever_is_no_admin_is_told_which_role_is_missing() {
+async fn a_caller_who_is_not_an_admin_is_told_the_missing_role() {
     let api = TestApi::new();
     let answer = list(&api, &[("authorization", "Bearer jwt-reader")]).await;
     answer.assert_error(403, "auth.not_admin");

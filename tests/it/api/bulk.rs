@@ -15,8 +15,8 @@ use crate::support::world::World;
 on_each_database! {
     a_selection_is_taken_back_page_by_page_whatever_cannot_come_back,
     nothing_is_done_where_the_selection_has_changed,
-    what_an_earlier_request_did_is_no_failure_and_no_surprise,
-    what_a_client_who_left_had_done_is_in_the_log,
+    images_that_an_earlier_request_reverted_are_no_failures,
+    a_disconnected_clients_results_are_in_the_log,
 }
 
 const PATH: &str = "/v2/pending-deletes/actions/revert";
@@ -97,7 +97,7 @@ async fn a_selection_is_taken_back_page_by_page_whatever_cannot_come_back(kind: 
     assert_eq!((is_back, &named["counts"]["failed"]), (1, &json!(3)), "{named}");
 }
 
-async fn what_an_earlier_request_did_is_no_failure_and_no_surprise(kind: Kind) {
+async fn images_that_an_earlier_request_reverted_are_no_failures(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("m", 3), NOT_YET).await;
     world.live_image("alive").await;
@@ -152,7 +152,7 @@ async fn nothing_is_done_where_the_selection_has_changed(kind: Kind) {
 }
 
 /// The client disconnects while its request is processed.
-async fn what_a_client_who_left_had_done_is_in_the_log(kind: Kind) {
+async fn a_disconnected_clients_results_are_in_the_log(kind: Kind) {
     let (world, service, _setup) = scene(kind, 400).await;
     let body = json!({"owner": "p1"}).to_string();
     let mut stream = TcpStream::connect(&service.api).await.unwrap();
@@ -190,7 +190,7 @@ async fn what_a_client_who_left_had_done_is_in_the_log(kind: Kind) {
 }
 
 #[tokio::test]
-async fn a_request_that_could_mean_everything_or_nothing_is_refused() {
+async fn a_request_without_a_clear_selection_is_refused() {
     let (world, service, _setup) = scene(Kind::Sqlite, 3).await;
     let many: Vec<_> = (0..1001).map(|number| format!("i{number}")).collect();
     for (body, word) in [

@@ -86,7 +86,7 @@ fn parameters(operation: &Value, required: bool) -> BTreeSet<&str> {
 }
 
 #[test]
-fn nothing_of_the_last_release_is_taken_away() {
+fn nothing_of_the_last_release_was_removed() {
     let text = std::fs::read_to_string(folder("openapi").join("released.json")).unwrap();
     let released: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(broken(&released, &openapi::document(Specification::V3_0)), Vec::<String>::new());

@@ -64,7 +64,7 @@ async fn each_conflict_has_its_reason() {
 }
 
 #[tokio::test]
-async fn conflicts_that_pass_say_when_to_try_again() {
+async fn temporary_conflicts_say_when_to_try_again() {
     let claimed = revert_of(|image| {
         image.status = ImageStatus::Deleted;
         for location in &mut image.locations {
@@ -85,7 +85,7 @@ async fn conflicts_that_pass_say_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn what_another_process_takes_right_after_the_revert_is_not_answered_200() {
+async fn a_revert_is_not_200_if_its_data_disappears_right_afterwards() {
     let api = TestApi::new();
     api.repo.put(seed());
     *api.repo.lost_after_revert.lock().unwrap() = true;
@@ -112,7 +112,7 @@ async fn missing_data_is_a_conflict_that_names_the_locations() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_asked_is_no_missing_data() {
+async fn an_unavailable_store_does_not_mean_missing_data() {
     let api = TestApi::new();
     api.repo.put(seed());
     let problem = "swift+https://acct:key@swift.example/c did not answer".to_owned();
@@ -158,7 +158,7 @@ async fn an_image_whose_row_cannot_be_read_is_refused_by_its_column() {
 }
 
 #[tokio::test]
-async fn what_axum_answers_has_the_same_body() {
+async fn errors_of_axum_have_the_same_body() {
     let api = TestApi::new();
     api.get("/nothing").await.assert_error(404, "uri.not_found");
     api.get("/v2/pending-deletes/").await.assert_error(404, "uri.not_found");
@@ -191,7 +191,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_all_of_the_data_takes_as_long_as_it_takes() {
+async fn reading_all_data_has_no_request_deadline() {
     let api = TestApi::new();
     api.repo.put(seed());
     *api.store.pause.lock().unwrap() = Duration::from_mins(10);

@@ -25,7 +25,7 @@ fn assert_guarded(answer: &Answer, policy: &str) {
 }
 
 #[tokio::test]
-async fn every_answer_is_guarded_errors_too() {
+async fn every_response_has_the_security_headers_even_errors() {
     let api = TestApi::new();
     for uri in ["/", "/openapi.json", "/v2/pending-deletes", "/nothing", &revert_uri(ID)] {
         assert_guarded(&api.get(uri).await, NOTHING);

@@ -52,7 +52,7 @@ async fn a_name_and_a_password_become_a_token_and_the_page_asks_for_them() {
 }
 
 #[tokio::test]
-async fn it_is_not_there_unless_it_is_configured() {
+async fn the_page_is_served_only_if_configured() {
     let api = TestApi::new();
     post(&api, &alice()).await.assert_error(404, "uri.not_found");
     let page = String::from_utf8(api.get_anonymously("/ui/").await.bytes).unwrap();
@@ -60,7 +60,7 @@ async fn it_is_not_there_unless_it_is_configured() {
 }
 
 #[tokio::test]
-async fn whoever_is_refused_too_often_waits_and_keystone_is_not_asked() {
+async fn a_client_refused_too_often_waits_and_causes_no_keystone_requests() {
     let (world, api) = world(2).await;
     world.keystone.answer_logins(Reply::Json(401, json!({"error": {"message": "no"}})));
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn a_keystone_that_cannot_serve_is_nobody_s_fault() {
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_used_is_refused_without_a_word_of_it() {
+async fn an_invalid_body_is_refused_without_being_quoted() {
     let (world, api) = world(20).await;
     for (field, value) in [
         ("password", json!(12_345_678)),

@@ -26,7 +26,7 @@ async fn post(api: &TestApi, uri: &str, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_pause_is_told_with_its_end_and_seen_by_everybody() {
+async fn a_pause_is_shown_with_its_end_to_every_process() {
     let api = TestApi::new();
     let body = r#"{"until": "2026-11-23T08:00:00+01:00", "reason": "by mistake"}"#;
     let paused = post(&api, PAUSE, body).await;
@@ -47,7 +47,7 @@ async fn a_pause_is_told_with_its_end_and_seen_by_everybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_answers_after_ten_seconds_with_what_is_in_hand_still() {
+async fn a_pause_answers_after_ten_seconds_with_the_remaining_claims() {
     let api = TestApi::new();
     *api.control.in_hand.lock().unwrap() = 3;
     let began = tokio::time::Instant::now();
@@ -139,7 +139,7 @@ async fn an_end_in_the_past_or_none_that_can_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn without_tables_the_answer_names_the_command_that_makes_them() {
+async fn without_tables_the_response_names_the_command_that_creates_them() {
     let api = TestApi::new();
     api.repo.put(seed());
     *api.control.is_missing.lock().unwrap() = true;

@@ -73,7 +73,7 @@ async fn an_answer_is_the_same_json_without_what_a_terminal_acts_upon() {
 }
 
 #[tokio::test]
-async fn a_scrub_time_of_for_ever_has_a_date_too() {
+async fn an_infinite_scrub_time_has_a_date_too() {
     let api =
         TestApi::with(|state| state.view.settings.scrub_time = Some(std::time::Duration::MAX));
     api.repo.put(seed());
@@ -82,7 +82,7 @@ async fn a_scrub_time_of_for_ever_has_a_date_too() {
 }
 
 #[tokio::test]
-async fn while_nothing_is_scrubbed_no_time_is_told() {
+async fn no_time_is_shown_while_nothing_is_scrubbed() {
     let api = TestApi::with(|state| state.view.settings.scrub_time = None);
     api.repo.put(seed());
     let page = api.get("/v2/pending-deletes").await.json();
@@ -144,7 +144,7 @@ async fn an_image_id_is_a_marker_whatever_became_of_the_image() {
 }
 
 #[tokio::test]
-async fn a_marker_that_is_no_image_is_refused_and_no_end_of_the_list() {
+async fn an_unknown_marker_is_refused_instead_of_ending_the_list() {
     let api = three();
     for marker in ["unknown", "bfc6e7ec-f6cf-4f92-8276-f2f6afe31222"] {
         let answer = api.get(&format!("/v2/pending-deletes?marker={marker}")).await;
@@ -271,7 +271,7 @@ async fn the_preview_of_a_good_image_says_what_comes_back() {
 }
 
 #[tokio::test]
-async fn the_preview_and_the_revert_say_the_same_words() {
+async fn the_preview_and_the_revert_use_the_same_words() {
     for (status, objects, down) in [
         (ImageStatus::Deleted, true, false),
         (ImageStatus::Queued, true, false),

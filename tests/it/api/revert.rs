@@ -44,7 +44,7 @@ async fn the_answer_is_glances_own_document_but_for_updated_at() {
 }
 
 #[tokio::test]
-async fn fields_that_glance_shows_on_demand_are_shown_on_demand() {
+async fn optional_fields_of_glance_are_optional_here_too() {
     let api = TestApi::with(|state| state.view.settings.multi_store = false);
     api.repo.put(seed());
     let document = api.revert(ID).await.json();
@@ -114,7 +114,7 @@ async fn a_dry_run_says_all_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_skipped_stays_away_and_protect_protects() {
+async fn skipped_children_stay_deleted_and_protect_protects() {
     let api = TestApi::new();
     api.repo.put(seed());
     let body = r#"{"properties": "skip", "tags": "skip", "protect": true, "verify": "none"}"#;
@@ -162,7 +162,7 @@ async fn null_is_no_body() {
 }
 
 #[tokio::test]
-async fn a_body_must_be_said_to_be_json_or_nothing() {
+async fn a_body_must_be_declared_as_json_or_not_at_all() {
     let body = r#"{"dry_run": true}"#;
     for content_type in
         [None, Some("application/json; charset=utf-8"), Some("application/vnd.x+json")]
@@ -179,7 +179,7 @@ async fn a_body_must_be_said_to_be_json_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_understood_changes_nothing() {
+async fn an_invalid_body_changes_nothing() {
     let api = TestApi::new();
     api.repo.put(seed());
     for (body, named) in [

@@ -20,7 +20,7 @@ async fn accept(api: &TestApi, body: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn the_plan_tells_what_is_lost_by_then_soonest_first() {
+async fn the_plan_lists_the_images_due_by_then_soonest_first() {
     let api = TestApi::new();
     api.repo.put(seed());
     api.repo.put(deleted("first", "f", "2026-11-22T12:30:00"));
@@ -52,7 +52,7 @@ async fn a_time_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_accepted_is_a_number_of_images() {
+async fn an_acceptance_is_a_number_of_images() {
     let api = TestApi::new();
     let answer = accept(&api, r#"{"images": 5}"#).await;
     assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({"images": 5})));
@@ -62,7 +62,7 @@ async fn what_is_accepted_is_a_number_of_images() {
 }
 
 #[tokio::test]
-async fn where_nothing_is_scrubbed_the_answer_says_why() {
+async fn the_response_says_why_nothing_is_scrubbed() {
     let off = TestApi::with(|state| state.scrubs = false);
     assert_eq!(
         accept(&off, r#"{"images": 5}"#).await.status,

@@ -75,7 +75,7 @@ async fn projects_are_the_groups_unless_others_are_asked_for() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_for_is_refused() {
+async fn impossible_queries_are_refused() {
     let api = three();
     for query in [
         "group_by=",
@@ -97,7 +97,7 @@ async fn what_cannot_be_asked_for_is_refused() {
 }
 
 #[tokio::test]
-async fn links_of_a_sifted_list_go_on_where_a_page_ends() {
+async fn links_of_a_filtered_list_continue_where_a_page_ends() {
     let api = three();
     let mut alone = deleted("d", "d", "2026-11-22T13:01:00");
     alone.locations.clear();

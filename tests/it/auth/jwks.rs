@@ -87,7 +87,7 @@ async fn until_there_are_keys_the_answer_is_try_again_and_not_refused() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_at_the_start_is_asked_again_soon() {
+async fn an_issuer_that_is_down_at_the_start_is_retried_soon() {
     let port = closed_port();
     let uri = format!("http://127.0.0.1:{port}{JWKS}");
     let section = format!(
@@ -156,7 +156,7 @@ async fn a_flood_of_unknown_keys_causes_one_fetch_every_half_minute() {
 }
 
 #[tokio::test]
-async fn all_that_wait_for_a_new_key_share_one_fetch() {
+async fn all_callers_waiting_for_a_new_key_share_one_fetch() {
     let (idp, verifier) = running().await;
     idp.say(JWKS, set(&[old_key(), new_key()]));
     let token = new_token();
@@ -203,7 +203,7 @@ async fn an_answer_that_cannot_be_used_leaves_the_old_keys_in_force() {
 }
 
 #[tokio::test]
-async fn old_keys_are_believed_for_a_day() {
+async fn old_keys_stay_valid_for_a_day() {
     let (idp, verifier) = running().await;
     idp.say(JWKS, Says::Text(500, "text/plain", String::new()));
     verifier.clock.advance(Duration::from_hours(24) - Duration::from_secs(1));
@@ -238,17 +238,17 @@ async fn serves_known_keys_while_waiting_for(says: Says) {
 }
 
 #[tokio::test]
-async fn a_silent_issuer_holds_up_nobody_whose_key_is_known() {
+async fn a_silent_issuer_does_not_delay_tokens_of_known_keys() {
     serves_known_keys_while_waiting_for(Says::Silence).await;
 }
 
 #[tokio::test]
-async fn a_body_that_never_ends_holds_up_nobody_whose_key_is_known() {
+async fn an_endless_body_does_not_delay_tokens_of_known_keys() {
     serves_known_keys_while_waiting_for(Says::Dribble).await;
 }
 
 #[tokio::test]
-async fn who_gives_up_waiting_takes_no_key_from_the_others() {
+async fn a_caller_that_stops_waiting_does_not_affect_the_others() {
     let (idp, verifier) = running().await;
     idp.say(JWKS, set(&[old_key(), new_key()]));
     {
@@ -261,7 +261,7 @@ async fn who_gives_up_waiting_takes_no_key_from_the_others() {
 }
 
 #[tokio::test]
-async fn the_task_ends_when_it_is_told_to_and_nobody_waits_for_it_then() {
+async fn the_task_ends_when_stopped_and_nobody_waits_for_it_any_more() {
     let (idp, verifier) = running().await;
     idp.say(JWKS, Says::Silence);
     let stray = stray_token(1);
@@ -384,7 +384,7 @@ async fn issuers_do_not_depend_on_each_other() {
 }
 
 #[tokio::test]
-async fn fetches_are_counted_and_the_age_of_keys_is_told() {
+async fn fetches_are_counted_and_the_keys_age_is_exported() {
     let metrics = telemetry::init_metrics(SystemClock.now()).unwrap();
     let idp = Server::start().await;
     let section = section(&idp).replace("revert_jwt:idp", "revert_jwt:counted");
@@ -406,7 +406,7 @@ async fn fetches_are_counted_and_the_age_of_keys_is_told() {
 }
 
 #[tokio::test]
-async fn a_section_that_could_never_fetch_refuses_to_start() {
+async fn a_section_that_could_never_fetch_prevents_the_start() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("empty"), "").unwrap();

@@ -47,7 +47,7 @@ async fn an_admin_is_let_in_and_told_apart() {
 }
 
 #[tokio::test]
-async fn without_a_user_of_ours_a_token_is_asked_about_with_itself() {
+async fn without_our_own_user_a_token_validates_itself() {
     let world = World::with(None, &[]).await;
     assert!(world.ask(TOKEN).await.is_ok());
     let asked = &world.keystone.asked()[0];
@@ -122,7 +122,7 @@ async fn an_answer_is_believed_for_a_minute() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_not_kept() {
+async fn errors_are_not_cached() {
     let world = World::new().await;
     for reply in [Reply::Json(404, json!({})), Reply::Json(500, json!({})), Reply::Html(404)] {
         world.keystone.answer_validations(reply);
@@ -133,7 +133,7 @@ async fn what_goes_wrong_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_flood_of_one_token_is_one_question() {
+async fn a_flood_of_one_token_is_one_request() {
     let world = World::new().await;
     world.keystone.hold_validations();
     let flood = futures::future::join_all((0..200).map(|_| world.ask(TOKEN)));
@@ -162,7 +162,7 @@ async fn sixteen_questions_are_asked_at_a_time() {
 }
 
 #[tokio::test]
-async fn where_our_own_token_is_refused_we_log_in_once_more() {
+async fn a_refused_token_of_ours_causes_one_new_login() {
     let world = World::new().await;
     world.keystone.answer_validations(Reply::Json(401, json!({})));
     let answer = world.call().await;
@@ -174,7 +174,7 @@ async fn where_our_own_token_is_refused_we_log_in_once_more() {
 }
 
 #[tokio::test]
-async fn our_own_troubles_are_never_the_callers() {
+async fn our_own_login_failures_never_refuse_the_caller() {
     let world = World::new().await;
     let secret = json!({ "error": { "message": format!("Could not find token: {TOKEN}") } });
     for reply in [
@@ -210,7 +210,7 @@ fn assert_says_nothing_secret(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_callers_are_told_to_come_back() {
+async fn without_a_keystone_callers_get_503() {
     let url = format!("http://127.0.0.1:{}", closed_port());
     let clock = Arc::new(FixedClock::default());
     let verifier = KeystoneAuthenticator::new(&config(&url, password()), &[], clock).unwrap();
@@ -220,7 +220,7 @@ async fn where_nobody_listens_callers_are_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_keystone_that_is_silent_is_waited_for_ten_seconds_and_no_longer() {
+async fn a_silent_keystone_times_out_after_ten_seconds() {
     let world = World::new().await;
     world.ask(TOKEN).await.unwrap();
     world.keystone.answer_validations(Reply::Silence);
@@ -232,7 +232,7 @@ async fn a_keystone_that_is_silent_is_waited_for_ten_seconds_and_no_longer() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_token_is_not_asked_about() {
+async fn impossible_tokens_cause_no_request() {
     let world = World::new().await;
     for (token, reason) in [
         ("a b".to_owned(), "characters"),

@@ -60,7 +60,7 @@ async fn a_session_is_kept_until_shortly_before_it_ends() {
 }
 
 #[tokio::test]
-async fn however_many_ask_at_once_one_logs_in() {
+async fn concurrent_callers_share_one_login() {
     let (keystone, clock) = (FakeKeystone::start().await, Arc::new(FixedClock::default()));
     let user = service_user(&keystone.url, &clock);
     let sessions = futures::future::join_all((0..50).map(|_| user.session())).await;
@@ -130,7 +130,7 @@ async fn every_way_to_fail_has_its_own_word_and_none_repeats_an_answer() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_it_is_unreachable_and_tried_as_often_as_asked() {
+async fn a_closed_port_is_unreachable_after_the_configured_retries() {
     let url = format!("http://127.0.0.1:{}", closed_port());
     let error = login(&url).await;
     let LoginError::Call(CallError::Unreachable(cause)) = &error else { panic!("{error:?}") };
@@ -138,7 +138,7 @@ async fn where_nobody_listens_it_is_unreachable_and_tried_as_often_as_asked() {
 }
 
 #[tokio::test]
-async fn what_was_sent_is_not_sent_again() {
+async fn a_sent_request_is_not_repeated() {
     let keystone = FakeKeystone::start().await;
     keystone.answer_logins(Reply::Silence);
     login(&keystone.url).await;

@@ -53,18 +53,18 @@ for_each_provider! {
     an_admin_of_a_project_is_let_in_and_told_apart
     an_admin_of_the_system_is_let_in
     a_name_and_a_password_become_a_token_that_lets_an_admin_in
-    whoever_is_no_admin_of_a_project_or_the_system_is_forbidden
+    only_admins_of_a_project_or_the_system_are_allowed
     the_role_s_case_does_not_matter
     a_role_of_a_domain_makes_no_admin
-    what_is_no_token_is_refused
+    malformed_tokens_are_refused
     a_revoked_token_is_good_for_a_minute_at_most
     a_token_of_a_disabled_user_is_refused
-    without_a_user_of_ours_tokens_show_themselves_in_every_scope
+    without_our_own_user_tokens_of_every_scope_validate_themselves
     a_user_of_ours_that_keystone_refuses_is_no_caller_s_fault
     our_own_token_is_replaced_when_it_was_revoked
     access_rules_are_kept_where_the_service_has_a_type
     we_can_log_in_with_an_application_credential
-    a_trust_is_worth_the_roles_that_it_carries
+    a_trust_has_only_the_roles_that_it_carries
     an_expired_token_is_refused_unless_a_service_passes_the_call_on
 }
 
@@ -171,7 +171,7 @@ async fn a_name_and_a_password_become_a_token_that_lets_an_admin_in(provider: Pr
     }
 }
 
-async fn whoever_is_no_admin_of_a_project_or_the_system_is_forbidden(provider: Provider) {
+async fn only_admins_of_a_project_or_the_system_are_allowed(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let verifier = verifier(keystone).await;
     for role in ["reader", "member", "manager", "service"] {
@@ -218,7 +218,7 @@ async fn a_role_of_a_domain_makes_no_admin(provider: Provider) {
     assert_eq!(told(&verifier, &token).await, FORBIDDEN);
 }
 
-async fn what_is_no_token_is_refused(provider: Provider) {
+async fn malformed_tokens_are_refused(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let own = verifier_of(keystone, None);
     let token = keystone.admin_token().await;
@@ -261,7 +261,7 @@ async fn set_enabled(keystone: &Keystone, user: &User, enabled: bool) {
     keystone.admin(Method::PATCH, &format!("/users/{}", user.id), Some(&body)).await;
 }
 
-async fn without_a_user_of_ours_tokens_show_themselves_in_every_scope(provider: Provider) {
+async fn without_our_own_user_tokens_of_every_scope_validate_themselves(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let verifier = verifier_of(keystone, None);
     let (user, id) = keystone.user_with("member").await;
@@ -393,7 +393,7 @@ async fn we_can_log_in_with_an_application_credential(provider: Provider) {
     }
 }
 
-async fn a_trust_is_worth_the_roles_that_it_carries(provider: Provider) {
+async fn a_trust_has_only_the_roles_that_it_carries(provider: Provider) {
     let keystone = Keystone::shared(provider).await;
     let verifier = verifier(keystone).await;
     let (trustor, id) = keystone.user_with("admin").await;

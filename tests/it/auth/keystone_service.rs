@@ -102,7 +102,7 @@ async fn the_record_names_the_caller_and_the_service() {
 }
 
 #[tokio::test]
-async fn whoever_is_no_service_passes_nothing_on() {
+async fn only_services_may_forward_calls() {
     let world = World::new().await;
     world.keystone.knows(TOKEN, admin_body());
     for roles in [
@@ -149,7 +149,7 @@ async fn a_service_lends_its_caller_no_role() {
 }
 
 #[tokio::test]
-async fn where_the_roles_are_not_required_a_token_without_them_changes_nothing() {
+async fn an_unrequired_service_token_without_roles_changes_nothing() {
     let world = World::configured(&[], |config| {
         config.service_token_roles_required = false;
         config.service_token_roles = vec!["glance-friend".to_owned()];
@@ -177,7 +177,7 @@ async fn where_the_roles_are_not_required_a_token_without_them_changes_nothing()
 }
 
 #[tokio::test]
-async fn the_flood_of_an_expired_token_shares_no_answer_with_who_may_not() {
+async fn validations_that_allow_expired_tokens_are_not_shared_with_others() {
     let world = World::new().await;
     world.keystone.knows_expired(TOKEN, admin_body());
     world.keystone.knows(SERVICE, service());
@@ -193,7 +193,7 @@ async fn the_flood_of_an_expired_token_shares_no_answer_with_who_may_not() {
 }
 
 #[tokio::test]
-async fn both_headers_have_their_places() {
+async fn only_one_caller_token_and_one_service_token_are_accepted() {
     let world = World::new().await;
     let api = world.api();
     let ask = async |headers: &[(&str, &str)]| send(&api, LIST.0, LIST.1, headers).await;

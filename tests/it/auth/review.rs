@@ -17,7 +17,7 @@ fn questions(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn the_api_server_vouches_for_a_token_to_our_audience() {
+async fn the_api_server_validates_a_token_for_our_audience() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({}));
     let principal = verifier.jwt.authenticate(&call_with(&token)).await.unwrap();
@@ -69,7 +69,7 @@ async fn every_other_verdict_is_a_refusal_or_no_admin() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_cannot_tell_is_no_refusal_of_the_token() {
+async fn an_unavailable_api_server_does_not_refuse_the_token() {
     let (server, verifier, _folder) = running().await;
     let api = verifier.api();
     let json = |text: Value| Says::Text(201, "application/json", text.to_string());
@@ -98,7 +98,7 @@ async fn an_api_server_that_cannot_tell_is_no_refusal_of_the_token() {
 }
 
 #[tokio::test]
-async fn what_could_never_be_good_is_refused_without_a_question() {
+async fn hopeless_tokens_are_refused_without_a_request() {
     let (server, verifier, _folder) = running().await;
     for (more, expected) in [
         (json!({"exp": NOW - 60}), "expired"),
@@ -115,7 +115,7 @@ async fn what_could_never_be_good_is_refused_without_a_question() {
 }
 
 #[tokio::test]
-async fn a_good_answer_is_believed_for_ten_seconds_and_asked_for_once() {
+async fn a_good_answer_is_cached_for_ten_seconds_and_requested_once() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({}));
     assert!(verifier.jwt.needs_remote_call(&call_with(&token)));

@@ -56,7 +56,7 @@ async fn no_more_than_sixteen_questions_are_under_way() {
 }
 
 #[tokio::test]
-async fn who_asks_about_a_token_that_is_asked_about_waits_for_that_answer() {
+async fn concurrent_validations_of_a_token_share_one_request() {
     let (server, verifier, _folder) = running().await;
     server.hold(true);
     let token = numbered(1);
@@ -75,7 +75,7 @@ async fn who_asks_about_a_token_that_is_asked_about_waits_for_that_answer() {
 }
 
 #[tokio::test]
-async fn a_failure_is_shared_by_those_who_wait_for_it_and_kept_for_nobody() {
+async fn waiting_callers_share_a_failure_which_is_not_cached() {
     let (server, verifier, _folder) = running().await;
     let token = numbered(1);
     server.say(PATH, Says::Text(500, "text/plain", String::new()));
@@ -90,7 +90,7 @@ async fn a_failure_is_shared_by_those_who_wait_for_it_and_kept_for_nobody() {
 
 /// The API server that accepts a token knows when it expires; leeway is only for our own clock.
 #[tokio::test]
-async fn a_good_answer_is_not_believed_past_the_tokens_end() {
+async fn a_good_answer_is_not_cached_past_the_tokens_expiry() {
     let (server, verifier, _folder) = running().await;
     let token = account(&json!({"exp": NOW + 3}));
     assert_eq!(verifier.answer(&token).await, "admin");
@@ -104,7 +104,7 @@ async fn a_good_answer_is_not_believed_past_the_tokens_end() {
 }
 
 #[tokio::test]
-async fn the_word_of_one_token_is_no_word_for_another() {
+async fn the_answer_about_one_token_is_not_used_for_another() {
     let (server, verifier, _folder) = running().await;
     assert_eq!(verifier.answer(&numbered(1)).await, "admin");
     server.say(PATH, review(&json!({"error": "invalid bearer token"})));
@@ -136,12 +136,12 @@ async fn is_given_up(says: Says) {
 }
 
 #[tokio::test]
-async fn an_api_server_that_says_nothing_is_given_up_after_five_seconds() {
+async fn a_silent_api_server_times_out_after_five_seconds() {
     is_given_up(Says::Silence).await;
 }
 
 #[tokio::test]
-async fn an_api_server_that_does_not_finish_is_given_up_after_five_seconds() {
+async fn an_api_server_that_does_not_finish_times_out_after_five_seconds() {
     is_given_up(Says::Dribble).await;
 }
 

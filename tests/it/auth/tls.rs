@@ -188,7 +188,7 @@ async fn is_unavailable(kind: Kind, name: &str, server: &str, ca_file: &Path, wo
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_prove_who_it_is_is_not_asked_and_the_log_says_why() {
+async fn a_server_without_a_valid_certificate_gets_no_request_and_the_log_says_why() {
     let authority = Authority::new("ours");
     let folder = TempDir::new().unwrap();
     let ca_file = ca_file(&folder, &authority);

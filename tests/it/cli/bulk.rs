@@ -28,7 +28,7 @@ async fn back(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_project_comes_back_only_if_somebody_said_so() {
+async fn a_project_comes_back_only_after_a_confirmation() {
     let (world, config) = scene(70).await;
     let refused = config.run(&["revert", "--owner", "p1"]);
     assert_eq!((refused.exit, refused.stdout.lines().count()), (Some(2), 13), "{refused:?}");
@@ -61,7 +61,7 @@ async fn a_project_comes_back_only_if_somebody_said_so() {
 }
 
 #[tokio::test]
-async fn whoever_answers_yes_on_the_terminal_has_the_images_back() {
+async fn answering_yes_on_the_terminal_reverts_the_images() {
     let (world, config) = scene(30).await;
     let (exit, seen) = config.answer_on_terminal(100, "revert --owner p1", "y\n");
     assert_eq!(exit, Some(0), "{seen}");
@@ -100,7 +100,7 @@ async fn ids_come_from_standard_input_too_and_the_last_line_counts_by_reason() {
 }
 
 #[tokio::test]
-async fn what_does_not_go_together_is_refused() {
+async fn incomplete_or_contradictory_options_are_refused() {
     let (world, config) = scene(1).await;
     for wrong in [
         &["revert"][..],
@@ -119,7 +119,7 @@ async fn what_does_not_go_together_is_refused() {
 }
 
 #[test]
-fn a_selection_ends_with_69_where_the_database_is_away() {
+fn a_selection_ends_with_69_if_the_database_is_unavailable() {
     let port = crate::support::proxy::closed_port();
     let config = ConfigFile::new(&format!(
         "[DEFAULT]\nscrub_time = 604800\n[database]\nconnection = mysql://u:p@127.0.0.1:{port}/g\n\

@@ -151,7 +151,7 @@ async fn revert_goes_on_after_an_image_that_cannot_come_back_and_ends_with_1() {
 }
 
 #[tokio::test]
-async fn an_image_that_is_back_already_is_no_failure() {
+async fn an_image_that_is_already_active_is_no_failure() {
     let world = world_with(&["a", "b"]).await;
     let config = configured(&world, DAY);
     assert_eq!(config.run(&["revert", "a"]).exit, Some(0));

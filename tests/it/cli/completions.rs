@@ -48,7 +48,7 @@ fn every_shell_has_a_script_with_every_command() {
 }
 
 #[test]
-fn a_shell_that_is_not_known_is_told_the_ones_that_are() {
+fn an_unknown_shell_is_answered_with_the_known_ones() {
     let run = glance_revert(&["completions", "tcsh"]);
     assert_eq!((run.exit, run.stdout.as_str()), (Some(2), ""));
     assert!(run.stderr.contains("bash, elvish, fish, powershell, zsh"), "{}", run.stderr);

@@ -57,7 +57,7 @@ impl Demo {
 }
 
 #[tokio::test]
-async fn the_token_beside_a_port_is_the_one_that_this_port_takes_whatever_was_left_behind() {
+async fn the_token_of_a_port_is_valid_despite_leftovers() {
     let temporary = TempDir::new().unwrap();
     let mut first = demo(temporary.path(), "first").await;
     let second = demo(temporary.path(), "second").await;
@@ -75,7 +75,7 @@ async fn the_token_beside_a_port_is_the_one_that_this_port_takes_whatever_was_le
 }
 
 #[tokio::test]
-async fn a_demo_ends_with_its_terminal_and_leaves_nothing() {
+async fn a_demo_ends_with_its_terminal_and_removes_its_files() {
     let temporary = TempDir::new().unwrap();
     let mut demo = demo(temporary.path(), "log").await;
     let folder = demo.folder(temporary.path());
@@ -87,7 +87,7 @@ async fn a_demo_ends_with_its_terminal_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn an_incident_is_one_burst_of_a_project_half_an_hour_before_its_loss() {
+async fn the_incident_is_one_burst_that_is_scrubbed_in_half_an_hour() {
     let demo = support::demo::Demo::incident(300).await;
     let summary = demo.get("/v2/pending-deletes/summary?group_by=burst").await;
     let group = &summary["groups"][0];

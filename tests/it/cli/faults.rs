@@ -33,7 +33,7 @@ fn assert_no_secret(run: &Run) {
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_told_from_a_failure() {
+fn an_unavailable_database_is_not_a_failed_revert() {
     let commands = [&["list"][..], &["show", "a"], &["revert", "a"], &["scrub"]];
     let configs = ["mysql+pymysql", "postgresql+psycopg2"].map(with_database);
     let cases = configs.iter().flat_map(|config| commands.map(|command| (config, command)));
@@ -101,7 +101,7 @@ fn a_wrong_configuration_is_refused_by_file_and_option() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let config = ConfigFile::new("[revert]\nlockwait = 5\nverify = perhaps\n");
     let run = config.run(&["check"]);
     for named in ["lockwait", "verify", "connection"] {
@@ -122,7 +122,7 @@ fn a_configuration_that_is_not_there_is_named() {
 }
 
 #[test]
-fn serve_refuses_to_start_where_nobody_could_call() {
+fn serve_refuses_to_start_if_nobody_could_call() {
     let config = ConfigFile::new("[database]\nconnection = mysql://127.0.0.1:1/glance\n");
     let run = config.run(&["serve"]);
     assert_eq!(run.exit, Some(64));
@@ -153,7 +153,7 @@ fn a_refused_secret_is_not_quoted() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_not_well() {
+fn an_unreachable_server_is_unhealthy() {
     let address = format!("127.0.0.1:{}", dead_port());
     for arguments in [&["healthcheck"][..], &["healthcheck", "--live"]] {
         let run = glance_revert(&[arguments, &["--address", &address]].concat());

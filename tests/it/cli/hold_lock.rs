@@ -9,7 +9,7 @@ use crate::support::world::World;
 
 on_each_database! {
     no_pass_begins_while_the_lock_is_held,
-    a_lock_that_was_lost_is_told_and_taken_again,
+    a_lost_lock_is_reported_and_taken_again,
 }
 
 /// A world with one image that is due.
@@ -80,7 +80,7 @@ async fn no_pass_begins_while_the_lock_is_held(kind: Kind) {
 }
 
 /// SQLite's lock is a file lock, which no server can take away.
-async fn a_lock_that_was_lost_is_told_and_taken_again(kind: Kind) {
+async fn a_lost_lock_is_reported_and_taken_again(kind: Kind) {
     if kind == Kind::Sqlite {
         return;
     }

@@ -42,7 +42,7 @@ async fn a_paused_scrubber_says_by_whom_and_a_pass_tries_later() {
 }
 
 #[tokio::test]
-async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
+async fn held_images_are_skipped_and_unholdable_ones_are_reported() {
     let world = World::with_tables(Kind::Sqlite).await;
     for id in ["a", "b"] {
         world.deleted_image(id).await;
@@ -65,7 +65,7 @@ async fn held_images_are_left_alone_and_what_cannot_be_held_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
+async fn held_images_are_listed_with_end_author_and_reason() {
     let world = World::with_tables(Kind::Sqlite).await;
     for id in ["a", "b"] {
         world.deleted_image(id).await;
@@ -99,7 +99,7 @@ async fn what_is_held_is_listed_with_its_end_by_whom_and_why() {
 
 /// Somebody lowered `scrub_time`, or a replica lacks a file.
 #[tokio::test]
-async fn a_lowered_scrub_time_is_told_everywhere_and_destroys_nothing_before_it_is_accepted() {
+async fn a_lowered_scrub_time_is_reported_everywhere_and_needs_an_acceptance() {
     let world = World::with_tables(Kind::Sqlite).await;
     let configured = |scrub_time: u32| {
         ConfigFile::new(&format!(
@@ -156,7 +156,7 @@ async fn ids_to_hold_and_to_release_come_from_standard_input_too() {
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_refused_before_anything_is_ordered() {
+async fn invalid_requests_are_refused_before_any_change() {
     let world = World::with_tables(Kind::Sqlite).await;
     let config = configured(&world);
     for wrong in [

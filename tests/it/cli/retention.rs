@@ -105,7 +105,7 @@ async fn commands_calls_and_metrics_say_the_same_of_when_an_image_is_due() {
 
 /// An invalid rule name is reported, and nothing starts.
 #[tokio::test]
-async fn a_rule_that_cannot_be_meant_stops_every_pass() {
+async fn an_invalid_rule_stops_every_pass() {
     let world = World::new(Kind::Sqlite).await;
     world.deleted_image("a").await;
     for (rule, told) in [

@@ -61,7 +61,7 @@ fn assert_printable(text: &str) {
 }
 
 #[tokio::test]
-async fn nothing_that_a_member_wrote_acts_upon_the_terminal_of_an_admin() {
+async fn nothing_that_a_member_wrote_controls_an_admins_terminal() {
     let (_world, config) = world().await;
     for command in [
         "list".to_owned(),
@@ -125,7 +125,7 @@ async fn an_audit_on_a_terminal_of_80_columns_says_when_what_and_who() {
 }
 
 #[tokio::test]
-async fn a_revert_on_a_terminal_is_a_line_an_image_and_no_audit_record() {
+async fn a_revert_on_a_terminal_prints_a_line_per_image_and_no_audit_record() {
     let (world, config) = world().await;
     let (exit, seen) = config.run_on_terminal(80, &format!("revert {GOOD} unknown --jobs 1"));
     assert_eq!(exit, Some(1));
@@ -187,7 +187,7 @@ async fn the_commands_of_the_night_fit_80_columns_and_colour_nothing() {
 
 /// The second image's store does not answer until the test allows it.
 #[tokio::test]
-async fn reverts_are_told_one_by_one_and_ctrl_c_lets_the_one_in_hand_finish() {
+async fn reverts_are_reported_one_by_one_and_ctrl_c_lets_the_current_one_finish() {
     let (world, config) = world().await;
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();

@@ -21,7 +21,7 @@ use crate::support::proxy::{Fault, Proxy, closed_port, url_by};
 use crate::support::world::World;
 
 on_each_database! {
-    a_signal_during_a_pass_finishes_the_image_in_hand_and_gives_back_the_rest,
+    a_signal_during_a_pass_finishes_the_current_image_and_releases_the_rest,
     a_revert_in_flight_is_answered_after_the_signal,
 }
 
@@ -34,12 +34,12 @@ macro_rules! on_each_server {
 
 on_each_server! {
     a_database_that_is_down_at_start_is_waited_for,
-    a_login_that_is_refused_is_a_database_that_is_away,
+    a_refused_login_is_an_unavailable_database,
     a_connection_cut_at_any_point_of_a_revert_leaves_it_whole_or_undone,
     a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck,
-    a_database_that_hangs_is_given_up_and_nothing_is_half_done,
+    a_hanging_database_times_out_and_nothing_is_half_done,
     connections_that_the_server_ended_cost_at_most_one_answer,
-    a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_processes,
+    a_lock_of_a_cancelled_caller_is_free_for_other_processes,
     a_caller_who_leaves_at_any_point_of_a_revert_leaves_no_transaction_open,
 }
 
@@ -70,7 +70,7 @@ async fn a_database_that_is_down_at_start_is_waited_for(kind: Kind) {
 }
 
 /// The password was changed; no statement is at fault.
-async fn a_login_that_is_refused_is_a_database_that_is_away(kind: Kind) {
+async fn a_refused_login_is_an_unavailable_database(kind: Kind) {
     let world = World::new(kind).await;
     let (scheme, rest) = world.db.url().split_once("://").map(own).unwrap();
     let place = rest.split_once('@').map_or(&*rest, |(_, place)| place);
@@ -163,7 +163,7 @@ async fn a_connection_cut_at_any_point_of_a_pass_leaves_nothing_stuck(kind: Kind
 }
 
 /// The server hangs forever in the middle of the revert's transaction.
-async fn a_database_that_hangs_is_given_up_and_nothing_is_half_done(kind: Kind) {
+async fn a_hanging_database_times_out_and_nothing_is_half_done(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = Proxy::start(&world.db.url()).await;
     let reverter = world.reverter(&open(&proxy.url(&world.db.url())));
@@ -229,7 +229,7 @@ async fn connections_that_the_server_ended_cost_at_most_one_answer(kind: Kind) {
 }
 
 /// Nobody is left to release the lock of a request that is cancelled while it takes the lock.
-async fn a_lock_that_was_asked_for_by_a_caller_who_left_is_free_for_other_processes(kind: Kind) {
+async fn a_lock_of_a_cancelled_caller_is_free_for_other_processes(kind: Kind) {
     let world = World::new(kind).await;
     let (here, there) = (world.open(), world.open());
     let other = ImageId::parse("other").unwrap();
@@ -308,7 +308,7 @@ async fn open_transactions(world: &World, kind: Kind) -> String {
     world.db.rows(sql).await[0][0].clone().unwrap()
 }
 
-async fn a_signal_during_a_pass_finishes_the_image_in_hand_and_gives_back_the_rest(kind: Kind) {
+async fn a_signal_during_a_pass_finishes_the_current_image_and_releases_the_rest(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("s", 600);
     world.crowd(&images, LONG_AGO).await;

@@ -15,8 +15,8 @@ use crate::support::world::World;
 
 on_each_database! {
     reverts_that_wait_for_one_that_is_written_share_a_transaction,
-    a_caller_who_leaves_takes_nobody_along,
-    an_image_that_the_database_refuses_keeps_back_itself_alone,
+    a_caller_who_disconnects_cancels_no_other_call,
+    an_image_that_the_database_refuses_blocks_no_other,
 }
 
 const IMAGES: usize = 20;
@@ -84,7 +84,7 @@ async fn reverts_that_wait_for_one_that_is_written_share_a_transaction(kind: Kin
     assert!((1..IMAGES / 2).contains(&commits), "{commits} transactions");
 }
 
-async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
+async fn a_caller_who_disconnects_cancels_no_other_call(kind: Kind) {
     if kind == Kind::Sqlite {
         return;
     }
@@ -101,7 +101,7 @@ async fn a_caller_who_leaves_takes_nobody_along(kind: Kind) {
 }
 
 /// For example because of a constraint that somebody added.
-async fn an_image_that_the_database_refuses_keeps_back_itself_alone(kind: Kind) {
+async fn an_image_that_the_database_refuses_blocks_no_other(kind: Kind) {
     let refuse: &[&str] = match kind {
         Kind::Sqlite => return,
         Kind::Mariadb => &["CREATE TRIGGER refuse BEFORE UPDATE ON images FOR EACH ROW \

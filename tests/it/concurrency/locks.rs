@@ -10,8 +10,8 @@ use crate::support::world::World;
 on_each_database! {
     a_lock_excludes_within_the_process_until_it_is_released,
     a_lock_excludes_other_processes_until_it_is_released,
-    a_guard_that_is_dropped_lets_go,
-    several_images_are_locked_and_given_up_at_once_but_for_those_in_other_hands,
+    a_dropped_guard_releases_its_lock,
+    several_images_are_locked_and_released_at_once_except_those_locked_by_others,
     the_pass_lock_excludes_other_processes_until_it_is_released,
     locks_work_again_after_the_server_cut_the_connection,
 }
@@ -40,7 +40,7 @@ async fn a_lock_excludes_other_processes_until_it_is_released(kind: Kind) {
     assert!(try_lock(&other, "a").await.is_some());
 }
 
-async fn a_guard_that_is_dropped_lets_go(kind: Kind) {
+async fn a_dropped_guard_releases_its_lock(kind: Kind) {
     let world = World::new(kind).await;
     let database = world.open();
     drop(try_lock(&database, "a").await.unwrap());
@@ -48,7 +48,7 @@ async fn a_guard_that_is_dropped_lets_go(kind: Kind) {
 }
 
 /// More locks than fit into one statement.
-async fn several_images_are_locked_and_given_up_at_once_but_for_those_in_other_hands(kind: Kind) {
+async fn several_images_are_locked_and_released_at_once_except_those_locked_by_others(kind: Kind) {
     let world = World::new(kind).await;
     let (one, other) = (world.open(), world.open());
     let ids: Vec<_> = (0..37).map(|n| ImageId::parse(&format!("i{n}")).unwrap()).collect();

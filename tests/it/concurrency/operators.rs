@@ -25,8 +25,8 @@ use crate::support::proxy::{Fault, Proxy};
 use crate::support::world::World;
 
 on_each_database! {
-    two_who_pause_and_resume_at_once_are_both_answered_by_what_is_in_force,
-    two_who_hold_and_release_the_same_images_at_once_are_both_answered_truly,
+    concurrent_pause_and_resume_both_report_what_is_in_force,
+    concurrent_hold_and_release_both_report_what_they_did,
 }
 tests_on!(
     mariadb_cut,
@@ -58,7 +58,7 @@ fn all_of_project() -> Selection {
     Selection::new(Vec::new(), filter).unwrap()
 }
 
-async fn two_who_pause_and_resume_at_once_are_both_answered_by_what_is_in_force(kind: Kind) {
+async fn concurrent_pause_and_resume_both_report_what_is_in_force(kind: Kind) {
     let world = World::with_tables(kind).await;
     let (ours, theirs) = (world.open(), world.open());
     let (one, other) = (control(&world, &ours), control(&world, &theirs));
@@ -79,7 +79,7 @@ async fn two_who_pause_and_resume_at_once_are_both_answered_by_what_is_in_force(
     }
 }
 
-async fn two_who_hold_and_release_the_same_images_at_once_are_both_answered_truly(kind: Kind) {
+async fn concurrent_hold_and_release_both_report_what_they_did(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("i", 20), LONG_AGO).await;
     let (ours, theirs) = (world.open(), world.open());
@@ -136,7 +136,7 @@ async fn a_connection_cut_at_any_point_of_a_hold_of_many_holds_all_of_them_or_no
 }
 
 #[tokio::test]
-async fn a_pause_during_a_deletion_that_hangs_says_how_many_are_in_hand() {
+async fn a_pause_during_a_hanging_deletion_reports_the_remaining_claims() {
     let world = World::with_tables(Kind::Sqlite).await;
     world.deleted_image("a").await;
     let (reached, goes_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -251,7 +251,7 @@ fn wrong(run: &Run, becomes: &Becomes) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_part_that_cannot_be_used_is_left_alone_and_told_of() {
+async fn an_unusable_part_is_skipped_and_reported() {
     let world = World::new(Kind::Sqlite).await;
     let mut found = Vec::new();
     for (name, text, becomes) in FILES {
@@ -263,7 +263,7 @@ async fn a_part_that_cannot_be_used_is_left_alone_and_told_of() {
 
 /// A half-configured Swift, and an image with a location in it.
 #[tokio::test]
-async fn a_revert_and_a_pass_leave_what_is_in_such_a_store_and_say_which_option_it_is() {
+async fn reverts_and_passes_skip_an_unusable_store_and_name_the_option() {
     let world = World::new(Kind::Sqlite).await;
     for id in ["a", "b"] {
         world.deleted_image(id).await;
@@ -318,7 +318,7 @@ async fn glance_starts_with_each_of_these_files_too() {
 }
 
 #[test]
-fn what_is_named_later_overrides_be_it_a_file_or_a_folder() {
+fn a_later_file_or_folder_overrides_an_earlier_one() {
     let other = tempfile::tempdir().unwrap();
     let folder = other.path().to_str().unwrap();
     std::fs::write(other.path().join("1.conf"), "[revert]\nlog_format = folder\n").unwrap();

@@ -194,7 +194,7 @@ fn scrubber_file(make: fn(&Path)) -> String {
 }
 
 #[test]
-fn what_is_no_file_in_the_place_of_the_scrubbers_file_is_a_warning_and_never_a_wait() {
+fn an_unreadable_scrubber_file_is_a_warning_and_never_blocks() {
     let huge: fn(&Path) = |path| File::create(path).unwrap().set_len(1 << 40).unwrap();
     for (make, words) in [(pipe as fn(&Path), "is not a regular file"), (huge, "is larger than")] {
         let line = scrubber_file(make);

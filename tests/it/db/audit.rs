@@ -23,16 +23,16 @@ use crate::support::world::World;
 on_each_database! {
     a_revert_leaves_an_entry_of_who_and_what,
     each_image_that_a_pass_destroyed_has_one_entry,
-    what_changed_nothing_leaves_no_entry,
+    requests_that_change_nothing_leave_no_audit_entry,
     an_order_leaves_an_entry_for_each_change_and_none_where_nothing_changed,
     a_revert_ends_the_hold_of_its_image_and_says_so,
     the_hold_of_an_image_whose_rows_were_purged_can_be_ended,
-    without_the_tables_images_come_back_and_the_audit_says_what_to_do,
-    a_table_that_is_gone_keeps_no_image_away,
-    a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold,
-    what_a_user_wrote_is_cut_to_its_column_and_keeps_no_image_away,
+    without_the_tables_reverts_work_and_the_audit_says_what_to_do,
+    a_missing_table_prevents_no_revert,
+    a_missing_table_prevents_no_pause_and_no_hold,
+    long_user_text_is_cut_to_its_column_and_prevents_no_revert,
     entries_are_listed_newest_first_by_every_filter_a_page_at_a_time,
-    an_answer_that_got_lost_is_given_again_while_nobody_changed_the_image,
+    a_lost_answer_is_repeated_while_nobody_has_changed_the_image,
     the_command_line_lists_and_trims,
 }
 tests_on!(
@@ -40,15 +40,15 @@ tests_on!(
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
     an_entry_is_there_when_the_change_is_and_not_before,
-    entries_that_may_not_be_written_keep_no_image_away,
-    a_revert_says_two_statements_more
+    refused_audit_entries_prevent_no_revert,
+    a_revert_with_an_audit_entry_sends_two_more_statements
 );
 tests_on!(
     postgres_server,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
     an_entry_is_there_when_the_change_is_and_not_before,
-    entries_that_may_not_be_written_keep_no_image_away
+    refused_audit_entries_prevent_no_revert
 );
 
 fn id(id: &str) -> ImageId {
@@ -130,7 +130,7 @@ async fn each_image_that_a_pass_destroyed_has_one_entry(kind: Kind) {
     assert_eq!(all(&world).await.len(), 76, "once");
 }
 
-async fn what_changed_nothing_leaves_no_entry(kind: Kind) {
+async fn requests_that_change_nothing_leave_no_audit_entry(kind: Kind) {
     let world = World::with_tables(kind).await;
     for id in ["dry", "lost"] {
         world.deleted_image(id).await;
@@ -250,7 +250,7 @@ async fn the_hold_of_an_image_whose_rows_were_purged_can_be_ended(kind: Kind) {
     assert!(!control.release(&alice(), &id("a")).await.unwrap());
 }
 
-async fn a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold(kind: Kind) {
+async fn a_missing_table_prevents_no_pause_and_no_hold(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.deleted_image("a").await;
     let database = world.open();
@@ -263,7 +263,7 @@ async fn a_table_that_is_gone_keeps_nobody_from_a_pause_or_a_hold(kind: Kind) {
     assert_eq!(database.control.holds_of(&[id("a")]).await.unwrap().len(), 1);
 }
 
-async fn without_the_tables_images_come_back_and_the_audit_says_what_to_do(kind: Kind) {
+async fn without_the_tables_reverts_work_and_the_audit_says_what_to_do(kind: Kind) {
     let world = World::new(kind).await;
     let database = world.open();
     for id in ["a", "b"] {
@@ -281,7 +281,7 @@ async fn without_the_tables_images_come_back_and_the_audit_says_what_to_do(kind:
     assert_eq!(entries(&database, AuditQuery::default()).await.len(), 1);
 }
 
-async fn a_table_that_is_gone_keeps_no_image_away(kind: Kind) {
+async fn a_missing_table_prevents_no_revert(kind: Kind) {
     let world = World::with_tables(kind).await;
     let database = world.open();
     for id in ["a", "b", "c"] {
@@ -297,7 +297,7 @@ async fn a_table_that_is_gone_keeps_no_image_away(kind: Kind) {
     assert_eq!(world.db.rows("SELECT image_id FROM elsewhere").await.len(), 1);
 }
 
-async fn what_a_user_wrote_is_cut_to_its_column_and_keeps_no_image_away(kind: Kind) {
+async fn long_user_text_is_cut_to_its_column_and_prevents_no_revert(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.deleted_image("a").await;
     // utf8mb3 cannot store longer characters
@@ -356,7 +356,7 @@ async fn entries_are_listed_newest_first_by_every_filter_a_page_at_a_time(kind: 
     assert_eq!(pages, "cb a ");
 }
 
-async fn an_answer_that_got_lost_is_given_again_while_nobody_changed_the_image(kind: Kind) {
+async fn a_lost_answer_is_repeated_while_nobody_has_changed_the_image(kind: Kind) {
     let world = World::with_tables(kind).await;
     let reverter = world.reverter(&world.open());
     world.deleted_image("a").await;
@@ -469,7 +469,7 @@ async fn an_entry_is_there_when_the_change_is_and_not_before(kind: Kind) {
     assert_eq!(world.status("a").await, "active kept no time");
 }
 
-async fn entries_that_may_not_be_written_keep_no_image_away(kind: Kind) {
+async fn refused_audit_entries_prevent_no_revert(kind: Kind) {
     let world = World::with_tables(kind).await;
     for id in ["a", "b"] {
         world.deleted_image(id).await;
@@ -486,7 +486,7 @@ async fn entries_that_may_not_be_written_keep_no_image_away(kind: Kind) {
 }
 
 /// Without the tables it sends the query whether they exist.
-async fn a_revert_says_two_statements_more(kind: Kind) {
+async fn a_revert_with_an_audit_entry_sends_two_more_statements(kind: Kind) {
     let (without, with) = (World::new(kind).await, World::with_tables(kind).await);
     let mut messages = Vec::new();
     for world in [&without, &with] {

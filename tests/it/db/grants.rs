@@ -18,7 +18,7 @@ tests_on!(
     mariadb,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    all_that_the_product_does_is_granted,
+    every_statement_of_the_product_is_granted,
     nothing_but_reading_and_updating_columns_is_granted,
     of_our_own_tables_the_audit_is_only_added_to,
     every_granted_column_is_needed
@@ -27,7 +27,7 @@ tests_on!(
     postgres,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    all_that_the_product_does_is_granted,
+    every_statement_of_the_product_is_granted,
     nothing_but_reading_and_updating_columns_is_granted,
     of_our_own_tables_the_audit_is_only_added_to,
     every_granted_column_is_needed
@@ -93,7 +93,7 @@ async fn everything(database: &Database, world: &World) -> Result<(), RepoError>
     Ok(())
 }
 
-async fn all_that_the_product_does_is_granted(kind: Kind) {
+async fn every_statement_of_the_product_is_granted(kind: Kind) {
     let granted = Granted::new(kind).await;
     let world = &granted.world;
     let config = ConfigFile::new(&format!(

@@ -12,16 +12,16 @@ use crate::support::world::World;
 
 on_each_database! {
     the_newest_are_the_same_with_and_without_the_index_on_changes,
-    a_time_of_deletion_that_somebody_wrote_hides_no_image,
+    a_deletion_time_written_by_hand_hides_no_image,
     pages_end_where_times_lack_their_last_digits,
     pages_are_whole_where_all_that_changed_last_was_scrubbed,
-    what_no_waiting_location_leads_to_is_found_behind_thousands_of_images,
+    remnants_are_found_behind_thousands_of_images,
 }
 tests_on!(
     postgres_server,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    what_came_back_is_looked_at_by_its_image
+    reverted_images_are_read_by_their_ids
 );
 
 /// Seven images, deleted a minute apart, `g` last.
@@ -85,7 +85,7 @@ async fn the_newest_are_the_same_with_and_without_the_index_on_changes(kind: Kin
 }
 
 /// Somebody postponed the scrub by editing `deleted_at`, without touching `updated_at`.
-async fn a_time_of_deletion_that_somebody_wrote_hides_no_image(kind: Kind) {
+async fn a_deletion_time_written_by_hand_hides_no_image(kind: Kind) {
     let world = world(kind).await;
     for set in ["deleted_at = '2026-11-22 11:40:00.000000'", "updated_at = NULL"] {
         world.db.execute(&format!("UPDATE images SET {set} WHERE id = 'a'")).await;
@@ -121,7 +121,7 @@ const TIMES: &str = "TRUE, '2026-10-01 08:00:00.000000', '2026-11-01 08:00:00.00
 
 /// More images than one stretch examines: scrubbed ones, one without any location, and one with
 /// only a location that the delete never saw.
-async fn what_no_waiting_location_leads_to_is_found_behind_thousands_of_images(kind: Kind) {
+async fn remnants_are_found_behind_thousands_of_images(kind: Kind) {
     let world = World::new(kind).await;
     scrubbed(&world, 12_000, TIMES).await;
     for id in ["empty", "zkept"] {
@@ -165,7 +165,7 @@ async fn pages_are_whole_where_all_that_changed_last_was_scrubbed(kind: Kind) {
 
 /// If its statistics say that all images are deleted, PostgreSQL would use the index on `deleted`
 /// and read all reverted images, for each of them.
-async fn what_came_back_is_looked_at_by_its_image(kind: Kind) {
+async fn reverted_images_are_read_by_their_ids(kind: Kind) {
     let world = World::new(kind).await;
     let (series, times) = ("FROM generate_series(1, 5000) AS n", TIMES);
     for insert in [

@@ -25,7 +25,7 @@ tests_on!(
     [#[ignore = "needs the servers of make test"]],
     a_statement_that_is_ended_for_its_time_is_named_with_the_limit,
     users_who_share_too_few_connections_are_told_so,
-    what_is_counted_and_listed_for_a_pass_is_rehearsed_too,
+    the_queries_of_a_pass_are_rehearsed_too,
     a_rehearsal_walks_over_no_table
 );
 tests_on!(
@@ -124,7 +124,7 @@ async fn users_who_share_too_few_connections_are_told_so(kind: Kind) {
 }
 
 /// Otherwise a database that refuses one of these would be noticed only during a pass.
-async fn what_is_counted_and_listed_for_a_pass_is_rehearsed_too(kind: Kind) {
+async fn the_queries_of_a_pass_are_rehearsed_too(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
     let database = open(&proxy.url(&world.db.url()));

@@ -19,24 +19,24 @@ on_each_database! {
     db_sync_needs_no_more_than_the_address_of_the_database,
     the_printed_statements_make_the_same_tables,
     many_who_make_the_tables_at_once_all_succeed,
-    what_was_begun_and_not_ended_is_ended_by_the_next,
-    tables_of_a_later_version_are_left_in_peace,
-    who_started_before_finds_the_tables_and_misses_them_when_they_are_gone,
-    with_the_tables_as_without_images_come_back_and_are_scrubbed,
+    an_unfinished_migration_is_finished_by_the_next_one,
+    tables_of_a_later_version_are_not_changed,
+    a_running_process_notices_when_the_tables_appear_or_disappear,
+    images_are_reverted_and_scrubbed_with_and_without_our_tables,
 }
 tests_on!(
     mariadb_users,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    a_user_who_may_not_make_tables_is_told_what_to_do,
-    tables_without_grants_keep_no_image_away
+    a_user_who_may_not_create_tables_gets_advice,
+    tables_without_grants_prevent_no_revert
 );
 tests_on!(
     postgres_users,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    a_user_who_may_not_make_tables_is_told_what_to_do,
-    tables_without_grants_keep_no_image_away
+    a_user_who_may_not_create_tables_gets_advice,
+    tables_without_grants_prevent_no_revert
 );
 
 const TABLES: [&str; 4] = ["revert_migrations", "revert_scrubber", "revert_holds", "revert_audit"];
@@ -122,7 +122,7 @@ async fn many_who_make_the_tables_at_once_all_succeed(kind: Kind) {
 }
 
 /// MariaDB commits each table by itself; the others are atomic.
-async fn what_was_begun_and_not_ended_is_ended_by_the_next(kind: Kind) {
+async fn an_unfinished_migration_is_finished_by_the_next_one(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     database.make_own_tables().await;
     if kind == Kind::Mariadb {
@@ -138,7 +138,7 @@ async fn what_was_begun_and_not_ended_is_ended_by_the_next(kind: Kind) {
     assert_eq!(counts(&database).await, ["1", "1", "0", "0"]);
 }
 
-async fn tables_of_a_later_version_are_left_in_peace(kind: Kind) {
+async fn tables_of_a_later_version_are_not_changed(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     database.make_own_tables().await;
     database.execute("ALTER TABLE revert_holds ADD COLUMN invented INTEGER").await;
@@ -156,7 +156,7 @@ async fn tables_of_a_later_version_are_left_in_peace(kind: Kind) {
     assert_eq!(opened.tables.rehearse().await.unwrap(), TablesState::Present);
 }
 
-async fn who_started_before_finds_the_tables_and_misses_them_when_they_are_gone(kind: Kind) {
+async fn a_running_process_notices_when_the_tables_appear_or_disappear(kind: Kind) {
     let world = World::new(kind).await;
     let before = world.open();
     assert_eq!(before.tables.state().await.unwrap(), TablesState::Missing);
@@ -170,7 +170,7 @@ async fn who_started_before_finds_the_tables_and_misses_them_when_they_are_gone(
     assert_eq!(before.tables.state().await.unwrap(), TablesState::Missing);
 }
 
-async fn with_the_tables_as_without_images_come_back_and_are_scrubbed(kind: Kind) {
+async fn images_are_reverted_and_scrubbed_with_and_without_our_tables(kind: Kind) {
     let without = World::new(kind).await;
     let with = World::with_tables(kind).await;
     for world in [without, with] {
@@ -184,7 +184,7 @@ async fn with_the_tables_as_without_images_come_back_and_are_scrubbed(kind: Kind
     }
 }
 
-async fn a_user_who_may_not_make_tables_is_told_what_to_do(kind: Kind) {
+async fn a_user_who_may_not_create_tables_gets_advice(kind: Kind) {
     let database = TestDatabase::create(kind).await;
     let config = config(&database.url());
     let refused = config.run(&["db", "sync"]);
@@ -195,7 +195,7 @@ async fn a_user_who_may_not_make_tables_is_told_what_to_do(kind: Kind) {
 }
 
 /// The tables were created without grants for the service's own user.
-async fn tables_without_grants_keep_no_image_away(kind: Kind) {
+async fn tables_without_grants_prevent_no_revert(kind: Kind) {
     let world = World::new(kind).await;
     world.db.make_own_tables().await;
     for id in ["a", "b"] {

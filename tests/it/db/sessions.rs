@@ -26,11 +26,11 @@ tests_on!(
     only_mariadb,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    where_named_locks_are_refused_the_compare_and_set_stands_alone,
+    without_named_locks_the_compare_and_set_protects_alone,
     a_commit_that_failed_says_that_the_outcome_is_not_known,
     a_login_that_is_not_known_is_named_with_the_remedy,
-    a_user_without_connections_left_is_a_database_that_is_away,
-    what_a_server_forces_on_its_clients_is_undone,
+    a_user_without_connections_left_is_an_unavailable_database,
+    settings_that_a_server_forces_on_its_clients_are_undone,
     a_table_without_transactions_is_named_and_takes_no_revert,
     a_column_of_another_collation_is_named_and_nothing_is_destroyed
 );
@@ -38,15 +38,15 @@ tests_on!(
     servers_mariadb,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    a_server_that_is_not_there_is_told_of_within_two_seconds,
-    what_may_not_be_read_is_named_and_nothing_is_destroyed
+    an_unreachable_server_is_reported_within_two_seconds,
+    missing_read_grants_are_named_and_nothing_is_destroyed
 );
 tests_on!(
     servers_postgres,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    a_server_that_is_not_there_is_told_of_within_two_seconds,
-    what_may_not_be_read_is_named_and_nothing_is_destroyed,
+    an_unreachable_server_is_reported_within_two_seconds,
+    missing_read_grants_are_named_and_nothing_is_destroyed,
     a_database_that_may_only_be_read_is_named
 );
 
@@ -75,7 +75,7 @@ async fn a_filter_with_characters_that_the_columns_lack_finds_nothing(kind: Kind
 }
 
 /// The literal error of Percona's cluster in strict mode, for which no package is available.
-async fn where_named_locks_are_refused_the_compare_and_set_stands_alone(kind: Kind) {
+async fn without_named_locks_the_compare_and_set_protects_alone(kind: Kind) {
     let world = World::new(kind).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
     let words = "Percona-XtraDB-Cluster prohibits use of GET_LOCK with pxc_strict_mode = ENFORCING";
@@ -115,7 +115,7 @@ async fn a_login_that_is_not_known_is_named_with_the_remedy(kind: Kind) {
     assert!(error.to_string().contains("change it to caching_sha2_password or"), "{error}");
 }
 
-async fn a_user_without_connections_left_is_a_database_that_is_away(kind: Kind) {
+async fn a_user_without_connections_left_is_an_unavailable_database(kind: Kind) {
     let world = World::new(kind).await;
     let user = world.db.user().unwrap().grantee();
     world.db.execute(&format!("ALTER USER {user} WITH MAX_USER_CONNECTIONS 1")).await;
@@ -127,7 +127,7 @@ async fn a_user_without_connections_left_is_a_database_that_is_away(kind: Kind) 
 }
 
 /// Uses its own server, because these settings affect all clients.
-async fn what_a_server_forces_on_its_clients_is_undone(kind: Kind) {
+async fn settings_that_a_server_forces_on_its_clients_are_undone(kind: Kind) {
     let server = PrivateMariadb::start(&[
         "--sql-mode=ORACLE",
         "--init-connect=SET autocommit=0, completion_type=1, sql_select_limit=1, sql_safe_updates=1",
@@ -190,7 +190,7 @@ async fn destroys_nothing(world: &World, database: &Database) {
 }
 
 /// All missing grants, although the database's message names at most the first.
-async fn what_may_not_be_read_is_named_and_nothing_is_destroyed(kind: Kind) {
+async fn missing_read_grants_are_named_and_nothing_is_destroyed(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     let user = world.db.user().unwrap().grantee();
@@ -218,7 +218,7 @@ async fn a_database_that_may_only_be_read_is_named(kind: Kind) {
     assert!(rehearsed.contains("the database is read-only"), "{rehearsed}");
 }
 
-async fn a_server_that_is_not_there_is_told_of_within_two_seconds(kind: Kind) {
+async fn an_unreachable_server_is_reported_within_two_seconds(kind: Kind) {
     let world = World::new(kind).await;
     let database = open(&url_by(closed_port(), &world.db.url()));
     let began = Instant::now();

@@ -17,7 +17,7 @@ on_each_database! { with glance:
     a_reverted_image_of_several_stores_is_the_one_from_before,
     a_reverted_image_of_several_encrypted_stores_is_the_one_from_before,
     an_image_that_upstream_restored_without_its_data_is_repaired,
-    what_is_scrubbed_is_left_as_glance_scrubber_leaves_it,
+    a_scrubbed_image_looks_as_after_glance_scrubber,
     an_image_of_several_encrypted_stores_is_scrubbed,
 }
 
@@ -155,7 +155,7 @@ async fn an_image_that_upstream_restored_without_its_data_is_repaired(kind: Kind
     assert_eq!(owner.download(&id).await, (200, DATA.to_vec()));
 }
 
-async fn what_is_scrubbed_is_left_as_glance_scrubber_leaves_it(kind: Kind) {
+async fn a_scrubbed_image_looks_as_after_glance_scrubber(kind: Kind) {
     let cloud = start(kind, Stores::Single, None, 0).await;
     let (ours, theirs) =
         (full_image(&cloud, Stores::Single).await, full_image(&cloud, Stores::Single).await);

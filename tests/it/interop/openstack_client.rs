@@ -41,7 +41,7 @@ async fn more_than_a_page_is_listed_and_comes_back() {
 
 #[tokio::test]
 #[ignore = "needs a Keystone and the openstack command; make test"]
-async fn what_cannot_be_done_is_said_with_the_reason() {
+async fn refusals_have_their_reason() {
     let keystone = Keystone::shared(Provider::Fernet).await;
     let (world, _setup, service, openstack) = unlisted(keystone, 1).await;
     for (words, exit, said) in [

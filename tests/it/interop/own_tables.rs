@@ -9,7 +9,7 @@ use crate::support::glance::{GlanceOptions, Stores};
 on_each_database! {
     with glance:
     glance_manage_does_its_work_beside_the_tables,
-    what_another_scrubber_destroys_is_told_and_nothing_else_is,
+    only_data_that_another_scrubber_destroyed_is_reported,
 }
 
 async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
@@ -58,7 +58,7 @@ async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
     assert_eq!(cloud.database.rows(old).await, [[Some("1".to_owned())]]);
 }
 
-async fn what_another_scrubber_destroys_is_told_and_nothing_else_is(kind: Kind) {
+async fn only_data_that_another_scrubber_destroyed_is_reported(kind: Kind) {
     let options = GlanceOptions { stores: Stores::Multi, ..GlanceOptions::default() };
     let cloud = Cloud::start_with(kind, options, "auto_db_sync = false\n").await;
     let row = || {

@@ -166,7 +166,7 @@ async fn an_image_in_a_group_of_ceph_s_that_was_written_to_comes_back_as_it_was_
 /// Left by a crash between creating and protecting the snapshot, or created by hand.
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_snapshot_in_ceph_that_was_made_of_other_bits_brings_no_image_back() {
+async fn a_ceph_snapshot_of_other_data_brings_no_image_back() {
     let (cloud, pool) = with_pool(Kind::Sqlite).await;
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().delete(&id).await;

@@ -15,8 +15,8 @@ tests_on!(
     mariadb,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_end,
-    a_service_that_stood_still_while_others_worked_does_no_harm,
+    a_service_killed_at_any_moment_leaves_only_work_that_the_next_one_finishes,
+    a_service_that_was_frozen_while_others_worked_does_no_harm,
     faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time,
     full_disk_a_service_whose_log_cannot_grow_goes_on
 );
@@ -24,8 +24,8 @@ tests_on!(
     postgres,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_end,
-    a_service_that_stood_still_while_others_worked_does_no_harm,
+    a_service_killed_at_any_moment_leaves_only_work_that_the_next_one_finishes,
+    a_service_that_was_frozen_while_others_worked_does_no_harm,
     faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time
 );
 
@@ -34,7 +34,7 @@ const A_ROUND: Duration = Duration::from_millis(700);
 /// The product's longest time-out is a minute.
 const BEYOND_EVERY_TIMEOUT: Duration = Duration::from_secs(65);
 
-async fn a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_end(kind: Kind) {
+async fn a_service_killed_at_any_moment_leaves_only_work_that_the_next_one_finishes(kind: Kind) {
     let mut scene = Scene::new(kind).await;
     let (mut chance, mut cut) = (chance(), 0);
     for round in 0..env::rounds(6) {
@@ -57,7 +57,7 @@ async fn a_service_killed_at_any_moment_leaves_nothing_that_the_next_does_not_en
 }
 
 /// Its database sessions end meanwhile, so others take its locks; then it resumes its work.
-async fn a_service_that_stood_still_while_others_worked_does_no_harm(kind: Kind) {
+async fn a_service_that_was_frozen_while_others_worked_does_no_harm(kind: Kind) {
     let mut scene = Scene::new(kind).await;
     let mut chance = chance();
     for round in 0..env::rounds(2) {

@@ -201,7 +201,7 @@ fn every_deployment_has_its_files_where_they_are_looked_for() {
 }
 
 #[test]
-fn what_is_mounted_into_openstack_helms_pod_is_what_the_other_overlays_mount() {
+fn openstack_helms_pod_has_the_same_mounts_as_the_other_overlays() {
     let values = yaml("deploy/kubernetes/overlays/openstack-helm/values.yaml");
     let mut found = Vec::new();
     embedded(&values, &mut found);

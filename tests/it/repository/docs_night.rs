@@ -79,7 +79,7 @@ async fn assert_is_over(demo: &Demo) {
 }
 
 #[tokio::test]
-async fn the_night_is_got_over_at_a_terminal() {
+async fn the_night_is_handled_at_a_terminal() {
     let (demo, stage) = incident().await;
     for block in steps().iter().filter(|block| !block.contains(GLANCE)) {
         assert!(!stage.run(block).await.is_empty(), "it says nothing:\n{block}");
@@ -90,7 +90,7 @@ async fn the_night_is_got_over_at_a_terminal() {
 }
 
 #[tokio::test]
-async fn the_night_is_got_over_by_curl() {
+async fn the_night_is_handled_with_curl() {
     let (demo, stage) = incident().await;
     for block in below("Over the API") {
         stage.run(&block).await;
@@ -99,7 +99,7 @@ async fn the_night_is_got_over_by_curl() {
 }
 
 #[tokio::test]
-async fn the_night_is_got_over_in_a_container() {
+async fn the_night_is_handled_in_a_container() {
     let (demo, stage) = incident().await;
     for block in below("With kubectl") {
         stage.run(&block).await;
@@ -108,7 +108,7 @@ async fn the_night_is_got_over_in_a_container() {
 }
 
 #[tokio::test]
-async fn the_drill_is_begun_as_the_page_says() {
+async fn the_drill_starts_as_the_page_says() {
     let blocks = below("A drill");
     assert!(blocks[0].contains(&format!("demo --incident {IMAGES}")), "{}", blocks[0]);
     let (_demo, stage) = incident().await;
@@ -117,10 +117,10 @@ async fn the_drill_is_begun_as_the_page_says() {
 }
 
 on_each_database! { with glance:
-    the_night_is_got_over_beside_the_real_glance,
+    the_night_is_handled_with_the_real_glance,
 }
 
-async fn the_night_is_got_over_beside_the_real_glance(kind: Kind) {
+async fn the_night_is_handled_with_the_real_glance(kind: Kind) {
     let options = GlanceOptions { scrub_time: 3600, ..GlanceOptions::default() };
     let cloud = Cloud::start(kind, options).await;
     cloud.database.make_own_tables().await;

@@ -77,7 +77,7 @@ fn of_the_crate() -> Vec<(PathBuf, Source)> {
 }
 
 #[test]
-fn no_module_looks_up_or_sideways() {
+fn no_module_uses_a_layer_above_or_beside_it() {
     let mut found = Vec::new();
     for (path, source) in of_the_crate() {
         let (module, depth) = place(&path);
@@ -96,7 +96,7 @@ fn without_tests() -> Vec<(PathBuf, Source)> {
 }
 
 #[test]
-fn no_files_know_each_other_in_a_circle() {
+fn files_have_no_dependency_cycles() {
     let all = without_tests();
     let modules = Modules::of(all.iter().map(|(path, source)| (path.as_path(), source)));
     let circle = modules.circle().unwrap_or_default();
@@ -104,7 +104,7 @@ fn no_files_know_each_other_in_a_circle() {
 }
 
 #[test]
-fn the_machines_clock_is_had_in_the_composition_root_alone() {
+fn only_the_composition_root_uses_the_machines_clock() {
     let has_clock = |source: &Source| source.words().any(|(_, word)| word == "SystemClock");
     let found = without_tests().into_iter().filter(|(_, source)| has_clock(source));
     let found: Vec<_> = found.map(|(path, _)| path.display().to_string()).collect();
@@ -112,7 +112,7 @@ fn the_machines_clock_is_had_in_the_composition_root_alone() {
 }
 
 #[test]
-fn every_kind_of_circle_is_seen() {
+fn every_kind_of_dependency_cycle_is_detected() {
     let circle = |files: &[(&str, &str)]| {
         let files: Vec<_> = files
             .iter()
@@ -158,7 +158,7 @@ fn the_crates_map_names_every_module_and_no_other() {
 }
 
 #[test]
-fn no_file_and_no_function_is_too_long_to_be_read_at_once() {
+fn files_and_functions_have_at_most_the_allowed_length() {
     let mut found = Vec::new();
     for (path, source) in of_the_crate() {
         let path = path.display().to_string();
@@ -176,7 +176,7 @@ fn no_file_and_no_function_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn every_way_to_trespass_is_seen() {
+fn every_kind_of_layer_violation_is_detected() {
     let seen = |module, depth, text: &str| trespasses(module, depth, &Source::of(text)).len();
     assert_eq!(seen("domain", 1, "use crate::db::Database;"), 1, "upward");
     assert_eq!(seen("db", 2, "use crate::store::ConfiguredStores;"), 1, "sideways");
@@ -190,7 +190,7 @@ fn every_way_to_trespass_is_seen() {
 }
 
 #[test]
-fn what_is_allowed_is_left_in_peace() {
+fn allowed_dependencies_are_not_reported() {
     let seen = |module, depth, text: &str| trespasses(module, depth, &Source::of(text));
     for text in [
         "use crate::domain::repo::{BadRow, ImageRepo};\nuse crate::{config, telemetry};",
@@ -205,7 +205,7 @@ fn what_is_allowed_is_left_in_peace() {
 }
 
 #[test]
-fn functions_are_measured_from_their_head_to_their_last_brace() {
+fn a_function_is_measured_from_its_signature_to_its_last_brace() {
     let source = Source::of(
         "fn one() {}\nfn two(\n    a: [u8; 4],\n) -> u8 {\n    let s = \"}\";\n    a[0]\n}\n\
          trait T {\n    fn none(&self);\n}",

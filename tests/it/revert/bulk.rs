@@ -22,33 +22,33 @@ use crate::support::world::World;
 
 on_each_database! {
     many_images_come_back_whole_and_the_same_request_again_says_so,
-    what_an_earlier_request_brought_back_is_told_as_done_while_nobody_changed_it,
+    a_repeated_bulk_request_reports_earlier_reverts_as_done,
     each_of_many_is_answered_by_what_is_there,
     many_are_told_of_in_the_order_of_the_request,
     a_dry_run_of_many_writes_nothing,
-    what_many_answer_is_what_each_alone_would,
+    a_bulk_revert_gives_the_same_results_as_single_reverts,
     absence_is_not_believed_of_many_where_living_images_are_absent_too,
     images_that_take_much_memory_come_back_beside_the_others,
-    a_stop_leaves_untouched_what_was_not_told_of,
+    a_stop_leaves_images_without_a_result_untouched,
     many_reverts_against_passes_never_leave_an_active_image_without_bytes,
-    two_who_take_the_same_images_back_are_both_told_that_they_are,
+    two_concurrent_reverts_both_report_the_images_as_active,
 }
 
 tests_on!(
     mariadb_server,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    a_row_that_somebody_has_keeps_back_its_own_image_alone,
+    a_locked_row_delays_only_its_own_image,
     a_connection_cut_at_any_point_of_many_reverts_leaves_every_answer_true,
-    a_database_that_dies_is_told_once_and_nothing_more_is_tried
+    an_unavailable_database_is_reported_once_and_ends_the_command
 );
 tests_on!(
     postgres_server,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    a_row_that_somebody_has_keeps_back_its_own_image_alone,
+    a_locked_row_delays_only_its_own_image,
     a_connection_cut_at_any_point_of_many_reverts_leaves_every_answer_true,
-    a_database_that_dies_is_told_once_and_nothing_more_is_tried
+    an_unavailable_database_is_reported_once_and_ends_the_command
 );
 
 type Answers = BTreeMap<String, Result<Reverted, RevertError>>;
@@ -122,7 +122,7 @@ async fn many_images_come_back_whole_and_the_same_request_again_says_so(kind: Ki
     }
 }
 
-async fn what_an_earlier_request_brought_back_is_told_as_done_while_nobody_changed_it(kind: Kind) {
+async fn a_repeated_bulk_request_reports_earlier_reverts_as_done(kind: Kind) {
     let world = World::with_tables(kind).await;
     let images = ids("m", 150);
     world.crowd(&images, LONG_AGO).await;
@@ -253,7 +253,7 @@ async fn dump(world: &World) -> Vec<Vec<Option<String>>> {
 
 /// Two copies of one scene, one reverted in bulk, one image by image: the same results, the same
 /// rows.
-async fn what_many_answer_is_what_each_alone_would(kind: Kind) {
+async fn a_bulk_revert_gives_the_same_results_as_single_reverts(kind: Kind) {
     let (together, alone) = (scenery(kind).await, scenery(kind).await);
     let all = scene(&together).await;
     scene(&alone).await;
@@ -314,7 +314,7 @@ async fn images_that_take_much_memory_come_back_beside_the_others(kind: Kind) {
     assert!(run.is_back("huge"), "{:?}", run.answers);
 }
 
-async fn a_stop_leaves_untouched_what_was_not_told_of(kind: Kind) {
+async fn a_stop_leaves_images_without_a_result_untouched(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("t", 200);
     world.crowd(&images, LONG_AGO).await;
@@ -400,7 +400,7 @@ async fn many_reverts_against_passes_never_leave_an_active_image_without_bytes(k
     assert!(kept > 0 && lost > 0, "no race: kept {kept}, lost {lost}");
 }
 
-async fn two_who_take_the_same_images_back_are_both_told_that_they_are(kind: Kind) {
+async fn two_concurrent_reverts_both_report_the_images_as_active(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("w", 150);
     world.crowd(&images, LONG_AGO).await;
@@ -423,7 +423,7 @@ async fn two_who_take_the_same_images_back_are_both_told_that_they_are(kind: Kin
 }
 
 /// Somebody else's transaction, open for the whole time.
-async fn a_row_that_somebody_has_keeps_back_its_own_image_alone(kind: Kind) {
+async fn a_locked_row_delays_only_its_own_image(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("l", 100);
     world.crowd(&images, LONG_AGO).await;
@@ -493,7 +493,7 @@ async fn a_connection_cut_at_any_point_of_many_reverts_leaves_every_answer_true(
     assert!((10..120).contains(&cuts) && resolved > 0, "{cuts} cuts, {resolved} answers");
 }
 
-async fn a_database_that_dies_is_told_once_and_nothing_more_is_tried(kind: Kind) {
+async fn an_unavailable_database_is_reported_once_and_ends_the_command(kind: Kind) {
     let world = World::new(kind).await;
     let images = ids("z", 200);
     world.crowd(&images, LONG_AGO).await;

@@ -21,8 +21,8 @@ on_each_database! {
     rows_without_a_place_in_the_order_end_no_list_however_many_they_are,
     an_image_without_a_waiting_location_is_listed_as_one_that_cannot_come_back,
     an_image_has_a_position_as_long_as_it_has_a_time_of_deletion,
-    what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders,
-    without_tables_of_ours_nothing_can_be_told_of_holds,
+    held_images_can_be_listed_separately_in_both_orders,
+    without_our_own_tables_holds_are_unknown,
     no_image_is_skipped_or_shown_twice_while_others_leave,
 }
 
@@ -123,7 +123,7 @@ async fn an_image_has_a_position_as_long_as_it_has_a_time_of_deletion(kind: Kind
     assert_eq!(position("A").await, Position::Unknown, "case tells, on MariaDB too");
 }
 
-async fn what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders(kind: Kind) {
+async fn held_images_can_be_listed_separately_in_both_orders(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("i", 6), LONG_AGO).await;
     let control = control(&world, &world.open());
@@ -160,7 +160,7 @@ async fn what_is_held_is_listed_apart_from_the_rest_page_by_page_in_both_orders(
     }
 }
 
-async fn without_tables_of_ours_nothing_can_be_told_of_holds(kind: Kind) {
+async fn without_our_own_tables_holds_are_unknown(kind: Kind) {
     let world = world_with(kind, &["a"]).await;
     let database = world.open();
     let reverter = world.reverter(&database);

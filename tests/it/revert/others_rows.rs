@@ -12,7 +12,7 @@ on_each_database! { with glance:
     a_delete_that_died_and_was_sent_again_leaves_an_image_that_comes_back,
     an_image_that_upstream_restored_and_that_was_deleted_again_comes_back,
     a_delete_that_goes_on_after_a_revert_leaves_an_image_that_comes_back_again,
-    what_a_delete_left_after_a_revert_is_scrubbed_when_it_is_due,
+    rows_that_a_delete_left_after_a_revert_are_scrubbed_when_due,
     all_copies_come_back_from_a_slow_delete_with_every_property,
     a_copy_removed_seconds_before_the_delete_stays_out,
     a_deactivated_image_that_its_owner_deleted_comes_back_while_its_data_is_there,
@@ -173,7 +173,7 @@ async fn a_delete_that_goes_on_after_a_revert_leaves_an_image_that_comes_back_ag
     }
 }
 
-async fn what_a_delete_left_after_a_revert_is_scrubbed_when_it_is_due(kind: Kind) {
+async fn rows_that_a_delete_left_after_a_revert_are_scrubbed_when_due(kind: Kind) {
     let cloud = start(kind, Stores::Single).await;
     for commits in [2, 3] {
         let id = image(&cloud, Stores::Single).await;

@@ -28,7 +28,7 @@ on_each_database! {
     a_dry_run_writes_nothing,
     kinds_of_children_can_be_skipped,
     an_image_can_be_protected_on_its_way_back,
-    what_upstreams_restore_left_is_repaired,
+    images_that_upstreams_restore_left_are_repaired,
     a_tag_that_was_added_again_is_not_doubled_by_a_repair,
     words_that_differ_in_case_alone_are_different_words,
     a_delete_of_a_repaired_image_is_left_alone_until_it_counts_as_dead,
@@ -199,7 +199,7 @@ async fn an_image_can_be_protected_on_its_way_back(kind: Kind) {
     assert_eq!(protected, [[Some("a".to_owned())]]);
 }
 
-async fn what_upstreams_restore_left_is_repaired(kind: Kind) {
+async fn images_that_upstreams_restore_left_are_repaired(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     world.db.execute("UPDATE images SET status = 'active', deleted = FALSE").await;

@@ -12,8 +12,8 @@ const STAMPED: &str = "2026-11-22 10:58:55.000000";
 const LIVE: &str = "active kept no time";
 
 on_each_database! {
-    a_location_that_came_during_a_slow_delete_keeps_no_other_out,
-    a_removed_copy_that_a_scrubber_has_begun_with_keeps_no_image_out,
+    a_location_added_during_a_slow_delete_excludes_no_other,
+    a_claimed_removed_copy_does_not_block_the_images_revert,
 }
 
 /// A copy of an image, in the second of two folders.
@@ -25,7 +25,7 @@ async fn copy(world: &World, status: &str, deleted_at: Option<&str>) {
 }
 
 /// The DELETE stamped the location that it had seen, and ended the other one with the image.
-async fn a_location_that_came_during_a_slow_delete_keeps_no_other_out(kind: Kind) {
+async fn a_location_added_during_a_slow_delete_excludes_no_other(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "copies"]).await;
     std::fs::write(world.datadir().join("a"), b"contents").unwrap();
     world.rows().image("a", "pending_delete", 8, Some(DELETED)).await;
@@ -39,7 +39,7 @@ async fn a_location_that_came_during_a_slow_delete_keeps_no_other_out(kind: Kind
 }
 
 /// An image that was deactivated and then deleted by its owner is `deleted`, with all of its data.
-async fn a_removed_copy_that_a_scrubber_has_begun_with_keeps_no_image_out(kind: Kind) {
+async fn a_claimed_removed_copy_does_not_block_the_images_revert(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "copies"]).await;
     std::fs::write(world.datadir().join("a"), b"contents").unwrap();
     world.rows().image("a", "deleted", 8, Some(DELETED)).await;

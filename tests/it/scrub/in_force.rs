@@ -16,11 +16,11 @@ use crate::support::database::{Kind, on_each_database};
 use crate::support::world::{HOUR, World};
 
 on_each_database! {
-    what_is_due_only_since_scrub_time_was_lowered_waits_until_somebody_accepts_it,
+    images_due_only_by_a_lowered_scrub_time_wait_until_somebody_accepts_them,
     of_two_replicas_the_one_with_the_shorter_scrub_time_destroys_nothing_early,
-    what_only_a_store_can_tell_of_is_not_destroyed_early_either,
+    images_that_only_a_store_can_judge_are_not_destroyed_early,
     images_that_nothing_can_destroy_do_not_make_a_lowered_scrub_time_stop_the_others,
-    the_last_pass_is_told_with_its_times_its_machine_and_what_came_of_it,
+    the_last_pass_is_shown_with_times_host_and_result,
 }
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -54,7 +54,7 @@ async fn orders(database: &Database) -> Orders {
     database.control.orders().await.unwrap().unwrap()
 }
 
-async fn what_is_due_only_since_scrub_time_was_lowered_waits_until_somebody_accepts_it(kind: Kind) {
+async fn images_due_only_by_a_lowered_scrub_time_wait_until_somebody_accepts_them(kind: Kind) {
     let world = World::with_tables(kind).await;
     let database = world.open();
     crowd(&world, "new", 2, DAY * 2).await;
@@ -108,7 +108,7 @@ async fn of_two_replicas_the_one_with_the_shorter_scrub_time_destroys_nothing_ea
     assert_eq!(orders(&ours).await.scrub_time, Some(WEEK), "the longer one is in force again");
 }
 
-async fn what_only_a_store_can_tell_of_is_not_destroyed_early_either(kind: Kind) {
+async fn images_that_only_a_store_can_judge_are_not_destroyed_early(kind: Kind) {
     let world = World::with_tables(kind).await;
     let database = world.open();
     pass(&replica(&world, &database, WEEK)).await;
@@ -137,7 +137,7 @@ async fn images_that_nothing_can_destroy_do_not_make_a_lowered_scrub_time_stop_t
     assert_eq!(orders(&database).await.scrub_time, Some(WEEK), "nobody accepted anything");
 }
 
-async fn the_last_pass_is_told_with_its_times_its_machine_and_what_came_of_it(kind: Kind) {
+async fn the_last_pass_is_shown_with_times_host_and_result(kind: Kind) {
     let world = World::with_tables(kind).await;
     let (ours, theirs) = (world.open(), world.open());
     assert_eq!(orders(&theirs).await.last_pass, None);

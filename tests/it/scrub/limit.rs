@@ -16,11 +16,11 @@ use crate::support::database::{Kind, on_each_database};
 use crate::support::world::{HOUR, World};
 
 on_each_database! {
-    what_became_due_at_once_waits_until_somebody_accepts_the_number,
+    a_sudden_backlog_waits_until_somebody_accepts_its_number,
     the_plan_is_what_the_pass_then_destroys_and_writes_nothing,
     a_plan_that_gave_up_its_search_says_so,
     a_clock_that_is_ahead_makes_nothing_due_early,
-    what_is_lost_next_is_counted,
+    images_that_are_scrubbed_next_are_counted,
 }
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -58,7 +58,7 @@ fn due(report: &ScrubReport) -> Option<u64> {
     report.limited.map(|limited| limited.due.images)
 }
 
-async fn what_became_due_at_once_waits_until_somebody_accepts_the_number(kind: Kind) {
+async fn a_sudden_backlog_waits_until_somebody_accepts_its_number(kind: Kind) {
     let world = World::new(kind).await;
     world.crowd(&ids("a", 5000), &ago(HOUR * 48)).await;
     let before = scrubber(&world, WEEK, LIMITS, Duration::ZERO);
@@ -85,7 +85,7 @@ async fn what_became_due_at_once_waits_until_somebody_accepts_the_number(kind: K
 }
 
 #[tokio::test]
-async fn bytes_can_be_limited_too() {
+async fn the_limit_can_also_be_in_bytes() {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("a", 3), &ago(HOUR * 2)).await;
     let bytes: u64 = ids("a", 3).iter().map(|id| format!("the bytes of {id}").len() as u64).sum();
@@ -98,7 +98,7 @@ async fn bytes_can_be_limited_too() {
 }
 
 #[tokio::test]
-async fn what_only_a_store_can_tell_of_stays_within_the_limit_of_bytes_too() {
+async fn images_that_only_a_store_can_judge_count_towards_the_limit_of_bytes() {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("a", 3), &ago(HOUR * 2)).await;
     // as Glance's image_destroy writes: both with one time
@@ -111,7 +111,7 @@ async fn what_only_a_store_can_tell_of_stays_within_the_limit_of_bytes_too() {
 }
 
 #[tokio::test]
-async fn images_that_nothing_can_destroy_stop_no_others() {
+async fn images_that_nothing_can_destroy_do_not_block_others() {
     let world = World::new(Kind::Sqlite).await;
     let stuck = ids("stuck", 5);
     world.crowd(&stuck, &ago(HOUR * 2)).await;
@@ -123,7 +123,7 @@ async fn images_that_nothing_can_destroy_stop_no_others() {
 }
 
 #[tokio::test]
-async fn an_acceptance_outlives_a_pass_that_another_process_had_the_turn_of() {
+async fn an_acceptance_survives_a_pass_that_was_skipped() {
     let world = World::new(Kind::Sqlite).await;
     world.crowd(&ids("a", 3), &ago(HOUR * 2)).await;
     let limits = PassLimits { images: 1, bytes: None };
@@ -228,7 +228,7 @@ async fn a_clock_that_is_ahead_makes_nothing_due_early(kind: Kind) {
     }
 }
 
-async fn what_is_lost_next_is_counted(kind: Kind) {
+async fn images_that_are_scrubbed_next_are_counted(kind: Kind) {
     let world = World::new(kind).await;
     world.crowd(&ids("due", 3), &ago(HOUR * 30)).await;
     world.crowd(&ids("soon", 2), &ago(Duration::from_mins(23 * 60 + 30))).await;

@@ -22,15 +22,15 @@ use crate::support::world::World;
 
 on_each_database! {
     a_paused_scrubber_claims_nothing_on_any_process_until_it_is_resumed,
-    a_pass_in_hand_stops_at_a_pause_and_releases_what_it_has_not_touched,
+    a_running_pass_stops_at_a_pause_and_releases_untouched_claims,
     a_held_image_is_left_alone_and_comes_back_like_any_other,
-    what_cannot_be_held_any_more_is_told,
+    images_that_cannot_be_held_any_more_are_reported,
     neither_a_pause_nor_a_hold_is_made_shorter_by_another_one,
     an_end_that_has_passed_is_refused,
     a_selection_is_held_and_released_as_a_whole,
-    what_is_held_is_no_part_of_what_is_too_much_and_the_plan_says_by_whom,
-    what_is_accepted_lets_one_pass_of_any_process_through,
-    without_tables_nothing_is_ordered_and_orders_reach_who_was_there_before_them,
+    held_images_do_not_count_towards_the_limit_and_the_plan_names_the_holder,
+    an_acceptance_permits_one_pass_of_any_process,
+    without_tables_there_are_no_orders_and_running_processes_see_new_tables,
 }
 
 fn admin() -> Admin {
@@ -88,7 +88,7 @@ async fn a_paused_scrubber_claims_nothing_on_any_process_until_it_is_resumed(kin
     assert_eq!((pass(&scrubber).await.scrubbed, world.files()), (5, 0));
 }
 
-async fn a_pass_in_hand_stops_at_a_pause_and_releases_what_it_has_not_touched(kind: Kind) {
+async fn a_running_pass_stops_at_a_pause_and_releases_untouched_claims(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("i", 3000), LONG_AGO).await;
     let (ours, theirs) = (world.open(), world.open());
@@ -123,7 +123,7 @@ async fn a_held_image_is_left_alone_and_comes_back_like_any_other(kind: Kind) {
     assert!(!control.release(&admin(), &id("i-0001")).await.unwrap());
 }
 
-async fn what_cannot_be_held_any_more_is_told(kind: Kind) {
+async fn images_that_cannot_be_held_any_more_are_reported(kind: Kind) {
     let world = World::with_tables(kind).await;
     for image in ["claimed", "scrubbed"] {
         world.deleted_image(image).await;
@@ -221,7 +221,7 @@ async fn a_selection_is_held_and_released_as_a_whole(kind: Kind) {
     assert_eq!((report.scrubbed, report.held, world.files()), (15, 590, 590), "{report:?}");
 }
 
-async fn what_is_held_is_no_part_of_what_is_too_much_and_the_plan_says_by_whom(kind: Kind) {
+async fn held_images_do_not_count_towards_the_limit_and_the_plan_names_the_holder(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("i", 20), LONG_AGO).await;
     let database = world.open();
@@ -239,7 +239,7 @@ async fn what_is_held_is_no_part_of_what_is_too_much_and_the_plan_says_by_whom(k
     assert_eq!((report.scrubbed, report.held, report.limited), (5, 15, None), "{report:?}");
 }
 
-async fn what_is_accepted_lets_one_pass_of_any_process_through(kind: Kind) {
+async fn an_acceptance_permits_one_pass_of_any_process(kind: Kind) {
     let world = World::with_tables(kind).await;
     world.crowd(&ids("i", 30), LONG_AGO).await;
     let (ours, theirs) = (world.open(), world.open());
@@ -255,7 +255,7 @@ async fn what_is_accepted_lets_one_pass_of_any_process_through(kind: Kind) {
     assert!(pass(&scrubber).await.limited.is_some());
 }
 
-async fn without_tables_nothing_is_ordered_and_orders_reach_who_was_there_before_them(kind: Kind) {
+async fn without_tables_there_are_no_orders_and_running_processes_see_new_tables(kind: Kind) {
     let world = World::new(kind).await;
     world.crowd(&ids("i", 2), LONG_AGO).await;
     let (ours, theirs) = (world.open(), world.open());

@@ -22,16 +22,16 @@ on_each_database! {
     data_that_another_image_names_since_the_pass_began_stays,
     rows_of_one_image_that_name_one_file_are_one_deletion,
     long_locations_that_members_wrote_stop_no_pass,
-    an_image_with_too_many_locations_fails_alone,
+    an_image_with_too_many_locations_fails_without_affecting_others,
     a_share_that_was_never_mounted_ends_no_image_even_where_nothing_lives,
-    a_share_that_goes_away_behind_a_living_image_ends_no_image,
-    what_is_gone_is_believed_once_the_store_has_destroyed_something,
-    a_breaker_that_tripped_is_told_until_the_store_shows_something,
+    a_share_that_disappears_during_a_pass_ends_no_image,
+    absence_is_accepted_once_the_store_has_destroyed_something,
+    a_tripped_breaker_is_reported_until_the_store_shows_something,
     a_truly_lost_store_is_settled_once_an_image_lives_in_it,
     the_last_copy_of_a_living_image_stays,
-    another_scrubber_at_work_is_told,
-    data_that_was_gone_before_is_told,
-    a_pass_that_waits_for_the_database_hears_a_stop,
+    another_running_scrubber_is_reported,
+    data_that_was_already_missing_is_counted,
+    a_pass_that_waits_for_the_database_can_be_stopped,
 }
 
 /// A scrubber whose stores run `act` each time just before an object is destroyed.
@@ -148,7 +148,7 @@ async fn long_locations_that_members_wrote_stop_no_pass(kind: Kind) {
 }
 
 /// It does not fit beside others, so it is handled alone.
-async fn an_image_with_too_many_locations_fails_alone(kind: Kind) {
+async fn an_image_with_too_many_locations_fails_without_affecting_others(kind: Kind) {
     let world = World::new(kind).await;
     for id in ["a", "b", "c"] {
         world.deleted_image(id).await;
@@ -196,7 +196,7 @@ async fn a_share_that_was_never_mounted_ends_no_image_even_where_nothing_lives(k
     assert_eq!(report.alerts, Vec::<String>::new(), "it has destroyed something");
 }
 
-async fn a_share_that_goes_away_behind_a_living_image_ends_no_image(kind: Kind) {
+async fn a_share_that_disappears_during_a_pass_ends_no_image(kind: Kind) {
     let world = Arc::new(World::new(kind).await);
     world.live_image("alive").await;
     for number in 0..40 {
@@ -217,7 +217,7 @@ async fn a_share_that_goes_away_behind_a_living_image_ends_no_image(kind: Kind) 
 }
 
 /// The missing object is examined first, before the store has shown anything.
-async fn what_is_gone_is_believed_once_the_store_has_destroyed_something(kind: Kind) {
+async fn absence_is_accepted_once_the_store_has_destroyed_something(kind: Kind) {
     let world = World::new(kind).await;
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
     for number in 0..20 {
@@ -228,7 +228,7 @@ async fn what_is_gone_is_believed_once_the_store_has_destroyed_something(kind: K
     assert_eq!(report.failed, 0, "{report:?}");
 }
 
-async fn a_breaker_that_tripped_is_told_until_the_store_shows_something(kind: Kind) {
+async fn a_tripped_breaker_is_reported_until_the_store_shows_something(kind: Kind) {
     let world = World::new(kind).await;
     world.rows().deleted_image("a", &world.uri("a"), 8).await;
     let scrubber = world.scrubber(&world.open());
@@ -280,7 +280,7 @@ async fn the_last_copy_of_a_living_image_stays(kind: Kind) {
     }
 }
 
-async fn another_scrubber_at_work_is_told(kind: Kind) {
+async fn another_running_scrubber_is_reported(kind: Kind) {
     let world = Arc::new(World::new(kind).await);
     world.deleted_image("a").await;
     let settle = "UPDATE image_locations SET status = 'deleted'".to_owned();
@@ -290,7 +290,7 @@ async fn another_scrubber_at_work_is_told(kind: Kind) {
     assert!(report.alerts[0].contains("glance-scrubber"), "{report:?}");
 }
 
-async fn data_that_was_gone_before_is_told(kind: Kind) {
+async fn data_that_was_already_missing_is_counted(kind: Kind) {
     let world = World::new(kind).await;
     world.live_image("alive").await;
     for id in ["a", "b"] {
@@ -303,7 +303,7 @@ async fn data_that_was_gone_before_is_told(kind: Kind) {
 }
 
 /// Somebody has locked the table.
-async fn a_pass_that_waits_for_the_database_hears_a_stop(kind: Kind) {
+async fn a_pass_that_waits_for_the_database_can_be_stopped(kind: Kind) {
     let (hold, holds, waits) = match kind {
         Kind::Sqlite => return,
         Kind::Mariadb => (

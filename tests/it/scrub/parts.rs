@@ -18,8 +18,8 @@ use crate::support::rows::DELETE_BEGAN;
 use crate::support::world::World;
 
 on_each_database! {
-    who_ends_the_last_location_of_an_image_records_its_end,
-    of_two_who_end_the_last_two_at_once_one_records_it,
+    the_pass_that_ends_an_images_last_location_records_it,
+    if_two_passes_end_the_last_two_locations_one_records_the_image,
 }
 
 /// A pass that has claimed an image of two locations.
@@ -70,7 +70,7 @@ async fn records(world: &World, image: &str) -> usize {
     rows.len()
 }
 
-async fn who_ends_the_last_location_of_an_image_records_its_end(kind: Kind) {
+async fn the_pass_that_ends_an_images_last_location_records_it(kind: Kind) {
     let world = World::with_tables(kind).await;
     two_copies(&world, "a").await;
     let (one, other) = (HalfPass::begin(&world, "a").await, HalfPass::begin(&world, "a").await);
@@ -81,7 +81,7 @@ async fn who_ends_the_last_location_of_an_image_records_its_end(kind: Kind) {
     assert_eq!(records(&world, "a").await, 1);
 }
 
-async fn of_two_who_end_the_last_two_at_once_one_records_it(kind: Kind) {
+async fn if_two_passes_end_the_last_two_locations_one_records_the_image(kind: Kind) {
     let world = World::with_tables(kind).await;
     for round in 0..20 {
         let image = format!("i{round}");

@@ -22,7 +22,7 @@ const LIVE: &str = "active kept no time";
 on_each_database! {
     a_due_image_is_scrubbed_and_a_younger_one_is_not,
     images_of_every_visibility_are_scrubbed,
-    a_claim_that_a_dead_process_left_is_finished,
+    a_claim_of_a_dead_process_is_resumed,
     a_claim_of_several_images_takes_all_but_the_one_that_changed_meanwhile,
     an_image_without_locations_ends_as_deleted,
     a_removed_location_of_a_living_image_is_scrubbed_when_it_is_due,
@@ -31,24 +31,24 @@ on_each_database! {
     data_of_an_image_that_can_still_be_reverted_stays,
     data_of_an_image_that_can_be_repaired_stays,
     data_that_was_removed_and_added_again_stays,
-    absence_is_told_beside_a_row_that_cannot_be_read,
+    absence_is_detected_despite_an_unreadable_row,
     a_location_that_is_no_text_stops_no_pass,
-    a_file_that_is_none_is_released,
-    a_share_that_goes_away_in_a_pass_is_asked_again,
-    absence_in_a_directory_is_not_believed_for_the_sake_of_another,
+    a_claim_of_something_that_is_no_regular_file_is_released,
+    a_share_that_disappears_during_a_pass_is_checked_again,
+    absence_in_one_directory_is_not_proved_by_another,
     an_image_with_a_location_outside_the_store_is_left_whole,
     an_image_without_a_driver_is_left_whole,
-    an_http_location_is_done_with_unasked,
+    an_http_location_is_settled_without_a_request,
     a_row_that_cannot_be_read_is_reported_and_the_pass_goes_on,
     an_image_whose_lock_is_taken_is_left_for_the_next_pass,
     only_one_pass_runs_at_a_time,
-    a_store_that_is_away_is_left_alone,
+    an_unavailable_store_is_skipped,
     absence_is_not_believed_while_a_living_image_is_absent_too,
-    a_run_of_absent_objects_stops_the_store,
-    what_killed_passes_destroyed_does_not_stop_the_store,
-    a_pass_that_is_stopped_gives_back_what_it_did_not_touch,
+    consecutive_absent_objects_stop_the_store,
+    data_that_killed_passes_destroyed_does_not_trip_the_breaker,
+    a_stopped_pass_releases_untouched_claims,
     an_image_that_failed_is_not_tried_again_at_once,
-    a_backlog_of_more_than_a_page_is_scrubbed_whole,
+    a_backlog_larger_than_a_page_is_scrubbed_completely,
     a_half_finished_delete_is_left_alone,
 }
 
@@ -84,7 +84,7 @@ async fn images_of_every_visibility_are_scrubbed(kind: Kind) {
     assert_eq!(world.scrub().await.scrubbed, 4);
 }
 
-async fn a_claim_that_a_dead_process_left_is_finished(kind: Kind) {
+async fn a_claim_of_a_dead_process_is_resumed(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("whole").await;
     world.deleted_image("half").await;
@@ -237,7 +237,7 @@ impl ImageLock for Meanwhile {
 }
 
 /// The canary check encounters another image's bad row.
-async fn absence_is_told_beside_a_row_that_cannot_be_read(kind: Kind) {
+async fn absence_is_detected_despite_an_unreadable_row(kind: Kind) {
     let world = World::new(kind).await;
     world.live_image("bad").await;
     world.db.execute("UPDATE image_locations SET meta_data = '{nonsense'").await;
@@ -266,7 +266,7 @@ async fn a_location_that_is_no_text_stops_no_pass(kind: Kind) {
 }
 
 /// An operator has replaced a file by a link: nothing is destroyed, so the claim is released.
-async fn a_file_that_is_none_is_released(kind: Kind) {
+async fn a_claim_of_something_that_is_no_regular_file_is_released(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     let elsewhere = world.datadir().with_extension("elsewhere");
@@ -278,7 +278,7 @@ async fn a_file_that_is_none_is_released(kind: Kind) {
     assert!(elsewhere.exists());
 }
 
-async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
+async fn a_share_that_disappears_during_a_pass_is_checked_again(kind: Kind) {
     let world = World::new(kind).await;
     for number in 0..56 {
         world.deleted_image(&format!("a{number:02}")).await;
@@ -296,7 +296,7 @@ async fn a_share_that_goes_away_in_a_pass_is_asked_again(kind: Kind) {
 }
 
 /// One store with two shares, of which one is not mounted.
-async fn absence_in_a_directory_is_not_believed_for_the_sake_of_another(kind: Kind) {
+async fn absence_in_one_directory_is_not_proved_by_another(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "more"]).await;
     world.live_image("alive").await;
     world.rows().image("far", "active", 8, None).await;
@@ -341,7 +341,7 @@ async fn an_image_without_a_driver_is_left_whole(kind: Kind) {
     assert!(world.has_data("a"));
 }
 
-async fn an_http_location_is_done_with_unasked(kind: Kind) {
+async fn an_http_location_is_settled_without_a_request(kind: Kind) {
     let world = World::new(kind).await;
     world.rows().image("a", "pending_delete", 8, Some(DELETED)).await;
     world.rows().location("a", "http://127.0.0.1:9/image", "pending_delete", Some(DELETED)).await;
@@ -389,7 +389,7 @@ async fn only_one_pass_runs_at_a_time(kind: Kind) {
     assert_eq!(world.scrub().await.scrubbed, 1);
 }
 
-async fn a_store_that_is_away_is_left_alone(kind: Kind) {
+async fn an_unavailable_store_is_skipped(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     std::fs::rename(world.datadir(), world.datadir().with_extension("away")).unwrap();
@@ -420,7 +420,7 @@ async fn absence_is_not_believed_while_a_living_image_is_absent_too(kind: Kind) 
     world.revert("a").await.unwrap();
 }
 
-async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
+async fn consecutive_absent_objects_stop_the_store(kind: Kind) {
     let world = World::new(kind).await;
     world.live_image("alive").await;
     for number in 0..40 {
@@ -434,7 +434,7 @@ async fn a_run_of_absent_objects_stops_the_store(kind: Kind) {
     assert_eq!(left.len(), 20);
 }
 
-async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
+async fn data_that_killed_passes_destroyed_does_not_trip_the_breaker(kind: Kind) {
     let world = World::new(kind).await;
     let ids: Vec<_> = (0..40).map(|number| format!("a{number:02}")).collect();
     for id in &ids {
@@ -446,7 +446,7 @@ async fn what_killed_passes_destroyed_does_not_stop_the_store(kind: Kind) {
     assert_eq!((report.resumed, report.data_gone, report.alerts.len()), (40, 40, 0), "{report:?}");
 }
 
-async fn a_pass_that_is_stopped_gives_back_what_it_did_not_touch(kind: Kind) {
+async fn a_stopped_pass_releases_untouched_claims(kind: Kind) {
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     let stop = CancellationToken::new();
@@ -471,7 +471,7 @@ async fn an_image_that_failed_is_not_tried_again_at_once(kind: Kind) {
     assert_eq!(scrubber.run_once(&stop).await.unwrap().failed, 1);
 }
 
-async fn a_backlog_of_more_than_a_page_is_scrubbed_whole(kind: Kind) {
+async fn a_backlog_larger_than_a_page_is_scrubbed_completely(kind: Kind) {
     let world = World::new(kind).await;
     for number in 0..600 {
         let id = format!("image-{number}");

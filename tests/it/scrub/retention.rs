@@ -24,9 +24,9 @@ use crate::support::database::{Kind, on_each_database};
 use crate::support::world::{HOUR, World};
 
 on_each_database! {
-    everybody_says_the_same_of_when_an_image_is_due,
+    every_report_agrees_on_when_an_image_is_due,
     no_due_image_is_ever_missed,
-    what_is_due_only_since_a_rule_made_it_so_waits_until_somebody_accepts_it,
+    images_due_only_by_a_new_rule_wait_until_somebody_accepts_them,
     a_rule_that_is_gone_lets_its_images_wait_until_somebody_accepts_less,
     data_that_an_ended_image_may_need_by_its_rule_stays,
 }
@@ -100,7 +100,7 @@ fn usual() -> Retention {
 }
 
 /// With a fixed clock: one second earlier nothing is due, then the image is.
-async fn everybody_says_the_same_of_when_an_image_is_due(kind: Kind) {
+async fn every_report_agrees_on_when_an_image_is_due(kind: Kind) {
     let world = World::new(kind).await;
     // all of these times are in the past for the database's own clock
     let deleted = world.clock.now() - DAY * 100;
@@ -270,7 +270,7 @@ async fn no_due_image_is_ever_missed(kind: Kind) {
     assert_eq!(gone, expected);
 }
 
-async fn what_is_due_only_since_a_rule_made_it_so_waits_until_somebody_accepts_it(kind: Kind) {
+async fn images_due_only_by_a_new_rule_wait_until_somebody_accepts_them(kind: Kind) {
     let world = World::with_tables(kind).await;
     let (database, machine) = (world.open(), || Arc::new(SystemClock));
     let plain = Retention::plain(DAY * 7);

@@ -143,7 +143,7 @@ async fn call(service: &Service, request: reqwest::RequestBuilder) -> (StatusCod
 }
 
 #[tokio::test]
-async fn the_service_refuses_tells_how_to_go_on_and_goes_on() {
+async fn an_exceeded_limit_is_explained_and_an_acceptance_continues() {
     let world = with_due(4).await;
     let limit = "max_images_per_pass = 3";
     let setup = Setup::with_scrub_time(&world, "scrub_time = 3600\n", limit);

@@ -32,8 +32,8 @@ on_each_database! {
     data_that_due_images_share_goes_with_the_last_of_them,
     data_that_images_of_one_batch_share_goes_once,
     an_image_whose_data_went_with_another_of_its_batch_is_not_released,
-    data_that_was_added_again_in_other_letters_stays,
-    data_that_a_living_image_names_in_other_letters_stays,
+    data_that_was_added_again_in_another_spelling_stays,
+    data_that_a_living_image_names_in_another_spelling_stays,
     an_image_that_was_ended_lately_keeps_the_data_that_it_shares,
     an_image_that_was_ended_long_ago_keeps_nobodys_data,
     an_image_that_was_scrubbed_lately_keeps_nobodys_data,
@@ -149,7 +149,7 @@ async fn an_image_whose_data_went_with_another_of_its_batch_is_not_released(kind
 }
 
 /// Glance removed the keys from the S3 locations of living images, but not from pending ones.
-async fn data_that_was_added_again_in_other_letters_stays(kind: Kind) {
+async fn data_that_was_added_again_in_another_spelling_stays(kind: Kind) {
     for key in KEYS {
         let mut world = World::new(kind).await;
         world.stores = stores(vec![world.datadir()], key);
@@ -161,7 +161,7 @@ async fn data_that_was_added_again_in_other_letters_stays(kind: Kind) {
     }
 }
 
-async fn data_that_a_living_image_names_in_other_letters_stays(kind: Kind) {
+async fn data_that_a_living_image_names_in_another_spelling_stays(kind: Kind) {
     for key in KEYS {
         let world = sharing(kind, key).await;
         world.rows().image("c", "active", 8, None).await;

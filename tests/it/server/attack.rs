@@ -299,7 +299,7 @@ async fn bodies_of_doubtful_length_never_become_a_second_request() {
 }
 
 #[tokio::test]
-async fn bodies_too_large_are_refused_before_they_come() {
+async fn too_large_bodies_are_refused_before_they_arrive() {
     let (_world, _setup, service) = serve("").await;
     let head = "POST /v2/images/a/actions/revert HTTP/1.1\r\nHost: x\r\n";
     let gigabyte = "Content-Length: 1073741824\r\n";
@@ -373,7 +373,7 @@ async fn pipelined_requests_are_answered_in_order_up_to_the_first_that_cannot_be
 
 /// Interactive: the body is sent only after the server asks for it.
 #[tokio::test]
-async fn a_body_is_asked_for_only_if_it_is_wanted_and_is_not_waited_for_for_ever() {
+async fn a_body_is_requested_only_if_needed_and_has_a_time_limit() {
     let (_world, _setup, service) = serve("lock_wait = 1\nrequest_timeout = 2\n").await;
     let head = format!(
         "POST /v2/images/a/actions/revert HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\

@@ -113,7 +113,7 @@ fn assert_our_error(answer: &str, status: u16, reason: &str) {
 }
 
 #[tokio::test]
-async fn what_hyper_refuses_is_answered_after_the_request_before_it() {
+async fn hypers_own_errors_follow_the_previous_response() {
     let server = Server::start(Router::new(), patient()).await;
     let mut client = server.connect().await;
     client
@@ -166,7 +166,7 @@ async fn a_head_of_40_kib_is_431_and_closed() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_400_and_closed() {
+async fn input_that_is_not_http_is_400_and_closed() {
     let server = Server::start(Router::new(), patient()).await;
     let mut client = server.connect().await;
     client.write_all(b"\x16\x03\x01 hello over there\r\n\r\n").await.unwrap();
@@ -188,7 +188,7 @@ async fn an_answer_reaches_a_client_that_is_still_sending() {
 
 /// `printf .. | nc` does this, and every client that calls shutdown(2) after its request.
 #[tokio::test]
-async fn a_client_that_has_closed_its_half_gets_its_answer() {
+async fn a_client_that_has_closed_its_sending_half_gets_its_answer() {
     let gate = Gate::new();
     let server = Server::start(gate.router(), patient()).await;
     let mut client = gate.enter(&server).await;
@@ -219,7 +219,7 @@ fn endless(dropped: &CancellationToken) -> Body {
 }
 
 #[tokio::test]
-async fn a_client_that_stops_reading_is_cut_and_holds_nobody_up() {
+async fn a_client_that_stops_reading_is_disconnected_and_blocks_nobody() {
     let dropped = CancellationToken::new();
     let body = dropped.clone();
     let router = Router::new().route("/endless", get(async move || endless(&body)));

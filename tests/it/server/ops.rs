@@ -125,7 +125,7 @@ impl Ops {
 
 /// A rehearsal has many statements, each of which takes a while here.
 #[tokio::test(start_paused = true)]
-async fn a_database_that_takes_longer_to_try_out_than_a_probe_waits_becomes_ready() {
+async fn a_rehearsal_that_takes_longer_than_a_probe_still_makes_ready() {
     let ops = Ops::with(Database::Slow);
     let mut answers = Vec::new();
     for _ in 0..5 {
@@ -184,7 +184,7 @@ async fn readiness_says_how_our_own_tables_are_and_stays() {
 }
 
 #[tokio::test]
-async fn a_database_that_fails_makes_unready_without_saying_where_it_is() {
+async fn a_failing_database_makes_unready_without_showing_its_address() {
     let ops = Ops::with(Database::Fails);
     for path in ["/readyz", "/healthcheck"] {
         let answer = ops.get(path).await;
@@ -194,7 +194,7 @@ async fn a_database_that_fails_makes_unready_without_saying_where_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_hangs_makes_unready_after_two_seconds() {
+async fn a_hanging_database_makes_unready_after_two_seconds() {
     let ops = Ops::with(Database::Hangs);
     let started = Instant::now();
     assert_eq!(ops.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -202,7 +202,7 @@ async fn a_database_that_hangs_makes_unready_after_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn probes_that_come_together_share_one_ping() {
+async fn concurrent_probes_share_one_ping() {
     let ops = Ops::with(Database::Hangs);
     let (one, two) = tokio::join!(ops.get("/readyz"), ops.get("/healthcheck"));
     assert_eq!((one.status, two.status), (StatusCode::SERVICE_UNAVAILABLE, one.status));
@@ -225,7 +225,7 @@ async fn an_answer_of_the_database_is_good_for_a_second() {
 }
 
 #[tokio::test]
-async fn a_process_on_its_way_out_is_alive_and_not_ready() {
+async fn a_process_that_shuts_down_is_alive_but_not_ready() {
     let ops = Ops::with(Database::Answers);
     ops.draining.cancel();
     let ready = ops.get("/readyz").await;

@@ -36,7 +36,7 @@ fn babble(token: &str) -> [Says; 2] {
 }
 
 #[tokio::test]
-async fn what_we_show_to_others_stays_out_of_all_that_is_printed() {
+async fn our_secrets_for_other_servers_are_never_printed() {
     let world = World::new(Kind::Sqlite).await;
     let (server, keystone) = (Server::start().await, FakeKeystone::start().await);
     keystone.answer_logins(Reply::Json(

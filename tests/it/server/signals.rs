@@ -17,7 +17,7 @@ fn send_to_self(signal: &str) {
 
 /// The only test that may do this: the signals reach every listener in the process.
 #[tokio::test]
-async fn the_process_survives_a_hangup_and_is_asked_twice_to_stop() {
+async fn the_process_survives_a_hangup_and_stops_in_two_stages() {
     let shutdown = shutdown_signal().unwrap();
     send_to_self("HUP");
     send_to_self("TERM");

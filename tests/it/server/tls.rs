@@ -200,7 +200,7 @@ async fn a_client_that_trusts_another_authority_goes_away() {
 }
 
 #[tokio::test]
-async fn a_client_that_speaks_http_2_alone_is_refused() {
+async fn a_client_that_only_speaks_http_2_is_refused() {
     let server = Server::start(patient()).await;
     let client = Client { alpn: &["h2"], ..server.client() };
     let error = client.ask(&server).await.unwrap_err();
@@ -379,7 +379,7 @@ async fn an_optional_certificate_must_be_good_if_it_is_shown() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_certificate_unless_it_is_said() {
+async fn client_certificates_are_requested_only_if_configured() {
     let server = Server::start(patient()).await;
     let any = Authority::new("any").issue(vec![dns("a")]);
     server.client().showing(any).ask(&server).await.unwrap();
@@ -419,7 +419,7 @@ async fn only_names_of_the_list_are_let_in() {
 }
 
 #[tokio::test]
-async fn a_new_authority_of_clients_counts_from_the_next_look() {
+async fn a_new_client_ca_applies_after_the_next_check() {
     let (before, after) = (Authority::new("before"), Authority::new("after"));
     let required = |folder: &TempDir| ClientCertificates::Required(trust(folder, &before, &[]));
     let server = Server::with(patient(), required).await;
@@ -445,7 +445,7 @@ fn config_with_tls(pair: &Pair) -> ConfigFile {
 }
 
 #[test]
-fn a_pair_that_does_not_fit_ends_the_start_and_is_named() {
+fn a_mismatched_pair_prevents_the_start_and_is_named() {
     let authority = Authority::new("ours");
     let mixed = Pair { cert: authority.server().cert, key: authority.server().key };
     let config = config_with_tls(&mixed);

@@ -153,7 +153,7 @@ async fn without_a_list_the_record_has_the_names_bounded_and_without_control_cha
 }
 
 #[tokio::test]
-async fn who_shows_no_certificate_has_none_in_the_record() {
+async fn without_a_client_certificate_the_record_has_none() {
     let service = Service::start(ClientCertificates::Optional, vec![]).await;
     let (record, _) = service.ask(&service.client(None), "jwt-admin", StatusCode::OK).await;
     let fields = record.as_object().unwrap();

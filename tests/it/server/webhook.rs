@@ -96,7 +96,7 @@ async fn limited(url: &str, more: &str) -> (World, Setup) {
 }
 
 #[tokio::test]
-async fn a_tripped_limit_is_posted_once_and_its_signature_tells_by_whom() {
+async fn an_exceeded_limit_is_posted_once_with_a_signature() {
     let (receiver, url) = Receiver::listen(StatusCode::NO_CONTENT, Duration::ZERO).await;
     let (_world, service, _setup) = started(&url, "").await;
     let alert = receiver.received("scrub_limited").await;
@@ -176,7 +176,7 @@ async fn a_mass_deletion_and_a_pause_that_ends_soon_are_posted() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_does_not_answer_delays_no_pass_no_revert_and_no_end() {
+async fn a_silent_receiver_delays_no_pass_no_revert_and_no_shutdown() {
     let (receiver, url) = Receiver::listen(StatusCode::OK, Duration::from_hours(1)).await;
     let (world, mut service, setup) = started(&url, "").await;
     receiver.received("scrub_limited").await;
@@ -193,7 +193,7 @@ async fn a_receiver_that_does_not_answer_delays_no_pass_no_revert_and_no_end() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_refuses_or_is_not_there_is_tried_a_few_times_and_told_in_the_log() {
+async fn a_failing_receiver_gets_a_few_retries_and_a_log_line() {
     let (broken, url) = Receiver::listen(StatusCode::BAD_GATEWAY, Duration::ZERO).await;
     let (gone, nowhere) = (broken.clone(), "http://127.0.0.1:1/hook".to_owned());
     let (refusing, refused) = Receiver::listen(StatusCode::FORBIDDEN, Duration::ZERO).await;
@@ -209,7 +209,7 @@ async fn a_receiver_that_refuses_or_is_not_there_is_tried_a_few_times_and_told_i
 }
 
 #[tokio::test]
-async fn a_webhook_that_cannot_be_used_keeps_no_service_from_its_start() {
+async fn an_unusable_webhook_does_not_prevent_the_start() {
     let (world, service, _setup) = started("http://alerts.example/x", "scrubber = false").await;
     assert_eq!(service.revert("old-0000").await.unwrap().status(), Status::OK);
     assert!(world.has_data("old-0000"));
@@ -218,7 +218,7 @@ async fn a_webhook_that_cannot_be_used_keeps_no_service_from_its_start() {
 }
 
 #[test]
-fn a_webhook_that_cannot_be_used_is_told_by_check() {
+fn check_reports_an_unusable_webhook() {
     let of = |options: &str| {
         ConfigFile::new(&format!(
             "[DEFAULT]\ndelayed_delete = True\nscrub_time = 3600\n[database]\n\

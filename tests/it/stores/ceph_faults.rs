@@ -44,7 +44,7 @@ fn image(ceph: &Ceph, beside: &Beside) -> (ImageId, StoreUri) {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn daemons_that_hang_are_given_up_and_nothing_is_believed() {
+async fn hanging_daemons_time_out_and_prove_nothing() {
     let ceph: Alone = Ceph::alone().await;
     let beside = ceph.beside();
     let (id, uri) = image(&ceph, &beside);
@@ -72,7 +72,7 @@ async fn daemons_that_hang_are_given_up_and_nothing_is_believed() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_pool_that_keeps_what_is_removed_is_said_to() {
+async fn a_pool_that_moves_images_to_the_trash_is_reported() {
     let ceph = Ceph::alone().await;
     let beside = ceph.beside();
     let (id, uri) = image(&ceph, &beside);

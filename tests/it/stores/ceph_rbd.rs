@@ -204,7 +204,7 @@ async fn an_image_with_a_snapshot_of_somebody_s_goes_to_the_trash() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_snapshot_that_was_lost_is_made_again() {
+async fn a_lost_snapshot_is_recreated() {
     let world = World::new().await;
     let image = world.image();
     world.change_snap(&image, "unprotect", "snap");
@@ -224,7 +224,7 @@ async fn a_snapshot_that_was_lost_is_made_again() {
 /// Sends only the request that follows the check, as if the image was opened in between.
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_removal_that_is_refused_after_its_snapshot_went_makes_none_of_unknown_bits() {
+async fn a_refused_removal_does_not_recreate_the_snapshot() {
     let world = World::new().await;
     let image = world.image();
     world.beside.call(&json!(["write", "images", image.id.as_str(), encoded(OTHER)]));
@@ -243,7 +243,7 @@ async fn a_removal_that_is_refused_after_its_snapshot_went_makes_none_of_unknown
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn what_is_written_after_the_proof_began_is_not_what_comes_back() {
+async fn data_written_after_the_verification_began_does_not_come_back() {
     let world = World::new().await;
     let image = world.image();
     for change in ["unprotect", "remove"] {
@@ -257,7 +257,7 @@ async fn what_is_written_after_the_proof_began_is_not_what_comes_back() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_snapshot_that_nobody_pinned_is_not_made_by_mending() {
+async fn a_repair_does_not_create_a_snapshot_that_was_not_pinned() {
     let world = World::new().await;
     let image = world.image();
     for change in ["unprotect", "remove"] {
@@ -320,7 +320,7 @@ async fn users_with_few_rights_change_nothing() {
 
 #[tokio::test]
 #[ignore = "needs Ceph; make test"]
-async fn a_cluster_that_is_not_the_right_one_proves_nothing() {
+async fn another_cluster_proves_nothing() {
     let world = World::new().await;
     let image = world.image();
     let good = || config(&world.ceph, "glance");

@@ -88,7 +88,7 @@ async fn a_volume_that_cinder_made_an_image_of_is_as_large_as_the_volume() {
 }
 
 #[tokio::test]
-async fn what_cinder_gives_back_is_held() {
+async fn a_volume_that_cinder_restores_is_reported_as_in_use() {
     let place = place("available", Ending::Becomes("available")).await;
     let deletion = place.delete().await;
     assert!(matches!(deletion, Deletion::Held(_)), "{deletion:?}");
@@ -106,7 +106,7 @@ async fn a_deletion_that_fails_or_does_not_end_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn each_refusal_says_what_became_of_the_data() {
+async fn each_refusal_says_what_happened_to_the_data() {
     for (status, is_expected) in [
         (400, (|deletion| matches!(deletion, Deletion::Held(_))) as fn(&Deletion) -> bool),
         (403, |deletion| matches!(deletion, Deletion::Refused(_))),
@@ -131,7 +131,7 @@ async fn a_deletion_that_was_begun_is_waited_for_and_not_asked_for_again() {
 
 /// A proxy that has lost its Cinder answers 404 to everything.
 #[tokio::test]
-async fn a_404_of_one_who_knows_no_volumes_at_all_is_no_end_of_a_deletion() {
+async fn a_404_from_a_server_without_any_volumes_does_not_end_a_deletion() {
     for mood in [Mood::Lost, Mood::Forbids] {
         let place = place("available", Ending::Away).await;
         place.with(|cinder| cinder.mood_after_deletion = Some(mood));
@@ -216,7 +216,7 @@ async fn one_question_has_the_store_s_time_and_no_more() {
 }
 
 #[tokio::test]
-async fn without_a_keystone_nothing_is_said_of_the_data() {
+async fn an_unavailable_keystone_proves_nothing_about_the_data() {
     let store = store(&config(&format!("127.0.0.1:{}", closed_port())));
     let uri = uri(&format!("cinder://{VOLUME}"));
     assert!(matches!(store.health().await, Err(StoreError::Unreachable(_))));
@@ -225,7 +225,7 @@ async fn without_a_keystone_nothing_is_said_of_the_data() {
 }
 
 #[tokio::test]
-async fn without_a_user_of_our_own_the_image_is_never_begun() {
+async fn without_our_own_user_no_image_is_claimed() {
     let config = CinderConfig { login: None, ..config("127.0.0.1:1") };
     let store = store(&config);
     let uri = uri(&format!("cinder://{VOLUME}"));

@@ -446,7 +446,7 @@ async fn an_empty_file_is_there_and_has_no_chunks() {
 }
 
 #[test]
-fn the_longest_data_directory_tells_how_much_a_store_claims() {
+fn a_store_claims_the_length_of_its_longest_data_directory() {
     let datadirs = [PathBuf::from("/srv/images"), PathBuf::from("/srv/images/deep/")];
     let store = store(&datadirs, false);
     let claims = |text: &str| store.claims(&uri(text));

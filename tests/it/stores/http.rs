@@ -215,7 +215,7 @@ async fn a_body_that_is_cut_short_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_given_up() {
+async fn a_silent_server_times_out() {
     // The kernel completes connections, but nobody accepts them.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

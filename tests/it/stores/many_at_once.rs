@@ -189,7 +189,7 @@ async fn requests_of_a_batch(scene: &Scene) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto; make test"]
-async fn a_bucket_is_asked_little_more_than_once_an_image() {
+async fn a_bucket_gets_little_more_than_one_request_per_image() {
     let each = requests_of_a_batch(&Scene::s3(66).await).await;
     assert!(each <= 1.1, "{each}");
     // the bucket's health; its versions, the deletion, and a check of the first object of each
@@ -201,7 +201,7 @@ async fn a_bucket_is_asked_little_more_than_once_an_image() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Swift; make test"]
-async fn a_container_is_asked_little_more_than_once_an_image() {
+async fn a_container_gets_little_more_than_one_request_per_image() {
     let each = requests_of_a_batch(&Scene::swift(34).await).await;
     assert!(each <= 1.5, "{each}");
     // login, the container's health, `/info`; the container and the deletion of each batch
@@ -212,7 +212,7 @@ async fn a_container_is_asked_little_more_than_once_an_image() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto; make test"]
-async fn what_was_not_in_the_bucket_is_not_counted_as_deleted() {
+async fn objects_that_were_not_in_the_bucket_are_not_counted_as_deleted() {
     let scene = Scene::s3(12).await;
     for id in scene.ids.iter().step_by(3) {
         scene.beside.delete(id).await;
@@ -247,7 +247,7 @@ async fn names_that_are_not_ascii_go_together_too() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto; make test"]
-async fn a_stop_is_heard_before_anything_of_a_batch_is_deleted() {
+async fn a_stop_takes_effect_before_a_batch_is_deleted() {
     let scene = Scene::s3(12).await;
     let stop = CancellationToken::new();
     let ours = stop.clone();
@@ -266,7 +266,7 @@ async fn a_stop_is_heard_before_anything_of_a_batch_is_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto; make test"]
-async fn a_bucket_with_versions_is_said_to_keep_each_object() {
+async fn each_object_of_a_versioned_bucket_is_reported_as_retained() {
     for status in ["Enabled", "Suspended"] {
         let scene = Scene::s3(6).await;
         let Beside::S3(bucket) = &scene.beside else { panic!() };

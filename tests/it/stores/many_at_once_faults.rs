@@ -85,7 +85,7 @@ async fn an_answer_that_is_lost_late_busy_or_no_list_is_doubt_for_every_key() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs moto; make test"]
-async fn a_service_that_says_deleted_of_what_it_still_serves_is_not_believed() {
+async fn a_service_that_still_serves_a_deleted_object_is_not_trusted() {
     let scene = bucket_that(|body| answer(keys(body).into_iter().map(deleted))).await;
     assert_leaves(&scene, (0, 12, 0)).await;
 }
@@ -143,7 +143,7 @@ async fn each_object_in_swift_has_its_own_outcome() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Swift; make test"]
-async fn a_report_that_does_not_count_every_object_is_believed_of_its_errors_alone() {
+async fn an_incomplete_report_is_trusted_only_for_its_errors() {
     let scene =
         container_that(|body| report(3, &[(body.lines().next().unwrap(), "403 Forbidden")])).await;
     assert_leaves(&scene, (1, 11, 0)).await;
@@ -207,7 +207,7 @@ async fn no_more_objects_are_deleted_at_once_than_swift_allows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Swift; make test"]
-async fn a_container_that_keeps_what_is_deleted_is_said_to() {
+async fn a_container_that_keeps_versions_is_reported() {
     let scene = Scene::swift(6).await;
     let Beside::Swift(container) = &scene.beside else { panic!() };
     container.post("X-Versions-Enabled", "true").await;

@@ -72,7 +72,7 @@ fn a_location_is_placed_by_the_store_it_names_or_by_the_longest_prefix() {
 }
 
 #[test]
-fn what_two_stores_could_have_is_given_to_neither_where_the_other_s_absence_would_be_believed() {
+fn an_ambiguous_location_belongs_to_no_store() {
     const VOLUME: &str = "5d1c0000-0000-4000-8000-00000000000a";
     let rbd = |pool: &str| {
         let pool = pool.to_owned();
@@ -275,7 +275,7 @@ swift_store_auth_address = keys.example.org/v3
 ";
 
 #[test]
-fn what_is_or_may_be_in_a_store_that_cannot_be_used_is_left_alone() {
+fn locations_that_may_be_in_an_unusable_store_are_skipped() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("glance-api.conf");
     std::fs::write(&file, HALF_WRITTEN).unwrap();

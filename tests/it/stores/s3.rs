@@ -87,7 +87,7 @@ fn image() -> ImageId {
 }
 
 #[tokio::test]
-async fn a_busy_service_is_asked_again_but_never_to_delete() {
+async fn a_busy_service_gets_retries_but_never_of_a_delete() {
     let ok = (200, "content-length: 8", "");
     let (store, uri, script) = scripted(&[(503, "", ""), (500, "", ""), ok]).await;
     assert_eq!(store.stat(&image(), &uri).await, Ok(Presence::Present { size: 8 }));
@@ -139,7 +139,7 @@ async fn a_service_that_contradicts_itself_proves_nothing() {
 }
 
 #[tokio::test]
-async fn a_removal_that_was_confirmed_and_not_looked_after_is_in_doubt() {
+async fn a_confirmed_removal_that_cannot_be_checked_is_in_doubt() {
     let there = (200, "content-length: 8", "");
     for after in [400, 401, 403, 500, 503] {
         let error = (after, "", "");
@@ -160,7 +160,7 @@ async fn a_removal_that_was_confirmed_and_not_looked_after_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn what_lies_in_an_archive_is_there_to_be_deleted_and_not_to_be_read() {
+async fn archived_objects_can_be_deleted_but_not_read() {
     let head = |header: &'static str| (200, header, "");
     for archived in [
         "x-amz-storage-class: GLACIER",

@@ -52,7 +52,7 @@ async fn a_mark_with_nothing_behind_it_hides_nothing(service: &Service) {
     assert_eq!(place.delete().await, Deletion::Gone);
 }
 
-async fn what_was_written_while_versions_were_on_is_kept(service: &Service) {
+async fn objects_written_while_versioning_was_on_are_retained(service: &Service) {
     let place = place(service).await;
     place.bucket.set_versioning("Enabled").await;
     place.put().await;
@@ -62,7 +62,7 @@ async fn what_was_written_while_versions_were_on_is_kept(service: &Service) {
     assert!(matches!(place.stat().await, Ok(Presence::Hidden(_))));
 }
 
-async fn more_marks_than_a_page_has_are_looked_behind(service: &Service) {
+async fn more_markers_than_fit_on_a_page_are_skipped(service: &Service) {
     for is_kept in [false, true] {
         let place = place(service).await;
         place.bucket.set_versioning("Enabled").await;
@@ -126,13 +126,13 @@ on!(
     rgw,
     "needs Ceph; make test",
     a_mark_with_nothing_behind_it_hides_nothing,
-    what_was_written_while_versions_were_on_is_kept,
-    more_marks_than_a_page_has_are_looked_behind,
+    objects_written_while_versioning_was_on_are_retained,
+    more_markers_than_fit_on_a_page_are_skipped,
     versions_that_may_not_be_seen_are_not_known
 );
 on!(
     moto,
     "needs moto; make test",
     a_mark_with_nothing_behind_it_hides_nothing,
-    more_marks_than_a_page_has_are_looked_behind
+    more_markers_than_fit_on_a_page_are_skipped
 );

@@ -51,7 +51,7 @@ macro_rules! store_suite {
         $( $crate::stores::suite::store_case!($attributes $start, $case); )+
 
         #[test]
-        fn every_case_is_run_or_said_to_be_lacking() {
+        fn every_case_is_run_or_listed_as_missing() {
             let runs = [$(stringify!($case)),+];
             $( let _ = $crate::stores::suite::cases::$lacked; )*
             let lacks: &[(&str, &str)] = &[$((stringify!($lacked), $reason)),*];

@@ -103,7 +103,7 @@ async fn a_static_large_object_is_seen_read_and_destroyed_whole() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn a_damaged_static_large_object_is_found_out_though_its_head_shows_nothing() {
+async fn a_damaged_static_large_object_is_detected_although_its_head_looks_good() {
     let (place, id) = (place().await, image());
     let data = place.container.put_static(id.as_str()).await;
     let segment = format!("{id}_2");
@@ -122,7 +122,7 @@ async fn a_damaged_static_large_object_is_found_out_though_its_head_shows_nothin
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn a_damaged_dynamic_large_object_is_found_out() {
+async fn a_damaged_dynamic_large_object_is_detected() {
     let (place, id) = (place().await, image());
     let data = place.container.put_dynamic(id.as_str(), 3).await;
     assert_eq!(place.stat(&id).await, Ok(present(&data)));
@@ -149,7 +149,7 @@ async fn an_image_of_no_bytes_is_a_manifest_of_no_segments() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn a_manifest_of_others_objects_is_not_followed() {
+async fn a_manifest_that_names_other_objects_is_not_followed() {
     let (place, id, other) = (place().await, image(), image());
     place.container.put_dynamic(other.as_str(), 2).await;
     let manifest = format!("{}/{other}-", place.container.name);
@@ -167,7 +167,7 @@ async fn a_manifest_of_others_objects_is_not_followed() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn what_is_among_the_segments_and_none_stops_the_deletion() {
+async fn a_foreign_object_among_the_segments_stops_the_deletion() {
     let (place, id) = (place().await, image());
     place.container.put_dynamic(id.as_str(), 2).await;
     place.container.put(&format!("{id}-notes"), DATA).await;
@@ -232,7 +232,7 @@ async fn segments_that_glance_left_behind_are_deleted() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn what_is_named_like_a_segment_is_one_only_of_an_object_named_after_its_image() {
+async fn segments_belong_only_to_objects_named_after_their_image() {
     let (place, id) = (place().await, image());
     place.container.put("golden-00001", DATA).await;
     let golden = uri(&place.uri(&id).as_str().replace(id.as_str(), "golden"));
@@ -400,7 +400,7 @@ async fn stuck(request: Request) -> Response<String> {
 }
 
 #[tokio::test]
-async fn a_listing_that_does_not_go_on_is_given_up() {
+async fn a_listing_that_makes_no_progress_is_an_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(stuck)).await });

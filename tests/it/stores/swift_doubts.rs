@@ -51,7 +51,7 @@ async fn an_archive_of_any_name_is_looked_into() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn what_the_container_lists_and_no_disk_has_is_in_doubt() {
+async fn a_listed_object_that_no_disk_has_is_in_doubt() {
     let (place, id) = (place().await, image());
     let data = format!("the only copy of {id}");
     place.container.put(id.as_str(), data.as_bytes()).await;
@@ -137,7 +137,7 @@ async fn remove_versions(container: &Container, name: &str) {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn what_only_looks_like_a_segment_stays() {
+async fn objects_that_only_look_like_segments_stay() {
     for (beside, goes) in [
         (&["20260101"][..], &[][..]),
         (&["00002"], &[]),
@@ -162,7 +162,7 @@ async fn what_only_looks_like_a_segment_stays() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn a_date_among_the_segments_of_a_manifest_is_none() {
+async fn a_date_among_the_segments_is_not_a_segment() {
     let (place, id) = (place().await, image());
     place.container.put_dynamic(id.as_str(), 3).await;
     place.container.put(&format!("{id}-20260101"), DATA).await;
@@ -199,7 +199,7 @@ async fn segments_without_a_manifest_go_in_the_end_wherever_that_is_interrupted(
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
-async fn a_manifest_of_nothing_that_may_not_be_deleted_is_as_it_was() {
+async fn an_undeletable_manifest_without_segments_is_unchanged() {
     let (place, id) = (place().await, image());
     place.container.put_dynamic(id.as_str(), 0).await;
     place.container.post("X-Container-Write", "test:nobody").await;

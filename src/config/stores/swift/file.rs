@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_refuses_is_refused() {
+    fn files_that_python_refuses_are_refused() {
         assert_eq!(error("key = a"), FileError::NoSection(1));
         assert_eq!(error("[a]\nword"), FileError::NoDelimiter(2));
         assert_eq!(error("[a]\n= b"), FileError::NoDelimiter(2));

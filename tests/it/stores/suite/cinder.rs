@@ -165,7 +165,7 @@ async fn what_has_snapshots_stays() {
 }
 
 #[tokio::test]
-async fn what_only_the_driver_knows_to_be_in_use_stays() {
+async fn a_volume_that_only_the_driver_knows_to_be_in_use_stays() {
     let stand = Volumes { held_by: Use::Clones, ..start().await };
     cases::what_is_in_use_stays(&stand).await;
 }
