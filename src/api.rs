@@ -59,6 +59,7 @@ fn operations() -> OpenApiRouter<ApiState> {
         .routes(routes!(pending_deletes::list::list_pending_deletes))
         .routes(routes!(pending_deletes::summary::summarize_pending_deletes))
         .routes(routes!(pending_deletes::show::get_pending_delete))
+        .routes(routes!(pending_deletes::retained::list_retained_images))
         .routes(routes!(pending_deletes::revert::bulk_revert))
         .routes(routes!(pending_deletes::hold::hold_image, pending_deletes::hold::release_image))
         .routes(routes!(pending_deletes::hold_many::hold_images))

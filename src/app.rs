@@ -9,6 +9,7 @@ use crate::config::{Config, Problem, ScrubTime, UiLogin};
 use crate::db::{ConnectError, Database};
 use crate::domain::control::Control;
 use crate::domain::principal::{Authenticator, SignIn};
+use crate::domain::purge::Purger;
 use crate::domain::retention::Retention;
 use crate::domain::revert::{RevertSettings, Reverter};
 use crate::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
@@ -125,6 +126,17 @@ impl App {
         .with_rules(self.config.retention.clone())
         .with_control(Arc::clone(&self.database.control))
         .with_journal(Arc::new(telemetry::audit::destroyed)))
+    }
+
+    /// Removes for good what stores have kept of scrubbed images.
+    pub fn purger(&self) -> Purger {
+        Purger::new(
+            Arc::clone(&self.database.scrub_repo),
+            Arc::clone(&self.database.lock),
+            Arc::clone(&self.stores),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.database.control),
+        )
     }
 
     /// How much one pass may destroy before somebody must accept it.

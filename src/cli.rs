@@ -15,6 +15,7 @@ mod openapi;
 mod output;
 mod pause;
 mod record;
+mod retained;
 mod revert;
 mod scrub;
 mod selection;
@@ -107,6 +108,8 @@ enum Command {
     List(list::ListArgs),
     /// Show what a revert of one image would do
     Show(show::ShowArgs),
+    /// Remove for good what stores have kept of scrubbed images
+    Retained(retained::RetainedArgs),
     /// Show recorded changes, and who made them
     Audit(audit::AuditArgs),
     /// Create the service's own tables beside Glance's, or show their version
@@ -261,6 +264,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Release(args) => hold::release(&sources, &args).await,
         Command::List(args) => list::run(&sources, &args).await,
         Command::Show(args) => show::run(&sources, &args).await,
+        Command::Retained(args) => retained::run(&sources, &args).await,
         Command::Audit(args) => audit::run(&sources, &args).await,
         Command::Db(args) => db::run(&sources, &args).await,
         Command::Check => check::run(&sources).await,

@@ -11,6 +11,7 @@ pub mod location;
 pub mod lock;
 pub mod pending;
 pub mod principal;
+pub mod purge;
 pub mod repo;
 pub mod retention;
 pub mod revert;

@@ -4,6 +4,7 @@ pub mod hold;
 pub mod hold_many;
 pub mod list;
 pub mod query;
+pub mod retained;
 pub mod revert;
 mod selection;
 pub mod show;

@@ -1,6 +1,7 @@
 //! `glance-revert list`.
 
 mod groups;
+mod retained;
 
 use std::num::NonZeroUsize;
 
@@ -14,7 +15,7 @@ use crate::api::pending_deletes::list::{PendingDeleteSummary, must_be_known};
 use crate::api::pending_deletes::summary::PendingDeletesSummary;
 use crate::app::App;
 use crate::domain::principal::Admin;
-use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort};
+use crate::domain::repo::{PendingMarker, PendingQuery, PendingSort, ScrubbedQuery};
 use crate::domain::scrub::Tally;
 use crate::domain::store::StoreId;
 use crate::domain::summary::GroupBy;
@@ -51,12 +52,17 @@ pub(super) struct ListArgs {
     /// Only images that are not held
     #[arg(long, conflicts_with = "held")]
     unheld: bool,
+    /// Scrubbed images instead, of which a store has kept the data: asks the stores about each,
+    /// which is slow
+    #[arg(long, conflicts_with_all = ["visibility", "store", "revertible", "unrevertible", "held"])]
+    #[arg(conflicts_with_all = ["unheld", "sort", "group"])]
+    retained: bool,
     /// Only images deleted at this time or later: 2h, 3d (ago), now, 2026-11-22,
     /// 2026-11-22T12:00:00+01:00; UTC without a zone
-    #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
+    #[arg(long, visible_alias = "since", value_name = FORMS, value_parser = Moment::parse)]
     deleted_after: Option<Moment>,
     /// Only images deleted before this time
-    #[arg(long, value_name = FORMS, value_parser = Moment::parse)]
+    #[arg(long, visible_alias = "until", value_name = FORMS, value_parser = Moment::parse)]
     deleted_before: Option<Moment>,
     /// Order: last deleted first (`deleted_at`), or next to be scrubbed first (`scrub_at`)
     #[arg(long, value_enum, default_value_t, conflicts_with = "group")]
@@ -96,6 +102,18 @@ enum Part {
 pub(super) async fn run(sources: &SourceArgs, args: &ListArgs) -> Outcome {
     let app = sources.app()?;
     let query = args.query(app.clock.now());
+    if args.retained {
+        let PendingQuery { owner, name, deleted_after, deleted_before, .. } = query;
+        let query = ScrubbedQuery {
+            owner,
+            name,
+            deleted_after,
+            deleted_before,
+            ..ScrubbedQuery::default()
+        };
+        let form = retained::Form { json: args.json, wide: args.wide };
+        return retained::run(&app, query, args.limit, form).await;
+    }
     if !args.group.is_empty() {
         let by = args.group_by();
         let summary = app.reverter.summary(&Admin::local_operator(), &query, by).await?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use crate::domain::audit::PURGE_RETAINED;
 use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
 use crate::domain::revert::RevertRequest;
@@ -31,6 +32,28 @@ pub(super) fn reverted(
         target: Some(id),
         dry_run: Some(request.dry_run),
         options: Some(&request.to_string()),
+    }
+    .write();
+}
+
+/// Records the removal of what stores have kept of an image, before its result is printed.
+pub(super) fn purged(operator: &Admin, id: &ImageId, failure: Option<&'static str>) {
+    Record {
+        operation: PURGE_RETAINED,
+        allowed: true,
+        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
+        reason: failure,
+        cause: None,
+        status: None,
+        initiator: Some(operator.principal()),
+        peer: None,
+        certificate: None,
+        forwarded: None,
+        request_id: None,
+        global_request_id: None,
+        target: Some(id),
+        dry_run: None,
+        options: None,
     }
     .write();
 }

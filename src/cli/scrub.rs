@@ -13,7 +13,7 @@ use clap::Args;
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 
 use super::duration::duration;
-use super::output::{complain, line};
+use super::output::{bytes, complain, line};
 use super::{CliError, Exit, Outcome, SourceArgs};
 use crate::api::scrubber::plan::ScrubPlan;
 use crate::domain::principal::Admin;
@@ -153,6 +153,10 @@ fn tell(report: &ScrubReport) -> Result<(), CliError> {
         "{} images scrubbed, {} locations deleted, {} claims released, {} failed",
         report.scrubbed, report.locations_deleted, report.claims_released, report.failed
     ))?;
+    for (store, kept) in &report.retained_in {
+        let (locations, kept) = (kept.locations, bytes(kept.bytes));
+        line(format!("store {store} keeps {kept} of that, of {locations} locations"))?;
+    }
     if let Some(limited) = report.limited {
         complain(&limited);
         complain(&go_on(limited.due.images));

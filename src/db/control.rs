@@ -18,7 +18,7 @@ use super::statement::Statement;
 use super::statements::IMAGE_SLOTS;
 use super::tables::SqlTables;
 use super::transaction::{begin, commit};
-use crate::domain::audit::AuditedImage;
+use crate::domain::audit::{AuditEntry, AuditedImage};
 use crate::domain::control::{
     Acceptance, ControlRepo, Hold, HoldOutcome, Orders, PassResult, Term,
 };
@@ -47,6 +47,8 @@ enum Order<'a> {
     Accept(u64),
     Hold(&'a [ImageId], &'a Term),
     Release(&'a [ImageId]),
+    /// Nothing but its entry.
+    Record(&'a AuditEntry),
 }
 
 /// The result: for the order, or for each image, and which images changed.
@@ -152,6 +154,7 @@ impl<D: Dialect> SqlControl<D> {
             }
             Order::Hold(ids, term) => hold::<D>(&mut transaction, ids, term, (&who, now)).await?,
             Order::Release(ids) => release::<D>(&mut transaction, ids).await?,
+            Order::Record(_) => Done::Changed(is_audited),
         };
         if is_audited {
             let entries = recorded::entries(order, &done, by, now);
@@ -366,6 +369,14 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
         let rows = self.ask(statement.bind(i64::from(limit))).await?.unwrap_or_default();
         let holds = rows.iter().filter_map(|row| rows::held::<D>(row).transpose());
         holds.collect::<Result<_, _>>().map_err(repo_error)
+    }
+
+    async fn record(&self, entry: &AuditEntry) -> Result<bool, RepoError> {
+        match self.carry_out(Order::Record(entry), &Admin::local_operator()).await {
+            Ok(done) => Ok(matches!(done, Done::Changed(true))),
+            Err(RepoError::TablesMissing) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn claimed(&self) -> Result<u64, RepoError> {

@@ -249,6 +249,17 @@ pub(super) const CANDIDATES: &str = candidates!("", waits_of_many!(), "");
 pub(super) const RECENT_CANDIDATES: &str = candidates!(changed_in_a_walk!(), waits_of_many!(), "");
 pub(super) const CANDIDATES_OF_OWNER: &str = candidates!("", waits_of_many!(), " AND i.owner = ?");
 
+/// A page of images with a location that was ended. What was deleted changed then or later, so the index
+/// on changes leads to them; nearly all deleted images of a large table are of this kind.
+pub(super) const LIST_SCRUBBED: &str = "SELECT i.id, i.updated_at AS changed_at FROM images i \
+     WHERE i.updated_at >= ? AND i.updated_at <= ? AND (i.updated_at < ? OR i.id < ?) \
+     AND i.status = 'deleted' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1 \
+     AND i.deleted_at >= ? AND i.deleted_at < ? \
+     AND (? IS NULL OR i.owner = ?) AND (? IS NULL OR i.name = ?) \
+     AND (SELECT COUNT(*) FROM image_locations l WHERE l.image_id = i.id \
+     AND l.status = 'deleted') > 0 \
+     ORDER BY i.updated_at DESC, i.id DESC LIMIT ?";
+
 pub(super) const DELETED_AT: &str = "SELECT i.id, CASE WHEN i.deleted = TRUE \
      OR i.status = 'pending_delete' THEN COALESCE(i.deleted_at, i.updated_at) END AS deleted_at \
      FROM images i WHERE i.id = ?";

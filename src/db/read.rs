@@ -9,8 +9,7 @@ use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
 use crate::domain::repo::{
-    BadRow, DueImage, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSummary, Position,
-    RepoError,
+    BadRow, DueImage, HeldLocation, Outlook, PendingMarker, PendingSummary, Position, RepoError,
 };
 use crate::domain::retention::{Deletion, Facts, Labels};
 use crate::domain::scrub::Tally;
@@ -394,7 +393,7 @@ pub(super) fn warn_of_bad(row: Option<&BadRow>) {
 }
 
 /// Whether a filter has characters that some columns cannot store.
-pub(super) fn has_rare_characters(query: &PendingQuery) -> bool {
+pub(super) fn has_rare_characters(filters: [Option<&String>; 2]) -> bool {
     let is_rare = |c: char| c == '\0' || c.len_utf8() > 3;
-    query.owner.iter().chain(&query.name).any(|text| text.chars().any(is_rare))
+    filters.into_iter().flatten().any(|text| text.chars().any(is_rare))
 }

@@ -10,6 +10,7 @@ mod many;
 mod order;
 mod rehearsal;
 mod revert;
+mod scrubbed;
 mod settle;
 
 use std::collections::HashMap;
@@ -40,7 +41,7 @@ use crate::domain::lock::ImageGuard;
 use crate::domain::pending::{Children, RevertPlan};
 use crate::domain::repo::{
     BadRow, DueImage, Handed, ImageRepo, Outlook, PendingQuery, PendingSummary, Position, Remnants,
-    RepoError, Revert, ScrubRepo, Stretch, TakeLocation, Wholes, Write,
+    RepoError, Revert, ScrubRepo, Scrubbed, ScrubbedQuery, Stretch, TakeLocation, Wholes, Write,
 };
 use crate::domain::retention::{Facts, Labels};
 use crate::domain::scrub::{Claim, Ended, Settled, Tally};
@@ -269,6 +270,10 @@ impl<D: Dialect> ImageRepo for SqlRepo<D> {
 
     async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {
         self.read_candidates_by_id(ids).await
+    }
+
+    async fn list_scrubbed(&self, query: &ScrubbedQuery) -> Result<Scrubbed, RepoError> {
+        self.page_of_scrubbed(query).await
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {

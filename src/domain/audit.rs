@@ -12,6 +12,8 @@ const MOST_DETAILS: usize = 8 << 10;
 
 /// The API's operation id of a revert.
 pub const REVERT_IMAGE: &str = "revertImage";
+/// The operation that removes for good what stores have kept of an image.
+pub const PURGE_RETAINED: &str = "purgeRetained";
 /// The operation that ends a hold.
 pub const RELEASE_IMAGE: &str = "releaseImage";
 

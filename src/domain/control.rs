@@ -14,6 +14,7 @@ use chrono::TimeDelta;
 
 pub use self::last_pass::{LastPass, PassResult};
 pub use self::orders::Control;
+use super::audit::AuditEntry;
 use super::image::ImageId;
 use super::pending::NotPending;
 use super::principal::Admin;
@@ -166,6 +167,9 @@ pub trait ControlRepo: Debug + Send + Sync {
 
     /// A page of all holds in force, by image; none without tables.
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError>;
+
+    /// Writes an audit entry of something that changes no row; false without tables.
+    async fn record(&self, entry: &AuditEntry) -> Result<bool, RepoError>;
 
     /// Images, and removed locations of living images, claimed now by any process, alive or dead.
     /// Scans all locations.

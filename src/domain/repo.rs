@@ -7,7 +7,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-pub use self::rows::{DueImage, Handed, HeldLocation, Outlook, Remnants, Stretch};
+pub use self::rows::{
+    DueImage, Handed, HeldLocation, Outlook, Remnants, Scrubbed, ScrubbedMarker, ScrubbedQuery,
+    Stretch,
+};
 pub use super::error::{BadRow, RepoError};
 
 use super::audit::AuditEntry;
@@ -283,7 +286,11 @@ pub trait ImageRepo: Debug + Send + Sync {
         Ok(found)
     }
 
-    /// The position of an image in that order.
+    /// A page of deleted images with a location whose data was destroyed, the last changed one first.
+    /// What else waits of them only [`Image::state`] tells.
+    async fn list_scrubbed(&self, query: &ScrubbedQuery) -> Result<Scrubbed, RepoError>;
+
+    /// The position of an image in the list of pending images.
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError>;
 
     /// Passes on a page, by row id, of the locations that serve living images.

@@ -7,6 +7,7 @@ mod error;
 mod list;
 mod many;
 mod recorded;
+mod retained;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use super::time::Clock;
 pub use self::chosen::Selected;
 pub use self::error::RevertError;
 pub use self::many::{Many, Tell};
+pub use self::retained::{Chance, RetainedPage, SecondChance};
 pub use super::evidence::{Judged, Verify};
 
 /// The options of a revert.

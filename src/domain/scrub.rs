@@ -39,7 +39,7 @@ pub use self::limit::{Limited, Lowered, PassLimits, Tally};
 pub use self::placing::Obstacle;
 pub use self::plan::{Plan, PlanGroup, PlannedImage, Stopped};
 pub use self::record::{Destroyed, Journal};
-pub use self::report::{ScrubFailure, ScrubReport};
+pub use self::report::{RetainedIn, ScrubFailure, ScrubReport};
 pub use self::rules::RuleTally;
 pub use self::work::{Claim, Ended, Release, Settled, Work, WorkKind};
 

@@ -1,5 +1,7 @@
 //! The interface to the stores of image data.
 
+mod kept;
+
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
@@ -7,9 +9,10 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio_util::sync::CancellationToken;
 
+pub use self::kept::{Keeps, Purged, Remains, Retained};
+
 use super::image::ImageId;
 use super::location::{Location, LocationValue};
-use super::time::{Timestamp, isotime};
 
 /// The name of a configured store: a backend's section, or the scheme in the single-store form.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,29 +77,6 @@ pub enum Presence {
         /// What is wrong.
         why: String,
     },
-}
-
-/// Data that nobody can read any more and that its store has kept all the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retained {
-    /// The store's own name of exactly this data: a version, an id in a trash.
-    pub version: String,
-    /// Bytes.
-    pub size: u64,
-    /// Since when nobody can read it, where the store says so.
-    pub since: Option<Timestamp>,
-    /// Until when it is kept at the least; `None` where nobody set an end, or it cannot be seen.
-    pub until: Option<Timestamp>,
-    /// As what it is kept, and what is known of the end of that.
-    pub how: String,
-}
-
-impl fmt::Display for Retained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "its store kept it: {}", self.how)?;
-        self.since.map_or(Ok(()), |since| write!(f, "; since {}", isotime(since)))?;
-        self.until.map_or(Ok(()), |until| write!(f, "; until {} at least", isotime(until)))
-    }
 }
 
 /// Why a store gave no result.
@@ -263,6 +243,23 @@ pub trait Store: Debug + Send + Sync {
     /// does not.
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {
         Ok(None)
+    }
+
+    /// All that the store keeps of an image's data that is not in its place. Changes nothing.
+    async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
+        Ok(match self.stat(image, uri).await? {
+            Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. } => {
+                Keeps::Current
+            }
+            Presence::Absent => Keeps::Remains(Remains::default()),
+            Presence::Hidden(how) => Keeps::ByHand(how),
+        })
+    }
+
+    /// Removes for good what [`Store::keeps`] calls [`Keeps::Remains`], and nothing that is in its place.
+    /// An error may leave it half done: the next look tells.
+    async fn purge(&self, _image: &ImageId, _uri: &StoreUri) -> Result<Purged, StoreError> {
+        Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
     /// Destroys an image's data. Never an `Err`: each result says what became of the data.

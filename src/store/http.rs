@@ -15,7 +15,7 @@ use super::{StoreOptions, StoreSetupError, names};
 use crate::config::HttpConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Remains, Store, StoreError, StoreId, StoreUri,
 };
 use crate::net::{Client, Response, announced_length, root_cause};
 
@@ -109,6 +109,11 @@ impl Store for HttpStore {
 
     async fn health(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Nothing is ever deleted there.
+    async fn keeps(&self, _image: &ImageId, _uri: &StoreUri) -> Result<Keeps, StoreError> {
+        Ok(Keeps::Remains(Remains::default()))
     }
 
     async fn stat(&self, _image: &ImageId, uri: &StoreUri) -> Result<Presence, StoreError> {

@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Purged, Retained, Store, StoreError, StoreId,
+    StoreUri,
 };
 
 /// Logs the calls to the wrapped store. Values of locations are never logged: they may hold
@@ -124,6 +125,16 @@ impl<S: Store> Store for Logged<S> {
         kept: &Retained,
     ) -> Result<(), StoreError> {
         self.told("recover", Some(image), self.0.recover(image, uri, kept), done).await
+    }
+
+    async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
+        let in_words = |answer: &Result<Keeps, StoreError>| format!("{answer:?}");
+        self.told("keeps", Some(image), self.0.keeps(image, uri), in_words).await
+    }
+
+    async fn purge(&self, image: &ImageId, uri: &StoreUri) -> Result<Purged, StoreError> {
+        let in_words = |answer: &Result<Purged, StoreError>| format!("{answer:?}");
+        self.told("purge", Some(image), self.0.purge(image, uri), in_words).await
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {

@@ -29,7 +29,7 @@ use super::StoreOptions;
 use crate::config::RbdConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Remains, Store, StoreError, StoreId, StoreUri,
 };
 
 /// The argument that starts this binary as a helper.
@@ -192,6 +192,19 @@ impl Store for RbdStore {
             return Ok(Some(futures::stream::empty().boxed()));
         }
         Ok(Some(once(async { Ok(first) }).chain(rest).boxed()))
+    }
+
+    /// Ceph's own tools purge a trash.
+    async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
+        let found = self.inspect(&self.own(image, uri)?).await;
+        Ok(match found.map_err(|trouble| self.place.error(&trouble))? {
+            Found::Image { .. } => Keeps::Current,
+            Found::Trash { .. } => {
+                Keeps::ByHand(format!("{}, `rbd trash rm`", self.place.in_trash()))
+            }
+            Found::Removing => Keeps::ByHand(REMOVING.to_owned()),
+            Found::Absent => Keeps::Remains(Remains::default()),
+        })
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {

@@ -7,6 +7,7 @@
 
 mod bulk;
 mod client;
+mod purge;
 mod retained;
 mod uri;
 mod versions;
@@ -29,7 +30,8 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::{S3Config, UrlFormat};
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Purged, Retained, Store, StoreError, StoreId,
+    StoreUri,
 };
 use crate::net::{Response, announced_length, header};
 
@@ -282,6 +284,16 @@ impl Store for S3Store {
     ) -> Result<(), StoreError> {
         self.accepts(image, uri)?;
         Ok(self.uncover(&self.object(uri)?, &kept.version).await?)
+    }
+
+    async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
+        self.accepts(image, uri)?;
+        Ok(self.all_kept(&self.object(uri)?).await?)
+    }
+
+    async fn purge(&self, image: &ImageId, uri: &StoreUri) -> Result<Purged, StoreError> {
+        self.accepts(image, uri)?;
+        Ok(self.remove_for_good(&self.object(uri)?).await?)
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {

@@ -9,6 +9,8 @@
 mod access;
 mod bulk;
 mod client;
+mod large;
+mod purge;
 mod removal;
 mod retained;
 mod segments;
@@ -32,7 +34,8 @@ use super::{StoreOptions, StoreSetupError, streamed};
 use crate::config::SwiftConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, ObjectStream, Objects, Presence, Retained, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Purged, Retained, Store, StoreError, StoreId,
+    StoreUri,
 };
 use crate::domain::time::Clock;
 use crate::net::{Response, announced_length, header};
@@ -295,6 +298,14 @@ impl Store for SwiftStore {
         kept: &Retained,
     ) -> Result<(), StoreError> {
         Ok(self.bring_back(&self.target(image, uri)?, &kept.version).await?)
+    }
+
+    async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
+        Ok(self.all_kept(image, &self.target(image, uri)?).await?)
+    }
+
+    async fn purge(&self, image: &ImageId, uri: &StoreUri) -> Result<Purged, StoreError> {
+        Ok(self.remove_for_good(image, &self.target(image, uri)?).await?)
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {

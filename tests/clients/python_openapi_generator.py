@@ -21,6 +21,7 @@ def night(api):
 
     burst = pending.summarize_pending_deletes(group_by="burst").groups[0]
     assert (burst.project, burst.images) == (PROJECT, LOST)
+    assert pending.list_retained_images(limit=2).retained_images == []
     assert scrubber.get_scrub_plan(within=YEAR).images > LOST
     assert scrubber.accept_scrub(client.AcceptRequest(images=1)).images == 1
     assert pending.hold_image(KERNEL).hold.until is None

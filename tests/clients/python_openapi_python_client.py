@@ -11,6 +11,7 @@ from glance_revert_client.api.pending_deletes import (
     hold_image,
     hold_images,
     list_pending_deletes,
+    list_retained_images,
     release_image,
     release_images,
     summarize_pending_deletes,
@@ -48,6 +49,7 @@ def night(admin):
 
     burst = summarize_pending_deletes.sync(client=admin, group_by="burst").groups[0]
     assert (burst.project, burst.images) == (PROJECT, LOST)
+    assert list_retained_images.sync(client=admin, limit=2).retained_images == []
     assert get_scrub_plan.sync(client=admin, within=YEAR).images > LOST
     assert accept_scrub.sync(client=admin, body=AcceptRequest(images=1)).images == 1
     assert hold_image.sync(KERNEL, client=admin).hold.until is None

@@ -15,6 +15,7 @@ mod middleware;
 mod openapi;
 mod orders;
 mod pending;
+mod retained;
 mod revert;
 mod scrubber;
 mod summary;

@@ -10,5 +10,6 @@ mod hold_lock;
 mod list;
 mod man;
 mod orders;
+mod retained;
 mod retention;
 mod terminal;

@@ -3,5 +3,6 @@
 mod bulk;
 mod list;
 mod others_rows;
+mod retained;
 mod reverts;
 mod simulated;

@@ -7,6 +7,7 @@ mod others;
 mod partial;
 mod parts;
 mod passes;
+mod purge;
 mod retention;
 mod safety;
 mod shared_data;

@@ -1,9 +1,6 @@
 //! `GET /v2/audit`.
 
-use std::fmt::Write;
-
 use axum::extract::State;
-use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +9,7 @@ use crate::api::auth::AdminCaller;
 use crate::api::error::{ApiError, RequestError};
 use crate::api::extract::{JsonAnswer, Parameters};
 use crate::api::openapi::responses::{AdminErrors, TableErrors};
-use crate::api::pending_deletes::query::{QUERY_VALUE, storable, time};
+use crate::api::pending_deletes::query::{link, storable, time};
 use crate::api::state::ApiState;
 use crate::domain::audit::{AuditQuery, AuditRow};
 use crate::domain::image::ImageId;
@@ -79,7 +76,8 @@ pub struct AuditDocument {
     #[schema(format = DateTime)]
     pub at: String,
     /// The operation: an `operationId` of this document, `scrubImage` for an image that a pass
-    /// destroyed, `scrubRemovedLocations` for locations that had been removed from a living image.
+    /// destroyed, `scrubRemovedLocations` for locations that had been removed from a living image,
+    /// `purgeRetained` for what stores had kept of a scrubbed image.
     pub operation: String,
     /// Always `success`: an entry is written only with its change.
     pub outcome: String,
@@ -214,15 +212,7 @@ impl AuditParameters {
             ("before", self.before.as_deref()),
             ("marker", marker),
         ];
-        let mut link = "/v2/audit".to_owned();
-        let given = parameters.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
-        for (at, (name, value)) in given.enumerate() {
-            let separator = if at == 0 { '?' } else { '&' };
-            let value = utf8_percent_encode(value, QUERY_VALUE);
-            // Writing to a String cannot fail.
-            let _ = write!(link, "{separator}{name}={value}");
-        }
-        link
+        link("/v2/audit", &parameters)
     }
 }
 

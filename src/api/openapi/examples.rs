@@ -118,6 +118,42 @@ pub(crate) fn preview() -> Value {
     })
 }
 
+/// Scrubbed images that could come back.
+pub(crate) fn retained() -> Value {
+    json!({
+        "retained_images": [{
+            "id": ID,
+            "name": "debian-13",
+            "owner": PROJECT,
+            "size": 64,
+            "deleted_at": "2026-11-22T13:10:00Z",
+            "chance": "checksum",
+            "kept_bytes": 64,
+            "kept_until": "2026-12-29T13:30:00Z",
+            "locations": [{
+                "id": 1,
+                "store": "bucket",
+                "scheme": "s3",
+                "deleted_with_image": true,
+                "comes_back": true,
+                "data": "retained",
+                "problem": "its store kept it: as an older version, behind a delete marker",
+                "retained": {
+                    "size": 64,
+                    "since": "2026-11-29T13:30:00Z",
+                    "until": "2026-12-29T13:30:00Z"
+                }
+            }]
+        }],
+        "looked_at": 50,
+        "unreadable": 0,
+        "first": "/v2/retained-images?limit=50",
+        "next": format!(
+            "/v2/retained-images?limit=50&marker=2026-11-29T13%3A30%3A00.000000_{ID}"
+        )
+    })
+}
+
 /// The result of a bulk revert.
 pub(crate) fn bulk_revert() -> Value {
     json!({

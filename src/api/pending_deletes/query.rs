@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 const PATH: &str = "/v2/pending-deletes";
 
 /// Encodes all but RFC 3986's unreserved characters.
-pub(crate) const QUERY_VALUE: &AsciiSet =
+const QUERY_VALUE: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Time format in markers; sorts as text and keeps the databases' full precision.
@@ -162,16 +162,21 @@ impl ListParameters {
             ("sort", self.sort.as_deref()),
             ("marker", marker),
         ];
-        let mut link = PATH.to_owned();
-        let given = parameters.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
-        for (at, (name, value)) in given.enumerate() {
-            let separator = if at == 0 { '?' } else { '&' };
-            let value = utf8_percent_encode(value, QUERY_VALUE);
-            // Writing to a String cannot fail.
-            let _ = write!(link, "{separator}{name}={value}");
-        }
-        link
+        link(PATH, &parameters)
     }
+}
+
+/// Path and query of a page, with those of these parameters that were given.
+pub(crate) fn link(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut link = path.to_owned();
+    let given = parameters.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+    for (at, (name, value)) in given.enumerate() {
+        let separator = if at == 0 { '?' } else { '&' };
+        let value = utf8_percent_encode(value, QUERY_VALUE);
+        // Writing to a String cannot fail.
+        let _ = write!(link, "{separator}{name}={value}");
+    }
+    link
 }
 
 /// An error, since an empty page would tell a client that it has seen everything.

@@ -139,6 +139,9 @@ impl PendingDeletePreview {
         let obstacle = preview.obstacle.as_ref().map(ApiError::from);
         let waits = image.waits_since().filter(|_| image.state() != ImageState::Claimed);
         let due = waits.and_then(|at| view.scrub_at(at, preview.rule.as_ref()));
+        let comes_back = |judged: &Judged| {
+            LocationPreview::of(judged, preview.chosen.contains(&judged.location.id), view)
+        };
         Self {
             id: image.id.to_string(),
             name: image.name.clone(),
@@ -157,7 +160,7 @@ impl PendingDeletePreview {
             seconds_left: due.map(|(_, seconds)| seconds),
             retention_rule: due.and(preview.rule.as_ref()).map(|rule| rule.name.clone()),
             hold: hold.map(TermInForce::from),
-            locations: preview.locations.iter().map(|l| location(l, preview, view)).collect(),
+            locations: preview.locations.iter().map(comes_back).collect(),
             properties: preview.properties.clone(),
             tags: preview.tags.clone(),
             members: preview.members.clone(),
@@ -165,38 +168,22 @@ impl PendingDeletePreview {
     }
 }
 
-fn location(judged: &Judged, preview: &Preview, view: &View) -> LocationPreview {
-    let row = &judged.location;
-    let placed = view.stores.place(row).ok().map(|placed| placed.store.id().to_string());
-    let (data, problem) = words(&judged.finding);
-    LocationPreview {
-        id: row.id,
-        store: placed.or_else(|| row.store().map(str::to_owned)),
-        scheme: view.stores.uri(&row.value).map(|uri| uri.scheme()),
-        deleted_with_image: judged.together,
-        comes_back: preview.chosen.contains(&row.id),
-        data: data.to_owned(),
-        problem,
-        retained: kept_of(&judged.finding).map(RetainedData::from),
-    }
-}
-
-fn kept_of(finding: &Finding) -> Option<&Retained> {
-    match finding {
-        Finding::Kept(kept) | Finding::Recoverable(kept) | Finding::Recovered(kept) => Some(kept),
-        Finding::Present
-        | Finding::Unchecked
-        | Finding::Missing
-        | Finding::Hidden(_)
-        | Finding::Destroyed
-        | Finding::Unproved(_)
-        | Finding::Damaged(_)
-        | Finding::Repairable { .. }
-        | Finding::Repaired(_)
-        | Finding::WrongSize { .. }
-        | Finding::WrongChecksum
-        | Finding::Unknown(_)
-        | Finding::NotVerifiable(_) => None,
+impl LocationPreview {
+    /// A location that was looked at.
+    pub(super) fn of(judged: &Judged, comes_back: bool, view: &View) -> Self {
+        let row = &judged.location;
+        let placed = view.stores.place(row).ok().map(|placed| placed.store.id().to_string());
+        let (data, problem) = words(&judged.finding);
+        Self {
+            id: row.id,
+            store: placed.or_else(|| row.store().map(str::to_owned)),
+            scheme: view.stores.uri(&row.value).map(|uri| uri.scheme()),
+            deleted_with_image: judged.together,
+            comes_back,
+            data: data.to_owned(),
+            problem,
+            retained: judged.finding.kept().map(RetainedData::from),
+        }
     }
 }
 

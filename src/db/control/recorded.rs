@@ -28,6 +28,7 @@ pub(super) fn entries(
             let about = |image| entry(RELEASE_IMAGE).about(image);
             released.iter().cloned().map(about).collect()
         }
+        (Order::Record(entry), Done::Changed(true)) => vec![(*entry).clone()],
         (_, Done::Changed(_) | Done::Held(..) | Done::Released(..)) => Vec::new(),
     }
 }

@@ -49,13 +49,14 @@ impl<D: Dialect> SqlRepo<D> {
         let since = if has_way { None } else { self.first_change(unscrubbed_after).await? };
         // an image deleted later than that also changed later
         let since = since.map(|at| query.deleted_after.filter(|_| is_newest).unwrap_or(at).max(at));
+        let filters = [query.owner.as_ref(), query.name.as_ref()];
         let rows = self.try_fetch(pending(&query, unscrubbed_after, since), None).await;
         if query.held.is_some() && rows.as_ref().is_err_and(is_refused) {
             self.tables.doubt();
         }
         match rows {
             // a column with three-byte characters cannot match four-byte ones
-            Err(error) if no_such_character(&error) && read::has_rare_characters(&query) => {
+            Err(error) if no_such_character(&error) && read::has_rare_characters(filters) => {
                 Ok(Vec::new())
             }
             answer => answer.map_err(repo_error).map(Option::unwrap_or_default),

@@ -17,7 +17,9 @@ use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
 use crate::db::whole::{self, WHOLE_SLOTS};
 use crate::domain::image::ImageId;
 use crate::domain::pending::Children;
-use crate::domain::repo::{DatabaseHealth, ImageRepo, RepoError, ScrubRepo, Stretch};
+use crate::domain::repo::{
+    DatabaseHealth, ImageRepo, RepoError, ScrubRepo, ScrubbedQuery, Stretch,
+};
 use crate::domain::retention::Labels;
 use crate::domain::selection::Filter;
 
@@ -90,6 +92,7 @@ impl<D: Dialect> SqlRepo<D> {
             self.read_candidates(&filter, None, since, 0, &mut drop).await?;
         }
         self.candidates_of(std::slice::from_ref(&nobody)).await?;
+        self.page_of_scrubbed(&ScrubbedQuery::default()).await?;
         for tags in [HashSet::new(), HashSet::from([NOBODY.to_owned()])] {
             let wanted = Labels { tags, ..Labels::default() };
             self.facts_of(std::slice::from_ref(&nobody), &wanted).await?;

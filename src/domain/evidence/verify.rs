@@ -81,6 +81,26 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// What its store has kept.
+    pub fn kept(&self) -> Option<&Retained> {
+        match self {
+            Self::Kept(kept) | Self::Recoverable(kept) | Self::Recovered(kept) => Some(kept),
+            Self::Present
+            | Self::Unchecked
+            | Self::Missing
+            | Self::Hidden(_)
+            | Self::Destroyed
+            | Self::Unproved(_)
+            | Self::Damaged(_)
+            | Self::Repairable { .. }
+            | Self::Repaired(_)
+            | Self::WrongSize { .. }
+            | Self::WrongChecksum
+            | Self::Unknown(_)
+            | Self::NotVerifiable(_) => None,
+        }
+    }
+
     /// Whether this finding permits a location to serve an active image.
     pub fn is_good(&self) -> bool {
         match self {
@@ -102,6 +122,11 @@ impl Finding {
             | Self::NotVerifiable(_) => false,
         }
     }
+}
+
+/// Whether Glance has a hash of an image that its data can be compared with.
+pub(in crate::domain) fn has_hash(image: &Image) -> bool {
+    Hasher::of(image).is_ok()
 }
 
 /// Verifies the data of one location.
@@ -232,7 +257,7 @@ pub(in crate::domain) async fn recover(
 }
 
 async fn repair(placed: &Placed, image: &Image) -> Result<Finding, StoreError> {
-    if Hasher::of(image).is_err() {
+    if !has_hash(image) {
         return Err(StoreError::NotVerifiable(
             "Glance has no hash of this image to verify the data; compare and repair it yourself, \
              or use verify=none"

@@ -68,3 +68,38 @@ pub enum Handed {
     /// No rows: the end.
     Nothing,
 }
+
+/// Where an image stands among those that were scrubbed: the last changed one comes first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScrubbedMarker {
+    /// `images.updated_at`.
+    pub changed_at: Timestamp,
+    /// Its id.
+    pub id: ImageId,
+}
+
+/// Which scrubbed images to list.
+#[derive(Debug, Clone, Default)]
+pub struct ScrubbedQuery {
+    /// Only those of this project.
+    pub owner: Option<String>,
+    /// Only those of exactly this name.
+    pub name: Option<String>,
+    /// Only those deleted at this time or later.
+    pub deleted_after: Option<Timestamp>,
+    /// Only those deleted before this time.
+    pub deleted_before: Option<Timestamp>,
+    /// Start after this image.
+    pub marker: Option<ScrubbedMarker>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// A page of scrubbed images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// The images, in order.
+    pub ids: Vec<ImageId>,
+    /// Where to continue; `None` after the last image.
+    pub next: Option<ScrubbedMarker>,
+}

@@ -4,7 +4,7 @@ use super::work::{Settled, Work, WorkKind};
 use crate::domain::audit::AuditEntry;
 use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
-use crate::domain::store::Placed;
+use crate::domain::store::{Placed, StoreId};
 use crate::domain::time::Timestamp;
 
 /// A claimed image during a pass.
@@ -23,7 +23,8 @@ pub(super) struct Destruction {
     /// Of these, the ones that somebody else must have destroyed.
     pub(super) taken: u64,
     pub(super) shared: u64,
-    pub(super) retained: u64,
+    /// The stores that keep what they deleted, once for each location.
+    pub(super) retained: Vec<StoreId>,
     /// Data was destroyed, or may have been.
     pub(super) touched: bool,
     /// Why something remains, if anything does.

@@ -182,7 +182,7 @@ impl Destroyer<'_> {
             Deletion::Retained(how) => {
                 self.breaker.shown(placed).await;
                 outcome.touched = true;
-                outcome.retained += 1;
+                outcome.retained.push(placed.store.id().clone());
                 outcome.deleted.push(id);
                 let image = claimed.work.image().id.as_str();
                 tracing::warn!(image_id = image, location = id, how, "store keeps deleted data");

@@ -1,10 +1,13 @@
 //! The report of a pass.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::limit::Limited;
 use crate::domain::control::PassResult;
 use crate::domain::image::ImageId;
+use crate::domain::store::StoreId;
 
 /// Failures listed individually; the rest is only counted.
 const FAILURES_TOLD: usize = 100;
@@ -38,6 +41,8 @@ pub struct ScrubReport {
     pub data_shared: u64,
     /// Locations whose data the store retains after the deletion: a versioned bucket, a trash.
     pub data_retained: u64,
+    /// The same by store, with their bytes as Glance knows them.
+    pub retained_in: BTreeMap<String, RetainedIn>,
     /// Removed locations of living images that were destroyed.
     pub leftovers: u64,
     /// Images whose claims were released, with their data intact.
@@ -60,6 +65,15 @@ pub struct ScrubReport {
     pub waiting_after_failure: u64,
 }
 
+/// What a store keeps of what a pass deleted in it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RetainedIn {
+    /// Locations.
+    pub locations: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// One image that could not be scrubbed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScrubFailure {
@@ -70,6 +84,17 @@ pub struct ScrubFailure {
 }
 
 impl ScrubReport {
+    /// Counts what stores keep of an image of this size, a store for each location.
+    pub(super) fn retains(&mut self, stores: &[StoreId], size: Option<i64>) {
+        self.data_retained += stores.len() as u64;
+        for store in stores {
+            let kept = self.retained_in.entry(store.to_string()).or_default();
+            kept.locations += 1;
+            let size = size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+            kept.bytes = kept.bytes.saturating_add(size);
+        }
+    }
+
     /// The result that is published for other processes.
     pub fn result(&self) -> PassResult {
         PassResult {

@@ -62,7 +62,7 @@ impl Together for S3Store {
 
 impl S3Store {
     /// The object with a new time limit for the next request.
-    fn renewed(&self, object: &Object) -> Object {
+    pub(super) fn renewed(&self, object: &Object) -> Object {
         Object { key: object.key.clone(), call: self.call(object.call.keys.clone()) }
     }
 

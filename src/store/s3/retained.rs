@@ -44,7 +44,7 @@ impl S3Store {
                 Latest::Data(_) => return unclear("another object came to its place"),
                 Latest::Nothing => return unclear("the bucket does not keep it any more"),
                 Latest::Mark(mark) => {
-                    self.client.remove_mark(&object.key, &mark, &object.call).await?;
+                    self.client.remove_version(&object.key, &mark, &object.call).await?;
                 }
             }
         }

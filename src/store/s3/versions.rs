@@ -31,6 +31,16 @@ pub(super) enum Latest {
     Nothing,
 }
 
+/// One thing that a bucket has under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) version: String,
+    /// Bytes; `None` for a mark of a deletion.
+    pub(super) size: Option<u64>,
+    /// Whether a GET would find it.
+    pub(super) is_latest: bool,
+}
+
 /// What expires noncurrent versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
@@ -112,8 +122,36 @@ impl S3Client {
         })
     }
 
-    /// Removes a delete marker, which has no data; sent once.
-    pub(super) async fn remove_mark(
+    /// All that the bucket has under exactly this key.
+    pub(super) async fn history(&self, key: &str, call: &Call) -> Result<Vec<Kept>, Fault> {
+        let (mut from, mut all) = (None, Vec::new());
+        loop {
+            let mut page = self.versions(key, from.as_ref(), call).await?;
+            let kept = std::mem::take(&mut page.kept).into_iter().filter(|kept| kept.key == key);
+            all.extend(kept.map(|KeptVersion { version, is_latest, size, .. }| Kept {
+                version,
+                size: Some(size),
+                is_latest,
+            }));
+            let marks = std::mem::take(&mut page.marks).into_iter().filter(|mark| mark.key == key);
+            all.extend(marks.map(|DeleteMark { version, is_latest, .. }| Kept {
+                version,
+                size: None,
+                is_latest,
+            }));
+            let next = page.next(key);
+            if next.is_none() {
+                return Ok(all);
+            }
+            if next == from {
+                return Err(Fault::Unclear("a listing of versions does not go on".to_owned()));
+            }
+            from = next;
+        }
+    }
+
+    /// Removes one version, or a mark of a deletion, for good; sent once.
+    pub(super) async fn remove_version(
         &self,
         key: &str,
         version: &str,

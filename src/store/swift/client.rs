@@ -22,7 +22,7 @@ const QUOTED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.
 const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
 /// Sends requests to all accounts of a store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct SwiftClient {
     pub(super) http: Client,
     /// The time limit of one request.
@@ -60,9 +60,15 @@ pub(super) struct Listed {
     pub(super) content_type: String,
     #[serde(default)]
     pub(super) last_modified: String,
-    /// Only in listings of versions.
+    /// Only of the manifest of a static large object, whose `bytes` are those of its segments.
+    #[serde(default)]
+    pub(super) slo_etag: Option<String>,
+    /// Only in listings of versions, like the next one.
     #[serde(default)]
     pub(super) version_id: Option<String>,
+    /// Whether a GET would find it.
+    #[serde(default)]
+    pub(super) is_latest: bool,
 }
 
 /// The needed fields of `/info`.

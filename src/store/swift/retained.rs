@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 
 use super::client::{Path, Target, answered, quoted, success};
+use super::large::Large;
 use super::versions::{Keeping, is_mark};
 use super::{Shape, SwiftStore, shape};
 use crate::domain::store::{ObjectStream, Retained};
@@ -36,8 +37,7 @@ impl<'v> Version<'v> {
 }
 
 impl SwiftStore {
-    /// The newest data of an object that is not there any more. Large objects are none: their
-    /// segments are versions of their own.
+    /// The newest data of an object that is not there any more.
     pub(super) async fn kept(&self, target: &Target) -> Result<Option<Retained>, Fault> {
         let keeping = Keeping::of(success(self.head_container(target).await?)?.headers())?;
         let (listed, how) = keeping.versions(&self.client, target).await?;
@@ -52,9 +52,26 @@ impl SwiftStore {
             (_, None) => return Ok(None),
         };
         let head = self.version(Method::HEAD, target, &version).await?;
-        let Shape::Plain { size } = shape(&success(head)?, target)? else { return Ok(None) };
+        let large = match (shape(&success(head)?, target)?, &version) {
+            (Shape::Plain { size }, _) => {
+                let since = newest(true).or(Some(data)).and_then(|one| time(&one.last_modified));
+                let version = version.text();
+                return Ok(Some(Retained { version, size, since, until: None, how }));
+            }
+            (Shape::Fixed { .. }, Version::Id(id)) => self.fixed_kept(target, id).await?,
+            (Shape::Dynamic, Version::Id(id)) => self.dynamic_kept(target, id).await?,
+            // a copy of a manifest would be what it stands for
+            (Shape::Fixed { .. } | Shape::Dynamic, Version::In(..)) => None,
+        };
         let since = newest(true).or(Some(data)).and_then(|one| time(&one.last_modified));
-        Ok(Some(Retained { version: version.text(), size, since, until: None, how }))
+        let how = format!("{how} and of its segments");
+        Ok(large.map(|large| Retained {
+            version: large.text(),
+            size: large.size(),
+            since,
+            until: None,
+            how,
+        }))
     }
 
     pub(super) async fn read_kept(
@@ -62,6 +79,9 @@ impl SwiftStore {
         target: &Target,
         version: &str,
     ) -> Result<Option<ObjectStream>, Fault> {
+        if let Some(large) = Large::parse(version) {
+            return self.read_large(target, large).await;
+        }
         let answer = self.version(Method::GET, target, &Version::parse(version)).await?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(None),
@@ -79,6 +99,11 @@ impl SwiftStore {
             }
             _ => return Err(answered(&there)),
         }
+        let large = Large::parse(version);
+        if let Some(large) = &large {
+            self.bring_segments_back(target, large).await?;
+        }
+        let version = large.as_ref().map_or(version, |large| &large.manifest);
         let (query, copy_from) = match Version::parse(version) {
             Version::Id(id) => (format!("version-id={}", quoted(id)), None),
             Version::In(container, name) => {

@@ -31,16 +31,16 @@ pub(super) struct Segment {
 
 /// A line of a static large object's manifest.
 #[derive(Debug, Deserialize)]
-struct Line {
+pub(super) struct Line {
     /// `/container/object`; empty if the data is in the manifest itself.
     #[serde(default)]
-    name: String,
+    pub(super) name: String,
     #[serde(default)]
-    bytes: u64,
+    pub(super) bytes: u64,
     #[serde(default)]
-    hash: String,
+    pub(super) hash: String,
     #[serde(default)]
-    sub_slo: bool,
+    pub(super) sub_slo: bool,
 }
 
 /// The objects that the manifest of a dynamic large object covers.
@@ -63,8 +63,16 @@ impl Parts {
 }
 
 /// The name that Glance gives a segment.
-fn segment_name(target: &Target, number: usize) -> String {
+pub(super) fn segment_name(target: &Target, number: usize) -> String {
     format!("{}-{number:0DIGITS$}", target.object)
+}
+
+/// Whether Glance gives this name to a segment of the object.
+pub(super) fn is_segment_of(target: &Target, name: &str) -> bool {
+    let number = name.strip_prefix(&target.object).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| {
+        number.len() >= DIGITS && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 /// Lists the objects of a dynamic large object.

@@ -70,6 +70,10 @@ func night(admin context.Context, api *client.APIClient, project, kernel string,
 	if err != nil || summary.Groups[0].GetProject() != project || summary.Groups[0].Images != lost {
 		return fmt.Errorf("summary: %v %v", summary, err)
 	}
+	retained, _, err := api.PendingDeletesAPI.ListRetainedImages(admin).Limit(2).Execute()
+	if err != nil || len(retained.RetainedImages) != 0 {
+		return fmt.Errorf("retained: %v %v", retained, err)
+	}
 	since := summary.Groups[0].FirstDeletedAt
 	plan, _, err := api.ScrubberAPI.GetScrubPlan(admin).Within(31536000).Execute()
 	if err != nil || plan.Images <= lost {

@@ -51,6 +51,7 @@ const paused = await scrubber.pauseScrubber({ termRequest: { reason: 'deleted by
 assert.equal(paused.claimsInHand, 0);
 assert.equal(paused.pause.reason, 'deleted by mistake');
 assert.equal((await scrubber.getScrubber()).state, 'paused');
+assert.deepEqual((await pending.listRetainedImages({ limit: 2 })).retainedImages, []);
 const burst = (await pending.summarizePendingDeletes({ groupBy: 'burst' })).groups[0]!;
 assert.deepEqual([burst.project, burst.images], [project, lost]);
 assert((await scrubber.getScrubPlan({ within: 31536000 })).images > lost);

@@ -74,7 +74,7 @@ async fn every_operation_answers_its_own_examples_as_the_document_says() {
             }
         }
     }
-    assert_eq!(replayed, 23);
+    assert_eq!(replayed, 24);
 }
 
 /// Checks that required fields exist, that other fields are known or of the type of additional

@@ -2,7 +2,7 @@
 
 use crate::support::binary::glance_revert;
 
-pub(crate) const SUBCOMMANDS: [&str; 17] = [
+pub(crate) const SUBCOMMANDS: [&str; 18] = [
     "serve",
     "scrub",
     "revert",
@@ -13,6 +13,7 @@ pub(crate) const SUBCOMMANDS: [&str; 17] = [
     "release",
     "list",
     "show",
+    "retained",
     "audit",
     "db",
     "check",
@@ -23,7 +24,8 @@ pub(crate) const SUBCOMMANDS: [&str; 17] = [
 ];
 
 /// Subcommands of subcommands.
-pub(crate) const NESTED: [[&str; 2]; 3] = [["db", "sync"], ["db", "trim-audit"], ["db", "version"]];
+pub(crate) const NESTED: [[&str; 2]; 4] =
+    [["retained", "purge"], ["db", "sync"], ["db", "trim-audit"], ["db", "version"]];
 
 pub(crate) fn help(arguments: &[&str]) -> String {
     let run = glance_revert(&[arguments, &["--help"]].concat());

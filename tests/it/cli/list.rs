@@ -82,3 +82,37 @@ async fn filters_tell_what_can_come_back_from_what_cannot() {
     }
     assert_eq!(config.run(&["list", "--group", "burst", "--limit", "3"]).exit, Some(2));
 }
+
+#[tokio::test]
+async fn scrubbed_images_that_could_come_back_are_listed_apart_and_fit_80_columns() {
+    let (world, config) = world().await;
+    let scrub = format!(
+        "UPDATE images SET status = 'deleted', checksum = '98bf7d8c15784f0a3d63204441e1e2aa' \
+         WHERE id = '{GOOD}'; UPDATE image_locations SET status = 'deleted', \
+         deleted_at = '2026-11-22 11:30:00.000000' WHERE image_id = '{GOOD}'; \
+         UPDATE images SET size = 8"
+    );
+    world.db.execute(&scrub).await;
+    let listed = config.run(&["list", "--json"]).json_lines();
+    assert!(listed.iter().all(|one| one["id"] != GOOD), "it does not wait: {listed:?}");
+
+    let run = config.run(&["list", "--retained", "--since", "2026-11-22", "--json"]);
+    let found = run.json_lines();
+    assert_eq!((found.len(), &found[0]["id"]), (1, &json!(GOOD)), "{run:?}");
+    assert_eq!(found[0]["chance"], "checksum", "{run:?}");
+    assert!(run.stderr.contains("asking the stores"), "{run:?}");
+
+    let (exit, seen) = config.run_on_terminal(80, "list --retained");
+    let lines: Vec<_> = seen.lines().collect();
+    let last = "1 image of 1 looked at, 0 B kept";
+    assert_eq!((exit, lines.last()), (Some(0), Some(&last)), "{seen}");
+    assert!(seen.contains(GOOD) && seen.contains("checksum"), "{seen}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{seen}");
+
+    let none = config.run(&["list", "--retained", "--until", "2026-11-22"]);
+    assert_eq!(none.stdout, "none of 0 scrubbed images could come back\n", "{none:?}");
+    for wrong in [["--store", "file"], ["--sort", "scrub_at"], ["--group", "burst"]] {
+        let run = config.run(&[&["list", "--retained"], &wrong[..]].concat());
+        assert_eq!(run.exit, Some(2), "{run:?}");
+    }
+}

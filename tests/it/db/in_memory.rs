@@ -21,7 +21,7 @@ use glance_revert::domain::lock::{HeldLock, ImageGuard};
 use glance_revert::domain::pending::Children;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::repo::{
-    HeldLocation, PendingQuery, PendingSort, RepoError, ScrubRepo, Stretch,
+    HeldLocation, PendingQuery, PendingSort, RepoError, ScrubRepo, ScrubbedQuery, Stretch,
 };
 use glance_revert::domain::retention::Labels;
 use glance_revert::domain::scrub::{Claim, Settled};
@@ -336,6 +336,17 @@ async fn questions(side: &Side<'_>, before: Timestamp) -> String {
             let page: Vec<_> = page.into_iter().map(Result::unwrap).collect();
             let page = page.iter().map(|one| (&one.id, one.deleted_at, one.has_location));
             writeln!(all, "{:?}", page.collect::<Vec<_>>()).unwrap();
+        }
+    }
+    for deleted_after in [None, Some(before)] {
+        let mut query = ScrubbedQuery { deleted_after, limit: 1, ..ScrubbedQuery::default() };
+        loop {
+            let page = repo.list_scrubbed(&query).await.unwrap();
+            writeln!(all, "{page:?}").unwrap();
+            query.marker = page.next;
+            if query.marker.is_none() {
+                break;
+            }
         }
     }
     writeln!(all, "{:?}", repo.list_due(before, 0, 10).await.unwrap()).unwrap();

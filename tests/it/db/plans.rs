@@ -1,7 +1,7 @@
 //! Query plans for joins of our own tables with large tables of Glance.
 
 use glance_revert::domain::principal::Admin;
-use glance_revert::domain::repo::{PendingQuery, PendingSort};
+use glance_revert::domain::repo::{PendingQuery, PendingSort, ScrubbedQuery};
 use glance_revert::domain::time::Clock;
 
 use crate::support::database::{Kind, tests_on};
@@ -12,13 +12,13 @@ tests_on!(
     mariadb,
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
-    the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day
+    large_tables_are_entered_by_their_indexes
 );
 tests_on!(
     postgres,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
-    the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day
+    large_tables_are_entered_by_their_indexes
 );
 
 const LATE: &str = "'2199-01-01 00:00:00'";
@@ -35,6 +35,8 @@ async fn texts() -> Vec<(String, Vec<&'static str>)> {
         reverter.list(&Admin::local_operator(), &query).await.unwrap();
     }
     database.tables.unrecorded_scrubs(world.clock.now()).await.unwrap();
+    let query = ScrubbedQuery { limit: 50, ..ScrubbedQuery::default() };
+    reverter.list_retained(&Admin::local_operator(), &query).await.unwrap();
     let heard = proxy.heard();
     let said = |part: &str| {
         let found: Vec<_> = heard
@@ -51,7 +53,11 @@ async fn texts() -> Vec<(String, Vec<&'static str>)> {
     let page = |from| [&filters[..], &[from, from, "''", LATE, "100"]].concat();
     let [newest, oldest]: [String; 2] = held.try_into().unwrap();
     let unrecorded = said("FROM revert_audit a WHERE").remove(0);
+    let scrubbed = said("AS changed_at FROM images i").remove(0);
+    let window = [EARLY, LATE, LATE, "''", EARLY, LATE];
+    let scrubbed_values = [&window[..], &filters[..4], &["51"]].concat();
     vec![
+        (scrubbed, scrubbed_values),
         (newest, page(LATE)),
         (oldest, page(EARLY)),
         (unrecorded, vec!["'2026-11-21 12:00:00'", "100"]),
@@ -124,7 +130,8 @@ fn fault(kind: Kind, plan: &str) -> Option<&str> {
     plan.lines().find(walks)
 }
 
-async fn the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day(kind: Kind) {
+/// The held by their holds, unrecorded scrubs by their day, the scrubbed by their changes.
+async fn large_tables_are_entered_by_their_indexes(kind: Kind) {
     let texts = texts().await;
     let world = World::with_tables(kind).await;
     fill(&world, kind).await;
@@ -142,6 +149,11 @@ async fn the_held_are_found_by_their_holds_and_unrecorded_scrubs_by_their_day(ki
             assert_eq!(fault(kind, &plan), None, "{statement}\n{plan}");
         }
         let found = world.db.rows(&statement).await.len();
-        assert_eq!(found, if text.contains("revert_holds") { 5 } else { 0 }, "{statement}");
+        let expected = match &text {
+            text if text.contains("revert_holds") => 5,
+            text if text.contains("changed_at") => 51,
+            _ => 0,
+        };
+        assert_eq!(found, expected, "{statement}");
     }
 }

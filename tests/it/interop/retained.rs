@@ -2,6 +2,7 @@
 //! or by Glance itself, come back from data that the stores retained, but only after its hash was
 //! compared.
 
+mod purge;
 mod rbd;
 mod s3;
 mod swift;
@@ -48,6 +49,13 @@ fn refusal(answer: &Answer) -> (u16, &str, &str) {
     (answer.status, error["reason"].as_str().unwrap_or(""), error["message"].as_str().unwrap_or(""))
 }
 
+/// An image in the list of those that could come back.
+async fn retained(cloud: &Cloud, id: &str) -> Option<serde_json::Value> {
+    let page = cloud.service.get("/v2/retained-images").await.body;
+    let images = page["retained_images"].as_array().unwrap_or_else(|| panic!("{page}"));
+    images.iter().find(|image| image["id"] == id).cloned()
+}
+
 /// Checks that no revert brings the image back, and that trying recovers no data.
 async fn stays_gone(cloud: &Cloud, id: &str, because: &str) {
     for verify in ["exists", "none", "checksum"] {
@@ -60,6 +68,9 @@ async fn stays_gone(cloud: &Cloud, id: &str, because: &str) {
         }
     }
     assert_eq!(cloud.admin().show(id).await.0, 404);
+    if because == "is gone" {
+        assert_eq!(retained(cloud, id).await, None);
+    }
 }
 
 /// Checks that a revert without `checksum` is refused, and that one with it restores the image as
@@ -78,6 +89,11 @@ async fn comes_back_whole(cloud: &Cloud, id: &str, before: &serde_json::Value, r
     assert_eq!(kept.len(), 1, "{preview}");
     assert_eq!(kept[0]["retained"]["size"], before["size"], "{preview}");
 
+    let listed = retained(cloud, id).await.unwrap_or_else(|| panic!("{id} is not listed"));
+    assert_eq!(listed["chance"], "checksum", "{listed}");
+    assert_eq!(listed["kept_bytes"], before["size"], "{listed}");
+    assert_eq!(listed["kept_until"], kept[0]["retained"]["until"], "{listed}");
+
     let checksum = json!({"verify": "checksum"});
     let tried = json!({"verify": "checksum", "dry_run": true});
     let tried = cloud.service.revert_with(id, &tried).await;
@@ -91,6 +107,7 @@ async fn comes_back_whole(cloud: &Cloud, id: &str, before: &serde_json::Value, r
     assert!(reverted.warnings.contains("was recovered"), "{reverted:?}");
     assert_eq!(cloud.admin().download(id).await, (200, SMALL.to_vec()));
     assert_eq!(&cloud.document(id).await, before);
+    assert_eq!(retained(cloud, id).await, None, "it lives");
     let again = cloud.service.revert_with(id, &checksum).await;
     let is_told = again.status == 200 || refusal(&again).1 == "image.already_active";
     assert!(is_told, "where our own tables are, the answer is given once more: {again:?}");

@@ -9,6 +9,7 @@ pub(crate) mod fake_authenticator;
 pub(crate) mod fake_control;
 pub(crate) mod fake_tables;
 pub(crate) mod fakes;
+pub(crate) mod keeping;
 pub(crate) mod keystone_world;
 pub(crate) mod odds;
 pub(crate) mod service;

@@ -292,6 +292,11 @@ impl ControlRepo for MemoryControl {
         self.0.ask("holds", holds).await
     }
 
+    async fn record(&self, entry: &AuditEntry) -> Result<bool, RepoError> {
+        let act = |_: &mut Transaction<'_>, _| (true, vec![entry.clone()]);
+        self.order("record", act).await
+    }
+
     async fn claimed(&self) -> Result<u64, RepoError> {
         let claimed = |tables: &Tables| {
             let claimed = tables.locations.values().filter(|row| row.is_claimed());

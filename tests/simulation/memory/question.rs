@@ -3,7 +3,8 @@
 use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::location::LocationStatus;
 use glance_revert::domain::repo::{
-    DueImage, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary, Remnants, Stretch,
+    DueImage, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary, Remnants,
+    Scrubbed, ScrubbedMarker, ScrubbedQuery, Stretch,
 };
 use glance_revert::domain::scrub::Tally;
 use glance_revert::domain::time::{FAR_FUTURE, Timestamp};
@@ -171,6 +172,32 @@ pub(super) fn list_pending(
     }
     found.truncate(query.limit as usize);
     found
+}
+
+/// `LIST_SCRUBBED`.
+pub(super) fn list_scrubbed(tables: &Tables, query: &ScrubbedQuery) -> Scrubbed {
+    let line = |image: &ImageRow| {
+        let id = ImageId::parse(&image.id).unwrap();
+        let place = ScrubbedMarker { changed_at: image.updated_at?, id };
+        let (at, name) = (image.deleted_at?, format!("name of {}", image.id));
+        let is_ended = |row: &LocationRow| row.status == LocationStatus::Deleted;
+        let is_wanted = image.status == ImageStatus::Deleted
+            && image.deleted
+            && tables.locations_of(&image.id).any(is_ended)
+            && query.owner.as_ref().is_none_or(|owner| image.owner.as_ref() == Some(owner))
+            && query.name.as_ref().is_none_or(|wanted| name == *wanted)
+            && query.deleted_after.is_none_or(|after| at >= after && place.changed_at >= after)
+            && query.deleted_before.is_none_or(|before| at < before)
+            && query.marker.as_ref().is_none_or(|marker| place < *marker);
+        is_wanted.then_some(place)
+    };
+    let mut found: Vec<_> = tables.images.values().filter_map(line).collect();
+    found.sort();
+    found.reverse();
+    let more = found.len() > query.limit as usize;
+    found.truncate(query.limit as usize);
+    let next = found.last().filter(|_| more).cloned();
+    Scrubbed { ids: found.into_iter().map(|one| one.id).collect(), next }
 }
 
 /// `DELETED_AT`.

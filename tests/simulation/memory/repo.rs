@@ -11,7 +11,7 @@ use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
     BadRow, DatabaseHealth, Handed, HeldLocation, ImageRepo, PendingQuery, PendingSummary,
-    Position, RepoError, Revert, TakeLocation, Write,
+    Position, RepoError, Revert, Scrubbed, ScrubbedQuery, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Tally, Work};
 use glance_revert::domain::selection::Candidate;
@@ -347,6 +347,10 @@ impl ImageRepo for MemoryRepo {
             rows.map(candidate).collect()
         };
         self.ask("candidates_of", candidates).await
+    }
+
+    async fn list_scrubbed(&self, query: &ScrubbedQuery) -> Result<Scrubbed, RepoError> {
+        self.ask("list_scrubbed", |tables| question::list_scrubbed(tables, query)).await
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {

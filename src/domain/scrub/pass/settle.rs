@@ -76,7 +76,7 @@ impl Pass<'_> {
             self.report.data_gone += outcome.gone;
             self.report.taken_by_others += outcome.taken;
             self.report.data_shared += outcome.shared;
-            self.report.data_retained += outcome.retained;
+            self.report.retains(&outcome.retained, claimed.work.image().size);
         }
         self.report.interrupted |= outcome.stopped;
         if let Some(reason) = outcome.left {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Destroyer, OTHER, comes_back_whole, destroy, refusal, stays_gone};
+use super::{Destroyer, OTHER, comes_back_whole, destroy, refusal, retained, stays_gone};
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
 use crate::support::glance::{GlanceOptions, Stores};
@@ -11,7 +11,7 @@ use crate::support::s3::{S3Bucket, Service};
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 /// A Glance whose store `cold` is a versioned bucket.
-async fn with_versions(s3: &Service, kind: Kind, by: Destroyer) -> (Cloud, S3Bucket) {
+pub(super) async fn with_versions(s3: &Service, kind: Kind, by: Destroyer) -> (Cloud, S3Bucket) {
     let (cloud, bucket) = with_bucket(s3, kind, by, None).await;
     bucket.keep_versions().await;
     (cloud, bucket)
@@ -24,6 +24,16 @@ async fn with_bucket(
     encryption_key: Option<&'static str>,
 ) -> (Cloud, S3Bucket) {
     let bucket = s3.bucket().await;
+    (over_bucket(s3, kind, by, encryption_key, &bucket).await, bucket)
+}
+
+pub(super) async fn over_bucket(
+    s3: &Service,
+    kind: Kind,
+    by: Destroyer,
+    encryption_key: Option<&'static str>,
+    bucket: &S3Bucket,
+) -> Cloud {
     let more = [("cold", "s3", s3.options(bucket.name()))];
     let options = GlanceOptions {
         stores: Stores::Multi,
@@ -32,7 +42,7 @@ async fn with_bucket(
         more: &more,
         ..GlanceOptions::default()
     };
-    (Cloud::start(kind, options).await, bucket)
+    Cloud::start(kind, options).await
 }
 
 /// An image in the bucket with properties, tags and members.
@@ -125,6 +135,38 @@ async fn what_a_dead_revert_brought_back_is_taken_up(s3: &Service) {
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }
 
+async fn many_come_back_together_and_each_is_told_what_it_lacks(s3: &Service) {
+    let by = Destroyer::Ours;
+    let (cloud, bucket) = with_versions(s3, Kind::Mariadb, by).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(cloud.image("cold", SMALL).await);
+    }
+    let lost = cloud.image("cold", SMALL).await;
+    for id in ids.iter().chain([&lost]) {
+        destroy(&cloud, id, by).await;
+    }
+    // as a rule of the bucket removes it
+    bucket.end_versions(&lost).await;
+    assert_eq!(retained(&cloud, &lost).await, None);
+    let all: Vec<_> = ids.iter().chain([&lost]).collect();
+    let revert = async |verify: &str| {
+        let body = json!({"image_ids": all, "verify": verify});
+        cloud.service.post("/v2/pending-deletes/actions/revert", &body).await.body
+    };
+    let refused = revert("exists").await;
+    assert_eq!(refused["counts"]["reasons"], json!({"image.already_scrubbed": 4}), "{refused}");
+    let kept = |result: &serde_json::Value| result["message"].as_str().unwrap().contains("kept it");
+    for result in refused["results"].as_array().unwrap() {
+        assert_eq!(kept(result), result["image_id"] != json!(lost), "{result}");
+    }
+    let done = revert("checksum").await;
+    assert_eq!((&done["counts"]["reverted"], &done["counts"]["failed"]), (&json!(3), &json!(1)));
+    for id in &ids {
+        assert_eq!(cloud.admin().download(id).await, (200, SMALL.to_vec()));
+    }
+}
+
 async fn check_says_whether_there_is_a_second_chance(s3: &Service) {
     let (cloud, bucket) = with_bucket(s3, Kind::Sqlite, Destroyer::Ours, None).await;
     let chance = || {
@@ -179,4 +221,5 @@ on! { moto, "needs moto; make test":
         => an_image_that_was_destroyed_comes_back(Kind::Postgres, Destroyer::Glance);
     one_of_two_copies_comes_back_by_its_encrypted_location => one_of_two_copies_comes_back();
     what_is_not_the_images_is_left_alone => what_is_not_the_images_stays_where_it_is();
+    many_come_back_together => many_come_back_together_and_each_is_told_what_it_lacks();
 }

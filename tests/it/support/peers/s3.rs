@@ -58,6 +58,15 @@ impl Service {
 
     /// A new bucket with a unique name.
     pub(crate) async fn bucket(&self) -> S3Bucket {
+        self.bucket_with(false).await
+    }
+
+    /// Whose versions can be locked.
+    pub(crate) async fn locked_bucket(&self) -> S3Bucket {
+        self.bucket_with(true).await
+    }
+
+    async fn bucket_with(&self, object_lock: bool) -> S3Bucket {
         log::install();
         let name = format!("b-{}", uuid::Uuid::new_v4().simple());
         let url = Url::parse(&format!("http://{}", self.authority)).unwrap();
@@ -65,7 +74,12 @@ impl Service {
         let keys = Credentials::new(self.access.as_str(), self.secret.as_str());
         let http = Client::builder().no_proxy().build().unwrap();
         let bucket = S3Bucket { bucket, keys, http, _ceph: self.ceph.clone() };
-        bucket.send(&bucket.bucket.create_bucket(&bucket.keys), Method::PUT, Vec::new()).await;
+        let url = bucket.bucket.create_bucket(&bucket.keys).sign(SIGNED_FOR);
+        let mut request = bucket.http.put(url).header("Content-Length", "0");
+        if object_lock {
+            request = request.header("x-amz-bucket-object-lock-enabled", "true");
+        }
+        bucket.answer(request).await;
         bucket
     }
 
@@ -240,8 +254,8 @@ impl S3Bucket {
     pub(crate) async fn versions(&self, key: &str) -> (Vec<String>, Vec<String>) {
         let list = self.of_bucket("versions", Method::GET, "").await;
         let of = |element: &str| {
-            let element = format!("<{element}>");
-            let all = list.split(&element).skip(1);
+            let (element, end) = (format!("<{element}>"), format!("</{element}>"));
+            let all = list.split(&element).skip(1).filter_map(|rest| rest.split(&end).next());
             let of_key = all.filter(|one| one.contains(&format!("<Key>{key}</Key>")));
             let version = |one: &str| {
                 let (_, rest) = one.split_once("<VersionId>").unwrap();
@@ -250,6 +264,17 @@ impl S3Bucket {
             of_key.map(version).collect::<Vec<_>>()
         };
         (of("Version"), of("DeleteMarker"))
+    }
+
+    /// Locks the object for years: nobody may remove this version.
+    pub(crate) async fn lock(&self, key: &str) {
+        let text = "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                    <Mode>COMPLIANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z\
+                    </RetainUntilDate></Retention>";
+        let url = with(PutObject::new(&self.bucket, Some(&self.keys), key), "retention");
+        let digest = BASE64_STANDARD.encode(Md5::digest(text.as_bytes()));
+        let request = self.http.put(url).body(text).header("Content-MD5", digest);
+        self.answer(request).await;
     }
 
     /// Removes every version of a key that has data, as a lifecycle rule would.

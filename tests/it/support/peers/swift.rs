@@ -277,6 +277,12 @@ impl Container {
         self.account.done(self.object(Method::DELETE, name, "")).await;
     }
 
+    /// What it has under names that begin so, marks and older versions included.
+    pub(crate) async fn versions(&self, prefix: &str) -> Vec<Value> {
+        let path = format!("/{}?format=json&versions&prefix={}", self.name, quoted(prefix));
+        self.account.done(self.account.request(Method::GET, &path)).await.json().await.unwrap()
+    }
+
     pub(crate) async fn names(&self) -> Vec<String> {
         self.account.list(&format!("/{}", self.name)).await
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::binary::glance_revert;
+use crate::support::binary::{Run, glance_revert};
 use crate::support::database::{Kind, TestDatabase};
 use crate::support::glance::{Client, Glance, GlanceOptions, Stores};
 use crate::support::service::Service;
@@ -40,10 +40,15 @@ impl Cloud {
 
     /// The output of `glance-revert check`.
     pub(crate) fn check(&self) -> String {
+        self.run(&["check"]).stdout
+    }
+
+    /// Runs the binary with the service's configuration.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let files = self.service.config_files().iter();
         let files: Vec<_> = files.map(|file| file.to_str().unwrap()).collect();
         let files = files.iter().flat_map(|file| ["--config-file", *file]);
-        glance_revert(&std::iter::once("check").chain(files).collect::<Vec<_>>()).stdout
+        glance_revert(&arguments.iter().copied().chain(files).collect::<Vec<_>>())
     }
 
     pub(crate) fn admin(&self) -> Client {

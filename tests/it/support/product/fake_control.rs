@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use glance_revert::domain::audit::AuditEntry;
 use glance_revert::domain::control::{
     Acceptance, ControlRepo, Hold, HoldOutcome, InForce, LastPass, Orders, PassResult, Term,
 };
@@ -154,6 +155,10 @@ impl ControlRepo for FakeControl {
         let later = holds.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
         let later = later.map(|(id, hold)| Hold { image: id.clone(), hold: hold.clone() });
         Ok(later.take(limit.try_into().unwrap()).collect())
+    }
+
+    async fn record(&self, _: &AuditEntry) -> Result<bool, RepoError> {
+        Ok(true)
     }
 
     async fn claimed(&self) -> Result<u64, RepoError> {

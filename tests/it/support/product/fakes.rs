@@ -13,8 +13,8 @@ use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
     BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery,
-    PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation,
-    Write,
+    PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Scrubbed,
+    ScrubbedMarker, ScrubbedQuery, Stretch, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Ended, Settled, Tally};
 use glance_revert::domain::store::{
@@ -218,6 +218,30 @@ impl ImageRepo for FakeRepo {
             }
         }
         Ok(())
+    }
+
+    async fn list_scrubbed(&self, query: &ScrubbedQuery) -> Result<Scrubbed, RepoError> {
+        self.serve().await?;
+        let images = self.images.lock().unwrap();
+        let place = |image: &Image| {
+            let changed_at = image.updated_at.unwrap();
+            ScrubbedMarker { changed_at, id: image.id.clone() }
+        };
+        let is_wanted = |image: &&Image| {
+            image.status == ImageStatus::Deleted
+                && query.owner.as_ref().is_none_or(|owner| image.owner.as_ref() == Some(owner))
+                && query.name.as_ref().is_none_or(|name| image.name.as_ref() == Some(name))
+                && query.deleted_after.is_none_or(|after| image.deleted_at >= Some(after))
+                && query.deleted_before.is_none_or(|before| image.deleted_at < Some(before))
+                && query.marker.as_ref().is_none_or(|marker| place(image) < *marker)
+        };
+        let mut found: Vec<_> = images.values().filter(is_wanted).map(place).collect();
+        found.sort();
+        found.reverse();
+        let more = found.len() > query.limit as usize;
+        found.truncate(query.limit as usize);
+        let next = found.last().filter(|_| more).cloned();
+        Ok(Scrubbed { ids: found.into_iter().map(|one| one.id).collect(), next })
     }
 
     async fn position(&self, id: &ImageId) -> Result<Position, RepoError> {

@@ -49,6 +49,16 @@ async fn night(admin: &Configuration) {
     let burst = summary.await.unwrap().groups.remove(0);
     assert_eq!((burst.project.as_ref(), burst.images), (Some(&project), lost));
     let since = Some(burst.first_deleted_at);
+    let retained = pending_deletes_api::list_retained_images(
+        admin,
+        Some(2),
+        None,
+        None,
+        None,
+        None,
+        None,
+    );
+    assert!(retained.await.unwrap().retained_images.is_empty());
     let plan = scrubber_api::get_scrub_plan(admin, Some(31_536_000)).await.unwrap();
     assert!(plan.images > lost);
     let accepted = scrubber_api::accept_scrub(admin, AcceptRequest::new(1)).await.unwrap();

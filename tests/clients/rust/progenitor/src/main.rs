@@ -39,6 +39,8 @@ async fn night(admin: &Client) {
     let summary = admin.summarize_pending_deletes().group_by("burst").send().await.unwrap();
     let burst = &summary.groups[0];
     assert_eq!((burst.project.as_ref(), burst.images), (Some(&project), lost));
+    let retained = admin.list_retained_images().limit(2).send().await.unwrap();
+    assert!(retained.retained_images.is_empty());
     let plan = admin.get_scrub_plan().within(31_536_000).send().await.unwrap();
     assert!(plan.images > lost);
     let request = types::AcceptRequest::builder().images(1);

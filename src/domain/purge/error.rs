@@ -1,0 +1,99 @@
+//! Why nothing is removed for good.
+
+use std::time::Duration;
+
+use crate::domain::image::{ImageId, ImageStatus};
+use crate::domain::repo::RepoError;
+use crate::domain::store::StoreId;
+use crate::domain::time::{Timestamp, isotime};
+
+/// The reason where something is left, or may be, that should have been removed.
+pub const DATA_LEFT: &str = "image.data_left";
+
+/// Why a purge was refused. Nothing was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum PurgeError {
+    /// Glance's database has no such image.
+    #[error("there is no image {0}")]
+    NotFound(ImageId),
+    /// LIVE.
+    #[error("image {0} is active")]
+    Live(ImageId),
+    /// CLAIMED.
+    #[error("the scrubber is destroying the data of image {0}")]
+    Claimed(ImageId),
+    /// PENDING, or another state in which its data may wait.
+    #[error("image {0} is not scrubbed: its status is {1}, or its data may still wait")]
+    NotScrubbed(ImageId, ImageStatus),
+    /// It is held: by whom, until when.
+    #[error("image {0} is held: {1}")]
+    Held(ImageId, String),
+    /// It was scrubbed a short time ago.
+    #[error(
+        "image {id} was scrubbed, or changed, at {}: that is not {} ago",
+        isotime(*.since),
+        humantime(*.older_than)
+    )]
+    Young {
+        /// The image.
+        id: ImageId,
+        /// The last of its times.
+        since: Timestamp,
+        /// How long ago that must be.
+        older_than: Duration,
+    },
+    /// A row of another image names the same data.
+    #[error("image {1} names the same data as image {0}")]
+    Shared(ImageId, ImageId),
+    /// Data is in its place.
+    #[error("store {1} has data of image {0} in its place: only what is deleted there is removed")]
+    InPlace(ImageId, StoreId),
+    /// Only an operator can remove it.
+    #[error("what is kept of image {0} must be removed by hand: {1}")]
+    ByHand(ImageId, String),
+    /// A store cannot tell what it keeps.
+    #[error("what is kept of image {0} cannot be told: {1}")]
+    Store(ImageId, String),
+    /// Another process has the image.
+    #[error("another process is working on image {0}, or its rows have changed")]
+    Busy(ImageId),
+    /// The scrubber is paused: nothing is destroyed meanwhile.
+    #[error("the scrubber is paused: nothing is destroyed meanwhile")]
+    Paused,
+    /// A pass is running.
+    #[error("a pass is running")]
+    PassRunning,
+    /// The database could not serve.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+/// In days, or in seconds.
+fn humantime(time: Duration) -> String {
+    const DAY: u64 = 86_400;
+    match time.as_secs() {
+        seconds if seconds >= DAY && seconds % DAY == 0 => format!("{} days", seconds / DAY),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+impl PurgeError {
+    /// The stable reason; `docs/troubleshooting.md` has a heading for each.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "image.not_found",
+            Self::Live(_) => "image.already_active",
+            Self::Claimed(_) | Self::Busy(_) => "image.scrub_in_progress",
+            Self::NotScrubbed(..) => "image.not_scrubbed",
+            Self::Held(..) => "image.held",
+            Self::Young { .. } => "image.too_young",
+            Self::Shared(..) => "image.data_shared",
+            Self::InPlace(..) => "image.data_in_place",
+            Self::ByHand(..) => "image.purge_by_hand",
+            Self::Store(..) => "store.unavailable",
+            Self::Paused => "scrubber.paused",
+            Self::PassRunning => "scrubber.busy",
+            Self::Repo(error) => error.reason(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Which images could still come back although their data was destroyed.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::{Judged, RevertError, Reverter, Verify};
+use crate::domain::evidence::{Finding, has_hash};
+use crate::domain::image::{Image, ImageId};
+use crate::domain::pending::Children;
+use crate::domain::principal::Admin;
+use crate::domain::repo::{RepoError, ScrubbedMarker, ScrubbedQuery};
+use crate::domain::store::Retained;
+use crate::domain::time::Timestamp;
+
+/// Images whose stores are asked side by side.
+const SIDE_BY_SIDE: usize = 8;
+/// Images read at a time.
+const BATCH: usize = 64;
+
+/// What could bring an image back whose rows say that its data was destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chance {
+    /// Any revert: Glance ended its rows, and its data is in its place.
+    Revert,
+    /// A revert that compares the hash of the data that is kept, or there.
+    Checksum,
+    /// Only an operator, in the store itself.
+    ByHand,
+    /// A store cannot tell now.
+    Unknown,
+}
+
+impl Chance {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revert => "revert",
+            Self::Checksum => "checksum",
+            Self::ByHand => "by_hand",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What one location is good for; `None` if nothing is left of it.
+    fn of(finding: &Finding, has_hash: bool) -> Option<Self> {
+        match finding {
+            Finding::Present | Finding::Repairable { .. } | Finding::Repaired(_) => {
+                Some(Self::Revert)
+            }
+            Finding::Kept(_)
+            | Finding::Recoverable(_)
+            | Finding::Recovered(_)
+            | Finding::Unproved(_)
+                if has_hash =>
+            {
+                Some(Self::Checksum)
+            }
+            Finding::Kept(_)
+            | Finding::Recoverable(_)
+            | Finding::Recovered(_)
+            | Finding::Unproved(_)
+            | Finding::Hidden(_) => Some(Self::ByHand),
+            Finding::Unknown(_) | Finding::NotVerifiable(_) => Some(Self::Unknown),
+            Finding::Unchecked
+            | Finding::Missing
+            | Finding::Destroyed
+            | Finding::Damaged(_)
+            | Finding::WrongSize { .. }
+            | Finding::WrongChecksum => None,
+        }
+    }
+}
+
+/// An image that could come back.
+#[derive(Debug, Clone)]
+pub struct SecondChance {
+    /// The image, without its properties, tags and members.
+    pub image: Image,
+    /// The best of what its locations are good for.
+    pub chance: Chance,
+    /// Its locations that something may be left of.
+    pub locations: Vec<Judged>,
+}
+
+impl SecondChance {
+    fn of(image: Image, judged: Vec<Judged>) -> Option<Self> {
+        let has_hash = has_hash(&image);
+        let chance = |one: &Judged| Chance::of(&one.finding, has_hash);
+        let best = judged.iter().filter_map(chance).min_by_key(|chance| *chance as u8)?;
+        let locations = judged.into_iter().filter(|one| chance(one).is_some()).collect();
+        Some(Self { image, chance: best, locations })
+    }
+
+    /// What stores have kept of it.
+    pub fn kept(&self) -> impl Iterator<Item = &Retained> {
+        self.locations.iter().filter_map(|one| one.finding.kept())
+    }
+
+    /// Until when something of it is kept at the least; `None` if that has no end, or none is known.
+    pub fn kept_until(&self) -> Option<Timestamp> {
+        let ends: Option<Vec<_>> = self.kept().map(|kept| kept.until).collect();
+        ends.into_iter().flatten().max()
+    }
+}
+
+/// A page of the images that could come back.
+#[derive(Debug, Default)]
+pub struct RetainedPage {
+    /// Those that could, the last changed one first.
+    pub images: Vec<SecondChance>,
+    /// How many scrubbed images were looked at.
+    pub looked_at: usize,
+    /// Those whose rows cannot be read.
+    pub unreadable: usize,
+    /// Where to continue; `None` after the last image.
+    pub next: Option<ScrubbedMarker>,
+}
+
+impl Reverter {
+    /// Looks at a page of scrubbed images, and asks the stores what they have kept of each. Reads no
+    /// data, takes no lock and writes nothing.
+    pub async fn list_retained(
+        &self,
+        _by: &Admin,
+        query: &ScrubbedQuery,
+    ) -> Result<RetainedPage, RepoError> {
+        let scrubbed = self.repo.list_scrubbed(query).await?;
+        let (looked_at, next) = (scrubbed.ids.len(), scrubbed.next);
+        let mut page = RetainedPage { looked_at, next, ..RetainedPage::default() };
+        for some in scrubbed.ids.chunks(BATCH) {
+            let (images, unreadable) = self.read_scrubbed(some).await?;
+            page.unreadable += unreadable;
+            let looks = images.into_iter().map(|image| self.second_chance(image));
+            let looks: Vec<_> = looks.collect();
+            let found: Vec<_> = stream::iter(looks).buffered(SIDE_BY_SIDE).try_collect().await?;
+            page.images.extend(found.into_iter().flatten());
+        }
+        Ok(page)
+    }
+
+    /// These images in this order, and how many of them cannot be read.
+    async fn read_scrubbed(&self, ids: &[ImageId]) -> Result<(Vec<Image>, usize), RepoError> {
+        let wholes = self.repo.get_whole(ids, Children::NONE).await?;
+        let mut unreadable = wholes.images.iter().filter(|image| image.is_err()).count();
+        let mut images: Vec<_> = wholes.images.into_iter().flatten().collect();
+        for id in &wholes.left_out {
+            match self.repo.get(id, Children::NONE).await {
+                Ok(image) => images.extend(image),
+                Err(RepoError::BadRow(_) | RepoError::TooLarge(_)) => unreadable += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        images.sort_by_key(|image| ids.iter().position(|id| *id == image.id));
+        Ok((images, unreadable))
+    }
+
+    /// What is left of an image; `None` if nothing is, or if it waits or lives.
+    async fn second_chance(&self, image: Image) -> Result<Option<SecondChance>, RepoError> {
+        if !image.may_be_scrubbed() {
+            return Ok(None);
+        }
+        let pending = match self.show_pending(image).await {
+            Ok(pending) => pending,
+            Err(RevertError::Repo(error)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let judged = self.evidence().judge(&pending, Verify::Exists, true).await;
+        Ok(SecondChance::of(pending.image().clone(), judged))
+    }
+}
