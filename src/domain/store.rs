@@ -209,7 +209,7 @@ pub trait Store: Debug + Send + Sync {
     }
 
     /// What the store has kept of an image's data that it shows as [`Presence::Hidden`], if it can
-    /// bring that back itself. Changes nothing.
+    /// bring that back itself, or keeps aside for [`Store::repair`]. Changes nothing.
     async fn retained(
         &self,
         _image: &ImageId,

@@ -17,6 +17,7 @@ mod uri;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream::{once, try_unfold};
 
@@ -29,7 +30,8 @@ use super::StoreOptions;
 use crate::config::RbdConfig;
 use crate::domain::image::ImageId;
 use crate::domain::store::{
-    Deletion, Keeps, ObjectStream, Objects, Presence, Remains, Store, StoreError, StoreId, StoreUri,
+    Deletion, Keeps, ObjectStream, Objects, Presence, Purged, Remains, Retained, Store, StoreError,
+    StoreId, StoreUri,
 };
 
 /// The argument that starts this binary as a helper.
@@ -123,7 +125,7 @@ impl RbdStore {
             Found::Image { size, snap: Snap::Lost, .. } => {
                 Presence::Repairable { size, why: SNAP_LOST.to_owned() }
             }
-            Found::Trash { size } => Presence::Repairable { size, why: self.place.in_trash() },
+            Found::Trash { size, .. } => Presence::Repairable { size, why: self.place.in_trash() },
             Found::Removing => Presence::Damaged(REMOVING.to_owned()),
             Found::Absent => Presence::Absent,
         }
@@ -194,17 +196,62 @@ impl Store for RbdStore {
         Ok(Some(once(async { Ok(first) }).chain(rest).boxed()))
     }
 
-    /// Ceph's own tools purge a trash.
     async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
         let found = self.inspect(&self.own(image, uri)?).await;
         Ok(match found.map_err(|trouble| self.place.error(&trouble))? {
             Found::Image { .. } => Keeps::Current,
-            Found::Trash { .. } => {
-                Keeps::ByHand(format!("{}, `rbd trash rm`", self.place.in_trash()))
-            }
+            Found::Trash { size, .. } => Keeps::Remains(Remains { pieces: 1, bytes: size }),
             Found::Removing => Keeps::ByHand(REMOVING.to_owned()),
             Found::Absent => Keeps::Remains(Remains::default()),
         })
+    }
+
+    async fn purge(&self, image: &ImageId, uri: &StoreUri) -> Result<Purged, StoreError> {
+        let Keeps::Remains(before) = self.keeps(image, uri).await? else {
+            return Err(StoreError::Unreachable("an image is in its place".to_owned()));
+        };
+        let reply = self.helpers.ask(&Request::Purge(self.own(image, uri)?)).await;
+        let end = reply.and_then(|reply| match reply {
+            Reply::Ended(end) => Ok(end),
+            Reply::Working
+            | Reply::Done
+            | Reply::Found(_)
+            | Reply::Chunk(_)
+            | Reply::Absent
+            | Reply::Failed(_) => Err(unexpected()),
+        });
+        let why = self.place.left(&end);
+        match self.keeps(image, uri).await? {
+            Keeps::Remains(left) if left.pieces == 0 => {
+                Ok(Purged { removed: before, left, why: None })
+            }
+            Keeps::Remains(left) => Ok(Purged { removed: Remains::default(), left, why }),
+            // a removal that was begun: its data is going
+            Keeps::ByHand(how) => {
+                let why = Some(why.unwrap_or(how));
+                Ok(Purged { removed: Remains::default(), left: before, why })
+            }
+            Keeps::Current => Err(StoreError::Unreachable("an image came to its place".to_owned())),
+        }
+    }
+
+    async fn retained(
+        &self,
+        _image: &ImageId,
+        uri: &StoreUri,
+    ) -> Result<Option<Retained>, StoreError> {
+        let found = self.inspect(&self.target(uri)?).await;
+        let found = found.map_err(|trouble| self.place.error(&trouble))?;
+        let Found::Trash { size, since, until } = found else { return Ok(None) };
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).map(|at| at.naive_utc());
+        Ok(Some(Retained {
+            // a pool's trash has one image of a name, or none is taken
+            version: "trash".to_owned(),
+            size,
+            since: at(since),
+            until: Some(until).filter(|until| *until > since).and_then(at),
+            how: self.place.in_trash(),
+        }))
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::Evidence;
 use super::choice::Judged;
-use super::verify::{Finding, Verify, recover, verify, verify_and_repair};
+use super::verify::{Finding, Verify, kept_aside, recover, verify, verify_and_repair};
 use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::pending::{PendingDelete, RevertPlan};
@@ -47,7 +47,14 @@ impl Evidence<'_> {
         if pending.must_be_proved(location) {
             return match how {
                 Verify::Exists | Verify::None => {
-                    unproved(verify(self.stores, image, location, Verify::Exists).await)
+                    let seen = verify(self.stores, image, location, Verify::Exists).await;
+                    let is_aside = matches!(seen, Finding::Repairable { .. });
+                    let kept = if is_aside {
+                        kept_aside(self.stores, image, location).await
+                    } else {
+                        None
+                    };
+                    kept.map_or_else(|| unproved(seen), Finding::Kept)
                 }
                 Verify::Checksum if dry_run => {
                     destroyed(verify(self.stores, image, location, how).await)

@@ -232,6 +232,16 @@ async fn kept(
     Ok(if is_right { Finding::Recoverable(kept) } else { Finding::WrongChecksum })
 }
 
+/// What a store that repairs by itself reports of data that it keeps aside, as in a trash.
+pub(super) async fn kept_aside(
+    stores: &dyn Stores,
+    image: &Image,
+    location: &Location,
+) -> Option<Retained> {
+    let placed = stores.place(location).ok()?;
+    placed.store.retained(&image.id, &placed.uri).await.ok().flatten()
+}
+
 /// Lets the store recover data that was proved to be the image's, and verifies that it is there.
 pub(in crate::domain) async fn recover(
     stores: &dyn Stores,

@@ -64,6 +64,7 @@ impl Place {
             Step::RemoveSnap => "its snapshot cannot be removed".to_owned(),
             Step::Remove => "the image cannot be removed".to_owned(),
             Step::TrashMove => "the image cannot be moved to the trash".to_owned(),
+            Step::TrashRemove => "the image cannot be removed from the trash".to_owned(),
             Step::TrashRestore => "the image cannot be taken out of the trash".to_owned(),
             Step::CreateSnap => "its snapshot cannot be created".to_owned(),
             Step::Protect => "its snapshot cannot be protected".to_owned(),
@@ -82,6 +83,9 @@ impl Place {
             (Step::Connect, EPERM | EACCES) => format!("; check the key of {client}"),
             (Step::OpenPool, ENOENT) => "; check rbd_store_pool".to_owned(),
             (Step::OpenImage, ENOENT) => "; its removal was interrupted".to_owned(),
+            (Step::TrashRemove, EPERM) => {
+                "; it is to stay in the trash for a time, see `rbd trash ls --long`".to_owned()
+            }
             (Step::Unprotect, EBUSY) => "; it has clones".to_owned(),
             (_, EPERM | EACCES | EROFS) => {
                 format!("; the capabilities of {client} must include 'profile rbd pool={pool}'")
@@ -142,6 +146,22 @@ impl Place {
                 self.describe(failure)
             )),
             End::Unknown(failure) => Deletion::Uncertain(self.describe(failure)),
+        }
+    }
+
+    /// Why a removal from the trash left something; `None` if it left nothing.
+    pub(super) fn left(&self, reply: &Result<End, Trouble>) -> Option<String> {
+        match reply {
+            Ok(End::Removed) => None,
+            Ok(End::Trashed) => Some(self.in_trash()),
+            Ok(
+                End::InUse(failure)
+                | End::Refused(failure)
+                | End::Unprotected(failure)
+                | End::SnapGone(failure)
+                | End::Unknown(failure),
+            ) => Some(self.describe(failure)),
+            Err(trouble) => Some(self.of_trouble(trouble)),
         }
     }
 

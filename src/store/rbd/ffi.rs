@@ -103,6 +103,10 @@ pub(super) struct Trashed {
     pub(super) id: CString,
     /// The image's name before it was moved to the trash.
     pub(super) name: String,
+    /// When it was moved there, in seconds since the epoch.
+    pub(super) since: i64,
+    /// It stays at least until then, in seconds since the epoch.
+    pub(super) until: i64,
     /// The image is in the trash because its removal has begun, so parts of it may be gone.
     pub(super) removing: bool,
 }
@@ -155,6 +159,14 @@ impl Pool {
         })
     }
 
+    /// The same for writing, which registers a watcher.
+    pub(super) fn open_trashed_to_write(self: &Rc<Self>, id: &CStr) -> Result<Image, Errno> {
+        self.opened(|handle| {
+            // SAFETY: as above.
+            unsafe { (self.rbd().rbd_open_by_id)(self.handle, id.as_ptr(), handle, null()) }
+        })
+    }
+
     fn opened(self: &Rc<Self>, open: impl FnOnce(*mut Handle) -> c_int) -> Result<Image, Errno> {
         let mut handle = null_mut();
         check(open(&raw mut handle))?;
@@ -191,6 +203,8 @@ impl Pool {
             Trashed {
                 id: CStr::from_ptr(entry.id).to_owned(),
                 name: copied(entry.name),
+                since: entry.deletion_time,
+                until: entry.deferment_end_time,
                 removing: entry.source == SOURCE_REMOVING,
             }
         };
@@ -216,13 +230,6 @@ impl Pool {
 
     /// Removes an image and its data. `progress` is called now and then, from any thread.
     pub(super) fn remove(&self, name: &CStr, progress: &(dyn Fn() + Sync)) -> Result<(), Errno> {
-        unsafe extern "C" fn tell(_done: u64, _all: u64, progress: *mut c_void) -> c_int {
-            // SAFETY: the pointer is the one passed below, to a reference that lives until the call
-            // returns; a panic ends the process at this boundary.
-            let progress = unsafe { *progress.cast::<&(dyn Fn() + Sync)>() };
-            progress();
-            0
-        }
         let progress = &raw const progress;
         // SAFETY: the pool lives; the name is a C text; the call is synchronous, so nobody uses
         // `progress` after it, and `tell` only reads it.
@@ -232,6 +239,32 @@ impl Pool {
         })?;
         Ok(())
     }
+}
+
+impl Pool {
+    /// Removes an image that is in the trash, unless it is to stay there for a time. `progress` as above.
+    pub(super) fn trash_remove(
+        &self,
+        id: &CStr,
+        progress: &(dyn Fn() + Sync),
+    ) -> Result<(), Errno> {
+        let progress = &raw const progress;
+        // SAFETY: as for `remove`.
+        check(unsafe {
+            let remove = self.rbd().rbd_trash_remove_with_progress;
+            remove(self.handle, id.as_ptr(), false, tell, progress.cast_mut().cast())
+        })?;
+        Ok(())
+    }
+}
+
+/// Calls the function at this address.
+unsafe extern "C" fn tell(_done: u64, _all: u64, progress: *mut c_void) -> c_int {
+    // SAFETY: this is the address that was handed over, of a reference that lives until the call
+    // returns; a panic ends the process at this border.
+    let progress = unsafe { *progress.cast::<&(dyn Fn() + Sync)>() };
+    progress();
+    0
 }
 
 impl Drop for Pool {

@@ -6,6 +6,7 @@
 //! even while it waits for Ceph, when the service dies.
 
 mod delete;
+mod purge;
 mod session;
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -64,6 +65,7 @@ fn answer(
         Request::Inspect(target) => session.inspect(target),
         Request::Delete(target) => session.delete(target),
         Request::Read { target, offset } => session.read(target, *offset, bytes),
+        Request::Purge(target) => session.purge(target),
         Request::Pin(target) => session.pin(target),
         Request::Repair(target) => session.repair(target),
     }

@@ -49,6 +49,8 @@ pub(super) enum Request {
     Read { target: Target, offset: u64 },
     /// Recreates a lost snapshot of an image that kept its name, without protecting it.
     Pin(Target),
+    /// Removes from the trash, for good, what had this name.
+    Purge(Target),
     /// Restores from the trash and protects the snapshot, as needed.
     Repair(Target),
 }
@@ -62,7 +64,7 @@ pub(super) enum Reply {
     Done,
     /// To `Inspect`.
     Found(Found),
-    /// To `Delete`.
+    /// To `Delete` and `Purge`.
     Ended(End),
     /// To `Read`: this number of bytes follow, 0 at the end of the image.
     Chunk(usize),
@@ -83,7 +85,13 @@ pub(super) enum Found {
         watchers: Vec<String>,
     },
     /// No image, but the trash has one that had this name.
-    Trash { size: u64 },
+    Trash {
+        size: u64,
+        /// Since when, in seconds.
+        since: i64,
+        /// Until when at the least; not after `since` where nobody said so.
+        until: i64,
+    },
     /// No image, but the trash has one with an unfinished removal.
     Removing,
     /// No image, in a pool that could be listed.
@@ -153,6 +161,7 @@ pub(super) enum Step {
     RemoveSnap,
     Remove,
     TrashMove,
+    TrashRemove,
     TrashRestore,
     CreateSnap,
     Protect,

@@ -1,10 +1,10 @@
 //! An image, and its snapshots.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::null_mut;
 use std::rc::Rc;
 
-use super::library::{GroupInfo, Handle, NO_POOL, Rbd, Text, WatcherInfo};
+use super::library::{GroupInfo, Handle, NO_POOL, Rbd, SnapInfo, Text, WatcherInfo};
 use super::{Errno, Pool, check, copied, grown};
 
 /// An open image.
@@ -70,6 +70,32 @@ impl Image {
             (self.rbd().rbd_snap_exists)(self.handle, snap.as_ptr(), &raw mut exists)
         })?;
         Ok(exists)
+    }
+
+    /// The names of its snapshots.
+    pub(in super::super) fn snaps(&self) -> Result<Vec<CString>, Errno> {
+        const ERANGE: i32 = 34;
+        const EMPTY: SnapInfo = SnapInfo { id: 0, size: 0, name: null_mut() };
+        let mut size: c_int = 16;
+        loop {
+            let mut found = vec![EMPTY; usize::try_from(size).unwrap_or_default().max(1)];
+            // SAFETY: the image is open; the buffer has `size` entries, one of which ends the list.
+            let count = unsafe {
+                (self.rbd().rbd_snap_list)(self.handle, found.as_mut_ptr(), &raw mut size)
+            };
+            match check(count) {
+                Ok(_) => {}
+                // `size` is now what is needed
+                Err(Errno(ERANGE)) => continue,
+                Err(errno) => return Err(errno),
+            }
+            let filled = found.iter().take_while(|one| !one.name.is_null());
+            // SAFETY: each name was allocated by the list and ends with NUL.
+            let names = filled.map(|one| unsafe { CStr::from_ptr(one.name) }.to_owned()).collect();
+            // SAFETY: the names of the list, which ends with one that is null, are freed once, here.
+            unsafe { (self.rbd().rbd_snap_list_end)(found.as_mut_ptr()) };
+            return Ok(names);
+        }
     }
 
     /// Selects a snapshot for the following calls.

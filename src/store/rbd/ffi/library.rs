@@ -31,6 +31,15 @@ pub(super) struct TrashInfo {
     pub(super) deferment_end_time: i64,
 }
 
+/// `rbd_snap_info_t`.
+#[repr(C)]
+#[derive(Clone)]
+pub(super) struct SnapInfo {
+    pub(super) id: u64,
+    pub(super) size: u64,
+    pub(super) name: *mut c_char,
+}
+
 /// `rbd_image_watcher_t`.
 #[repr(C)]
 #[derive(Clone)]
@@ -92,9 +101,11 @@ functions!(Rbd of "librbd.so.1" {
     rbd_trash_list_cleanup(*mut TrashInfo, usize);
     rbd_trash_move(Handle, Text, u64) -> c_int;
     rbd_trash_restore(Handle, Text, Text) -> c_int;
+    rbd_trash_remove_with_progress(Handle, Text, bool, Progress, *mut c_void) -> c_int;
     rbd_remove_with_progress(Handle, Text, Progress, *mut c_void) -> c_int;
     rbd_open(Handle, Text, *mut Handle, Text) -> c_int;
     rbd_open_read_only(Handle, Text, *mut Handle, Text) -> c_int;
+    rbd_open_by_id(Handle, Text, *mut Handle, Text) -> c_int;
     rbd_open_by_id_read_only(Handle, Text, *mut Handle, Text) -> c_int;
     rbd_close(Handle) -> c_int;
     rbd_get_size(Handle, *mut u64) -> c_int;
@@ -103,6 +114,8 @@ functions!(Rbd of "librbd.so.1" {
     rbd_watchers_list_cleanup(*mut WatcherInfo, usize);
     rbd_get_group(Handle, *mut GroupInfo, usize) -> c_int;
     rbd_group_info_cleanup(*mut GroupInfo, usize) -> c_int;
+    rbd_snap_list(Handle, *mut SnapInfo, *mut c_int) -> c_int;
+    rbd_snap_list_end(*mut SnapInfo);
     rbd_snap_exists(Handle, Text, *mut bool) -> c_int;
     rbd_snap_set(Handle, Text) -> c_int;
     rbd_snap_is_protected(Handle, Text, *mut c_int) -> c_int;

@@ -17,10 +17,10 @@ use super::working;
 const EPERM: Errno = Errno(1);
 const EACCES: Errno = Errno(13);
 const EBUSY: Errno = Errno(16);
-const EINVAL: Errno = Errno(22);
+pub(super) const EINVAL: Errno = Errno(22);
 const EROFS: Errno = Errno(30);
 const EMLINK: Errno = Errno(31);
-const ENOTEMPTY: Errno = Errno(39);
+pub(super) const ENOTEMPTY: Errno = Errno(39);
 
 impl Session {
     pub(super) fn delete(&self, target: &Target) -> Result<Reply, Failure> {
@@ -115,7 +115,7 @@ fn kept(pool: &Pool, names: &Names) -> Result<usize, Errno> {
 }
 
 /// What an error of a changing step means for the data.
-fn refused(step: Step, errno: Errno) -> End {
+pub(super) fn refused(step: Step, errno: Errno) -> End {
     let failure = at(step)(errno);
     match errno {
         EBUSY | EMLINK => End::InUse(failure),

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool};
+use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool, Trashed};
 use super::super::protocol::{CHUNK, Failure, Found, Reply, Settings, Snap, Step, Target};
 use super::working;
 
@@ -93,10 +93,10 @@ impl Session {
             Err(ENOENT) => match self.remains(target)? {
                 Remains::Nothing => Found::Absent,
                 Remains::Removing => Found::Removing,
-                Remains::Trashed(id) => {
+                Remains::Trashed(Trashed { id, since, until, .. }) => {
                     let image = pool.open_trashed(&id, None);
                     let size = image.and_then(|image| image.size()).map_err(at(Step::OpenImage))?;
-                    Found::Trash { size }
+                    Found::Trash { size, since, until }
                 }
             },
             Err(errno) => return Err(at(Step::OpenImage)(errno)),
@@ -140,7 +140,7 @@ impl Session {
         let opened = match self.remains(target)? {
             Remains::Nothing => return Ok(None),
             Remains::Removing => Err(ENOENT),
-            Remains::Trashed(id) => or_without_snap(snap, |snap| pool.open_trashed(&id, snap)),
+            Remains::Trashed(one) => or_without_snap(snap, |snap| pool.open_trashed(&one.id, snap)),
         };
         opened.map(Some).map_err(at(Step::OpenImage))
     }
@@ -164,7 +164,7 @@ impl Session {
         let (pool, names) = self.place(target)?;
         let image = match pool.open(&names.image) {
             Err(ENOENT) => {
-                let Remains::Trashed(id) = self.remains(target)? else {
+                let Remains::Trashed(Trashed { id, .. }) = self.remains(target)? else {
                     return Err(at(Step::OpenImage)(ENOENT));
                 };
                 pool.trash_restore(&id, &names.image).map_err(at(Step::TrashRestore))?;
@@ -186,14 +186,14 @@ impl Session {
 impl Session {
     /// The state of an image that could not be opened. The pool must still exist: a deleted pool
     /// lists as empty.
-    fn remains(&self, target: &Target) -> Result<Remains, Failure> {
+    pub(super) fn remains(&self, target: &Target) -> Result<Remains, Failure> {
         self.cluster.refresh().map_err(at(Step::OpenPool))?;
         let pool = self.open_pool(&target.pool)?;
         let mut trash = pool.trash().map_err(at(Step::ListTrash))?;
         trash.retain(|trashed| trashed.name == target.image);
         match (trash.pop(), trash.is_empty()) {
             (Some(trashed), true) if trashed.removing => return Ok(Remains::Removing),
-            (Some(trashed), true) => return Ok(Remains::Trashed(trashed.id)),
+            (Some(trashed), true) => return Ok(Remains::Trashed(trashed)),
             (None, _) => {}
             (Some(_), false) => return Err(Failure { step: Step::SeveralInTrash, errno: 0 }),
         }
@@ -203,9 +203,9 @@ impl Session {
 }
 
 /// The state of an image that could not be opened.
-enum Remains {
-    /// The image is in the trash, under this id.
-    Trashed(CString),
+pub(super) enum Remains {
+    /// The image is in the trash.
+    Trashed(Trashed),
     /// A removal was interrupted: it removes the header before the name.
     Removing,
     Nothing,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Destroyer, destroy, refusal, stays_gone};
+use super::{Destroyer, destroy, refusal, retained, stays_gone};
 use crate::support::ceph::{Ceph, Shared};
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
@@ -50,6 +50,9 @@ async fn the_trash_gives_back(by: Destroyer, kind: Kind) {
         assert!(refusal(&refused).2.contains("checksum"), "{refused:?}");
         assert!(trashed(&ceph, &id).await.is_some(), "it is left there");
     }
+    let listed = retained(&cloud, &id).await.unwrap();
+    assert_eq!((&listed["chance"], &listed["kept_bytes"]), (&json!("checksum"), &before["size"]));
+    assert!(listed["locations"][0]["retained"]["since"].is_string(), "{listed}");
     let reverted = cloud.service.revert_with(&id, &json!({"verify": "checksum"})).await;
     assert_eq!(reverted.status, 200, "{reverted:?}");
     assert_eq!(cloud.document(&id).await, before);
@@ -83,4 +86,29 @@ async fn a_trash_of_ceph_that_was_purged_gives_nothing_back() {
     ceph.run(&["rbd", "snap", "purge", "--pool", "images", "--image-id", &inner]).await;
     ceph.run(&["rbd", "trash", "rm", &format!("images/{inner}")]).await;
     stays_gone(&cloud, &id, "is gone").await;
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn the_trash_of_ceph_loses_an_image_and_its_snapshots_for_good() {
+    let by = Destroyer::Ours;
+    let (cloud, ceph) = with_pool(Kind::Mariadb, by).await;
+    let (id, _) = snapped_image(&cloud, &ceph).await;
+    let (other, _) = snapped_image(&cloud, &ceph).await;
+    for id in [&id, &other] {
+        destroy(&cloud, id, by).await;
+    }
+    let purge = ["retained", "purge", &id, "--older-than", "0s", "--yes", "--json"];
+    let run = cloud.run(&purge);
+    assert_eq!(run.exit, Some(0), "{run:?}");
+    let purged = &run.json_lines()[0];
+    assert_eq!(
+        (&purged["purged"], &purged["removed"]["cold"]["pieces"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(trashed(&ceph, &id).await, None);
+    assert!(trashed(&ceph, &other).await.is_some(), "the other one is there");
+    stays_gone(&cloud, &id, "is gone").await;
+    let again = cloud.run(&purge);
+    assert_eq!(again.exit, Some(0), "there is nothing left: {again:?}");
 }
