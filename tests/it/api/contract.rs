@@ -19,7 +19,8 @@ const EXAMPLES: &str = "60";
 const KNOWN_MARKER: &str = "[parameters]\n\"query.marker\" = \"b\"\n\"query.store\" = \"file\"\n";
 
 /// Constraints that no schema expresses: ids and a selection exclude each other, one time is later
-/// than another or in the future, audit entries have their own ids.
+/// than another or in the future, audit entries have their own ids, and a page of retained images
+/// continues where a link of the page before says.
 const UNSAID: &str = r#"
 [[operations]]
 include-path-regex = "/actions/(revert|hold|release|pause)$|/hold$"
@@ -30,6 +31,11 @@ positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 42
 include-path = "/v2/audit"
 [operations.parameters]
 "query.marker" = "0192f0c4-0000-7000-8000-000000000000"
+
+[[operations]]
+include-path = "/v2/retained-images"
+[operations.parameters]
+"query.marker" = "2026-11-29T13:30:00.000000_b"
 "#;
 
 /// An absent body may also be sent as `null`, as Go's clients do; no schema expresses that.

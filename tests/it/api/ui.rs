@@ -1,7 +1,10 @@
 //! How `/ui` is served. `tests/ui` tests the page itself in a browser.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::support::api::{Answer, TestApi};
 
@@ -59,7 +62,6 @@ async fn the_page_and_all_its_files_come_from_the_service_under_a_policy_that_al
         for part in [
             "default-src 'none'",
             "script-src 'self'",
-            "style-src 'self'",
             "connect-src 'self'",
             "frame-ancestors 'none'",
             "form-action 'none'",
@@ -69,6 +71,9 @@ async fn the_page_and_all_its_files_come_from_the_service_under_a_policy_that_al
             assert!(policy.split("; ").any(|one| one.trim() == part), "{name}: {part}: {policy}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        let hash = STANDARD.encode(digest(&SHA256, style_of_the_page(&api).await.as_bytes()));
+        let styles = format!("; style-src 'self' 'sha256-{hash}'; ");
+        assert!(policy.contains(&styles), "{name}: {styles}: {policy}");
         assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(file.header("cache-control"), Some("no-cache"));
         let text = text(&file).replace("http://www.w3.org/2000/svg", "");
@@ -79,15 +84,23 @@ async fn the_page_and_all_its_files_come_from_the_service_under_a_policy_that_al
     }
 }
 
+/// What is between the page's `<style>` and `</style>`.
+async fn style_of_the_page(api: &TestApi) -> String {
+    let page = api.get_anonymously("/ui/").await;
+    let (_, style) = text(&page).split_once("<style>").unwrap();
+    style.split_once("</style>").unwrap().0.to_owned()
+}
+
 #[tokio::test]
-async fn the_page_has_no_script_and_no_style_in_its_text() {
+async fn the_page_has_no_script_and_one_style_in_its_text() {
     let api = TestApi::new();
     let page = api.get_anonymously("/ui/").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     let page = text(&page);
     assert_eq!(page.matches("<script").count(), 1);
     assert!(page.contains("<script type=\"module\" src=\"main.js\"></script>"));
-    assert!(!page.contains("<style") && !page.contains(" style="));
+    assert_eq!(page.matches("<style").count(), 1);
+    assert!(!page.contains(" style="));
     let is_handler = |word: &str| word.starts_with("on") && word.contains("=\"");
     assert!(!page.split_whitespace().any(is_handler));
 }
