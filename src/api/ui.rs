@@ -68,7 +68,7 @@ macro_rules! files {
     };
 }
 
-static FILES: LazyLock<[File; 17]> = LazyLock::new(|| {
+static FILES: LazyLock<[File; 18]> = LazyLock::new(|| {
     files![
         "" = "index.html",
         "icon.svg" = "icon.svg",
@@ -84,6 +84,7 @@ static FILES: LazyLock<[File; 17]> = LazyLock::new(|| {
         "hold.js" = "hold.js",
         "main.js" = "main.js",
         "revert.js" = "revert.js",
+        "scrubbed.js" = "scrubbed.js",
         "scrubber.js" = "scrubber.js",
         "session.js" = "session.js",
         "state.js" = "state.js",

@@ -1,6 +1,8 @@
 // Unusual situations: hostile texts, two tabs, an unavailable service, an expired token, and very many images.
 
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { assertClean, assertForEverybody, dialog, inDialog, launch, open, row, rows, selected, signIn } from "./browser.mjs";
@@ -72,6 +74,41 @@ test("a pass that is too large destroys nothing until somebody has seen its plan
   assert.equal(await page.getByRole("button", { name: "Accept…" }).isVisible(), false);
   const { body } = await service.call("GET", "/v2/audit?operation=acceptScrub");
   assert.equal(body.audit.length, 1);
+  await assertClean(page);
+  await page.context().close();
+  await service.stop();
+});
+
+test("a scrubbed image whose data is there again is found, and comes back after its hash was compared", async () => {
+  const service = await Service.demo();
+  await service.down();
+  const [id] = service.add({ name: () => "destroyed", owner: "5f0c8d1e2b3a4c5d", ago: 7200 });
+  const file = join(service.folder, "images", id);
+  const bytes = readFileSync(file);
+  await service.up();
+  await until("the end of the pass", () => service.status(id).status === "deleted");
+  const page = await open(browser, service);
+  await signIn(page, service.token);
+  await page.getByRole("button", { name: "Scrubbed", exact: true }).click();
+  await page.locator("#scrubbed-footing", { hasText: /^0 of [1-9]\d* scrubbed images could come back$/ }).waitFor();
+  // As from a backup of the store.
+  writeFileSync(file, Buffer.from(bytes).fill("y", 0, 1));
+  await page.getByRole("button", { name: "Show", exact: true }).click();
+  const found = page.getByRole("row", { name: id });
+  await found.getByText("if the hash of the kept data is right").waitFor();
+  await assertForEverybody(page, "scrubbed images");
+  await found.getByRole("button", { name: "Revert…" }).click();
+  await assertForEverybody(page, "the question before a scrubbed image");
+  await inDialog(page, "Revert").click();
+  await dialog(page).getByRole("alert").waitFor();
+  assert.equal(service.status(id).status, "deleted", "other data does not come back");
+  writeFileSync(file, bytes);
+  await inDialog(page, "Revert").click();
+  await until("the image", () => service.status(id).status === "active");
+  await page.locator("#scrubbed-footing", { hasText: /^0 of [1-9]/ }).waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("no such image");
+  await page.keyboard.press("Enter");
+  await page.locator("#scrubbed-footing", { hasText: "0 of 0 scrubbed images" }).waitFor();
   await assertClean(page);
   await page.context().close();
   await service.stop();

@@ -10,6 +10,7 @@ const WORDS = {
   revertImage: "revert",
   scrubImage: "destroyed",
   scrubRemovedLocations: "removed locations destroyed",
+  purgeRetained: "kept data removed",
   holdImage: "hold",
   releaseImage: "release",
   pauseScrubber: "pause",

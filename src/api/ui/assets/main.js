@@ -9,6 +9,7 @@ import { bytes, images, moment, number, span } from "./format.js";
 import * as grid from "./grid.js";
 import { hold, release } from "./hold.js";
 import { preview, revert } from "./revert.js";
+import * as scrubbed from "./scrubbed.js";
 import * as scrubber from "./scrubber.js";
 import * as session from "./session.js";
 import { state } from "./state.js";
@@ -24,6 +25,7 @@ let isReading = false;
 function wire() {
   grid.start(open);
   bursts.start();
+  scrubbed.start();
   audit.start();
   const on = (id, event, action) => byId(id).addEventListener(event, action);
   on("pause", "click", () => scrubber.pause());
@@ -154,6 +156,7 @@ function turn(view) {
     byId(`${tab.dataset.view}-view`).hidden = !isChosen;
   }
   if (view === "audit") audit.load();
+  if (view === "scrubbed") scrubbed.load();
 }
 
 async function begin() {
