@@ -145,7 +145,7 @@ pub(crate) fn retained() -> Value {
                 }
             }]
         }],
-        "looked_at": 50,
+        "examined": 50,
         "unreadable": 0,
         "first": "/v2/retained-images?limit=50",
         "next": format!(

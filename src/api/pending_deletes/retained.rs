@@ -59,7 +59,7 @@ pub struct RetainedImages {
     /// Those of the scrubbed images of this page that could come back, the last scrubbed one first.
     pub retained_images: Vec<RetainedImage>,
     /// How many scrubbed images this page looked at.
-    pub looked_at: u64,
+    pub examined: u64,
     /// How many of these have rows that cannot be read.
     pub unreadable: u64,
     /// Path and query of the first page.
@@ -160,7 +160,7 @@ pub(crate) async fn list_retained_images(
             .iter()
             .map(|one| RetainedImage::of(one, &state.view))
             .collect(),
-        looked_at: page.looked_at as u64,
+        examined: page.examined as u64,
         unreadable: page.unreadable as u64,
         first: parameters.link(None),
         next: next.map(|marker| parameters.link(Some(&marker))),

@@ -34,7 +34,7 @@ pub(super) async fn run(
     complain(&"asking the stores about each image; this can take minutes");
     let mut rows = Vec::new();
     let view = app.view();
-    let looked_at = each(app, query, limit, |found| {
+    let examined = each(app, query, limit, |found| {
         if form.json {
             return json_line(&RetainedImage::of(found, &view));
         }
@@ -46,10 +46,10 @@ pub(super) async fn run(
         return Ok(Exit::Ok);
     }
     if rows.is_empty() {
-        let noun = if looked_at == 1 { "image" } else { "images" };
-        line(format_args!("none of {looked_at} scrubbed {noun} could come back"))?;
+        let noun = if examined == 1 { "image" } else { "images" };
+        line(format_args!("none of {examined} scrubbed {noun} could come back"))?;
     } else {
-        tell(rows, looked_at, form.wide)?;
+        tell(rows, examined, form.wide)?;
     }
     Ok(Exit::Ok)
 }
@@ -80,7 +80,7 @@ fn row(found: &SecondChance, now: Timestamp) -> Line {
     (line, kept)
 }
 
-fn tell(rows: Vec<Line>, looked_at: usize, wide: bool) -> Result<(), CliError> {
+fn tell(rows: Vec<Line>, examined: usize, wide: bool) -> Result<(), CliError> {
     let all = Tally { images: rows.len() as u64, bytes: rows.iter().map(|(_, kept)| kept).sum() };
     let mut table = Table::new([
         ("ID", Fit::Whole),
@@ -98,7 +98,7 @@ fn tell(rows: Vec<Line>, looked_at: usize, wide: bool) -> Result<(), CliError> {
     table.print(wide)?;
     line("")?;
     let noun = if all.images == 1 { "image" } else { "images" };
-    line(format_args!("{} {noun} of {looked_at} looked at, {} kept", all.images, bytes(all.bytes)))
+    line(format_args!("{} {noun} of {examined} looked at, {} kept", all.images, bytes(all.bytes)))
 }
 
 /// Looks at page after page until so many were found; how many were looked at.
@@ -110,7 +110,7 @@ async fn each(
 ) -> Result<usize, CliError> {
     query.limit = PAGE;
     let (mut most, mut found) = (limit.map_or(usize::MAX, NonZeroUsize::get), 0);
-    let (mut looked_at, mut unreadable) = (0, 0);
+    let (mut examined, mut unreadable) = (0, 0);
     loop {
         let page = app.reverter.list_retained(&Admin::local_operator(), &query).await?;
         for one in page.images.iter().take(most) {
@@ -118,11 +118,11 @@ async fn each(
         }
         most -= page.images.len().min(most);
         found += page.images.len();
-        let told = looked_at / TOLD_EVERY;
-        looked_at += page.looked_at;
+        let told = examined / TOLD_EVERY;
+        examined += page.examined;
         unreadable += page.unreadable;
-        if looked_at / TOLD_EVERY > told {
-            complain(&format_args!("looked at {looked_at}, {found} could come back"));
+        if examined / TOLD_EVERY > told {
+            complain(&format_args!("looked at {examined}, {found} could come back"));
         }
         query.marker = page.next;
         if most == 0 || query.marker.is_none() {
@@ -132,5 +132,5 @@ async fn each(
     if unreadable > 0 {
         complain(&format_args!("{unreadable} of the images have rows that cannot be read"));
     }
-    Ok(looked_at)
+    Ok(examined)
 }

@@ -108,7 +108,7 @@ pub struct RetainedPage {
     /// Those that could, the last changed one first.
     pub images: Vec<SecondChance>,
     /// How many scrubbed images were looked at.
-    pub looked_at: usize,
+    pub examined: usize,
     /// Those whose rows cannot be read.
     pub unreadable: usize,
     /// Where to continue; `None` after the last image.
@@ -124,8 +124,8 @@ impl Reverter {
         query: &ScrubbedQuery,
     ) -> Result<RetainedPage, RepoError> {
         let scrubbed = self.repo.list_scrubbed(query).await?;
-        let (looked_at, next) = (scrubbed.ids.len(), scrubbed.next);
-        let mut page = RetainedPage { looked_at, next, ..RetainedPage::default() };
+        let (examined, next) = (scrubbed.ids.len(), scrubbed.next);
+        let mut page = RetainedPage { examined, next, ..RetainedPage::default() };
         for some in scrubbed.ids.chunks(BATCH) {
             let (images, unreadable) = self.read_scrubbed(some).await?;
             page.unreadable += unreadable;

@@ -59,7 +59,7 @@ async fn what_could_come_back_is_listed_with_what_is_left_of_it() {
                     "problem": "there is data of the same size"
                 }]
             }],
-            "looked_at": 1,
+            "examined": 1,
             "unreadable": 0,
             "first": "/v2/retained-images?limit=1",
             "next": "/v2/retained-images?limit=1&marker=2026-11-22T13%3A05%3A00.000000_c"
@@ -99,7 +99,7 @@ async fn what_is_gone_is_counted_and_what_cannot_be_told_is_said() {
     *api.store.down.lock().unwrap() = None;
     api.store.objects.lock().unwrap().remove(DATA);
     let page = api.get(URI).await.json();
-    assert_eq!((ids(&page), &page["looked_at"]), (vec![], &json!(3)));
+    assert_eq!((ids(&page), &page["examined"]), (vec![], &json!(3)));
 }
 
 #[tokio::test]

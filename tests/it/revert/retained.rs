@@ -12,8 +12,8 @@ use crate::support::world::World;
 on_each_database! {
     a_scrubbed_image_is_listed_once_its_data_is_in_its_place_again,
     what_waits_or_lives_is_not_among_the_scrubbed,
-    every_scrubbed_image_is_looked_at_once_page_by_page,
-    filters_choose_which_scrubbed_images_are_looked_at,
+    every_scrubbed_image_is_examined_once_page_by_page,
+    filters_choose_which_scrubbed_images_are_examined,
 }
 
 /// Of `contents`.
@@ -46,7 +46,7 @@ async fn a_scrubbed_image_is_listed_once_its_data_is_in_its_place_again(kind: Ki
     let world = World::new(kind).await;
     scrubbed(&world, &["a", "b"]).await;
     let gone = page(&world, &all()).await;
-    assert_eq!((ids(&gone), gone.looked_at, &gone.next), (vec![], 2, &None));
+    assert_eq!((ids(&gone), gone.examined, &gone.next), (vec![], 2, &None));
 
     std::fs::write(world.datadir().join("a"), b"contents").unwrap();
     std::fs::write(world.datadir().join("b"), b"another size").unwrap();
@@ -82,7 +82,7 @@ async fn what_waits_or_lives_is_not_among_the_scrubbed(kind: Kind) {
     assert_eq!(found.images[0].chance, Chance::Revert, "its store was never asked to destroy it");
 }
 
-async fn every_scrubbed_image_is_looked_at_once_page_by_page(kind: Kind) {
+async fn every_scrubbed_image_is_examined_once_page_by_page(kind: Kind) {
     let world = World::new(kind).await;
     let some = ["a", "b", "c", "d", "e"];
     scrubbed(&world, &some).await;
@@ -104,7 +104,7 @@ async fn every_scrubbed_image_is_looked_at_once_page_by_page(kind: Kind) {
         loop {
             let page = page(&world, &query).await;
             pages += 1;
-            assert!(page.looked_at <= limit as usize, "{page:?}");
+            assert!(page.examined <= limit as usize, "{page:?}");
             seen.extend(ids(&page).into_iter().map(str::to_owned));
             query.marker = page.next;
             if query.marker.is_none() {
@@ -116,7 +116,7 @@ async fn every_scrubbed_image_is_looked_at_once_page_by_page(kind: Kind) {
     }
 }
 
-async fn filters_choose_which_scrubbed_images_are_looked_at(kind: Kind) {
+async fn filters_choose_which_scrubbed_images_are_examined(kind: Kind) {
     let world = World::new(kind).await;
     scrubbed(&world, &["a", "b"]).await;
     world.db.execute("UPDATE images SET owner = 'p2' WHERE id = 'b'").await;
@@ -135,6 +135,6 @@ async fn filters_choose_which_scrubbed_images_are_looked_at(kind: Kind) {
         (before("2026-11-22T11:00:01"), 2),
         (before("2026-11-22T11:00:00"), 0),
     ] {
-        assert_eq!(page(&world, &query).await.looked_at, expected, "{query:?}");
+        assert_eq!(page(&world, &query).await.examined, expected, "{query:?}");
     }
 }

@@ -23,7 +23,7 @@ on_each_database! {
     nothing_is_written_when_the_data_is_missing,
     nothing_is_written_when_a_store_cannot_be_asked,
     absence_is_not_believed_where_living_images_are_absent_too,
-    the_data_is_not_looked_at_when_the_caller_says_so,
+    the_data_is_not_examined_when_the_caller_says_so,
     a_checksum_that_differs_is_found,
     a_dry_run_writes_nothing,
     kinds_of_children_can_be_skipped,
@@ -144,7 +144,7 @@ async fn nothing_is_written_when_a_store_cannot_be_asked(kind: Kind) {
     assert_eq!(world.status("a").await, "pending_delete deleted time");
 }
 
-async fn the_data_is_not_looked_at_when_the_caller_says_so(kind: Kind) {
+async fn the_data_is_not_examined_when_the_caller_says_so(kind: Kind) {
     let world = World::new(kind).await;
     world.rows().deleted_image("a", "rbd://fsid/pool/a/snap", 8).await;
     let reverted = world.revert_with("a", &RevertRequest::whole(Verify::None)).await.unwrap();

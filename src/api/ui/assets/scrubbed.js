@@ -48,7 +48,7 @@ async function read(path) {
   try {
     const page = await api.get(path);
     shown.push(...page.retained_images);
-    lookedAt += page.looked_at;
+    lookedAt += page.examined;
     next = page.next ?? null;
     tell();
   } catch (error) {
