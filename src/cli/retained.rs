@@ -1,4 +1,4 @@
-//! `glance-revert retained`: removes for good what stores have kept of scrubbed images.
+//! `glance-revert retained`: permanently removes what stores kept of scrubbed images.
 
 mod report;
 
@@ -21,7 +21,7 @@ use crate::domain::store::Remains;
 use crate::server::signals::of_a_command;
 use crate::telemetry::AuditTrail;
 
-/// Images whose stores are asked side by side.
+/// Number of images whose stores are asked in parallel.
 const SIDE_BY_SIDE: usize = 8;
 
 #[derive(Debug, Args)]

@@ -1,8 +1,8 @@
-//! Removing for good what stores have kept of scrubbed images.
+//! Permanently removes what stores kept of scrubbed images.
 //!
-//! No row changes, so no compare-and-set protects: a purge takes the lock of passes, which a pause
-//! waits for, and the locks of its images, which reverts take; looks at pauses, holds and rows under
-//! them; and never touches what is in its place, or what a row of another image names.
+//! A purge changes no row, so no compare-and-set protects it. It takes the pass lock, which a pause waits
+//! for, and the locks of its images, which reverts take; under these it checks pauses, holds and rows.
+//! It never touches an object that exists, or one that a row of another image names.
 
 mod error;
 mod shared;
@@ -33,7 +33,7 @@ const BATCH: usize = 256;
 /// By store.
 pub type ByStore = BTreeMap<StoreId, Remains>;
 
-/// What stores keep of a scrubbed image.
+/// What stores keep of one scrubbed image.
 #[derive(Debug, Clone)]
 pub struct Leavings {
     /// The image.
@@ -42,25 +42,25 @@ pub struct Leavings {
     pub kept: ByStore,
 }
 
-/// What became of an image's leavings.
+/// The result for one image.
 #[derive(Debug, Clone)]
 pub struct PurgedImage {
     /// The image.
     pub image: Image,
-    /// What was removed for good: it was seen not to be there any more.
+    /// What was removed: a listing afterwards no longer had it.
     pub removed: ByStore,
     /// What is still kept.
     pub left: ByStore,
-    /// Why.
+    /// Why it is still kept.
     pub problems: Vec<String>,
-    /// Whether it is in the audit table; else only in the log.
+    /// Whether the audit table has an entry; otherwise only the log has one.
     pub is_recorded: bool,
 }
 
-/// Is told what became of an image, as soon as that is known.
+/// Called with each image's result as soon as it is known.
 pub type TellPurged<'a> = &'a mut (dyn FnMut(&ImageId, Result<PurgedImage, PurgeError>) + Send);
 
-/// Removes for good what stores have kept.
+/// Purges scrubbed images.
 #[derive(Debug)]
 pub struct Purger {
     repo: Arc<dyn ScrubRepo>,
@@ -77,7 +77,7 @@ struct Candidate {
 }
 
 impl Purger {
-    /// Puts the parts together.
+    /// A purger of these images and stores.
     pub fn new(
         repo: Arc<dyn ScrubRepo>,
         lock: Arc<dyn ImageLock>,
@@ -88,8 +88,8 @@ impl Purger {
         Self { repo, lock, stores, clock, control }
     }
 
-    /// What a purge of this image would remove, if it was scrubbed so long ago. Takes no lock, changes
-    /// nothing, and does not look at the rows of other images.
+    /// What a purge of this image would remove. Takes no lock, changes nothing, and does not check the
+    /// rows of other images.
     pub async fn look(
         &self,
         _by: &Admin,
@@ -105,8 +105,8 @@ impl Purger {
         Ok(Leavings { image, kept })
     }
 
-    /// Removes what is kept of images that were scrubbed so long ago. What was not told of when this
-    /// ends was not touched.
+    /// Removes what is kept of images that were scrubbed at least `older_than` ago. Images without a
+    /// result when this returns were not touched.
     pub async fn purge(
         &self,
         by: &Admin,
@@ -191,7 +191,7 @@ impl Purger {
         Ok(())
     }
 
-    /// An image whose data was destroyed, at least so long ago, and that nobody holds.
+    /// The image, if it was scrubbed at least `older_than` ago and is not held.
     async fn candidate(&self, id: &ImageId, older_than: Duration) -> Result<Candidate, PurgeError> {
         let image = self.repo.get(id, Children::NONE).await?;
         let mut image = image.ok_or_else(|| PurgeError::NotFound(id.clone()))?;
@@ -224,8 +224,8 @@ impl Purger {
         Ok(Candidate { image, places })
     }
 
-    /// By the earlier of two clocks, and the latest of its times: what somebody did to the row since
-    /// counts too.
+    /// Compares the earlier of the two clocks with the latest time of its rows, so that any later change
+    /// counts as well.
     async fn must_be_old(&self, image: &Image, older_than: Duration) -> Result<(), PurgeError> {
         let now = self.clock.now().min(self.repo.now().await?);
         let times = image.locations.iter().map(|location| location.deleted_at);
@@ -258,7 +258,7 @@ impl Purger {
         for (_, placed) in &places {
             kept.push(self.kept(&id, placed).await?);
         }
-        // the walk may have taken long, and somebody may not know our locks
+        // the walk may have taken long, and Glance does not know our locks
         let now = self.repo.get(&id, Children::NONE).await?;
         if now.is_none_or(|now| now.version != image.version || now.state() != State::Scrubbed) {
             return Err(PurgeError::Busy(id));
@@ -272,7 +272,7 @@ impl Purger {
             let store = placed.store.id();
             let purged = match placed.store.purge(&id, &placed.uri).await {
                 Ok(purged) => purged,
-                // what is left is not known: nothing is claimed to be removed
+                // the outcome is unknown, so nothing is reported as removed
                 Err(error) => {
                     let why = Some(format!("it is unknown what is left: {error}"));
                     Purged { removed: Remains::default(), left: before, why }

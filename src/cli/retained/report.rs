@@ -1,4 +1,4 @@
-//! What would be removed, and what was.
+//! Output of a purge: what it would remove, and its results.
 
 use std::collections::BTreeMap;
 

@@ -28,19 +28,19 @@ impl<D: Dialect> SqlRepo<D> {
         for row in rows.iter().take(most) {
             let id = D::text(row, "id").map_err(repo_error)?.unwrap_or_default();
             let changed_at = D::maybe_time(row, "changed_at").unwrap_or_default();
-            // Glance writes no other ids and times
+            // Glance writes only such ids and times
             if let (Ok(id), Some(changed_at)) = (ImageId::parse(&id), changed_at) {
                 images.push(ScrubbedMarker { changed_at, id });
             }
         }
-        // a time that is not written as Glance writes it may be found again
+        // SQLite would find a time that is not written in Glance's form again
         let is_new = |last: &&ScrubbedMarker| query.marker.as_ref() != Some(*last);
         let next = images.last().filter(|_| rows.len() > most).filter(is_new).cloned();
         Ok(Scrubbed { ids: images.into_iter().map(|one| one.id).collect(), next })
     }
 }
 
-/// One more than the page has, to know whether there is another one.
+/// One row more than the page, which tells whether there is another page.
 fn scrubbed(query: &ScrubbedQuery) -> Statement {
     let marker = query.marker.as_ref();
     let (seen_at, seen_id) =

@@ -1,4 +1,4 @@
-//! Why nothing is removed for good.
+//! Why a purge is refused.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::domain::repo::RepoError;
 use crate::domain::store::StoreId;
 use crate::domain::time::{Timestamp, isotime};
 
-/// The reason where something is left, or may be, that should have been removed.
+/// The reason if something that should have been removed is left, or may be.
 pub const DATA_LEFT: &str = "image.data_left";
 
 /// Why a purge was refused. Nothing was removed.
@@ -22,37 +22,37 @@ pub enum PurgeError {
     /// CLAIMED.
     #[error("the scrubber is destroying the data of image {0}")]
     Claimed(ImageId),
-    /// PENDING, or another state in which its data may wait.
+    /// PENDING, or another state in which its data may still be scrubbed or come back.
     #[error("image {0} is not scrubbed: its status is {1}, or its data may still wait")]
     NotScrubbed(ImageId, ImageStatus),
-    /// It is held: by whom, until when.
+    /// It is held; by whom and until when.
     #[error("image {0} is held: {1}")]
     Held(ImageId, String),
-    /// It was scrubbed a short time ago.
+    /// It was scrubbed too recently.
     #[error(
-        "image {id} was scrubbed, or changed, at {}: that is not {} ago",
+        "image {id} was scrubbed or changed at {}, less than {} ago",
         isotime(*.since),
         humantime(*.older_than)
     )]
     Young {
         /// The image.
         id: ImageId,
-        /// The last of its times.
+        /// When it last changed.
         since: Timestamp,
-        /// How long ago that must be.
+        /// The minimum age.
         older_than: Duration,
     },
     /// A row of another image names the same data.
     #[error("image {1} names the same data as image {0}")]
     Shared(ImageId, ImageId),
-    /// Data is in its place.
-    #[error("store {1} has data of image {0} in its place: only what is deleted there is removed")]
+    /// An object exists.
+    #[error("store {1} has an object for image {0}; only deleted data is removed")]
     InPlace(ImageId, StoreId),
     /// Only an operator can remove it.
     #[error("what is kept of image {0} must be removed by hand: {1}")]
     ByHand(ImageId, String),
-    /// A store cannot tell what it keeps.
-    #[error("what is kept of image {0} cannot be told: {1}")]
+    /// A store did not answer.
+    #[error("it is unknown what is kept of image {0}: {1}")]
     Store(ImageId, String),
     /// Another process has the image.
     #[error("another process is working on image {0}, or its rows have changed")]
@@ -63,12 +63,12 @@ pub enum PurgeError {
     /// A pass is running.
     #[error("a pass is running")]
     PassRunning,
-    /// The database could not serve.
+    /// The database failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
 }
 
-/// In days, or in seconds.
+/// In whole days if possible, else in seconds.
 fn humantime(time: Duration) -> String {
     const DAY: u64 = 86_400;
     match time.as_secs() {

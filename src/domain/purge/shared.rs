@@ -1,4 +1,4 @@
-//! Which rows of other images name the data of images that are to be purged.
+//! Finds rows of other images that name the data of images to be purged.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,12 @@ use crate::domain::store::{Objects, Stores};
 /// Rows read at a time.
 const PAGE: u32 = 10_000;
 
-/// The images, by the names of the data that is to go, that name it and are not among those that are
-/// to be purged.
+/// For each object to be removed, another image that names it, if there is one.
 pub(super) struct Names(HashMap<String, Option<ImageId>>);
 
 impl Names {
-    /// Walks once over all rows, whatever their state: a row that was ended can come back by a revert of
-    /// its own image, which nobody has locked.
+    /// Reads all rows once, whatever their state: a revert of another image, which is not locked here,
+    /// could restore any of them.
     pub(super) async fn of(
         repo: &dyn ScrubRepo,
         stores: &dyn Stores,
@@ -36,7 +35,7 @@ impl Names {
                     return;
                 };
                 let Objects { names: exact, rough } = stores.objects(&held.location);
-                // a row without an exact name may name all that is roughly there
+                // a row without an exact name may mean any object of its rough name
                 let rough = rough.filter(|_| exact.is_empty());
                 for name in exact.into_iter().chain(rough) {
                     names.entry(name).and_modify(|by| *by = Some(image.clone()));
@@ -49,7 +48,7 @@ impl Names {
         }
     }
 
-    /// Another image that names some of its data.
+    /// Another image that names some of the candidate's data.
     pub(super) fn needed_by(&self, stores: &dyn Stores, candidate: &Candidate) -> Option<ImageId> {
         candidate.places.iter().find_map(|(location, _)| {
             let Objects { names, rough } = stores.objects(location);

@@ -1,4 +1,4 @@
-//! Which images could still come back although their data was destroyed.
+//! Lists scrubbed images that could still come back.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -11,21 +11,21 @@ use crate::domain::repo::{RepoError, ScrubbedMarker, ScrubbedQuery};
 use crate::domain::store::Retained;
 use crate::domain::time::Timestamp;
 
-/// Images whose stores are asked side by side.
+/// Number of images whose stores are asked in parallel.
 const SIDE_BY_SIDE: usize = 8;
 /// Images read at a time.
 const BATCH: usize = 64;
 
-/// What could bring an image back whose rows say that its data was destroyed.
+/// How a scrubbed image could come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chance {
-    /// Any revert: Glance ended its rows, and its data is in its place.
+    /// By any revert: Glance ended its rows, and its data exists.
     Revert,
-    /// A revert that compares the hash of the data that is kept, or there.
+    /// By a revert that compares the hash of the kept or existing data.
     Checksum,
-    /// Only an operator, in the store itself.
+    /// Only by an operator, in the store itself.
     ByHand,
-    /// A store cannot tell now.
+    /// A store did not answer.
     Unknown,
 }
 
@@ -40,7 +40,7 @@ impl Chance {
         }
     }
 
-    /// What one location is good for; `None` if nothing is left of it.
+    /// The chance that one location gives; `None` if nothing of it is left.
     fn of(finding: &Finding, has_hash: bool) -> Option<Self> {
         match finding {
             Finding::Present | Finding::Repairable { .. } | Finding::Repaired(_) => {
@@ -75,9 +75,9 @@ impl Chance {
 pub struct SecondChance {
     /// The image, without its properties, tags and members.
     pub image: Image,
-    /// The best of what its locations are good for.
+    /// The best chance of its locations.
     pub chance: Chance,
-    /// Its locations that something may be left of.
+    /// The locations of which something may be left.
     pub locations: Vec<Judged>,
 }
 
@@ -90,12 +90,12 @@ impl SecondChance {
         Some(Self { image, chance: best, locations })
     }
 
-    /// What stores have kept of it.
+    /// What stores kept of it.
     pub fn kept(&self) -> impl Iterator<Item = &Retained> {
         self.locations.iter().filter_map(|one| one.finding.kept())
     }
 
-    /// Until when something of it is kept at the least; `None` if that has no end, or none is known.
+    /// When the last kept piece may expire; `None` if never, or unknown.
     pub fn kept_until(&self) -> Option<Timestamp> {
         let ends: Option<Vec<_>> = self.kept().map(|kept| kept.until).collect();
         ends.into_iter().flatten().max()
@@ -105,19 +105,19 @@ impl SecondChance {
 /// A page of the images that could come back.
 #[derive(Debug, Default)]
 pub struct RetainedPage {
-    /// Those that could, the last changed one first.
+    /// The images, the last changed first.
     pub images: Vec<SecondChance>,
-    /// How many scrubbed images were looked at.
+    /// Number of scrubbed images that were examined.
     pub examined: usize,
-    /// Those whose rows cannot be read.
+    /// Number of images whose rows cannot be read.
     pub unreadable: usize,
     /// Where to continue; `None` after the last image.
     pub next: Option<ScrubbedMarker>,
 }
 
 impl Reverter {
-    /// Looks at a page of scrubbed images, and asks the stores what they have kept of each. Reads no
-    /// data, takes no lock and writes nothing.
+    /// Asks the stores what they kept of each image of one page. Reads no data, takes no lock and writes
+    /// nothing.
     pub async fn list_retained(
         &self,
         _by: &Admin,
@@ -137,7 +137,7 @@ impl Reverter {
         Ok(page)
     }
 
-    /// These images in this order, and how many of them cannot be read.
+    /// The images in this order, and the number of those that cannot be read.
     async fn read_scrubbed(&self, ids: &[ImageId]) -> Result<(Vec<Image>, usize), RepoError> {
         let wholes = self.repo.get_whole(ids, Children::NONE).await?;
         let mut unreadable = wholes.images.iter().filter(|image| image.is_err()).count();
@@ -153,7 +153,7 @@ impl Reverter {
         Ok((images, unreadable))
     }
 
-    /// What is left of an image; `None` if nothing is, or if it waits or lives.
+    /// What is left of an image; `None` if nothing is, or if it is pending or active.
     async fn second_chance(&self, image: Image) -> Result<Option<SecondChance>, RepoError> {
         if !image.may_be_scrubbed() {
             return Ok(None);

@@ -1,6 +1,6 @@
-//! Removing for good what a bucket has kept of a deleted object: its older versions, then the marks of
-//! its deletions. A mark is never removed above a version that is still there, which would show it
-//! again.
+//! Permanently removes what a versioned bucket kept of a deleted object: first its noncurrent versions,
+//! then its delete markers. A delete marker is never removed while a version is left under it, because
+//! that version would become current.
 
 use super::versions::Kept;
 use super::{Object, S3Store};
@@ -8,13 +8,13 @@ use crate::domain::store::{Keeps, Purged, Remains};
 use crate::store::http_fault::Fault;
 
 impl S3Store {
-    /// All versions of an object that is not there any more.
+    /// Everything the bucket keeps of an object that was deleted.
     pub(super) async fn all_kept(&self, object: &Object) -> Result<Keeps, Fault> {
         let all = self.client.history(&object.key, &object.call).await?;
         Ok(if is_there(&all) { Keeps::Current } else { Keeps::Remains(remains(&all)) })
     }
 
-    /// Removes them one by one, and looks what is left.
+    /// Removes each version, then lists what is left.
     pub(super) async fn remove_for_good(&self, object: &Object) -> Result<Purged, Fault> {
         let before = self.client.history(&object.key, &object.call).await?;
         if is_there(&before) {
@@ -37,7 +37,7 @@ impl S3Store {
         Ok(Purged { removed, left, why })
     }
 
-    /// The first refusal.
+    /// Tries all of them; returns the first failure.
     async fn remove_each(
         &self,
         object: &Object,

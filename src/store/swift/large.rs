@@ -1,6 +1,6 @@
-//! The second chance of a large object in a container with versions: its manifest and each of its
-//! segments are versions of their own. A static one says which, by their hashes; of a dynamic one the
-//! newest of each number are taken, and the hash of the whole tells whether they are the right ones.
+//! Recovers a large object in a versioned container, where the manifest and each segment have versions
+//! of their own. A static manifest identifies its segments by their hashes. For a dynamic one the
+//! newest version of each segment is used, and the hash of the whole image verifies the choice.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::domain::store::{ObjectStream, StoreError};
 use crate::net::header;
 use crate::store::http_fault::Fault;
 
-/// Exactly this data: a version of the manifest, and of each segment, in their order.
+/// One version of the manifest and one of each segment, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Large {
     pub(super) manifest: String,
@@ -40,14 +40,14 @@ impl Piece {
 }
 
 impl Large {
-    /// As [`Self::text`] has it.
+    /// Reads the form that [`Self::text`] writes.
     pub(super) fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// No version's id begins like it.
+    /// As JSON, which no version id of Swift looks like.
     pub(super) fn text(&self) -> String {
-        // plain data: it can be written
+        // serializing plain data cannot fail
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -57,7 +57,7 @@ impl Large {
 }
 
 impl SwiftStore {
-    /// The versions that a static large object's manifest names; `None` if one is not kept.
+    /// The versions of the segments that a static manifest names; `None` if one is missing.
     pub(super) async fn fixed_kept(
         &self,
         target: &Target,
@@ -81,7 +81,7 @@ impl SwiftStore {
         Ok(segments.map(|segments| Large { manifest, segments }))
     }
 
-    /// The newest versions of a dynamic large object's segments; `None` if one is not kept.
+    /// The newest version of each segment of a dynamic large object; `None` if one is missing.
     pub(super) async fn dynamic_kept(
         &self,
         target: &Target,
@@ -104,7 +104,7 @@ impl SwiftStore {
         Ok(segments.map(|segments| Large { manifest, segments }))
     }
 
-    /// The data, one segment after the other; `None` if the first is not kept any more.
+    /// Streams the segments in order; `None` if the first one is missing.
     pub(super) async fn read_large(
         &self,
         target: &Target,
@@ -134,7 +134,7 @@ impl SwiftStore {
         Ok(Some(begun.chain(rest.try_flatten()).boxed()))
     }
 
-    /// Has Swift make these versions the segments again, each where there is none, or it itself.
+    /// Restores each segment that is missing. Fails if a segment exists with other data.
     pub(super) async fn bring_segments_back(
         &self,
         target: &Target,
@@ -151,7 +151,7 @@ impl SwiftStore {
                 status if status.is_success() => {
                     let etag = header(there.headers(), "etag").map(|etag| etag.trim_matches('"'));
                     if etag != Some(&piece.hash) {
-                        let text = "another object came to the place of a segment";
+                        let text = "a segment exists again, with other data";
                         return Err(Fault::Unclear(text.to_owned()));
                     }
                 }

@@ -1,5 +1,5 @@
-//! Removing for good what a container has kept of a deleted object, and of its segments: the versions
-//! that hold data first, then the marks of deletions.
+//! Permanently removes what a container kept of a deleted object and of its segments: first the
+//! versions with data, then the delete markers.
 
 use reqwest::{Method, StatusCode};
 
@@ -11,12 +11,12 @@ use crate::domain::image::ImageId;
 use crate::domain::store::{Keeps, Presence, Purged, Remains};
 use crate::store::http_fault::Fault;
 
-/// All that is kept under one name and those of its segments.
+/// The versions of an object and of its segments.
 struct History {
     all: Vec<Listed>,
-    /// Where they lie, if not beside the object.
+    /// The container of the versions, if it is not the object's own.
     archive: Option<String>,
-    /// Whether an object, or a segment, is in its place.
+    /// Whether the object or a segment exists.
     is_there: bool,
 }
 
@@ -24,7 +24,7 @@ impl History {
     fn remains(&self) -> Remains {
         let mut sum = Remains::default();
         for one in self.all.iter().filter(|one| !is_mark(one)) {
-            // a manifest's segments are listed too
+            // the size of a manifest is that of its segments, which are listed as well
             let bytes = if one.slo_etag.is_some() { 0 } else { one.bytes };
             sum += Remains { pieces: 1, bytes };
         }
@@ -33,11 +33,11 @@ impl History {
 }
 
 impl SwiftStore {
-    /// All versions of an object that is not there any more.
+    /// Everything the container keeps of an object that was deleted.
     pub(super) async fn all_kept(&self, image: &ImageId, target: &Target) -> Result<Keeps, Fault> {
         if self.multi_tenant && self.head_container(target).await?.status() == StatusCode::NOT_FOUND
         {
-            // proved by the account
+            // the account's listing proves that the container is gone
             let is_there = self.presence(target).await? != Presence::Absent;
             return Ok(if is_there { Keeps::Current } else { Keeps::Remains(Remains::default()) });
         }
@@ -45,7 +45,7 @@ impl SwiftStore {
         Ok(if history.is_there { Keeps::Current } else { Keeps::Remains(history.remains()) })
     }
 
-    /// Removes them one by one, and looks what is left.
+    /// Removes each version, then lists what is left.
     pub(super) async fn remove_for_good(
         &self,
         image: &ImageId,
@@ -72,7 +72,7 @@ impl SwiftStore {
         Ok(Purged { removed, left, why })
     }
 
-    /// Of what holds data, or of the marks; the first refusal.
+    /// Removes either the delete markers or the versions with data; returns the first failure.
     async fn remove_each(&self, target: &Target, of: &History, marks: bool) -> Option<String> {
         let mut why = None;
         for one in of.all.iter().filter(|one| is_mark(one) == marks) {
@@ -80,7 +80,7 @@ impl SwiftStore {
             let (container, query) = match (&of.archive, &query) {
                 (Some(archive), _) => (archive, ""),
                 (None, Some(query)) => (&target.container, query.as_str()),
-                // without a version it would be the object itself
+                // a DELETE without a version would remove the object itself
                 (None, None) => continue,
             };
             let path = Path { container, object: Some(&one.name), query };
@@ -100,7 +100,7 @@ impl SwiftStore {
         let container = success(self.head_container(target).await?)?;
         let is_ours = |name: &str| {
             name == target.object
-                // only the image's own name says what a segment is of
+                // segments are recognised by the image's id only
                 || (target.object == image.as_str() && is_segment_of(target, name))
         };
         let object = &target.object;
@@ -149,5 +149,5 @@ impl SwiftStore {
     }
 }
 
-/// `-00001`, behind the name of its object.
+/// Length of `-00001`, which follows the object's name.
 const SEGMENT: usize = 6;
