@@ -448,11 +448,14 @@ pub(super) async fn a_thousand_objects_go_and_nothing_is_left(stand: &dyn Stand)
     assert_eq!(stand.count().await, empty + ids.len());
     let deletions = ids.iter().map(|id| async move {
         let placed = placed(stand, id.as_str());
-        delete(id, &placed).await
+        let mut deletion = delete(id, &placed).await;
+        // a server under load may answer too late: the next pass tries again
+        if matches!(deletion, Deletion::Uncertain(_)) {
+            deletion = delete(id, &placed).await;
+        }
+        assert!(matches!(deletion, Deletion::Deleted | Deletion::Gone), "{id}: {deletion:?}");
     });
-    let deletions: Vec<_> =
-        stream::iter(deletions.collect::<Vec<_>>()).buffer_unordered(16).collect().await;
-    assert!(deletions.iter().all(|deletion| *deletion == Deletion::Deleted));
+    stream::iter(deletions.collect::<Vec<_>>()).buffer_unordered(16).collect::<Vec<()>>().await;
     assert_eq!(stand.count().await, empty);
 }
 
