@@ -1,8 +1,9 @@
 //! Permanently removes what stores kept of scrubbed images.
 //!
-//! A purge changes no row, so no compare-and-set protects it. It takes the pass lock, which a pause waits
-//! for, and the locks of its images, which reverts take; under these it checks pauses, holds and rows.
-//! It never touches an object that exists, or one that a row of another image names.
+//! As in a pass, the locks only order the work; safety rests on the claim. It refuses a paused scrubber,
+//! held images and changed rows, and no revert on any node brings an image back while it is claimed.
+//! After the claim a purge looks at the stores again: it never touches an object that exists, or one that
+//! a row of another image names. The release restores the rows; after a crash the next pass ends them.
 
 mod error;
 mod shared;
@@ -19,11 +20,11 @@ use self::shared::Names;
 use super::audit::{Actor, AuditEntry, PURGE_RETAINED};
 use super::control::ControlRepo;
 use super::image::{Image, ImageId, State};
-use super::location::{Location, LocationStatus};
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::Children;
 use super::principal::Admin;
-use super::repo::{RepoError, ScrubRepo};
+use super::repo::{RepoError, ScrubRepo, Write};
+use super::scrub::{Claim, Settled, Work};
 use super::store::{Keeps, Placed, Purged, Remains, StoreError, StoreId, Stores};
 use super::time::{Clock, Timestamp};
 
@@ -72,8 +73,8 @@ pub struct Purger {
 
 /// A scrubbed image that may be purged, and where its data was.
 struct Candidate {
-    image: Image,
-    places: Vec<(Location, Placed)>,
+    work: Work,
+    places: Vec<Placed>,
 }
 
 impl Purger {
@@ -96,13 +97,13 @@ impl Purger {
         id: &ImageId,
         older_than: Duration,
     ) -> Result<Leavings, PurgeError> {
-        let Candidate { image, places } = self.candidate(id, older_than).await?;
+        let Candidate { work, places } = self.candidate(id, older_than).await?;
         let mut kept = ByStore::new();
-        for (_, placed) in &places {
+        for placed in &places {
             *kept.entry(placed.store.id().clone()).or_default() += self.kept(id, placed).await?;
         }
         kept.retain(|_, remains| remains.pieces > 0);
-        Ok(Leavings { image, kept })
+        Ok(Leavings { image: work.image().clone(), kept })
     }
 
     /// Removes what is kept of images that were scrubbed at least `older_than` ago. Images without a
@@ -173,15 +174,14 @@ impl Purger {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            if self.control.is_paused().await? {
-                return Err(PurgeError::Paused);
-            }
-            let id = candidate.image.id.clone();
+            let id = candidate.work.image().id.clone();
+            let Some(guard) = guards.iter().find(|guard| *guard.id() == id) else { continue };
             let purged = match names.needed_by(&*self.stores, &candidate) {
                 Some(other) => Err(PurgeError::Shared(id.clone(), other)),
-                None => self.purge_one(by, candidate).await,
+                None => self.purge_claimed(by, guard, candidate).await,
             };
             match purged {
+                Err(PurgeError::Paused) => return Err(PurgeError::Paused),
                 Err(PurgeError::Repo(error @ RepoError::Unavailable(_))) => {
                     return Err(error.into());
                 }
@@ -214,14 +214,14 @@ impl Purger {
         let ended = self.repo.ended_locations(id).await?.into_iter();
         image.locations.extend(ended.filter(|location| !known.contains(&location.id)));
         self.must_be_old(&image, older_than).await?;
-        let is_ended = |one: &&Location| one.status == LocationStatus::Deleted;
+        let (id, status) = (id.clone(), image.status);
+        let work = image.into_purge().ok_or(PurgeError::NotScrubbed(id.clone(), status))?;
         let mut places = Vec::new();
-        for location in image.locations.iter().filter(is_ended) {
+        for location in work.targets() {
             let problem = |problem: String| PurgeError::Store(id.clone(), problem);
-            let place = self.stores.place(location).map_err(|why| problem(why.to_string()))?;
-            places.push((location.clone(), place));
+            places.push(self.stores.place(location).map_err(|why| problem(why.to_string()))?);
         }
-        Ok(Candidate { image, places })
+        Ok(Candidate { work, places })
     }
 
     /// Compares the earlier of the two clocks with the latest time of its rows, so that any later change
@@ -248,29 +248,53 @@ impl Purger {
         }
     }
 
-    async fn purge_one(
+    /// Purges one image under a claim, and releases it whatever happens.
+    async fn purge_claimed(
         &self,
         by: &Admin,
-        Candidate { image, places }: Candidate,
+        guard: &ImageGuard,
+        Candidate { work, places }: Candidate,
     ) -> Result<PurgedImage, PurgeError> {
-        let id = image.id.clone();
-        let mut kept = Vec::new();
-        for (_, placed) in &places {
-            kept.push(self.kept(&id, placed).await?);
+        let now = self.clock.now_in_seconds();
+        let stamp = work.stamp(now);
+        let written = self.repo.claim(&[Claim { guard, work: &work, stamp }]).await?;
+        match written.ok_or(PurgeError::Paused)?.as_slice() {
+            [Write::Done] => {}
+            _ => return Err(PurgeError::Busy(work.image().id.clone())),
         }
-        // the walk may have taken long, and Glance does not know our locks
-        let now = self.repo.get(&id, Children::NONE).await?;
-        if now.is_none_or(|now| now.version != image.version || now.state() != State::Scrubbed) {
-            return Err(PurgeError::Busy(id));
+        let mut purged = self.purge_one(work.image(), &places).await;
+        let release = Some(work.release(stamp));
+        let settled = Settled { guard, deleted: vec![], release, audit: None, is_whole: false };
+        let released = self.repo.settle(&[settled], work.settled_after(now)).await;
+        if let (Err(error), Ok(purged)) = (released, &mut purged) {
+            let text = format!("the rows stay claimed until the next pass ends them: {error}");
+            purged.problems.push(text);
+        }
+        let mut purged = purged?;
+        if !purged.removed.is_empty() || !purged.problems.is_empty() {
+            let entry = purged.entry(self.clock.now(), by);
+            purged.is_recorded = self.control.record(&entry).await.unwrap_or_else(|error| {
+                purged.problems.push(format!("the audit entry could not be written: {error}"));
+                false
+            });
+        }
+        Ok(purged)
+    }
+
+    async fn purge_one(&self, image: &Image, places: &[Placed]) -> Result<PurgedImage, PurgeError> {
+        let id = &image.id;
+        let mut kept = Vec::new();
+        for placed in places {
+            kept.push(self.kept(id, placed).await?);
         }
         let (mut removed, mut left) = (ByStore::new(), ByStore::new());
         let mut problems = Vec::new();
-        for ((_, placed), before) in places.iter().zip(kept) {
+        for (placed, before) in places.iter().zip(kept) {
             if before.pieces == 0 {
                 continue;
             }
             let store = placed.store.id();
-            let purged = match placed.store.purge(&id, &placed.uri).await {
+            let purged = match placed.store.purge(id, &placed.uri).await {
                 Ok(purged) => purged,
                 // the outcome is unknown, so nothing is reported as removed
                 Err(error) => {
@@ -284,15 +308,7 @@ impl Purger {
         }
         removed.retain(|_, remains| remains.pieces > 0);
         left.retain(|_, remains| remains.pieces > 0);
-        let mut purged = PurgedImage { image, removed, left, problems, is_recorded: true };
-        if !purged.removed.is_empty() || !purged.problems.is_empty() {
-            let entry = purged.entry(self.clock.now(), by);
-            purged.is_recorded = self.control.record(&entry).await.unwrap_or_else(|error| {
-                purged.problems.push(format!("the audit entry could not be written: {error}"));
-                false
-            });
-        }
-        Ok(purged)
+        Ok(PurgedImage { image: image.clone(), removed, left, problems, is_recorded: true })
     }
 }
 

@@ -23,11 +23,11 @@ impl Names {
         stores: &dyn Stores,
         candidates: &[Candidate],
     ) -> Result<Self, RepoError> {
-        let objects = candidates.iter().flat_map(|one| &one.places);
-        let objects = objects.map(|(location, _)| stores.objects(location));
+        let locations = candidates.iter().flat_map(|one| one.work.targets());
+        let objects = locations.map(|location| stores.objects(location));
         let names = objects.flat_map(|Objects { names, rough }| names.into_iter().chain(rough));
         let mut names: HashMap<_, _> = names.map(|name| (name, None)).collect();
-        let is_ours = |image: &ImageId| candidates.iter().any(|one| one.image.id == *image);
+        let is_ours = |image: &ImageId| candidates.iter().any(|one| one.work.image().id == *image);
         let (ever, mut after) = (DateTime::UNIX_EPOCH.naive_utc(), 0);
         loop {
             let take = &mut |held: &HeldLocation| {
@@ -50,7 +50,7 @@ impl Names {
 
     /// Another image that names some of the candidate's data.
     pub(super) fn needed_by(&self, stores: &dyn Stores, candidate: &Candidate) -> Option<ImageId> {
-        candidate.places.iter().find_map(|(location, _)| {
+        candidate.work.targets().iter().find_map(|location| {
             let Objects { names, rough } = stores.objects(location);
             names.into_iter().chain(rough).find_map(|name| self.0.get(&name).cloned().flatten())
         })

@@ -8,7 +8,8 @@ use crate::domain::location::{Location, LocationStatus};
 use crate::domain::lock::ImageGuard;
 use crate::domain::time::Timestamp;
 
-/// The work on one image. Only [`Image::into_work`] creates it, so nothing else can be scrubbed.
+/// The work on one image. Only [`Image::into_work`] and [`Image::into_purge`] create it, so nothing
+/// else can be scrubbed or purged.
 #[derive(Debug, Clone)]
 pub struct Work {
     image: Image,
@@ -55,6 +56,14 @@ impl Image {
             return None;
         }
         Some(Work { image: self, kind, targets })
+    }
+
+    /// Returns the destroyed locations of a scrubbed image, which are claimed while a purge removes what
+    /// stores kept of them. `None` in any other state.
+    pub fn into_purge(self) -> Option<Work> {
+        let targets = self.targets(|location| location.status == LocationStatus::Deleted);
+        let is_scrubbed = self.state() == State::Scrubbed;
+        is_scrubbed.then_some(Work { image: self, kind: WorkKind::Due, targets })
     }
 
     fn targets(&self, wanted: impl Fn(&Location) -> bool) -> Vec<Location> {
