@@ -16,46 +16,15 @@ pub(super) fn reverted(
     request: RevertRequest,
     failure: Option<&'static str>,
 ) {
-    Record {
-        operation: "revertImage",
-        allowed: true,
-        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
-        reason: failure,
-        cause: None,
-        status: None,
-        initiator: Some(operator.principal()),
-        peer: None,
-        certificate: None,
-        forwarded: None,
-        request_id: None,
-        global_request_id: None,
-        target: Some(id),
-        dry_run: Some(request.dry_run),
-        options: Some(&request.to_string()),
-    }
-    .write();
+    let options = request.to_string();
+    let dry_run = Some(request.dry_run);
+    let record = record(operator, "revertImage", failure);
+    Record { target: Some(id), dry_run, options: Some(&options), ..record }.write();
 }
 
 /// Records the removal of what stores have kept of an image, before its result is printed.
 pub(super) fn purged(operator: &Admin, id: &ImageId, failure: Option<&'static str>) {
-    Record {
-        operation: PURGE_RETAINED,
-        allowed: true,
-        outcome: if failure.is_none() { Outcome::Success } else { Outcome::Failure },
-        reason: failure,
-        cause: None,
-        status: None,
-        initiator: Some(operator.principal()),
-        peer: None,
-        certificate: None,
-        forwarded: None,
-        request_id: None,
-        global_request_id: None,
-        target: Some(id),
-        dry_run: None,
-        options: None,
-    }
-    .write();
+    Record { target: Some(id), ..record(operator, PURGE_RETAINED, failure) }.write();
 }
 
 /// The operator, under the name the system has for them.
@@ -70,6 +39,15 @@ pub(super) fn ordered(
     options: &str,
     failure: Option<&'static str>,
 ) {
+    Record { options: Some(options), ..record(operator, operation, failure) }.write();
+}
+
+/// A record of a command, which has no request.
+fn record<'a>(
+    operator: &'a Admin,
+    operation: &'a str,
+    failure: Option<&'static str>,
+) -> Record<'a> {
     Record {
         operation,
         allowed: true,
@@ -85,9 +63,8 @@ pub(super) fn ordered(
         global_request_id: None,
         target: None,
         dry_run: None,
-        options: Some(options),
+        options: None,
     }
-    .write();
 }
 
 /// The login that Linux keeps through `sudo` and `su`, else this process's user.

@@ -8,12 +8,15 @@ use glance_revert::domain::audit::AuditQuery;
 use glance_revert::domain::image::ImageId;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::purge::{PurgeError, PurgedImage, Purger};
+use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
 use glance_revert::domain::store::StoreId;
+use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
 
 use crate::scrub::orders::control;
 use crate::support::database::{Kind, on_each_database};
 use crate::support::keeping::KeepingStores;
+use crate::support::odds::LocksOfNobody;
 use crate::support::rows::{DELETED, REMOVED};
 use crate::support::world::{HOUR, World};
 
@@ -24,6 +27,8 @@ on_each_database! {
     nothing_is_purged_while_the_scrubber_is_paused_or_a_pass_runs,
     a_held_or_a_young_image_keeps_what_is_left_of_it,
     what_a_store_refuses_to_remove_is_not_said_to_be_removed,
+    no_revert_brings_an_image_back_while_it_is_purged_though_locks_exclude_nobody,
+    an_image_whose_purge_died_is_ended_by_the_next_pass,
 }
 
 /// Scrubbed images whose store keeps their data.
@@ -242,4 +247,50 @@ async fn what_a_store_refuses_to_remove_is_not_said_to_be_removed(kind: Kind) {
     let recorded = scene.recorded().await;
     assert_eq!(recorded[0].details["left_bytes"]["file"], 8, "{recorded:?}");
     assert_eq!(scene.stores.kept(), 1);
+}
+
+/// As on another node of a Galera, where the purge's locks are unknown.
+async fn revert_elsewhere(scene: &Scene) -> Result<String, RevertError> {
+    let database = Database { lock: Arc::new(LocksOfNobody), ..scene.world.open() };
+    let request = RevertRequest::whole(Verify::Checksum);
+    let reverter = scene.world.reverter(&database);
+    let done = reverter.revert(&Admin::local_operator(), &id_of("a"), &request).await;
+    done.map(|reverted| format!("{reverted:?}"))
+}
+
+async fn no_revert_brings_an_image_back_while_it_is_purged_though_locks_exclude_nobody(kind: Kind) {
+    let scene = Scene::new(kind, &["a"]).await;
+    let stop = Arc::new(Barrier::new(2));
+    *scene.stores.stop.lock().unwrap() = Some(Arc::clone(&stop));
+    let file = scene.world.datadir().join("a");
+    let ((told, done), ()) = tokio::join!(scene.purge(&["a"], Duration::ZERO), async {
+        stop.wait().await;
+        std::fs::write(&file, b"contents").unwrap();
+        let refused = revert_elsewhere(&scene).await.unwrap_err();
+        assert_eq!(refused.reason(), "image.scrub_in_progress", "{refused}");
+        std::fs::remove_file(&file).unwrap();
+        stop.wait().await;
+    });
+    done.unwrap();
+    assert!(told[0].as_ref().unwrap().is_whole(), "{told:?}");
+    assert_eq!(scene.world.status("a").await, "deleted deleted time", "the rows are as before");
+    assert_eq!(scene.world.locations("a").await, "deleted deleted time");
+}
+
+async fn an_image_whose_purge_died_is_ended_by_the_next_pass(kind: Kind) {
+    let scene = Scene::new(kind, &["a"]).await;
+    let stop = Arc::new(Barrier::new(2));
+    *scene.stores.stop.lock().unwrap() = Some(Arc::clone(&stop));
+    tokio::select! {
+        _ = scene.purge(&["a"], Duration::ZERO) => panic!("it stands still"),
+        _ = stop.wait() => {}
+    }
+    let claimed = scene.world.locations("a").await;
+    assert!(claimed.starts_with("pending_delete"), "{claimed}");
+    let database = Database { lock: Arc::new(LocksOfNobody), ..scene.world.open() };
+    let scrubber = scene.world.scrubber_over(&database, Arc::new(scene.stores.clone()));
+    let report = scrubber.run_once(&CancellationToken::new()).await.unwrap();
+    assert_eq!((report.resumed, report.failed), (1, 0), "{report:?}");
+    assert_eq!(scene.world.locations("a").await, "deleted deleted time");
+    assert_eq!(scene.stores.kept(), 1, "what was not purged is kept");
 }

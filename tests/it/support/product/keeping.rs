@@ -10,6 +10,7 @@ use glance_revert::domain::store::{
     Deletion, Keeps, ObjectStream, Objects, Placed, Presence, Purged, Remains, Store, StoreError,
     StoreId, StoreUri, Stores, Unplaced,
 };
+use tokio::sync::Barrier;
 
 /// Other stores, each with a bin.
 #[derive(Debug, Clone)]
@@ -19,11 +20,13 @@ pub(crate) struct KeepingStores {
     pub(crate) bin: Arc<Mutex<HashMap<String, u64>>>,
     /// Whether the bin is locked.
     pub(crate) is_locked: Arc<Mutex<bool>>,
+    /// Where a purge stands still, if it shall.
+    pub(crate) stop: Arc<Mutex<Option<Arc<Barrier>>>>,
 }
 
 impl KeepingStores {
     pub(crate) fn new(inner: Arc<dyn Stores>) -> Self {
-        Self { inner, bin: Arc::default(), is_locked: Arc::default() }
+        Self { inner, bin: Arc::default(), is_locked: Arc::default(), stop: Arc::default() }
     }
 
     pub(crate) fn kept(&self) -> usize {
@@ -96,6 +99,11 @@ impl Store for KeepingStore {
     }
 
     async fn purge(&self, _: &ImageId, uri: &StoreUri) -> Result<Purged, StoreError> {
+        let stop = self.stores.stop.lock().unwrap().take();
+        if let Some(stop) = stop {
+            stop.wait().await;
+            stop.wait().await;
+        }
         let mut bin = self.stores.bin.lock().unwrap();
         let bytes = bin[uri.as_str()];
         let (all, nothing) = (Remains { pieces: 1, bytes }, Remains::default());
