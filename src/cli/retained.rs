@@ -24,6 +24,10 @@ use crate::telemetry::AuditTrail;
 /// Number of images whose stores are asked in parallel.
 const SIDE_BY_SIDE: usize = 8;
 
+/// The operator gave up waiting.
+const STOPPED: &str = "stopped at once, while data was being removed: the next pass ends what is \
+                       claimed; then purge again to see what is left";
+
 #[derive(Debug, Args)]
 pub(super) struct RetainedArgs {
     #[command(subcommand)]
@@ -106,7 +110,7 @@ pub(super) async fn run(sources: &SourceArgs, args: &RetainedArgs) -> Outcome {
             report.end(false)?;
             Ok(Exit::TryLater)
         }
-        None => Err(CliError::Other("stopped at once, while data was being removed".to_owned())),
+        None => Err(CliError::Other(STOPPED.to_owned())),
     }
 }
 
