@@ -4,11 +4,8 @@
 //! returns one value; nothing else in the crate reads option files or variables. Each part of
 //! [`Config`] has its own file; [`sections`] declare every option.
 
-pub mod database;
 mod declare;
 mod environment;
-mod issuers;
-mod keystone;
 pub mod keystone_auth;
 mod load;
 mod named;
@@ -16,30 +13,30 @@ pub mod options;
 pub mod oslo;
 mod problem;
 mod reader;
-mod retention;
 mod sample;
 mod scrub_time;
 pub mod sections;
-mod stores;
 #[cfg(test)]
 mod tests;
 mod unknown;
 
-pub use database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use environment::Environment;
-pub use issuers::{JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
-pub use keystone::KeystoneConfig;
 pub use load::{ConfigDir, Sources};
 pub use oslo::Origin;
 pub use problem::{ConfigError, Problem};
 pub use sample::sample;
 pub use scrub_time::ScrubTime;
+pub use sections::database::{DatabaseConfig, DatabaseKind, DatabaseTls};
 pub use sections::glance::GlanceConfig;
+pub use sections::jwt::{
+    JwtAccess, JwtIssuerConfig, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer,
+};
+pub use sections::keystone::KeystoneConfig;
 pub use sections::listeners::{
     ClientCertificates, ClientTrust, ListenerConfig, SubjectName, TlsConfig,
 };
 pub use sections::revert::{LogFormat, RevertConfig, UiLogin, WebhookConfig};
-pub use stores::{
+pub use sections::stores::{
     CinderConfig, CinderLogin, FileConfig, HttpConfig, RbdConfig, S3Config, S3Endpoint, S3Keys,
     StoreConfig, StoreKind, SwiftAccount, SwiftConfig, SwiftLogin, UrlFormat,
 };

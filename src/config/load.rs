@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use super::oslo::{DEFAULT_GROUP, Settings};
 use super::problem::{ConfigError, Problem};
 use super::reader::Reader;
-use super::{
-    Config, Environment, database, issuers, keystone, options, retention, scrub_time, sections,
-    stores, unknown,
-};
+use super::sections::{database, jwt, keystone, retention, stores};
+use super::{Config, Environment, options, scrub_time, sections, unknown};
 
 /// The default files, as in glance-api: first RDO's packaged defaults, which the others override;
 /// then glance-api's own file; then oslo.config's folders.
@@ -120,7 +118,7 @@ impl Config {
         let glance = sections::glance::read(&mut reader, revert.min_scrub_time, &beside);
         let retention = retention::read(&mut reader, revert.min_scrub_time);
         let keystone = reader.part(keystone::read);
-        let issuers = issuers::read(&mut reader);
+        let issuers = jwt::read(&mut reader);
         let (keystone, keystone_problems) = match keystone {
             Ok(keystone) => (keystone, Vec::new()),
             Err(problems) => (None, problems),

@@ -1,17 +1,17 @@
 //! The sections of the configuration. The file of a section declares its options, with their
 //! defaults.
 
+pub mod database;
 pub(super) mod glance;
+pub(super) mod jwt;
+pub(super) mod keystone;
 pub(super) mod listeners;
+pub(super) mod retention;
 pub(super) mod revert;
+pub(super) mod stores;
 
-use super::database;
-use super::issuers;
-use super::keystone;
 use super::options::{OptionSpec, REVERT_GROUP};
 use super::reader::Reader;
-use super::retention;
-use super::stores;
 use listeners::ListenerConfig;
 use revert::RevertConfig;
 
@@ -19,7 +19,7 @@ use revert::RevertConfig;
 pub const REVERT: &[&[OptionSpec]] = &[listeners::ListenerOptions::ALL, revert::RevertOptions::ALL];
 
 /// The options of `[revert_jwt:<name>]`.
-pub const REVERT_JWT: &[OptionSpec] = issuers::JwtOptions::ALL;
+pub const REVERT_JWT: &[OptionSpec] = jwt::JwtOptions::ALL;
 
 /// The options of `[revert_retention:<name>]`.
 pub const REVERT_RETENTION: &[OptionSpec] = retention::RetentionOptions::ALL;

@@ -4,7 +4,7 @@ use std::fs;
 
 use secrecy::ExposeSecret;
 
-use crate::config::database::DatabaseError;
+use crate::config::sections::database::DatabaseError;
 use crate::config::{DatabaseConfig, DatabaseKind};
 
 fn database(connection: &str, parameters: &str) -> Result<DatabaseConfig, DatabaseError> {

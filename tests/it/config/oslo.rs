@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use glance_revert::config::Environment;
-use glance_revert::config::database::url::DatabaseUrl;
 use glance_revert::config::oslo::{Settings, types};
+use glance_revert::config::sections::database::url::DatabaseUrl;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 

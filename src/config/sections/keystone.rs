@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::declare::options;
-use super::environment::Environment;
-use super::keystone_auth::{Credentials, Domain, Identifier, Scope};
-use super::options::{
+use crate::config::declare::options;
+use crate::config::environment::Environment;
+use crate::config::keystone_auth::{Credentials, Domain, Identifier, Scope};
+use crate::config::options::{
     KEYSTONE_AUTHTOKEN_GROUP, Opt, boolean, clamped, find, list, optional_text, parsed, path,
     secret_text, some_seconds,
 };
-use super::reader::{Reader, Section};
+use crate::config::reader::{Reader, Section};
 
 /// A revoked token is accepted at most this long, whatever Glance's file says.
 const LONGEST_CACHE: i64 = 60;
@@ -90,7 +90,7 @@ options! {
 
 /// The values of `auth_type`.
 #[derive(Clone, Copy)]
-pub(super) enum AuthType {
+pub(in crate::config) enum AuthType {
     None,
     Password,
     ApplicationCredential,
@@ -155,7 +155,7 @@ pub struct KeystoneConfig {
 }
 
 /// `None` if no Keystone is configured.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
+pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Option<KeystoneConfig> {
     let unused = unused(reader);
     let group = KEYSTONE_AUTHTOKEN_GROUP;
     let other = reader.section(&[group]).get(&KEYSTONE_AUTHTOKEN.auth_section);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::declare::options;
-use super::named::{check_name, names, spelled};
-use super::options::{
+use crate::config::declare::options;
+use crate::config::named::{check_name, names, spelled};
+use crate::config::options::{
     Opt, REVERT_RETENTION_PREFIX, optional_integer, optional_whole_seconds, parsed,
 };
-use super::reader::{Reader, Section};
+use crate::config::reader::{Reader, Section};
 use crate::domain::retention::{Conditions, Glob, InForce, Retention, Rule, Rules};
 
 /// The longest text of a condition; Glance's names and tags are not longer.
@@ -45,7 +45,7 @@ options! {
 }
 
 /// All rules in their order. `least` is `[revert] min_scrub_time`.
-pub(super) fn read(reader: &mut Reader<'_>, least: Duration) -> Rules {
+pub(in crate::config) fn read(reader: &mut Reader<'_>, least: Duration) -> Rules {
     let mut rules: Vec<(i64, Rule)> = Vec::new();
     let mut seen: HashMap<String, String> = HashMap::new();
     for name in names(reader.settings(), REVERT_RETENTION_PREFIX) {

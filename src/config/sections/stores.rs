@@ -8,25 +8,25 @@ mod rbd;
 mod s3;
 mod swift;
 
-pub(super) use cinder::CinderOptions;
+pub(in crate::config) use cinder::CinderOptions;
 pub use cinder::{CinderConfig, CinderLogin};
 pub use file::FileConfig;
-pub(super) use file::FileOptions;
+pub(in crate::config) use file::FileOptions;
 pub use http::HttpConfig;
-pub(super) use http::HttpOptions;
+pub(in crate::config) use http::HttpOptions;
 pub use rbd::RbdConfig;
-pub(super) use rbd::RbdOptions;
-pub(super) use s3::S3Options;
+pub(in crate::config) use rbd::RbdOptions;
+pub(in crate::config) use s3::S3Options;
 pub use s3::{S3Config, S3Endpoint, S3Keys, UrlFormat};
-pub(super) use swift::SwiftOptions;
+pub(in crate::config) use swift::SwiftOptions;
 pub use swift::{SwiftAccount, SwiftConfig, SwiftLogin};
 
-use super::declare::options;
-use super::options::list;
-use super::oslo::DEFAULT_GROUP;
-use super::problem::Problem;
-use super::reader::Reader;
-use super::sections::glance::DEFAULT;
+use super::glance::DEFAULT;
+use crate::config::declare::options;
+use crate::config::options::list;
+use crate::config::oslo::DEFAULT_GROUP;
+use crate::config::problem::Problem;
+use crate::config::reader::Reader;
 
 /// The types of glance_store 5.7.
 const TYPES: [&str; 7] = ["file", "http", "rbd", "swift", "s3", "cinder", "vmware"];
@@ -96,16 +96,16 @@ impl StoreKind {
 }
 
 /// The names of `enabled_backends`, empty in the single-store form.
-pub(super) fn backend_names(reader: &mut Reader<'_>) -> Vec<String> {
+pub(in crate::config) fn backend_names(reader: &mut Reader<'_>) -> Vec<String> {
     backends(reader).into_iter().map(|(name, _)| name).collect()
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
+pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Vec<StoreConfig> {
     let backends = backends(reader);
     if backends.is_empty() { single(reader) } else { multi(reader, backends) }
 }
 
-/// [`super::sections::glance`] reads the option too and notes its problems.
+/// [`super::glance`] reads the option too and notes its problems.
 fn backends(reader: &mut Reader<'_>) -> Vec<(String, String)> {
     let found = reader.settings().get(DEFAULT_GROUP, DEFAULT.enabled_backends.spec.name);
     let text = found.and_then(|found| found.value.ok()).unwrap_or_default();

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::declare::options;
-use super::options::{Opt, nonempty, parsed, text_or};
-use super::reader::Reader;
+use crate::config::declare::options;
+use crate::config::options::{Opt, nonempty, parsed, text_or};
+use crate::config::reader::Reader;
 use crate::files::read_options;
 use option_file::OptionFile;
 use url::{DatabaseUrl, UrlError};
@@ -175,7 +175,7 @@ pub enum DatabaseError {
 }
 
 /// Reads the section; `None` if it has a problem, which is noted.
-pub(super) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
+pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let mut section = reader.section(&["database"]);
     let parameters = section.get(&DATABASE.connection_parameters).unwrap_or_default();
     let connection = section.get(&DATABASE.connection);

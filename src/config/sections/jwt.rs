@@ -5,11 +5,11 @@ mod proof;
 
 use std::time::Duration;
 
-use super::named::{check_name, names, spelled};
-use super::options::REVERT_JWT_PREFIX;
-use super::reader::{Reader, Section};
+use crate::config::named::{check_name, names, spelled};
+use crate::config::options::REVERT_JWT_PREFIX;
+use crate::config::reader::{Reader, Section};
 
-pub(super) use options::JwtOptions;
+pub(in crate::config) use options::JwtOptions;
 use options::REVERT_JWT;
 
 pub use proof::{JwtAccess, JwtKeyFile, JwtKeyServer, JwtProof, JwtReviewer};
@@ -41,7 +41,7 @@ pub struct JwtIssuerConfig {
     pub require_at_jwt: bool,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
+pub(in crate::config) fn read(reader: &mut Reader<'_>) -> Vec<JwtIssuerConfig> {
     let mut issuers: Vec<JwtIssuerConfig> = Vec::new();
     for name in names(reader.settings(), REVERT_JWT_PREFIX) {
         let group = format!("{REVERT_JWT_PREFIX}{name}");
