@@ -8,10 +8,11 @@ use super::dialect::Dialect;
 use super::error::{bad_row, repo_error};
 use crate::domain::image::{Image, ImageId, ImageStatus, Member, Property, RowVersion, Tag};
 use crate::domain::location::{Location, LocationMetadata, LocationStatus, LocationValue};
+use crate::domain::pending::ImageDeletion;
 use crate::domain::repo::{
     BadRow, DueImage, HeldLocation, Outlook, PendingMarker, PendingSummary, Position, RepoError,
 };
-use crate::domain::retention::{Deletion, Facts, Labels};
+use crate::domain::retention::{Facts, Labels};
 use crate::domain::scrub::Tally;
 use crate::domain::selection::Candidate;
 use crate::domain::summary::WaitingRow;
@@ -280,7 +281,7 @@ pub(super) fn add_facts<D: Dialect>(
     }
     let Some(kind) = columns.text("c_kind")? else { return Ok(()) };
     let status = columns.needed_text("status")?;
-    let deletion = Deletion {
+    let deletion = ImageDeletion {
         status: ImageStatus::parse(&status).unwrap_or(ImageStatus::Deleted),
         deleted: columns.bool("deleted")?,
         deleted_at: columns.time("deleted_at")?,

@@ -1,18 +1,17 @@
-//! Whether a deleted image can be reverted, and which of its locations, properties, tags and
-//! members come back.
+//! Whether a deleted image can be reverted, and which of its locations come back.
 
+mod children;
 mod destroyed;
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
 use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag, Waiting};
 use super::location::{Location, LocationStatus};
-use super::retention::Deletion;
 use super::time::Timestamp;
+pub use children::{Children, ImageDeletion, RestoredCounts};
 
 /// Why an image cannot be reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,34 +184,6 @@ impl PendingDelete {
         stamps
     }
 
-    /// Properties that come back: those that the delete stamped, which includes those that a user
-    /// had removed earlier (Glance overwrites their deletion time).
-    pub fn properties_to_restore(&self) -> Vec<&Property> {
-        let deletion = Deletion::from(&self.image);
-        self.image.properties.iter().filter(|property| deletion.took(property)).collect()
-    }
-
-    /// Tags that come back: those deleted at exactly the image's time.
-    pub fn tags_to_restore(&self) -> Vec<&Tag> {
-        let live: HashSet<_> =
-            self.image.tags.iter().filter(|t| !t.deleted).map(|t| &t.value).collect();
-        let together = |t: &&Tag| t.deleted && self.is_moment_of_delete(t.deleted_at);
-        self.image.tags.iter().filter(together).filter(|t| !live.contains(&t.value)).collect()
-    }
-
-    /// Members that come back: those deleted at exactly the image's time. One revoked earlier has
-    /// an older time and stays revoked.
-    pub fn members_to_restore(&self) -> Vec<&Member> {
-        let live: HashSet<_> =
-            self.image.members.iter().filter(|m| !m.deleted).map(|m| &m.member).collect();
-        let together = |m: &&Member| m.deleted && self.is_moment_of_delete(m.deleted_at);
-        self.image.members.iter().filter(together).filter(|m| !live.contains(&m.member)).collect()
-    }
-
-    fn is_moment_of_delete(&self, at: Option<Timestamp>) -> bool {
-        Deletion::from(&self.image).is_moment(at)
-    }
-
     /// Creates the plan: what is to be written.
     pub fn plan(self, locations: Vec<i32>, children: Children, protect: bool) -> RevertPlan {
         let count = |wanted: bool, found: usize| if wanted { found } else { 0 };
@@ -228,32 +199,6 @@ impl PendingDelete {
             pending: self,
         }
     }
-}
-
-/// Which kinds of children a caller wants back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Children {
-    pub properties: bool,
-    pub tags: bool,
-    pub members: bool,
-}
-
-impl Children {
-    /// All of them.
-    pub const ALL: Self = Self { properties: true, tags: true, members: true };
-    /// None of them.
-    pub const NONE: Self = Self { properties: false, tags: false, members: false };
-}
-
-/// The number of rows that a revert restores.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct RestoredCounts {
-    pub locations: usize,
-    pub properties: usize,
-    pub tags: usize,
-    pub members: usize,
 }
 
 /// A planned revert: what one transaction writes, and how many rows each statement must match. Any
@@ -301,7 +246,7 @@ impl RevertPlan {
 
     /// The last time at which a property can have been deleted with the image.
     pub fn properties_until(&self) -> Timestamp {
-        Deletion::from(self.image()).properties_until().unwrap_or_default()
+        ImageDeletion::from(self.image()).properties_until().unwrap_or_default()
     }
 
     /// The image after the plan is carried out.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-pub use self::facts::{Deletion, Facts, Labels};
+pub use self::facts::{Facts, Labels};
 pub use self::kept::{InForce, KeptText};
 
 use super::selection::{NamePattern, SelectionError};

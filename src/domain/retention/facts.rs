@@ -2,11 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::domain::image::{Image, ImageStatus, Property, Tag};
-use crate::domain::time::{FAR_FUTURE, Timestamp};
-
-/// Prefix of properties that belong to Glance's import tasks and never come back.
-const RESERVED_PROPERTIES: &str = "os_glance_";
+use crate::domain::image::{Image, Property, Tag};
+use crate::domain::pending::ImageDeletion;
 
 /// An image as it was when it was deleted; a living image, as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,49 +44,6 @@ impl Labels {
     }
 }
 
-/// The columns of an image that decide which children were deleted with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deletion {
-    /// `images.status`.
-    pub status: ImageStatus,
-    /// `images.deleted`.
-    pub deleted: bool,
-    /// `images.deleted_at`.
-    pub deleted_at: Option<Timestamp>,
-}
-
-impl From<&Image> for Deletion {
-    fn from(image: &Image) -> Self {
-        Self { status: image.status, deleted: image.deleted, deleted_at: image.deleted_at }
-    }
-}
-
-impl Deletion {
-    /// Whether a tag or member with this time was deleted with the image: at exactly its time.
-    pub fn is_moment(self, at: Option<Timestamp>) -> bool {
-        at.is_some() && at == self.deleted_at
-    }
-
-    /// The last time at which a property can have been deleted with the image. The DELETE stamps
-    /// all properties again when it changes the status, before it stamps the image itself; a DELETE
-    /// that died earlier has deleted none.
-    pub fn properties_until(self) -> Option<Timestamp> {
-        let is_active = self.status == ImageStatus::Active;
-        match self.deleted_at {
-            Some(at) if self.deleted || is_active => Some(at),
-            Some(_) | None if is_active => None,
-            Some(_) | None => Some(FAR_FUTURE),
-        }
-    }
-
-    /// Whether a revert would bring the property back.
-    pub fn took(self, property: &Property) -> bool {
-        let until = self.properties_until();
-        let stamped = property.deleted_at.is_some() && property.deleted_at <= until;
-        property.deleted && stamped && !property.name.starts_with(RESERVED_PROPERTIES)
-    }
-}
-
 impl Facts {
     /// The facts that a revert of the image would restore; of a living image, its present ones.
     pub fn of(image: &Image) -> Self {
@@ -100,7 +54,7 @@ impl Facts {
             size: image.size,
             ..Self::default()
         };
-        let deletion = Deletion::from(image);
+        let deletion = ImageDeletion::from(image);
         image.tags.iter().for_each(|tag| facts.add_tag(deletion, tag));
         image.properties.iter().for_each(|property| facts.add_property(deletion, property));
         facts
@@ -113,18 +67,18 @@ impl Facts {
     }
 
     /// Adds a tag if the image had it.
-    pub fn add_tag(&mut self, deletion: Deletion, tag: &Tag) {
-        if !tag.deleted || deletion.is_moment(tag.deleted_at) {
+    pub fn add_tag(&mut self, deletion: ImageDeletion, tag: &Tag) {
+        if !tag.deleted || deletion.took(tag.deleted_at) {
             self.tags.insert(tag.value.clone());
         }
     }
 
     /// Adds a property if the image had it. A live one overrides a deleted one.
-    pub fn add_property(&mut self, deletion: Deletion, property: &Property) {
+    pub fn add_property(&mut self, deletion: ImageDeletion, property: &Property) {
         let Property { name, value: Some(value), deleted, .. } = property else { return };
         if !deleted {
             self.properties.insert(name.clone(), value.clone());
-        } else if deletion.took(property) {
+        } else if deletion.took_property(property) {
             self.properties.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }

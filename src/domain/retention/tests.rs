@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::image::{ImageStatus, Property, Tag};
+use crate::domain::pending::ImageDeletion;
 use crate::domain::time::Clock;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -89,7 +90,7 @@ fn an_image_must_have_all_that_a_rule_names() {
 fn tags_and_properties_count_as_they_were_when_the_image_was_deleted() {
     let at = |hour| chrono::NaiveDate::from_ymd_opt(2026, 11, 22)?.and_hms_opt(hour, 0, 0);
     let deletion =
-        Deletion { status: ImageStatus::PendingDelete, deleted: true, deleted_at: at(12) };
+        ImageDeletion { status: ImageStatus::PendingDelete, deleted: true, deleted_at: at(12) };
     let mut facts = Facts::default();
     for (value, deleted_at) in [("with", at(12)), ("before", at(11)), ("never", None)] {
         let value = value.to_owned();
