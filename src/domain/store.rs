@@ -54,20 +54,20 @@ impl fmt::Debug for StoreUri {
     }
 }
 
-/// What a store has of a location's data.
+/// The state of a location's data in its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// Present, as far as can be told without reading it.
+    /// Present, as far as the store says without a read of the data.
     Present {
         /// Bytes.
         size: u64,
     },
     /// Proved absent: the store itself was seen to be healthy.
     Absent,
-    /// Unreadable, but still kept by the store (a delete marker of a versioned bucket, a pool's
-    /// trash). Where, and how an operator restores it.
+    /// Deleted, but retained by the store (a version under a delete marker, a pool's trash). Says
+    /// where, and how an operator restores it.
     Hidden(String),
-    /// Present but unusable: parts are missing. Which.
+    /// Present but unusable, since parts are missing. Says which.
     Damaged(String),
     /// Present, and usable by Glance once [`Store::repair`] has fixed what surrounds it. Bytes may
     /// be damaged: only the hash proves them intact.
@@ -79,10 +79,10 @@ pub enum Presence {
     },
 }
 
-/// Why a store gave no result.
+/// Why a store could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The data's state is unknown: a time-out, an unmounted share, a missing bucket.
+    /// The state of the data is unknown: a time-out, an unmounted share, a missing bucket.
     #[error("the store is unavailable: {0}")]
     Unreachable(String),
     /// The store denies us access.
@@ -96,24 +96,24 @@ pub enum StoreError {
     NotVerifiable(String),
 }
 
-/// How a request to destroy data ended. A bare "not found" is not among the answers: absence is
-/// [`Deletion::Gone`] only where the store itself was seen to be healthy.
+/// The result of a request to destroy data. A bare "not found" is none: data counts as
+/// [`Deletion::Gone`] only if the store itself is healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {
-    /// The store confirmed the removal.
+    /// The store confirmed that the data was removed.
     Deleted,
-    /// Removed as Glance would have done it, but the store keeps the bytes in an older version or a
-    /// trash; where.
+    /// Removed as Glance does it, but the store retains the bytes as an older version or in a
+    /// trash. Says where.
     Retained(String),
-    /// Proof that the data was not there.
+    /// The data was already absent, and the store is healthy.
     Gone,
-    /// In use; the data is unchanged.
+    /// The data is in use, and unchanged.
     Held(String),
-    /// Not permitted, or the store was not reached: the data is unchanged.
+    /// The store refused or was not reached; the data is unchanged.
     Refused(String),
-    /// Partly destroyed.
+    /// The data was partly destroyed.
     Partial(String),
-    /// Unknown.
+    /// Unknown whether the data was destroyed.
     Uncertain(String),
     /// Read-only in Glance: nothing for us to delete.
     NotOurs,
@@ -208,8 +208,8 @@ pub trait Store: Debug + Send + Sync {
         Err(StoreError::NotVerifiable("this store cannot repair data".to_owned()))
     }
 
-    /// What the store has kept of an image's data that it shows as [`Presence::Hidden`], if it can
-    /// bring that back itself, or keeps aside for [`Store::repair`]. Changes nothing.
+    /// The retained data of an image whose presence is [`Presence::Hidden`], if the store can
+    /// restore it itself or sets it aside for [`Store::repair`]. Changes nothing.
     async fn retained(
         &self,
         _image: &ImageId,
@@ -218,7 +218,8 @@ pub trait Store: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Reads what is kept from its beginning, where it lies; `None` if it is not kept any more.
+    /// Reads retained data from its beginning without restoring it; `None` if it is no longer
+    /// retained.
     async fn read_retained(
         &self,
         _image: &ImageId,
@@ -228,8 +229,8 @@ pub trait Store: Debug + Send + Sync {
         Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
-    /// Brings exactly this back to its place, if nothing is there. An error may leave it half done:
-    /// the next look tells.
+    /// Restores exactly this version, unless the place is taken. After an error it may be partly
+    /// restored; the next check shows it.
     async fn recover(
         &self,
         _image: &ImageId,
@@ -239,13 +240,13 @@ pub trait Store: Debug + Send + Sync {
         Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
-    /// How the store keeps data that is deleted from now on, and how long, in words; `None` where it
-    /// does not.
+    /// How, and for how long, the store retains data that is deleted from now on, as text; `None`
+    /// if it does not.
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {
         Ok(None)
     }
 
-    /// All that the store keeps of an image's data that is not in its place. Changes nothing.
+    /// Everything the store retains of an image's deleted data. Changes nothing.
     async fn keeps(&self, image: &ImageId, uri: &StoreUri) -> Result<Keeps, StoreError> {
         Ok(match self.stat(image, uri).await? {
             Presence::Present { .. } | Presence::Damaged(_) | Presence::Repairable { .. } => {
@@ -256,23 +257,23 @@ pub trait Store: Debug + Send + Sync {
         })
     }
 
-    /// Removes for good what [`Store::keeps`] calls [`Keeps::Remains`], and nothing that is in its place.
-    /// An error may leave it half done: the next look tells.
+    /// Permanently removes what [`Store::keeps`] reports as [`Keeps::Remains`], and no current
+    /// data. After an error it may be partly removed; the next check shows it.
     async fn purge(&self, _image: &ImageId, _uri: &StoreUri) -> Result<Purged, StoreError> {
         Err(StoreError::NotVerifiable("this store keeps no deleted data".to_owned()))
     }
 
-    /// Destroys an image's data. Never an `Err`: each result says what became of the data.
+    /// Destroys an image's data. There is no `Err`: each result says what happened to the data.
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion;
 
-    /// How many images [`Store::delete_all`] takes at most; 1 where it saves nothing.
+    /// The largest number of images for [`Store::delete_all`]; 1 if it is no faster.
     fn at_once(&self) -> usize {
         1
     }
 
-    /// Destroys the data of several images that all have theirs in one part of the store, with as few
-    /// requests as it can. The results, in order, are those of [`Store::delete`], as well proved;
-    /// `None` for what `stop` kept from being touched.
+    /// Destroys the data of several images in one part of the store with as few requests as
+    /// possible. The results are in order, and as reliable as those of [`Store::delete`]; `None`
+    /// for images that were not touched because of `stop`.
     async fn delete_all(
         &self,
         wanted: &[(&ImageId, &StoreUri)],
@@ -370,10 +371,10 @@ pub trait Stores: Debug + Send + Sync {
     /// The plain URI of a stored value.
     fn uri(&self, value: &LocationValue) -> Option<StoreUri>;
 
-    /// The data that a location names, in every store in which Glance would look for it.
+    /// The data that a location names, in every store where Glance would look for it.
     fn objects(&self, location: &Location) -> Objects;
 
-    /// Every store that can be used, for checks.
+    /// All usable stores, for checks.
     fn all(&self) -> Vec<Arc<dyn Store>>;
 
     /// The stores with an unusable configuration. Their data is not touched.

@@ -1,4 +1,4 @@
-"""Calls of the service's API, over the session that the `openstack` client has."""
+"""Calls the service's API with the session of the `openstack` client."""
 
 from urllib.parse import quote
 
@@ -23,7 +23,7 @@ class Client:
         self.session = session
 
     def call(self, method, path, **request):
-        """The document that is answered; `params` and `json` as requests has them."""
+        """Returns the JSON response. `params` and `json` are those of requests."""
         answer = self.session.request(self.base + path, method, raise_exc=False, **request)
         try:
             document = answer.json()
@@ -39,15 +39,15 @@ class Client:
         raise exceptions.CommandError(printable(said))
 
     def get(self, path, **params):
-        """What is None is not asked for."""
+        """Sends a GET without the parameters that are None."""
         return self.call("GET", path, params=given(params))
 
     def post(self, path, **body):
-        """What is None is not sent."""
+        """Sends a POST without the members that are None."""
         return self.call("POST", path, json=given(body))
 
     def pages(self, path, key, limit, **params):
-        """All that a list has, or the first `limit`, page after page."""
+        """Yields the entries of all pages of a list, or the first `limit`."""
         found = []
         size = min(limit or PAGE, PAGE)
         page = self.get(path, limit=size, **params)

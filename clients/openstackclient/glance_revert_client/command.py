@@ -1,4 +1,4 @@
-"""What the commands have in common."""
+"""The base class of the commands."""
 
 from cliff.columns import FormattableColumn
 from osc_lib.command import command
@@ -10,7 +10,7 @@ _FOR_PROGRAMS = ("json", "yaml")
 
 
 class _Safe:
-    """Escapes what others wrote, and ends with 1 where a part of the work was not done."""
+    """Escapes text of others; exits with 1 if a part of the work failed."""
 
     failed = False
 
@@ -23,7 +23,7 @@ class _Safe:
         return self.app.client_manager.image_revert
 
     def tell(self, text):
-        """Says something beside the result."""
+        """Prints a message to stderr."""
         self.app.stderr.write(f"{text}\n")
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options of several commands, and their parsers."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ TIMES = "2h, 3d (ago), now, 2026-11-22, 2026-11-22T12:00:00+01:00; UTC without a
 
 
 def duration(text):
-    """Reads 24h, 3d or 2h30m."""
+    """Parses a duration such as 24h, 3d or 2h30m."""
     parts = re.findall(r"(\d+)([smhdw])", text)
     if not parts or "".join(map("".join, parts)) != text:
         raise argparse.ArgumentTypeError("write a length of time as 24h, 3d or 2h30m")
@@ -35,7 +35,7 @@ def positive(text):
 
 
 def moment(text):
-    """Reads a time, or how long ago it was; the service reads RFC 3339 itself."""
+    """Parses a time or an age; RFC 3339 is left to the service."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         return f"{text}T00:00:00Z"
     if re.match(r"\d{4}-", text):
@@ -47,7 +47,7 @@ def moment(text):
 
 
 def end(parsed_args):
-    """When something is to end; None if nobody said so."""
+    """Parses an end; None if not given."""
     if parsed_args.length is not None:
         try:
             return _rfc3339(parsed_args.length)
@@ -62,7 +62,7 @@ def _rfc3339(from_now):
 
 
 def future(text):
-    """Reads a time that is still to come."""
+    """Parses a time in the future."""
     if not re.match(r"\d{4}-", text):
         raise argparse.ArgumentTypeError("write 2026-11-23 or 2026-11-23T12:00:00Z, or say --for 24h")
     return moment(text)
@@ -120,7 +120,7 @@ def add_pattern(parser):
 
 
 def owner(client_manager, parsed_args):
-    """The project's ID; what Keystone does not know may be the ID of a project that is gone."""
+    """Returns the project's ID. A name unknown to Keystone may be the ID of a deleted project."""
     named = parsed_args.owner
     if not named or utils.is_uuid_like(named):
         return named

@@ -1,4 +1,4 @@
-"""What the `openstack` client asks of a plugin: its options and its client."""
+"""The entry points of a plugin of the `openstack` client: options and API client."""
 
 from keystoneauth1 import exceptions
 from osc_lib import utils
@@ -12,7 +12,7 @@ DEFAULT_API_VERSION = "2"
 
 
 def make_client(instance):
-    """The client of `client_manager.image_revert`."""
+    """Returns the API client for `client_manager.image_revert`."""
     try:
         endpoint = instance.get_endpoint_for_service_type(
             SERVICE_TYPE, region_name=instance.region_name, interface=instance.interface
@@ -23,7 +23,7 @@ def make_client(instance):
 
 
 def build_option_parser(parser):
-    """Adds the options that stand before a command.
+    """Adds the global options.
 
     As `image_revert_endpoint_override` clouds.yaml may have it too.
     """

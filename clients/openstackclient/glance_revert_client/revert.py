@@ -66,7 +66,7 @@ class RevertImages(Lister):
         return COLUMNS, rows
 
     def revert(self, parsed_args, request):
-        """The result of each image; what was done before an error is not lost."""
+        """Returns the result of each image, also of those before an error."""
         results = []
         try:
             for page in self.pages(parsed_args, request):
@@ -83,7 +83,7 @@ class RevertImages(Lister):
         return results
 
     def pages(self, parsed_args, request):
-        """Sends as many requests as it takes."""
+        """Yields the response to each request; sends as many as needed."""
         selection = {
             "owner": options.owner(self.app.client_manager, parsed_args),
             "deleted_after": parsed_args.since,
@@ -116,7 +116,7 @@ class RevertImages(Lister):
         return self.client.post("/v2/pending-deletes/actions/revert", **body)
 
     def ask(self, request):
-        """Shows what would happen to the first images, and asks; the number of images."""
+        """Shows the plan for the first images and asks; returns the number of images."""
         plan = self.call(**{**request, "dry_run": True}, limit=SHOWN)
         count = len(plan["results"]) + plan["remaining"]
         if not count:

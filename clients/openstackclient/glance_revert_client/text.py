@@ -1,4 +1,4 @@
-"""Values as people read them."""
+"""Formats values for people."""
 
 import re
 
@@ -12,7 +12,7 @@ _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text):
-    """Text on one line, with whatever a terminal would act upon as an escape of JSON.
+    """Returns the text on one line, with control and bidi characters as JSON escapes.
 
     Names, tags and keys are written by project members. A control character would clear the screen or
     set the title, a line break forge a row, a bidirectional control turn a name around.
@@ -25,7 +25,7 @@ def _escape(c):
 
 
 class Left(FormattableColumn):
-    """Seconds that are left, which may be None: nothing is scrubbed."""
+    """The seconds left; None if nothing is scrubbed."""
 
     def human_readable(self):
         seconds = self._value
@@ -42,7 +42,7 @@ class Left(FormattableColumn):
 
 
 def shown(value):
-    """A value of the API in a cell of a table."""
+    """Formats a value of the API for a table cell."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):
@@ -54,7 +54,7 @@ def shown(value):
 
 
 def size(count):
-    """`1.5 GiB`."""
+    """Formats a number of bytes, such as `1.5 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
         if count < 1024 or unit == "PiB":
             return f"{count:.2f} {unit}" if unit != "B" else f"{count} B"

@@ -1,22 +1,23 @@
-//! What a store keeps of data that was deleted.
+//! Deleted data that a store retains.
 
 use std::fmt;
 use std::ops::AddAssign;
 
 use crate::domain::time::{Timestamp, isotime};
 
-/// Data that nobody can read any more and that its store has kept all the same.
+/// Deleted data that its store retains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retained {
-    /// The store's own name of exactly this data: a version, an id in a trash.
+    /// The store's identifier of exactly this data: a version, an id in a trash.
     pub version: String,
     /// Bytes.
     pub size: u64,
-    /// Since when nobody can read it, where the store says so.
+    /// When it was deleted, if the store says so.
     pub since: Option<Timestamp>,
-    /// Until when it is kept at the least; `None` where nobody set an end, or it cannot be seen.
+    /// The earliest time at which the store may drop it; `None` if there is no such time, or it
+    /// cannot be queried.
     pub until: Option<Timestamp>,
-    /// As what it is kept, and what is known of the end of that.
+    /// How it is retained and what is known about the end of that, as text.
     pub how: String,
 }
 
@@ -28,10 +29,10 @@ impl fmt::Display for Retained {
     }
 }
 
-/// How much is kept.
+/// The amount of retained data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Remains {
-    /// Versions, segments, images of a trash: whatever holds bytes.
+    /// Versions, segments, or images in a trash.
     pub pieces: u64,
     /// Bytes.
     pub bytes: u64,
@@ -44,24 +45,25 @@ impl AddAssign for Remains {
     }
 }
 
-/// All that a store has of an image's data, the newest version of it and older ones.
+/// What a store has of an image's data in all its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keeps {
-    /// Data in its place: nothing under this name is to be removed for good.
+    /// There is current data: nothing under this name may be removed permanently.
     Current,
-    /// Nothing in its place, and this much kept.
+    /// There is no current data, and this much is retained.
     Remains(Remains),
-    /// Nothing in its place, and something kept that only an operator can remove. What, and how.
+    /// There is no current data, and only an operator can remove what is retained. Says what and
+    /// how.
     ByHand(String),
 }
 
-/// How a removal for good ended.
+/// The result of a permanent removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// What was removed: it was seen not to be there any more.
+    /// What was removed, and verified as removed.
     pub removed: Remains,
-    /// What is still kept.
+    /// What is still retained.
     pub left: Remains,
-    /// Why.
+    /// Why it is still retained.
     pub why: Option<String>,
 }

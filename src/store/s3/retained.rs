@@ -1,7 +1,7 @@
-//! The second chance of a bucket with versions: what a mark of a deletion hides, and bringing it back.
+//! Retained data of a versioned bucket: the version under the delete markers, and restoring it.
 //!
-//! Data comes back by removing the marks above it, never by writing: so nothing is put in the place of
-//! an object that came meanwhile, and the version that is shown is the one that was read.
+//! Data is restored by removing the delete markers above it, never by writing. So an object that
+//! was created meanwhile is not overwritten, and the restored version is the one that was read.
 
 use super::client::Call;
 use super::versions::{Ends, Latest, Versioned, end, time};
@@ -9,11 +9,11 @@ use super::{Object, S3Store};
 use crate::domain::store::Retained;
 use crate::store::http_fault::Fault;
 
-/// A deletion of what is deleted already leaves one mark more.
+/// Each DELETE of a deleted object adds a delete marker.
 const MOST_MARKS: usize = 100;
 
 impl S3Store {
-    /// What the latest mark of a deletion hides.
+    /// The newest version under the delete markers.
     pub(super) async fn kept(&self, object: &Object) -> Result<Option<Retained>, Fault> {
         let newest = self.client.newest(&object.key, &object.call).await?;
         let hidden = newest.and_then(|newest| Some((newest.hidden_since.clone()?, newest)));
@@ -35,7 +35,7 @@ impl S3Store {
         Ok(Some(Retained { version: newest.version, size: newest.size, since, until, how }))
     }
 
-    /// Removes one mark after the other until this version is the latest.
+    /// Removes delete markers, newest first, until this version is the latest.
     pub(super) async fn uncover(&self, object: &Object, version: &str) -> Result<(), Fault> {
         let unclear = |text: &str| Err(Fault::Unclear(text.to_owned()));
         for _ in 0..MOST_MARKS {
@@ -51,7 +51,7 @@ impl S3Store {
         unclear("more than 100 delete markers hide it: remove them")
     }
 
-    /// Whether deletions from now on leave versions, and how long.
+    /// Whether the bucket keeps versions of what is deleted from now on, and for how long.
     pub(super) async fn how_long(&self, call: &Call) -> Result<Option<String>, Fault> {
         let kept = match self.client.versioning(call).await? {
             Versioned::Never => return Ok(None),

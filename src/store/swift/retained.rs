@@ -1,4 +1,4 @@
-//! The second chance of a container that keeps what is deleted in it.
+//! Retained data of a versioned container: finding it, reading it, restoring it.
 
 use reqwest::{Method, StatusCode};
 
@@ -12,7 +12,7 @@ use crate::net::Response;
 use crate::store::http_fault::Fault;
 use crate::store::streamed;
 
-/// Where exactly a version lies.
+/// Which version of an object, and where it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Version<'v> {
     /// Beside the object, by its own id.
@@ -22,12 +22,12 @@ enum Version<'v> {
 }
 
 impl<'v> Version<'v> {
-    /// As [`Version::text`] has it.
+    /// Parses [`Version::text`].
     fn parse(text: &'v str) -> Self {
         text.split_once('/').map_or(Self::Id(text), |(container, name)| Self::In(container, name))
     }
 
-    /// Neither an id nor a container's name has a slash.
+    /// Ids and names of containers contain no slash.
     fn text(&self) -> String {
         match self {
             Self::Id(id) => (*id).to_owned(),
@@ -37,7 +37,7 @@ impl<'v> Version<'v> {
 }
 
 impl SwiftStore {
-    /// The newest data of an object that is not there any more.
+    /// The newest version with data of a deleted object.
     pub(super) async fn kept(&self, target: &Target) -> Result<Option<Retained>, Fault> {
         let keeping = Keeping::of(success(self.head_container(target).await?)?.headers())?;
         let (listed, how) = keeping.versions(&self.client, target).await?;
@@ -60,7 +60,7 @@ impl SwiftStore {
             }
             (Shape::Fixed { .. }, Version::Id(id)) => self.fixed_kept(target, id).await?,
             (Shape::Dynamic, Version::Id(id)) => self.dynamic_kept(target, id).await?,
-            // a copy of a manifest would be what it stands for
+            // copying a manifest would copy the data of its segments
             (Shape::Fixed { .. } | Shape::Dynamic, Version::In(..)) => None,
         };
         let since = newest(true).or(Some(data)).and_then(|one| time(&one.last_modified));
@@ -89,7 +89,7 @@ impl SwiftStore {
         }
     }
 
-    /// Has Swift make this version the object again, where there is none.
+    /// Restores this version as the object, unless there is one.
     pub(super) async fn bring_back(&self, target: &Target, version: &str) -> Result<(), Fault> {
         let there = self.client.ask(Method::HEAD, target, target.path()).await?;
         match there.status() {
@@ -114,7 +114,7 @@ impl SwiftStore {
         Ok(())
     }
 
-    /// Whether deletions from now on leave versions.
+    /// Whether the container keeps versions of what is deleted from now on.
     pub(super) async fn how_long(&self, target: &Target) -> Result<Option<String>, Fault> {
         let answer = success(self.head_container(target).await?)?;
         let is_on = |value: &str| value.eq_ignore_ascii_case("true");

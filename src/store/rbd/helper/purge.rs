@@ -1,4 +1,4 @@
-//! Removing an image from the trash for good, with its snapshots.
+//! Permanently removes an image in the trash, with its snapshots.
 
 use std::ffi::CString;
 
@@ -9,7 +9,7 @@ use super::session::{ENOENT, Remains, Session, at};
 use super::working;
 
 impl Session {
-    /// Nothing of an image that still has its name.
+    /// Nothing, if the image is not in the trash.
     pub(super) fn purge(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         match pool.open_read_only(&names.image, None) {
@@ -26,11 +26,11 @@ impl Session {
         if let Err(end) = free(&image) {
             return Ok(Reply::Ended(end));
         }
-        // This process's own watcher would block the removal.
+        // the watcher of this process would block the removal
         drop(image);
         Ok(Reply::Ended(match pool.trash_remove(&id, &working) {
             Ok(()) | Err(ENOENT) => End::Removed,
-            // Clones of the new kind still need it.
+            // clones (v2) still need it
             Err(errno @ ENOTEMPTY) => End::InUse(at(Step::TrashRemove)(errno)),
             Err(errno) => refused(Step::TrashRemove, errno),
         }))
@@ -39,18 +39,18 @@ impl Session {
 
 const EEXIST: i32 = 17;
 
-/// Removes all snapshots, or none where one has clones.
+/// Removes all snapshots, or none if one has clones.
 fn free(image: &Image) -> Result<(), End> {
     let snaps = image.snaps().map_err(|errno| End::Unknown(at(Step::Inspect)(errno)))?;
     let mut unprotected: Vec<&CString> = Vec::new();
     for snap in &snaps {
         match image.unprotect(snap) {
             Ok(()) => unprotected.push(snap),
-            // It was not protected, or is one that clones keep.
+            // it was not protected, or clones still need it
             Err(EINVAL | ENOENT) => {}
             Err(errno) => {
                 for snap in unprotected {
-                    // Without protection a revert compares the hash.
+                    // a revert of an image with an unprotected snapshot compares the hash
                     let _ = image.protect(snap);
                 }
                 return Err(refused(Step::Unprotect, errno));
