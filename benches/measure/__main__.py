@@ -39,7 +39,7 @@ def arguments():
 
 
 def sync_cost(folder):
-    """Milliseconds of one small write with fsync: what a durable commit waits for here."""
+    """Returns the milliseconds of one small write with fsync, which a durable commit waits for."""
     rounds = 100
     descriptor = os.open(os.path.join(folder, "sync"), os.O_CREAT | os.O_WRONLY)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The three databases: an empty Glance in each, filled and emptied at will."""
+"""The three databases, each with the tables of Glance."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ NAME = "glance_bench"
 
 
 class Database:
-    """A Glance database of the bench's own, made anew by `reset`."""
+    """A Glance database of the bench, recreated by `reset`."""
 
     def reset(self):
         raise NotImplementedError
@@ -40,23 +40,23 @@ class Database:
         return number
 
     def deadlocks(self):
-        """Deadlocks since the server's start; None where the database does not count them."""
+        """Returns the deadlocks since the server's start; None if the database does not count them."""
         return None
 
     def settle(self):
-        """Statistics and write-back are up to date: the same start for both sides."""
+        """Updates statistics and flushes, so that both sides start from the same state."""
         raise NotImplementedError
 
     def numbers(self, count):
-        """A table of the numbers `n` from 1 to `count`."""
+        """Returns SQL for a table of the numbers `n` from 1 to `count`."""
         raise NotImplementedError
 
     def ago(self, seconds):
-        """The text of a time so many seconds ago."""
+        """Returns the text of a time that many seconds ago."""
         raise NotImplementedError
 
     def bulk(self, statements):
-        """Fills empty tables: [`execute`] with what keeps many rows from taking long."""
+        """Executes statements that fill empty tables, with settings for fast bulk loading."""
         self.execute(statements)
 
 

@@ -1,4 +1,4 @@
-"""Memory where tenants wrote as much into their images' rows as they could."""
+"""Memory use if tenants filled the rows of their images as far as possible."""
 
 import http.client
 import os
@@ -15,7 +15,7 @@ PROPERTIES, TAGS = 5_000, 1_000_000
 
 
 def statements(database, datadir):
-    """One image in full, and the rows of its tenant."""
+    """Creates one image and the rows that its tenant wrote."""
     then = database.ago("86400")
     gone = f"{then}, {then}, {then}, TRUE"
     text = f"repeat('x', {LONG})"
@@ -75,7 +75,7 @@ def asked(programs, method, path, body=None):
 
 
 def hostile(bench):
-    """A pass, a preview and a revert over such rows."""
+    """Measures a pass, a preview and a revert over such rows."""
     programs = bench.programs
     for database in (bench.mariadb, bench.postgres, bench.sqlite):
         if database.label not in bench.databases:

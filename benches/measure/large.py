@@ -1,4 +1,4 @@
-"""Large tables: what a pass, the list and the rest cost where few of many rows matter."""
+"""Cost of a pass, the list and others in large tables, where few of many rows matter."""
 
 import dataclasses
 import datetime
@@ -21,7 +21,7 @@ DATA = b"bench"
 
 
 def image_id(number):
-    """The id of an image, the same as `ID` gives."""
+    """Returns the id of an image, as the SQL of `ID` does."""
     digest = hashlib.md5(str(number).encode()).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
 
@@ -80,7 +80,7 @@ def fill(database, count, datadir):
 
 
 def make_due(database, numbers, datadir):
-    """Lets the time of some pending images have come."""
+    """Makes some pending images due."""
     ids = [image_id(number) for number in numbers]
     for image in ids:
         with open(os.path.join(datadir, image), "wb") as file:
@@ -113,7 +113,7 @@ class Timed:
 
 
 class Log:
-    """What is written to the log from now on, as seconds of each statement."""
+    """Reads new log lines; returns the seconds of each statement."""
 
     def __init__(self, path):
         self.path, self.start = path, os.path.getsize(path) if os.path.exists(path) else 0
@@ -217,7 +217,7 @@ def memory_line(what, peak):
 
 
 def large(bench):
-    """A pass, the list and the plan where few of very many rows matter."""
+    """Measures pass, list and plan in large tables."""
     programs = bench.programs
     for database in (bench.mariadb, bench.postgres, bench.sqlite):
         if database.label not in bench.databases:

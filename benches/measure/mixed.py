@@ -23,7 +23,7 @@ DOCUMENTED = {
 
 
 def mixed(bench):
-    """At 16 and at 256 connections, on both servers."""
+    """Measures with 16 and 256 connections, on both servers."""
     for database in (bench.mariadb, bench.postgres):
         for connections in CONNECTIONS:
             yield from rounds(bench, database, connections)
@@ -76,7 +76,7 @@ def rounds(bench, database, connections):
 
 
 def load(programs, connections):
-    """What was answered, and the images that were answered as back."""
+    """Returns the responses, and the images reported as reverted."""
     back = os.path.join(programs.folder, "back")
     api = f"127.0.0.1:{programs.api}"
     command = [programs.load, "mixed", api, programs.token_file, programs.ids, str(connections), back]
@@ -86,7 +86,7 @@ def load(programs, connections):
 
 
 def missing(database, datadir, back, young):
-    """Images that were answered as back or are not due, and have no row that says so, or no bytes."""
+    """Returns images that were lost: reported as reverted, or not due, and without active row or bytes."""
     files, status = set(os.listdir(datadir)), {}
     connection = database.connect()
     cursor = connection.cursor()

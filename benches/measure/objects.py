@@ -31,7 +31,7 @@ KEY, SECRET = "ACCESSKEY", "bench"
 
 
 class Tap:
-    """A port in front of another one; counts the requests that pass."""
+    """A proxy that counts requests."""
 
     def __init__(self, authority):
         host, port = authority.split(":")
@@ -64,7 +64,7 @@ class Tap:
 
 
 class Process:
-    """Another product's server, for as long as it is measured."""
+    """A store's server, running during its measurement."""
 
     def __init__(self, command, environment=None):
         self.child = subprocess.Popen(
@@ -95,7 +95,7 @@ def answers(url):
 
 
 class S3:
-    """A bucket. `least` is how near to its own bulk request a pass has to come."""
+    """A bucket. `least` is the promised speed of a pass, as a share of the bulk request alone."""
 
     store, most_requests = "s3", 1.1
 
@@ -223,7 +223,7 @@ def rgw(folder):
 
 
 def passed(bench, store, authority, count, run):
-    """One pass over so many objects, by way of that address, and proved whole: its seconds."""
+    """Returns the seconds of one pass over that many objects, and checks its result."""
     images = Images(count, place=store.place(authority), store=store.store)
     images.write(bench.sqlite, bench.programs.datadir)
     bench.programs.configure(bench.sqlite, store=store.options(authority))
@@ -240,7 +240,7 @@ def passed(bench, store, authority, count, run):
 
 
 def bare(store, count):
-    """The store's own requests for many objects, and nothing else: their seconds."""
+    """Returns the seconds of the store's bulk requests alone."""
     names = Images(count).ids
     for name in names:
         store.put(name)

@@ -1,4 +1,4 @@
-"""Our program and the real glance-scrubber: their configuration, runs, and what runs cost."""
+"""Runs this program and the real glance-scrubber, and measures their cost."""
 
 import dataclasses
 import datetime
@@ -24,7 +24,7 @@ LONGEST = 3600
 
 @dataclasses.dataclass
 class Cost:
-    """What one run of a process cost: seconds, and KiB at its peak."""
+    """The cost of one process: seconds, and KiB at its peak."""
 
     wall: float
     cpu: float
@@ -33,7 +33,7 @@ class Cost:
 
 
 def status(pid, field):
-    """A field of /proc/PID/status in KiB; None once the process is gone."""
+    """Returns a field of /proc/PID/status in KiB; None if the process has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8") as text:
             found = re.search(rf"^{field}:\s+(\d+)", text.read(), re.MULTILINE)
@@ -43,7 +43,7 @@ def status(pid, field):
 
 
 def clean_environment():
-    """oslo.config reads options from the environment; none may leak in."""
+    """Returns the environment without variables that oslo.config reads."""
     return {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
 
 
@@ -147,7 +147,7 @@ class Programs:
         return run(self.upstream(), self.log)
 
     def restore_upstream(self, image):
-        """It refuses while any other process of the host has its name in its command line."""
+        """Restores; retries, as glance-scrubber refuses to run beside any command line with its name."""
         for attempt in range(10):
             try:
                 return run(self.upstream("--restore", image), self.log)
@@ -157,7 +157,7 @@ class Programs:
                 time.sleep(1)
 
     def loop(self, *arguments):
-        """A loop of benches/load.rs; reverts a second."""
+        """Runs a loop of benches/load.rs; returns reverts per second."""
         result = json.loads(run([self.load, *arguments], self.log).output)
         if result["failed"]:
             raise RuntimeError(f"{result['failed']} reverts failed: {arguments[0]}")
@@ -171,7 +171,7 @@ def free_port():
 
 
 class Server:
-    """`glance-revert serve`, from its start to its end."""
+    """A running `glance-revert serve`."""
 
     def __init__(self, programs):
         self.programs = programs
@@ -211,7 +211,7 @@ class Server:
         return answer.status, body
 
     def revert(self, image):
-        """One revert on a connection of its own; its seconds from connect to the last byte."""
+        """Reverts on a new connection; returns the seconds from connect to the last byte."""
         began = time.perf_counter()
         connection = http.client.HTTPConnection("127.0.0.1", self.programs.api, timeout=60)
         headers = {"Authorization": f"Bearer {self.programs.token}"}

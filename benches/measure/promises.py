@@ -1,4 +1,4 @@
-"""What is measured: each function yields lines of the table."""
+"""The measurements: each function yields lines of the table."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ BULK_IMAGES = (3_000, 30_000)
 
 @dataclasses.dataclass
 class Bench:
-    """What all measurements share."""
+    """Shared by all measurements."""
 
     programs: object
     mariadb: object
@@ -55,7 +55,7 @@ def revert(bench):
 
 
 def scrubbed(bench, database, count, run):
-    """The cost of one pass over so many images, from the same start, and proved whole."""
+    """Returns the cost of one pass over that many images, and checks its result."""
     bench.prepare(database, Images(count))
     say(f"scrub pass over {count} images on {database.label}: {run.__name__}")
     cost = run()
@@ -164,7 +164,7 @@ def rate(bench):
 
 
 def bulk(bench):
-    """A project's images, taken back by one command; the peak must not grow with their number."""
+    """Reverts a project's images with one command; the peak must not grow with their number."""
     for database in (bench.mariadb, bench.postgres):
         peaks = []
         for count in BULK_IMAGES:

@@ -1,4 +1,4 @@
-"""What was measured, for programs: benches/results.json, the last run of each line."""
+"""Reads and writes benches/results.json: the last run of each line."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ NOISE, LITTLE = 1.25, 0.1
 
 @dataclasses.dataclass
 class Line:
-    """One line of the table. `used` is the part of what is promised that was needed: 1 just holds."""
+    """One line of the table. `used` is the measured value divided by the promised one: 1 just holds."""
 
     what: str
     ours: str
@@ -40,12 +40,12 @@ def git(*arguments):
 
 
 def committed():
-    """Those of the last commit."""
+    """Returns the results of the last commit."""
     return json.loads(git("show", "HEAD:./results.json") or "{}")
 
 
 def write(lines, about, rows, quick):
-    """Puts these lines in the place of older ones of their names."""
+    """Replaces older lines of the same names."""
     found = {}
     if os.path.exists(PATH):
         with open(PATH, encoding="utf-8") as text:
@@ -63,7 +63,7 @@ def write(lines, about, rows, quick):
 
 
 def worse(lines, before):
-    """Lines whose ratio to what is promised got worse. Times are not compared: machines differ."""
+    """Yields lines whose ratio to the promise got worse. Times are not compared: machines differ."""
     for line in lines:
         known = before.get(line.what, {}).get("used")
         if line.used is None or known is None or line.is_time:

@@ -1,4 +1,4 @@
-"""Rows and files as Glance's delayed delete leaves them, the same at each call."""
+"""Rows and files as Glance's delayed delete leaves them; deterministic."""
 
 import datetime
 import os
@@ -37,7 +37,7 @@ class Images:
         self.children = (properties, tags, members)
 
     def write(self, database, datadir):
-        """Makes database and data directory anew and fills both."""
+        """Recreates and fills database and data directory."""
         shutil.rmtree(datadir, ignore_errors=True)
         os.mkdir(datadir)
         database.reset()
@@ -46,7 +46,7 @@ class Images:
         os.sync()
 
     def add(self, database, datadir):
-        """Puts them beside what is there."""
+        """Adds them to existing ones."""
         for image in self.ids if self.place is None else ():
             with open(os.path.join(datadir, image), "wb") as file:
                 file.write(DATA)

@@ -1,4 +1,4 @@
-"""OpenStack's own clients, as they are: openstacksdk and keystoneauth, with a JWT for a token."""
+"""Calls the service with unmodified openstacksdk and keystoneauth, with a JWT as token."""
 
 import os
 
@@ -15,14 +15,14 @@ KERNEL = os.environ["GLANCE_REVERT_KERNEL"]
 
 
 class Bearer(NoAuth):
-    """Presents the JWT; with Keystone's own plugins the same calls send X-Auth-Token."""
+    """Sends the JWT; with Keystone's plugins the same calls send X-Auth-Token."""
 
     def get_headers(self, session, **_):
         return {"Authorization": f"Bearer {TOKEN}"}
 
 
 def with_openstacksdk(known):
-    """`Image._action`, with the image endpoint overridden; asks for the versions by itself."""
+    """Calls `Image._action` with the image endpoint overridden; discovers the versions itself."""
     cloud = openstack.connection.Connection(
         session=known, image_endpoint_override=f"{URL}/v2", image_api_version="2"
     )
@@ -39,7 +39,7 @@ def with_openstacksdk(known):
 
 
 def with_keystoneauth(known):
-    """A plain adapter, as programs of OpenStack write it."""
+    """Calls through a plain keystoneauth adapter."""
     api = adapter.Adapter(known, endpoint_override=URL)
     image = api.post(f"/v2/images/{KERNEL}/actions/revert").json()
     assert image["status"] == "active", image

@@ -13,7 +13,7 @@ YEAR = 31536000
 
 
 def night(api):
-    """Stop, see, plan, bring back, release, prove."""
+    """Goes through the night: stop, see, plan, bring back, release, prove."""
     scrubber, pending = client.ScrubberApi(api), client.PendingDeletesApi(api)
     paused = scrubber.pause_scrubber(client.TermRequest(reason="deleted by mistake"))
     assert paused.claims_in_hand == 0 and paused.pause.reason == "deleted by mistake"

@@ -42,7 +42,7 @@ YEAR = 31536000
 
 
 def night(admin):
-    """Stop, see, plan, bring back, release, prove."""
+    """Goes through the night: stop, see, plan, bring back, release, prove."""
     paused = pause_scrubber.sync(client=admin, body=TermRequest(reason="deleted by mistake"))
     assert paused.claims_in_hand == 0 and paused.pause.reason == "deleted by mistake"
     assert get_scrubber.sync(client=admin).state == "paused"

@@ -1,4 +1,4 @@
-"""Renders, validates and lints what deploy/ and .github/ hold; check.py FOLDER_OF_MODULES."""
+"""Renders, validates and lints deploy/ and .github/; check.py FOLDER_OF_MODULES."""
 
 import copy
 import glob
@@ -67,7 +67,7 @@ def chart(values=None, *options):
 
 
 def openstack_helm():
-    """What the values make of openstack-helm's pod, as far as these manifests know it."""
+    """Renders openstack-helm's pod from the values, as far as these manifests describe it."""
     with open("deploy/kubernetes/overlays/openstack-helm/values.yaml") as file:
         values = yaml.safe_load(file)
     with open("deploy/kubernetes/examples/sidecar/glance-api.yaml") as file:
@@ -83,7 +83,7 @@ def openstack_helm():
 
 
 def renderings():
-    """Name, what renders it, checkov's rules that do not hold for it."""
+    """Yields name, command that renders it, and the checkov rules that do not apply."""
     # The base is not rendered by itself: it has no namespace, and nothing of Glance.
     yield "kustomize overlays/standalone", lambda: kustomization("overlays/standalone"), {}
     yield "kustomize overlays/glance-operator", lambda: kustomization("overlays/glance-operator"), {}
@@ -98,7 +98,7 @@ def renderings():
 
 
 def awkward_chart():
-    """Numbers and wildcards are good names for Kubernetes, and no text in bare YAML."""
+    """Checks names that Kubernetes allows and that unquoted YAML does not read as text."""
     names = ("keysSecret=1e3", "tls.secret=0x10", "serviceAccount.name=123", "priorityClassName=1")
     hosts = ("ingress.enabled=true", "ingress.host=*.example.org", "ingress.tlsSecret=7")
     options = [word for name in names for word in ("--set-string", name)]
@@ -149,7 +149,7 @@ def rendering(version, script, render, skipped):
 
 
 def refused_values():
-    """The schema of the chart's values finds mistakes."""
+    """Checks that the schema of the chart's values rejects mistakes."""
     for mistake in ("replica=3", "terminationGracePeriodSeconds=30", "podLabels.component=api", "user=0"):
         _, errors = chart(None, "--set", mistake)
         if "don't meet the specifications" not in errors:
@@ -187,14 +187,14 @@ def main():
 
 
 def scripts():
-    """Every shell script of the repository that is run; what it sources is read with it."""
+    """Returns all shell scripts that are run; sourced files are checked with them."""
     for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines():
         if Path(name).is_file() and Path(name).read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/sh")):
             yield name
 
 
 def systemd(units):
-    """The units as systemd reads them, with a program in the place that they name."""
+    """Checks the units with systemd-analyze, with a program at the path they name."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "usr/local/bin/glance-revert")
         place.parent.mkdir(parents=True)

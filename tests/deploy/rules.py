@@ -1,4 +1,4 @@
-"""What must be true of every rendered manifest, beyond its schema."""
+"""Rules for every rendered manifest, in addition to its schema."""
 
 import configparser
 
@@ -24,7 +24,7 @@ def is_subset(selector, labels):
 
 
 def shutdown_grace(manifests):
-    """Seconds, from the ConfigMap of the same rendering."""
+    """Returns the seconds set in the ConfigMap of the same rendering."""
     for manifest in of(manifests, "ConfigMap"):
         text = manifest["data"].get("glance-revert.conf")
         if text:
@@ -35,7 +35,7 @@ def shutdown_grace(manifests):
 
 
 def restricted(spec, container):
-    """The `restricted` level of Pod Security, and what it leaves open."""
+    """Checks the `restricted` level of Pod Security, and more."""
     merged = spec.get("securityContext", {}) | container.get("securityContext", {})
     for key, value in STRICT.items():
         if container.get("securityContext", {}).get(key) is not value:
@@ -55,7 +55,7 @@ def restricted(spec, container):
 
 
 def mounted(spec, container):
-    """Every mount has its volume, every volume a mount, every file that is named a mount."""
+    """Checks that mounts have volumes, volumes have mounts, and named files are mounted."""
     volumes = {volume["name"] for volume in spec["volumes"]}
     mounts = {mount["name"] for c in spec["containers"] for mount in c.get("volumeMounts", [])}
     if volumes != mounts:
@@ -116,7 +116,7 @@ def deployment_rules(deployment, manifests, version):
 
 
 def job_rules(job, manifests, version):
-    """The hook that makes tables: no pod of the service, and in need of nothing that comes after it."""
+    """Checks the hook that creates tables: it is no pod of the service and needs nothing created later."""
     template = job["spec"]["template"]
     spec = template["spec"]
     [container] = spec["containers"]
@@ -140,7 +140,7 @@ def job_rules(job, manifests, version):
 
 
 def selector_rules(manifest, manifests):
-    """Whatever selects, selects pods of this rendering; an empty selector would take all there are."""
+    """Checks that each selector selects pods of this rendering; an empty one would select all."""
     kind, spec = manifest["kind"], manifest["spec"]
     pods = [d["spec"]["template"] for d in of(manifests, "Deployment")]
     if kind == "ServiceMonitor":
@@ -172,7 +172,7 @@ def role_rules(role):
 
 
 def problems(manifests, version):
-    """Yields every breach, as text."""
+    """Yields every violation, as text."""
     for manifest in manifests:
         kind = manifest["kind"]
         if kind == "Deployment":

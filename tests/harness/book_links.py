@@ -1,4 +1,4 @@
-"""Fails if a link of the built book leads nowhere; asks no network.
+"""Fails if a link of the built book is broken; does not use the network.
 
     python3 book_links.py target/book
 """

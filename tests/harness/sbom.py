@@ -1,4 +1,4 @@
-"""Prints an SBOM without the folder that it was made in, if it is valid and whole.
+"""Prints an SBOM without the path of the build folder, if it is valid and complete.
 
 Valid: CycloneDX's own schema of the version that it says. Whole: it names the crate itself, each
 crate has version, licence and (registry crates) the hash of Cargo.lock, and the crates of a

@@ -1,4 +1,4 @@
-"""Looks for secrets in all that the product printed and answered while it was tested.
+"""Searches the output and responses of the tested product for secrets.
 
 The secrets are the constants of tests/it/support/data/canary.rs, each in every form that could bring it
 out again: as it is, in base64 of both alphabets at any offset, in percent and hex form, as a list of
@@ -30,7 +30,7 @@ FRAGMENTS = {"a JWT": ["eyJhbGciOiJ", "eyJ0eXAiOiJ"], "a private key": ["PRIVATE
 
 
 def in_base64(secret):
-    """What of its encoding does not depend on what stands before and behind it."""
+    """Returns the part of the base64 text that is independent of the bytes around the secret."""
     for offset in range(3):
         text = base64.b64encode(b"\0" * offset + secret).decode()
         whole = (offset + len(secret)) // 3 * 4
@@ -54,7 +54,7 @@ def forms(secret):
 
 
 def grep(folder, kind, patterns):
-    """Place and text of all that fits one of the patterns."""
+    """Yields place and text of every match of a pattern."""
     with tempfile.NamedTemporaryFile("w") as file:
         file.write("\n".join(patterns))
         file.flush()
@@ -69,7 +69,7 @@ def grep(folder, kind, patterns):
 
 
 def literals():
-    """What to look for, by its text."""
+    """Returns what to search for, by its text."""
     known = {}
     for name, secret in CONSTANT.findall(CANARIES.read_text()):
         known |= {form: f"{name} as {form!r}" for form in forms(secret)}
@@ -90,7 +90,7 @@ def look(folder):
 
 
 def proves_itself():
-    """Each form of each secret, put where nobody knows of it, is found."""
+    """Checks that each form of each secret is found."""
     with tempfile.TemporaryDirectory() as folder:
         for name, secret in CONSTANT.findall(CANARIES.read_text()):
             for before in ("", "x", "xy"):

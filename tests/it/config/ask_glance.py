@@ -1,4 +1,4 @@
-"""What the real Glance knows of options, and with which files it starts. The argument is a JSON file."""
+"""Prints the options of the real Glance, and with which files it starts. The argument is a JSON file."""
 
 import importlib.abc
 import importlib.machinery
@@ -10,7 +10,7 @@ from unittest import mock
 
 
 class StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """cinder's driver has its options whether or not what it speaks to Cinder with is installed."""
+    """Imports empty modules for the client libraries of the cinder driver: its options need none."""
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("cinderclient", "os_brick"):
@@ -60,7 +60,7 @@ def options_of(table):
 
 
 def old_names(table):
-    """By the name of each option, the names that it had in the same section."""
+    """Returns the former names in the same section, by option."""
     found = {}
     for option in options_of(table):
         old = found.setdefault(option.dest, [])
@@ -88,7 +88,7 @@ def start(path):
 
 
 def starts(path):
-    """In a process of its own, since all of this is global. None, or why not."""
+    """Starts Glance in another process, since its state is global. Returns None or the error."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

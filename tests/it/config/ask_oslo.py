@@ -1,4 +1,4 @@
-"""What the real oslo.config and SQLAlchemy make of the cases in a JSON file."""
+"""Prints how the real oslo.config and SQLAlchemy read the cases of a JSON file."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What the real glance_store reads in the files named by the arguments: the key of each section."""
+"""Prints the key of each section of the given files as the real glance_store reads it."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What tests do in Ceph beside the product: a line of JSON in, [function, arguments]; one out."""
+"""Operations of tests in Ceph. Reads lines of JSON, [function, arguments]; prints a line each."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ def io(pool):
 
 
 def put(pool, name, data):
-    """As glance_store's driver: image, data, protected snapshot."""
+    """Uploads as glance_store's driver does: image, data, protected snapshot."""
     data = base64.b64decode(data)
     rbd.RBD().create(io(pool), name, len(data), order=23, old_format=False, features=1)
     with rbd.Image(io(pool), name) as image:
@@ -31,7 +31,7 @@ def put(pool, name, data):
 
 
 def look(pool, name):
-    """What the image holds; null where there is none."""
+    """Returns the data of the image; null if it does not exist."""
     try:
         with rbd.Image(io(pool), name, read_only=True) as image:
             return base64.b64encode(image.read(0, image.size())).decode()
@@ -40,7 +40,7 @@ def look(pool, name):
 
 
 def snaps(pool, name):
-    """Names of the snapshots, with ! where they are protected."""
+    """Returns the names of the snapshots, with ! if protected."""
     with rbd.Image(io(pool), name, read_only=True) as image:
         user = [s for s in image.list_snaps() if s["namespace"] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER]
         return [s["name"] + "!" * image.is_protected_snap(s["name"]) for s in user]
@@ -57,7 +57,7 @@ def write(pool, name, data):
 
 
 def group(pool, name):
-    """Puts an image into a group of its own, which keeps it from being removed."""
+    """Adds the image to a new group, which prevents its removal."""
     rbd.RBD().group_create(io(pool), "group-" + name)
     rbd.Group(io(pool), "group-" + name).add_image(io(pool), name)
 
@@ -79,7 +79,7 @@ def trash_move(pool, name):
 
 
 def clone(pool, name, to_pool, to, form):
-    """A clone of the old kind (1) or the new one (2)."""
+    """Clones the image with format 1 or 2."""
     cluster.conf_set("rbd_default_clone_format", str(form))
     rbd.RBD().clone(io(pool), name, "snap", io(to_pool), to, features=1)
 

@@ -1,4 +1,4 @@
-"""glance-api, for a WSGI server, whatever its age: `glance.wsgi.api` is there from Glance 30 on."""
+"""glance-api of any version for a WSGI server; `glance.wsgi.api` exists from Glance 30 on."""
 
 try:
     from glance.wsgi.api import application  # noqa: F401

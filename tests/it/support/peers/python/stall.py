@@ -1,4 +1,4 @@
-"""Has a request stand still after so many of its writing transactions were committed.
+"""Stalls a request after the given number of committed write transactions.
 
 `X-Stall-After: 2` and `X-Stall-File: /folder/name`: after the second one `/folder/name.stopped` is
 made, and the request goes on once `/folder/name.go` is there.

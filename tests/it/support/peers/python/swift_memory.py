@@ -1,4 +1,4 @@
-"""What Swift keeps in memcached, kept in its only process instead."""
+"""Replaces memcached by memory of the only process."""
 
 import time
 

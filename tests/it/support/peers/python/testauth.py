@@ -1,4 +1,4 @@
-"""A paste filter in the place of keystonemiddleware's auth_token.
+"""A paste filter that replaces keystonemiddleware's auth_token.
 
 Takes `X-Auth-Token: user:project:role1,role2` at its word and sets the headers that auth_token
 would set. Everything behind it is Glance's own.
