@@ -2,7 +2,7 @@
 //!
 //! [`Config::load`] reads files and environment (rules in [`oslo`]), checks every option and
 //! returns one value; nothing else in the crate reads option files or variables. Each part of
-//! [`Config`] has its own file; [`sections`] declare every option.
+//! [`Config`] has its own file; [`sections`] reads each section and declares its options.
 
 mod declare;
 mod environment;

@@ -15,7 +15,7 @@ PROPERTIES, TAGS = 5_000, 1_000_000
 
 
 def statements(database, datadir):
-    """Creates one image and the rows that its tenant wrote."""
+    """Yields SQL for images that wait, with the rows that their tenant wrote."""
     then = database.ago("86400")
     gone = f"{then}, {then}, {then}, TRUE"
     text = f"repeat('x', {LONG})"

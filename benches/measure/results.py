@@ -13,7 +13,7 @@ NOISE, LITTLE = 1.25, 0.1
 
 @dataclasses.dataclass
 class Line:
-    """One line of the table. `used` is the measured value divided by the promised one: 1 just holds."""
+    """One line of the table. `used` is how much of the promise was used up: 1 just holds."""
 
     what: str
     ours: str

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use super::image::{Image, ImageId, ImageStatus, Member, Property, State, Tag, Waiting};
 use super::location::{Location, LocationStatus};
 use super::time::Timestamp;
-pub use children::{Children, ImageDeletion, RestoredCounts};
+pub use children::{Children, ImageDeletion, RESERVED_PROPERTIES, RestoredCounts};
 
 /// Why an image cannot be reverted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

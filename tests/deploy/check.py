@@ -98,7 +98,7 @@ def renderings():
 
 
 def awkward_chart():
-    """Checks names that Kubernetes allows and that unquoted YAML does not read as text."""
+    """Renders names that Kubernetes allows and that unquoted YAML does not read as text."""
     names = ("keysSecret=1e3", "tls.secret=0x10", "serviceAccount.name=123", "priorityClassName=1")
     hosts = ("ingress.enabled=true", "ingress.host=*.example.org", "ingress.tlsSecret=7")
     options = [word for name in names for word in ("--set-string", name)]
@@ -187,7 +187,7 @@ def main():
 
 
 def scripts():
-    """Returns all shell scripts that are run; sourced files are checked with them."""
+    """Yields all shell scripts that are run; sourced files are checked with them."""
     for name in run("git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines():
         if Path(name).is_file() and Path(name).read_bytes().startswith((b"#!/usr/bin/env bash", b"#!/bin/sh")):
             yield name

@@ -30,7 +30,7 @@ FRAGMENTS = {"a JWT": ["eyJhbGciOiJ", "eyJ0eXAiOiJ"], "a private key": ["PRIVATE
 
 
 def in_base64(secret):
-    """Returns the part of the base64 text that is independent of the bytes around the secret."""
+    """Yields the parts of a base64 text that are independent of the bytes around the secret."""
     for offset in range(3):
         text = base64.b64encode(b"\0" * offset + secret).decode()
         whole = (offset + len(secret)) // 3 * 4

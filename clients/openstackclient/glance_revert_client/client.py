@@ -47,7 +47,7 @@ class Client:
         return self.call("POST", path, json=given(body))
 
     def pages(self, path, key, limit, **params):
-        """Yields the entries of all pages of a list, or the first `limit`."""
+        """Returns the entries of all pages of a list, or the first `limit`."""
         found = []
         size = min(limit or PAGE, PAGE)
         page = self.get(path, limit=size, **params)

@@ -47,7 +47,7 @@ def moment(text):
 
 
 def end(parsed_args):
-    """Parses an end; None if not given."""
+    """Returns the end in RFC 3339; None if not given."""
     if parsed_args.length is not None:
         try:
             return _rfc3339(parsed_args.length)

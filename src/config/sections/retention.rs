@@ -9,6 +9,7 @@ use crate::config::options::{
     Opt, REVERT_RETENTION_PREFIX, optional_integer, optional_whole_seconds, parsed,
 };
 use crate::config::reader::{Reader, Section};
+use crate::domain::pending::RESERVED_PROPERTIES;
 use crate::domain::retention::{Conditions, Glob, InForce, Retention, Rule, Rules};
 
 /// The longest text of a condition; Glance's names and tags are not longer.
@@ -146,7 +147,7 @@ fn property(text: &str) -> Result<Option<(String, String)>, String> {
         return Err("must be key=value".to_owned());
     };
     let (name, value) = (name.trim(), value.trim());
-    if name.starts_with("os_glance_") {
+    if name.starts_with(RESERVED_PROPERTIES) {
         return Err("properties of Glance's import tasks never come back with an image".to_owned());
     }
     let name = short(name)?.ok_or_else(|| "names no property before the =".to_owned())?;

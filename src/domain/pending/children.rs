@@ -7,7 +7,7 @@ use crate::domain::image::{Image, ImageStatus, Member, Property, Tag};
 use crate::domain::time::{FAR_FUTURE, Timestamp};
 
 /// Prefix of properties that belong to Glance's import tasks and never come back.
-const RESERVED_PROPERTIES: &str = "os_glance_";
+pub const RESERVED_PROPERTIES: &str = "os_glance_";
 
 /// Which kinds of children a caller wants back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

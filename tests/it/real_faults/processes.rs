@@ -29,7 +29,7 @@ tests_on!(
     faketime_a_service_whose_clock_jumps_destroys_nothing_before_its_time
 );
 
-/// A round without faults ends within this time where the machine is slow.
+/// A round without faults ends within this time even on a slow machine.
 const A_ROUND: Duration = Duration::from_millis(700);
 /// The product's longest time-out is a minute.
 const BEYOND_EVERY_TIMEOUT: Duration = Duration::from_secs(65);
@@ -51,7 +51,7 @@ async fn a_service_killed_at_any_moment_leaves_only_work_that_the_next_one_finis
         scene.note(&prefix, answers);
         service.ended().await;
         if scene.was_undisturbed(&prefix) {
-            // the kill came too late
+            // the kill came too late, but this is how long a round takes
             a_round = took;
         } else {
             cut += 1;

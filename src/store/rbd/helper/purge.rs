@@ -9,7 +9,7 @@ use super::session::{ENOENT, Remains, Session, at};
 use super::working;
 
 impl Session {
-    /// Nothing, if the image is not in the trash.
+    /// Refuses if an image still has this name; if none is in the trash, all is removed already.
     pub(super) fn purge(&self, target: &Target) -> Result<Reply, Failure> {
         let (pool, names) = self.place(target)?;
         match pool.open_read_only(&names.image, None) {
@@ -46,11 +46,11 @@ fn free(image: &Image) -> Result<(), End> {
     for snap in &snaps {
         match image.unprotect(snap) {
             Ok(()) => unprotected.push(snap),
-            // it was not protected, or clones still need it
+            // it was not protected, or is kept only for clones (v2)
             Err(EINVAL | ENOENT) => {}
             Err(errno) => {
                 for snap in unprotected {
-                    // a revert of an image with an unprotected snapshot compares the hash
+                    // without protection, a revert has to compare the hash
                     let _ = image.protect(snap);
                 }
                 return Err(refused(Step::Unprotect, errno));
