@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use sqlx::Transaction;
+
 use super::{begin, commit};
+use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::audit_refused;
 use crate::db::orders::BEGIN_ORDER;
 use crate::db::pooled::PooledConnection;
-use crate::db::statement::Statement;
+use crate::db::statement::{PATIENCE, Statement};
 use crate::db::statements::{self as sql, IMAGE_SLOTS};
 use crate::db::tables::Audit;
 use crate::domain::image::ImageId;
@@ -23,17 +26,18 @@ pub(super) async fn all<D: Dialect>(
     now: Timestamp,
     (whole, parts): (Audit<'_>, Audit<'_>),
 ) -> Result<Ended, sqlx::Error> {
-    let mut transaction = begin(connection).await?;
-    if !parts.images().is_empty() {
-        // if two passes end the last parts of one image at the same time, the second one sees the
-        // first
-        D::execute(&mut transaction, Statement::new(BEGIN_ORDER)).await.map_err(audit_refused)?;
-    }
-    let mut waited = 0;
-    let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
-    for some in deleted.chunks(IMAGE_SLOTS) {
-        let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
-        waited += D::execute(&mut transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
+    let mut transaction = begin_settling::<D>(connection, &parts).await?;
+    let mut missed = Vec::new();
+    if end_locations::<D>(&mut transaction, settled, now).await? < count(settled) {
+        // somebody else has ended some of them: find out of which images
+        within(PATIENCE, transaction.rollback()).await?;
+        transaction = begin_settling::<D>(connection, &parts).await?;
+        for one in settled {
+            let one_image = std::slice::from_ref(one);
+            let ended = end_locations::<D>(&mut transaction, one_image, now).await?;
+            let left = count(one_image).saturating_sub(ended);
+            missed.extend((left > 0).then(|| (one.guard.id().clone(), left)));
+        }
     }
     for one in settled {
         let Some(release) = &one.release else { continue };
@@ -51,7 +55,39 @@ pub(super) async fn all<D: Dialect>(
     last.write::<D>(&mut transaction).await?;
     commit(transaction).await?;
     let last = last.images().into_iter().filter_map(|id| ImageId::parse(id).ok()).collect();
-    Ok(Ended { waited, last })
+    Ok(Ended { missed, last })
+}
+
+async fn begin_settling<'c, D: Dialect>(
+    connection: &'c mut PooledConnection<D>,
+    parts: &Audit<'_>,
+) -> Result<Transaction<'c, D>, sqlx::Error> {
+    let mut transaction = begin(connection).await?;
+    if !parts.images().is_empty() {
+        // if two passes end the last parts of one image at the same time, the second one sees the
+        // first
+        D::execute(&mut transaction, Statement::new(BEGIN_ORDER)).await.map_err(audit_refused)?;
+    }
+    Ok(transaction)
+}
+
+fn count(settled: &[Settled<'_>]) -> u64 {
+    settled.iter().map(|one| one.deleted.len() as u64).sum()
+}
+
+/// Returns how many of their locations were still waiting.
+async fn end_locations<D: Dialect>(
+    transaction: &mut D::Connection,
+    settled: &[Settled<'_>],
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let mut ended = 0;
+    let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.iter().copied()).collect();
+    for some in deleted.chunks(IMAGE_SLOTS) {
+        let statement = Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now);
+        ended += D::execute(transaction, statement.bind_list(IMAGE_SLOTS, some)).await?;
+    }
+    Ok(ended)
 }
 
 /// The images that still have a pending location.

@@ -2,6 +2,7 @@
 
 use super::work::{Settled, Work, WorkKind};
 use crate::domain::audit::AuditEntry;
+use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::lock::ImageGuard;
 use crate::domain::store::{Placed, StoreId};
@@ -50,6 +51,20 @@ impl Claimed<'_> {
 
     pub(super) fn has(&self, row: i32) -> bool {
         self.work.targets().iter().any(|location| location.id == row)
+    }
+
+    /// Whether another pass had claimed some of it before. That pass may still be at work, if locks
+    /// exclude nobody.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.work.targets().iter().any(Location::is_claimed)
+    }
+
+    /// Whether the image still has this claim, which no other pass has renewed.
+    pub(super) fn is_claim_of(&self, image: &Image) -> bool {
+        // leftovers are claimed in their own rows
+        let has_stamp =
+            self.work.kind() == WorkKind::Leftovers || image.updated_at == Some(self.stamp);
+        image.id == self.work.image().id && has_stamp
     }
 
     /// Whether the claim may be released. Only the pass that made the claim can know that nothing

@@ -146,8 +146,8 @@ pub struct Settled<'a> {
 /// The result of settling a batch's rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// How many of the locations were still waiting.
-    pub waited: u64,
+    /// Images of which somebody else had ended locations before, and how many.
+    pub missed: Vec<(ImageId, u64)>,
     /// Images that were not completely destroyed here, but of which nothing waits any more.
     pub last: Vec<ImageId>,
 }

@@ -83,8 +83,7 @@ async fn mysql_finds_nothing_for_characters_that_its_columns_lack() {
 #[ignore = "needs the servers of make test"]
 async fn pgbouncer_in_transaction_mode_leaves_no_revert_waiting_for_a_lock_that_nobody_holds() {
     let world = World::new(Kind::Postgres).await;
-    let url = world.db.url();
-    let url = url.replace(authority(&url), authority(&format!("{}/", env::pgbouncer())));
+    let url = through_pgbouncer(&world);
     let database = open(&url);
     let ids: Vec<_> = (0..40).map(|n| format!("i{n}")).collect();
     for id in &ids {
@@ -103,4 +102,36 @@ async fn pgbouncer_in_transaction_mode_leaves_no_revert_waiting_for_a_lock_that_
     let check = ConfigFile::new(&format!("[database]\nconnection = {url}\n")).run(&["check"]);
     let locks = check.stdout.lines().find(|line| line.contains("locks")).unwrap();
     assert!(locks.contains("BROKEN") && locks.contains("session changes"), "{check:?}");
+}
+
+/// Without locks two passes may run at once, and each takes what the other has claimed for a claim
+/// of a process that died.
+#[tokio::test]
+#[ignore = "needs the servers of make test"]
+async fn pgbouncer_in_transaction_mode_lets_two_passes_run_that_do_not_take_each_other_for_strangers()
+ {
+    let world = World::with_tables(Kind::Postgres).await;
+    let databases = [(); 2].map(|()| open(&through_pgbouncer(&world)));
+    for database in &databases {
+        assert_eq!(database.lock.trial().await.unwrap(), LockTrial::Wanders);
+    }
+    reverts_and_scrubs(&world, &databases[0]).await;
+    for round in 0..env::rounds(5) {
+        let ids: Vec<_> = (0..40).map(|n| format!("p{round}-{n}")).collect();
+        for id in &ids {
+            world.deleted_image(id).await;
+        }
+        let passes = databases.iter().map(async |database| {
+            world.scrubber(database).run_once(&CancellationToken::new()).await.unwrap()
+        });
+        for pass in join_all(passes).await {
+            assert_eq!((pass.alerts, pass.failed), (Vec::<String>::new(), 0));
+        }
+        assert!(ids.iter().all(|id| !world.has_data(id)));
+    }
+}
+
+fn through_pgbouncer(world: &World) -> String {
+    let url = world.db.url();
+    url.replace(authority(&url), authority(&format!("{}/", env::pgbouncer())))
 }

@@ -131,16 +131,20 @@ impl MemoryRepo {
             transaction.set(Change::Orders(orders));
         }
         let at = self.database.stored(now);
-        let deleted: Vec<i32> = settled.iter().flat_map(|one| one.deleted.clone()).collect();
-        let found = transaction.update_locations(
-            |row| deleted.contains(&row.id) && row.status == LocationStatus::PendingDelete,
-            |row| {
-                row.status = LocationStatus::Deleted;
-                row.deleted = true;
-                row.deleted_at = Some(at);
-                row.updated_at = Some(at);
-            },
-        );
+        let mut missed = Vec::new();
+        for one in settled {
+            let ended = transaction.update_locations(
+                |row| one.deleted.contains(&row.id) && row.status == LocationStatus::PendingDelete,
+                |row| {
+                    row.status = LocationStatus::Deleted;
+                    row.deleted = true;
+                    row.deleted_at = Some(at);
+                    row.updated_at = Some(at);
+                },
+            );
+            let left = (one.deleted.len() - ended) as u64;
+            missed.extend((left > 0).then(|| (one.guard.id().clone(), left)));
+        }
         for one in settled {
             if let Some(release) = &one.release {
                 self.release_in(transaction, one.guard.id(), release);
@@ -150,7 +154,7 @@ impl MemoryRepo {
         if !self.database.without.audit_inside {
             add_entries(transaction, &entries_of(settled, &last));
         }
-        Ended { waited: found as u64, last }
+        Ended { missed, last }
     }
 
     fn release_in(&self, transaction: &mut Transaction<'_>, id: &ImageId, release: &Release<'_>) {

@@ -1,10 +1,12 @@
 //! Settles a batch: writes, records and counts the results.
 
+use std::collections::HashMap;
+
 use super::Pass;
 use crate::domain::repo::RepoError;
 use crate::domain::scrub::claimed::{Claimed, Destruction};
 use crate::domain::scrub::record::Destroyed;
-use crate::domain::scrub::work::WorkKind;
+use crate::domain::scrub::work::{Ended, WorkKind};
 
 impl Pass<'_> {
     pub(super) async fn settle(
@@ -23,11 +25,10 @@ impl Pass<'_> {
         }
         if !settled.is_empty() {
             let now = self.scrubber.clock.now_in_seconds();
-            let done: u64 = settled.iter().map(|one| one.deleted.len() as u64).sum();
             let works = outcomes.iter().map(|(one, _)| &one.work);
             let at = works.map(|work| work.settled_after(now)).max().unwrap_or(now);
             let ended = self.scrubber.repo.settle(&settled, at).await?;
-            self.report.taken_by_others += done.saturating_sub(ended.waited);
+            self.report.taken_by_others += self.taken_by_others(&outcomes, &ended).await?;
             let is_last = |one: &Claimed<'_>| ended.last.contains(&one.work.image().id);
             outcomes.iter().filter(|(one, _)| is_last(one)).for_each(|(one, _)| self.record(one));
         }
@@ -35,6 +36,29 @@ impl Pass<'_> {
             self.count(&claimed, outcome);
         }
         Ok(())
+    }
+
+    /// Counts the locations that another program destroyed or ended while this pass had claimed
+    /// them. Another pass of ours does not count: where locks exclude nobody, it renews this claim.
+    async fn taken_by_others(
+        &self,
+        outcomes: &[(Claimed<'_>, Destruction)],
+        ended: &Ended,
+    ) -> Result<u64, RepoError> {
+        let missed: HashMap<_, _> = ended.missed.iter().map(|(id, count)| (id, *count)).collect();
+        let taken = outcomes.iter().filter(|(one, _)| !one.is_renewed()).map(|(one, outcome)| {
+            let missed = missed.get(&one.work.image().id).copied().unwrap_or_default();
+            (one, outcome.taken.max(missed))
+        });
+        let taken: Vec<_> = taken.filter(|(_, count)| *count > 0).collect();
+        if taken.is_empty() {
+            return Ok(0);
+        }
+        let ids: Vec<_> = taken.iter().map(|(one, _)| one.work.image().id.clone()).collect();
+        let images = self.scrubber.repo.get_many(&ids).await?;
+        let images: Vec<_> = images.into_iter().flatten().collect();
+        let is_ours = |one: &Claimed<'_>| images.iter().any(|image| one.is_claim_of(image));
+        Ok(taken.iter().filter(|(one, _)| is_ours(one)).map(|(_, count)| count).sum())
     }
 
     /// Logs a destroyed image. Its audit entry is written with the rows.
@@ -74,7 +98,6 @@ impl Pass<'_> {
         } else {
             self.report.locations_deleted += outcome.deleted.len() as u64;
             self.report.data_gone += outcome.gone;
-            self.report.taken_by_others += outcome.taken;
             self.report.data_shared += outcome.shared;
             self.report.retains(&outcome.retained, claimed.work.image().size);
         }
