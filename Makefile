@@ -23,8 +23,9 @@ doc:
 docs: ## Build a book from docs/, in target/book
 	tests/docs build
 
-deny: ## Check all crates against deny.toml
+deny: ## Check all crates against deny.toml, and that the fuzzing crate's lock file is current
 	tests/supply deny
+	$(CARGO) metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 SBOM ?= target/glance-revert.cdx.json
 sbom: ## Write the binary's bill of materials, as CycloneDX JSON [SBOM=target/glance-revert.cdx.json]
