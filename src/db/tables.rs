@@ -225,8 +225,11 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
         let trims = self.fetch(audit::list(&trims)).await?;
         let trim = trims.first().map(audit::read::<D>).transpose().map_err(repo_error)?;
         let since = since.max(trim.and_then(|trim| trimmed_before(&trim)).unwrap_or(since));
-        let statement = Statement::walk(sql::UNRECORDED_SCRUBS).bind(since);
-        let rows = self.fetch(statement.bind(i64::from(MOST_UNRECORDED))).await?;
+        let mut rows = Vec::new();
+        for text in [sql::UNRECORDED_SCRUBS, sql::TAKEN_AFTER_REVERT] {
+            let statement = Statement::walk(text).bind(since);
+            rows.extend(self.fetch(statement.bind(i64::from(MOST_UNRECORDED))).await?);
+        }
         let ids = rows.iter().map(|row| D::text(row, "id").map_err(repo_error));
         let ids = ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten();
         Ok(Some(ids.filter_map(|id| ImageId::parse(&id).ok()).collect()))
@@ -262,6 +265,7 @@ async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<()
         Statement::new(orders::ORDERS),
         audit::list(&nothing),
         Statement::new(sql::UNRECORDED_SCRUBS).bind(FAR_FUTURE).bind(0_i64),
+        Statement::new(sql::TAKEN_AFTER_REVERT).bind(FAR_FUTURE).bind(0_i64),
         of_nobody(Statement::new(sql::LAST_AUDIT_OF)),
     ] {
         D::fetch(&mut transaction, statement).await?;

@@ -8,10 +8,11 @@
 mod error;
 mod shared;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::{DATA_LEFT, PurgeError};
@@ -26,7 +27,7 @@ use super::principal::Admin;
 use super::repo::{RepoError, ScrubRepo, Write};
 use super::scrub::{Claim, Settled, Work};
 use super::store::{Keeps, Placed, Purged, Remains, StoreError, StoreId, Stores};
-use super::time::{Clock, Timestamp};
+use super::time::Clock;
 
 /// Images that are locked at a time, after one walk over the rows that could name their data.
 const BATCH: usize = 256;
@@ -196,15 +197,13 @@ impl Purger {
         let image = self.repo.get(id, Children::NONE).await?;
         let mut image = image.ok_or_else(|| PurgeError::NotFound(id.clone()))?;
         match image.state() {
-            State::Scrubbed => {}
+            // ended by Glance at once: whether its data is there, the store says
+            State::Scrubbed | State::Unscrubbed => {}
             State::Live => return Err(PurgeError::Live(id.clone())),
             State::Claimed => return Err(PurgeError::Claimed(id.clone())),
-            State::Pending
-            | State::Unscrubbed
-            | State::Empty
-            | State::Broken
-            | State::Deleting
-            | State::Other => return Err(PurgeError::NotScrubbed(id.clone(), image.status)),
+            State::Pending | State::Empty | State::Broken | State::Deleting | State::Other => {
+                return Err(PurgeError::NotScrubbed(id.clone(), image.status));
+            }
         }
         let held = self.control.holds_of(std::slice::from_ref(id)).await?.pop();
         if let Some(held) = held {
@@ -262,7 +261,7 @@ impl Purger {
             [Write::Done] => {}
             _ => return Err(PurgeError::Busy(work.image().id.clone())),
         }
-        let mut purged = self.purge_one(work.image(), &places).await;
+        let mut purged = self.purge_recorded(by, work.image(), &places).await;
         let release = Some(work.release(stamp));
         let settled = Settled { guard, deleted: vec![], release, audit: None, is_whole: false };
         let released = self.repo.settle(&[settled], work.settled_after(now)).await;
@@ -270,45 +269,41 @@ impl Purger {
             let text = format!("the rows stay claimed until the next pass ends them: {error}");
             purged.problems.push(text);
         }
-        let mut purged = purged?;
-        if !purged.removed.is_empty() || !purged.problems.is_empty() {
-            let entry = purged.entry(self.clock.now(), by);
-            purged.is_recorded = self.control.record(&entry).await.unwrap_or_else(|error| {
-                purged.problems.push(format!("the audit entry could not be written: {error}"));
-                false
-            });
-        }
-        Ok(purged)
+        purged
     }
 
-    async fn purge_one(&self, image: &Image, places: &[Placed]) -> Result<PurgedImage, PurgeError> {
-        let id = &image.id;
-        let mut kept = Vec::new();
+    /// The first entry comes before anything is removed, so that an end at any moment leaves a
+    /// record.
+    async fn purge_recorded(
+        &self,
+        by: &Admin,
+        image: &Image,
+        places: &[Placed],
+    ) -> Result<PurgedImage, PurgeError> {
+        let mut all = Vec::new();
+        let mut kept = ByStore::new();
         for placed in places {
-            kept.push(self.kept(id, placed).await?);
+            let remains = self.kept(&image.id, placed).await?;
+            *kept.entry(placed.store.id().clone()).or_default() += remains;
+            all.push((placed, remains));
         }
-        let (mut removed, mut left) = (ByStore::new(), ByStore::new());
-        let mut problems = Vec::new();
-        for (placed, before) in places.iter().zip(kept) {
-            if before.pieces == 0 {
-                continue;
-            }
-            let store = placed.store.id();
-            let purged = match placed.store.purge(id, &placed.uri).await {
-                Ok(purged) => purged,
-                // the outcome is unknown, so nothing is reported as removed
-                Err(error) => {
-                    let why = Some(format!("it is unknown what is left: {error}"));
-                    Purged { removed: Remains::default(), left: before, why }
-                }
-            };
-            *removed.entry(store.clone()).or_default() += purged.removed;
-            *left.entry(store.clone()).or_default() += purged.left;
-            problems.extend(purged.why.map(|why| format!("store {store}: {why}")));
+        all.retain(|(_, remains)| remains.pieces > 0);
+        let mut purged = PurgedImage::unchanged(image);
+        if all.is_empty() {
+            return Ok(purged);
         }
-        removed.retain(|_, remains| remains.pieces > 0);
-        left.retain(|_, remains| remains.pieces > 0);
-        Ok(PurgedImage { image: image.clone(), removed, left, problems, is_recorded: true })
+        let entry = |at| AuditEntry::new(at, PURGE_RETAINED, Actor::from(by)).about(image);
+        let begun = entry(self.clock.now()).with("kept_bytes", bytes_by_store(&kept));
+        purged.is_recorded = self.control.record(&begun).await?;
+        tracing::info!(image_id = image.id.as_str(), "removing for good what stores have kept");
+        for (placed, before) in all {
+            purged.purge(placed, before).await;
+        }
+        let ended = purged.details(entry(self.clock.now()));
+        if let Err(error) = self.control.record(&ended).await {
+            purged.problems.push(format!("the audit entry could not be written: {error}"));
+        }
+        Ok(purged)
     }
 }
 
@@ -318,15 +313,46 @@ impl PurgedImage {
         self.left.is_empty() && self.problems.is_empty()
     }
 
-    fn entry(&self, at: Timestamp, by: &Admin) -> AuditEntry {
-        let bytes = |of: &ByStore| {
-            let bytes = of.iter().map(|(store, remains)| (store.to_string(), remains.bytes));
-            serde_json::to_value(bytes.collect::<HashMap<_, _>>()).unwrap_or_default()
+    fn unchanged(image: &Image) -> Self {
+        Self {
+            image: image.clone(),
+            removed: ByStore::new(),
+            left: ByStore::new(),
+            problems: Vec::new(),
+            is_recorded: true,
+        }
+    }
+
+    /// Removes what a store kept at one place.
+    async fn purge(&mut self, placed: &Placed, before: Remains) {
+        let store = placed.store.id();
+        let purged = match placed.store.purge(&self.image.id, &placed.uri).await {
+            Ok(purged) => purged,
+            // the outcome is unknown, so nothing is reported as removed
+            Err(error) => {
+                let why = Some(format!("it is unknown what is left: {error}"));
+                Purged { removed: Remains::default(), left: before, why }
+            }
         };
-        AuditEntry::new(at, PURGE_RETAINED, Actor::from(by))
-            .about(&self.image)
-            .with("removed_bytes", bytes(&self.removed))
-            .with("left_bytes", bytes(&self.left))
+        for (all, some) in [(&mut self.removed, purged.removed), (&mut self.left, purged.left)] {
+            if some.pieces > 0 {
+                *all.entry(store.clone()).or_default() += some;
+            }
+        }
+        self.problems.extend(purged.why.map(|why| format!("store {store}: {why}")));
+    }
+
+    fn details(&self, entry: AuditEntry) -> AuditEntry {
+        entry
+            .with("removed_bytes", bytes_by_store(&self.removed))
+            .with("left_bytes", bytes_by_store(&self.left))
             .with("problems", self.problems.clone())
     }
+}
+
+fn bytes_by_store(of: &ByStore) -> serde_json::Value {
+    of.iter()
+        .map(|(store, remains)| (store.to_string(), remains.bytes.into()))
+        .collect::<Map<_, _>>()
+        .into()
 }

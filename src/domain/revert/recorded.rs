@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{RevertRequest, Reverted, Reverter};
 use crate::domain::audit::{AuditEntry, AuditRow, REVERT_IMAGE};
 use crate::domain::image::{Image, ImageId, State};
+use crate::domain::location::Location;
 use crate::domain::pending::{Children, RestoredCounts};
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
@@ -35,7 +36,8 @@ pub(super) fn entry(
 pub(super) fn repeated(row: &AuditRow, image: Image) -> Option<Reverted> {
     let updated_at = image.updated_at.map(isotime)?;
     let then = row.details.get("updated_at").and_then(Value::as_str);
-    let is_back = image.state() == State::Live;
+    // another scrubber may have taken its locations, and leaves the image as it is
+    let is_back = image.state() == State::Live && image.locations.iter().any(Location::is_live);
     if row.operation != REVERT_IMAGE || then != Some(&*updated_at) || !is_back {
         return None;
     }

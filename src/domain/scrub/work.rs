@@ -58,12 +58,12 @@ impl Image {
         Some(Work { image: self, kind, targets })
     }
 
-    /// Returns the destroyed locations of a scrubbed image, which are claimed while a purge removes what
-    /// stores kept of them. `None` in any other state.
+    /// Returns the destroyed locations of an image of which nothing waits, which are claimed while a
+    /// purge removes what stores kept of them. `None` in any other state.
     pub fn into_purge(self) -> Option<Work> {
         let targets = self.targets(|location| location.status == LocationStatus::Deleted);
-        let is_scrubbed = self.state() == State::Scrubbed;
-        is_scrubbed.then_some(Work { image: self, kind: WorkKind::Due, targets })
+        let has_ended = matches!(self.state(), State::Scrubbed | State::Unscrubbed);
+        has_ended.then_some(Work { image: self, kind: WorkKind::Due, targets })
     }
 
     fn targets(&self, wanted: impl Fn(&Location) -> bool) -> Vec<Location> {

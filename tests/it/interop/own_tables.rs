@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::cloud::{Cloud, SMALL};
+use crate::support::daemon::until;
 use crate::support::database::{Kind, on_each_database};
 use crate::support::glance::{GlanceOptions, Stores};
 
@@ -10,6 +11,7 @@ on_each_database! {
     with glance:
     glance_manage_does_its_work_beside_the_tables,
     only_data_that_another_scrubber_destroyed_is_reported,
+    an_image_that_another_scrubber_takes_after_its_revert_is_reported,
 }
 
 async fn glance_manage_does_its_work_beside_the_tables(kind: Kind) {
@@ -101,6 +103,38 @@ async fn only_data_that_another_scrubber_destroyed_is_reported(kind: Kind) {
         row()
     );
     assert!(row().contains("warning"), "{}", row());
+}
+
+/// glance-scrubber has listed two images. While it waits for a row of the first one, the other one
+/// is reverted.
+async fn an_image_that_another_scrubber_takes_after_its_revert_is_reported(kind: Kind) {
+    if kind != Kind::Mariadb {
+        return; // on the others our revert would wait for glance-scrubber, which waits for the row
+    }
+    let options = GlanceOptions { stores: Stores::Multi, ..GlanceOptions::default() };
+    let cloud = Cloud::start(kind, options).await;
+    cloud.database.make_own_tables().await;
+    cloud.database.grant_own_tables().await;
+    let (reverted, first) = (cloud.image("fast", SMALL).await, cloud.image("fast", SMALL).await);
+    for id in [&reverted, &first] {
+        cloud.delete_for_good(id).await;
+    }
+    let row = format!("SELECT id FROM image_locations WHERE image_id = '{first}' FOR UPDATE");
+    let lock = cloud.database.open_transaction(&row).await;
+    let file = cloud.glance.datadir("fast").join(&first);
+    let revert = async {
+        until("the first file to go", async || (!file.exists()).then_some(())).await;
+        let answer = cloud.service.revert(&reverted).await;
+        lock.rollback().await;
+        answer
+    };
+    let (finished, answer) = tokio::join!(cloud.glance.run_scrubber(), revert);
+    assert!(finished.success, "{}", finished.output);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let check: String = cloud.check().split_whitespace().collect();
+    assert!(check.contains(&reverted), "{check}");
+    let again = cloud.service.revert(&reverted).await;
+    assert_ne!(again.status, 200, "its data is gone: {again:?}");
 }
 
 /// The log lines after it begin with times.

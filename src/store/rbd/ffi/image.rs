@@ -7,6 +7,8 @@ use std::rc::Rc;
 use super::library::{GroupInfo, Handle, NO_POOL, Rbd, SnapInfo, Text, WatcherInfo};
 use super::{Errno, Pool, check, copied, grown};
 
+const ERANGE: isize = 34;
+
 /// An open image.
 pub(in super::super) struct Image {
     pub(super) pool: Rc<Pool>,
@@ -60,6 +62,22 @@ impl Image {
         // SAFETY: the previous call wrote it; its text is freed once, here.
         check(unsafe { (self.rbd().rbd_group_info_cleanup)(&raw mut group, size) })?;
         Ok(group.pool != NO_POOL)
+    }
+
+    /// Whether images were cloned from the selected snapshot, in any pool.
+    pub(in super::super) fn has_clones(&self) -> Result<bool, Errno> {
+        let (mut pools, mut images) = (0, 0);
+        // SAFETY: the image is open; there is no place for names, which the sizes say.
+        let found = unsafe {
+            let list = self.rbd().rbd_list_children;
+            list(self.handle, null_mut(), &raw mut pools, null_mut(), &raw mut images)
+        };
+        match usize::try_from(found) {
+            Ok(count) => Ok(count > 0),
+            // there are names, for which there is no place
+            Err(_) if found == -ERANGE => Ok(true),
+            Err(_) => Err(Errno(i32::try_from(-found).unwrap_or(i32::MAX))),
+        }
     }
 
     /// Whether it has this snapshot, made by a user.

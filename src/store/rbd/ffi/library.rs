@@ -123,6 +123,7 @@ functions!(Rbd of "librbd.so.1" {
     rbd_snap_protect(Handle, Text) -> c_int;
     rbd_snap_unprotect(Handle, Text) -> c_int;
     rbd_snap_remove(Handle, Text) -> c_int;
+    rbd_list_children(Handle, *mut c_char, *mut usize, *mut c_char, *mut usize) -> isize;
 });
 
 /// Both libraries.

@@ -16,7 +16,7 @@ use super::working;
 
 const EPERM: Errno = Errno(1);
 const EACCES: Errno = Errno(13);
-const EBUSY: Errno = Errno(16);
+pub(super) const EBUSY: Errno = Errno(16);
 pub(super) const EINVAL: Errno = Errno(22);
 const EROFS: Errno = Errno(30);
 const EMLINK: Errno = Errno(31);

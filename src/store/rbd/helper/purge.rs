@@ -1,10 +1,10 @@
 //! Permanently removes an image in the trash, with its snapshots.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
-use super::super::ffi::Image;
+use super::super::ffi::{Image, Pool};
 use super::super::protocol::{End, Failure, Reply, Step, Target};
-use super::delete::{EINVAL, ENOTEMPTY, refused};
+use super::delete::{EBUSY, EINVAL, ENOTEMPTY, refused};
 use super::session::{ENOENT, Remains, Session, at};
 use super::working;
 
@@ -22,18 +22,43 @@ impl Session {
             Remains::Nothing => return Ok(Reply::Ended(End::Removed)),
             Remains::Removing => return Err(at(Step::OpenImage)(ENOENT)),
         };
+        // Ceph itself says first whether it would: not before the trash lets it go, nor while
+        // somebody has it open. Snapshots are removed only for an image that goes with them.
+        if let Some(end) = remove(&pool, &id) {
+            return Ok(Reply::Ended(end));
+        }
+        let seen = pool.open_trashed(&id, None).map_err(at(Step::OpenImage))?;
+        if !seen.watchers().map_err(at(Step::Inspect))?.is_empty() {
+            return Ok(Reply::Ended(End::InUse(at(Step::TrashRemove)(EBUSY))));
+        }
+        drop(seen);
         let image = pool.open_trashed_to_write(&id).map_err(at(Step::OpenImage))?;
+        for snap in image.snaps().map_err(at(Step::Inspect))? {
+            let has_clones = match pool.open_trashed(&id, Some(&snap)) {
+                // removed already, and kept for its clones
+                Err(ENOENT) => Ok(true),
+                of_snap => of_snap.map_err(at(Step::OpenImage))?.has_clones(),
+            };
+            if has_clones.map_err(at(Step::Inspect))? {
+                return Ok(Reply::Ended(End::InUse(at(Step::RemoveSnap)(ENOTEMPTY))));
+            }
+        }
         if let Err(end) = free(&image) {
             return Ok(Reply::Ended(end));
         }
         // the watcher of this process would block the removal
         drop(image);
-        Ok(Reply::Ended(match pool.trash_remove(&id, &working) {
-            Ok(()) | Err(ENOENT) => End::Removed,
-            // clones (v2) still need it
-            Err(errno @ ENOTEMPTY) => End::InUse(at(Step::TrashRemove)(errno)),
-            Err(errno) => refused(Step::TrashRemove, errno),
-        }))
+        let still_needed = || End::InUse(at(Step::TrashRemove)(ENOTEMPTY));
+        Ok(Reply::Ended(remove(&pool, &id).unwrap_or_else(still_needed)))
+    }
+}
+
+/// Removes an image from the trash; `None` if it has snapshots.
+fn remove(pool: &Pool, id: &CStr) -> Option<End> {
+    match pool.trash_remove(id, &working) {
+        Ok(()) | Err(ENOENT) => Some(End::Removed),
+        Err(ENOTEMPTY) => None,
+        Err(errno) => Some(refused(Step::TrashRemove, errno)),
     }
 }
 

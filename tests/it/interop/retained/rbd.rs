@@ -112,3 +112,44 @@ async fn the_trash_of_ceph_loses_an_image_and_its_snapshots_for_good() {
     let again = cloud.run(&purge);
     assert_eq!(again.exit, Some(0), "there is nothing left: {again:?}");
 }
+
+/// Purges the image in vain, and checks that its snapshot is still there for a revert.
+async fn is_not_purged(cloud: &Cloud, ceph: &Shared, id: &str) {
+    let run = cloud.run(&["retained", "purge", id, "--older-than", "0s", "--yes", "--json"]);
+    let refused = &run.json_lines()[0];
+    assert_eq!(run.exit, Some(1), "{run:?}");
+    assert_eq!(
+        (&refused["reason"], &refused["removed"]),
+        (&json!("image.data_left"), &json!({})),
+        "{refused}"
+    );
+    let inner = trashed(ceph, id).await.unwrap();
+    let snaps = ceph.run(&["rbd", "snap", "ls", "--pool", "images", "--image-id", &inner]).await;
+    assert!(snaps.contains("mine"), "{snaps}");
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn a_trash_of_ceph_that_keeps_an_image_until_a_time_keeps_its_snapshots_too() {
+    let by = Destroyer::Ours;
+    let (cloud, ceph) = with_pool(Kind::Sqlite, by).await;
+    let (id, _) = snapped_image(&cloud, &ceph).await;
+    destroy(&cloud, &id, by).await;
+    let inner = trashed(&ceph, &id).await.unwrap();
+    let image = format!("images/{id}");
+    ceph.run(&["rbd", "trash", "restore", &format!("images/{inner}")]).await;
+    ceph.run(&["rbd", "trash", "mv", &image, "--expires-at", "2037-01-01"]).await;
+    is_not_purged(&cloud, &ceph, &id).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn an_image_in_the_trash_of_ceph_that_a_clone_needs_keeps_its_snapshots() {
+    let by = Destroyer::Ours;
+    let (cloud, ceph) = with_pool(Kind::Sqlite, by).await;
+    let (id, _) = snapped_image(&cloud, &ceph).await;
+    let (snap, clone) = (format!("images/{id}@mine"), format!("images/clone-of-{id}"));
+    ceph.run(&["rbd", "clone", "--rbd-default-clone-format", "2", &snap, &clone]).await;
+    destroy(&cloud, &id, by).await;
+    is_not_purged(&cloud, &ceph, &id).await;
+}
