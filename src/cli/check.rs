@@ -98,7 +98,8 @@ fn settings(app: &App) -> Vec<Tried> {
         (true, Some(origin)) => {
             format!("on ({origin}): Glance keeps deleted data, if it reads this file too")
         }
-        _ => "off: Glance destroys data at once, so nothing can be reverted".to_owned(),
+        _ => "off: Glance destroys data at once; only what a store keeps after that can come back"
+            .to_owned(),
     };
     let mut tried = vec![judged("delayed_delete", glance.delayed_delete, delayed)];
     let (time, note) = (glance.scrub_time.in_force(), glance.scrub_time.to_string());

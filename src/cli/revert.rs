@@ -22,7 +22,7 @@ use crate::domain::selection::Selection;
 use crate::server::signals::of_a_command;
 use crate::telemetry::AuditTrail;
 
-/// Images selected at a time, those scrubbed soonest first.
+/// Images selected at a time, those deleted first.
 const PAGE: usize = 10_000;
 
 #[derive(Debug, Args)]

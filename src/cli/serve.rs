@@ -58,8 +58,8 @@ pub(super) async fn start(
 fn warn(config: &Config) {
     if !config.glance.delayed_delete {
         tracing::warn!(
-            "[DEFAULT] delayed_delete is off: Glance destroys data at once, so nothing can be \
-             reverted; set delayed_delete = True for glance-api"
+            "[DEFAULT] delayed_delete is off: Glance destroys data at once, and only what a store \
+             keeps after that can come back; set delayed_delete = True for glance-api"
         );
     }
     if let Some(keystone) = &config.keystone {

@@ -2,8 +2,8 @@
 //!
 //! "Absent" is accepted from a store that has a living image's data at that moment or, if there is
 //! no living image, that has destroyed or shown something in this pass. Many consecutive absent
-//! objects trip the breaker for the rest of the pass. The alert remains in later passes until the
-//! store shows something.
+//! objects trip the breaker for the rest of the pass. In later passes the next absent object trips it
+//! again, and the alert remains, until the store shows something.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,6 +55,15 @@ impl CircuitBreaker {
         Self { absent_limit, gates: Mutex::default() }
     }
 
+    /// Carries over what tripped in earlier passes: one more absent object is one too many, unless
+    /// the store destroys something first.
+    pub(super) async fn remember(&self, tripped: &Tripped) {
+        let mut gates = self.gates.lock().await;
+        for key in tripped.keys() {
+            gates.entry(key.clone()).or_default().absent_in_a_row = self.absent_limit;
+        }
+    }
+
     /// Whether the pass may work on the store. Checks its health once per pass, and again after an
     /// unclear result.
     pub(super) async fn admits(&self, placed: &Placed) -> Result<(), String> {
@@ -103,9 +112,13 @@ impl CircuitBreaker {
         if has_canary && expected {
             return Ok(Belief::Gone);
         }
-        let belief = if gate.has_shown { Belief::Gone } else { Belief::Unproved };
+        let belief = match gate.has_shown {
+            _ if gate.absent_in_a_row >= self.absent_limit => Belief::Stopped,
+            true => Belief::Gone,
+            false => Belief::Unproved,
+        };
         gate.absent_in_a_row += 1;
-        gate.doubted += usize::from(belief == Belief::Unproved);
+        gate.doubted += usize::from(belief != Belief::Gone);
         if gate.absent_in_a_row >= self.absent_limit {
             gate.stopped =
                 Some(format!("{} consecutive objects were absent", gate.absent_in_a_row));

@@ -81,6 +81,7 @@ impl<'a> Pass<'a> {
 
     /// `first` is the chapter that was read when the limits were checked.
     pub(super) async fn run(&mut self, first: Chapter) -> Result<(), RepoError> {
+        self.breaker.remember(&*self.scrubber.tripped.lock().await).await;
         self.all_due(first).await?;
         if self.is_over {
             return self.stop_at_limit().await;

@@ -427,11 +427,20 @@ async fn consecutive_absent_objects_stop_the_store(kind: Kind) {
         let id = format!("a{number:02}");
         world.rows().deleted_image(&id, &world.uri(&id), 8).await;
     }
-    let report = world.scrub().await;
+    let (database, stop) = (world.open(), CancellationToken::new());
+    let scrubber = world.scrubber(&database);
+    let report = scrubber.run_once(&stop).await.unwrap();
     assert_eq!((report.data_gone, report.scrubbed, report.alerts.len()), (20, 20, 2), "{report:?}");
     assert!(report.alerts[0].contains("20 consecutive objects were absent"), "{report:?}");
-    let left = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
-    assert_eq!(left.len(), 20);
+    let waiting = "SELECT id FROM images WHERE status = 'pending_delete'";
+    assert_eq!(world.db.rows(waiting).await.len(), 20);
+    // the breaker outlives its pass
+    world.clock.advance(HOUR);
+    let second = scrubber.run_once(&stop).await.unwrap();
+    assert_eq!((second.data_gone, second.alerts.len()), (0, 1), "{second:?}");
+    assert_eq!(world.db.rows(waiting).await.len(), 20);
+    // until somebody has looked, and starts it anew
+    assert_eq!(world.scrub().await.data_gone, 20);
 }
 
 async fn data_that_killed_passes_destroyed_does_not_trip_the_breaker(kind: Kind) {
