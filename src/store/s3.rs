@@ -134,9 +134,9 @@ impl S3Store {
             let text = "the bucket lists the object but does not serve it";
             return Err(Fault::Unclear(text.to_owned()));
         }
-        match self.client.keeps_versions(&object.key, is_marked, &object.call).await {
-            Ok(true) => Ok(Presence::Hidden(HIDDEN.to_owned())),
-            Ok(false) => Ok(Presence::Absent),
+        match self.client.older(&object.key, is_marked, &object.call).await {
+            Ok(Some(_)) => Ok(Presence::Hidden(HIDDEN.to_owned())),
+            Ok(None) => Ok(Presence::Absent),
             Err(fault) if is_marked && is_lasting(&fault) => {
                 Ok(Presence::Hidden(PERHAPS_KEPT.to_owned()))
             }
@@ -182,9 +182,9 @@ impl S3Store {
             }
         }
         // If versioning is suspended, there is a marker but no version behind it.
-        match self.client.keeps_versions(&object.key, true, &object.call).await {
-            Ok(true) => Ok(Deletion::Retained(RETAINED.to_owned())),
-            Ok(false) => Ok(Deletion::Deleted),
+        match self.client.older(&object.key, true, &object.call).await {
+            Ok(Some(_)) => Ok(Deletion::Retained(RETAINED.to_owned())),
+            Ok(None) => Ok(Deletion::Deleted),
             Err(fault) if is_lasting(&fault) => Ok(Deletion::Retained(PERHAPS_KEPT.to_owned())),
             Err(fault) => Err(fault),
         }

@@ -4,7 +4,7 @@
 //! was created meanwhile is not overwritten, and the restored version is the one that was read.
 
 use super::client::Call;
-use super::versions::{Ends, Latest, Versioned, end, time};
+use super::versions::{Ends, Versioned, end};
 use super::{Object, S3Store};
 use crate::domain::store::Retained;
 use crate::store::http_fault::Fault;
@@ -16,9 +16,9 @@ impl S3Store {
     /// The newest version under the delete markers.
     pub(super) async fn kept(&self, object: &Object) -> Result<Option<Retained>, Fault> {
         let newest = self.client.newest(&object.key, &object.call).await?;
-        let hidden = newest.and_then(|newest| Some((newest.hidden_since.clone()?, newest)));
-        let Some((since, newest)) = hidden else { return Ok(None) };
-        let since = time(&since);
+        let hidden = newest.filter(|newest| newest.mark.is_some());
+        let Some(newest) = hidden else { return Ok(None) };
+        let since = newest.hidden_since;
         let (until, end) = match self.client.ends(&object.key, &object.call).await? {
             Ends::After(days) => {
                 let until = since.and_then(|since| end(since, days));
@@ -35,15 +35,25 @@ impl S3Store {
         Ok(Some(Retained { version: newest.version, size: newest.size, since, until, how }))
     }
 
-    /// Removes delete markers, newest first, until this version is the latest.
+    /// Removes delete markers, newest first, until this version is the latest. No marker is removed
+    /// from above another version, which nobody has compared with the image.
     pub(super) async fn uncover(&self, object: &Object, version: &str) -> Result<(), Fault> {
         let unclear = |text: &str| Err(Fault::Unclear(text.to_owned()));
         for _ in 0..MOST_MARKS {
-            match self.client.latest(&object.key, &object.call).await? {
-                Latest::Data(latest) if latest == version => return Ok(()),
-                Latest::Data(_) => return unclear("another object came to its place"),
-                Latest::Nothing => return unclear("the bucket does not keep it any more"),
-                Latest::Mark(mark) => {
+            let newest = self.client.newest(&object.key, &object.call).await?;
+            let Some(newest) = newest else {
+                return unclear("the bucket does not keep it any more");
+            };
+            match newest.mark {
+                None if newest.version == version => return Ok(()),
+                None => return unclear("another object came to its place"),
+                Some(_) if newest.version != version => {
+                    return unclear(
+                        "the bucket keeps another version now than the one that was read, and it \
+                         stays hidden",
+                    );
+                }
+                Some(mark) => {
                     self.client.remove_version(&object.key, &mark, &object.call).await?;
                 }
             }

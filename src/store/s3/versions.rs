@@ -17,18 +17,10 @@ const VERSIONS: &str = "50";
 pub(super) struct Newest {
     pub(super) version: String,
     pub(super) size: u64,
-    /// When a delete marker began to hide it; `None` if nothing hides it.
-    pub(super) hidden_since: Option<String>,
-}
-
-/// The result of a GET of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Latest {
-    /// Data, with this version id.
-    Data(String),
-    /// A delete marker, with this version id.
-    Mark(String),
-    Nothing,
+    /// The version id of the latest delete marker; `None` if nothing hides the data.
+    pub(super) mark: Option<String>,
+    /// When the first delete marker came to hide it, as far as the times can be read.
+    pub(super) hidden_since: Option<Timestamp>,
 }
 
 /// One thing that a bucket has under a key.
@@ -61,21 +53,21 @@ pub(super) enum Versioned {
 }
 
 impl S3Client {
-    /// Whether the bucket keeps older data of the key; `is_marked` says that a delete marker, which
-    /// has no data itself, was seen. Without a marker, nothing is kept by a service that does not
+    /// The older data of the key that the bucket keeps; `is_marked` says that a delete marker,
+    /// which has no data itself, was seen. Without a marker, nothing is kept by a service that does not
     /// implement versions, or by a bucket that never enabled them.
-    pub(super) async fn keeps_versions(
+    pub(super) async fn older(
         &self,
         key: &str,
         is_marked: bool,
         call: &Call,
-    ) -> Result<bool, Fault> {
+    ) -> Result<Option<Newest>, Fault> {
         match self.newest(key, call).await {
-            Ok(newest) => Ok(newest.is_some()),
+            Ok(newest) => Ok(newest),
             Err(fault) if is_marked => Err(fault),
-            Err(fault) if knows_no_versions(&fault) => Ok(false),
+            Err(fault) if knows_no_versions(&fault) => Ok(None),
             Err(fault) if fault.is_refusal() => match self.versioning(call).await {
-                Ok(Versioned::Never) => Ok(false),
+                Ok(Versioned::Never) => Ok(None),
                 Ok(Versioned::On | Versioned::Suspended) => Err(unseen(fault)),
                 Err(other) if other.is_refusal() => Err(unseen(fault)),
                 Err(other) => Err(other),
@@ -87,17 +79,14 @@ impl S3Client {
     /// The newest data of a key, hidden or not. The listing has the key's own versions before those
     /// of longer keys, the newest first.
     pub(super) async fn newest(&self, key: &str, call: &Call) -> Result<Option<Newest>, Fault> {
-        let (mut from, mut hidden_since) = (None, None);
+        let (mut from, mut marks) = (None, Vec::new());
         loop {
-            let page = self.versions(key, from.as_ref(), call).await?;
-            let latest = page.marks.iter().find(|mark| mark.key == key && mark.is_latest);
-            hidden_since = hidden_since.or(latest.map(|mark| mark.at.clone()));
-            if let Some(kept) = page.kept.iter().find(|kept| kept.key == key) {
-                return Ok(Some(Newest {
-                    version: kept.version.clone(),
-                    size: kept.size,
-                    hidden_since,
-                }));
+            let mut page = self.versions(key, from.as_ref(), call).await?;
+            let of_key = std::mem::take(&mut page.marks).into_iter().filter(|mark| mark.key == key);
+            marks.extend(of_key);
+            let kept = std::mem::take(&mut page.kept);
+            if let Some(kept) = kept.into_iter().find(|kept| kept.key == key) {
+                return Ok(Some(kept.under(marks)));
             }
             let next = page.next(key);
             if next.is_none() {
@@ -108,18 +97,6 @@ impl S3Client {
             }
             from = next;
         }
-    }
-
-    /// What a GET would return.
-    pub(super) async fn latest(&self, key: &str, call: &Call) -> Result<Latest, Fault> {
-        let page = self.versions(key, None, call).await?;
-        let mark = page.marks.into_iter().find(|mark| mark.key == key && mark.is_latest);
-        let kept = page.kept.into_iter().find(|kept| kept.key == key && kept.is_latest);
-        Ok(match (kept, mark) {
-            (Some(kept), _) => Latest::Data(kept.version),
-            (None, Some(mark)) => Latest::Mark(mark.version),
-            (None, None) => Latest::Nothing,
-        })
     }
 
     /// All that the bucket has under exactly this key.
@@ -222,7 +199,7 @@ impl S3Client {
 }
 
 /// Parses a time as S3 writes it.
-pub(super) fn time(text: &str) -> Option<Timestamp> {
+fn time(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc())
 }
 
@@ -262,8 +239,26 @@ struct KeptVersion {
     version: String,
     #[xml(rename = "IsLatest")]
     is_latest: bool,
+    #[xml(rename = "LastModified")]
+    at: Option<String>,
     #[xml(rename = "Size")]
     size: u64,
+}
+
+impl KeptVersion {
+    /// With the markers that were listed. Their order cannot be relied on (moto lists all markers
+    /// after the versions), so the times say which of them are above the version and which below.
+    fn under(self, marks: Vec<DeleteMark>) -> Newest {
+        let written = self.at.as_deref().and_then(time);
+        let times = marks.iter().filter_map(|mark| time(&mark.at));
+        let hidden_since = times.filter(|at| written.is_some_and(|written| *at >= written)).min();
+        Newest {
+            version: self.version,
+            size: self.size,
+            mark: marks.into_iter().find(|mark| mark.is_latest).map(|mark| mark.version),
+            hidden_since,
+        }
+    }
 }
 
 #[derive(Debug, FromXml)]

@@ -23,11 +23,11 @@ const ACCESS: &str = "AKIDEXAMPLE";
 const SECRET: &str = canary::S3_SECRET;
 
 /// Status, a header or an empty text, body.
-type Answer = (u16, &'static str, &'static str);
+pub(super) type Answer = (u16, &'static str, &'static str);
 
 /// The responses of a service, in order, and the requests that it received.
 #[derive(Clone, Default)]
-struct Script {
+pub(super) struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     asked: Arc<Mutex<Vec<Method>>>,
 }
@@ -43,7 +43,7 @@ async fn play(State(script): State<Script>, method: Method) -> Response {
 }
 
 /// A store whose service gives these responses.
-async fn scripted(answers: &[Answer]) -> (S3Store, StoreUri, Script) {
+pub(super) async fn scripted(answers: &[Answer]) -> (S3Store, StoreUri, Script) {
     let script = Script::default();
     script.answers.lock().unwrap().extend(answers);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -82,7 +82,7 @@ fn uri(text: &str) -> StoreUri {
     StoreUri::parse(text).unwrap()
 }
 
-fn image() -> ImageId {
+pub(super) fn image() -> ImageId {
     ImageId::parse(ID).unwrap()
 }
 

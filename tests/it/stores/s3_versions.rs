@@ -2,10 +2,13 @@
 //! and what cannot be checked as unknown.
 
 use glance_revert::domain::image::ImageId;
-use glance_revert::domain::store::{Deletion, Presence, Store, StoreError, StoreId, StoreUri};
+use glance_revert::domain::store::{
+    Deletion, Presence, Retained, Store, StoreError, StoreId, StoreUri,
+};
 use glance_revert::store::StoreOptions;
 use glance_revert::store::s3::S3Store;
 
+use super::s3::{image, scripted};
 use crate::support::s3::{S3Bucket, Service};
 
 /// More than fits on a page of a listing.
@@ -36,6 +39,10 @@ impl Place {
 
     async fn stat(&self) -> Result<Presence, StoreError> {
         self.store.stat(&self.id, &self.uri).await
+    }
+
+    async fn retained(&self) -> Option<Retained> {
+        self.store.retained(&self.id, &self.uri).await.unwrap()
     }
 
     async fn delete(&self) -> Deletion {
@@ -108,6 +115,93 @@ async fn versions_that_may_not_be_seen_are_not_known(service: &Service) {
     assert!(matches!(seen, Err(StoreError::Refused(_))), "{seen:?}");
 }
 
+async fn data_is_retained_since_the_first_marker_above_it(service: &Service) {
+    let place = place(service).await;
+    place.bucket.keep_versions().await;
+    place.bucket.delete_object(place.id.as_str()).await;
+    place.put().await;
+    place.bucket.delete_object(place.id.as_str()).await;
+    let since = place.retained().await.unwrap().since;
+    assert!(since.is_some());
+    for _ in 0..MANY {
+        place.bucket.delete_object(place.id.as_str()).await;
+    }
+    assert_eq!(place.retained().await.unwrap().since, since);
+}
+
+async fn only_the_version_that_was_read_is_uncovered(service: &Service) {
+    let place = place(service).await;
+    let key = place.id.as_str();
+    place.bucket.keep_versions().await;
+    place.bucket.put(key, b"an older object").await;
+    place.put().await;
+    for _ in 0..2 {
+        place.bucket.delete_object(key).await;
+    }
+    // Ceph does not add a second one
+    let marks = place.bucket.versions(key).await.1;
+    let read = place.retained().await.unwrap();
+    // as a rule of the bucket, or somebody, may do after the data was read
+    place.bucket.remove_version(key, &read.version).await;
+    let refused = place.store.recover(&place.id, &place.uri, &read).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unreachable(why)) if why.contains("another version")),
+        "{refused:?}"
+    );
+    assert_eq!(place.bucket.versions(key).await.1, marks, "no marker is removed");
+    let older = place.retained().await.unwrap();
+    place.store.recover(&place.id, &place.uri, &older).await.unwrap();
+    assert_eq!(place.bucket.get(key).await.as_deref(), Some(&b"an older object"[..]));
+}
+
+const NEWEST_MARKERS: &str = r#"
+<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <IsTruncated>true</IsTruncated>
+  <NextKeyMarker>0a1b2c3d-0000-4000-8000-000000000001</NextKeyMarker>
+  <NextVersionIdMarker>m2</NextVersionIdMarker>
+  <DeleteMarker>
+    <Key>0a1b2c3d-0000-4000-8000-000000000001</Key><VersionId>m3</VersionId>
+    <IsLatest>true</IsLatest><LastModified>2026-03-09T10:00:00.000Z</LastModified>
+  </DeleteMarker>
+  <DeleteMarker>
+    <Key>0a1b2c3d-0000-4000-8000-000000000001</Key><VersionId>m2</VersionId>
+    <IsLatest>false</IsLatest><LastModified>2026-03-05T10:00:00.000Z</LastModified>
+  </DeleteMarker>
+</ListVersionsResult>"#;
+const FIRST_MARKER: &str = r#"
+<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <IsTruncated>false</IsTruncated>
+  <DeleteMarker>
+    <Key>0a1b2c3d-0000-4000-8000-000000000001</Key><VersionId>m1</VersionId>
+    <IsLatest>false</IsLatest><LastModified>2026-03-01T10:00:00.000Z</LastModified>
+  </DeleteMarker>
+  <Version>
+    <Key>0a1b2c3d-0000-4000-8000-000000000001</Key><VersionId>v1</VersionId>
+    <IsLatest>false</IsLatest><LastModified>2026-02-01T10:00:00.000Z</LastModified><Size>8</Size>
+  </Version>
+  <DeleteMarker>
+    <Key>0a1b2c3d-0000-4000-8000-000000000001</Key><VersionId>m0</VersionId>
+    <IsLatest>false</IsLatest><LastModified>2026-01-15T10:00:00.000Z</LastModified>
+  </DeleteMarker>
+</ListVersionsResult>"#;
+const ENDS_AFTER_30_DAYS: &str = r#"
+<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+  <Rule>
+    <Status>Enabled</Status><Filter><Prefix></Prefix></Filter>
+    <NoncurrentVersionExpiration><NoncurrentDays>30</NoncurrentDays></NoncurrentVersionExpiration>
+  </Rule>
+</LifecycleConfiguration>"#;
+
+#[tokio::test]
+async fn the_days_of_a_rule_count_from_the_first_marker_also_on_a_later_page() {
+    let answers =
+        [(200, "", NEWEST_MARKERS), (200, "", FIRST_MARKER), (200, "", ENDS_AFTER_30_DAYS)];
+    let (store, uri, _) = scripted(&answers).await;
+    let kept = store.retained(&image(), &uri).await.unwrap().unwrap();
+    let day = |text: &str| Some(format!("{text}T10:00:00").parse().unwrap());
+    assert_eq!((kept.since, kept.until), (day("2026-03-01"), day("2026-03-31")));
+}
+
 macro_rules! on {
     ($service:ident, $ignored:literal, $($case:ident),+) => {
         mod $service {
@@ -127,6 +221,8 @@ on!(
     "needs Ceph; make test",
     a_mark_with_nothing_behind_it_hides_nothing,
     objects_written_while_versioning_was_on_are_retained,
+    data_is_retained_since_the_first_marker_above_it,
+    only_the_version_that_was_read_is_uncovered,
     more_markers_than_fit_on_a_page_are_skipped,
     versions_that_may_not_be_seen_are_not_known
 );
@@ -134,5 +230,7 @@ on!(
     moto,
     "needs moto; make test",
     a_mark_with_nothing_behind_it_hides_nothing,
+    data_is_retained_since_the_first_marker_above_it,
+    only_the_version_that_was_read_is_uncovered,
     more_markers_than_fit_on_a_page_are_skipped
 );

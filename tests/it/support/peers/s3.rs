@@ -277,21 +277,24 @@ impl S3Bucket {
         self.answer(request).await;
     }
 
+    /// Removes one version, or delete marker, of a key for good.
+    pub(crate) async fn remove_version(&self, key: &str, version: &str) {
+        let mut action = self.bucket.delete_object(Some(&self.keys), key);
+        action.query_mut().insert("versionId", version.to_owned());
+        self.send(&action, Method::DELETE, Vec::new()).await;
+    }
+
     /// Removes every version of a key that has data, as a lifecycle rule would.
     pub(crate) async fn end_versions(&self, key: &str) {
         for version in self.versions(key).await.0 {
-            let mut action = self.bucket.delete_object(Some(&self.keys), key);
-            action.query_mut().insert("versionId", version);
-            self.send(&action, Method::DELETE, Vec::new()).await;
+            self.remove_version(key, &version).await;
         }
     }
 
     /// Removes a key's delete markers.
     pub(crate) async fn remove_marks(&self, key: &str) {
         for version in self.versions(key).await.1 {
-            let mut action = self.bucket.delete_object(Some(&self.keys), key);
-            action.query_mut().insert("versionId", version);
-            self.send(&action, Method::DELETE, Vec::new()).await;
+            self.remove_version(key, &version).await;
         }
     }
 
