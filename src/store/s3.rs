@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::{Call, S3Client, answered};
 use self::uri::Place;
+use self::versions::is_archive;
 use super::http_client::{Trust, http_client};
 use super::http_fault::{Fault, is_busy};
 use super::together::{Bulk, Together};
@@ -37,6 +38,9 @@ use crate::net::{Response, announced_length, header};
 
 const HIDDEN: &str = "the bucket keeps it behind a delete marker, which its owner can remove";
 const RETAINED: &str = "the bucket keeps it as an older version, behind a delete marker";
+const HIDDEN_ARCHIVED: &str = "the bucket keeps it behind a delete marker, but in an archive, \
+    where nobody can read it: restore that version (RestoreObject), copy it to its old place in \
+    another storage class, then revert with checksum";
 const PERHAPS_KEPT: &str = "a delete marker hides it, and whether the bucket keeps an older version \
     cannot be seen: allow s3:ListBucketVersions";
 const ARCHIVED: &str = "it is in an archive, where Glance cannot read it: restore it permanently \
@@ -135,7 +139,10 @@ impl S3Store {
             return Err(Fault::Unclear(text.to_owned()));
         }
         match self.client.older(&object.key, is_marked, &object.call).await {
-            Ok(Some(_)) => Ok(Presence::Hidden(HIDDEN.to_owned())),
+            Ok(Some(older)) => {
+                let how = if older.is_archived { HIDDEN_ARCHIVED } else { HIDDEN };
+                Ok(Presence::Hidden(how.to_owned()))
+            }
             Ok(None) => Ok(Presence::Absent),
             Err(fault) if is_marked && is_lasting(&fault) => {
                 Ok(Presence::Hidden(PERHAPS_KEPT.to_owned()))
@@ -332,7 +339,7 @@ fn size(response: &Response) -> Result<u64, Fault> {
 fn is_archived(response: &Response) -> bool {
     let class = header(response.headers(), "x-amz-storage-class");
     let is_moved = response.headers().contains_key("x-amz-archive-status");
-    is_moved || class.is_some_and(|class| ["GLACIER", "DEEP_ARCHIVE"].contains(&class))
+    is_moved || class.is_some_and(is_archive)
 }
 
 /// Whether a retry would fail in the same way.

@@ -13,6 +13,9 @@ use crate::store::http_fault::{Fault, is_busy};
 
 /// How long a signature is valid; requests are sent immediately.
 pub(super) const SIGNED_FOR: Duration = Duration::from_mins(5);
+/// Not every listing or HEAD tells of it (Amazon's `INTELLIGENT_TIERING`, Ceph's tiers in a cloud).
+const IN_ARCHIVE: &str = "the service answers that it is in an archive (InvalidObjectState): \
+    restore it permanently, then revert";
 /// Limits the body of a response: a page of one key's versions, or an error.
 const LONGEST_BODY: usize = 256 * 1024;
 
@@ -141,6 +144,9 @@ pub(super) async fn answered(response: Response, call: &Call) -> Fault {
     let body = text(response, call).await.unwrap_or_default();
     let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
     let code = code.map(|(code, _)| word(code));
+    if code.as_deref() == Some("InvalidObjectState") {
+        return Fault::NotAble(IN_ARCHIVE.to_owned());
+    }
     let notes: Vec<String> = code.into_iter().chain(region).filter(|n| !n.is_empty()).collect();
     let note = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
     Fault::Answered(status, format!("the service answers {status}{note}{}", hint(status)))

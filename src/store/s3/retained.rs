@@ -13,10 +13,10 @@ use crate::store::http_fault::Fault;
 const MOST_MARKS: usize = 100;
 
 impl S3Store {
-    /// The newest version under the delete markers.
+    /// The newest version under the delete markers, unless it is in an archive.
     pub(super) async fn kept(&self, object: &Object) -> Result<Option<Retained>, Fault> {
         let newest = self.client.newest(&object.key, &object.call).await?;
-        let hidden = newest.filter(|newest| newest.mark.is_some());
+        let hidden = newest.filter(|newest| newest.mark.is_some() && !newest.is_archived);
         let Some(newest) = hidden else { return Ok(None) };
         let since = newest.hidden_since;
         let (until, end) = match self.client.ends(&object.key, &object.call).await? {

@@ -17,6 +17,7 @@ const VERSIONS: &str = "50";
 pub(super) struct Newest {
     pub(super) version: String,
     pub(super) size: u64,
+    pub(super) is_archived: bool,
     /// The version id of the latest delete marker; `None` if nothing hides the data.
     pub(super) mark: Option<String>,
     /// When the first delete marker came to hide it, as far as the times can be read.
@@ -198,6 +199,11 @@ impl S3Client {
     }
 }
 
+/// Whether data of this storage class must be restored before it can be read.
+pub(super) fn is_archive(class: &str) -> bool {
+    ["GLACIER", "DEEP_ARCHIVE"].contains(&class)
+}
+
 /// Parses a time as S3 writes it.
 fn time(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.naive_utc())
@@ -243,6 +249,8 @@ struct KeptVersion {
     at: Option<String>,
     #[xml(rename = "Size")]
     size: u64,
+    #[xml(rename = "StorageClass")]
+    class: Option<String>,
 }
 
 impl KeptVersion {
@@ -255,6 +263,7 @@ impl KeptVersion {
         Newest {
             version: self.version,
             size: self.size,
+            is_archived: self.class.as_deref().is_some_and(is_archive),
             mark: marks.into_iter().find(|mark| mark.is_latest).map(|mark| mark.version),
             hidden_since,
         }

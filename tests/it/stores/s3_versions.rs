@@ -154,6 +154,19 @@ async fn only_the_version_that_was_read_is_uncovered(service: &Service) {
     assert_eq!(place.bucket.get(key).await.as_deref(), Some(&b"an older object"[..]));
 }
 
+async fn archived_data_is_left_to_an_operator(service: &Service) {
+    let place = place(service).await;
+    place.bucket.keep_versions().await;
+    place.bucket.put_archived(place.id.as_str(), b"contents").await;
+    place.bucket.delete_object(place.id.as_str()).await;
+    let seen = place.stat().await;
+    assert!(
+        matches!(&seen, Ok(Presence::Hidden(how)) if how.contains("RestoreObject")),
+        "{seen:?}"
+    );
+    assert_eq!(place.retained().await, None, "a revert cannot read it");
+}
+
 const NEWEST_MARKERS: &str = r#"
 <ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
   <IsTruncated>true</IsTruncated>
@@ -202,6 +215,20 @@ async fn the_days_of_a_rule_count_from_the_first_marker_also_on_a_later_page() {
     assert_eq!((kept.since, kept.until), (day("2026-03-01"), day("2026-03-31")));
 }
 
+/// An archive that the listing does not show, such as the tiers of `INTELLIGENT_TIERING`.
+#[tokio::test]
+async fn a_version_that_turns_out_to_be_archived_is_said_to_be() {
+    let body = "<Error><Code>InvalidObjectState</Code></Error>";
+    let (store, uri, _) = scripted(&[(403, "", body)]).await;
+    let (version, how) = ("v1".to_owned(), String::new());
+    let kept = Retained { version, size: 8, since: None, until: None, how };
+    let refused = store.read_retained(&image(), &uri, &kept).await.err();
+    assert!(
+        matches!(&refused, Some(StoreError::NotVerifiable(why)) if why.contains("archive")),
+        "a retry would not help: {refused:?}"
+    );
+}
+
 macro_rules! on {
     ($service:ident, $ignored:literal, $($case:ident),+) => {
         mod $service {
@@ -232,5 +259,6 @@ on!(
     a_mark_with_nothing_behind_it_hides_nothing,
     data_is_retained_since_the_first_marker_above_it,
     only_the_version_that_was_read_is_uncovered,
+    archived_data_is_left_to_an_operator,
     more_markers_than_fit_on_a_page_are_skipped
 );

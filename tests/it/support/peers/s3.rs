@@ -151,6 +151,13 @@ impl S3Bucket {
         self.send(&action, Method::PUT, data.to_vec()).await;
     }
 
+    /// Uploads an object to an archive: a GET is refused until it was restored.
+    pub(crate) async fn put_archived(&self, key: &str, data: &[u8]) {
+        let url = self.bucket.put_object(Some(&self.keys), key).sign(SIGNED_FOR);
+        let request = self.http.put(url).header("x-amz-storage-class", "GLACIER");
+        self.answer(request.body(data.to_vec())).await;
+    }
+
     /// Uploads an object in three parts, as Glance does with large ones.
     pub(crate) async fn put_in_parts(&self, key: &str) -> Vec<u8> {
         let data: Vec<u8> = (0..=250).cycle().take(2 * PART + 12345).collect();
