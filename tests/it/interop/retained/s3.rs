@@ -74,6 +74,42 @@ async fn an_image_that_was_destroyed_comes_back(s3: &Service, kind: Kind, by: De
     assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
 }
 
+/// An image that was uploaded while versions were in one state, and destroyed in another.
+async fn an_image_comes_back_after_a_switch(s3: &Service, first: Option<&str>, then: &str) {
+    let by = Destroyer::Ours;
+    let (cloud, bucket) = with_bucket(s3, Kind::Sqlite, by, None).await;
+    if let Some(first) = first {
+        bucket.set_versioning(first).await;
+    }
+    let (id, before) = rich_image(&cloud).await;
+    let uploaded = bucket.versions(&id).await.0;
+    bucket.set_versioning(then).await;
+    destroy(&cloud, &id, by).await;
+    comes_back_whole(&cloud, &id, &before, "locations=1, properties=1, tags=1, members=1").await;
+    assert_eq!(bucket.versions(&id).await, (uploaded, Vec::new()), "nothing was written");
+}
+
+async fn what_is_in_an_archive_comes_back_once_it_was_restored(s3: &Service) {
+    let by = Destroyer::Ours;
+    let (cloud, bucket) = with_versions(s3, Kind::Sqlite, by).await;
+    let (id, before) = rich_image(&cloud).await;
+    destroy(&cloud, &id, by).await;
+    // as a rule of the bucket moves it
+    bucket.end_versions(&id).await;
+    bucket.put_archived(&id, SMALL).await;
+    bucket.delete_object(&id).await;
+    let listed = retained(&cloud, &id).await.unwrap_or_else(|| panic!("{id} is not listed"));
+    assert_eq!(listed["chance"], "by_hand", "{listed}");
+    stays_gone(&cloud, &id, "archive").await;
+
+    // as RestoreObject and CopyObject do
+    bucket.put(&id, SMALL).await;
+    let reverted = cloud.service.revert_with(&id, &json!({"verify": "checksum"})).await;
+    assert_eq!(reverted.status, 200, "{reverted:?}");
+    assert_eq!(cloud.document(&id).await, before);
+    assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
+}
+
 async fn one_of_two_copies_comes_back(s3: &Service) {
     let by = Destroyer::Glance;
     let (cloud, bucket) = with_bucket(s3, Kind::Sqlite, by, Some(KEY)).await;
@@ -206,6 +242,10 @@ on! { rgw, "needs Ceph; make test":
         => an_image_that_was_destroyed_comes_back(Kind::Postgres, Destroyer::Upstream);
     what_glance_destroyed_at_once_comes_back
         => an_image_that_was_destroyed_comes_back(Kind::Mariadb, Destroyer::Glance);
+    what_was_uploaded_before_versions_were_suspended_comes_back
+        => an_image_comes_back_after_a_switch(Some("Enabled"), "Suspended");
+    what_was_uploaded_before_versions_were_enabled_comes_back
+        => an_image_comes_back_after_a_switch(None, "Enabled");
     one_of_two_copies_comes_back_by_its_encrypted_location => one_of_two_copies_comes_back();
     what_is_not_the_images_is_left_alone => what_is_not_the_images_stays_where_it_is();
     what_a_dead_revert_left_is_taken_up => what_a_dead_revert_brought_back_is_taken_up();
@@ -213,6 +253,9 @@ on! { rgw, "needs Ceph; make test":
 }
 
 on! { moto, "needs moto; make test":
+    what_was_uploaded_before_versions_were_enabled_comes_back
+        => an_image_comes_back_after_a_switch(None, "Enabled");
+    what_is_in_an_archive_comes_back => what_is_in_an_archive_comes_back_once_it_was_restored();
     what_our_scrubber_destroyed_comes_back
         => an_image_that_was_destroyed_comes_back(Kind::Postgres, Destroyer::Ours);
     what_upstreams_scrubber_destroyed_comes_back
