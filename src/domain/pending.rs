@@ -137,9 +137,14 @@ impl PendingDelete {
         self.stamps().into_iter().take(self.together()).map(|(location, _)| location).collect()
     }
 
-    /// Locations removed from the living image before, last removed first.
-    pub fn locations_removed_earlier(&self) -> Vec<&Location> {
-        self.stamps().into_iter().skip(self.together()).map(|(location, _)| location).collect()
+    /// Locations removed from the living image before, last removed first, and how long before the
+    /// delete. The rows cannot tell them from those that the same delete stamped before it stalled.
+    pub fn locations_removed_earlier(&self) -> Vec<(&Location, TimeDelta)> {
+        let (mut stamps, together) = (self.stamps(), self.together());
+        let removed = stamps.split_off(together.min(stamps.len()));
+        let began = stamps.last().map(|(_, at)| *at).or(self.image.deleted_at);
+        let before = |at| began.map_or(TimeDelta::zero(), |began| began - at);
+        removed.into_iter().map(|(location, at)| (location, before(at))).collect()
     }
 
     /// How many of [`Self::stamps`] belong to the delete.

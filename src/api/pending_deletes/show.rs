@@ -178,10 +178,10 @@ impl LocationPreview {
             id: row.id,
             store: placed.or_else(|| row.store().map(str::to_owned)),
             scheme: view.stores.uri(&row.value).map(|uri| uri.scheme()),
-            deleted_with_image: judged.together,
+            deleted_with_image: judged.together(),
             comes_back,
             data: data.to_owned(),
-            problem,
+            problem: problem.or_else(|| judged.left_behind().filter(|_| !comes_back)),
             retained: judged.finding.kept().map(RetainedData::from),
         }
     }

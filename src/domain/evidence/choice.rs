@@ -1,5 +1,7 @@
 //! Chooses which of the verified locations come back.
 
+use chrono::TimeDelta;
+
 use super::verify::Finding;
 use crate::domain::image::Image;
 use crate::domain::location::Location;
@@ -11,10 +13,40 @@ use crate::domain::revert::RevertError;
 pub struct Judged {
     /// The row.
     pub location: Location,
-    /// Whether it was deleted with the image rather than removed before.
-    pub together: bool,
+    /// How long before the delete it was removed; `None` if it was deleted with the image.
+    pub removed_before: Option<TimeDelta>,
     /// What the store has there.
     pub finding: Finding,
+}
+
+impl Judged {
+    /// Whether it was deleted with the image rather than removed before.
+    pub fn together(&self) -> bool {
+        self.removed_before.is_none()
+    }
+
+    /// What becomes of a location that was removed before the delete and does not come back.
+    pub fn left_behind(&self) -> Option<String> {
+        let before = self.removed_before.filter(|_| self.location.stamp().is_some())?;
+        let store = self.location.store().map(|name| format!(" in store {name}"));
+        Some(format!(
+            "location {}{} was removed {} before the delete and stays out: it is still pending, \
+             and scrubbed when it is due; if the same delete removed it (Glance stalled, or the \
+             DELETE was sent again), copy the image to that store again once it is scrubbed",
+            self.location.id,
+            store.unwrap_or_default(),
+            span(before)
+        ))
+    }
+}
+
+fn span(time: TimeDelta) -> String {
+    let (days, hours, seconds) = (time.num_days(), time.num_hours(), time.num_seconds());
+    match seconds {
+        172_800.. => format!("{days} days"),
+        7_200.. => format!("{hours} hours"),
+        _ => format!("{seconds} s"),
+    }
 }
 
 /// Which locations come back: all good ones deleted with the image, else the last good one removed
@@ -27,10 +59,10 @@ pub(in crate::domain) fn choose(
     let id = &pending.image().id;
     let mut good: Vec<i32> = judged
         .iter()
-        .filter(|j| j.together && j.finding.is_good())
+        .filter(|j| j.together() && j.finding.is_good())
         .map(|j| j.location.id)
         .collect();
-    let relevant = judged.iter().filter(|j| j.together || good.is_empty());
+    let relevant = judged.iter().filter(|j| j.together() || good.is_empty());
     for one in relevant {
         if let Finding::Unknown(problem) = &one.finding {
             let problem = problem.clone();
@@ -38,7 +70,7 @@ pub(in crate::domain) fn choose(
         }
     }
     if good.is_empty() {
-        let earlier = judged.iter().find(|j| !j.together && j.finding.is_good());
+        let earlier = judged.iter().find(|j| !j.together() && j.finding.is_good());
         good.extend(earlier.map(|j| j.location.id));
     }
     if judged.is_empty() {
@@ -68,8 +100,8 @@ pub(in crate::domain) fn warnings(
     chosen: &[i32],
 ) -> Vec<String> {
     let is_chosen = |j: &&Judged| chosen.contains(&j.location.id);
-    let left_out = judged.iter().filter(|j| j.together && !is_chosen(j)).filter_map(describe);
-    let fallback = judged.iter().filter(|j| !j.together).filter(is_chosen).map(|j| {
+    let left_out = judged.iter().filter(|j| j.together() && !is_chosen(j)).filter_map(describe);
+    let fallback = judged.iter().filter(|j| !j.together()).filter(is_chosen).map(|j| {
         format!(
             "location {} was removed before the delete, and is the only one with data",
             j.location.id
@@ -87,7 +119,14 @@ pub(in crate::domain) fn warnings(
             .to_owned()
     });
     let repaired = judged.iter().filter(is_chosen).filter_map(describe);
-    left_out.chain(fallback).chain(unproved).chain(repaired).chain(unsure).collect()
+    let left_behind = judged.iter().filter(|j| !is_chosen(j)).filter_map(Judged::left_behind);
+    left_out
+        .chain(left_behind)
+        .chain(fallback)
+        .chain(unproved)
+        .chain(repaired)
+        .chain(unsure)
+        .collect()
 }
 
 /// Cinder may delete the key of an encrypted volume together with the image: no store can tell, and
@@ -207,8 +246,10 @@ mod tests {
         let mut shorter = cases.clone();
         for id in 1..=3 {
             let longer = |case: &Vec<Judged>| {
-                let with = |together, finding: &Finding| {
-                    let one = Judged { location: location(id), together, finding: finding.clone() };
+                let with = |together: bool, finding: &Finding| {
+                    let removed_before = (!together).then(TimeDelta::zero);
+                    let (location, finding) = (location(id), finding.clone());
+                    let one = Judged { location, removed_before, finding };
                     [case.clone(), vec![one]].concat()
                 };
                 let both = findings.iter().flat_map(|f| [with(true, f), with(false, f)]);
@@ -227,12 +268,12 @@ mod tests {
         for judged in cases {
             let chosen = choose(&pending, &judged);
             let good = |together| {
-                let those = judged.iter().filter(move |j| j.together == together);
+                let those = judged.iter().filter(move |j| j.together() == together);
                 those.filter(|j| j.finding.is_good()).map(|j| j.location.id).collect::<Vec<_>>()
             };
             let unknown = |together| {
                 let is_unknown = |j: &Judged| matches!(j.finding, Finding::Unknown(_));
-                judged.iter().any(|j| j.together == together && is_unknown(j))
+                judged.iter().any(|j| j.together() == together && is_unknown(j))
             };
             let (ours, earlier) = (good(true), good(false));
             let in_doubt = unknown(true) || ours.is_empty() && unknown(false);

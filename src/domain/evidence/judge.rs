@@ -19,18 +19,24 @@ impl Evidence<'_> {
         dry_run: bool,
     ) -> Vec<Judged> {
         let mut judged = Vec::new();
-        for (together, locations) in
-            [(true, pending.locations_together()), (false, pending.locations_removed_earlier())]
-        {
+        let together = pending.locations_together().into_iter().map(|location| (location, None));
+        let earlier = pending.locations_removed_earlier().into_iter();
+        let earlier = earlier.map(|(location, before)| (location, Some(before)));
+        for locations in [together.collect::<Vec<_>>(), earlier.collect()] {
             let settled = judged.iter().any(|j: &Judged| j.finding.is_good());
-            for location in locations {
+            for (location, removed_before) in locations {
                 let finding = if settled {
                     Finding::Unchecked
                 } else {
                     self.judge_one(pending, location, how, dry_run).await
                 };
-                tracing::debug!(location = location.id, together, ?finding, "location judged");
-                judged.push(Judged { location: location.clone(), together, finding });
+                tracing::debug!(
+                    location = location.id,
+                    ?removed_before,
+                    ?finding,
+                    "location judged"
+                );
+                judged.push(Judged { location: location.clone(), removed_before, finding });
             }
         }
         judged

@@ -65,8 +65,9 @@ async fn a_location_removed_earlier_stays_out_while_another_has_the_data(kind: K
     let world = World::new(kind).await;
     world.deleted_image("a").await;
     world.rows().location("a", &world.uri("a"), "pending_delete", Some(REMOVED)).await;
-    world.revert("a").await.unwrap();
+    let warnings = world.revert("a").await.unwrap().warnings;
     assert_eq!(world.locations("a").await, format!("{LIVE}, pending_delete deleted time"));
+    assert!(warnings[0].contains("was removed 25 hours before the delete"), "{warnings:?}");
 }
 
 async fn a_location_removed_earlier_comes_back_when_it_is_the_only_one_with_data(kind: Kind) {
