@@ -9,7 +9,7 @@ mod verify;
 
 pub use self::choice::Judged;
 pub(super) use self::choice::{choose, lost_key, warnings};
-pub(super) use self::missing::Doubts;
+pub(super) use self::missing::Shown;
 pub(super) use self::verify::has_hash;
 pub use self::verify::{Finding, Verify, verify};
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::evidence::{Doubts, Evidence, choose};
+use super::evidence::{Evidence, Shown, choose};
 use super::image::{Image, ImageId};
 use super::lock::{ImageGuard, ImageLock};
 use super::pending::{Children, NotPending, RestoredCounts};
@@ -197,7 +197,8 @@ impl Reverter {
             }
         };
         preview.locations = self.evidence().judge(&pending, Verify::Exists, true).await;
-        self.evidence().prove_absences(&mut preview.locations, &mut Doubts::new()).await?;
+        let mut examined = [(id, &mut preview.locations)];
+        self.evidence().prove_absences(&mut examined, &mut Shown::new()).await?;
         match choose(&pending, &preview.locations) {
             Ok(chosen) => preview.chosen = chosen,
             Err(obstacle) => preview.obstacle = Some(obstacle),
@@ -220,7 +221,8 @@ impl Reverter {
             let image = self.read(id, request.children).await?;
             let pending = self.show_pending(image).await?;
             let mut judged = self.evidence().judge(&pending, request.verify, request.dry_run).await;
-            self.evidence().prove_absences(&mut judged, &mut Doubts::new()).await?;
+            let mut examined = [(id, &mut judged)];
+            self.evidence().prove_absences(&mut examined, &mut Shown::new()).await?;
             let Some(decision) = self.decide(pending, judged, request).await? else { continue };
             let now = self.clock.now_in_seconds();
             if request.dry_run {

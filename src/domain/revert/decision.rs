@@ -82,7 +82,9 @@ impl Reverter {
     ) -> Result<Option<Decision>, RevertError> {
         let chosen = match choose(&pending, &judged) {
             // A scrubber that intervened took the data: report the image's new state instead.
-            Err(RevertError::DataMissing { .. }) if self.has_changed(pending.image()).await? => {
+            Err(RevertError::DataMissing { .. } | RevertError::StoreUnavailable { .. })
+                if self.has_changed(pending.image()).await? =>
+            {
                 return Ok(None);
             }
             chosen => chosen?,

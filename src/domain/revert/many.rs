@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decision::Decision;
 use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter, recorded};
-use crate::domain::evidence::{Doubts, Judged};
+use crate::domain::evidence::{Judged, Shown};
 use crate::domain::image::{Image, ImageId, State};
 use crate::domain::lock::ImageGuard;
 use crate::domain::pending::PendingDelete;
@@ -54,8 +54,8 @@ impl Reverter {
         stop: &CancellationToken,
         tell: Tell<'_>,
     ) -> Result<(), RepoError> {
-        let (unanswered, active) = (HashMap::new(), Vec::new());
-        let mut run = Run { reverter: self, by, many, stop, tell, unanswered, active };
+        let (unanswered, active, shown) = (HashMap::new(), Vec::new(), Shown::new());
+        let mut run = Run { reverter: self, by, many, stop, tell, unanswered, active, shown };
         let mut taken = run.all((0..many.ids.len()).collect()).await?;
         let deadline = Instant::now() + self.settings.lock_wait;
         while !taken.is_empty() && !stop.is_cancelled() {
@@ -127,6 +127,7 @@ struct Run<'a> {
     unanswered: HashMap<usize, Unanswered>,
     /// Images that are already active, perhaps by an earlier revert of ours.
     active: Vec<(usize, RevertError)>,
+    shown: Shown,
 }
 
 impl Run<'_> {
@@ -260,10 +261,9 @@ impl Run<'_> {
     ) -> Result<(), RepoError> {
         seen.sort_by_key(|one| one.held.at);
         let reverter = self.reverter;
-        let mut doubts = Doubts::new();
-        for one in &mut seen {
-            reverter.evidence().prove_absences(&mut one.judged, &mut doubts).await?;
-        }
+        let examined = seen.iter_mut().map(|one| (&one.pending.image().id, &mut one.judged));
+        let mut examined: Vec<_> = examined.collect();
+        reverter.evidence().prove_absences(&mut examined, &mut self.shown).await?;
         let mut decided = Vec::new();
         for JudgedImage { held, pending, judged } in seen {
             match reverter.decide(pending, judged, &self.many.request).await {

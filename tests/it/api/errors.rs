@@ -10,7 +10,7 @@ use glance_revert::domain::store::StoreError;
 
 use crate::support::api::{Answer, TestApi, admin, revert_uri};
 use crate::support::fakes::RepoFault;
-use crate::support::images::{ID, location, seed, time};
+use crate::support::images::{ID, deleted, location, seed, time};
 
 async fn revert_of(change: impl FnOnce(&mut Image)) -> Answer {
     let api = TestApi::new();
@@ -106,7 +106,15 @@ async fn a_taken_lock_is_work_in_progress() {
 
 #[tokio::test]
 async fn missing_data_is_a_conflict_that_names_the_locations() {
-    let answer = revert_of(|image| image.locations = vec![location(7, "file:///gone")]).await;
+    let api = TestApi::new();
+    let mut alive = deleted("alive", "alive", "2026-11-22T13:10:00");
+    settle(&mut alive, LocationStatus::Active, false);
+    (alive.status, alive.deleted, alive.deleted_at) = (ImageStatus::Active, false, None);
+    let mut image = seed();
+    image.locations = vec![location(7, "file:///gone")];
+    api.repo.put(alive);
+    api.repo.put(image);
+    let answer = api.revert(ID).await;
     answer.assert_error(409, "image.data_missing");
     assert!(answer.message().contains("the data of location 7 is gone"));
 }

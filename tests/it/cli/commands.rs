@@ -95,6 +95,7 @@ async fn show_says_what_would_come_back_and_ends_well_if_it_would() {
 #[tokio::test]
 async fn show_says_why_an_image_cannot_come_back_and_ends_with_1() {
     let world = world_with(&["a"]).await;
+    world.live_image("alive").await;
     std::fs::remove_file(world.datadir().join("a")).unwrap();
     let config = configured(&world, DAY);
     let run = config.run(&["show", "a", "--json"]);

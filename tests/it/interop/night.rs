@@ -47,6 +47,7 @@ async fn the_whole_night_goes_by_the_openstack_command() {
     let name = keystone.name("web");
     let web = keystone.create("projects", json!({"name": name, "domain_id": "default"})).await;
     let other = keystone.project().await;
+    cloud.image("fast", SMALL).await;
     let one = deleted(&cloud, &web, "web-1").await;
     let lost = deleted(&cloud, &web, "web-2").await;
     let hostile = deleted(&cloud, &web, HOSTILE).await;

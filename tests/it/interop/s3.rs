@@ -61,6 +61,7 @@ async fn an_image_in_ceph_and_a_file_comes_back_with_what_is_left_of_it() {
     assert!(file.exists() && bucket.count().await == 1);
     cloud.comes_back(&id, SMALL, "locations=2").await;
 
+    cloud.image("fast", SMALL).await;
     cloud.admin().delete(&id).await;
     std::fs::remove_file(&file).unwrap();
     let reverted = cloud.service.revert(&id).await;

@@ -96,6 +96,7 @@ async fn an_image_in_a_folder_and_in_swift_comes_back_in_both_and_leaves_both() 
 async fn an_image_that_is_gone_from_its_folder_comes_back_from_swift() {
     let (cloud, _project) = with_login_in_locations(Kind::Mariadb).await;
     let data = data(2);
+    cloud.image("fast", &data).await;
     let id = cloud.image("fast", &data).await;
     cloud.admin().copy_to(&id, "cold").await;
     cloud.admin().delete(&id).await;

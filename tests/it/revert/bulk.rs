@@ -28,6 +28,7 @@ on_each_database! {
     a_dry_run_of_many_writes_nothing,
     a_bulk_revert_gives_the_same_results_as_single_reverts,
     absence_is_not_believed_of_many_where_living_images_are_absent_too,
+    absence_is_believed_of_many_if_one_of_them_shows_the_store,
     images_that_take_much_memory_come_back_beside_the_others,
     a_stop_leaves_images_without_a_result_untouched,
     many_reverts_against_passes_never_leave_an_active_image_without_bytes,
@@ -154,7 +155,9 @@ async fn a_repeated_bulk_request_reports_earlier_reverts_as_done(kind: Kind) {
 }
 
 async fn scenery(kind: Kind) -> World {
-    World::with_datadirs(kind, &["images", "more"]).await
+    let world = World::with_datadirs(kind, &["images", "more"]).await;
+    world.live_image_in("more", "alive-in-more").await;
+    world
 }
 
 /// One image of each kind among a hundred good ones.
@@ -287,6 +290,28 @@ async fn absence_is_not_believed_of_many_where_living_images_are_absent_too(kind
     }
     let fates = world.fates("u").await;
     assert!(fates.values().all(|fate| *fate == Fate::Pending { file: false }));
+}
+
+/// No living image is known. Nothing is written, so that none becomes one.
+async fn absence_is_believed_of_many_if_one_of_them_shows_the_store(kind: Kind) {
+    let world = World::with_datadirs(kind, &["images", "more"]).await;
+    let images = ["seen", "gone", "elsewhere"].map(str::to_owned);
+    world.crowd(&images, LONG_AGO).await;
+    std::fs::remove_file(world.datadir().join("gone")).unwrap();
+    world
+        .db
+        .execute(
+            "UPDATE image_locations SET value = REPLACE(value, '/images/', '/more/') \
+             WHERE image_id = 'elsewhere'",
+        )
+        .await;
+    let request = RevertRequest { dry_run: true, ..RevertRequest::whole(Verify::Exists) };
+    let stop = CancellationToken::new();
+    let run = run_with(&world.reverter(&world.open()), &images, request, &stop).await;
+    assert!(run.is_back("seen"), "{:?}", run.answers);
+    assert!(matches!(run.refusal("gone"), RevertError::DataMissing { .. }));
+    let elsewhere = run.refusal("elsewhere");
+    assert!(matches!(elsewhere, RevertError::StoreUnavailable { .. }), "{elsewhere}");
 }
 
 async fn images_that_take_much_memory_come_back_beside_the_others(kind: Kind) {

@@ -23,6 +23,7 @@ on_each_database! {
     nothing_is_written_when_the_data_is_missing,
     nothing_is_written_when_a_store_cannot_be_asked,
     absence_is_not_believed_where_living_images_are_absent_too,
+    absence_is_not_believed_where_no_living_image_is_known,
     the_data_is_not_examined_when_the_caller_says_so,
     a_checksum_that_differs_is_found,
     a_dry_run_writes_nothing,
@@ -110,6 +111,7 @@ async fn a_key_that_was_deleted_with_the_image_is_warned_of(kind: Kind) {
 
 async fn nothing_is_written_when_the_data_is_missing(kind: Kind) {
     let world = World::new(kind).await;
+    world.live_image("alive").await;
     world.deleted_image("a").await;
     std::fs::remove_file(world.datadir().join("a")).unwrap();
     let refused = world.revert("a").await.unwrap_err();
@@ -134,6 +136,31 @@ async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) 
         assert!(refused.to_string().contains("active images"), "{refused}");
         assert_eq!(world.status(id).await, "pending_delete deleted time");
     }
+}
+
+/// The share is not mounted, and no living image could show it.
+async fn absence_is_not_believed_where_no_living_image_is_known(kind: Kind) {
+    let world = World::with_datadirs(kind, &["images", "more"]).await;
+    let elsewhere = |id: &str| world.uri(id).replace("/images/", "/more/");
+    world.live_image("in-another-folder").await;
+    world.rows().deleted_image("lost", &elsewhere("lost"), 8).await;
+    world.deleted_image("half").await;
+    world.rows().location("half", &elsewhere("half"), "pending_delete", Some(DELETE_BEGAN)).await;
+    for id in ["lost", "half"] {
+        let refused = world.revert(id).await.map(drop).unwrap_err();
+        assert!(matches!(refused, RevertError::StoreUnavailable { .. }), "{refused}");
+        for part in ["no active image", "mount it", "upload an image there"] {
+            assert!(refused.to_string().contains(part), "{refused}");
+        }
+        assert_eq!(world.status(id).await, "pending_delete deleted time");
+    }
+
+    // as the message says
+    world.live_image_in("more", "alive").await;
+    let refused = world.revert("lost").await.map(drop).unwrap_err();
+    assert!(matches!(refused, RevertError::DataMissing { .. }), "{refused}");
+    let warnings = world.revert("half").await.unwrap().warnings;
+    assert!(warnings[0].contains("is gone"), "{warnings:?}");
 }
 
 async fn nothing_is_written_when_a_store_cannot_be_asked(kind: Kind) {

@@ -12,8 +12,8 @@ use glance_revert::domain::location::{Location, LocationStatus, LocationValue};
 use glance_revert::domain::lock::{HeldLock, ImageGuard, ImageLock, PassGuard};
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
-    BadRow, DatabaseHealth, DueImage, Handed, ImageRepo, Outlook, PendingMarker, PendingQuery,
-    PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Scrubbed,
+    BadRow, DatabaseHealth, DueImage, Handed, HeldLocation, ImageRepo, Outlook, PendingMarker,
+    PendingQuery, PendingSort, PendingSummary, Position, Remnants, RepoError, ScrubRepo, Scrubbed,
     ScrubbedMarker, ScrubbedQuery, Stretch, TakeLocation, Write,
 };
 use glance_revert::domain::scrub::{Claim, Ended, Settled, Tally};
@@ -257,9 +257,15 @@ impl ImageRepo for FakeRepo {
         &self,
         _: i32,
         _: u32,
-        _: TakeLocation<'_>,
+        take: TakeLocation<'_>,
     ) -> Result<Handed, RepoError> {
         self.serve().await?;
+        let images = self.images.lock().unwrap();
+        for image in images.values().filter(|image| !image.deleted) {
+            for location in image.locations.iter().filter(|location| location.is_live()) {
+                take(&HeldLocation { image: Some(image.id.clone()), location: location.clone() });
+            }
+        }
         Ok(Handed::Nothing)
     }
 

@@ -120,9 +120,15 @@ impl World {
 
     /// A living image, as a canary for the store.
     pub(crate) async fn live_image(&self, id: &str) {
-        std::fs::write(self.datadir().join(id), b"contents").unwrap();
+        self.live_image_in("images", id).await;
+    }
+
+    /// The same in one of several folders.
+    pub(crate) async fn live_image_in(&self, folder: &str, id: &str) {
+        let path = self.folder.path().join(folder).join(id);
+        std::fs::write(&path, b"contents").unwrap();
         self.rows().image(id, "active", 8, None).await;
-        self.rows().location(id, &self.uri(id), "active", None).await;
+        self.rows().location(id, &format!("file://{}", path.display()), "active", None).await;
     }
 
     pub(crate) fn reverter(&self, database: &Database) -> Reverter {
