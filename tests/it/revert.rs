@@ -3,6 +3,7 @@
 mod bulk;
 mod list;
 mod others_rows;
+mod recovered;
 mod retained;
 mod reverts;
 mod simulated;

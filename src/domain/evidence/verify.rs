@@ -147,24 +147,23 @@ pub async fn verify(
     finding.unwrap_or_else(|error| of_error(location, &placed, &error))
 }
 
+/// Only a misconfigured store is known, and will answer again.
 fn of_unplaced(unplaced: &Unplaced) -> Finding {
     let text = unplaced.to_string();
     match unplaced {
-        Unplaced::NoDriver { .. } => Finding::NotVerifiable(text),
-        Unplaced::Unreadable(_)
+        Unplaced::NoDriver { .. }
+        | Unplaced::Unreadable(_)
         | Unplaced::NoStore { .. }
-        | Unplaced::Several { .. }
-        | Unplaced::Misconfigured { .. } => Finding::Unknown(text),
+        | Unplaced::Several { .. } => Finding::NotVerifiable(text),
+        Unplaced::Misconfigured { .. } => Finding::Unknown(text),
     }
 }
 
 fn of_error(location: &Location, placed: &Placed, error: &StoreError) -> Finding {
     let text = format!("location {} in store {}: {error}", location.id, placed.store.id());
     match error {
-        StoreError::NotVerifiable(_) => Finding::NotVerifiable(text),
-        StoreError::Unreachable(_) | StoreError::Refused(_) | StoreError::BadLocation(_) => {
-            Finding::Unknown(text)
-        }
+        StoreError::NotVerifiable(_) | StoreError::BadLocation(_) => Finding::NotVerifiable(text),
+        StoreError::Unreachable(_) | StoreError::Refused(_) => Finding::Unknown(text),
     }
 }
 

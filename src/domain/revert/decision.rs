@@ -80,7 +80,7 @@ impl Reverter {
         mut judged: Vec<Judged>,
         request: &RevertRequest,
     ) -> Result<Option<Decision>, RevertError> {
-        let chosen = match choose(&pending, &judged) {
+        let mut chosen = match choose(&pending, &judged) {
             // A scrubber that intervened took the data: report the image's new state instead.
             Err(RevertError::DataMissing { .. } | RevertError::StoreUnavailable { .. })
                 if self.has_changed(pending.image()).await? =>
@@ -97,10 +97,12 @@ impl Reverter {
             }
             self.evidence().recover(pending.image(), &mut judged, &chosen).await;
             // a location that could not be recovered counts like any other that has no data
-            let good = |j: &Judged| !chosen.contains(&j.location.id) || j.finding.is_good();
-            if let Some(bad) = judged.iter().find(|j| !good(j)) {
+            let tried = judged.iter().filter(|j| chosen.contains(&j.location.id));
+            let (good, bad): (Vec<_>, Vec<_>) = tried.partition(|j| j.finding.is_good());
+            if let Some(bad) = bad.first().filter(|_| good.is_empty()) {
                 return Err(not_recovered(&pending.image().id, bad));
             }
+            chosen = good.iter().map(|j| j.location.id).collect();
         }
         let mut warnings = warnings(&pending, &judged, &chosen);
         warnings.extend(lost_key(pending.image()));

@@ -24,6 +24,8 @@ on_each_database! {
     nothing_is_written_when_a_store_cannot_be_asked,
     absence_is_not_believed_where_living_images_are_absent_too,
     absence_is_not_believed_where_no_living_image_is_known,
+    a_location_that_can_never_be_asked_is_left_out_beside_a_good_copy,
+    an_image_whose_locations_can_never_be_asked_is_a_conflict,
     the_data_is_not_examined_when_the_caller_says_so,
     a_checksum_that_differs_is_found,
     a_dry_run_writes_nothing,
@@ -161,6 +163,33 @@ async fn absence_is_not_believed_where_no_living_image_is_known(kind: Kind) {
     assert!(matches!(refused, RevertError::DataMissing { .. }), "{refused}");
     let warnings = world.revert("half").await.unwrap().warnings;
     assert!(warnings[0].contains("is gone"), "{warnings:?}");
+}
+
+/// In a store that is not configured, and a value that is no URI.
+const NEVER: [&str; 2] = ["rbd://fsid/pool/a/snap", "neither a URI nor its cipher text"];
+
+async fn a_location_that_can_never_be_asked_is_left_out_beside_a_good_copy(kind: Kind) {
+    let world = World::new(kind).await;
+    std::fs::create_dir(world.datadir().join("folder")).unwrap();
+    for (number, value) in [NEVER[0], NEVER[1], &world.uri("folder")].into_iter().enumerate() {
+        let id = format!("a{number}");
+        world.deleted_image(&id).await;
+        world.rows().location(&id, value, "pending_delete", Some(DELETE_BEGAN)).await;
+        let reverted = world.revert(&id).await.unwrap();
+        assert_eq!(world.locations(&id).await, format!("{LIVE}, pending_delete deleted time"));
+        assert_eq!(reverted.warnings.len(), 1, "{:?}", reverted.warnings);
+        assert!(reverted.warnings[0].contains("location"), "{:?}", reverted.warnings);
+    }
+}
+
+async fn an_image_whose_locations_can_never_be_asked_is_a_conflict(kind: Kind) {
+    let world = World::new(kind).await;
+    for (id, value) in ["a", "b"].into_iter().zip(NEVER) {
+        world.rows().deleted_image(id, value, 8).await;
+        let refused = world.revert(id).await.map(drop).unwrap_err();
+        assert!(matches!(refused, RevertError::NotVerifiable { .. }), "{refused}");
+        assert_eq!(world.status(id).await, "pending_delete deleted time");
+    }
 }
 
 async fn nothing_is_written_when_a_store_cannot_be_asked(kind: Kind) {
