@@ -256,6 +256,8 @@ async fn the_preview_of_a_good_image_says_what_comes_back() {
     assert_eq!(preview["properties"], json!(["os_distro", "hw_disk_bus", "note", "empty"]));
     assert_eq!(preview["tags"], json!(["n0", "blue"]));
     assert_eq!(preview["members"], json!(["p2"]));
+    let removed_before = &preview["locations"][2]["problem"];
+    assert!(removed_before.as_str().unwrap().contains("before the delete and stays out"));
     assert_eq!(
         preview["locations"],
         json!([
@@ -265,7 +267,7 @@ async fn the_preview_of_a_good_image_says_what_comes_back() {
              "comes_back": false, "data": "wrong_size",
              "problem": "It has 1 bytes instead of 64."},
             {"id": 3, "store": "fast", "scheme": "rbd", "deleted_with_image": false,
-             "comes_back": false, "data": "not_checked", "problem": null}
+             "comes_back": false, "data": "not_checked", "problem": removed_before}
         ])
     );
 }
