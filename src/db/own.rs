@@ -24,14 +24,15 @@ pub(super) const UNRECORDED_SCRUBS: &str = "SELECT i.id FROM images i WHERE i.up
      AND a.operation IN ('scrubImage', 'purgeRetained') AND a.created_at >= i.deleted_at) \
      ORDER BY i.updated_at DESC LIMIT ?";
 
-/// Images that a revert has made active since, and that have no location any more: glance-scrubber
-/// had listed them before, and leaves the image's row as it is.
-pub(super) const TAKEN_AFTER_REVERT: &str = "SELECT i.id FROM images i \
-     WHERE i.id IN (SELECT a.image_id FROM revert_audit a \
-     WHERE a.operation = 'revertImage' AND a.created_at >= ?) \
+/// Images that changed since, that a revert has made active, and that have no location any more:
+/// glance-scrubber had listed them before, and leaves the image's row as it is. The index on changes
+/// finds them.
+pub(super) const TAKEN_AFTER_REVERT: &str = "SELECT i.id FROM images i WHERE i.updated_at >= ? \
      AND i.status = 'active' AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 0 \
      AND NOT EXISTS (SELECT 1 FROM image_locations l WHERE l.image_id = i.id \
-     AND l.status = 'active') LIMIT ?";
+     AND l.status = 'active') \
+     AND (SELECT MAX(a.id) FROM revert_audit a WHERE a.image_id = i.id \
+     AND a.operation = 'revertImage') IS NOT NULL ORDER BY i.updated_at DESC LIMIT ?";
 
 macro_rules! audit_columns {
     () => {

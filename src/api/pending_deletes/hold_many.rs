@@ -131,7 +131,7 @@ fn failure(id: &ImageId, outcome: HoldOutcome) -> HoldFailure {
 
 /// Hold many images
 ///
-/// Holds all pending images that match, those deleted first come first. If one image cannot be
+/// Holds all pending images that match, in the order of their deletion. If one image cannot be
 /// held, the others still are. Safe to repeat.
 #[utoipa::path(
     post,

@@ -53,7 +53,7 @@ pub struct BulkRevertBody {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, min_length = 1, max_length = 255)]
     pub name: Option<String>,
-    /// Maximum number of images to revert in this request; those deleted first come first.
+    /// Maximum number of images to revert in this request, in the order of their deletion.
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false, minimum = 1, maximum = 1000, default = 1000)]
     pub limit: Option<u32>,
@@ -99,7 +99,7 @@ pub struct BulkRevertBody {
 pub struct BulkRevert {
     /// Whether this was a dry run: nothing was written, and the results say what would happen.
     pub dry_run: bool,
-    /// The images that were tried, those deleted first come first.
+    /// The images that were tried, in the order of their deletion.
     pub results: Vec<BulkRevertResult>,
     /// The results, counted.
     pub counts: BulkRevertCounts,
@@ -164,8 +164,8 @@ pub struct BulkRevertCounts {
 
 /// Bring many deleted images back
 ///
-/// Each image is reverted by the rules of a single revert, independently of the others. Images that
-/// were deleted first come first. One request tries at most 1000 images, and ends early if it
+/// Each image is reverted by the rules of a single revert, independently of the others, in the
+/// order of their deletion. One request tries at most 1000 images, and ends early if it
 /// takes long: send it again, with the `marker` of its response, until `remaining` is 0. An image
 /// that is already active does not count as a failure, so every request may be repeated. First send
 /// `{"dry_run": true}`, then send the number that it counted as `expected_count`. If the client

@@ -2,8 +2,9 @@
 //!
 //! "Absent" is accepted from a store that has a living image's data at that moment or, if there is
 //! no living image, that has destroyed or shown something in this pass. Many consecutive absent
-//! objects trip the breaker for the rest of the pass. In later passes the next absent object trips it
-//! again, and the alert remains, until the store shows something.
+//! objects trip the breaker for the rest of the pass. In later passes the next absent object trips
+//! it again, unless the store destroys something first; the alert remains until a pass in which the
+//! store shows something and nothing is absent.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -24,7 +24,7 @@ tests_on!(
 const LATE: &str = "'2199-01-01 00:00:00'";
 const EARLY: &str = "'1970-01-01 00:00:00'";
 
-/// The statements for lists of held images, and for unrecorded scrubs.
+/// The statements for lists of held images, and for what another scrubber did.
 async fn texts() -> Vec<(String, Vec<&'static str>)> {
     let world = World::with_tables(Kind::Mariadb).await;
     let proxy = StatementProxy::start(&world.db.url()).await;
@@ -52,7 +52,7 @@ async fn texts() -> Vec<(String, Vec<&'static str>)> {
     let filters = ["NULL", "NULL", "NULL", "NULL", EARLY, LATE];
     let page = |from| [&filters[..], &[from, from, "''", LATE, "100"]].concat();
     let [newest, oldest]: [String; 2] = held.try_into().unwrap();
-    let unrecorded = said("FROM revert_audit a WHERE").remove(0);
+    let [unrecorded, taken]: [String; 2] = said("FROM revert_audit a WHERE").try_into().unwrap();
     let scrubbed = said("AS changed_at FROM images i").remove(0);
     let window = [EARLY, LATE, LATE, "''", EARLY, LATE];
     let scrubbed_values = [&window[..], &filters[..4], &["51"]].concat();
@@ -61,6 +61,7 @@ async fn texts() -> Vec<(String, Vec<&'static str>)> {
         (newest, page(LATE)),
         (oldest, page(EARLY)),
         (unrecorded, vec!["'2026-11-21 12:00:00'", "100"]),
+        (taken, vec!["'2026-11-21 12:00:00'", "100"]),
     ]
 }
 

@@ -123,15 +123,21 @@ async fn nothing_is_written_when_the_data_is_missing(kind: Kind) {
     assert_eq!(world.live("image_tags", "value", "a").await, "");
 }
 
-/// The store is an empty mount point.
-async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) {
-    let world = World::with_datadirs(kind, &["images", "more"]).await;
+/// An image whose only copy, and one of which one copy, is in a folder that lacks it.
+async fn lost_and_half(world: &World) {
     let elsewhere = |id: &str| world.uri(id).replace("/images/", "/more/");
-    world.rows().image("alive", "active", 8, None).await;
-    world.rows().location("alive", &elsewhere("alive"), "active", None).await;
     world.rows().deleted_image("lost", &elsewhere("lost"), 8).await;
     world.deleted_image("half").await;
     world.rows().location("half", &elsewhere("half"), "pending_delete", Some(DELETE_BEGAN)).await;
+}
+
+/// The store is an empty mount point.
+async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) {
+    let world = World::with_datadirs(kind, &["images", "more"]).await;
+    let alive = world.uri("alive").replace("/images/", "/more/");
+    world.rows().image("alive", "active", 8, None).await;
+    world.rows().location("alive", &alive, "active", None).await;
+    lost_and_half(&world).await;
     for id in ["lost", "half"] {
         let refused = world.revert(id).await.map(drop).unwrap_err();
         assert!(matches!(refused, RevertError::StoreUnavailable { .. }), "{refused}");
@@ -143,11 +149,8 @@ async fn absence_is_not_believed_where_living_images_are_absent_too(kind: Kind) 
 /// The share is not mounted, and no living image could show it.
 async fn absence_is_not_believed_where_no_living_image_is_known(kind: Kind) {
     let world = World::with_datadirs(kind, &["images", "more"]).await;
-    let elsewhere = |id: &str| world.uri(id).replace("/images/", "/more/");
     world.live_image("in-another-folder").await;
-    world.rows().deleted_image("lost", &elsewhere("lost"), 8).await;
-    world.deleted_image("half").await;
-    world.rows().location("half", &elsewhere("half"), "pending_delete", Some(DELETE_BEGAN)).await;
+    lost_and_half(&world).await;
     for id in ["lost", "half"] {
         let refused = world.revert(id).await.map(drop).unwrap_err();
         assert!(matches!(refused, RevertError::StoreUnavailable { .. }), "{refused}");

@@ -33,8 +33,9 @@ impl Session {
         }
         drop(seen);
         let image = pool.open_trashed_to_write(&id).map_err(at(Step::OpenImage))?;
-        for snap in image.snaps().map_err(at(Step::Inspect))? {
-            let has_clones = match pool.open_trashed(&id, Some(&snap)) {
+        let snaps = image.snaps().map_err(at(Step::Inspect))?;
+        for snap in &snaps {
+            let has_clones = match pool.open_trashed(&id, Some(snap)) {
                 // removed already, and kept for its clones
                 Err(ENOENT) => Ok(true),
                 of_snap => of_snap.map_err(at(Step::OpenImage))?.has_clones(),
@@ -43,7 +44,7 @@ impl Session {
                 return Ok(Reply::Ended(End::InUse(at(Step::RemoveSnap)(ENOTEMPTY))));
             }
         }
-        if let Err(end) = free(&image) {
+        if let Err(end) = free(&image, &snaps) {
             return Ok(Reply::Ended(end));
         }
         // the watcher of this process would block the removal
@@ -65,10 +66,9 @@ fn remove(pool: &Pool, id: &CStr) -> Option<End> {
 const EEXIST: i32 = 17;
 
 /// Removes all snapshots, or none if one has clones.
-fn free(image: &Image) -> Result<(), End> {
-    let snaps = image.snaps().map_err(|errno| End::Unknown(at(Step::Inspect)(errno)))?;
+fn free(image: &Image, snaps: &[CString]) -> Result<(), End> {
     let mut unprotected: Vec<&CString> = Vec::new();
-    for snap in &snaps {
+    for snap in snaps {
         match image.unprotect(snap) {
             Ok(()) => unprotected.push(snap),
             // it was not protected, or is kept only for clones (v2)
@@ -83,7 +83,7 @@ fn free(image: &Image) -> Result<(), End> {
         }
         working();
     }
-    for snap in &snaps {
+    for snap in snaps {
         match image.remove_snap(snap) {
             Ok(()) | Err(ENOENT) => working(),
             Err(errno) => return Err(refused(Step::RemoveSnap, errno)),
