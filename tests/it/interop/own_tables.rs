@@ -115,10 +115,14 @@ async fn an_image_that_another_scrubber_takes_after_its_revert_is_reported(kind:
     let cloud = Cloud::start(kind, options).await;
     cloud.database.make_own_tables().await;
     cloud.database.grant_own_tables().await;
-    let (reverted, first) = (cloud.image("fast", SMALL).await, cloud.image("fast", SMALL).await);
-    for id in [&reverted, &first] {
-        cloud.delete_for_good(id).await;
+    for _ in 0..2 {
+        let id = cloud.image("fast", SMALL).await;
+        cloud.delete_for_good(&id).await;
     }
+    // the order in which glance-scrubber lists them
+    let listed = "SELECT id FROM images ORDER BY created_at DESC, id DESC";
+    let [first, reverted] = &cloud.database.rows(listed).await[..] else { panic!("two images") };
+    let [first, reverted] = [first, reverted].map(|row| row[0].clone().unwrap());
     let row = format!("SELECT id FROM image_locations WHERE image_id = '{first}' FOR UPDATE");
     let lock = cloud.database.open_transaction(&row).await;
     let file = cloud.glance.datadir("fast").join(&first);

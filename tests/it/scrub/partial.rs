@@ -37,6 +37,7 @@ fn replace_by_a_link(file: &PathBuf) -> PathBuf {
 
 async fn an_image_that_lost_one_copy_comes_back_with_the_other_and_says_so(kind: Kind) {
     let (world, first, second) = copied(kind).await;
+    world.live_image("shows-that-the-store-is-mounted").await;
     std::fs::remove_file(&first).unwrap();
     let reverted = world.revert("a").await.unwrap();
     assert_eq!(reverted.restored.locations, 1);
