@@ -116,7 +116,8 @@ make_venv() {
         say "installing $1 into $venv"
         rm -rf "$venv"
         "$python" -m venv "$venv"
-        "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 \
+        # uWSGI, built by several compilers at once, sometimes links before all is there
+        CPUCOUNT=1 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-input --retries 5 \
             -r "$requirements" </dev/null >&2
         touch "$venv/.complete"
     ) 9>"$cache/lock-$1"
