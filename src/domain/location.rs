@@ -118,14 +118,37 @@ impl<'de> Visitor<'de> for StoreNamesVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<StoreNames, M::Error> {
         let (mut store, mut backend) = (None, None);
-        while let Some(name) = members.next_key::<String>()? {
-            match name.as_str() {
-                "store" => store = members.next_value::<Value>()?.as_str().map(str::to_owned),
-                "backend" => backend = members.next_value::<Value>()?.as_str().map(str::to_owned),
+        while let Some(Name(name)) = members.next_key()? {
+            match name.as_slice() {
+                b"store" => store = members.next_value::<Value>()?.as_str().map(str::to_owned),
+                b"backend" => backend = members.next_value::<Value>()?.as_str().map(str::to_owned),
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }
         Ok(StoreNames(store.or(backend)))
+    }
+}
+
+/// The name of a member, which may have half of a surrogate pair.
+struct Name(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_bytes(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Name, E> {
+        Ok(Name(name.to_owned()))
     }
 }
 
@@ -225,6 +248,8 @@ mod tests {
             (r#"{"x": "NaN \" NaN", "y": NaN, "store": "NaN"}"#, Some("NaN")),
             (r#"{"x": 1e400, "store": "fast"}"#, Some("fast")),
             (r#"{"x": "\ud800", "store": "fast"}"#, Some("fast")),
+            (r#"{"\ud800": "x", "store": "fast"}"#, Some("fast")),
+            (r#"{"\u0073tore": "fast"}"#, Some("fast")),
             (&deep, Some("fast")),
             (r#"{"store": 5}"#, None),
             (r#"{"store": null}"#, None),
