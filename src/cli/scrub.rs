@@ -42,7 +42,7 @@ pub(super) struct ScrubArgs {
 }
 
 /// Exit codes: 0 all due images are scrubbed; 1 some failed, a store was skipped, or too much was
-/// due; 64 `scrub_time` is not set, or too short; 75 another process runs a pass.
+/// due; 64 `scrub_time` is not set, unknown or too short; 75 another process runs a pass.
 pub(super) async fn run(sources: &SourceArgs, args: &ScrubArgs) -> Outcome {
     let shutdown = shutdown_signal().map_err(CliError::system("signals"))?;
     let app = sources.app()?;

@@ -23,6 +23,8 @@ pub enum ScrubTime {
     Set(Duration),
     /// Not set. Glance's default is 0, which would destroy everything at once.
     Unset,
+    /// A configuration file of upstream's scrubber cannot be read: it may set a longer time.
+    Unknown,
     /// It is below `[revert] min_scrub_time`.
     TooShort {
         /// What is set.
@@ -37,7 +39,7 @@ impl ScrubTime {
     pub fn in_force(self) -> Option<Duration> {
         match self {
             Self::Set(time) => Some(time),
-            Self::Unset | Self::TooShort { .. } => None,
+            Self::Unset | Self::Unknown | Self::TooShort { .. } => None,
         }
     }
 
@@ -59,6 +61,10 @@ impl fmt::Display for ScrubTime {
             Self::Unset => f.write_str(
                 "[DEFAULT] scrub_time is not set, so nothing is scrubbed: set it to the time in \
                  which you notice mistakes, for example scrub_time = 604800 (a week)",
+            ),
+            Self::Unknown => f.write_str(
+                "a glance-scrubber.conf cannot be read and may set a longer scrub_time, so \
+                 nothing is scrubbed: correct it, let this service read it, or remove it",
             ),
             Self::TooShort { set, least } => write!(
                 f,
@@ -126,7 +132,7 @@ pub(super) fn decide(
     beside: &[Beside],
     least: Duration,
 ) -> (ScrubTime, Vec<String>) {
-    let (mut greatest, mut warnings) = (own, Vec::new());
+    let (mut greatest, mut is_known, mut warnings) = (own, true, Vec::new());
     for Beside { path, said } in beside {
         let file = path.display();
         match said {
@@ -140,11 +146,14 @@ pub(super) fn decide(
                     said.as_secs()
                 ));
             }
-            Err(problem) => warnings
-                .push(format!("{file} cannot be read, so its scrub_time is ignored: {problem}")),
+            Err(problem) => {
+                is_known = false;
+                warnings.push(format!("{file} cannot be read: {problem}"));
+            }
         }
     }
-    (ScrubTime::of(greatest, least), warnings)
+    let time = if is_known { ScrubTime::of(greatest, least) } else { ScrubTime::Unknown };
+    (time, warnings)
 }
 
 /// An option that is probably a misspelled `scrub_time`.

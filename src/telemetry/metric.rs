@@ -37,7 +37,7 @@ pub const SCRUB_ALERTS_TOTAL: &str = "glance_revert_scrub_alerts_total";
 /// Images whose last scrub attempt failed and that wait for the next one.
 pub const SCRUB_FAILING_IMAGES: &str = "glance_revert_scrub_failing_images";
 /// State of this process's scrubber; label `state`: `on`, `off`, `limited`, `scrub_time_unset`,
-/// `scrub_time_too_short`. One of them is 1.
+/// `scrub_time_unknown`, `scrub_time_too_short`. One of them is 1.
 pub const SCRUBBER_STATE: &str = "glance_revert_scrubber_state";
 /// The `scrub_time` of this process; 0 while nothing is scrubbed.
 pub const SCRUB_TIME_SECONDS: &str = "glance_revert_scrub_time_seconds";
@@ -47,7 +47,7 @@ pub const SCRUB_TIME_IN_FORCE_SECONDS: &str = "glance_revert_scrub_time_in_force
 /// When the next pass begins, in Unix seconds; absent if none is planned.
 pub const SCRUB_NEXT_PASS_TIMESTAMP_SECONDS: &str =
     "glance_revert_scrub_next_pass_timestamp_seconds";
-/// Images that are `pending_delete` in the whole database, as for the following metrics.
+/// Images of the whole database that wait for the scrubber, as for the following metrics.
 pub const PENDING_IMAGES: &str = "glance_revert_pending_images";
 /// The sum of their sizes.
 pub const PENDING_BYTES: &str = "glance_revert_pending_bytes";
@@ -159,7 +159,7 @@ pub const ALL: [(Kind, &str, &str); 44] = [
         "The longest scrub_time used by a pass of any process.",
     ),
     (Kind::Gauge, SCRUB_NEXT_PASS_TIMESTAMP_SECONDS, "When the next pass begins."),
-    (Kind::Gauge, PENDING_IMAGES, "Images that are pending_delete."),
+    (Kind::Gauge, PENDING_IMAGES, "Images that wait for the scrubber."),
     (Kind::Gauge, PENDING_BYTES, "The sum of their sizes."),
     (
         Kind::Gauge,

@@ -16,13 +16,21 @@ pub enum Standing {
     Limited,
     /// `scrub_time` is not set; nothing is scrubbed.
     ScrubTimeUnset,
+    /// It is unknown which `scrub_time` holds; nothing is scrubbed.
+    ScrubTimeUnknown,
     /// `scrub_time` is below `min_scrub_time`; nothing is scrubbed.
     ScrubTimeTooShort,
 }
 
 impl Standing {
-    const ALL: [Self; 5] =
-        [Self::Off, Self::On, Self::Limited, Self::ScrubTimeUnset, Self::ScrubTimeTooShort];
+    const ALL: [Self; 6] = [
+        Self::Off,
+        Self::On,
+        Self::Limited,
+        Self::ScrubTimeUnset,
+        Self::ScrubTimeUnknown,
+        Self::ScrubTimeTooShort,
+    ];
 
     /// Its name for programs.
     pub fn word(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Standing {
             Self::On => "on",
             Self::Limited => "limited",
             Self::ScrubTimeUnset => "scrub_time_unset",
+            Self::ScrubTimeUnknown => "scrub_time_unknown",
             Self::ScrubTimeTooShort => "scrub_time_too_short",
         }
     }
@@ -51,6 +60,7 @@ impl Status {
     pub fn of(config: &Config) -> Self {
         Self::new(match config.glance.scrub_time {
             ScrubTime::Unset => Standing::ScrubTimeUnset,
+            ScrubTime::Unknown => Standing::ScrubTimeUnknown,
             ScrubTime::TooShort { .. } => Standing::ScrubTimeTooShort,
             ScrubTime::Set(_) if config.revert.scrubber => Standing::On,
             ScrubTime::Set(_) => Standing::Off,

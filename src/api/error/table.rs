@@ -107,6 +107,7 @@ impl From<RequestError> for ApiError {
 fn no_scrub_time(time: ScrubTime) -> ApiError {
     let message = format!("{time}.");
     match time {
+        ScrubTime::Unknown => conflict("scrub_time.unknown", message),
         ScrubTime::TooShort { .. } => conflict("scrub_time.too_short", message),
         ScrubTime::Unset | ScrubTime::Set(_) => conflict("scrub_time.unset", message),
     }

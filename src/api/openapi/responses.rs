@@ -97,6 +97,10 @@ const SHARED: [Shared; 13] = [
             ("selection.changed", "The selection now has 12 images, not 10, so nothing was done."),
             ("selection.empty", "No pending image matches the selection."),
             ("scrub_time.unset", "scrub_time is not set, so nothing is scrubbed."),
+            (
+                "scrub_time.unknown",
+                "A glance-scrubber.conf cannot be read, so nothing is scrubbed.",
+            ),
             ("scrub_time.too_short", "scrub_time is too short, so nothing is scrubbed."),
             ("scrubber.off", "This process does not scrub. Send the request to one that does."),
         ],

@@ -19,7 +19,8 @@ use crate::domain::time::{FAR_FUTURE, isotime};
 #[schema(example = crate::api::openapi::examples::scrubber)]
 pub struct ScrubberStatus {
     /// State of the process that answers: `on`, `off`, `paused`, `limited` (more is due than a pass
-    /// may destroy), `scrub_time_unset` or `scrub_time_too_short`; more may be added.
+    /// may destroy), `scrub_time_unset`, `scrub_time_unknown` or `scrub_time_too_short`; more may
+    /// be added.
     pub state: String,
     /// The pause of all processes that use the database; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +156,7 @@ impl ScrubberStatus {
 /// The state of this process's scrubber, pauses aside.
 pub fn standing(scrubs: bool, scrubber: Result<&Scrubber, ScrubTime>) -> &'static str {
     match scrubber {
+        Err(ScrubTime::Unknown) => "scrub_time_unknown",
         Err(ScrubTime::TooShort { .. }) => "scrub_time_too_short",
         Err(ScrubTime::Unset | ScrubTime::Set(_)) => "scrub_time_unset",
         Ok(_) if !scrubs => "off",

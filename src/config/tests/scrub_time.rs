@@ -74,10 +74,10 @@ fn an_unchanged_or_empty_file_changes_nothing() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_and_stops_nothing() {
+fn nothing_is_scrubbed_while_a_file_that_may_set_a_longer_time_cannot_be_read() {
     for scrubber in ["no option at all\n", "[DEFAULT]\nscrub_time = soon\n"] {
         let config = beside_scrubber("[DEFAULT]\nscrub_time = 3600\n", scrubber).glance;
-        assert_eq!(config.scrub_time, ScrubTime::Set(HOUR), "{scrubber}");
+        assert_eq!(config.scrub_time, ScrubTime::Unknown, "{scrubber}");
         let told = config.scrub_time_warnings.join("\n");
         assert!(told.contains("glance-scrubber.conf cannot be read"), "{told}");
     }

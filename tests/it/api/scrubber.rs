@@ -75,6 +75,7 @@ async fn the_response_says_why_nothing_is_scrubbed() {
     let set = std::time::Duration::from_mins(1);
     for (time, reason) in [
         (ScrubTime::Unset, "scrub_time.unset"),
+        (ScrubTime::Unknown, "scrub_time.unknown"),
         (ScrubTime::TooShort { set, least: set * 60 }, "scrub_time.too_short"),
     ] {
         let api = TestApi::with(|state| state.scrubber = Err(time));

@@ -184,21 +184,22 @@ async fn a_link_to_nothing_is_an_error_that_names_the_option() {
 }
 
 /// This file is not named by an option but found at its default path.
-fn scrubber_file(make: fn(&Path)) -> String {
+fn scrubber_file(make: fn(&Path)) -> (String, String) {
     let config = folder_of("jwks_file");
     config.put("file", &DemoIssuer::generate("https://i", "a").unwrap().jwks());
     make(&config.file("glance-scrubber.conf"));
     let (_, text) = checked(&config);
-    let line = text.lines().find(|line| line.contains("glance-scrubber.conf"));
-    line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    let mut lines = text.lines().filter(|line| line.contains("glance-scrubber.conf"));
+    let line = |line: Option<&str>| line.unwrap_or_else(|| panic!("{text}")).to_owned();
+    (line(lines.next()), line(lines.next()))
 }
 
 #[test]
-fn an_unreadable_scrubber_file_is_a_warning_and_never_blocks() {
+fn an_unreadable_scrubber_file_stops_the_scrubbing_and_never_blocks() {
     let huge: fn(&Path) = |path| File::create(path).unwrap().set_len(1 << 40).unwrap();
     for (make, words) in [(pipe as fn(&Path), "is not a regular file"), (huge, "is larger than")] {
-        let line = scrubber_file(make);
-        assert!(line.contains("its scrub_time is ignored"), "{line}");
-        assert!(line.contains(words), "{line}");
+        let (broken, cause) = scrubber_file(make);
+        assert!(broken.contains("BROKEN") && broken.contains("nothing is scrubbed"), "{broken}");
+        assert!(cause.contains(words), "{cause}");
     }
 }

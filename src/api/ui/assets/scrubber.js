@@ -13,6 +13,7 @@ const STATES = {
   limited: ["limited", "Limited: more is due than a pass may destroy, so it destroys nothing"],
   off: ["idle", "This process does not scrub"],
   scrub_time_unset: ["idle", "scrub_time is not set: nothing is scrubbed"],
+  scrub_time_unknown: ["idle", "A glance-scrubber.conf cannot be read: nothing is scrubbed"],
   scrub_time_too_short: ["idle", "scrub_time is too short: nothing is scrubbed"],
 };
 
