@@ -20,6 +20,7 @@ mod login;
 mod names;
 mod orders;
 mod own;
+mod plans;
 mod pooled;
 mod read;
 mod repo;

@@ -49,19 +49,38 @@ pub(super) const LIST_DUE: &str = concat!(
 pub(super) const COUNT_DUE: &str =
     concat!("SELECT COUNT(*) AS images, CONCAT(COALESCE(SUM(i.size), 0), '') AS bytes ", due!());
 
-/// Counts and sums of the matching pending images.
-macro_rules! pending_tally {
-    ($condition:literal, $images:literal, $bytes:literal) => {
+/// Counts and sums of pending images, `i`.
+macro_rules! tally {
+    ($condition:expr, $images:literal, $bytes:literal) => {
         concat!(
-            "COUNT(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE ",
+            "COUNT(CASE WHEN ",
             $condition,
             " THEN 1 END) AS ",
             $images,
-            ", CONCAT(COALESCE(SUM(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE ",
+            ", CONCAT(COALESCE(SUM(CASE WHEN ",
             $condition,
             " THEN i.size END), 0), '') AS ",
             $bytes,
             ", "
+        )
+    };
+}
+
+macro_rules! deleted {
+    ($compared:literal) => {
+        concat!(" AND COALESCE(i.deleted_at, i.updated_at) ", $compared, " ?")
+    };
+}
+
+/// How many of the images wait, are due at each of three times, and were deleted lately.
+macro_rules! tallies {
+    ($waits:literal) => {
+        concat!(
+            tally!($waits, "pending", "pending_bytes"),
+            tally!(concat!($waits, deleted!("<=")), "due_0", "bytes_0"),
+            tally!(concat!($waits, deleted!("<=")), "due_1", "bytes_1"),
+            tally!(concat!($waits, deleted!("<=")), "due_2", "bytes_2"),
+            tally!(concat!($waits, deleted!(">")), "recent", "recent_bytes"),
         )
     };
 }
@@ -75,30 +94,32 @@ macro_rules! order {
     };
 }
 
-/// The images that are `pending_delete` (the order also covers those deleted but `active`), all or
-/// after an id. Without the id, MariaDB takes half as long as for a range of its primary key.
+/// The images that are `pending_delete`, or `active` and deleted.
 pub(super) const OUTLOOK: &str = concat!(
     "SELECT ",
-    pending_tally!("", "pending", "pending_bytes"),
-    pending_tally!("AND i.deleted_at <= ?", "due_0", "bytes_0"),
-    pending_tally!("AND i.deleted_at <= ?", "due_1", "bytes_1"),
-    pending_tally!("AND i.deleted_at <= ?", "due_2", "bytes_2"),
-    pending_tally!("AND i.deleted_at > ?", "recent", "recent_bytes"),
+    tallies!("i.deleted = TRUE"),
     "COUNT(CASE WHEN i.deleted = FALSE THEN 1 END) AS half_deleted, \
      COUNT(CASE WHEN i.status = 'pending_delete' AND i.deleted = TRUE \
      AND NOT EXISTS (SELECT 1 FROM image_locations l \
      WHERE l.image_id = i.id AND l.status = 'pending_delete') THEN 1 END) AS without_locations, ",
     order!(),
-    "FROM images i WHERE (i.status = 'pending_delete' OR (i.status = 'active' \
-     AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1)) AND (? IS NULL OR i.id > ?)"
+    "FROM images i WHERE i.status = 'pending_delete' OR (i.status = 'active' \
+     AND CASE WHEN i.deleted = TRUE THEN 1 ELSE 0 END = 1)"
 );
 
-/// The order of the pending images that [`OUTLOOK`] leaves out, found through their locations.
-pub(super) const ORDER_OF_OTHERS: &str = concat!(
+/// The other images with a location that waits, found through it: each waits by the first one,
+/// unless a scrubber has claimed it.
+pub(super) const OUTLOOK_OF_OTHERS: &str = concat!(
     "SELECT ",
+    tallies!("i.waits = 'yes'"),
+    "COUNT(NULL) AS half_deleted, COUNT(NULL) AS without_locations, ",
     order!(),
-    "FROM image_locations l CROSS JOIN images i WHERE l.id > ? AND l.status = 'pending_delete' \
-     AND i.id = l.image_id AND i.deleted = TRUE AND i.status = 'deleted'"
+    "FROM (SELECT i.size, i.updated_at, i.deleted_at, CASE WHEN NOT EXISTS (\
+     SELECT 1 FROM image_locations f WHERE f.image_id = l.image_id \
+     AND f.status = 'pending_delete' AND (f.id < l.id OR f.deleted_at IS NULL)) \
+     THEN 'yes' ELSE 'no' END AS waits \
+     FROM image_locations l CROSS JOIN images i WHERE l.status = 'pending_delete' \
+     AND i.id = l.image_id AND i.deleted = TRUE AND i.status = 'deleted') i"
 );
 
 /// The last of this many images.

@@ -26,6 +26,7 @@ use crate::domain::image::{ImageId, ImageStatus};
 use crate::domain::pending::NotPending;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
+use crate::domain::tables::{OwnTables as _, TablesState};
 use crate::domain::time::Timestamp;
 
 /// Attempts of an order that loses a race.
@@ -362,6 +363,13 @@ impl<D: Dialect> ControlRepo for SqlControl<D> {
             }
         }
         Ok(all)
+    }
+
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        match self.tables.rehearse().await? {
+            TablesState::Unusable(why) => Err(RepoError::Refused(why)),
+            TablesState::Present | TablesState::Missing => Ok(()),
+        }
     }
 
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError> {

@@ -348,7 +348,7 @@ pub(super) fn due<D: Dialect>(row: &D::Row) -> Result<DueImage, RepoError> {
     })
 }
 
-/// The row of [`super::backlog::OUTLOOK`].
+/// The row of [`super::backlog::OUTLOOK`], or of [`super::backlog::OUTLOOK_OF_OTHERS`].
 pub(super) fn outlook<D: Dialect>(row: &D::Row) -> Result<Outlook, RepoError> {
     let count = |column| tally::<D>(row, column, "pending_bytes").map(|tally| tally.images);
     Ok(Outlook {

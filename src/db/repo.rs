@@ -27,13 +27,13 @@ use super::connections::Connections;
 use super::deadline::is_late;
 use super::dialect::Dialect;
 use super::error::{connection_broke, lost_race, repo_error};
+use super::plans::Planned;
 use super::pooled::PooledConnection;
-use super::read;
 use super::statement::Statement;
 use super::statements::{self as sql, LOCATION_SLOTS};
 use super::tables::SqlTables;
 use super::transaction::{begin, begin_with, commit};
-use super::{backlog, lists};
+use super::{backlog, lists, read};
 use crate::domain::audit::AuditEntry;
 use crate::domain::image::{Image, ImageId, RowVersion};
 use crate::domain::location::Location;
@@ -60,6 +60,7 @@ pub(super) struct SqlRepo<D: Dialect> {
     tables: Arc<SqlTables<D>>,
     /// Whether all tables are known to support transactions.
     has_transactions: Arc<AtomicBool>,
+    planned: Arc<Planned>,
     seen: Arc<SeenOrders>,
     group_commit: Arc<GroupCommit>,
 }
@@ -71,6 +72,7 @@ impl<D: Dialect> Clone for SqlRepo<D> {
             connections: self.connections.clone(),
             tables: Arc::clone(&self.tables),
             has_transactions: Arc::clone(&self.has_transactions),
+            planned: Arc::clone(&self.planned),
             seen: Arc::clone(&self.seen),
             group_commit: Arc::clone(&self.group_commit),
         }
@@ -83,6 +85,7 @@ impl<D: Dialect> SqlRepo<D> {
             connections,
             tables,
             has_transactions: Arc::default(),
+            planned: Arc::default(),
             seen: Arc::default(),
             group_commit: Arc::default(),
         }
@@ -349,10 +352,7 @@ impl<D: Dialect> ScrubRepo for SqlRepo<D> {
         before: [Timestamp; 3],
         since: Timestamp,
     ) -> Result<Outlook, RepoError> {
-        let rows = self.outlook_after(None, before, since).await?;
-        let Some(row) = rows.first() else { return Ok(Outlook::default()) };
-        self.see_order(row, since).await?;
-        read::outlook::<D>(row)
+        self.look_ahead(before, since).await
     }
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {

@@ -10,9 +10,10 @@ use super::audit;
 use super::connections::Connections;
 use super::deadline::within;
 use super::dialect::Dialect;
-use super::error::{audit_refused, is_refused, repo_error};
+use super::error::{audit_refused, is_refused, lost_race, repo_error};
 use super::orders::{self, HOLD_SLOTS};
 use super::own::{self as sql, NEEDED};
+use super::plans::{On, Planned};
 use super::pooled::PooledConnection;
 use super::statement::{PATIENCE, Statement};
 use super::statements::IMAGE_SLOTS;
@@ -22,20 +23,22 @@ use crate::domain::image::ImageId;
 use crate::domain::principal::Admin;
 use crate::domain::repo::RepoError;
 use crate::domain::tables::{MOST_UNRECORDED, OwnTables, TablesState};
-use crate::domain::time::{FAR_FUTURE, Timestamp};
+use crate::domain::time::Timestamp;
 
 /// Our own tables in one family of databases.
 #[derive(Debug)]
 pub(super) struct SqlTables<D: Dialect> {
     connections: Connections<D>,
     were_seen: AtomicBool,
+    planned: Planned,
     /// This host's name, for audit entries.
     host: String,
 }
 
 impl<D: Dialect> SqlTables<D> {
     pub(super) fn new(connections: Connections<D>) -> Self {
-        Self { connections, were_seen: AtomicBool::default(), host: host() }
+        let (were_seen, planned) = (AtomicBool::default(), Planned::default());
+        Self { connections, were_seen, planned, host: host() }
     }
 
     /// Whether they exist, queried on this connection if they were not seen before. Missing tables
@@ -204,11 +207,16 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
             return Ok(state);
         }
         let mut connection = self.connections.acquire().await.map_err(repo_error)?;
-        let rehearsed = rehearse(&mut connection).await;
+        let rehearsed = rehearse(&mut connection, &self.planned).await;
         if rehearsed.is_err() {
             connection.keep();
         }
-        match self.connections.note_result(&mut connection, rehearsed).map_err(repo_error) {
+        let rehearsed = match self.connections.note_result(&mut connection, rehearsed) {
+            // a statement that lost against another transaction was allowed
+            Err(error) if lost_race(&error) => Ok(()),
+            rehearsed => rehearsed.map_err(repo_error),
+        };
+        match rehearsed {
             Ok(()) => Ok(state),
             Err(RepoError::Refused(why)) => Ok(TablesState::Unusable(why)),
             Err(error) => Err(error),
@@ -255,34 +263,15 @@ impl<D: Dialect> OwnTables for SqlTables<D> {
     }
 }
 
-async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
+async fn rehearse<D: Dialect>(
+    connection: &mut PooledConnection<D>,
+    planned: &Planned,
+) -> Result<(), sqlx::Error> {
+    planned.all::<D>(connection, On::Ours).await?;
     let mut transaction = begin(connection).await?;
+    let of_nobody = Statement::new(orders::END_HOLDS).bind_list(IMAGE_SLOTS, &[" "]);
+    D::execute(&mut transaction, of_nobody).await?;
     let past = chrono::DateTime::UNIX_EPOCH.naive_utc();
-    let nothing = AuditQuery { before: Some(past), ..AuditQuery::default() };
-    let of_nobody = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[" "]);
-    for statement in [
-        Statement::new(sql::SEE_SCRUBBER),
-        Statement::new(orders::ORDERS),
-        audit::list(&nothing),
-        Statement::new(sql::UNRECORDED_SCRUBS).bind(FAR_FUTURE).bind(0_i64),
-        Statement::new(sql::TAKEN_AFTER_REVERT).bind(FAR_FUTURE).bind(0_i64),
-        of_nobody(Statement::new(sql::LAST_AUDIT_OF)),
-    ] {
-        D::fetch(&mut transaction, statement).await?;
-    }
-    let term = |sql| Statement::new(sql).bind(past).bind(past).bind("").bind("");
-    for statement in [
-        Statement::new(orders::USE_UP).bind(-1_i64).bind(past),
-        Statement::new(orders::KEEP_SCRUB_TIME).bind(-1_i64).bind(-1_i64),
-        Statement::new(orders::SHORTEN_SCRUB_TIME).bind(-1_i64).bind(-1_i64),
-        Statement::new(orders::PASS_ENDED).bind(past).bind("").bind(" "),
-        of_nobody(Statement::new(orders::LOCK_IMAGES)),
-        of_nobody(term(orders::LENGTHEN_HOLDS).bind(past)),
-        of_nobody(term(orders::ADD_HOLDS)),
-        of_nobody(Statement::new(orders::END_HOLDS)),
-    ] {
-        D::execute(&mut transaction, statement).await?;
-    }
     let entry = AuditEntry::new(past, "rehearsal", Actor::scrubber());
     audit::write::<D>(&mut transaction, &[&entry], "").await?;
     within(PATIENCE, transaction.rollback()).await

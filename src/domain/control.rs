@@ -165,6 +165,9 @@ pub trait ControlRepo: Debug + Send + Sync {
     /// The holds in force on these images; none without tables.
     async fn holds_of(&self, images: &[ImageId]) -> Result<Vec<Hold>, RepoError>;
 
+    /// Fails if there are tables that cannot be used.
+    async fn rehearse(&self) -> Result<(), RepoError>;
+
     /// A page of all holds in force, by image; none without tables.
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError>;
 

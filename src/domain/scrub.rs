@@ -210,7 +210,7 @@ impl Scrubber {
     /// report.
     pub async fn run_once(&self, stop: &CancellationToken) -> Result<ScrubReport, RepoError> {
         // destroy nothing that could not be reverted or recorded
-        if stop.run_until_cancelled(self.repo.rehearse()).await.transpose()?.is_none() {
+        if stop.run_until_cancelled(self.rehearse()).await.transpose()?.is_none() {
             return Ok(ScrubReport { interrupted: true, ..ScrubReport::default() });
         }
         if self.is_paused().await? {
@@ -224,6 +224,14 @@ impl Scrubber {
         self.note_end(&result).await;
         guard.release().await;
         result
+    }
+
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        self.repo.rehearse().await?;
+        match &self.control {
+            Some(control) => control.rehearse().await,
+            None => Ok(()),
+        }
     }
 
     /// A pass that stops as soon as somebody pauses the scrubber.

@@ -148,20 +148,6 @@ impl<D: Dialect> SqlRepo<D> {
         }
         Ok(None)
     }
-
-    /// Runs every statement of the list without matching a row.
-    pub(super) async fn rehearse_list(&self) -> Result<(), RepoError> {
-        let mut query = PendingQuery::default();
-        for sort in [PendingSort::NewestFirst, PendingSort::OldestFirst] {
-            query.sort = sort;
-            self.fetch(end_of_page(&query, 0)).await?;
-            self.fetch(sample(&query, far_past(), 0)).await?;
-            for since in [None, Some(far_past())] {
-                self.fetch(pending(&query, None, since)).await?;
-            }
-        }
-        self.order_of_others(i32::MAX).await.map(drop)
-    }
 }
 
 fn end_of_page(query: &PendingQuery, rows: i32) -> Statement {

@@ -13,15 +13,16 @@ use super::{SqlRepo, far_past};
 use crate::db::backlog;
 use crate::db::dialect::Dialect;
 use crate::db::error::repo_error;
+use crate::db::read;
 use crate::db::statement::Statement;
-use crate::domain::repo::{ImageRepo, RepoError, ScrubRepo};
+use crate::domain::repo::{ImageRepo, Outlook, RepoError};
 use crate::domain::time::Timestamp;
 
 /// How long an observed order is trusted. Meanwhile, lists may miss a row that somebody writes by
 /// hand with an earlier change time.
 const BELIEVED: Duration = Duration::from_mins(10);
-/// How often to run the walk whose only result is an order.
-const SEEN_ANEW: Duration = Duration::from_mins(5);
+/// How often to count what only a walk over all locations finds.
+const COUNTED_ANEW: Duration = Duration::from_mins(5);
 /// A delete stamps its rows before it commits, by the clock of its own host.
 const STAMPED_BEFORE: TimeDelta = TimeDelta::days(1);
 
@@ -34,14 +35,17 @@ pub(super) struct SeenOrder {
     pub(super) is_kept: bool,
     /// No earlier than this did any of them change.
     pub(super) first_change: Timestamp,
+    /// How many there were.
+    outlook: Outlook,
 }
 
 impl SeenOrder {
     /// Reads the columns of `order!`; without any image, later ones change after `since`.
-    fn read<D: Dialect>(row: &D::Row, since: Timestamp) -> Result<Self, sqlx::Error> {
-        let is_kept = D::big(row, "out_of_order")? == Some(0);
+    fn read<D: Dialect>(row: &D::Row, since: Timestamp) -> Result<Self, RepoError> {
+        let is_kept = D::big(row, "out_of_order").map_err(repo_error)? == Some(0);
         let first_change = D::maybe_time(row, "first_change").unwrap_or_default().unwrap_or(since);
-        Ok(Self { at: Instant::now(), is_kept, first_change })
+        let outlook = read::outlook::<D>(row)?;
+        Ok(Self { at: Instant::now(), is_kept, first_change, outlook })
     }
 }
 
@@ -51,6 +55,8 @@ pub(super) struct SeenOrders {
     pending: Mutex<Option<SeenOrder>>,
     /// Of pending images with another status than `pending_delete`.
     others: Mutex<Option<SeenOrder>>,
+    /// The same, when they were last counted.
+    counted: Mutex<Option<SeenOrder>>,
 }
 
 impl SeenOrders {
@@ -81,7 +87,8 @@ impl<D: Dialect> SqlRepo<D> {
     ) -> Result<Option<Timestamp>, RepoError> {
         if self.seen.all().is_none() {
             let now = self.now().await?;
-            self.outlook([now; 3], now).await?;
+            note(&self.seen.pending, self.see(backlog::OUTLOOK, [now; 3], now).await?);
+            note(&self.seen.others, self.see(backlog::OUTLOOK_OF_OTHERS, [now; 3], now).await?);
         }
         let orders = self.seen.all().filter(|(pending, others)| pending.is_kept && others.is_kept);
         Ok(orders.map(|(pending, others)| {
@@ -91,32 +98,36 @@ impl<D: Dialect> SqlRepo<D> {
         }))
     }
 
-    /// Runs [`backlog::OUTLOOK`].
-    pub(super) async fn outlook_after(
+    /// Counts what waits, and notes the order of these images. The images that are not
+    /// `pending_delete` cost a walk over all locations, so their last count is used for a while.
+    pub(super) async fn look_ahead(
         &self,
-        id: Option<&str>,
         before: [Timestamp; 3],
         since: Timestamp,
-    ) -> Result<Vec<D::Row>, RepoError> {
-        let statement = Statement::walk(backlog::OUTLOOK);
-        let statement = before.into_iter().fold(statement, |s, at| s.bind(at).bind(at));
-        self.fetch(statement.bind(since).bind(since).bind(id).bind(id)).await
+    ) -> Result<Outlook, RepoError> {
+        let pending = self.see(backlog::OUTLOOK, before, since).await?;
+        note(&self.seen.pending, pending);
+        let others = if let Some(seen) = last_seen(&self.seen.counted, COUNTED_ANEW) {
+            seen
+        } else {
+            let seen = self.see(backlog::OUTLOOK_OF_OTHERS, before, since).await?;
+            note(&self.seen.others, seen);
+            note(&self.seen.counted, seen);
+            seen
+        };
+        Ok(pending.outlook.with(&others.outlook))
     }
 
-    /// Notes the order of the pending images: those in the row of [`backlog::OUTLOOK`], and the
-    /// others.
-    pub(super) async fn see_order(&self, row: &D::Row, since: Timestamp) -> Result<(), RepoError> {
-        note(&self.seen.pending, SeenOrder::read::<D>(row, since).map_err(repo_error)?);
-        if last_seen(&self.seen.others, SEEN_ANEW).is_none()
-            && let Some(row) = self.order_of_others(0).await?.first()
-        {
-            note(&self.seen.others, SeenOrder::read::<D>(row, since).map_err(repo_error)?);
-        }
-        Ok(())
-    }
-
-    /// The order of other pending images with a location after this one.
-    pub(super) async fn order_of_others(&self, location: i32) -> Result<Vec<D::Row>, RepoError> {
-        self.fetch(Statement::walk(backlog::ORDER_OF_OTHERS).bind(location)).await
+    async fn see(
+        &self,
+        sql: &'static str,
+        before: [Timestamp; 3],
+        since: Timestamp,
+    ) -> Result<SeenOrder, RepoError> {
+        let times = before.into_iter().chain([since]);
+        let statement = times.fold(Statement::walk(sql), |s, at| s.bind(at).bind(at));
+        let rows = self.fetch(statement).await?;
+        let row = rows.first().ok_or_else(|| RepoError::Refused("no row of counts".to_owned()))?;
+        SeenOrder::read::<D>(row, since)
     }
 }

@@ -1,30 +1,19 @@
-//! Runs every statement on rows that cannot exist, to find and name what the database refuses
-//! before a revert needs it.
+//! Plans every statement, and writes to rows that cannot exist, to find and name what the database
+//! refuses before a revert needs it.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 
-use super::{SqlRepo, begin, due, far_past};
-use crate::db::backlog;
+use super::{SqlRepo, begin, far_past};
 use crate::db::deadline::within;
 use crate::db::dialect::Dialect;
 use crate::db::error::{lost_race, repo_error};
+use crate::db::plans::On;
 use crate::db::pooled::PooledConnection;
 use crate::db::statement::{PATIENCE, Statement};
-use crate::db::statements::{self as sql, IMAGE_SLOTS, LOCATION_SLOTS};
-use crate::db::whole::{self, WHOLE_SLOTS};
-use crate::domain::image::ImageId;
-use crate::domain::pending::Children;
-use crate::domain::repo::{
-    DatabaseHealth, ImageRepo, RepoError, ScrubRepo, ScrubbedQuery, Stretch,
-};
-use crate::domain::retention::Labels;
-use crate::domain::selection::Filter;
-
-/// Greater than every id of Glance, so that no table is walked over.
-const NOBODY: &str = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz";
+use crate::db::statements::{self as sql, LOCATION_SLOTS};
+use crate::domain::repo::{DatabaseHealth, RepoError};
 
 /// The columns of each table that are read and written: the grants of deploy/sql.
 const COLUMNS: [(&str, &str, &str); 5] = [
@@ -65,11 +54,10 @@ impl<D: Dialect> DatabaseHealth for SqlRepo<D> {
 }
 
 impl<D: Dialect> SqlRepo<D> {
-    /// Runs all of them, and names what the database refuses.
+    /// Names what the database refuses.
     pub(super) async fn rehearse_all(&self) -> Result<(), RepoError> {
         let rehearsed = async {
-            self.rehearse_reads().await?;
-            self.rehearse_writes().await?;
+            self.rehearse_statements().await?;
             self.look_for_faulty_tables().await
         };
         match rehearsed.await {
@@ -78,40 +66,11 @@ impl<D: Dialect> SqlRepo<D> {
         }
     }
 
-    async fn rehearse_reads(&self) -> Result<(), RepoError> {
-        let problem = |error| RepoError::Refused(format!("{NOBODY}: {error}"));
-        let nobody = ImageId::parse(NOBODY).map_err(problem)?;
-        self.get(&nobody, Children::ALL).await?;
-        self.live_locations_of(&nobody).await?;
-        self.get_whole(std::slice::from_ref(&nobody), Children::ALL).await?;
-        self.live_locations_of_all(std::slice::from_ref(&nobody)).await?;
-        self.get_many(std::slice::from_ref(&nobody)).await?;
-        self.rehearse_list().await?;
-        for (owner, since) in [(None, None), (None, Some(far_past())), (Some(NOBODY), None)] {
-            let filter = Filter { owner: owner.map(str::to_owned), ..Filter::default() };
-            self.read_candidates(&filter, None, since, 0, &mut drop).await?;
-        }
-        self.candidates_of(std::slice::from_ref(&nobody)).await?;
-        self.page_of_scrubbed(&ScrubbedQuery::default()).await?;
-        for tags in [HashSet::new(), HashSet::from([NOBODY.to_owned()])] {
-            let wanted = Labels { tags, ..Labels::default() };
-            self.facts_of(std::slice::from_ref(&nobody), &wanted).await?;
-        }
-        self.position(&nobody).await?;
-        self.list_due(far_past(), i32::MAX, 1).await?;
-        self.fetch(due(backlog::COUNT_DUE, i32::MAX, far_past())).await?;
-        self.remnants(far_past(), Some(&nobody), true, Stretch { images: 1, found: 1 }).await?;
-        self.outlook_after(Some(NOBODY), [far_past(); 3], far_past()).await?;
-        self.locations_of(std::slice::from_ref(&nobody), &mut |_| {}).await?;
-        self.needed_locations(far_past(), i32::MAX, 1, &mut |_| {}).await?;
-        self.live_locations(i32::MAX, 1, &mut |_| {}).await?;
-        self.now().await.map(drop)
-    }
-
-    async fn rehearse_writes(&self) -> Result<(), RepoError> {
+    async fn rehearse_statements(&self) -> Result<(), RepoError> {
         let mut connection = self.connection().await?;
         let rehearsed = async {
-            rehearse(&mut connection).await?;
+            self.planned.all::<D>(&mut connection, On::Glance).await?;
+            write(&mut connection).await?;
             lock_tables(&mut connection).await
         };
         let rehearsed = rehearsed.await;
@@ -198,46 +157,18 @@ async fn lock_tables<D: Dialect>(connection: &mut PooledConnection<D>) -> Result
     within(PATIENCE, transaction.rollback()).await
 }
 
-async fn rehearse<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
+/// Writes to each table, which a server that may only be read refuses.
+async fn write<D: Dialect>(connection: &mut PooledConnection<D>) -> Result<(), sqlx::Error> {
     let (id, now) = (" ", far_past());
     let unchanged = |statement: Statement| statement.bind("").bind("").bind("");
-    let of_many = |statement: Statement| statement.bind_list(IMAGE_SLOTS, &[id]);
-    let of_all = |statement: Statement| statement.bind_list(WHOLE_SLOTS, &[id]);
     let of_child = |sql| Statement::new(sql).bind(now).bind(id);
     let mut transaction = begin(connection).await?;
     for statement in [
         unchanged(Statement::new(sql::REVERT_IMAGE).bind(now).bind(0).bind(id)),
         of_child(sql::REVERT_LOCATIONS).bind_list(LOCATION_SLOTS, &[0]),
-        Statement::new(sql::LEAVE_LOCATIONS_OUT)
-            .bind(now)
-            .bind(now)
-            .bind(id)
-            .bind_list(LOCATION_SLOTS, &[0]),
         of_child(sql::REVERT_PROPERTIES).bind(now),
         of_child(sql::REVERT_TAGS).bind(""),
-        of_child(sql::REVERT_MORE_TAGS).bind("").bind(id),
         of_child(sql::REVERT_MEMBERS).bind(""),
-        of_child(sql::REVERT_MORE_MEMBERS).bind("").bind(id),
-        unchanged(Statement::new(sql::CLAIM_IMAGE).bind(now).bind(id)),
-        Statement::new(sql::CLAIM_LOCATION).bind(now).bind(0).bind(id),
-        of_many(Statement::new(sql::CLAIM_IMAGES).bind(now)).bind_list(IMAGE_SLOTS, &[""]),
-        Statement::new(sql::LOCATIONS_DELETED).bind(now).bind(now).bind_list(IMAGE_SLOTS, &[0]),
-        Statement::new(sql::CLAIM_LOCATIONS)
-            .bind(now)
-            .bind_list(LOCATION_SLOTS, &[0])
-            .bind_list(LOCATION_SLOTS, &[""]),
-        Statement::new(sql::RELEASE_IMAGE).bind("").bind(id).bind(now),
-        of_all(Statement::new(whole::REVERT_IMAGES).bind(now).bind(0))
-            .bind_list(WHOLE_SLOTS, &[""]),
-        Statement::new(whole::REVERT_LOCATIONS_OF_ALL).bind(now).bind_list(LOCATION_SLOTS, &[0]),
-        (0..WHOLE_SLOTS).fold(
-            of_all(Statement::new(whole::REVERT_PROPERTIES_OF_ALL).bind(now)),
-            |statement, _| statement.bind(id).bind(now),
-        ),
-        of_all(Statement::new(whole::REVERT_TAGS_OF_ALL).bind(now)).bind_list(WHOLE_SLOTS, &[""]),
-        of_all(Statement::new(whole::REVERT_MEMBERS_OF_ALL).bind(now))
-            .bind_list(WHOLE_SLOTS, &[""]),
-        Statement::new(sql::RELEASE_LOCATION).bind("").bind(0).bind(now).bind(0).bind(id),
     ] {
         D::execute(&mut transaction, statement).await?;
     }

@@ -14,19 +14,34 @@ pub struct HeldLocation {
     pub location: Location,
 }
 
-/// What is pending in the whole database, according to the rows of `images`.
+/// What is pending in the whole database, according to the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outlook {
-    /// Images that are `pending_delete`.
+    /// Images that wait for the scrubber.
     pub pending: Tally,
     /// Of these, those deleted at or before each of the requested times.
     pub due: [Tally; 3],
-    /// Of these, those without a waiting location.
+    /// Of these, those that are `pending_delete` without a waiting location.
     pub without_locations: u64,
     /// Images whose DELETE in Glance has not finished.
     pub half_deleted: u64,
     /// Pending images deleted recently.
     pub recent: Tally,
+}
+
+impl Outlook {
+    /// With other images.
+    #[must_use]
+    pub fn with(mut self, others: &Self) -> Self {
+        self.pending.add_all(others.pending);
+        self.recent.add_all(others.recent);
+        for (due, more) in self.due.iter_mut().zip(others.due) {
+            due.add_all(more);
+        }
+        self.without_locations += others.without_locations;
+        self.half_deleted += others.half_deleted;
+        self
+    }
 }
 
 /// An image that is due.

@@ -2,12 +2,15 @@
 //! earlier.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use futures::future::join_all;
 use glance_revert::config::DatabaseConfig;
 use glance_revert::db::Database;
+use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::tables::TablesState;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::binary::{ConfigFile, Run};
 use crate::support::daemon::{Setup, until};
@@ -29,14 +32,16 @@ tests_on!(
     Mariadb,
     [#[ignore = "needs the servers of make test"]],
     a_user_who_may_not_create_tables_gets_advice,
-    tables_without_grants_prevent_no_revert
+    tables_without_grants_prevent_no_revert,
+    nothing_is_destroyed_that_could_not_be_recorded
 );
 tests_on!(
     postgres_users,
     Postgres,
     [#[ignore = "needs the servers of make test"]],
     a_user_who_may_not_create_tables_gets_advice,
-    tables_without_grants_prevent_no_revert
+    tables_without_grants_prevent_no_revert,
+    nothing_is_destroyed_that_could_not_be_recorded
 );
 
 const TABLES: [&str; 4] = ["revert_migrations", "revert_scrubber", "revert_holds", "revert_audit"];
@@ -216,6 +221,21 @@ async fn tables_without_grants_prevent_no_revert(kind: Kind) {
     assert!(check.starts_with(expected), "{check}");
     world.db.grant_own_tables().await;
     assert_eq!(line(&config.run(&["check"])), "own tables ok there");
+}
+
+async fn nothing_is_destroyed_that_could_not_be_recorded(kind: Kind) {
+    let world = World::new(kind).await;
+    world.db.make_own_tables().await;
+    world.db.grant_own_tables().await;
+    world.deleted_image("a").await;
+    let user = world.db.user().unwrap().grantee();
+    world.db.execute(&format!("REVOKE INSERT ON revert_audit FROM {user}")).await;
+    let database = world.open();
+    let scrubber = world.scrubber(&database).with_control(Arc::clone(&database.control));
+    let pass = scrubber.run_once(&CancellationToken::new()).await;
+    assert!(matches!(pass, Err(RepoError::Refused(_))), "{pass:?}");
+    assert!(world.has_data("a"));
+    world.revert("a").await.unwrap();
 }
 
 #[tokio::test]

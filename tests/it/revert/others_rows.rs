@@ -1,6 +1,8 @@
 //! Rows that the real Glance leaves when its DELETE is cut short, sent again, or stalls while the
 //! image is reverted; and rows that other programs write.
 
+use glance_revert::config::DatabaseConfig;
+use glance_revert::db::Database;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -91,6 +93,15 @@ async fn document(cloud: &Cloud, id: &str) -> Value {
     document
 }
 
+/// Checks that the gauges count one image.
+async fn is_counted(cloud: &Cloud) {
+    let config = DatabaseConfig::parse(&cloud.database.url(), "").unwrap();
+    let repo = Database::open(&config, 1).unwrap().scrub_repo;
+    let now = repo.now().await.unwrap();
+    let pending = repo.outlook([now; 3], now).await.unwrap().pending;
+    assert_eq!((pending.images, pending.bytes), (1, DATA.len() as u64));
+}
+
 /// Checks that the image is listed and comes back, and that Glance shows it as `before`.
 async fn comes_back(cloud: &Cloud, id: &str, before: &Value) -> String {
     assert_eq!(listed(cloud).await, [json!(id)]);
@@ -129,6 +140,7 @@ async fn a_delete_that_died_and_was_sent_again_leaves_an_image_that_comes_back(k
     cloud.glance.member_of("p1").delete(&id).await;
     assert_eq!(rows(&cloud, &id).await, "deleted 1 | pending_delete 1");
 
+    is_counted(&cloud).await;
     assert_eq!(comes_back(&cloud, &id, &before).await, "");
 
     drop(cloud.glance.delete_and_stop_after(&id, 2).await);
@@ -170,6 +182,7 @@ async fn a_delete_that_goes_on_after_a_revert_leaves_an_image_that_comes_back_ag
         let left = if commits == 1 { rows(&cloud, &id).await } else { left.to_owned() };
         assert_eq!(rows(&cloud, &id).await, left, "after {commits}");
 
+        is_counted(&cloud).await;
         assert_eq!(comes_back(&cloud, &id, &before).await, "", "after {commits}");
     }
 }

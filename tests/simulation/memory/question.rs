@@ -219,22 +219,36 @@ pub(super) fn may_be_needed(row: &LocationRow, before: Timestamp) -> bool {
 /// `OUTLOOK`.
 pub(super) fn outlook(tables: &Tables, before: [Timestamp; 3], since: Timestamp) -> Outlook {
     let mut outlook = Outlook::default();
-    for image in tables.images.values().filter(|i| i.status == ImageStatus::PendingDelete) {
-        if !image.deleted {
-            outlook.half_deleted += 1;
+    for image in tables.images.values() {
+        let is_pending = |row: &&LocationRow| row.status == LocationStatus::PendingDelete;
+        let locations = || tables.locations_of(&image.id).filter(is_pending);
+        let is_waiting = match image.status {
+            ImageStatus::PendingDelete if !image.deleted => {
+                outlook.half_deleted += 1;
+                false
+            }
+            ImageStatus::PendingDelete => {
+                outlook.without_locations += u64::from(locations().next().is_none());
+                true
+            }
+            ImageStatus::Deleted => {
+                locations().next().is_some() && locations().all(|row| row.deleted_at.is_some())
+            }
+            _ => image.status == ImageStatus::Active,
+        };
+        if !is_waiting || !image.deleted {
             continue;
         }
         outlook.pending.add(image.size);
-        if image.deleted_at.is_some_and(|at| at > since) {
+        let at = image.deleted_at.or(image.updated_at);
+        if at.is_some_and(|at| at > since) {
             outlook.recent.add(image.size);
         }
         for (due, before) in outlook.due.iter_mut().zip(before) {
-            if image.deleted_at.is_some_and(|at| at <= before) {
+            if at.is_some_and(|at| at <= before) {
                 due.add(image.size);
             }
         }
-        let is_waiting = |row: &LocationRow| row.status == LocationStatus::PendingDelete;
-        outlook.without_locations += u64::from(!tables.locations_of(&image.id).any(is_waiting));
     }
     outlook
 }

@@ -150,6 +150,10 @@ impl ControlRepo for FakeControl {
         Ok(images.iter().filter_map(one).collect())
     }
 
+    async fn rehearse(&self) -> Result<(), RepoError> {
+        Ok(())
+    }
+
     async fn holds(&self, after: Option<&ImageId>, limit: u32) -> Result<Vec<Hold>, RepoError> {
         let holds = self.holds.lock().unwrap();
         let later = holds.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
