@@ -12,6 +12,7 @@ mod ffi;
 mod helper;
 mod helpers;
 mod protocol;
+mod trash;
 mod uri;
 
 use std::sync::Arc;
@@ -215,6 +216,7 @@ impl Store for RbdStore {
             Reply::Ended(end) => Ok(end),
             Reply::Working
             | Reply::Done
+            | Reply::Trash(_)
             | Reply::Found(_)
             | Reply::Chunk(_)
             | Reply::Absent
@@ -255,9 +257,11 @@ impl Store for RbdStore {
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {
-        let text = "the pool's trash, for images with clones or other snapshots, and for all with \
-                    rbd_move_to_trash_on_remove";
-        Ok(Some(text.to_owned()))
+        match self.helpers.ask(&Request::Trash { pool: self.pool.clone() }).await {
+            Ok(Reply::Trash(trash)) => Ok(Some(trash::in_words(&trash, &self.place))),
+            Ok(_) => Err(self.place.error(&unexpected())),
+            Err(trouble) => Err(self.place.error(&trouble)),
+        }
     }
 
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {

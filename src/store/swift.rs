@@ -8,6 +8,7 @@
 
 mod access;
 mod bulk;
+mod chance;
 mod client;
 mod large;
 mod purge;
@@ -309,10 +310,7 @@ impl Store for SwiftStore {
     }
 
     async fn second_chance(&self) -> Result<Option<String>, StoreError> {
-        if !self.is_one_container {
-            return Ok(Some("each container has its own".to_owned()));
-        }
-        Ok(self.how_long(&self.whole()?).await?)
+        Ok(self.chance().await?)
     }
 
     async fn delete(&self, image: &ImageId, uri: &StoreUri) -> Deletion {

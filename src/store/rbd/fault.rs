@@ -57,6 +57,7 @@ impl Place {
             Step::OpenPool => format!("pool {pool} cannot be opened"),
             Step::ListPool => format!("pool {pool} cannot be listed"),
             Step::ListTrash => format!("the trash of pool {pool} cannot be listed"),
+            Step::ListOptions => format!("the options of pool {pool} cannot be read"),
             Step::OpenImage => "the image cannot be opened".to_owned(),
             Step::Inspect => "the image cannot be examined".to_owned(),
             Step::Read => "the image cannot be read".to_owned(),

@@ -7,11 +7,12 @@
 mod image;
 mod library;
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 use std::rc::Rc;
 
-use self::library::{Handle, Rbd, SOURCE_REMOVING, Text, TrashInfo};
+use self::library::{ConfigOption, Handle, Rbd, SOURCE_REMOVING, Text, TrashInfo};
 
 pub(super) use self::image::Image;
 pub(super) use self::library::{Ceph, LoadError};
@@ -212,6 +213,30 @@ impl Pool {
         // SAFETY: these entries were written by the list; their texts are freed once, here.
         unsafe { (self.rbd().rbd_trash_list_cleanup)(entries.as_mut_ptr(), entries.len()) };
         Ok(trash)
+    }
+
+    /// librbd's options for this client in this pool: the pool's own values override those of the
+    /// monitors and of ceph.conf. Empty before Ceph 14.
+    pub(super) fn options(&self) -> Result<HashMap<String, String>, Errno> {
+        const EMPTY: ConfigOption = ConfigOption { name: null_mut(), value: null_mut(), source: 0 };
+        let Some(config) = &self.cluster.ceph.config else { return Ok(HashMap::new()) };
+        let mut found = grown(|found: &mut Vec<ConfigOption>, size| {
+            found.resize(*size, EMPTY);
+            let mut count = c_int::try_from(*size).unwrap_or(c_int::MAX);
+            // SAFETY: the buffer has `count` entries, and `count` says how many were written.
+            let answer = unsafe {
+                (config.rbd_config_pool_list)(self.handle, found.as_mut_ptr(), &raw mut count)
+            };
+            *size = usize::try_from(count).unwrap_or_default();
+            answer
+        })?;
+        // SAFETY: both texts of each entry were allocated by the list and end with NUL.
+        let copy = |one: &ConfigOption| unsafe { (copied(one.name), copied(one.value)) };
+        let options = found.iter().map(copy).collect();
+        let count = c_int::try_from(found.len()).unwrap_or(c_int::MAX);
+        // SAFETY: these entries were written by the list; their texts are freed once, here.
+        unsafe { (config.rbd_config_pool_list_cleanup)(found.as_mut_ptr(), count) };
+        Ok(options)
     }
 
     /// Moves an image into the trash, from where it may be purged at once.

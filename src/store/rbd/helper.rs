@@ -62,6 +62,7 @@ fn answer(
     };
     match request {
         Request::Health { pool } => session.health(pool),
+        Request::Trash { pool } => session.trash(pool),
         Request::Inspect(target) => session.inspect(target),
         Request::Delete(target) => session.delete(target),
         Request::Read { target, offset } => session.read(target, *offset, bytes),

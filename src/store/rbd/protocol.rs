@@ -41,6 +41,8 @@ pub(super) struct Target {
 pub(super) enum Request {
     /// Checks that the pool exists and can be listed.
     Health { pool: String },
+    /// Reports what the pool's trash has, and what moves there.
+    Trash { pool: String },
     /// Reports what exists. Changes nothing.
     Inspect(Target),
     /// Destroys it in the safe order; only after `Inspect`.
@@ -62,6 +64,8 @@ pub(super) enum Reply {
     Working,
     /// To `Health`, `Pin` and `Repair`.
     Done,
+    /// To `Trash`.
+    Trash(Trash),
     /// To `Inspect`.
     Found(Found),
     /// To `Delete` and `Purge`.
@@ -72,6 +76,17 @@ pub(super) enum Reply {
     Absent,
     /// It failed, and nothing was changed.
     Failed(Failure),
+}
+
+/// A pool's trash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Trash {
+    /// Whether each removed image moves there, and for how many seconds it must stay at least.
+    pub(super) takes_all: Option<u64>,
+    /// Number of images in it, without those whose removal has begun.
+    pub(super) images: usize,
+    /// The first moment at which one of them may be removed that had to stay for a time, in seconds.
+    pub(super) until: Option<i64>,
 }
 
 /// What the pool has under a name.
@@ -150,6 +165,7 @@ pub(super) enum Step {
     OpenPool,
     ListPool,
     ListTrash,
+    ListOptions,
     /// The trash has several of this name.
     SeveralInTrash,
     OpenImage,

@@ -114,30 +114,6 @@ impl SwiftStore {
         Ok(())
     }
 
-    /// Whether the container keeps versions of what is deleted from now on.
-    pub(super) async fn how_long(&self, target: &Target) -> Result<Option<String>, Fault> {
-        let answer = success(self.head_container(target).await?)?;
-        let is_on = |value: &str| value.eq_ignore_ascii_case("true");
-        let on = answer.headers().get("x-versions-enabled").and_then(|value| value.to_str().ok());
-        Ok(match Keeping::of(answer.headers())? {
-            Keeping::Nothing => None,
-            Keeping::Versions if on.is_some_and(is_on) => Some(
-                "versioned (X-Versions-Enabled): what is deleted is kept until somebody removes it"
-                    .to_owned(),
-            ),
-            Keeping::Versions => {
-                Some("versions are off: only what was uploaded before is kept".to_owned())
-            }
-            Keeping::Archive { container, pops: false } => Some(format!(
-                "what is deleted is kept in {container} (X-History-Location) until somebody removes it"
-            )),
-            Keeping::Archive { pops: true, .. } => Some(
-                "none: X-Versions-Location keeps what is overwritten, not what is deleted"
-                    .to_owned(),
-            ),
-        })
-    }
-
     async fn version(
         &self,
         method: Method,

@@ -302,6 +302,34 @@ async fn images_in_many_containers_are_found_in_theirs() {
 
 #[tokio::test]
 #[ignore = "needs Swift; make test"]
+async fn many_containers_are_each_looked_at_for_a_second_chance() {
+    let place = place().await;
+    let mut config = SwiftConfig { container_seed: 1, ..place.config.clone() };
+    config.accounts[0].login = SwiftLogin::V1 { user: "test:glance".to_owned(), key: KEY.into() };
+    let store = store(&config);
+    assert_eq!(store.second_chance().await, Ok(None), "there is no container yet");
+    let mut all = Vec::new();
+    for suffix in ["0", "1", "a"] {
+        let name = format!("{}_{suffix}", config.container);
+        let container = Container { name, account: place.container.account.clone() };
+        container.make().await;
+        all.push(container);
+    }
+    assert_eq!(store.second_chance().await, Ok(None));
+    all[0].post("X-Versions-Enabled", "true").await;
+    all[2].post("X-Versions-Enabled", "true").await;
+    let told = store.second_chance().await.unwrap().unwrap();
+    assert!(told.contains("of 3 containers") && told.contains(": 2 versioned"), "{told}");
+    for container in all {
+        container.destroy().await;
+    }
+    let own = SwiftConfig { multi_tenant: true, ..config };
+    let told = self::store(&own).second_chance().await.unwrap().unwrap();
+    assert!(told.starts_with("none, unless") && told.contains("swift_store_multi_tenant"));
+}
+
+#[tokio::test]
+#[ignore = "needs Swift; make test"]
 async fn an_owner_s_account_is_left_without_object_and_container() {
     let (place, id) = (place().await, image());
     let mut config = SwiftConfig { multi_tenant: true, ..place.config.clone() };

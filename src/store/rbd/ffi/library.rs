@@ -49,6 +49,15 @@ pub(super) struct WatcherInfo {
     pub(super) cookie: u64,
 }
 
+/// `rbd_config_option_t`.
+#[repr(C)]
+#[derive(Clone)]
+pub(super) struct ConfigOption {
+    pub(super) name: *mut c_char,
+    pub(super) value: *mut c_char,
+    pub(super) source: c_int,
+}
+
 /// `rbd_group_info_t`.
 #[repr(C)]
 pub(super) struct GroupInfo {
@@ -63,8 +72,11 @@ pub(super) const NO_POOL: i64 = -1;
 pub(super) const SOURCE_REMOVING: c_int = 3;
 
 macro_rules! functions {
-    ($name:ident of $file:literal { $( $function:ident($($argument:ty),*) $(-> $result:ty)?; )+ }) => {
-        #[expect(clippy::struct_field_names, reason = "the names of the header")]
+    (
+        $(#[$lint:meta])*
+        $name:ident of $file:literal { $( $function:ident($($argument:ty),*) $(-> $result:ty)?; )+ }
+    ) => {
+        $(#[$lint])*
         pub(super) struct $name {
             $( pub(super) $function: unsafe extern "C" fn($($argument),*) $(-> $result)?, )+
         }
@@ -83,7 +95,7 @@ macro_rules! functions {
     };
 }
 
-functions!(Rados of "librados.so.2" {
+functions!(#[expect(clippy::struct_field_names, reason = "the names of the header")] Rados of "librados.so.2" {
     rados_create(*mut Handle, Text) -> c_int;
     rados_conf_read_file(Handle, Text) -> c_int;
     rados_conf_set(Handle, Text, Text) -> c_int;
@@ -95,7 +107,7 @@ functions!(Rados of "librados.so.2" {
     rados_ioctx_destroy(Handle);
 });
 
-functions!(Rbd of "librbd.so.1" {
+functions!(#[expect(clippy::struct_field_names, reason = "the names of the header")] Rbd of "librbd.so.1" {
     rbd_list(Handle, *mut c_char, *mut usize) -> c_int;
     rbd_trash_list(Handle, *mut TrashInfo, *mut usize) -> c_int;
     rbd_trash_list_cleanup(*mut TrashInfo, usize);
@@ -126,15 +138,23 @@ functions!(Rbd of "librbd.so.1" {
     rbd_list_children(Handle, *mut c_char, *mut usize, *mut c_char, *mut usize) -> isize;
 });
 
+functions!(RbdConfig of "librbd.so.1" {
+    rbd_config_pool_list(Handle, *mut ConfigOption, *mut c_int) -> c_int;
+    rbd_config_pool_list_cleanup(*mut ConfigOption, c_int);
+});
+
 /// Both libraries.
 pub(in super::super) struct Ceph {
     pub(super) rados: Rados,
     pub(super) rbd: Rbd,
+    /// `None` before Ceph 14, whose pools had no options.
+    pub(super) config: Option<RbdConfig>,
 }
 
 impl Ceph {
     /// Loads both for the life of the process.
     pub(in super::super) fn load() -> Result<Rc<Self>, LoadError> {
-        Ok(Rc::new(Self { rados: Rados::load()?, rbd: Rbd::load()? }))
+        let (rados, rbd) = (Rados::load()?, Rbd::load()?);
+        Ok(Rc::new(Self { rados, rbd, config: RbdConfig::load().ok() }))
     }
 }

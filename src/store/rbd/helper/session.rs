@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use super::super::ffi::{Ceph, Cluster, Errno, Image, Pool, Trashed};
-use super::super::protocol::{CHUNK, Failure, Found, Reply, Settings, Snap, Step, Target};
+use super::super::protocol::{CHUNK, Failure, Found, Reply, Settings, Snap, Step, Target, Trash};
 use super::working;
 
 pub(super) const ENOENT: Errno = Errno(2);
@@ -68,6 +68,22 @@ impl Session {
         self.cluster.refresh().map_err(at(Step::OpenPool))?;
         self.open_pool(pool)?.images().map_err(at(Step::ListPool))?;
         Ok(Reply::Done)
+    }
+
+    /// librbd reads the same options in the same way when it removes an image.
+    pub(super) fn trash(&self, pool: &str) -> Result<Reply, Failure> {
+        self.cluster.refresh().map_err(at(Step::OpenPool))?;
+        let pool = self.open_pool(pool)?;
+        let options = pool.options().map_err(at(Step::ListOptions))?;
+        let option = |name: &str| options.get(name).map_or("", String::as_str);
+        let takes_all = is_on(option("rbd_move_to_trash_on_remove")).then(|| {
+            option("rbd_move_to_trash_on_remove_expire_seconds").parse().unwrap_or_default()
+        });
+        let mut trash = pool.trash().map_err(at(Step::ListTrash))?;
+        trash.retain(|one| !one.removing);
+        let kept = trash.iter().filter(|one| one.until > one.since);
+        let until = kept.map(|one| one.until).min();
+        Ok(Reply::Trash(Trash { takes_all, images: trash.len(), until }))
     }
 
     /// The pool, after a check that the cluster is the right one, and the names of the image.
@@ -234,6 +250,11 @@ fn look_at(image: &Image, snap: Option<&CStr>) -> Result<Found, Errno> {
         }
     };
     Ok(Found::Image { size: image.size()?, snap, watchers })
+}
+
+/// Whether this is a true value of Ceph's: `true` in any case, or a number other than 0.
+fn is_on(value: &str) -> bool {
+    value.eq_ignore_ascii_case("true") || value.parse::<i64>().is_ok_and(|number| number != 0)
 }
 
 fn or_without_snap(

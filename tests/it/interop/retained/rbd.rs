@@ -8,22 +8,27 @@ use crate::support::cloud::{Cloud, SMALL};
 use crate::support::database::Kind;
 use crate::support::glance::{GlanceOptions, Stores};
 
-async fn with_pool(kind: Kind, by: Destroyer) -> (Cloud, Shared) {
+pub(super) async fn with_pool(kind: Kind, by: Destroyer) -> (Cloud, Shared) {
     let ceph = Ceph::shared().await;
+    let cloud = over_pool(kind, by, &ceph, ceph.store_options()).await;
+    (cloud, ceph)
+}
+
+async fn over_pool(kind: Kind, by: Destroyer, ceph: &Ceph, pool: String) -> Cloud {
     let modules = ceph.python_path();
     let options = GlanceOptions {
         stores: Stores::Multi,
         at_once: by == Destroyer::Glance,
         modules: Some(&modules),
-        more: &[("cold", "rbd", ceph.store_options())],
+        more: &[("cold", "rbd", pool)],
         ..GlanceOptions::default()
     };
-    (Cloud::start(kind, options).await, ceph)
+    Cloud::start(kind, options).await
 }
 
 /// An image that moves to the trash when it is deleted, because somebody made another snapshot; and
 /// its document in Glance.
-async fn snapped_image(cloud: &Cloud, ceph: &Shared) -> (String, serde_json::Value) {
+pub(super) async fn snapped_image(cloud: &Cloud, ceph: &Ceph) -> (String, serde_json::Value) {
     let id = cloud.image("cold", SMALL).await;
     cloud.admin().add_tag(&id, "t").await;
     ceph.run(&["rbd", "snap", "create", &format!("images/{id}@mine")]).await;
@@ -32,7 +37,7 @@ async fn snapped_image(cloud: &Cloud, ceph: &Shared) -> (String, serde_json::Val
 }
 
 /// The image's id in the trash.
-async fn trashed(ceph: &Shared, id: &str) -> Option<String> {
+pub(super) async fn trashed(ceph: &Ceph, id: &str) -> Option<String> {
     let list = ceph.run(&["rbd", "trash", "ls", "--all", "images"]).await;
     let line = list.lines().find(|line| line.contains(id))?;
     line.split_whitespace().next().map(str::to_owned)
@@ -152,4 +157,58 @@ async fn an_image_in_the_trash_of_ceph_that_a_clone_needs_keeps_its_snapshots() 
     ceph.run(&["rbd", "clone", "--rbd-default-clone-format", "2", &snap, &clone]).await;
     destroy(&cloud, &id, by).await;
     is_not_purged(&cloud, &ceph, &id).await;
+}
+
+/// Seconds in a time as the API shows it.
+fn seconds(time: &serde_json::Value) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).unwrap().timestamp()
+}
+
+/// In a pool of its own, because its options apply to all images in it.
+#[tokio::test]
+#[ignore = "needs Ceph; make test"]
+async fn check_says_what_the_trash_of_ceph_keeps_and_for_how_long() {
+    let by = Destroyer::Glance;
+    let ceph = Ceph::shared().await;
+    let (pool, client, options) = ceph.own_pool().await;
+    let cloud = over_pool(Kind::Sqlite, by, &ceph, options).await;
+    let says = |what: &str| {
+        // lines are broken to fit
+        let report = cloud.check().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(report.contains(what), "{what} in {report}");
+    };
+    let images = async || ceph.run(&["rbd", "trash", "ls", "--all", &pool]).await.lines().count();
+    says(&format!(
+        "second chance: the trash of pool {pool} keeps only images with clones (v2) or other \
+         snapshots: rbd_move_to_trash_on_remove is off for {client}; it is empty"
+    ));
+    let gone = cloud.image("cold", SMALL).await;
+    destroy(&cloud, &gone, by).await;
+    assert_eq!(images().await, 0);
+
+    // by the monitors, which tell Glance's user the same
+    let (all, time) = ("rbd_move_to_trash_on_remove", "rbd_move_to_trash_on_remove_expire_seconds");
+    ceph.run(&["ceph", "config", "set", &client, all, "true"]).await;
+    says("keeps each removed image until it is purged, which may be at any time");
+    ceph.run(&["rbd", "config", "pool", "set", &pool, time, "604800"]).await;
+    says(&format!(
+        "keeps each removed image for at least 7 days ({all}, for {client}); it is empty"
+    ));
+    let id = cloud.image("cold", SMALL).await;
+    let before = cloud.document(&id).await;
+    destroy(&cloud, &id, by).await;
+    assert_eq!(images().await, 1);
+    says("; images in it: 1, the first to be kept until 20");
+    let listed = retained(&cloud, &id).await.unwrap();
+    let kept = &listed["locations"][0]["retained"];
+    assert_eq!(seconds(&kept["until"]) - seconds(&kept["since"]), 604_800, "{listed}");
+
+    // the pool's own options come before those of the monitors
+    ceph.run(&["rbd", "config", "pool", "set", &pool, all, "false"]).await;
+    says(&format!("{all} is off for {client}; images in it: 1"));
+    let reverted = cloud.service.revert_with(&id, &json!({"verify": "checksum"})).await;
+    assert_eq!(reverted.status, 200, "{reverted:?}");
+    assert_eq!(cloud.document(&id).await, before);
+    assert_eq!(cloud.admin().download(&id).await, (200, SMALL.to_vec()));
+    says("; it is empty");
 }

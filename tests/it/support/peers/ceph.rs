@@ -141,11 +141,29 @@ impl Ceph {
 
     /// Glance's options for a store in the pool `images`.
     pub(crate) fn store_options(&self) -> String {
+        self.options_of("images", "glance")
+    }
+
+    fn options_of(&self, pool: &str, user: &str) -> String {
         format!(
-            "rbd_store_pool = images\nrbd_store_user = glance\nrbd_store_ceph_conf = {}\n\
+            "rbd_store_pool = {pool}\nrbd_store_user = {user}\nrbd_store_ceph_conf = {}\n\
              rados_connect_timeout = 30\n",
             self.conf().display()
         )
+    }
+
+    /// A new pool, its user, who has Glance's rights in it, and Glance's options for a store in it.
+    pub(crate) async fn own_pool(&self) -> (String, String, String) {
+        let name = format!("own-{}", uuid::Uuid::new_v4().simple());
+        self.run(&["ceph", "osd", "pool", "create", &name, "1"]).await;
+        self.run(&["rbd", "pool", "init", &name]).await;
+        let client = format!("client.{name}");
+        let keyring = self.folder.path().join(format!("{client}.keyring"));
+        let (rights, keyring) = (format!("profile rbd pool={name}"), keyring.to_str().unwrap());
+        let user = ["ceph", "auth", "get-or-create", &client, "mon", "profile rbd", "osd", &rights];
+        self.run(&[&user[..], &["-o", keyring]].concat()).await;
+        let options = self.options_of(&name, &name);
+        (name, client, options)
     }
 
     /// The object gateway, started by the first test that needs it.
