@@ -13,5 +13,5 @@ pub(crate) use peers::{
 };
 pub(crate) use product::{
     api, binary, cloud, daemon, demo, fake_authenticator, fake_control, fake_tables, fakes,
-    keeping, keystone_world, odds, service, verifier, world,
+    keeping, keystone_world, mortal, odds, service, verifier, world,
 };

@@ -2,6 +2,7 @@
 //! or by Glance itself, come back from data that the stores retained, but only after its hash was
 //! compared.
 
+mod killed;
 mod purge;
 mod rbd;
 mod s3;

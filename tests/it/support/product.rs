@@ -11,6 +11,7 @@ pub(crate) mod fake_tables;
 pub(crate) mod fakes;
 pub(crate) mod keeping;
 pub(crate) mod keystone_world;
+pub(crate) mod mortal;
 pub(crate) mod odds;
 pub(crate) mod service;
 pub(crate) mod verifier;

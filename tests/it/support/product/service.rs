@@ -80,7 +80,12 @@ impl Service {
 
     /// Any other request, as an admin.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+        self.request_at(&self.base, method, path)
+    }
+
+    /// The same to another process that has its configuration.
+    pub(crate) fn request_at(&self, base: &str, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{base}{path}")).bearer_auth(&self.token)
     }
 
     /// Its configuration files.
