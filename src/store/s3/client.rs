@@ -46,6 +46,18 @@ impl S3Client {
         self.ask(Method::HEAD, url, call).await
     }
 
+    /// HEAD of a version of an object.
+    pub(super) async fn head_version(
+        &self,
+        key: &str,
+        version: &str,
+        call: &Call,
+    ) -> Result<Response, Fault> {
+        let mut action = self.bucket.head_object(call.keys.as_ref(), key);
+        action.query_mut().insert("versionId", version.to_owned());
+        self.ask(Method::HEAD, action.sign(SIGNED_FOR), call).await
+    }
+
     /// GET of an object.
     pub(super) async fn get(&self, key: &str, call: &Call) -> Result<Response, Fault> {
         let url = self.bucket.get_object(call.keys.as_ref(), key).sign(SIGNED_FOR);

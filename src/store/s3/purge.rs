@@ -5,6 +5,7 @@
 use super::versions::Kept;
 use super::{Object, S3Store};
 use crate::domain::store::{Keeps, Purged, Remains};
+use crate::net::header;
 use crate::store::http_fault::Fault;
 
 impl S3Store {
@@ -46,16 +47,38 @@ impl S3Store {
         let mut why = None;
         for Kept { version, .. } in all {
             let call = self.renewed(object).call;
-            if let Err(fault) = self.client.remove_version(&object.key, version, &call).await {
-                why.get_or_insert_with(|| fault.message().to_owned());
+            if let Err(fault) = self.client.remove_version(&object.key, version, &call).await
+                && why.is_none()
+            {
+                let lock = self.lock_of(object, version).await;
+                why = Some(format!("{}{}", fault.message(), lock.unwrap_or_default()));
             }
         }
         why
     }
 
+    /// What object lock says about a version, as the end of a sentence.
+    async fn lock_of(&self, object: &Object, version: &str) -> Option<String> {
+        let call = self.renewed(object).call;
+        let head = self.client.head_version(&object.key, version, &call).await.ok()?;
+        let of = |name| header(head.headers(), name).map(time_or_word);
+        let mode = of("x-amz-object-lock-mode").unwrap_or_default();
+        let until = of("x-amz-object-lock-retain-until-date");
+        let until = until.map(|until| format!("; it is locked until {until} ({mode})"));
+        let hold = of("x-amz-object-lock-legal-hold").is_some_and(|hold| hold == "ON");
+        let hold = hold.then(|| "; it has a legal hold".to_owned());
+        until.into_iter().chain(hold).reduce(|until, hold| until + &hold)
+    }
+
     async fn seen_again(&self, object: &Object) -> Result<Vec<Kept>, Fault> {
         self.client.history(&object.key, &self.renewed(object).call).await
     }
+}
+
+/// Sanitizes a service's text for display.
+fn time_or_word(text: &str) -> String {
+    let is_shown = |c: &char| c.is_ascii_alphanumeric() || "-:.,+ ".contains(*c);
+    text.chars().filter(is_shown).take(40).collect()
 }
 
 fn is_mark(one: &Kept) -> bool {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Destroyer, OTHER, comes_back_whole, destroy, refusal, retained, stays_gone};
 use crate::support::cloud::{Cloud, SMALL};
+use crate::support::daemon::until;
 use crate::support::database::Kind;
 use crate::support::glance::{GlanceOptions, Stores};
 use crate::support::s3::{S3Bucket, Service};
@@ -203,6 +204,27 @@ async fn many_come_back_together_and_each_is_told_what_it_lacks(s3: &Service) {
     }
 }
 
+/// By Ceph's own lifecycle.
+async fn what_a_rule_has_removed_is_gone(s3: &Service) {
+    let by = Destroyer::Ours;
+    let (cloud, bucket) = with_versions(s3, Kind::Mariadb, by).await;
+    let (id, _) = rich_image(&cloud).await;
+    let alive = cloud.image("cold", SMALL).await;
+    bucket.end_versions_after(1).await;
+    destroy(&cloud, &id, by).await;
+    let listed = retained(&cloud, &id).await.unwrap();
+    assert!(listed["kept_until"].is_string(), "{listed}");
+    until("a rule that has removed the version", async || {
+        s3.apply_rules(&bucket).await;
+        bucket.versions(&id).await.0.is_empty().then_some(())
+    })
+    .await;
+    stays_gone(&cloud, &id, "is gone").await;
+    let run = cloud.run(&["list", "--retained", "--json"]);
+    assert!(run.exit == Some(0) && !run.stdout.contains(&id), "{run:?}");
+    assert_eq!(cloud.admin().download(&alive).await, (200, SMALL.to_vec()));
+}
+
 async fn check_says_whether_there_is_a_second_chance(s3: &Service) {
     let (cloud, bucket) = with_bucket(s3, Kind::Sqlite, Destroyer::Ours, None).await;
     let chance = || {
@@ -249,6 +271,7 @@ on! { rgw, "needs Ceph; make test":
     one_of_two_copies_comes_back_by_its_encrypted_location => one_of_two_copies_comes_back();
     what_is_not_the_images_is_left_alone => what_is_not_the_images_stays_where_it_is();
     what_a_dead_revert_left_is_taken_up => what_a_dead_revert_brought_back_is_taken_up();
+    what_a_lifecycle_rule_has_removed_is_gone => what_a_rule_has_removed_is_gone();
     a_second_chance_is_told_by_check => check_says_whether_there_is_a_second_chance();
 }
 

@@ -56,6 +56,13 @@ impl Service {
         Self { authority: authority.clone(), access, secret, ceph: None }
     }
 
+    /// Lets Ceph itself apply the rules of a bucket, with a second for each day.
+    pub(crate) async fn apply_rules(&self, bucket: &S3Bucket) {
+        let process = ["radosgw-admin", "-n", "client.rgw", "--rgw-lc-debug-interval", "1", "lc"];
+        let process = [&process[..], &["process", "--bucket", bucket.name()]].concat();
+        self.ceph.as_ref().unwrap().run(&process).await;
+    }
+
     /// A new bucket with a unique name.
     pub(crate) async fn bucket(&self) -> S3Bucket {
         self.bucket_with(false).await
