@@ -2,6 +2,7 @@
 
 use crate::domain::control::ControlError;
 use crate::domain::pending::NotPending;
+use crate::domain::purge::PurgeError;
 use crate::domain::repo::RepoError;
 use crate::domain::revert::RevertError;
 
@@ -49,6 +50,33 @@ fn advice(error: &RevertError) -> Option<&'static str> {
         ),
         RevertError::NotPending(..) | RevertError::Repo(_) => None,
     }
+}
+
+/// Why an image is not purged, for people.
+pub(super) fn purge_message(error: &PurgeError) -> String {
+    let advice = match error {
+        PurgeError::Unknown { .. } => {
+            "Purge it again when `glance-revert check` finds the store available."
+        }
+        PurgeError::Unplaced(..) => {
+            "Configure the store of that location, then purge again; if the store is gone for good, \
+             remove by hand what the image's other stores keep."
+        }
+        PurgeError::NotFound(_)
+        | PurgeError::Live(_)
+        | PurgeError::Claimed(_)
+        | PurgeError::NotScrubbed(..)
+        | PurgeError::Held(..)
+        | PurgeError::Young { .. }
+        | PurgeError::Shared(..)
+        | PurgeError::InPlace(..)
+        | PurgeError::ByHand(..)
+        | PurgeError::Busy(_)
+        | PurgeError::Paused
+        | PurgeError::PassRunning
+        | PurgeError::Repo(_) => return error.to_string(),
+    };
+    format!("{error}. {advice}")
 }
 
 /// The stable reason of a refused pause or hold.

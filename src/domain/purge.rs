@@ -26,7 +26,7 @@ use super::pending::Children;
 use super::principal::Admin;
 use super::repo::{RepoError, ScrubRepo, Write};
 use super::scrub::{Claim, Settled, Work};
-use super::store::{Keeps, Placed, Purged, Remains, StoreError, StoreId, Stores};
+use super::store::{Keeps, Placed, Purged, Remains, StoreId, Stores};
 use super::time::Clock;
 
 /// Images that are locked at a time, after one walk over the rows that could name their data.
@@ -75,7 +75,19 @@ pub struct Purger {
 /// A scrubbed image that may be purged, and where its data was.
 struct Candidate {
     work: Work,
-    places: Vec<Placed>,
+    places: Vec<Place>,
+}
+
+/// Where data was.
+struct Place {
+    location: i32,
+    placed: Placed,
+}
+
+impl Place {
+    fn store(&self) -> &StoreId {
+        self.placed.store.id()
+    }
 }
 
 impl Purger {
@@ -100,8 +112,8 @@ impl Purger {
     ) -> Result<Leavings, PurgeError> {
         let Candidate { work, places } = self.candidate(id, older_than).await?;
         let mut kept = ByStore::new();
-        for placed in &places {
-            *kept.entry(placed.store.id().clone()).or_default() += self.kept(id, placed).await?;
+        for place in &places {
+            *kept.entry(place.store().clone()).or_default() += self.kept(id, place).await?;
         }
         kept.retain(|_, remains| remains.pieces > 0);
         Ok(Leavings { image: work.image().clone(), kept })
@@ -217,8 +229,9 @@ impl Purger {
         let work = image.into_purge().ok_or(PurgeError::NotScrubbed(id.clone(), status))?;
         let mut places = Vec::new();
         for location in work.targets() {
-            let problem = |problem: String| PurgeError::Store(id.clone(), problem);
-            places.push(self.stores.place(location).map_err(|why| problem(why.to_string()))?);
+            let found = self.stores.place(location);
+            let found = found.map_err(|why| PurgeError::Unplaced(id.clone(), why))?;
+            places.push(Place { location: location.id, placed: found });
         }
         Ok(Candidate { work, places })
     }
@@ -237,13 +250,13 @@ impl Purger {
         Ok(())
     }
 
-    async fn kept(&self, id: &ImageId, placed: &Placed) -> Result<Remains, PurgeError> {
-        let told = |error: &StoreError| format!("store {}: {error}", placed.store.id());
-        match placed.store.keeps(id, &placed.uri).await {
+    async fn kept(&self, id: &ImageId, place: &Place) -> Result<Remains, PurgeError> {
+        let (image, store, location) = (id.clone(), place.store().clone(), place.location);
+        match place.placed.store.keeps(id, &place.placed.uri).await {
             Ok(Keeps::Remains(remains)) => Ok(remains),
-            Ok(Keeps::Current) => Err(PurgeError::InPlace(id.clone(), placed.store.id().clone())),
-            Ok(Keeps::ByHand(how)) => Err(PurgeError::ByHand(id.clone(), how)),
-            Err(error) => Err(PurgeError::Store(id.clone(), told(&error))),
+            Ok(Keeps::Current) => Err(PurgeError::InPlace(image, store)),
+            Ok(Keeps::ByHand(how)) => Err(PurgeError::ByHand(image, how)),
+            Err(why) => Err(PurgeError::Unknown { image, location, store, why }),
         }
     }
 
@@ -278,14 +291,14 @@ impl Purger {
         &self,
         by: &Admin,
         image: &Image,
-        places: &[Placed],
+        places: &[Place],
     ) -> Result<PurgedImage, PurgeError> {
         let mut all = Vec::new();
         let mut kept = ByStore::new();
-        for placed in places {
-            let remains = self.kept(&image.id, placed).await?;
-            *kept.entry(placed.store.id().clone()).or_default() += remains;
-            all.push((placed, remains));
+        for place in places {
+            let remains = self.kept(&image.id, place).await?;
+            *kept.entry(place.store().clone()).or_default() += remains;
+            all.push((&place.placed, remains));
         }
         all.retain(|(_, remains)| remains.pieces > 0);
         let mut purged = PurgedImage::unchanged(image);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::cli::output::{bytes, complain, json_line, line};
 use crate::cli::table::{Fit, Table};
+use crate::cli::words::purge_message;
 use crate::cli::{CliError, Exit, Outcome};
 use crate::domain::image::{Image, ImageId, ImpossibleImageId};
 use crate::domain::purge::{ByStore, DATA_LEFT, Leavings, PurgeError, PurgedImage};
@@ -127,7 +128,7 @@ impl Report {
             Ok(purged) => purged,
             Err(error) => {
                 self.failed += 1;
-                let message = error.to_string();
+                let message = purge_message(error);
                 return self.problem(id.as_str(), None, (error.reason(), message));
             }
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::image::{ImageId, ImageStatus};
 use crate::domain::repo::RepoError;
-use crate::domain::store::StoreId;
+use crate::domain::store::{StoreError, StoreId, Unplaced};
 use crate::domain::time::{Timestamp, isotime};
 
 /// The reason if something that should have been removed is left, or may be.
@@ -51,9 +51,26 @@ pub enum PurgeError {
     /// Only an operator can remove it.
     #[error("what is kept of image {0} must be removed by hand: {1}")]
     ByHand(ImageId, String),
-    /// A store did not answer.
-    #[error("it is unknown what is kept of image {0}: {1}")]
-    Store(ImageId, String),
+    /// One of its places could not be asked.
+    #[error(
+        "it is unknown what is kept of image {image} at location {location} in store {store}: \
+         {why}; nothing was removed, in no other store either"
+    )]
+    Unknown {
+        /// The image.
+        image: ImageId,
+        /// `image_locations.id`.
+        location: i32,
+        /// The location's store.
+        store: StoreId,
+        /// What the store said.
+        why: StoreError,
+    },
+    /// The store of one of its places is not known, or not usable.
+    #[error(
+        "it is unknown what is kept of image {0}: {1}; nothing was removed, in no other store either"
+    )]
+    Unplaced(ImageId, Unplaced),
     /// Another process has the image.
     #[error("another process is working on image {0}, or its rows have changed")]
     Busy(ImageId),
@@ -90,7 +107,7 @@ impl PurgeError {
             Self::Shared(..) => "image.data_shared",
             Self::InPlace(..) => "image.data_in_place",
             Self::ByHand(..) => "image.purge_by_hand",
-            Self::Store(..) => "store.unavailable",
+            Self::Unknown { .. } | Self::Unplaced(..) => "store.unavailable",
             Self::Paused => "scrubber.paused",
             Self::PassRunning => "scrubber.busy",
             Self::Repo(error) => error.reason(),

@@ -27,6 +27,7 @@ on_each_database! {
     nothing_is_purged_while_the_scrubber_is_paused_or_a_pass_runs,
     a_held_or_a_young_image_keeps_what_is_left_of_it,
     what_a_store_refuses_to_remove_is_not_said_to_be_removed,
+    an_image_with_a_place_that_cannot_be_asked_loses_nothing_and_the_place_is_named,
     no_revert_brings_an_image_back_while_it_is_purged_though_locks_exclude_nobody,
     an_image_whose_purge_died_is_ended_by_the_next_pass,
 }
@@ -254,6 +255,40 @@ async fn what_a_store_refuses_to_remove_is_not_said_to_be_removed(kind: Kind) {
     assert!(purged.problems[0].contains("locked until 2027"), "{purged:?}");
     assert_eq!(scene.recorded_bytes("left_bytes").await, 8);
     assert_eq!(scene.stores.kept(), 1);
+}
+
+async fn an_image_with_a_place_that_cannot_be_asked_loses_nothing_and_the_place_is_named(
+    kind: Kind,
+) {
+    let scene = Scene::new(kind, &["a"]).await;
+    let (world, nothing) = (&scene.world, "nothing was removed, in no other store either");
+    let refused = async || {
+        let (told, done) = scene.purge(&["a"], Duration::ZERO).await;
+        done.unwrap();
+        let error = told[0].as_ref().unwrap_err();
+        assert_eq!(error.reason(), "store.unavailable", "{error}");
+        assert!(error.to_string().contains(nothing), "{error}");
+        error.to_string()
+    };
+    // a copy in a store that is no longer configured
+    let scrubbed = "SELECT deleted_at FROM image_locations WHERE image_id = 'a'";
+    let scrubbed = world.db.rows(scrubbed).await[0][0].clone();
+    world.rows().location("a", "s3://host/bucket/a", "deleted", scrubbed.as_deref()).await;
+    let copy = "SELECT id FROM image_locations WHERE image_id = 'a' AND value LIKE 's3:%'";
+    let copy = world.db.rows(copy).await[0][0].clone().unwrap();
+    let told = refused().await;
+    assert!(told.contains(&format!("location {copy}: no configured store")), "{told}");
+    world.db.execute(&format!("DELETE FROM image_locations WHERE id = {copy}")).await;
+
+    let away = world.datadir().with_extension("away");
+    std::fs::rename(world.datadir(), &away).unwrap();
+    let told = refused().await;
+    assert!(told.contains("at location ") && told.contains("in store file: "), "{told}");
+    std::fs::rename(&away, world.datadir()).unwrap();
+    assert_eq!((scene.stores.kept(), scene.recorded().await.len()), (1, 0));
+    let (told, done) = scene.purge(&["a"], Duration::ZERO).await;
+    done.unwrap();
+    assert!(told[0].as_ref().unwrap().is_whole(), "{told:?}");
 }
 
 /// As on another node of a Galera, where the purge's locks are unknown.
