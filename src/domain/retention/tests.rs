@@ -1,5 +1,7 @@
 //! Rules and what they decide.
 
+mod properties;
+
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
