@@ -6,7 +6,7 @@ use super::verify::{Finding, Verify, kept_aside, recover, verify, verify_and_rep
 use crate::domain::image::Image;
 use crate::domain::location::Location;
 use crate::domain::pending::{PendingDelete, RevertPlan};
-use crate::domain::store::Presence;
+use crate::domain::store::{Objects, Presence};
 
 impl Evidence<'_> {
     /// Verifies the locations deleted with the image; falls back to those removed earlier only if
@@ -79,18 +79,31 @@ impl Evidence<'_> {
         }
     }
 
-    /// Lets the stores recover the retained data of locations that will come back.
+    /// Lets the stores recover the retained data of locations that will come back. Several of them
+    /// may name the same data, which a store recovers only once.
     pub(in crate::domain) async fn recover(
         &self,
         image: &Image,
         judged: &mut [Judged],
         chosen: &[i32],
     ) {
+        let mut back = Vec::new();
         for Judged { location, finding, .. } in judged {
             if let Finding::Recoverable(kept) = finding
                 && chosen.contains(&location.id)
             {
-                *finding = recover(self.stores, image, location, kept.clone()).await;
+                let data = (self.stores.objects(location), kept.version.clone());
+                let is_same = |(objects, version): &(Objects, String)| {
+                    objects.meets(&data.0) && *version == data.1
+                };
+                *finding = if back.iter().any(is_same) {
+                    Finding::Recovered(kept.clone())
+                } else {
+                    recover(self.stores, image, location, kept.clone()).await
+                };
+                if matches!(finding, Finding::Recovered(_)) {
+                    back.push(data);
+                }
             }
         }
     }
