@@ -16,7 +16,8 @@ use crate::answers;
 use crate::chance::{Chance, word};
 use crate::glance::Glance;
 use crate::objects::{Mount, STORES};
-use crate::process::Process;
+use crate::process::{Process, Product};
+use crate::purge;
 use crate::world::World;
 
 /// The images of a world. No bookmark of a pass sorts before them.
@@ -70,10 +71,17 @@ pub(crate) async fn operator(world: Arc<World>, number: u64) {
             process = Process::start(&world);
         }
         let product = process.product();
-        let (act, image) = (chance.below(20), image(&mut chance));
+        let (act, image) = (chance.below(26), image(&mut chance));
+        let keeps = world.odds.has_keeper();
         let acts = async {
             match act {
-                0..9 => answers::revert(&process, &product, image).await,
+                20..22 if keeps => {
+                    answers::revert(&process, &product, image, Verify::Checksum).await;
+                }
+                22..25 if keeps => purge::purge(&process, &product, &mut chance).await,
+                25 if world.odds.rules => accept(&world, &product).await,
+                20 if !keeps => release(&world, &product, image).await,
+                0..9 | 20.. => answers::revert(&process, &product, image, Verify::Exists).await,
                 9..13 => revert_many(&process, &product).await,
                 13..15 => answers::preview(&process, &product, image).await,
                 15..17 => hold(&process, &product, image, &mut chance).await,
@@ -86,24 +94,19 @@ pub(crate) async fn operator(world: Arc<World>, number: u64) {
     }
 }
 
-async fn revert_many(process: &Process, product: &crate::process::Product) {
+async fn revert_many(process: &Process, product: &Product) {
     let world = &process.world;
     let ids: Vec<_> = IMAGES.iter().map(|image| id(image)).collect();
     let many = Many { ids: &ids, request: RevertRequest::whole(Verify::Exists), jobs: 3 };
     let began = world.elapsed();
     let mut told = |at: usize, result: Result<Reverted, RevertError>| {
-        answers::check(process, IMAGES[at], began, &result);
+        answers::check(process, IMAGES[at], (began, Verify::Exists), &result);
     };
     let (stop, admin) = (CancellationToken::new(), Admin::local_operator());
     let _ = product.reverter.revert_many(&admin, &many, &stop, &mut told).await;
 }
 
-async fn hold(
-    process: &Process,
-    product: &crate::process::Product,
-    image: &str,
-    chance: &mut Chance,
-) {
+async fn hold(process: &Process, product: &Product, image: &str, chance: &mut Chance) {
     let (world, admin) = (&process.world, Admin::local_operator());
     let until = world.now() + TimeDelta::seconds(i64::try_from(60 + chance.below(3000)).unwrap());
     if chance.permille(500) {
@@ -135,12 +138,12 @@ async fn hold(
     }
 }
 
-async fn release(world: &World, product: &crate::process::Product, image: &str) {
+async fn release(world: &World, product: &Product, image: &str) {
     world.truth.seen.lock().unwrap().held.remove(image);
     let _ = product.control.release(&Admin::local_operator(), &id(image)).await;
 }
 
-async fn pause(process: &Process, product: &crate::process::Product) {
+async fn pause(process: &Process, product: &Product) {
     let (world, admin) = (&process.world, Admin::local_operator());
     let until = world.now() + TimeDelta::minutes(20);
     if let Ok(paused) = product.control.pause(&admin, Some(until), None).await {
@@ -156,9 +159,15 @@ async fn pause(process: &Process, product: &crate::process::Product) {
     }
 }
 
-async fn resume(world: &World, product: &crate::process::Product) {
+async fn resume(world: &World, product: &Product) {
     world.truth.seen.lock().unwrap().paused = None;
     let _ = product.control.resume(&Admin::local_operator()).await;
+}
+
+/// Accepts whatever shorter times make due.
+pub(crate) async fn accept(world: &World, product: &Product) {
+    world.truth.seen.lock().unwrap().is_accepted = true;
+    let _ = product.control.accept(&Admin::local_operator(), 1000).await;
 }
 
 /// A process that runs passes, replaced by a new one when it dies.
@@ -182,6 +191,11 @@ pub(crate) async fn scrubber(world: Arc<World>, number: u64) {
                 biased;
                 _ = process.run(passes) => {}
                 () = troubles => {}
+            }
+            // somebody restarts it after the files were changed
+            let is_old = world.truth.policies.number(world.elapsed()) != process.policy;
+            if is_old && chance.permille(500) {
+                break;
             }
         }
     }

@@ -14,11 +14,11 @@ use crate::process::{Process, Product};
 use crate::world::World;
 
 /// Reverts one image, and checks the result.
-pub(crate) async fn revert(process: &Process, product: &Product, image: &str) {
-    let (id, request) = (ImageId::parse(image).unwrap(), RevertRequest::whole(Verify::Exists));
+pub(crate) async fn revert(process: &Process, product: &Product, image: &str, how: Verify) {
+    let (id, request) = (ImageId::parse(image).unwrap(), RevertRequest::whole(how));
     let began = process.world.elapsed();
     let result = product.reverter.revert(&Admin::local_operator(), &id, &request).await;
-    check(process, image, began, &result);
+    check(process, image, (began, how), &result);
 }
 
 /// Previews one.
@@ -31,18 +31,19 @@ pub(crate) async fn preview(process: &Process, product: &Product, image: &str) {
         Err(error) => Some(error),
     };
     if let Some(error) = obstacle {
-        refused(process, image, began, &error);
+        refused(process, image, (began, Verify::Exists), &error);
     }
 }
 
-/// Whether a location of an image has all of its data.
-pub(crate) fn is_whole(world: &World, row: &LocationRow) -> bool {
+/// Whether a location of an image has data that this verification accepts.
+fn is_whole(world: &World, row: &LocationRow, how: Verify) -> bool {
     let objects = world.objects.lock().unwrap();
-    objects.whole.contains(&object(&row.value))
+    let content = objects.whole.get(&object(&row.value));
+    content.is_some_and(|content| how != Verify::Checksum || content.of == row.image)
 }
 
 /// Locations that were deleted with their image, are not claimed, and have their data.
-pub(crate) fn waiting(world: &World, image: &str) -> Vec<LocationRow> {
+pub(crate) fn waiting(world: &World, image: &str, how: Verify) -> Vec<LocationRow> {
     world.database.latest(|tables| {
         let Some(row) = tables.images.get(image) else { return Vec::new() };
         let waits = |one: &&LocationRow| match one.status {
@@ -62,7 +63,7 @@ pub(crate) fn waiting(world: &World, image: &str) -> Vec<LocationRow> {
         let last = waiting.iter().filter_map(of_delete).max();
         let is_last = |one: &&&LocationRow| of_delete(one).is_none_or(|at| Some(at) == last);
         let waiting = waiting.iter().filter(is_last);
-        waiting.filter(|one| is_whole(world, one)).map(|one| (*one).clone()).collect()
+        waiting.filter(|one| is_whole(world, one, how)).map(|one| (*one).clone()).collect()
     })
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn waiting(world: &World, image: &str) -> Vec<LocationRow> {
 pub(crate) fn check(
     process: &Process,
     image: &str,
-    began: Duration,
+    (began, how): (Duration, Verify),
     result: &Result<Reverted, RevertError>,
 ) {
     let world = &process.world;
@@ -82,13 +83,10 @@ pub(crate) fn check(
         format!("process {} reverted {image}: {answer}", process.number)
     });
     let reason = result.as_ref().map_or_else(RevertError::reason, |_| "reverted");
-    if let Some(state) = world.state_of(image) {
-        let mut seen = world.truth.seen.lock().unwrap();
-        *seen.visits.entry((reason, state as usize)).or_default() += 1;
-    }
+    world.truth.visit(reason, world.state_of(image).into_iter());
     match result {
         Ok(reverted) => brought_back(process, image, began, reverted),
-        Err(error) => refused(process, image, began, error),
+        Err(error) => refused(process, image, (began, how), error),
     }
 }
 
@@ -116,7 +114,7 @@ fn brought_back(process: &Process, image: &str, began: Duration, reverted: &Reve
         let objects = world.objects.lock().unwrap();
         let is_lost = |row: &&LocationRow| {
             let name = object(&row.value);
-            !objects.whole.contains(&name) && !objects.taken.contains(&name)
+            !objects.whole.contains_key(&name) && !objects.taken.contains(&name)
         };
         live.filter(is_lost).map(|row| row.id).next()
     });
@@ -126,7 +124,7 @@ fn brought_back(process: &Process, image: &str, began: Duration, reverted: &Reve
 }
 
 /// Checks that a refusal was correct at some moment after the lock was taken.
-fn refused(process: &Process, image: &str, began: Duration, error: &RevertError) {
+fn refused(process: &Process, image: &str, (began, how): (Duration, Verify), error: &RevertError) {
     let (world, truth) = (&process.world, &process.world.truth);
     let locked = truth.seen.lock().unwrap().locked.get(&process.number).copied();
     let since = locked.map_or(began, |at| at.max(began)).saturating_sub(truth.lag());
@@ -155,7 +153,7 @@ fn refused(process: &Process, image: &str, began: Duration, error: &RevertError)
         }
         RevertError::DataMissing { .. } => {
             let has_turned = truth.turned_since(began);
-            if let Some(row) = waiting(world, image).first().filter(|_| !has_turned) {
+            if let Some(row) = waiting(world, image, how).first().filter(|_| !has_turned) {
                 truth.fail(format!("the data of {image} is called lost; row {} has it", row.id));
             }
         }

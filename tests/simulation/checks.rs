@@ -10,14 +10,16 @@ use glance_revert::domain::location::LocationStatus;
 use crate::memory::{Cause, Change, ChildKind, Commit, LocationRow, Tables};
 use crate::objects::object;
 use crate::truth::Truth;
-use crate::world::{SCRUB_TIME, World};
+use crate::world::World;
 
 impl Truth {
     /// The product destroys an object of an image at this moment.
     pub(crate) fn destroys(&self, world: &World, process: usize, image: &str, name: &str) {
         self.tell(|| format!("process {process} destroys {name} of {image}"));
-        let problem =
-            world.database.latest(|tables| self.why_not_destroy(tables, process, image, name));
+        let problem = world.database.latest(|tables| {
+            let why = self.why_not_destroy(tables, process, image, name);
+            why.or_else(|| self.why_too_early(tables, image, name))
+        });
         let mut seen = self.seen.lock().unwrap();
         seen.destroyed.insert(image.to_owned());
         seen.gone.insert(name.to_owned());
@@ -44,6 +46,8 @@ impl Truth {
         let since = seen.claimed.get(&(process, image.to_owned())).copied().unwrap_or_default();
         let is_later =
             |row: &LocationRow| seen.born.get(&row.id).is_some_and(|at| *at + self.lag() >= since);
+        let policy = self.policies.get(seen.policy_of.get(&process).copied().unwrap_or_default());
+        let now = self.now();
         let needs_it = |row: &LocationRow| match row.status {
             LocationStatus::Active => !row.deleted,
             LocationStatus::PendingDelete => !row.is_claimed(),
@@ -51,10 +55,8 @@ impl Truth {
                 let its = tables.images.get(&row.image);
                 its.is_some_and(|its| {
                     its.deleted
-                        && row.deleted_at.is_some()
                         && row.deleted_at == its.deleted_at
-                        && row.deleted_at
-                            > Some(self.now() - TimeDelta::from_std(SCRUB_TIME).unwrap())
+                        && row.deleted_at.is_some_and(|at| policy.due_at(tables, &its.id, at) > now)
                 })
             }
         };
@@ -71,7 +73,13 @@ impl Truth {
     }
 
     pub(crate) fn is_whole(&self, row: &LocationRow) -> bool {
-        self.objects.lock().unwrap().whole.contains(&object(&row.value))
+        self.objects.lock().unwrap().whole.contains_key(&object(&row.value))
+    }
+
+    /// The same, and they are the bytes of its image.
+    fn has_own_data(&self, row: &LocationRow) -> bool {
+        let objects = self.objects.lock().unwrap();
+        objects.whole.get(&object(&row.value)).is_some_and(|content| content.of == row.image)
     }
 
     /// Checks that no image is claimed after its hold, or a pause, was answered.
@@ -163,7 +171,7 @@ impl Truth {
             Cause::Delete(at) => {
                 !row.is_claimed()
                     && row.status == LocationStatus::PendingDelete
-                    && self.is_whole(row)
+                    && self.has_own_data(row)
                     && removed.is_some_and(|(_, removed)| at - removed > TimeDelta::seconds(3))
             }
             _ => false,
@@ -174,14 +182,45 @@ impl Truth {
         }
     }
 
+    /// What was destroyed comes back only with its own data.
+    fn check_second_chance(&self, commit: &Commit<'_>, id: &str) {
+        let moment = commit.before.iter().find_map(|change| match change {
+            Change::Image(its, Some(row)) if its == id => row.deleted_at,
+            _ => None,
+        });
+        for change in commit.before {
+            let Change::Location(number, Some(was)) = change else { continue };
+            let is_destroyed = was.image == id
+                && was.status == LocationStatus::Deleted
+                && was.deleted_at != moment;
+            let is_back = commit.tables.locations.get(number).is_some_and(LocationRow::is_live);
+            if !is_destroyed || !is_back {
+                continue;
+            }
+            let objects = self.objects.lock().unwrap();
+            let problem = match objects.whole.get(&object(&was.value)) {
+                Some(content) if content.of == id => continue,
+                Some(content) => format!("with the data of {}", content.of),
+                None => "without data".to_owned(),
+            };
+            drop(objects);
+            if !self.seen.lock().unwrap().strange.contains(id) {
+                self.fail(format!("destroyed row {number} of {id} is back {problem}"));
+            }
+        }
+    }
+
     /// The data of a settled location is gone.
-    fn check_settled(&self, commit: &Commit<'_>) {
+    fn check_settled(&self, commit: &Commit<'_>, before: &BTreeMap<String, Option<State>>) {
         let since = self.elapsed().saturating_sub(Duration::from_mins(3));
         let has_turned = self.turned_since(since);
         let mut problems = Vec::new();
         for change in commit.after {
             let Change::Location(number, Some(row)) = change else { continue };
             let (name, image) = (object(&row.value), &row.image);
+            if !before.contains_key(image) {
+                continue;
+            }
             if row.status == LocationStatus::PendingDelete {
                 if !self.is_whole(row) && self.seen.lock().unwrap().gone.contains(&name) {
                     problems
@@ -218,10 +257,14 @@ impl Truth {
             "claim" => {
                 let images: BTreeSet<_> = commit.after.iter().filter_map(claimed).collect();
                 self.check_claim(commit, &images);
+                self.note_claims(commit);
+                self.check_purge_claim(commit, before);
             }
             "settle" => {
-                self.check_settled(commit);
-                for (id, state) in before {
+                let mut before = before.clone();
+                before.retain(|id, _| !self.is_end_of_purge(commit, id));
+                self.check_settled(commit, &before);
+                for (id, state) in &before {
                     let is_strange = self.seen.lock().unwrap().strange.contains(id);
                     let now = commit.tables.image_with_locations(id).map(|image| image.state());
                     if *state == Some(State::Scrubbed) && now != *state {
@@ -243,8 +286,10 @@ impl Truth {
                     self.check_audit(commit, id, "revertImage");
                     self.check_children(commit, id);
                     self.check_locations(commit, id);
+                    self.check_second_chance(commit, id);
                 }
             }
+            "keep_scrub_time" | "keep_retention" => self.note_times(commit),
             _ => {}
         }
     }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use glance_revert::domain::image::ImageStatus;
 use glance_revert::domain::location::LocationStatus;
 use glance_revert::domain::time::Timestamp;
+use md5::{Digest, Md5};
 use tokio::time::sleep;
 
 use crate::chance::Chance;
+use crate::kept::bytes;
 use crate::memory::{
     Cause, Change, ChildKind, ChildRow, ImageRow, LocationRow, Tables, Transaction,
 };
@@ -85,7 +87,7 @@ impl Glance {
             .take(if id == "image-0" { 2 } else { 1 + usize::from(chance.permille(500)) })
             .map(|store| {
                 let object = format!("{store}/{id}");
-                self.world.objects.lock().unwrap().whole.insert(object.clone());
+                self.world.objects.lock().unwrap().put(&object, id);
                 LocationRow::live(self.world.new_row(), id, &format!("mem://{object}"))
             })
             .collect();
@@ -93,8 +95,9 @@ impl Glance {
         self.write("create", |transaction| {
             let row = ImageRow {
                 id: id.to_owned(),
-                owner: Some("p1".to_owned()),
+                owner: Some(if id == "image-4" { "p2" } else { "p1" }.to_owned()),
                 size: Some(8),
+                checksum: Some(hex::encode(Md5::digest(bytes(id)))),
                 status: ImageStatus::Active,
                 protected: false,
                 created_at: now,
@@ -279,7 +282,8 @@ impl Glance {
         });
         let Some(value) = chance.pick(&all) else { return };
         let value = objects::respelled(value, chance.next());
-        let is_there = self.world.objects.lock().unwrap().whole.contains(&objects::object(&value));
+        let is_there =
+            self.world.objects.lock().unwrap().whole.contains_key(&objects::object(&value));
         let is_live = |row: &LocationRow| row.value == value;
         if is_there && !self.live_locations(id).iter().any(is_live) {
             self.insert_location("add_location", id, &value);

@@ -10,10 +10,15 @@ mod answers;
 mod chance;
 mod checks;
 mod coverage;
+mod due;
 mod glance;
+mod kept;
 mod memory;
 mod objects;
 mod process;
+mod purge;
+mod quiet;
+mod rules;
 mod run;
 mod strangers;
 mod truth;
@@ -121,4 +126,29 @@ fn a_hold_that_is_no_part_of_the_claim_is_found() {
 #[test]
 fn an_audit_outside_of_the_transaction_is_found() {
     is_found_without(|rules| rules.audit_inside = true, "without its entry");
+}
+
+#[test]
+fn rules_that_do_not_see_what_was_deleted_with_an_image_are_found() {
+    is_found_without(|rules| rules.labels = true, "is not due until");
+}
+
+#[test]
+fn shorter_times_that_nobody_has_to_accept_are_found() {
+    is_found_without(|rules| rules.kept_times = true, "is not due until");
+}
+
+#[test]
+fn a_purge_without_a_claim_is_found() {
+    is_found_without(|rules| rules.purge_claim = true, "is purged, and no row of it is claimed");
+}
+
+#[test]
+fn a_purge_of_what_another_image_names_is_found() {
+    is_found_without(|rules| rules.purge_names = true, "names it");
+}
+
+#[test]
+fn kept_data_that_comes_back_without_proof_is_found() {
+    is_found_without(|rules| rules.proof = true, "is back with the data of");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use glance_revert::domain::control::Control;
+use glance_revert::domain::purge::Purger;
 use glance_revert::domain::repo::RepoError;
 use glance_revert::domain::revert::{RevertSettings, Reverter};
 use glance_revert::domain::scrub::{PassLimits, ScrubSettings, Scrubber};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chance::{Chance, word};
 use crate::memory::{Line, MemoryControl, MemoryLock, MemoryRepo};
 use crate::objects::SimStores;
-use crate::world::{GRACE, HostClock, SCRUB_TIME, World};
+use crate::world::{GRACE, HostClock, World};
 
 /// A process that runs the product.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(crate) struct Process {
     pub(crate) number: usize,
     pub(crate) node: usize,
     pub(crate) clock: Arc<HostClock>,
+    /// The number of the policy that it read at its start.
+    pub(crate) policy: usize,
     /// Cancelled when it dies.
     pub(crate) dead: CancellationToken,
     /// It is frozen until then.
@@ -40,7 +43,10 @@ impl Process {
         let node = usize::try_from(chance.below(world.odds.nodes as u64)).unwrap();
         let ahead = i64::try_from(chance.below(400)).unwrap() - 200;
         let clock = Arc::new(HostClock { world: Arc::clone(world), ahead: ahead.into() });
+        let policy = world.truth.policies.number(world.elapsed());
+        world.truth.seen.lock().unwrap().policy_of.insert(number, policy);
         Arc::new(Self {
+            policy,
             world: Arc::clone(world),
             number,
             node,
@@ -122,18 +128,22 @@ impl Process {
         let (clock, stores): (Arc<dyn Clock>, Arc<_>) = (self.clock.clone(), stores);
         let reverter =
             Reverter::new(repo.clone(), lock.clone(), stores.clone(), clock.clone(), settings);
-        let reverter = Arc::new(reverter.with_tables(control.clone()));
+        let retention = world.truth.policies.retention(self.policy).clone();
+        let reverter = reverter.with_tables(control.clone()).with_retention(retention.clone());
+        let reverter = Arc::new(reverter);
         let settings = ScrubSettings {
-            scrub_time: SCRUB_TIME,
+            scrub_time: retention.scrub_time,
             pool_size: 2,
             absent_limit: 20,
             limits: PassLimits::NONE,
             delayed_delete: true,
         };
+        let purger =
+            Purger::new(repo.clone(), lock.clone(), stores.clone(), clock.clone(), control.clone());
         let scrubber = Scrubber::new(repo, lock.clone(), stores, clock, settings);
-        let scrubber = scrubber.with_control(control.clone());
+        let scrubber = scrubber.with_rules(retention.rules).with_control(control.clone());
         let control = Control::new(control, lock, Arc::clone(&reverter));
-        Product { reverter, scrubber, control }
+        Product { reverter, scrubber, control, purger }
     }
 }
 
@@ -143,6 +153,7 @@ pub(crate) struct Product {
     pub(crate) reverter: Arc<Reverter>,
     pub(crate) scrubber: Scrubber,
     pub(crate) control: Control,
+    pub(crate) purger: Purger,
 }
 
 #[async_trait]
@@ -150,8 +161,10 @@ impl Line for Process {
     async fn ask(&self, call: &'static str) -> Result<(), RepoError> {
         self.cross(call, 0).await?;
         self.world.hear(self.node);
-        if call == "lock" {
-            self.world.truth.asked_for_lock(self.number);
+        match call {
+            "lock" => self.world.truth.asked_for_lock(self.number),
+            "lock_pass" => self.world.truth.began(self.number),
+            _ => {}
         }
         Ok(())
     }

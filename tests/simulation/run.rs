@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use glance_revert::domain::image::{ImageId, State};
-use glance_revert::domain::location::{Location, LocationStatus};
+use glance_revert::domain::location::LocationStatus;
 use glance_revert::domain::principal::Admin;
 use glance_revert::domain::revert::{RevertError, RevertRequest, Verify};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::actors::{self, IMAGES};
 use crate::answers;
@@ -19,6 +17,7 @@ use crate::glance::Glance;
 use crate::memory::LocationRow;
 use crate::objects::{Mount, STORES};
 use crate::process::{Process, Product};
+use crate::quiet;
 use crate::truth::Visits;
 use crate::world::{GRACE, Mutant, World};
 
@@ -131,10 +130,15 @@ async fn end(world: &Arc<World>) {
     sleep(if world.odds.jumps { GRACE * 10 } else { GRACE * 2 }).await;
     if world.seed.is_multiple_of(2) {
         bring_back(world, &process, &product).await;
-        two_passes(world, &product).await;
+        quiet::two_passes(world, &process, &product).await;
     } else {
-        two_passes(world, &product).await;
+        quiet::two_passes(world, &process, &product).await;
         bring_back(world, &process, &product).await;
+    }
+    if world.odds.has_keeper() && world.seed.is_multiple_of(3) {
+        quiet::purge_everything(world, &process, &product).await;
+    } else if world.odds.has_keeper() {
+        quiet::second_chances(world, &process, &product).await;
     }
     nothing_is_lost(world);
 }
@@ -143,7 +147,7 @@ async fn end(world: &Arc<World>) {
 async fn bring_back(world: &World, process: &Process, product: &Product) {
     for image in IMAGES {
         let began = world.elapsed();
-        let waiting = answers::waiting(world, image);
+        let waiting = answers::waiting(world, image, Verify::Exists);
         let is_other = world.state_of(image) == Some(State::Other);
         let last = world.database.latest(|tables| {
             let stamped = |row: &&LocationRow| row.status == LocationStatus::PendingDelete;
@@ -151,7 +155,7 @@ async fn bring_back(world: &World, process: &Process, product: &Product) {
         });
         let (id, request) = (ImageId::parse(image).unwrap(), RevertRequest::whole(Verify::Exists));
         let result = product.reverter.revert(&Admin::local_operator(), &id, &request).await;
-        answers::check(process, image, began, &result);
+        answers::check(process, image, (began, Verify::Exists), &result);
         let is_back = match &result {
             Ok(_) => true,
             Err(error) => error.is_back() || is_other,
@@ -184,43 +188,6 @@ async fn bring_back(world: &World, process: &Process, product: &Product) {
     }
 }
 
-/// Nothing is stuck after two passes.
-async fn two_passes(world: &World, product: &Product) {
-    let admin = Admin::local_operator();
-    world.truth.seen.lock().unwrap().paused = None;
-    product.control.resume(&admin).await.unwrap();
-    let held = std::mem::take(&mut world.truth.seen.lock().unwrap().held);
-    for image in IMAGES {
-        product.control.release(&admin, &ImageId::parse(image).unwrap()).await.unwrap();
-    }
-    drop(held);
-    for _ in 0..2 {
-        let report = product.scrubber.run_once(&CancellationToken::new()).await.unwrap();
-        world.truth.tell(|| format!("{report:?}"));
-        let is_strange = !world.truth.seen.lock().unwrap().strange.is_empty();
-        if (report.failed > 0 && !is_strange)
-            || report.interrupted
-            || report.skipped
-            || report.paused
-        {
-            world.truth.fail(format!("a quiet pass does not go well: {report:?}"));
-        }
-        sleep(Duration::from_secs(90)).await;
-    }
-    let before = world.now() - TimeDelta::from_std(crate::world::SCRUB_TIME).unwrap();
-    for image in IMAGES {
-        let found = world.database.latest(|tables| tables.image_with_locations(image));
-        let Some(found) = found else { continue };
-        let state = found.state();
-        let due = found.waits_since().is_some_and(|at| at + TimeDelta::minutes(4) <= before);
-        // a living image must have no claimed location; others wait until they are due or alive
-        let is_claimed = state == State::Live && found.locations.iter().any(Location::is_claimed);
-        if is_claimed || (due && !actors::is_settled(state)) {
-            world.truth.fail(format!("{image} is stuck as {state:?} after two passes"));
-        }
-    }
-}
-
 /// Every destruction is recorded, and every living image has its data.
 fn nothing_is_lost(world: &World) {
     let destroyed = world.truth.seen.lock().unwrap().destroyed.clone();
@@ -245,7 +212,7 @@ fn nothing_is_lost(world: &World) {
             let objects = world.objects.lock().unwrap();
             let is_there = |row: &&LocationRow| {
                 let name = crate::objects::object(&row.value);
-                objects.whole.contains(&name) || objects.taken.contains(&name)
+                objects.whole.contains_key(&name) || objects.taken.contains(&name)
             };
             if is_live && !strange.contains(image) && !live.iter().any(is_there) {
                 problems.push(format!("{image} is active without its data"));

@@ -117,8 +117,7 @@ impl World {
     pub(crate) fn take(&self, name: &str) {
         let mut objects = self.objects.lock().unwrap();
         if objects.mount(name) == objects::Mount::Up {
-            objects.whole.remove(name);
-            objects.damaged.remove(name);
+            objects.remove(name, self.elapsed());
             objects.taken.insert(name.to_owned());
         }
     }
@@ -133,7 +132,9 @@ impl World {
     /// Copies an object; true if the source existed and the target did not.
     pub(crate) fn copy(&self, source: &str, name: &str) -> bool {
         let mut objects = self.objects.lock().unwrap();
-        objects.whole.contains(source) && objects.whole.insert(name.to_owned())
+        let of = objects.whole.get(source).map(|content| content.of.clone());
+        let is_free = !objects.whole.contains_key(name);
+        of.filter(|_| is_free).map(|of| objects.put(name, &of)).is_some()
     }
 
     /// The state of an image.

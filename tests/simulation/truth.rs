@@ -10,8 +10,11 @@ use glance_revert::domain::image::State;
 use glance_revert::domain::time::Timestamp;
 use tokio::time::Instant;
 
+use crate::due::RowClaim;
 use crate::memory::{Change, Commit, Watch};
 use crate::objects::{Mount, Objects};
+use crate::purge::Purge;
+use crate::rules::Policies;
 use crate::world::Odds;
 
 /// All states, in the order of the enum.
@@ -40,6 +43,7 @@ pub(crate) struct Truth {
     jumped: AtomicI64,
     /// Whether the product does not notice that a store has touched data.
     is_blind: AtomicBool,
+    pub(crate) policies: Policies,
     pub(crate) objects: Arc<Mutex<Objects>>,
     pub(crate) seen: Mutex<Seen>,
 }
@@ -73,12 +77,33 @@ pub(crate) struct Seen {
     pub(crate) gone: BTreeSet<String>,
     /// The images of these objects.
     pub(crate) destroyed: BTreeSet<String>,
+    /// The latest time that the clock has shown before it jumped back.
+    shown: Option<Timestamp>,
+    /// The policy of each process.
+    pub(crate) policy_of: BTreeMap<usize, usize>,
+    /// When each process began its last pass or purge.
+    pub(crate) began: BTreeMap<usize, Duration>,
+    /// When a tag or property of an image was last changed.
+    pub(crate) relabelled: BTreeMap<String, Duration>,
+    /// The claims of locations.
+    pub(crate) claims: BTreeMap<i32, RowClaim>,
+    /// When a pass with a policy made it known to all others.
+    pub(crate) in_force: BTreeMap<usize, Duration>,
+    /// Whether anybody has accepted shorter times.
+    pub(crate) is_accepted: bool,
+    /// Processes that purge, and the images that they were asked to purge.
+    pub(crate) purging: BTreeMap<usize, Vec<String>>,
+    /// Images that a purge has claimed.
+    pub(crate) purged: BTreeMap<String, Purge>,
+    /// The versions that each process has purged of an image.
+    pub(crate) removed: BTreeMap<(usize, String), Vec<Duration>>,
 }
 
 impl Truth {
-    pub(crate) fn new(odds: Odds, is_told: bool, is_blind: bool) -> Self {
+    pub(crate) fn new(odds: Odds, policies: Policies, is_told: bool, is_blind: bool) -> Self {
         Self {
             odds,
+            policies,
             is_told,
             start: Instant::now(),
             jumped: AtomicI64::default(),
@@ -105,8 +130,17 @@ impl Truth {
     }
 
     pub(crate) fn jump(&self, millis: i64) {
+        let latest = self.latest();
         self.jumped.fetch_add(millis, Ordering::Relaxed);
-        self.seen.lock().unwrap().jumped = Some(self.elapsed());
+        let mut seen = self.seen.lock().unwrap();
+        seen.jumped = Some(self.elapsed());
+        seen.shown = Some(latest);
+    }
+
+    /// The latest time that the database's clock has shown.
+    pub(crate) fn latest(&self) -> Timestamp {
+        let shown = self.seen.lock().unwrap().shown;
+        shown.map_or_else(|| self.now(), |shown| shown.max(self.now()))
     }
 
     /// Reports a violation.
@@ -131,6 +165,19 @@ impl Truth {
         self.seen.lock().unwrap().locked.insert(process, self.elapsed());
     }
 
+    /// Counts an event that met these states.
+    pub(crate) fn visit(&self, event: &'static str, states: impl Iterator<Item = State>) {
+        let mut seen = self.seen.lock().unwrap();
+        for state in states {
+            *seen.visits.entry((event, state as usize)).or_default() += 1;
+        }
+    }
+
+    /// A process begins a pass or a purge.
+    pub(crate) fn began(&self, process: usize) {
+        self.seen.lock().unwrap().began.insert(process, self.elapsed());
+    }
+
     pub(crate) fn looked_again(&self, process: usize, image: &str) {
         let at = self.elapsed();
         self.seen.lock().unwrap().looked.insert((process, image.to_owned()), at);
@@ -139,6 +186,9 @@ impl Truth {
     /// A share disappeared or came back.
     pub(crate) fn mounted(&self, store: &'static str, mount: Mount) {
         let mut objects = self.objects.lock().unwrap();
+        // no bucket or pool looks like an empty folder
+        let is_odd = mount == Mount::Empty && objects.is_keeper(store);
+        let mount = if is_odd { Mount::Down } else { mount };
         let old = objects.mounts.insert(store, mount).unwrap_or_default();
         drop(objects);
         if old == Mount::Empty || mount == Mount::Empty {
@@ -208,6 +258,11 @@ impl Watch for Truth {
                 seen.strange.insert(id.clone());
             }
             before.insert(id, old);
+        }
+        for change in commit.before.iter().chain(commit.after) {
+            if let Change::Child(_, Some(row)) = change {
+                seen.relabelled.insert(row.image.clone(), at);
+            }
         }
         drop(seen);
         self.tell(|| {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::chance::{Chance, word};
 use crate::memory::{Database, Locks, Without};
-use crate::objects::Objects;
+use crate::objects::{Objects, STORES};
+use crate::rules::Policies;
 use crate::truth::Truth;
 use chrono::TimeDelta;
 use glance_revert::domain::time::{Clock, Timestamp};
 
-/// The world's `scrub_time`.
+/// The world's `scrub_time`, if there are no rules.
 pub(crate) const SCRUB_TIME: Duration = Duration::from_mins(10);
 /// How long a DELETE may make no progress before it counts as dead.
 pub(crate) const GRACE: Duration = Duration::from_mins(1);
@@ -38,6 +39,10 @@ pub(crate) struct Odds {
     pub(crate) jumps: bool,
     /// Whether stores lose their shares.
     pub(crate) mounts: bool,
+    /// Whether there are retention rules.
+    pub(crate) rules: bool,
+    /// Which stores keep what is deleted.
+    pub(crate) keeps: [bool; 2],
 }
 
 impl Odds {
@@ -53,7 +58,19 @@ impl Odds {
             strangers: chance.permille(250),
             jumps: chance.permille(150),
             mounts: chance.permille(400),
+            rules: chance.permille(300),
+            keeps: match chance.below(10) {
+                0..6 => [false, false],
+                6 => [true, false],
+                7 => [false, true],
+                _ => [true, true],
+            },
         }
+    }
+
+    /// Whether any store keeps what is deleted.
+    pub(crate) fn has_keeper(&self) -> bool {
+        self.keeps.contains(&true)
     }
 }
 
@@ -92,7 +109,10 @@ impl World {
     pub(crate) fn new(seed: u64, mutant: Mutant, is_told: bool) -> Arc<Self> {
         let odds = Odds::of(seed);
         let database = Arc::new(Database::new(odds.nodes, odds.whole_seconds, mutant.without));
-        let truth = Arc::new(Truth::new(odds, is_told, mutant.is_blind));
+        let policies = Policies::of(seed, odds.rules);
+        let truth = Arc::new(Truth::new(odds, policies, is_told, mutant.is_blind));
+        let keepers = STORES.iter().zip(odds.keeps).filter(|(_, keeps)| *keeps);
+        truth.objects.lock().unwrap().keepers = keepers.map(|(store, _)| *store).collect();
         database.watched_by(truth.clone());
         Arc::new(Self {
             seed,

@@ -152,6 +152,7 @@ fn scene(chance: &mut Chance, noon: Timestamp, whole_seconds: bool) -> Vec<Chang
                 id: id.to_string(),
                 owner: Some("p1".to_owned()),
                 size: Some(8),
+                checksum: None,
                 status,
                 protected: false,
                 created_at: noon - TimeDelta::days(2),

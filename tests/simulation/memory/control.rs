@@ -120,11 +120,12 @@ fn outcome(tables: &Tables, id: &str) -> HoldOutcome {
 impl ControlRepo for MemoryControl {
     async fn orders(&self) -> Result<Option<Orders>, RepoError> {
         let now = self.0.clock.now();
+        let is_blind = self.0.database.without.kept_times;
         let orders = |tables: &Tables| Orders {
             pause: tables.orders.pause.clone().filter(|pause| pause.term.until > now),
             accepted: tables.orders.accepted.clone(),
-            scrub_time: tables.orders.scrub_time,
-            retention: tables.orders.retention.clone(),
+            scrub_time: tables.orders.scrub_time.filter(|_| !is_blind),
+            retention: tables.orders.retention.clone().filter(|_| !is_blind),
             last_pass: None,
             held: tables.holds.values().filter(|hold| hold.term.until > now).count() as u64,
         };

@@ -1,16 +1,57 @@
 //! The queries of `src/db/lists.rs` and `src/db/backlog.rs`, on rows in memory.
 
+use std::collections::HashMap;
+
 use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::location::LocationStatus;
+use glance_revert::domain::pending::Children;
 use glance_revert::domain::repo::{
-    DueImage, Outlook, PendingMarker, PendingQuery, PendingSort, PendingSummary, Remnants,
-    Scrubbed, ScrubbedMarker, ScrubbedQuery, Stretch,
+    DueImage, Handed, HeldLocation, Outlook, PendingMarker, PendingQuery, PendingSort,
+    PendingSummary, Remnants, Scrubbed, ScrubbedMarker, ScrubbedQuery, Stretch, TakeLocation,
 };
+use glance_revert::domain::retention::{Facts, Labels};
 use glance_revert::domain::scrub::Tally;
 use glance_revert::domain::time::{FAR_FUTURE, Timestamp};
 
 use super::row::{ImageRow, LocationRow};
 use super::tables::Tables;
+
+pub(super) fn held(row: &LocationRow) -> HeldLocation {
+    HeldLocation { image: ImageId::parse(&row.image).ok(), location: row.location() }
+}
+
+/// Passes on a page of locations, by row id.
+pub(super) fn hand_on<'r>(
+    rows: impl Iterator<Item = &'r LocationRow>,
+    limit: u32,
+    take: TakeLocation<'_>,
+) -> Handed {
+    let mut handed = Handed::Nothing;
+    for row in rows.take(limit as usize) {
+        take(&held(row));
+        handed = Handed::Until(row.id);
+    }
+    handed
+}
+
+/// `FACTS`; a mutant sees nothing that was deleted.
+pub(super) fn facts_of(
+    tables: &Tables,
+    ids: &[ImageId],
+    wanted: &Labels,
+    is_blind: bool,
+) -> HashMap<ImageId, Facts> {
+    let children = Children { members: false, ..Children::ALL };
+    let facts = |id: &ImageId| {
+        let mut image = tables.whole_image(id.as_str(), children)?;
+        image.tags.retain(|tag| !tag.deleted || !is_blind);
+        image.properties.retain(|property| !property.deleted || !is_blind);
+        let mut facts = Facts::of(&image);
+        facts.keep(wanted);
+        Some((id.clone(), facts))
+    };
+    ids.iter().filter_map(facts).collect()
+}
 
 fn is_due(row: &LocationRow, before: Timestamp) -> bool {
     row.status == LocationStatus::PendingDelete && row.deleted_at.is_none_or(|at| at <= before)

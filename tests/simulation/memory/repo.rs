@@ -1,6 +1,6 @@
 //! Lists and reverts, like `src/db/repo.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -10,19 +10,21 @@ use glance_revert::domain::location::{Location, LocationStatus};
 use glance_revert::domain::lock::ImageGuard;
 use glance_revert::domain::pending::{Children, RevertPlan};
 use glance_revert::domain::repo::{
-    BadRow, DatabaseHealth, Handed, HeldLocation, ImageRepo, PendingQuery, PendingSummary,
-    Position, RepoError, Revert, Scrubbed, ScrubbedQuery, TakeLocation, Write,
+    BadRow, DatabaseHealth, Handed, ImageRepo, PendingQuery, PendingSummary, Position, RepoError,
+    Revert, Scrubbed, ScrubbedQuery, TakeLocation, Write,
 };
+use glance_revert::domain::retention::{Facts, Labels};
 use glance_revert::domain::scrub::{Tally, Work};
 use glance_revert::domain::selection::Candidate;
 use glance_revert::domain::summary::{TakeWaiting, WaitingRow};
 use glance_revert::domain::time::{Clock, Timestamp};
 
+use super::question::{self, hand_on, held};
 use super::revert::is_near;
 use super::row::{ChildKind, LocationRow, printed};
 use super::scrub::is_held;
 use super::tables::{Change, Transaction};
-use super::{Database, Line, LostRace, question};
+use super::{Database, Line, LostRace};
 
 /// Glance's tables in memory.
 #[derive(Debug)]
@@ -186,24 +188,6 @@ fn is_plain(plan: &RevertPlan) -> bool {
     !has_live && plan.left_out().is_empty()
 }
 
-fn held(row: &LocationRow) -> HeldLocation {
-    HeldLocation { image: ImageId::parse(&row.image).ok(), location: row.location() }
-}
-
-/// Passes on a page of locations, by row id.
-pub(super) fn hand_on<'r>(
-    rows: impl Iterator<Item = &'r LocationRow>,
-    limit: u32,
-    take: TakeLocation<'_>,
-) -> Handed {
-    let mut handed = Handed::Nothing;
-    for row in rows.take(limit as usize) {
-        take(&held(row));
-        handed = Handed::Until(row.id);
-    }
-    handed
-}
-
 #[async_trait]
 impl ImageRepo for MemoryRepo {
     async fn get(&self, id: &ImageId, wanted: Children) -> Result<Option<Image>, RepoError> {
@@ -332,6 +316,16 @@ impl ImageRepo for MemoryRepo {
             take(&WaitingRow { owner, deleted_at, tally, image, location: None });
         }
         Ok(())
+    }
+
+    async fn facts_of(
+        &self,
+        ids: &[ImageId],
+        wanted: &Labels,
+    ) -> Result<HashMap<ImageId, Facts>, RepoError> {
+        let is_blind = self.database.without.labels;
+        let facts = |tables: &super::Tables| question::facts_of(tables, ids, wanted, is_blind);
+        self.ask("facts_of", facts).await
     }
 
     async fn candidates_of(&self, ids: &[ImageId]) -> Result<Vec<Candidate>, RepoError> {

@@ -1,8 +1,9 @@
 //! The queries and writes of a pass, like `src/db/repo/claim.rs` and its neighbours.
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use glance_revert::domain::audit::AuditEntry;
-use glance_revert::domain::image::{ImageId, ImageStatus};
+use glance_revert::domain::image::{ImageId, ImageStatus, State};
 use glance_revert::domain::location::{Location, LocationStatus};
 use glance_revert::domain::repo::{
     DueImage, Handed, Outlook, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation, Write,
@@ -10,8 +11,8 @@ use glance_revert::domain::repo::{
 use glance_revert::domain::scrub::{Claim, Ended, Release, Settled, Tally, Work, WorkKind};
 use glance_revert::domain::time::Timestamp;
 
-use super::question;
-use super::repo::{MemoryRepo, add_entries, hand_on, is_unchanged};
+use super::question::{self, hand_on};
+use super::repo::{MemoryRepo, add_entries, is_unchanged};
 use super::row::LocationRow;
 use super::tables::{Change, Tables, Transaction};
 
@@ -259,6 +260,10 @@ impl ScrubRepo for MemoryRepo {
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         let works: Vec<_> = claims.iter().map(|claim| (claim.work, claim.stamp)).collect();
+        let is_purge = works.iter().any(|(work, _)| work.image().state() == State::Scrubbed);
+        if is_purge && self.database.without.purge_claim {
+            return Ok(Some(vec![Write::Done; claims.len()]));
+        }
         if self.database.without.claim_first {
             let late = works.iter().map(|(work, stamp)| ((*work).clone(), *stamp));
             self.late_claims.lock().unwrap().extend(late);
@@ -299,6 +304,11 @@ impl ScrubRepo for MemoryRepo {
         limit: u32,
         take: TakeLocation<'_>,
     ) -> Result<Handed, RepoError> {
+        // only a purge asks for everything
+        let is_purge = before == DateTime::UNIX_EPOCH.naive_utc();
+        if is_purge && self.database.without.purge_names {
+            return Ok(Handed::Nothing);
+        }
         let page = |tables: &Tables| {
             let rows = tables.locations.range(after.saturating_add(1)..).map(|(_, row)| row);
             hand_on(rows.filter(|row| question::may_be_needed(row, before)), limit, take)
