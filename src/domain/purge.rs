@@ -27,7 +27,7 @@ use super::principal::Admin;
 use super::repo::{RepoError, ScrubRepo, Write};
 use super::scrub::{Claim, Settled, Work};
 use super::store::{Keeps, Placed, Purged, Remains, StoreId, Stores};
-use super::time::Clock;
+use super::time::{Clock, Timestamp};
 
 /// Images that are locked at a time, after one walk over the rows that could name their data.
 const BATCH: usize = 256;
@@ -274,7 +274,7 @@ impl Purger {
             [Write::Done] => {}
             _ => return Err(PurgeError::Busy(work.image().id.clone())),
         }
-        let mut purged = self.purge_recorded(by, work.image(), &places).await;
+        let mut purged = self.purge_recorded(by, (work.image(), stamp), &places).await;
         let release = Some(work.release(stamp));
         let settled = Settled { guard, deleted: vec![], release, audit: None, is_whole: false };
         let released = self.repo.settle(&[settled], work.settled_after(now)).await;
@@ -290,7 +290,7 @@ impl Purger {
     async fn purge_recorded(
         &self,
         by: &Admin,
-        image: &Image,
+        (image, stamp): (&Image, Timestamp),
         places: &[Place],
     ) -> Result<PurgedImage, PurgeError> {
         let mut all = Vec::new();
@@ -304,6 +304,11 @@ impl Purger {
         let mut purged = PurgedImage::unchanged(image);
         if all.is_empty() {
             return Ok(purged);
+        }
+        // answered late, the claim may have been ended by another pass
+        let now = self.repo.get(&image.id, Children::NONE).await?;
+        if now.is_none_or(|now| now.state() != State::Claimed || now.updated_at != Some(stamp)) {
+            return Err(PurgeError::Busy(image.id.clone()));
         }
         let entry = |at| AuditEntry::new(at, PURGE_RETAINED, Actor::from(by)).about(image);
         let begun = entry(self.clock.now()).with("kept_bytes", bytes_by_store(&kept));

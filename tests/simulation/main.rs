@@ -139,11 +139,6 @@ fn shorter_times_that_nobody_has_to_accept_are_found() {
 }
 
 #[test]
-fn a_purge_without_a_claim_is_found() {
-    is_found_without(|rules| rules.purge_claim = true, "is purged, and no row of it is claimed");
-}
-
-#[test]
 fn a_purge_of_what_another_image_names_is_found() {
     is_found_without(|rules| rules.purge_names = true, "names it");
 }

@@ -111,7 +111,7 @@ fn refused(
     match error {
         PurgeError::Live(_) => must_be("active", &|state| state == State::Live),
         PurgeError::Claimed(_) => must_be("claimed", &|state| state == State::Claimed),
-        PurgeError::NotScrubbed(..) => must_be("not scrubbed", &|state| state != State::Scrubbed),
+        PurgeError::NotScrubbed(..) => must_be("not scrubbed", &|state| !has_ended(state)),
         PurgeError::NotFound(_) | PurgeError::ByHand(..) => {
             truth.fail(format!("the purge of {image} is refused: {error}"));
         }
@@ -129,6 +129,11 @@ fn refused(
         PurgeError::Unknown { .. } | PurgeError::Unplaced(..) => "purge: store",
         _ => "purge: other",
     }
+}
+
+/// Whether the rows of an image in this state say that nothing waits.
+fn has_ended(state: State) -> bool {
+    matches!(state, State::Scrubbed | State::Unscrubbed)
 }
 
 fn is_recorded(tables: &Tables, image: &str) -> bool {
@@ -174,7 +179,8 @@ impl Truth {
             // images that are purged together may share their data
             let is_gone = |id: &String| {
                 let state = tables.image_with_locations(id).map(|image| image.state());
-                asked.contains(id) && matches!(state, Some(State::Scrubbed | State::Claimed))
+                let is_claimed = state == Some(State::Claimed);
+                asked.contains(id) && (is_claimed || state.is_some_and(has_ended))
             };
             let needs_it = |row: &&LocationRow| row.image != image && !is_gone(&row.image);
             if let Some(row) = tables.locations.values().filter(names_it).find(needs_it) {
@@ -194,15 +200,17 @@ impl Truth {
         }
     }
 
-    /// Only a purge claims SCRUBBED images, and it claims no others.
+    /// A purge claims no image of which something waits.
     pub(crate) fn check_purge_claim(
         &self,
         commit: &Commit<'_>,
         images: &std::collections::BTreeMap<String, Option<State>>,
     ) {
-        let is_purge = self.seen.lock().unwrap().purging.contains_key(&commit.process);
+        let is_purging = self.seen.lock().unwrap().purging.contains_key(&commit.process);
         for (image, state) in images {
-            if is_purge != (*state == Some(State::Scrubbed)) {
+            // a COMMIT may be carried out after the purge was told that it had failed
+            let is_purge = is_purging || *state == Some(State::Scrubbed);
+            if is_purge && !state.is_some_and(has_ended) {
                 self.fail(format!(
                     "{image} is claimed by process {}, and is {state:?}",
                     commit.process

@@ -72,8 +72,6 @@ pub(crate) struct Without {
     pub(crate) labels: bool,
     /// Omits: what passes have applied is in force until somebody accepts less.
     pub(crate) kept_times: bool,
-    /// Omits: a purge claims the image.
-    pub(crate) purge_claim: bool,
     /// Omits: a purge reads which other images name the data.
     pub(crate) purge_names: bool,
     /// Omits: kept data comes back only if its hash is the image's.

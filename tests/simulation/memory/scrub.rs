@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::DateTime;
 use glance_revert::domain::audit::AuditEntry;
-use glance_revert::domain::image::{ImageId, ImageStatus, State};
+use glance_revert::domain::image::{ImageId, ImageStatus};
 use glance_revert::domain::location::{Location, LocationStatus};
 use glance_revert::domain::repo::{
     DueImage, Handed, Outlook, Remnants, RepoError, ScrubRepo, Stretch, TakeLocation, Write,
@@ -260,10 +260,6 @@ impl ScrubRepo for MemoryRepo {
 
     async fn claim(&self, claims: &[Claim<'_>]) -> Result<Option<Vec<Write>>, RepoError> {
         let works: Vec<_> = claims.iter().map(|claim| (claim.work, claim.stamp)).collect();
-        let is_purge = works.iter().any(|(work, _)| work.image().state() == State::Scrubbed);
-        if is_purge && self.database.without.purge_claim {
-            return Ok(Some(vec![Write::Done; claims.len()]));
-        }
         if self.database.without.claim_first {
             let late = works.iter().map(|(work, stamp)| ((*work).clone(), *stamp));
             self.late_claims.lock().unwrap().extend(late);
