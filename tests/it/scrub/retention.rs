@@ -249,8 +249,8 @@ async fn due_by(
     due
 }
 
-/// Checks that plan and metrics find just these images at the clock's time. The gauges of pending
-/// images leave out some whose status is not `pending_delete`.
+/// Checks that plan and metrics find just these images at the clock's time. The gauges may lag
+/// behind for images whose status is not `pending_delete`.
 async fn agree(
     scrubber: &Scrubber,
     due: &BTreeMap<String, Timestamp>,
