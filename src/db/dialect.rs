@@ -46,6 +46,8 @@ pub(super) trait Dialect: Database {
     /// Returns a row if creating our own tables was begun.
     const HAS_MIGRATIONS: &'static str;
 
+    /// Whether a user may lack rights.
+    const HAS_GRANTS: bool = true;
     /// The text with the dialect's placeholders.
     fn sql(text: &'static str) -> SqlStr;
 
@@ -346,6 +348,7 @@ impl Dialect for Sqlite {
     const NOW: &'static str = "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now') AS now";
     const HAS_MIGRATIONS: &'static str = "SELECT 1 AS found FROM sqlite_master \
          WHERE type = 'table' AND name = 'revert_migrations'";
+    const HAS_GRANTS: bool = false;
     type Time = String;
 
     fn sql(text: &'static str) -> SqlStr {

@@ -29,13 +29,14 @@ const BELIEVED: Duration = Duration::from_secs(20);
 pub(super) struct Planned(Mutex<Option<Instant>>);
 
 impl Planned {
-    /// Plans all statements on these tables, unless that was done just now.
+    /// Plans all statements on these tables, unless that was done just now. SQLite has no grants,
+    /// and to plan there beside bulk reverts made these wait for too long.
     pub(super) async fn all<D: Dialect>(
         &self,
         connection: &mut D::Connection,
         on: On,
     ) -> Result<(), sqlx::Error> {
-        if self.last().is_some_and(|at| at.elapsed() < BELIEVED) {
+        if !D::HAS_GRANTS || self.last().is_some_and(|at| at.elapsed() < BELIEVED) {
             return Ok(());
         }
         let all = names::ALL.iter().filter(|(name, _)| !OF_ADMINISTRATORS.contains(name));
