@@ -46,8 +46,9 @@ pub(super) trait Dialect: Database {
     /// Returns a row if creating our own tables was begun.
     const HAS_MIGRATIONS: &'static str;
 
-    /// Whether a user may lack rights.
-    const HAS_GRANTS: bool = true;
+    /// Asks for a statement's plan in a few rows.
+    const PLAN: &'static str = "EXPLAIN";
+
     /// The text with the dialect's placeholders.
     fn sql(text: &'static str) -> SqlStr;
 
@@ -315,8 +316,7 @@ impl Dialect for Postgres {
     /// The purge's `DELETE .. WHERE id IN (SELECT ..)` selects old rows, waits for our transaction,
     /// and then deletes them although they are no longer old. With the tables locked it selects
     /// after our COMMIT. Glance's writers wait meanwhile, so our wait is short: long enough for an
-    /// autovacuum, which yields after a second (`deadlock_timeout`); and shorter for rows, so that
-    /// no transaction of Glance has to yield.
+    /// autovacuum, which yields after a second (`deadlock_timeout`); for rows, Glance must not yield.
     const BEGIN_REVERT: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
          SET LOCAL lock_timeout = '2s'; LOCK TABLE image_locations, image_properties, \
          image_tags, image_members IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '500ms'";
@@ -348,7 +348,7 @@ impl Dialect for Sqlite {
     const NOW: &'static str = "SELECT strftime('%Y-%m-%d %H:%M:%f000', 'now') AS now";
     const HAS_MIGRATIONS: &'static str = "SELECT 1 AS found FROM sqlite_master \
          WHERE type = 'table' AND name = 'revert_migrations'";
-    const HAS_GRANTS: bool = false;
+    const PLAN: &'static str = "EXPLAIN QUERY PLAN";
     type Time = String;
 
     fn sql(text: &'static str) -> SqlStr {

@@ -29,19 +29,18 @@ const BELIEVED: Duration = Duration::from_secs(20);
 pub(super) struct Planned(Mutex<Option<Instant>>);
 
 impl Planned {
-    /// Plans all statements on these tables, unless that was done just now. SQLite has no grants,
-    /// and to plan there beside bulk reverts made these wait for too long.
+    /// Plans all statements on these tables, unless that was done just now.
     pub(super) async fn all<D: Dialect>(
         &self,
         connection: &mut D::Connection,
         on: On,
     ) -> Result<(), sqlx::Error> {
-        if !D::HAS_GRANTS || self.last().is_some_and(|at| at.elapsed() < BELIEVED) {
+        if self.last().is_some_and(|at| at.elapsed() < BELIEVED) {
             return Ok(());
         }
         let all = names::ALL.iter().filter(|(name, _)| !OF_ADMINISTRATORS.contains(name));
         for (_, text) in all.filter(|(_, text)| whose(text) == on) {
-            D::probe(connection, format!("EXPLAIN {}", without_values(text))).await?;
+            D::probe(connection, format!("{} {}", D::PLAN, without_values(text))).await?;
         }
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(())

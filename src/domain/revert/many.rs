@@ -4,15 +4,16 @@
 //! that are decided by then are written in one transaction. An image that cannot come back, or
 //! whose row changes meanwhile, does not affect the others.
 
+mod looks;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::looks::Looks;
 use super::decision::Decision;
 use super::{ATTEMPTS, LOCK_POLL, RevertError, RevertRequest, Reverted, Reverter, recorded};
 use crate::domain::evidence::{Judged, Shown};
@@ -232,22 +233,21 @@ impl Run<'_> {
     ) -> Result<(), RepoError> {
         let (reverter, request) = (self.reverter, self.many.request);
         let mut waiting = waiting.into_iter();
-        let (mut asked, mut seen) = (FuturesUnordered::new(), Vec::new());
+        let (mut asked, mut seen) = (Looks::new(), Vec::new());
         loop {
             while asked.len() < self.many.jobs.max(1) && !self.stop.is_cancelled() {
                 let Some((held, image)) = waiting.next() else { break };
                 asked.push(reverter.look_at(held, image, request));
             }
-            let next = if seen.is_empty() {
-                Ok(asked.next().await)
-            } else {
-                timeout(COMPANY, asked.next()).await
-            };
-            match next {
+            let patience = if seen.is_empty() { Duration::MAX } else { COMPANY };
+            match timeout(patience, asked.next()).await {
                 Ok(Some(Ok(one))) => seen.push(one),
                 Ok(Some(Err((held, error)))) => self.refuse(held, error)?,
                 Ok(None) => break,
-                Err(_) => self.write(std::mem::take(&mut seen), again).await?,
+                Err(_) => {
+                    let seen = std::mem::take(&mut seen);
+                    asked.beside(Box::pin(self.write(seen, again))).await?;
+                }
             }
         }
         self.write(seen, again).await
@@ -345,8 +345,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Leaves a revert without an answer open: reading the image again will show whether it was
-    /// done.
+    /// Leaves a revert open whose answer is lost: reading the image again shows if it was done.
     fn doubt<'g>(
         &mut self,
         held: LockedImage<'g>,
@@ -379,8 +378,8 @@ impl Run<'_> {
     /// has changed the image since, its response is repeated.
     async fn tell_active(&mut self) -> Result<(), RepoError> {
         let active = std::mem::take(&mut self.active);
-        let ids = active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned());
-        let ids: Vec<_> = ids.collect();
+        let ids: Vec<_> =
+            active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned()).collect();
         let (mut known, asked) = match self.reverter.answers_of(self.by, &ids).await {
             Ok(known) => (known, Ok(())),
             Err(error) => (HashMap::new(), Err(error)),

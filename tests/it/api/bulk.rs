@@ -1,15 +1,22 @@
 //! `POST /v2/pending-deletes/actions/revert`, on the whole service.
 
+use std::time::Duration;
+
+use axum::http::Method;
+use glance_revert::domain::image::ImageStatus;
+use glance_revert::domain::location::LocationStatus;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::support::api::{TestApi, admin};
 use crate::support::cloud::{Cloud, SMALL};
 use crate::support::crowd::{Fate, NOT_YET, ids};
 use crate::support::daemon::{Service, Setup, until};
 use crate::support::database::{Kind, on_each_database, tests_on};
 use crate::support::glance::GlanceOptions;
+use crate::support::images;
 use crate::support::world::World;
 
 on_each_database! {
@@ -34,6 +41,24 @@ async fn scene(kind: Kind, count: usize) -> (World, Service, Setup) {
     let setup = Setup::new(&world, &world.db.url(), "scrubber = false");
     let service = setup.serve().await;
     (world, service, setup)
+}
+
+/// The look at the scrubbed image keeps the only connection when the other image is written.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_one_image_never_stops_what_the_others_need_to_come_back() {
+    const DELETED: &str = "2026-11-22T13:10:00";
+    let api = TestApi::new();
+    api.repo.put(images::seed());
+    let mut scrubbed = images::deleted("scrubbed", "b", DELETED);
+    scrubbed.status = ImageStatus::Deleted;
+    scrubbed.locations[0].status = LocationStatus::Deleted;
+    api.repo.put(scrubbed);
+    *api.repo.pause.lock().unwrap() = Duration::from_millis(50);
+    let body = json!({"image_ids": [images::ID, "scrubbed"]}).to_string();
+    let request = admin(Method::POST, PATH).header("Content-Type", "application/json");
+    let answer = api.send(request.body(body.into()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(counts(&answer.json()), [1, 0, 1, 0], "{answer:?}");
 }
 
 fn counts(answer: &Value) -> [u64; 4] {

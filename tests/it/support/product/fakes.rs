@@ -45,6 +45,9 @@ pub(crate) struct FakeRepo {
     pub(crate) clock: Mutex<Option<Arc<FixedClock>>>,
     /// The number of calls.
     pub(crate) calls: Mutex<usize>,
+    /// How long each call keeps the only connection.
+    pub(crate) pause: Mutex<Duration>,
+    connection: tokio::sync::Mutex<()>,
     /// Whether somebody else ends the locations of reverted images.
     pub(crate) lost_after_revert: Mutex<bool>,
 }
@@ -68,6 +71,11 @@ impl FakeRepo {
 
     async fn serve(&self) -> Result<(), RepoError> {
         *self.calls.lock().unwrap() += 1;
+        let pause = *self.pause.lock().unwrap();
+        if !pause.is_zero() {
+            let _connection = self.connection.lock().await;
+            tokio::time::sleep(pause).await;
+        }
         let fault = *self.fault.lock().unwrap();
         match fault {
             None => Ok(()),
