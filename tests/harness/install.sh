@@ -65,8 +65,13 @@ install_python() {
     apt_install python3 python3-dev python3-venv
 }
 
-# Debian starts servers when it installs them; this prevents it, because ours are private.
+# One installation at a time: apt does not wait for the lock of its lists.
 apt_install() {
+    { flock 8 && apt_install_alone "$@" 8>&-; } 8>/run/lock/glance-revert-apt
+}
+
+# Debian starts servers when it installs them; this prevents it, because ours are private.
+apt_install_alone() {
     local policy=/usr/sbin/policy-rc.d ours='' status=0 log
     log=$(mktemp)
     if [[ ! -e $policy ]]; then
