@@ -314,9 +314,9 @@ impl Dialect for Postgres {
     /// PostgreSQL 11.
     const SETTINGS_OF_SOME: &'static [&'static str] = &["SET jit = off"];
     /// The purge's `DELETE .. WHERE id IN (SELECT ..)` selects old rows, waits for our transaction,
-    /// and then deletes them although they are no longer old. With the tables locked it selects
-    /// after our COMMIT. Glance's writers wait meanwhile, so our wait is short: long enough for an
-    /// autovacuum, which yields after a second (`deadlock_timeout`); for rows, Glance must not yield.
+    /// and then deletes them although no longer old. With the tables locked it selects after our
+    /// COMMIT. Glance's writers wait meanwhile, so our wait is short: over `deadlock_timeout` (1 s)
+    /// for tables, when an autovacuum yields, and under it for rows, so that we yield, not Glance.
     const BEGIN_REVERT: &'static str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
          SET LOCAL lock_timeout = '2s'; LOCK TABLE image_locations, image_properties, \
          image_tags, image_members IN SHARE ROW EXCLUSIVE MODE; SET LOCAL lock_timeout = '500ms'";
