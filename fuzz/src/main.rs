@@ -3,6 +3,8 @@
 
 #![no_main]
 
+// with a path, so that its modules are found here, as by the tests that also include it
+#[path = "parsers.rs"]
 mod parsers;
 
 use std::alloc::System;
