@@ -345,7 +345,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Leaves a revert open whose answer is lost: reading the image again shows if it was done.
+    /// Leaves a revert without an answer open: reading the image again shows whether it was done.
     fn doubt<'g>(
         &mut self,
         held: LockedImage<'g>,
@@ -378,8 +378,8 @@ impl Run<'_> {
     /// has changed the image since, its response is repeated.
     async fn tell_active(&mut self) -> Result<(), RepoError> {
         let active = std::mem::take(&mut self.active);
-        let ids: Vec<_> =
-            active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned()).collect();
+        let ids = active.iter().filter_map(|(at, _)| self.many.ids.get(*at).cloned());
+        let ids: Vec<_> = ids.collect();
         let (mut known, asked) = match self.reverter.answers_of(self.by, &ids).await {
             Ok(known) => (known, Ok(())),
             Err(error) => (HashMap::new(), Err(error)),

@@ -19,6 +19,7 @@ use crate::support::private_mariadb::PrivateMariadb;
 use crate::support::statements::StatementProxy;
 use crate::support::world::World;
 
+tests_on!(sqlite, Sqlite, [], a_missing_column_that_is_only_read_is_named_by_a_rehearsal);
 tests_on!(
     mariadb,
     Mariadb,
@@ -26,6 +27,7 @@ tests_on!(
     a_statement_that_is_ended_for_its_time_is_named_with_the_limit,
     users_who_share_too_few_connections_are_told_so,
     the_queries_of_a_pass_are_rehearsed_too,
+    a_missing_column_that_is_only_read_is_named_by_a_rehearsal,
     a_rehearsal_walks_over_no_table
 );
 tests_on!(
@@ -33,7 +35,8 @@ tests_on!(
     Postgres,
     [#[ignore = "needs the servers of make test"]],
     a_statement_that_is_ended_for_its_time_is_named_with_the_limit,
-    a_transaction_that_is_ended_for_its_time_is_named_with_the_limit
+    a_transaction_that_is_ended_for_its_time_is_named_with_the_limit,
+    a_missing_column_that_is_only_read_is_named_by_a_rehearsal
 );
 
 fn open(url: &str) -> Database {
@@ -140,6 +143,16 @@ async fn the_queries_of_a_pass_are_rehearsed_too(kind: Kind) {
         assert!(matches!(refused, Err(RepoError::Refused(_))), "{statement}: {refused:?}");
         proxy.let_go();
     }
+}
+
+/// As in the database of a Glance that is too old.
+async fn a_missing_column_that_is_only_read_is_named_by_a_rehearsal(kind: Kind) {
+    let world = World::new(kind).await;
+    world.open().health.rehearse().await.unwrap();
+    world.db.execute("ALTER TABLE images DROP COLUMN os_hash_algo").await;
+    let refused = world.open().health.rehearse().await;
+    let told = matches!(&refused, Err(RepoError::Refused(why)) if why.contains("os_hash_algo"));
+    assert!(told, "{refused:?}");
 }
 
 /// `/readyz` does it every half minute, on databases of any size.

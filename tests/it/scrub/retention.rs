@@ -280,6 +280,8 @@ async fn no_due_image_is_ever_missed(kind: Kind) {
             world.db.execute(&sql.replace('?', &format!("'{id}'"))).await;
         }
     }
+    let pending = world.db.rows("SELECT id FROM images WHERE status = 'pending_delete'").await;
+    assert!((30..60).contains(&pending.len()), "{pending:?}: not all of one kind");
     let database = world.open();
     let mut seen = 0;
     for _ in 0..20 {

@@ -45,7 +45,7 @@ pub(crate) struct FakeRepo {
     pub(crate) clock: Mutex<Option<Arc<FixedClock>>>,
     /// The number of calls.
     pub(crate) calls: Mutex<usize>,
-    /// How long each call keeps the only connection.
+    /// How long each call keeps the only connection; zero: there are enough connections.
     pub(crate) pause: Mutex<Duration>,
     connection: tokio::sync::Mutex<()>,
     /// Whether somebody else ends the locations of reverted images.
